@@ -1,0 +1,1 @@
+//! Calendar providers for calsync: CalDAV and ICS feeds, each behind its feature.

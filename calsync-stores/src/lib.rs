@@ -1,0 +1,1 @@
+//! Stores for calsync: SQLite, each behind its feature.

@@ -1,0 +1,1 @@
+//! Conformance suites, emulators and builders for everything that plugs into calsync.
