@@ -2,7 +2,10 @@
 
 pub mod context;
 pub mod diff;
+pub mod engine;
+pub mod merge;
 pub mod model;
+pub mod plan;
 pub mod provider;
 pub mod recurrence;
 pub mod store;

@@ -377,8 +377,8 @@ pub struct JournalEntry {
     pub reason: String,
     /// The side that was written, as it was before; `None` when there was nothing.
     pub before: Option<Box<Event>>,
-    /// The same side afterwards; `None` when there is nothing.
-    pub after: Option<Box<Event>>,
+    /// The fields that changed; empty for a creation or deletion.
+    pub fields: Vec<Field>,
     /// When.
     pub at: DateTime<Utc>,
 }
