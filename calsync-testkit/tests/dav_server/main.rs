@@ -1,0 +1,12 @@
+//! The scripted CalDAV server does what it says: well-behaved without quirks, and each quirk changes what it names.
+//!
+//! Test names carry the number of the scenario in the documentation of `Quirks`.
+
+mod client;
+mod discovery;
+mod faults;
+mod objects;
+mod plain;
+mod reports;
+mod spelling;
+mod tokens;
