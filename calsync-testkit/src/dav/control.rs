@@ -103,7 +103,7 @@ impl DavServer {
     /// The current sync token of a calendar.
     pub fn sync_token(&self, calendar: &str) -> Option<String> {
         let state = self.state();
-        Some(state.calendars.get(calendar)?.token(state.quirks.token_form))
+        Some(state.calendars.get(calendar)?.token(&state.quirks))
     }
 
     /// Makes every token given out before now unknown, as a server may at any time (RFC 6578, 3.8). The current token works.

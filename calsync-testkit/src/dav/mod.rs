@@ -2,6 +2,7 @@
 //!
 //! [`DavServer::start`] serves WebDAV and CalDAV (RFC 4918, 4791, 5397, 6578, 6764, 5689) on a free local port. [`Quirks`] holds the
 //! switches and the list of what they reproduce. [`Fault`] scripts what networks and front ends do to single requests.
+//! `Quirks::radicale()` and its neighbours set the switches as known products have them.
 //! The methods of [`DavServer`] act behind the client's back and tell what it sent.
 //!
 //! Not served: scheduling, ACL changes, locks, COPY and MOVE, free-busy, expansion of series in reports.
@@ -15,6 +16,7 @@ mod gzip;
 mod href;
 mod ical;
 mod object;
+mod presets;
 mod propfind;
 mod quirks;
 mod record;

@@ -207,7 +207,6 @@ fn reports(extra: &[(&'static str, &'static str)]) -> Element {
 
 fn calendar_property(state: &State, calendar: &Calendar, name: &Name, marks: Marks) -> Option<Element> {
     let quirks = &state.quirks;
-    let form = quirks.token_form;
     let syncs = matches!(quirks.sync_support, SyncSupport::TokenAndCtag | SyncSupport::TokenOnly);
     let element = Element::named(name.clone());
     match (name.ns.as_ref(), name.local.as_ref()) {
@@ -218,12 +217,12 @@ fn calendar_property(state: &State, calendar: &Calendar, name: &Name, marks: Mar
             }
         }),
         (DAV, "sync-token") if syncs => match quirks.token_property {
-            TokenProperty::Present => Some(element.text(calendar.token(form))),
+            TokenProperty::Present => Some(element.text(calendar.token(quirks))),
             TokenProperty::Empty => Some(element),
             TokenProperty::Missing => None,
         },
         (CALENDAR_SERVER, "getctag") => match quirks.sync_support {
-            SyncSupport::TokenAndCtag | SyncSupport::CtagOnly => Some(element.text(calendar.ctag(form))),
+            SyncSupport::TokenAndCtag | SyncSupport::CtagOnly => Some(element.text(calendar.ctag(quirks))),
             SyncSupport::TokenOnly | SyncSupport::Neither => None,
         },
         (DAV, "supported-report-set") if syncs => Some(reports(&[

@@ -20,7 +20,7 @@ use super::switch::{
 /// 5. home with inbox, outbox, proxies and pseudo files: [`home_listing`](Self::home_listing)
 /// 6. several homes, absolute hrefs: [`homes`](Self::homes), [`href_form`](Self::href_form)
 /// 7. tokens: [`sync_support`](Self::sync_support), [`token_form`](Self::token_form),
-///    [`token_property`](Self::token_property), [`unknown_token`](Self::unknown_token),
+///    [`token_prefix`](Self::token_prefix), [`token_property`](Self::token_property), [`unknown_token`](Self::unknown_token),
 ///    [`sync_answers`](Self::sync_answers), [`answer_token`](Self::answer_token), [`truncation`](Self::truncation),
 ///    [`client_limit`](Self::client_limit); a change log that forgets silently is
 ///    [`DavServer::prune_change_log`](super::DavServer::prune_change_log)
@@ -70,6 +70,8 @@ pub struct Quirks {
     pub sync_support: SyncSupport,
     /// The form of sync tokens.
     pub token_form: TokenForm,
+    /// What a sync token starts with; `None`: a URI. An empty text leaves bare numbers, as SOGo's.
+    pub token_prefix: Option<String>,
     /// The `sync-token` property.
     pub token_property: TokenProperty,
     /// The answer to an unknown token.
@@ -148,6 +150,8 @@ pub struct Quirks {
     pub compression: Compression,
     /// `current-user-privilege-set`.
     pub privileges: Privileges,
+    /// Headers of every answer, such as a `Server` that names a product.
+    pub headers: Vec<(String, String)>,
     /// After this many authenticated requests the credentials stop working; `None`: never.
     pub revoke_after: Option<usize>,
 }

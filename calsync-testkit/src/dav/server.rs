@@ -266,7 +266,8 @@ fn perform(state: &mut State, mut request: RecordedRequest) -> Outcome {
             Reply { status: *status, headers: headers.clone(), body: body.clone().into_bytes() }
         }
         _ => {
-            let reply = dispatch(state, &request);
+            let mut reply = dispatch(state, &request);
+            reply.headers.extend(state.quirks.headers.iter().cloned());
             compress(state, &request, reply)
         }
     };

@@ -123,44 +123,48 @@ impl Calendar {
         Some(object)
     }
 
-    pub(super) fn token(&self, form: TokenForm) -> String {
-        self.token_at(form, self.sequence)
+    pub(super) fn token(&self, quirks: &Quirks) -> String {
+        self.token_at(quirks, self.sequence)
     }
 
-    pub(super) fn token_at(&self, form: TokenForm, sequence: u64) -> String {
-        match form {
-            TokenForm::Scoped => format!("{SCOPED_PREFIX}{}/{sequence}", self.incarnation),
-            TokenForm::BareNumber => format!("{NUMBER_PREFIX}{sequence}"),
+    pub(super) fn token_at(&self, quirks: &Quirks, sequence: u64) -> String {
+        let prefix = token_prefix(quirks);
+        match quirks.token_form {
+            TokenForm::Scoped => format!("{prefix}{}-{sequence}", self.incarnation),
+            TokenForm::BareNumber => format!("{prefix}{sequence}"),
         }
     }
 
-    pub(super) fn ctag(&self, form: TokenForm) -> String {
-        match form {
+    pub(super) fn ctag(&self, quirks: &Quirks) -> String {
+        match quirks.token_form {
             TokenForm::Scoped => format!("\"{}-{}\"", self.incarnation, self.sequence),
-            TokenForm::BareNumber => self.token(form),
+            TokenForm::BareNumber => self.token(quirks),
         }
     }
 
     /// The change a token stands for, or `None` for a token this calendar does not know.
-    pub(super) fn read_token(&self, form: TokenForm, token: &str) -> Option<u64> {
-        match form {
+    pub(super) fn read_token(&self, quirks: &Quirks, token: &str) -> Option<u64> {
+        let token = token.strip_prefix(token_prefix(quirks))?;
+        match quirks.token_form {
             TokenForm::Scoped => {
-                let (incarnation, sequence) = token.strip_prefix(SCOPED_PREFIX)?.split_once('/')?;
+                let (incarnation, sequence) = token.split_once('-')?;
                 let sequence: u64 = sequence.parse().ok()?;
                 (incarnation.parse() == Ok(self.incarnation)
                     && (self.oldest_token..=self.sequence).contains(&sequence))
                 .then_some(sequence)
             }
-            TokenForm::BareNumber => {
-                let sequence: u64 = token.strip_prefix(NUMBER_PREFIX)?.parse().ok()?;
-                (sequence >= self.oldest_token).then_some(sequence)
-            }
+            TokenForm::BareNumber => token.parse().ok().filter(|sequence| *sequence >= self.oldest_token),
         }
     }
 }
 
-const SCOPED_PREFIX: &str = "http://calsync.invalid/ns/sync/";
-const NUMBER_PREFIX: &str = "http://sabre.io/ns/sync/";
+fn token_prefix(quirks: &Quirks) -> &str {
+    match (&quirks.token_prefix, quirks.token_form) {
+        (Some(prefix), _) => prefix,
+        (None, TokenForm::Scoped) => "http://calsync.invalid/ns/sync/",
+        (None, TokenForm::BareNumber) => "http://sabre.io/ns/sync/",
+    }
+}
 
 /// Everything behind the lock.
 pub(super) struct State {

@@ -43,7 +43,7 @@ pub(super) fn sync_collection(state: &State, home: Home, id: &str, root: &Elemen
             InitialSync::WithDead => Since::BeginningWithDead,
         }
     } else {
-        match (calendar.read_token(quirks.token_form, sent), quirks.sync_answers) {
+        match (calendar.read_token(quirks, sent), quirks.sync_answers) {
             (Some(_), SyncAnswers::AlwaysEmpty) => Since::Now,
             (Some(sequence), SyncAnswers::Changes) => Since::Change(sequence),
             (None, _) => match unknown(state) {
@@ -116,12 +116,10 @@ pub(super) fn sync_collection(state: &State, home: Home, id: &str, root: &Elemen
         responses.push(response);
     }
     let token = match quirks.answer_token {
-        AnswerToken::Fresh => Some(calendar.token_at(quirks.token_form, reached)),
+        AnswerToken::Fresh => Some(calendar.token_at(quirks, reached)),
         AnswerToken::Missing => None,
         AnswerToken::Empty => Some(String::new()),
-        AnswerToken::Repeated if sent.is_empty() => {
-            Some(calendar.token_at(quirks.token_form, calendar.oldest_token))
-        }
+        AnswerToken::Repeated if sent.is_empty() => Some(calendar.token_at(quirks, calendar.oldest_token)),
         AnswerToken::Repeated => Some(sent.to_owned()),
     };
     let token = token.map(|token| match token.is_empty() {
@@ -208,7 +206,7 @@ fn self_entry(state: &State, home: Home, id: &str, calendar: &Calendar) -> Optio
             Some(properties(href.trim_end_matches('/'), Vec::new(), vec![Name::new(DAV, "getetag")]))
         }
         SelfEntry::Member => {
-            let etag = calendar.ctag(super::switch::TokenForm::Scoped);
+            let etag = super::ical::content_tag(&calendar.token(&state.quirks));
             Some(properties(&href, vec![etag_property(&etag, &state.quirks)], Vec::new()))
         }
     }

@@ -1,8 +1,11 @@
 //! Faults of the network and of front ends: scenario 18, and lost, broken and slow answers.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use calsync_testkit::dav::{Fault, FaultAction, Quirks};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::client::*;
 
@@ -91,26 +94,42 @@ async fn an_answer_that_never_comes() {
         server.inject(Fault::new(action.clone()));
         let body = event("a", "One");
         let asked = send(&server, "PUT", &path, &[AUTH], body.as_bytes());
-        let arrived = async {
+        let others = async {
             while server.pending_faults() > 0 {
                 tokio::task::yield_now().await;
             }
+            // Answered after it would have been.
+            assert_eq!(propfind(&server, WORK, "0", "<d:displayname/>").await.status, 207);
         };
         tokio::select! {
             _ = asked => panic!("answered"),
-            () = arrived => {}
+            () = others => {}
         }
         assert_eq!(server.list("work").len(), stored, "{action:?}");
     }
-    assert_eq!(put(&server, "a.ics", &[], &event("a", "Two")).await.status, 204, "others are still served");
+    assert_eq!(put(&server, "a.ics", &[], &event("a", "Two")).await.status, 204);
 }
 
 #[tokio::test]
-async fn a_body_that_trickles_is_whole_in_the_end() {
+async fn a_body_that_trickles() {
     let server = start(Quirks::default());
     server.put("work", "a.ics", &event("a", "One"));
+    let path = format!("{WORK}a.ics");
     server.inject(Fault::trickle(40, Duration::from_millis(1)));
-    let answer = ask(&server, "GET", &format!("{WORK}a.ics"), &[], "").await;
+    let answer = ask(&server, "GET", &path, &[], "").await;
     assert!(answer.is_complete());
     assert_eq!(answer.text(), event("a", "One"));
+
+    server.inject(Fault::trickle(40, Duration::from_secs(3600)));
+    let address = server.url().replace("http://", "").replace('/', "");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{}: {}\r\n\r\n", AUTH.0, AUTH.1);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    assert_eq!(propfind(&server, WORK, "0", "<d:displayname/>").await.status, 207);
+    let body = stream.try_read(&mut [0; 64]).map_err(|error| error.kind());
+    assert_eq!(body, Err(ErrorKind::WouldBlock), "the head is there, the first piece is not");
 }

@@ -7,6 +7,7 @@ mod discovery;
 mod faults;
 mod objects;
 mod plain;
+mod presets;
 mod reports;
 mod spelling;
 mod tokens;

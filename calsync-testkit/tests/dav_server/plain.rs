@@ -38,7 +38,7 @@ async fn calendar_properties_are_given_by_name_and_unknown_ones_are_missing() {
     let (found, missing) =
         answer.text().split_once("200 OK").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     for part in [
-        "<D:sync-token>http://calsync.invalid/ns/sync/1/0</D:sync-token>",
+        "<D:sync-token>http://calsync.invalid/ns/sync/1-0</D:sync-token>",
         "<CS:getctag>\"1-0\"</CS:getctag>",
         "<D:report><D:sync-collection/></D:report>",
         "<C:comp name=\"VEVENT\"/>",
@@ -232,7 +232,7 @@ async fn a_sync_reports_what_changed_since_its_token() {
     let with_data = sync_with(&server, &second.token(), "", "<c:calendar-data/>").await;
     assert!(with_data.has("SUMMARY:Again"));
 
-    let wrong = sync(&server, "http://calsync.invalid/ns/sync/1/99").await;
+    let wrong = sync(&server, "http://calsync.invalid/ns/sync/1-99").await;
     assert!(wrong.status == 403 && wrong.has("<D:valid-sync-token/>"), "a token of the future");
     server.expire_tokens("work");
     assert_eq!(sync(&server, &first.token()).await.status, 403);

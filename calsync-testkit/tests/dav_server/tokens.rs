@@ -105,10 +105,10 @@ async fn q07_empty_for_ever() {
 #[tokio::test]
 async fn q07_token_in_the_answer() {
     for (answer_token, expected) in [
-        (AnswerToken::Fresh, "<D:sync-token>http://calsync.invalid/ns/sync/1/5</D:sync-token>"),
+        (AnswerToken::Fresh, "<D:sync-token>http://calsync.invalid/ns/sync/1-5</D:sync-token>"),
         (AnswerToken::Missing, "</D:response></D:multistatus>"),
         (AnswerToken::Empty, "<D:sync-token/>"),
-        (AnswerToken::Repeated, "<D:sync-token>http://calsync.invalid/ns/sync/1/4</D:sync-token>"),
+        (AnswerToken::Repeated, "<D:sync-token>http://calsync.invalid/ns/sync/1-4</D:sync-token>"),
     ] {
         let server = filled(Quirks { answer_token, ..Quirks::default() });
         let token = server.sync_token("work").unwrap();
