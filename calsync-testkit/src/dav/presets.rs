@@ -72,7 +72,7 @@ impl Quirks {
         Self {
             token_form: TokenForm::BareNumber,
             client_limit: ClientLimit::Ignored,
-            self_entry: SelfEntry::MissingEtagWithoutSlash,
+            self_entry: SelfEntry::AfterPropertyEdit,
             property_edits: PropertyEdits::MoveToken,
             multiget_missing: MultigetMissing::Omitted,
             href_encoding: HrefEncoding::Lower,

@@ -65,6 +65,8 @@ pub(super) struct Calendar {
     pub(super) incarnation: u64,
     /// Counts changes.
     pub(super) sequence: u64,
+    /// The last change that was one of properties.
+    pub(super) edited: u64,
     /// Tokens of earlier changes are unknown.
     pub(super) oldest_token: u64,
 }
@@ -81,6 +83,7 @@ impl Calendar {
             renamed: BTreeMap::new(),
             incarnation,
             sequence: 0,
+            edited: 0,
             oldest_token: 0,
         }
     }

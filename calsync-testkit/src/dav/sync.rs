@@ -77,7 +77,7 @@ pub(super) fn sync_collection(state: &State, home: Home, id: &str, root: &Elemen
         names.retain(|name| !name.is(CALDAV, "calendar-data"));
     }
     let mut responses: Vec<Element> = Vec::new();
-    responses.extend(self_entry(state, home, id, calendar));
+    responses.extend(self_entry(state, home, id, calendar, since));
     for (_, entry) in &entries {
         let response = match entry {
             Entry::Living(name) => {
@@ -197,14 +197,17 @@ fn entries<'a>(state: &'a State, calendar: &'a Calendar, since: Since) -> Vec<(u
     entries
 }
 
-fn self_entry(state: &State, home: Home, id: &str, calendar: &Calendar) -> Option<Element> {
+fn self_entry(state: &State, home: Home, id: &str, calendar: &Calendar, since: Since) -> Option<Element> {
     let href = state.calendar_href(home, id);
+    let missing = |href: &str| Some(properties(href, Vec::new(), vec![Name::new(DAV, "getetag")]));
     match state.quirks.self_entry {
         SelfEntry::Absent => None,
-        SelfEntry::MissingEtag => Some(properties(&href, Vec::new(), vec![Name::new(DAV, "getetag")])),
-        SelfEntry::MissingEtagWithoutSlash => {
-            Some(properties(href.trim_end_matches('/'), Vec::new(), vec![Name::new(DAV, "getetag")]))
-        }
+        SelfEntry::MissingEtag => missing(&href),
+        SelfEntry::MissingEtagWithoutSlash => missing(href.trim_end_matches('/')),
+        SelfEntry::AfterPropertyEdit => match since {
+            Since::Change(sequence) if calendar.edited > sequence => missing(href.trim_end_matches('/')),
+            _ => None,
+        },
         SelfEntry::Member => {
             let etag = super::ical::content_tag(&calendar.token(&state.quirks));
             Some(properties(&href, vec![etag_property(&etag, &state.quirks)], Vec::new()))

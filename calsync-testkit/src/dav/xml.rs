@@ -217,8 +217,13 @@ impl Writer<'_> {
         }
         self.out.push('>');
         let only_elements = element.children.iter().all(|node| matches!(node, Node::Element(_)));
-        let padded = self.style.layout == XmlLayout::Pretty
-            && (only_elements || element.name.is(DAV, "href") || element.name.is(DAV, "status"));
+        let padded = match self.style.layout {
+            XmlLayout::Compact => false,
+            XmlLayout::Pretty => only_elements,
+            XmlLayout::Padded => {
+                only_elements || element.name.is(DAV, "href") || element.name.is(DAV, "status")
+            }
+        };
         for node in &element.children {
             if padded {
                 self.line(depth + 1);

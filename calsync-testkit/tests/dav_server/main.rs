@@ -2,6 +2,8 @@
 //!
 //! Test names carry the number of the scenario in the documentation of `Quirks`.
 
+#![allow(clippy::expect_used, reason = "a helper of tests fails by panicking")]
+
 mod client;
 mod discovery;
 mod faults;

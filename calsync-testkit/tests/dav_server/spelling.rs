@@ -64,6 +64,8 @@ async fn q16_text_layout_and_quotes() {
     let cdata = listing(XmlStyle { text: XmlText::Cdata, ..XmlStyle::default() }).await;
     assert!(cdata.contains("<D:displayname><![CDATA[A & <B]]>&gt;<![CDATA[]]></D:displayname>"));
     let pretty = listing(XmlStyle { layout: XmlLayout::Pretty, ..XmlStyle::default() }).await;
+    assert!(pretty.contains(&format!("  <D:response>\n    <D:href>{WORK}</D:href>\n")), "{pretty}");
+    let pretty = listing(XmlStyle { layout: XmlLayout::Padded, ..XmlStyle::default() }).await;
     assert!(pretty.contains(&format!("<D:href>\n      {WORK}\n    </D:href>")), "{pretty}");
     assert!(pretty.contains("<D:getetag>\""), "values are not padded");
     let quotes = listing(XmlStyle { quotes: XmlQuotes::Escaped, ..XmlStyle::default() }).await;

@@ -256,6 +256,22 @@ async fn q08_the_collection_as_an_entry() {
 }
 
 #[tokio::test]
+async fn q08_the_collection_as_an_entry_after_a_property_edit() {
+    let server = filled(Quirks {
+        self_entry: SelfEntry::AfterPropertyEdit,
+        property_edits: PropertyEdits::MoveToken,
+        ..Quirks::default()
+    });
+    let token = server.sync_token("work").unwrap();
+    assert_eq!(sync(&server, &token).await.entries().len(), 0);
+    let body = "<propertyupdate xmlns=\"DAV:\"><set><prop><displayname>New</displayname></prop></set></propertyupdate>";
+    ask(&server, "PROPPATCH", WORK, &[], body).await;
+    let answer = sync(&server, &token).await;
+    assert_eq!(answer.entries(), ["work propstat 404"]);
+    assert_eq!(sync(&server, &answer.token()).await.entries().len(), 0);
+}
+
+#[tokio::test]
 async fn data_in_a_sync_answer() {
     for (sync_data, given) in [(SyncData::Given, true), (SyncData::Absent, false)] {
         let server = filled(Quirks { sync_data, ..Quirks::default() });

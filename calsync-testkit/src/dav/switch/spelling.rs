@@ -82,8 +82,10 @@ pub enum XmlLayout {
     /// None.
     #[default]
     Compact,
-    /// Indented, and inside `href` and `status` too, as DAViCal.
+    /// Indented, as DAViCal.
     Pretty,
+    /// Indented, and inside `href` and `status` too.
+    Padded,
 }
 
 /// Quotation marks in text, such as those of entity tags.

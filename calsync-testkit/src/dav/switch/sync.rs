@@ -163,8 +163,11 @@ pub enum SelfEntry {
     Absent,
     /// With a trailing slash and a 404 *propstat* for `getetag`, which is no deletion.
     MissingEtag,
-    /// The same without trailing slash, as sabre/dav after a PROPPATCH.
+    /// The same without trailing slash.
     MissingEtagWithoutSlash,
+    /// As `MissingEtagWithoutSlash`, but only for a PROPPATCH since the token that was sent, as sabre/dav; needs
+    /// [`PropertyEdits::MoveToken`].
+    AfterPropertyEdit,
     /// Listed like a member with an entity tag, as iCloud.
     Member,
 }
