@@ -5,6 +5,20 @@
 //! `Quirks::radicale()` and its neighbours set the switches as known products have them.
 //! The methods of [`DavServer`] act behind the client's back and tell what it sent.
 //!
+//! ```
+//! use calsync_testkit::dav::{DavOptions, DavServer, Fault, IfNoneMatch, Quirks};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let quirks = Quirks { if_none_match: IfNoneMatch::Ignored, ..Quirks::default() };
+//! let server = DavServer::start(DavOptions::with_quirks(quirks))?;
+//! server.inject(Fault::status(503).retry_after_seconds(30).on_method("REPORT"));
+//! // A client with `server.url()`, user name `user` and password `secret` goes here.
+//! assert!(server.requests().iter().all(|request| request.method != "POST"));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Not served: scheduling, ACL changes, locks, COPY and MOVE, free-busy, expansion of series in reports.
 
 mod body;
@@ -28,7 +42,7 @@ mod switch;
 mod sync;
 mod xml;
 
-pub use fault::{Fault, FaultAction};
+pub use fault::{Edit, Fault, FaultAction};
 pub use quirks::Quirks;
 pub use record::RecordedRequest;
 pub use server::{DavOptions, DavServer};

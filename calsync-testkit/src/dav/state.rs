@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::fault::Fault;
+use super::fault::{Edit, Fault};
 use super::ical;
 use super::quirks::Quirks;
 use super::record::RecordedRequest;
@@ -178,7 +178,8 @@ pub(super) struct State {
     pub(super) base: String,
     pub(super) quirks: Quirks,
     pub(super) calendars: BTreeMap<String, Calendar>,
-    pub(super) requests: Vec<RecordedRequest>,
+    pub(super) max_recorded: usize,
+    pub(super) requests: VecDeque<RecordedRequest>,
     pub(super) faults: VecDeque<Fault>,
     pub(super) authenticated: usize,
     pub(super) revoked: bool,
@@ -192,6 +193,40 @@ impl State {
         self.calendars.remove(name);
         let incarnation = self.incarnations;
         self.calendars.entry(name.to_owned()).or_insert_with(|| Calendar::new(home, incarnation))
+    }
+
+    /// Stores a body unchecked, creating the calendar if need be; returns the entity tag.
+    pub(super) fn put(&mut self, calendar: &str, name: &str, body: &str) -> String {
+        let etags = self.quirks.etags;
+        if !self.calendars.contains_key(calendar) {
+            self.create(calendar, Home::Own);
+        }
+        self.calendars
+            .get_mut(calendar)
+            .map(|held| held.store(name, body.to_owned(), etags))
+            .unwrap_or_default()
+    }
+
+    pub(super) fn delete(&mut self, calendar: &str, name: &str) -> bool {
+        self.calendars.get_mut(calendar).is_some_and(|calendar| calendar.remove(name).is_some())
+    }
+
+    pub(super) fn edit(&mut self, edit: &Edit) {
+        match edit {
+            Edit::Put { calendar, name, body } => {
+                self.put(calendar, name, body);
+            }
+            Edit::Delete { calendar, name } => {
+                self.delete(calendar, name);
+            }
+        }
+    }
+
+    pub(super) fn record(&mut self, request: RecordedRequest) {
+        self.requests.push_back(request);
+        while self.requests.len() > self.max_recorded {
+            self.requests.pop_front();
+        }
     }
 
     /// The object of a calendar, unless the name is one that is listed and never found.

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use calsync_testkit::dav::{Fault, FaultAction, Quirks};
+use calsync_testkit::dav::{Edit, Fault, FaultAction, Quirks};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -42,6 +42,22 @@ async fn faults_act_on_what_they_match_and_as_often_as_told() {
     assert_eq!(server.pending_faults(), 1);
     server.clear_faults();
     assert_eq!(sync(&server, "").await.status, 207);
+}
+
+#[tokio::test]
+async fn lup_01_somebody_else_writes_in_between() {
+    let server = start(Quirks::default());
+    let etag = server.put("work", "a.ics", &event("a", "One"));
+    server.inject(Fault::edit_before(Edit::put("work", "a.ics", &event("a", "Theirs"))).on_method("PUT"));
+    let ours = put(&server, "a.ics", &[("If-Match", &etag)], &event("a", "Ours")).await;
+    assert_eq!(ours.status, 412);
+    assert!(server.get("work", "a.ics").unwrap().contains("Theirs"));
+
+    server.inject(Fault::edit_after(Edit::delete("work", "a.ics")).on_method("REPORT"));
+    let answer = sync(&server, "").await;
+    assert_eq!(answer.entries(), ["a.ics propstat 200"], "listed");
+    assert_eq!(multiget(&server, &["a.ics"]).await.entries(), ["a.ics 404"], "and gone");
+    assert_eq!(sync(&server, &answer.token()).await.entries(), ["a.ics 404"]);
 }
 
 #[tokio::test]

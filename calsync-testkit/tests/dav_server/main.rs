@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, reason = "a helper of tests fails by panicking")]
 
 mod client;
+mod command;
 mod discovery;
 mod faults;
 mod objects;

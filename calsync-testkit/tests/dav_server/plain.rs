@@ -143,8 +143,7 @@ async fn bodies_that_no_server_should_store_are_refused_with_their_precondition(
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused() {
-    let mut options = DavOptions::default();
-    options.max_resource_size = 300;
+    let options = DavOptions { max_resource_size: 300, ..DavOptions::default() };
     let server = DavServer::start(options).unwrap();
     let answer = put(&server, "a.ics", &[], &event("a", &"x".repeat(300))).await;
     assert!(answer.status == 403 && answer.has("max-resource-size"));
@@ -330,6 +329,16 @@ async fn what_was_asked_and_answered_is_recorded() {
     assert!(!shown.contains("One") && !shown.contains("dXNlcjpzZWNyZXQ"), "no event text, no credentials");
     server.clear_requests();
     assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn records_are_bounded() {
+    let server = DavServer::start(DavOptions { max_recorded: 2, ..DavOptions::default() }).unwrap();
+    for path in ["/1", "/2", "/3"] {
+        ask(&server, "GET", path, &[], "").await;
+    }
+    let paths: Vec<String> = server.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(paths, ["/2", "/3"]);
 }
 
 #[tokio::test]
