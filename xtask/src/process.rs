@@ -23,6 +23,7 @@ const GUARD: &str = r#"exec 3<&0
 "$@" </dev/null 3<&-
 code=$?
 kill $! 2>/dev/null
+wait $! 2>/dev/null
 exit $code"#;
 
 /// Ends the process group `$1`: politely, and after five seconds for good.
@@ -148,10 +149,18 @@ pub(crate) fn exists(program: &str) -> bool {
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file()) || Path::new(program).is_file()
 }
 
-/// A command as one would type it, without its environment (which may carry a password).
+/// A command about as one would type it, without its environment (which may carry a password).
 fn show(command: &Command) -> String {
-    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
-    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
+    let program = Path::new(command.get_program());
+    let mut words = vec![program.file_name().unwrap_or(command.get_program()).to_string_lossy().into_owned()];
+    for word in command.get_args() {
+        let word = word.to_string_lossy();
+        let word = word
+            .strip_prefix(&*workspace::root().to_string_lossy())
+            .map_or(&*word, |w| w.trim_start_matches('/'));
+        // A script given as an argument would fill the screen.
+        words.push(word.lines().next().unwrap_or_default().to_owned());
+    }
     words.join(" ")
 }
 
