@@ -152,23 +152,26 @@ fn recurrence(python: &Python) -> Outcome {
     process::run(&mut compare, RUN)
 }
 
-/// The scripted server prints `URL USER PASSWORD` on one line when it listens, and runs until it is ended.
+/// The scripted server prints its URL on one line when it listens, and serves until its standard input closes.
 fn dav_server(python: &Python) -> Outcome {
     let build = ["build", "--package", "calsync-testkit", "--bin", "dav-server"];
     process::run(process::cargo().args(build), BUILD_AND_RUN)?;
-    let program = Command::new(workspace::target().join("debug").join("dav-server"));
+    let folder = servers::run_folder("dav")?;
+    // A named pipe opened for both ways never closes; the process group is ended when the check is done.
+    let mut program = Command::new("sh");
+    program.args(["-c", r#"mkfifo "$0" && exec "$@" <>"$0""#]).arg(folder.path().join("open"));
+    program.arg(workspace::target().join("debug").join("dav-server"));
+    program.args(["--user", servers::USER, "--password", servers::PASSWORD]);
     let mut server = Guarded::spawn(&program, Stdio::piped(), Stdio::inherit())?;
     let Some(pipe) = server.stdout() else { return failed("the server's output is not piped") };
     let mut line = String::new();
     // Kept until the end: a server whose output nobody reads any more could not print.
     let mut printed = BufReader::new(pipe);
     printed.read_line(&mut line).doing("cannot read what dav-server printed")?;
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let [url, user, password] = words[..] else {
-        return failed(format!("dav-server printed {line:?}, not its URL, user and password"));
-    };
-    let mut check =
-        python.script(&workspace::root().join("calsync-testkit/tests/python/dav_server_check.py"));
-    check.args([url, user, password]);
-    process::run(&mut check, RUN)
+    let url = line.trim();
+    if !url.starts_with("http://") {
+        return failed(format!("dav-server printed {line:?} and not its URL"));
+    }
+    let check = workspace::root().join("calsync-testkit/tests/python/dav_server_check.py");
+    process::run(python.script(&check).args([url, servers::USER, servers::PASSWORD]), RUN)
 }
