@@ -37,8 +37,7 @@ const PACKAGES: [Package; 4] = [
 ];
 
 /// Downloads and unpacks what is missing; returns the folder with one folder per package.
-pub(crate) fn download() -> Outcome<PathBuf> {
-    let python = Python::ready()?;
+pub(crate) fn download(python: &Python) -> Outcome<PathBuf> {
     let all = workspace::scratch("fixtures")?;
     for package in &PACKAGES {
         let dir = all.join(format!("{}-{}", package.name, package.version));
@@ -49,7 +48,7 @@ pub(crate) fn download() -> Outcome<PathBuf> {
                 fs::remove_dir_all(&part).doing(part.display())?;
             }
             fs::create_dir_all(&part).doing(part.display())?;
-            fetch(&python, package, &part)?;
+            fetch(python, package, &part)?;
             fs::rename(&part, &dir).doing(dir.display())?;
         }
         let found = count_ics(&dir)?;

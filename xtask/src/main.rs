@@ -78,7 +78,9 @@ fn main() -> ExitCode {
         Command::Servers(ServersCommand::Start { which }) => hand::start(which),
         Command::Servers(ServersCommand::Stop { which }) => hand::stop(which),
         Command::Bench(bench) => run_benches(&bench),
-        Command::Fixtures => fixtures::download().map(|dir| println!("fixtures are in {}", dir.display())),
+        Command::Fixtures => python::Python::ready()
+            .and_then(|python| fixtures::download(&python))
+            .map(|dir| println!("fixtures are in {}", dir.display())),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,8 +23,10 @@ impl Python {
         let python = Self { bin: venv.join("bin") };
         let requirements = script("requirements.txt");
         let pins = fs::read_to_string(&requirements).doing(requirements.display())?;
+        // The programs of an environment name its folder inside: moved or copied, it has to be made again.
+        let wanted = format!("# {}\n{pins}", venv.display());
         let stamp = venv.join("installed-requirements.txt");
-        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == pins) {
+        if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
             return Ok(python);
         }
         let mut make = Command::new(interpreter());
@@ -37,7 +39,7 @@ impl Python {
         let mut pip = python.program("pip");
         pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
         process::run(&mut pip, INSTALL_LIMIT)?;
-        fs::write(&stamp, pins).doing(stamp.display())?;
+        fs::write(&stamp, wanted).doing(stamp.display())?;
         Ok(python)
     }
 

@@ -36,6 +36,7 @@ class Proxy:
     def __init__(self, url):
         self.target = urlsplit(url)
         self.exchanges = []
+        self.lost = None
         self._port = 0
         self._server = None
         self.up()
@@ -57,6 +58,10 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
         self._server = None
+
+    def lose_next_reply(self, method):
+        """The next request with that method reaches the server; its answer does not come back."""
+        self.lost = method
 
     def take(self):
         """The exchanges since the last call."""
@@ -92,6 +97,10 @@ class Proxy:
                 proxy.exchanges.append(
                     Exchange(self.command, self.path, answer.status, len(body or b""), len(payload))
                 )
+                if proxy.lost == self.command:
+                    proxy.lost = None
+                    self.close_connection = True
+                    return
                 self.send_response_only(answer.status, answer.reason)
                 for name, value in answer.getheaders():
                     if name.lower() not in HOP_BY_HOP:

@@ -73,7 +73,7 @@ fn start_one(kind: Kind, python: &Python) -> Outcome<String> {
         remove(kind, &note)?;
     }
     kind.install()?;
-    let dir = kind.state_dir(&workspace::scratch("servers")?);
+    let dir = kind.state_dir(&workspace::scratch("servers")?, &format!("hand-{}", std::process::id()));
     fs::create_dir(&dir).doing(dir.display())?;
     let recipe = kind.recipe(python, &dir)?;
     let log = dir.join("log");

@@ -27,6 +27,11 @@ pub(crate) const USER: &str = "test";
 /// Its password. Xandikos asks for none over plain HTTP and takes any.
 pub(crate) const PASSWORD: &str = "test";
 
+/// What folders in the system's temporary folder begin with, before the id of the process they belong to.
+const CYRUS_DIR: &str = "calsync-cyrus-";
+/// The same for the folders of one run under `target/xtask`.
+const RUN_DIR: &str = "run-";
+
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const PROVISION_LIMIT: Duration = Duration::from_secs(60);
 
@@ -94,10 +99,10 @@ impl Kind {
 
     /// Where a server's state goes. Cyrus gives up root for a user who must be able to reach its files from `/`, which the
     /// workspace of somebody else rarely allows.
-    fn state_dir(self, under: &Path) -> PathBuf {
+    fn state_dir(self, under: &Path, owner: &str) -> PathBuf {
         match self {
             Self::Radicale | Self::Xandikos => under.join(self.name()),
-            Self::Cyrus => std::env::temp_dir().join(format!("calsync-cyrus-{}", std::process::id())),
+            Self::Cyrus => std::env::temp_dir().join(format!("{CYRUS_DIR}{owner}")),
         }
     }
 }
@@ -118,14 +123,14 @@ pub(crate) struct Server {
     url: String,
     // Before the folder: fields drop in order, and the server must be gone before its files are.
     _running: Guarded,
-    _dir: Folder,
+    dir: Folder,
 }
 
 impl Server {
     /// Starts a server with fresh state under `under`.
     pub(crate) fn start(kind: Kind, python: &Python, under: &Path) -> Outcome<Self> {
         kind.install()?;
-        let dir = Folder::make(kind.state_dir(under))?;
+        let dir = Folder::make(kind.state_dir(under, &std::process::id().to_string()))?;
         let recipe = kind.recipe(python, dir.path())?;
         let log = dir.path().join("log");
         let (out, err) = log_handles(&log)?;
@@ -133,12 +138,23 @@ impl Server {
         wait_for_port(recipe.port, &log, || running.ended().map(|status| status.is_none()))?;
         provision(python, &recipe, &log)?;
         println!("{} is at {}", kind.name(), recipe.url);
-        Ok(Self { kind, url: recipe.url, _running: running, _dir: dir })
+        Ok(Self { kind, url: recipe.url, _running: running, dir })
     }
 
     /// Where a client starts, without credentials.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Whether it mails invitations by itself (RFC 6638), which here end in a file.
+    pub(crate) fn schedules(&self) -> bool {
+        self.kind == Kind::Cyrus
+    }
+
+    /// What the server has tried to mail, with the envelope; nothing it mails leaves the machine.
+    pub(crate) fn mailed(&self) -> Outcome<String> {
+        let log = self.dir.path().join("sendmail.log");
+        if log.exists() { fs::read_to_string(&log).doing(log.display()) } else { Ok(String::new()) }
     }
 
     /// The entry for `CALSYNC_TEST_CALDAV`: `name=http://user:password@host:port/path`.
@@ -191,5 +207,43 @@ fn tail(log: &Path) -> String {
 
 /// A folder for the state of this run's servers, removed at its end.
 pub(crate) fn run_folder(what: &str) -> Outcome<Folder> {
-    Folder::make(workspace::target().join("xtask").join(format!("run-{}-{what}", std::process::id())))
+    let all = workspace::scratch("runs")?;
+    sweep(&all, RUN_DIR)?;
+    sweep(&std::env::temp_dir(), CYRUS_DIR)?;
+    Folder::make(all.join(format!("{RUN_DIR}{}-{what}", std::process::id())))
+}
+
+/// Removes what runs that were killed have left: folders named `prefix`, then the id of a process that is gone.
+fn sweep(dir: &Path, prefix: &str) -> Outcome {
+    for entry in fs::read_dir(dir).doing(dir.display())? {
+        let path = entry.doing(dir.display())?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let Some(owner) = name.strip_prefix(prefix).and_then(|rest| rest.split('-').next()) else { continue };
+        let gone = owner.parse::<u32>().is_ok_and(|pid| !Path::new("/proc").join(pid.to_string()).exists());
+        if gone {
+            fs::remove_dir_all(&path).doing(path.display())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_run_left_is_swept_and_nothing_else() {
+        let all =
+            Folder::make(workspace::scratch("tests").unwrap().join(format!("sweep-{}", std::process::id())))
+                .unwrap();
+        // No process has an id this large: the kernel's limit is 4,194,304.
+        let gone = all.path().join("run-4194999-cli");
+        let alive = all.path().join(format!("run-{}-cli", std::process::id()));
+        let other = all.path().join("run-hand-1");
+        for dir in [&gone, &alive, &other] {
+            fs::create_dir(dir).unwrap();
+        }
+        sweep(all.path(), "run-").unwrap();
+        assert_eq!([gone.exists(), alive.exists(), other.exists()], [false, true, true]);
+    }
 }
