@@ -298,6 +298,25 @@ def scenario_import_and_export_go_one_way(world):
     assert [str(part["UID"]) for part in hub.walk("VEVENT")] == ["one-1"], hub
 
 
+def scenario_an_import_is_never_written_to(world):
+    """Not even when the hub has changed what was imported, and has events the remote lacks."""
+    world.calsync.configure(world.config(a_direction="import"))
+    world.a.add(event("in-1", "Shift"))
+    world.calsync.settle()
+    world.b.set("in-1", "SUMMARY", "Shift, swapped with Ada")
+    world.b.add(event("in-2", "Sleep"))
+    world.calsync.settle()
+    written = [one for one in world.wire()["a"] if one.writes]
+    assert not written, written
+    assert set(world.a.all()) == {"in-1"}
+    assert property_of(world.a.read("in-1"), "SUMMARY") == "Shift"
+    # What was edited in the hub is not undone by the next look at the remote, which has not changed.
+    assert property_of(world.b.read("in-1"), "SUMMARY") == "Shift, swapped with Ada"
+    hub = icalendar.Calendar.from_ical(world.calsync.events("family"))
+    assert {str(part["UID"]) for part in hub.walk("VEVENT")} == {"in-1", "in-2"}, hub
+    world.assert_quiet()
+
+
 def scenario_a_lost_reply_makes_no_duplicate(world):
     world.a.add(event("lost-1", "Written once"))
     world.proxies["b"].lose_next_reply("PUT")
