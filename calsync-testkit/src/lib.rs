@@ -1,3 +1,4 @@
 //! Conformance suites, emulators and builders for everything that plugs into calsync.
 
 pub mod dav;
+pub mod store_conformance;
