@@ -17,7 +17,9 @@ mod matching;
 mod names;
 mod offset;
 mod resolve;
+mod territories;
 mod vtimezone;
+pub mod windows;
 
 use std::fmt;
 use std::str::FromStr;

@@ -206,7 +206,7 @@ fn resolve_defined(tzid: &str, text: &str, limits: &ZoneLimits) -> Result<Resolv
 
 /// The zone that X-LIC-LOCATION or the end of TZURL names.
 fn named_location(parsed: &VTimezone) -> Option<Zone> {
-    let by_location = parsed.location.as_deref().and_then(|name| names::spelled(name));
+    let by_location = parsed.location.as_deref().and_then(names::spelled);
     let by_url = || names::end_of_path(parsed.url.as_deref()?.trim_end_matches(".ics"));
     by_location.or_else(by_url).map(Zone::Iana)
 }
