@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use thiserror::Error;
 
-use super::vtimezone::{VTimezone, ZoneError, ZoneLimits, tzid_of};
+use super::vtimezone::{VTimezone, ZoneError, ZoneLimits, plain_tzid, tzid_of};
 use super::{Zone, matching, names};
 
 /// How a zone was found.
@@ -136,7 +136,7 @@ impl<'a> ZoneResolver<'a> {
     /// # Errors
     /// [`UnresolvedZone`] when none of these helps.
     pub fn resolve(&self, tzid: &str) -> Result<ResolvedZone, UnresolvedZone> {
-        let tzid = tzid.trim().trim_matches('"');
+        let tzid = &*plain_tzid(tzid);
         let resolved = match self.definitions.binary_search_by(|d| d.tzid.as_ref().cmp(tzid)) {
             Ok(at) => {
                 let definition = &self.definitions[at];
