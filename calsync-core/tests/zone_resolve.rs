@@ -1,5 +1,7 @@
 //! Which zone a TZID means.
 
+#![allow(clippy::expect_used, reason = "helpers of tests may fail loudly")]
+
 use calsync_core::zone::{DefinitionCheck, UnresolvedZone, Zone, ZoneError, ZoneResolver, ZoneSource, write};
 use chrono::NaiveDate;
 use chrono_tz::Tz;

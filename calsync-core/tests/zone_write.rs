@@ -1,5 +1,7 @@
 //! Definitions written for zones of the database, read back by the same crate.
 
+#![allow(clippy::expect_used, reason = "helpers of tests may fail loudly")]
+
 use calsync_core::zone::{VTimezone, Zone, write};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
