@@ -86,17 +86,18 @@ fn period_set(
     after: NaiveDateTime,
 ) -> Vec<NaiveDateTime> {
     let mut set = Vec::new();
+    let one = |value: u32| value..value + 1;
+    let hours = if rule.frequency.is_sub_daily() { one(first.hour()) } else { 0..24 };
+    let minutes = if rule.frequency < Frequency::Hourly { one(first.minute()) } else { 0..60 };
+    let seconds = if rule.frequency == Frequency::Secondly { one(first.second()) } else { 0..60 };
     let mut day = first.date();
-    while day < after.date() || (day == after.date() && rule.frequency.is_sub_daily()) {
+    // A period of an hour or less may end at midnight, but begins on one day only.
+    while day < after.date() || day == first.date() {
         if day_passes(rule, start.date(), day) {
-            for hour in (0..24).filter(|hour| hour_passes(rule, kind, start, *hour)) {
-                if rule.frequency.is_sub_daily() && !(overlaps(day, hour, first, after)) {
-                    continue;
-                }
-                for minute in (0..60).filter(|minute| minute_passes(rule, kind, start, *minute)) {
-                    for second in (0..60).filter(|second| second_passes(rule, kind, start, *second)) {
-                        let candidate = day.and_hms_opt(hour, minute, second);
-                        set.extend(candidate.filter(|at| first <= *at && *at < after));
+            for hour in hours.clone().filter(|hour| hour_passes(rule, kind, start, *hour)) {
+                for minute in minutes.clone().filter(|minute| minute_passes(rule, kind, start, *minute)) {
+                    for second in seconds.clone().filter(|second| second_passes(rule, kind, start, *second)) {
+                        set.extend(day.and_hms_opt(hour, minute, second));
                     }
                 }
             }
@@ -116,11 +117,6 @@ fn period_set(
     };
     let chosen = set.iter().enumerate().filter(|(index, _)| kept(*index)).map(|(_, at)| *at);
     chosen.collect()
-}
-
-fn overlaps(day: NaiveDate, hour: u32, first: NaiveDateTime, after: NaiveDateTime) -> bool {
-    let begin = day.and_hms_opt(hour, 0, 0);
-    begin.is_some_and(|begin| begin < after && begin + TimeDelta::hours(1) > first)
 }
 
 fn hour_passes(rule: &RecurrenceRule, kind: StartKind, start: NaiveDateTime, hour: u32) -> bool {
@@ -156,37 +152,39 @@ fn second_passes(rule: &RecurrenceRule, kind: StartKind, start: NaiveDateTime, s
 
 /// Whether a day is among those the day parts, or DTSTART in their place, name.
 fn day_passes(rule: &RecurrenceRule, start: NaiveDate, day: NaiveDate) -> bool {
-    let listed = |list: &[i64], forward: i64, backward: i64| {
-        list.is_empty() || list.contains(&forward) || list.contains(&backward)
-    };
-    let months: Vec<i64> = rule.by_month.iter().map(|n| i64::from(*n)).collect();
-    let month_days: Vec<i64> = rule.by_month_day.iter().map(|n| i64::from(*n)).collect();
-    let year_days: Vec<i64> = rule.by_year_day.iter().map(|n| i64::from(*n)).collect();
-    let weeks: Vec<i64> = rule.by_week_no.iter().map(|n| i64::from(*n)).collect();
-
-    let (of_month, month_length) = (i64::from(day.day()), days_in_month(day));
-    let (of_year, year_length) = (i64::from(day.ordinal()), if day.leap_year() { 366 } else { 365 });
-    let (week, weeks_in_year) = week_number(day, rule.week_start);
-
-    if !listed(&months, i64::from(day.month()), 0)
-        || !listed(&month_days, of_month, of_month - month_length - 1)
-        || !listed(&year_days, of_year, of_year - year_length - 1)
-        || !listed(&weeks, week, week - weeks_in_year - 1)
+    if !listed(&rule.by_month, || (i64::from(day.month()), 0))
+        || !listed(&rule.by_month_day, || from_both_ends(day.day(), days_in_month(day)))
+        || !listed(&rule.by_year_day, || from_both_ends(day.ordinal(), days_in_year(day)))
+        || !listed(&rule.by_week_no, || week_number(day, rule.week_start))
         || !(rule.by_day.is_empty() || rule.by_day.iter().any(|by_day| weekday_passes(rule, by_day, day)))
     {
         return false;
     }
     // What the rule leaves out is as in DTSTART.
-    let no_day = month_days.is_empty() && year_days.is_empty() && rule.by_day.is_empty();
+    let no_day = rule.by_month_day.is_empty() && rule.by_year_day.is_empty() && rule.by_day.is_empty();
     match rule.frequency {
-        Frequency::Yearly if no_day && !weeks.is_empty() => day.weekday() == start.weekday(),
-        Frequency::Yearly if no_day && months.is_empty() => {
+        Frequency::Yearly if no_day && !rule.by_week_no.is_empty() => day.weekday() == start.weekday(),
+        Frequency::Yearly if no_day && rule.by_month.is_empty() => {
             day.month() == start.month() && day.day() == start.day()
         }
         Frequency::Yearly | Frequency::Monthly if no_day => day.day() == start.day(),
         Frequency::Weekly if rule.by_day.is_empty() => day.weekday() == start.weekday(),
         _ => true,
     }
+}
+
+/// An absent list lets everything pass.
+fn listed<T: Copy + Into<i64>>(list: &[T], numbers: impl Fn() -> (i64, i64)) -> bool {
+    if list.is_empty() {
+        return true;
+    }
+    let (forward, backward) = numbers();
+    list.iter().any(|item| (*item).into() == forward || (*item).into() == backward)
+}
+
+/// The number of a thing among `length` of them, counted from the first and from the last (-1).
+fn from_both_ends(number: u32, length: i64) -> (i64, i64) {
+    (i64::from(number), i64::from(number) - length - 1)
 }
 
 fn weekday_passes(rule: &RecurrenceRule, by_day: &WeekdayNum, day: NaiveDate) -> bool {
@@ -203,7 +201,7 @@ fn weekday_passes(rule: &RecurrenceRule, by_day: &WeekdayNum, day: NaiveDate) ->
     let (at, length) = if in_month {
         (i64::from(day.day()), days_in_month(day))
     } else {
-        (i64::from(day.ordinal()), if day.leap_year() { 366 } else { 365 })
+        (i64::from(day.ordinal()), days_in_year(day))
     };
     let nth = (at - 1) / 7 + 1;
     let nth_from_end = (length - at) / 7 + 1;
@@ -214,6 +212,10 @@ fn days_in_month(day: NaiveDate) -> i64 {
     (28..=31).rev().find(|n| day.with_day(*n).is_some()).map_or(28, i64::from)
 }
 
+fn days_in_year(day: NaiveDate) -> i64 {
+    if day.leap_year() { 366 } else { 365 }
+}
+
 fn week_begin(day: NaiveDate, week_start: Weekday) -> Option<NaiveDate> {
     let mut begin = day;
     while Weekday::from(begin.weekday()) != week_start {
@@ -222,7 +224,7 @@ fn week_begin(day: NaiveDate, week_start: Weekday) -> Option<NaiveDate> {
     Some(begin)
 }
 
-/// The number of the week a day lies in and how many weeks the year of that week has. A week belongs to the year that
+/// The number of the week a day lies in, from both ends of the year of that week. A week belongs to the year that
 /// has four or more of its days.
 fn week_number(day: NaiveDate, week_start: Weekday) -> (i64, i64) {
     let middle = |day: NaiveDate| {
@@ -235,7 +237,7 @@ fn week_number(day: NaiveDate, week_start: Weekday) -> (i64, i64) {
     if last.year() != of_week.year() {
         last = last.checked_sub_days(Days::new(7)).unwrap_or(last);
     }
-    (number(of_week), number(last))
+    (number(of_week), number(of_week) - number(last) - 1)
 }
 
 fn admits(rule: &RecurrenceRule, kind: StartKind, candidate: NaiveDateTime) -> bool {
