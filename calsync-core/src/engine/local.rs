@@ -16,32 +16,34 @@ use crate::{
 impl Run<'_> {
     /// Plans every local change after the mark, and what an earlier push left to look at again.
     pub(super) async fn plan_local_changes(&mut self) -> Result<(), EngineError> {
-        let recheck = std::mem::take(&mut self.recheck);
-        if !recheck.is_empty() {
-            let records = self.engine.store.events(&self.link.calendar, &recheck).await?;
-            self.plan_local(records).await?;
-        }
+        self.plan_recheck().await?;
         let mut after = self.state.seen;
         loop {
             let page = self.engine.store.events_since(&self.link.calendar, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.revision;
-            let fresh = page
-                .into_iter()
-                .filter(|record| self.handled.get(&record.id).is_none_or(|done| record.revision > *done))
-                .collect();
-            self.plan_local(fresh).await?;
+            self.plan_local(page).await?;
         }
         self.state.seen = self.state.seen.max(after);
         Ok(())
     }
 
-    async fn plan_local(&mut self, records: Vec<EventRecord>) -> Result<(), EngineError> {
+    /// Plans what an earlier push or a merge left to look at again.
+    pub(super) async fn plan_recheck(&mut self) -> Result<(), EngineError> {
+        let recheck = std::mem::take(&mut self.recheck);
+        for ids in recheck.chunks(PAGE) {
+            let records = self.engine.store.events(&self.link.calendar, ids).await?;
+            self.plan_local(records).await?;
+        }
+        Ok(())
+    }
+
+    async fn plan_local(&mut self, mut records: Vec<EventRecord>) -> Result<(), EngineError> {
+        records.retain(|record| self.handled.get(&record.id).is_none_or(|done| record.revision > *done));
         if records.is_empty() {
             return Ok(());
         }
         let ids: Vec<EventId> = records.iter().map(|record| record.id.clone()).collect();
-        let mut records = records;
         for attempt in 0.. {
             let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
             let bases: HashMap<EventId, BaseRecord> =

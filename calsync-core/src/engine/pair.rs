@@ -67,6 +67,8 @@ pub(super) struct Outcome {
     pub(super) revision: Option<Revision>,
     /// The event whose earlier, unconfirmed write this takes the place of.
     pub(super) supersedes: Option<EventId>,
+    /// An event made beside this one, which is to be planned as well.
+    pub(super) copy: Option<EventId>,
     /// The remote item has to be read before anything can be decided.
     pub(super) needs_read: Option<RemoteId>,
 }
@@ -90,6 +92,9 @@ pub(super) fn consider(pair: &Pair<'_>, cx: &mut Context<'_>) -> Result<Outcome,
         outcome.writes.insert(0, old);
     }
     outcome.revision = pair.local.map(|record| record.revision);
+    if outcome.event_id.is_none() {
+        outcome.event_id = pair.local.map(|record| record.id.clone());
+    }
     Ok(outcome)
 }
 
@@ -518,6 +523,7 @@ fn merged_writes(
         let reason = "both versions are kept: this is the local one";
         outcome.writes.push(cx.journal(JournalOp::LocalCreate, &copy_id, None, reason, None, Vec::new()));
         outcome.created = 1;
+        outcome.copy = Some(copy_id);
     }
     if !nothing_done {
         let mut operation = operation(pair, action, reason);

@@ -46,8 +46,8 @@ struct Echo {
 #[derive(Default)]
 struct Sent {
     echoes: Vec<Echo>,
-    /// Items that have another version than the write expected.
-    changed: Vec<RemoteId>,
+    /// Items that have another version than the write expected, with the event that was to be written.
+    changed: Vec<(RemoteId, EventId)>,
     /// The error that stops all further writes of this run.
     stop: Option<ProviderError>,
 }
@@ -125,7 +125,12 @@ impl Run<'_> {
             }
             // Somebody else was faster: read, merge, and send the result.
             let mut gone = Vec::new();
-            for ids in sent.changed.chunks(self.capabilities.fetch_max.max(1)) {
+            let (changed, events): (Vec<RemoteId>, Vec<EventId>) = sent.changed.into_iter().unzip();
+            for event in &events {
+                self.handled.remove(event);
+            }
+            self.recheck.extend(events);
+            for ids in changed.chunks(self.capabilities.fetch_max.max(1)) {
                 let mut items = Vec::new();
                 for fetched in self.provider.fetch(&self.link.remote, ids).await? {
                     match fetched {
@@ -139,6 +144,7 @@ impl Run<'_> {
                 self.chunk(items, false).await?;
             }
             self.plan_remote_deletions(&gone).await?;
+            self.plan_recheck().await?;
             self.carry_out_deletions().await?;
         }
         Ok(())
@@ -345,13 +351,13 @@ impl Run<'_> {
         match error.kind {
             // Somebody else was faster, or it is gone: what was decided is void, and decided again on what is there.
             ErrorKind::VersionMismatch | ErrorKind::NotFound => {
-                sent.changed.push(entry.remote_id.clone());
+                sent.changed.push((entry.remote_id, entry.event_id));
                 Ok(vec![done])
             }
             ErrorKind::AlreadyExists { at } => {
                 // Under our own name it is our own write, applied when its answer was lost; elsewhere in the calendar
                 // it is the same event, and the two are joined.
-                sent.changed.push(at.unwrap_or_else(|| entry.remote_id.clone()));
+                sent.changed.push((at.unwrap_or(entry.remote_id), entry.event_id));
                 Ok(vec![done])
             }
             ErrorKind::Unauthorized | ErrorKind::CalendarGone => {

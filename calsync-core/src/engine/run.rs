@@ -140,8 +140,8 @@ impl<'a> Run<'a> {
         // What an earlier run decided and did not see confirmed comes first: it is part of what both sides hold.
         self.push_earlier().await?;
         let pulled = self.pull().await?;
-        self.plan_local_changes().await?;
         self.plan_remote_deletions(&pulled.gone).await?;
+        self.plan_local_changes().await?;
         self.carry_out_deletions().await?;
         self.push().await?;
         self.settle(pulled).await
@@ -242,13 +242,14 @@ impl<'a> Run<'a> {
         let mut batch = Batch::default();
         let (mut created, mut updated, mut conflicts) = (0, 0, 0);
         let (mut operations, mut deletions, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        let mut superseded = Vec::new();
+        let (mut superseded, mut copies) = (Vec::new(), Vec::new());
         for outcome in outcomes {
             batch.expect.extend(outcome.expect);
             if let Some(entry) = outcome.supersedes.as_ref().and_then(|id| self.outbox.get(id)) {
                 batch.writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
             }
             superseded.extend(outcome.supersedes);
+            copies.extend(outcome.copy);
             batch.writes.extend(outcome.writes);
             created += outcome.created;
             updated += outcome.updated;
@@ -276,6 +277,10 @@ impl<'a> Run<'a> {
         for event in superseded {
             self.outbox.remove(&event);
         }
+        for copy in &copies {
+            self.handled.remove(copy);
+        }
+        self.recheck.append(&mut copies);
         self.deletions.append(&mut deletions);
         self.plan.operations.append(&mut operations);
         self.counts.created += created;

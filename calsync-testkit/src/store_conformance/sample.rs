@@ -1,6 +1,7 @@
 //! Rows to write.
 
 use calsync_core::{
+    diff::{Field, Part},
     model::{Calendar, CalendarId, Event, EventBody, EventTime, LinkId, TimeSpan},
     provider::Payload,
     store::{
@@ -152,7 +153,7 @@ pub fn journal(link: &LinkId, id: &str, event_id: &str, run: &str) -> JournalEnt
         op: JournalOp::LocalCreate,
         reason: "new on the remote side".to_owned(),
         before: None,
-        after: Some(Box::new(event("after"))),
+        fields: vec![Field::of(Part::Title)],
         at: at(0),
     }
 }
