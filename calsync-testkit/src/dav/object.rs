@@ -5,8 +5,8 @@ use super::record::RecordedRequest;
 use super::reply::Reply;
 use super::state::{Access, Home, Object, State};
 use super::switch::{
-    BadBody, ChunkedPut, EventEnd, GetEtag, IfMatch, IfMatchAny, IfNoneMatch, PutBody, PutEtag, PutName,
-    Racing, UidConflict,
+    BadBody, ChunkedPut, DeleteMissing, EventEnd, GetEtag, IfMatch, IfMatchAny, IfNoneMatch, PutBody,
+    PutEtag, PutName, Racing, UidConflict,
 };
 use super::xml::{CALDAV, DAV, Element, Name};
 
@@ -148,7 +148,15 @@ pub(super) fn delete(
     if calendar.access == Access::ReadOnly {
         return Reply::error(403, ical::NEED_PRIVILEGES, &state.quirks);
     }
-    let Some(object) = state.object(id, name) else { return Reply::empty(404) };
+    let Some(object) = state.object(id, name) else {
+        let conditional = request.header("if-match").is_some();
+        return match state.quirks.delete_missing {
+            DeleteMissing::PreconditionFailed if conditional => {
+                Reply::error(412, Name::new(DAV, "if-match"), &state.quirks)
+            }
+            _ => Reply::empty(404),
+        };
+    };
     if let Err(reply) = check_conditions(state, request, Some(object), state.quirks.if_match_delete) {
         return reply;
     }
