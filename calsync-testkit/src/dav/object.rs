@@ -1,5 +1,7 @@
 //! GET, HEAD, PUT and DELETE of one calendar object.
 
+use std::collections::BTreeMap;
+
 use super::ical;
 use super::record::RecordedRequest;
 use super::reply::Reply;
@@ -109,16 +111,13 @@ pub(super) fn put(state: &mut State, request: &RecordedRequest, home: Home, id: 
 }
 
 /// The name of the object that keeps this UID from being stored here: another object with it, or this one with another UID.
-fn taken_by(objects: &std::collections::BTreeMap<String, Object>, name: &str, uid: &str) -> Option<String> {
-    let holds = |object: &Object| {
-        ical::summary(&object.body).is_some_and(|held| held.uids.iter().any(|held| held == uid))
-    };
+fn taken_by(objects: &BTreeMap<String, Object>, name: &str, uid: &str) -> Option<String> {
+    let holds = |object: &Object| object.uids.iter().any(|held| held == uid);
     if let Some((other, _)) = objects.iter().find(|(other, object)| other.as_str() != name && holds(object)) {
         return Some(other.clone());
     }
     let object = objects.get(name)?;
-    let has_uid = ical::summary(&object.body).is_some_and(|held| !held.uids.is_empty());
-    (has_uid && !holds(object)).then(|| name.to_owned())
+    (!object.uids.is_empty() && !holds(object)).then(|| name.to_owned())
 }
 
 fn uid_conflict(state: &State, href: &str) -> Reply {
