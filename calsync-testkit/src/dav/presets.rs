@@ -43,7 +43,7 @@ impl Quirks {
             bad_body: BadBody::BadRequest,
             chunked_put: ChunkedPut::Refused,
             compression: Compression::Gzip,
-            xml: XmlStyle { prefixes: XmlPrefixes::Numbered, ..XmlStyle::default() },
+            xml: XmlStyle { prefixes: XmlPrefixes::Mixed, ..XmlStyle::default() },
             ..Self::default()
         }
     }
