@@ -3,11 +3,11 @@
 use super::quirks::Quirks;
 use super::switch::{
     Anonymous, AnswerToken, BadBody, BriefItems, ChunkedPut, ClientLimit, CollectionSlash, Compression,
-    ErrorBody, EtagProperty, Etags, EventEnd, HomeListing, HrefEncoding, HrefForm, IfMatch, IfMatchAny,
-    IfNoneMatch, IllegalCharacters, InitialSync, MultigetEmpty, MultigetMissing, MultigetOrder,
-    PrincipalDepth, Privileges, PropertyEdits, PutBody, PutEtag, PutName, Racing, SelfEntry, SyncData,
-    SyncSupport, TokenForm, TokenProperty, UidConflict, UnknownToken, WellKnown, XmlLayout, XmlPrefixes,
-    XmlQuotes, XmlReturns, XmlStyle, XmlText,
+    DeleteMissing, ErrorBody, EtagProperty, Etags, EventEnd, HomeListing, HrefEncoding, HrefForm, IfMatch,
+    IfMatchAny, IfNoneMatch, IllegalCharacters, InitialSync, MultigetEmpty, MultigetMissing, MultigetOrder,
+    PrincipalDepth, Privileges, PropertyEdits, PutBody, PutEtag, PutName, QueryDepth, Racing, SelfEntry,
+    SyncData, SyncSupport, TokenForm, TokenProperty, UidConflict, UnknownToken, WellKnown, XmlLayout,
+    XmlPrefixes, XmlQuotes, XmlReturns, XmlStyle, XmlText,
 };
 
 impl Quirks {
@@ -43,7 +43,7 @@ impl Quirks {
             bad_body: BadBody::BadRequest,
             chunked_put: ChunkedPut::Refused,
             compression: Compression::Gzip,
-            xml: XmlStyle { prefixes: XmlPrefixes::Numbered, ..XmlStyle::default() },
+            xml: XmlStyle { prefixes: XmlPrefixes::Mixed, ..XmlStyle::default() },
             ..Self::default()
         }
     }
@@ -56,6 +56,7 @@ impl Quirks {
             unknown_token: UnknownToken::PreconditionFailed,
             client_limit: ClientLimit::Silent,
             brief_items: BriefItems::Omitted,
+            query_depth: QueryDepth::Empty,
             sync_data: SyncData::Absent,
             property_edits: PropertyEdits::MoveToken,
             put_body: PutBody::Rewritten,
@@ -79,6 +80,8 @@ impl Quirks {
             uid_conflict: UidConflict::Accepted,
             bad_body: BadBody::Unsupported,
             racing: Racing::TwoWinners,
+            delete_missing: DeleteMissing::PreconditionFailed,
+            query_depth: QueryDepth::Refused,
             headers: vec![("X-Sabre-Version".to_owned(), "4.7.1".to_owned())],
             xml: XmlStyle {
                 prefixes: XmlPrefixes::Lower,

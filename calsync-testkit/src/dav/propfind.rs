@@ -2,7 +2,7 @@
 
 use super::href::Target;
 use super::record::RecordedRequest;
-use super::reply::{Reply, asked, etag_property, properties};
+use super::reply::{Reply, asked, etag_property, properties, status};
 use super::state::{Access, Calendar, Home, State};
 use super::switch::{HomeListing, Homes, PrincipalDepth, Privileges, SyncSupport, TokenProperty};
 use super::xml::{APPLE, CALDAV, CALENDAR_SERVER, DAV, Element, Name, parse};
@@ -194,6 +194,7 @@ fn list_home(state: &State, home: Home, names: &[Name], responses: &mut Vec<Elem
             common(state, name)
         }));
     }
+    responses.push(status(&state.calendar_href(home, "forbidden"), 403));
     responses.push(answer(&state.file_href(home, "personal.ics"), names, |name| {
         name.is(DAV, "resourcetype").then(|| resourcetype(&[]))
     }));

@@ -30,6 +30,8 @@ pub(super) enum Home {
 pub(super) struct Object {
     pub(super) body: String,
     pub(super) etag: String,
+    /// Kept, because every PUT looks through those of all objects.
+    pub(super) uids: Vec<String>,
     /// The tag before the last write: what a racing writer may hold.
     pub(super) previous_etag: Option<String>,
     pub(super) created: u64,
@@ -105,8 +107,10 @@ impl Calendar {
         let previous_etag = old.map(|old| old.etag.clone());
         let created = old.map(|old| old.created);
         self.sequence += 1;
+        let uids = ical::summary(&body).map(|summary| summary.uids).unwrap_or_default();
         let object = Object {
             body,
+            uids,
             etag: etag.clone(),
             previous_etag,
             created: created.unwrap_or(self.sequence),

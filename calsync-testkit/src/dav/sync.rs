@@ -1,12 +1,12 @@
 //! The sync-collection REPORT (RFC 6578) with everything servers get wrong about it.
 
 use super::propfind::{GHOST_ETAG, object_property};
-use super::reply::{Reply, asked, etag_property, properties, propstat, status};
+use super::reply::{Reply, asked, etag_property, properties, propstat, status, status_line};
 use super::report::{object_entry, unsupported, wants_data};
 use super::state::{Calendar, Home, State};
 use super::switch::{
-    AnswerToken, BriefItems, ClientLimit, DeletionStatus, InitialSync, SelfEntry, SyncAnswers, SyncData,
-    SyncSupport, Truncation, TruncationForm, UnknownToken,
+    AnswerToken, BriefItems, ClientLimit, DeadEntries, DeletionStatus, InitialSync, SelfEntry, SyncAnswers,
+    SyncData, SyncSupport, Truncation, TruncationForm, UnknownToken,
 };
 use super::xml::{CALDAV, DAV, Element, Name};
 
@@ -78,6 +78,12 @@ pub(super) fn sync_collection(state: &State, home: Home, id: &str, root: &Elemen
     }
     let mut responses: Vec<Element> = Vec::new();
     responses.extend(self_entry(state, home, id, calendar, since));
+    let gone = match quirks.deletion_status {
+        DeletionStatus::NotFound => 404,
+        DeletionStatus::Gone => 410,
+        DeletionStatus::Teapot => 418,
+    };
+    let mut grouped = Vec::new();
     for (_, entry) in &entries {
         let response = match entry {
             Entry::Living(name) => {
@@ -91,14 +97,11 @@ pub(super) fn sync_collection(state: &State, home: Home, id: &str, root: &Elemen
                 }
                 response
             }
-            Entry::Dead(name) => {
-                let code = match quirks.deletion_status {
-                    DeletionStatus::NotFound => 404,
-                    DeletionStatus::Gone => 410,
-                    DeletionStatus::Teapot => 418,
-                };
-                status(&state.object_href(home, id, name), code)
+            Entry::Dead(name) if quirks.dead_entries == DeadEntries::Grouped => {
+                grouped.push(Element::dav("href").text(state.object_href(home, id, name)));
+                continue;
             }
+            Entry::Dead(name) => status(&state.object_href(home, id, name), gone),
             Entry::Ghost(name) => {
                 let found =
                     names.iter().filter_map(|name| object_property(state, "", GHOST_ETAG, name)).collect();
@@ -106,6 +109,9 @@ pub(super) fn sync_collection(state: &State, home: Home, id: &str, root: &Elemen
             }
         };
         responses.push(response);
+    }
+    if !grouped.is_empty() {
+        responses.push(Element::dav("response").children(grouped).child(status_line(gone)));
     }
     if let Some(form @ (TruncationForm::EntryWithError | TruncationForm::BareEntry)) = cut {
         let mut response = status(&state.calendar_href(home, id), 507);

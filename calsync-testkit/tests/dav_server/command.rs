@@ -26,7 +26,7 @@ async fn it_prints_its_address_and_serves_until_its_input_closes() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 207 "), "{answer}");
-    assert!(answer.contains("<ns0:displayname>At home</ns0:displayname>"));
+    assert!(answer.contains("<displayname>At home</displayname>"));
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
 }

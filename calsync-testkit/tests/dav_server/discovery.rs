@@ -115,6 +115,7 @@ async fn q05_home_with_things_that_are_no_calendars() {
         "calendar-proxy-read",
         "calendar-proxy-write",
         "subscription",
+        "forbidden 403",
         "personal.ics",
     ];
     assert_eq!(names, [&["user", "work", "zoo"], &others[..]].concat());

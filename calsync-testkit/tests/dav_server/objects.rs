@@ -1,8 +1,8 @@
 //! Reading and writing one object: scenarios 11 to 14 and 19.
 
 use calsync_testkit::dav::{
-    BadBody, ChunkedPut, ErrorBody, EtagProperty, Etags, EventEnd, GetEtag, IfMatch, IfMatchAny, IfNoneMatch,
-    PutBody, PutEtag, PutName, Quirks, Racing, UidConflict,
+    BadBody, ChunkedPut, DeleteMissing, ErrorBody, EtagProperty, Etags, EventEnd, GetEtag, IfMatch,
+    IfMatchAny, IfNoneMatch, PutBody, PutEtag, PutName, Quirks, Racing, UidConflict,
 };
 
 use crate::client::*;
@@ -142,6 +142,18 @@ async fn q12_if_match_with_a_stale_tag() {
     let sogo = start(Quirks { if_match_delete: IfMatch::Ignored, ..Quirks::default() });
     sogo.put("work", "a.ics", &event("a", "One"));
     assert_eq!(put(&sogo, "a.ics", &[("If-Match", "\"stale\"")], &event("a", "Two")).await.status, 412);
+}
+
+#[tokio::test]
+async fn q12_delete_of_what_is_gone() {
+    for (delete_missing, status) in [(DeleteMissing::NotFound, 404), (DeleteMissing::PreconditionFailed, 412)]
+    {
+        let server = start(Quirks { delete_missing, ..Quirks::default() });
+        let path = format!("{WORK}a.ics");
+        assert_eq!(ask(&server, "DELETE", &path, &[("If-Match", "\"x\"")], "").await.status, status);
+        assert_eq!(ask(&server, "DELETE", &path, &[], "").await.status, 404, "{delete_missing:?}");
+        assert_eq!(ask(&server, "GET", &path, &[], "").await.status, 404);
+    }
 }
 
 #[tokio::test]

@@ -369,6 +369,21 @@ async fn wrong_requests_get_errors_and_no_hang() {
     assert!(ask(&server, "PROPFIND", HOME, &[], "").await.has("propfind-finite-depth"));
 }
 
+#[tokio::test]
+async fn a_server_is_shared_between_threads() {
+    fn is_shared<T: Send + Sync + 'static>(_: &T) {}
+    let server = start(Quirks::default());
+    is_shared(&server);
+    let etags: Vec<String> = std::thread::scope(|scope| {
+        let names = ["a", "b", "c"];
+        let server = &server;
+        let threads = names.map(|name| scope.spawn(move || server.put("work", name, &event(name, "x"))));
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let listed: Vec<String> = server.list("work").into_iter().map(|(_, etag, _)| etag).collect();
+    assert_eq!(listed, etags);
+}
+
 #[test]
 fn a_server_needs_a_runtime_and_can_be_given_one() {
     assert!(DavServer::start(DavOptions::default()).is_err());

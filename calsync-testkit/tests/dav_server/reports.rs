@@ -1,7 +1,7 @@
 //! Multiget and queries: scenarios 9 and 10.
 
 use calsync_testkit::dav::{
-    Compression, MultigetCopies, MultigetEmpty, MultigetMissing, MultigetOrder, Quirks, TimeRange,
+    Compression, MultigetCopies, MultigetEmpty, MultigetMissing, MultigetOrder, QueryDepth, Quirks, TimeRange,
 };
 
 use crate::client::*;
@@ -91,6 +91,23 @@ async fn q10_a_listed_object_that_is_never_there() {
         assert_eq!(ask(&server, method, &format!("{WORK}ghost.ics"), &[], "").await.status, 404);
     }
     assert_eq!(server.list("work").len(), 3);
+}
+
+#[tokio::test]
+async fn depth_of_a_query() {
+    let body = "<C:calendar-query xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\"><D:prop><D:getetag/></D:prop>\
+                </C:calendar-query>";
+    for (query_depth, status, entries) in
+        [(QueryDepth::Any, 207, 3), (QueryDepth::Refused, 400, 0), (QueryDepth::Empty, 207, 0)]
+    {
+        let server = filled(Quirks { query_depth, ..Quirks::default() });
+        for headers in [&[("Depth", "0")][..], &[]] {
+            let answer = ask(&server, "REPORT", WORK, headers, body).await;
+            assert_eq!((answer.status, answer.entries().len()), (status, entries), "{query_depth:?}");
+        }
+        let answer = ask(&server, "REPORT", WORK, &[("Depth", "1")], body).await;
+        assert_eq!((answer.status, answer.entries().len()), (207, 3), "{query_depth:?}");
+    }
 }
 
 #[tokio::test]

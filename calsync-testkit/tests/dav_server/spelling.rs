@@ -31,6 +31,10 @@ async fn q16_namespace_prefixes() {
             ["<d:multistatus xmlns:d=\"DAV:\"", "<d:href>", "<cs:getctag>", "<X:odd xmlns:X=\"urn:x\"/>"],
         ),
         (
+            XmlPrefixes::Mixed,
+            ["<multistatus xmlns=\"DAV:\" xmlns:C=", "<href>", "<CS:getctag>", "<X:odd xmlns:X=\"urn:x\"/>"],
+        ),
+        (
             XmlPrefixes::Numbered,
             [
                 "<ns0:multistatus xmlns:ns0=\"DAV:\"",

@@ -1,8 +1,9 @@
 //! Sync tokens and sync answers: scenarios 7, 8 and 15.
 
 use calsync_testkit::dav::{
-    AnswerToken, BriefItems, ClientLimit, DeletionStatus, InitialSync, PropertyEdits, Quirks, SelfEntry,
-    SyncAnswers, SyncData, SyncSupport, TokenForm, TokenProperty, Truncation, TruncationForm, UnknownToken,
+    AnswerToken, BriefItems, ClientLimit, DeadEntries, DeletionStatus, InitialSync, PropertyEdits, Quirks,
+    SelfEntry, SyncAnswers, SyncData, SyncDepth, SyncSupport, TokenForm, TokenProperty, Truncation,
+    TruncationForm, UnknownToken,
 };
 
 use crate::client::*;
@@ -218,6 +219,37 @@ async fn q08_status_of_deletions() {
         let token = server.sync_token("work").unwrap();
         server.delete("work", "a.ics");
         assert_eq!(sync(&server, &token).await.entries(), [entry]);
+    }
+}
+
+#[tokio::test]
+async fn q08_deletions_in_one_response() {
+    let server = filled(Quirks { dead_entries: DeadEntries::Grouped, ..Quirks::default() });
+    let token = server.sync_token("work").unwrap();
+    assert_eq!(sync(&server, &token).await.entries().len(), 0);
+    server.delete("work", "a.ics");
+    server.delete("work", "b.ics");
+    let answer = sync(&server, &token).await;
+    let expected = format!(
+        "<D:response><D:href>{WORK}a.ics</D:href><D:href>{WORK}b.ics</D:href><D:status>HTTP/1.1 404 Not Found</D:status></D:response>"
+    );
+    assert!(answer.has(&expected), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn depth_of_a_sync() {
+    let body = "<sync-collection xmlns=\"DAV:\"><sync-token/><sync-level>1</sync-level><prop><getetag/></prop></sync-collection>";
+    for (sync_depth, zero, one, none) in
+        [(SyncDepth::Any, 207, 207, 207), (SyncDepth::Zero, 207, 400, 400), (SyncDepth::One, 400, 207, 400)]
+    {
+        let server = filled(Quirks { sync_depth, ..Quirks::default() });
+        for (headers, status) in [(&[("Depth", "0")][..], zero), (&[("Depth", "1")], one), (&[], none)] {
+            assert_eq!(
+                ask(&server, "REPORT", WORK, headers, body).await.status,
+                status,
+                "{sync_depth:?} {headers:?}"
+            );
+        }
     }
 }
 

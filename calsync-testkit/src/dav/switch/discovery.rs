@@ -69,7 +69,8 @@ pub enum HomeListing {
     /// Nothing.
     #[default]
     Calendars,
-    /// Scheduling inbox and outbox, notifications, two proxy principals, a subscribed calendar, and a file with an empty
+    /// Scheduling inbox and outbox, notifications, two proxy principals, a subscribed calendar, a collection with
+    /// status 403, and a file with an empty
     /// `resourcetype`; the first calendar is also marked `schedule-outbox`, as SOGo marks its personal one.
     WithNeighbours,
 }

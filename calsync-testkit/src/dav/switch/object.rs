@@ -106,6 +106,16 @@ pub enum IfMatch {
     Ignored,
 }
 
+/// A DELETE with `If-Match` of an object that is not there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DeleteMissing {
+    /// 404.
+    #[default]
+    NotFound,
+    /// 412, as sabre/dav: no edit conflict.
+    PreconditionFailed,
+}
+
 /// Two writers that hold the same entity tag.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Racing {

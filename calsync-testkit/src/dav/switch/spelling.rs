@@ -60,6 +60,8 @@ pub enum XmlPrefixes {
     Upper,
     /// `d:`, `cal:`, `cs:`, `x1:`, as sabre/dav.
     Lower,
+    /// `DAV:` is the default namespace, the others have prefixes, as Radicale.
+    Mixed,
     /// `ns0:`, `ns1:`, as Python's ElementTree.
     Numbered,
     /// None: `xmlns` on each element that changes the namespace, as DAViCal.

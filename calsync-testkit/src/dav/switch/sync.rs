@@ -145,6 +145,40 @@ pub enum DeletionStatus {
     Teapot,
 }
 
+/// How removed entries are grouped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DeadEntries {
+    /// One response each.
+    #[default]
+    Single,
+    /// One response with several hrefs and one status, the other form of RFC 4918, 14.24.
+    Grouped,
+}
+
+/// The Depth header of a sync-collection REPORT.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SyncDepth {
+    /// Not looked at, as on all servers that were measured.
+    #[default]
+    Any,
+    /// Anything but 0 is answered 400 (RFC 6578, 3.2).
+    Zero,
+    /// Anything but 1 is answered 400, as servers of the drafts before RFC 6578.
+    One,
+}
+
+/// The Depth header of a calendar-query REPORT.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum QueryDepth {
+    /// Not looked at: always 1.
+    #[default]
+    Any,
+    /// Anything but 1 is answered 400, as by sabre/dav.
+    Refused,
+    /// Anything but 1 is answered without entries, as by Xandikos.
+    Empty,
+}
+
 /// Objects created and deleted between two syncs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum BriefItems {
