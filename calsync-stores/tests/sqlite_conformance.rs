@@ -1,6 +1,8 @@
 //! The SQLite store keeps every guarantee of the store trait: in memory, in a file, and in a file that is closed and
 //! opened again between any two calls.
 
+#![allow(clippy::expect_used, reason = "helpers of tests")]
+
 use async_trait::async_trait;
 use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
