@@ -6,7 +6,7 @@ use std::{
 };
 
 use calsync_core::store::{Result, StoreError, StoreErrorKind};
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::{
     config::{Durability, SqliteConfig},
@@ -94,11 +94,29 @@ fn set_up(connection: &Connection, config: &SqliteConfig) -> rusqlite::Result<()
     // Purged text is overwritten where that costs no extra write.
     connection.pragma_update(None, "secure_delete", "FAST")?;
     connection.pragma_update(None, "cache_size", -i64::from(config.cache_kib))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    use_write_ahead_log(connection)?;
     connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
     let synchronous = match config.durability {
         Durability::Normal => "NORMAL",
         Durability::Full => "FULL",
     };
     connection.pragma_update(None, "synchronous", synchronous)
+}
+
+/// Turns a new file to the write-ahead log.
+///
+/// The change needs the file for itself, and here SQLite does not wait for others as it does elsewhere: of eight
+/// connections that open a new file at once, some fail at once with "database is locked". Taking the write lock does
+/// wait, and after it the other one's change is done.
+fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    const ATTEMPTS: usize = 20;
+    for _ in 0..ATTEMPTS {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                connection.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
+            }
+            done => return done,
+        }
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")
 }

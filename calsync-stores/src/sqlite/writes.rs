@@ -88,11 +88,9 @@ fn apply(connection: &Connection, write: &Write, receipt: &mut CommitReceipt) ->
             }
             Ok(())
         }
-        Write::PurgeDeleted { calendar, before } => execute(
-            connection,
-            "DELETE FROM events WHERE calendar = ?1 AND deleted < ?2",
-            params![calendar.as_str(), micros(*before)],
-        ),
+        Write::PurgeDeleted { calendar, before } => {
+            execute(connection, sql::EVENTS_TO_PURGE, params![calendar.as_str(), micros(*before)])
+        }
         Write::PutLink(link) => execute(
             connection,
             "INSERT INTO links (id, generation, json) VALUES (?1, 1, ?2) \
