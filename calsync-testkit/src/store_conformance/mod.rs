@@ -20,12 +20,20 @@
 //! be left out of the list by mistake.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a case fails by panicking")]
+#![allow(
+    clippy::cloned_ref_to_slice_refs,
+    reason = "`== [row.clone()]` reads better than the way around a clone that costs nothing here"
+)]
 
 pub mod batches;
 mod check;
 pub mod leases;
+pub mod lists;
+pub mod owners;
+pub mod pairs;
 pub mod revisions;
 pub mod sample;
+pub mod values;
 
 /// Declares the cases of one subject: each becomes a public function, and together they become the exported macro
 /// `$list`, which makes a test of each. (`$dollar` is a way to write `$` in the macro that is made.)
@@ -66,5 +74,9 @@ macro_rules! store_conformance {
         $crate::store_conformance_batches!($factory);
         $crate::store_conformance_revisions!($factory);
         $crate::store_conformance_leases!($factory);
+        $crate::store_conformance_lists!($factory);
+        $crate::store_conformance_owners!($factory);
+        $crate::store_conformance_pairs!($factory);
+        $crate::store_conformance_values!($factory);
     };
 }
