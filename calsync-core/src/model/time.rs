@@ -1,0 +1,145 @@
+//! Points in time as the user meant them.
+
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::zone::Zone;
+
+/// Which of two equal wall-clock times is meant when clocks go back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fold {
+    /// The first one, still in the offset before the change. RFC 5545 section 3.3.5 means this one.
+    #[default]
+    First,
+    /// The second one. iCalendar cannot say it with a zone, so it is written there as an instant.
+    Second,
+}
+
+/// A time of an event: one of the four forms of RFC 5545 section 3.3.5 / RFC 8984 section 1.4.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventTime {
+    /// A calendar date: all-day, the same date in every zone. Never turned into an instant to be stored.
+    Date(NaiveDate),
+    /// A wall-clock time in whatever zone the reader is in.
+    Floating(NaiveDateTime),
+    /// A wall-clock time in a zone: follows the zone's rules when they change.
+    Zoned {
+        /// The wall-clock time.
+        local: NaiveDateTime,
+        /// The zone whose clock shows it.
+        zone: Zone,
+        /// Which of the two when the time happens twice.
+        #[serde(default, skip_serializing_if = "is_first")]
+        fold: Fold,
+    },
+    /// An instant.
+    Utc(DateTime<Utc>),
+}
+
+fn is_first(fold: &Fold) -> bool {
+    *fold == Fold::First
+}
+
+impl EventTime {
+    /// A wall-clock time in a zone, the first one where it happens twice.
+    pub fn zoned(local: NaiveDateTime, zone: Zone) -> Self {
+        Self::Zoned { local, zone, fold: Fold::First }
+    }
+
+    /// Whether this is a date without a time of day.
+    pub fn is_date(&self) -> bool {
+        matches!(self, Self::Date(_))
+    }
+
+    /// The zone, when the time has one.
+    pub fn zone(&self) -> Option<&Zone> {
+        match self {
+            Self::Zoned { zone, .. } => Some(zone),
+            _ => None,
+        }
+    }
+
+    /// The wall-clock reading: midnight for a date, UTC for an instant.
+    pub fn local(&self) -> NaiveDateTime {
+        match self {
+            Self::Date(date) => date.and_time(NaiveTime::MIN),
+            Self::Floating(local) | Self::Zoned { local, .. } => *local,
+            Self::Utc(instant) => instant.naive_utc(),
+        }
+    }
+
+    /// The instant, reading dates and floating times in `reader`, the zone of whoever asks.
+    pub fn instant(&self, reader: &Zone) -> DateTime<Utc> {
+        match self {
+            Self::Date(_) | Self::Floating(_) => reader.resolve(self.local()),
+            Self::Zoned { local, zone, fold } => resolve(zone, *local, *fold),
+            Self::Utc(instant) => *instant,
+        }
+    }
+
+    /// The instant, when the time means one without knowing the reader: `None` for dates and floating times.
+    pub fn absolute(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Date(_) | Self::Floating(_) => None,
+            Self::Zoned { local, zone, fold } => Some(resolve(zone, *local, *fold)),
+            Self::Utc(instant) => Some(*instant),
+        }
+    }
+
+    /// Whether both name the same point: the same date, the same floating time, or the same instant.
+    pub fn same_point(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Date(a), Self::Date(b)) => a == b,
+            (Self::Floating(a), Self::Floating(b)) => a == b,
+            _ => self.absolute().is_some() && self.absolute() == other.absolute(),
+        }
+    }
+}
+
+fn resolve(zone: &Zone, local: NaiveDateTime, fold: Fold) -> DateTime<Utc> {
+    let first = zone.resolve(local);
+    if fold == Fold::First {
+        return first;
+    }
+    // The second reading lies one clock change later; no zone sets its clock back by more than a day.
+    let before = zone.offset_at(first);
+    let after = zone.offset_at(first.checked_add_signed(TimeDelta::days(1)).unwrap_or(first));
+    let second =
+        first.checked_add_signed(TimeDelta::seconds(i64::from(before) - i64::from(after))).unwrap_or(first);
+    if zone.to_local(second) == local { second } else { first }
+}
+
+/// When an event takes place: from its start up to, not including, its end.
+///
+/// The merge treats the two as one field: a start from one side with an end from the other is nobody's intent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TimeSpan {
+    /// The first moment.
+    pub start: EventTime,
+    /// The moment after the last: for dates the day after the last day, as `DTEND` in RFC 5545 section 3.6.1.
+    pub end: EventTime,
+}
+
+impl TimeSpan {
+    /// The days from `first` to `last`, both included.
+    pub fn all_day(first: NaiveDate, last: NaiveDate) -> Self {
+        let end = last.max(first).checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX);
+        Self { start: EventTime::Date(first), end: EventTime::Date(end) }
+    }
+
+    /// Whether the event lasts whole days.
+    pub fn is_all_day(&self) -> bool {
+        self.start.is_date()
+    }
+
+    /// Exact length; whole days of 24 hours for dates and floating times. Never negative.
+    pub fn duration(&self) -> TimeDelta {
+        let length = match (self.start.absolute(), self.end.absolute()) {
+            (Some(start), Some(end)) => end - start,
+            _ => self.end.local() - self.start.local(),
+        };
+        length.max(TimeDelta::zero())
+    }
+}

@@ -1,0 +1,184 @@
+//! What a provider can answer instead of what was asked.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::RemoteId;
+
+/// Whose fault an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fault {
+    /// The host's configuration or call.
+    Caller,
+    /// The provider, or the way to it.
+    Provider,
+    /// The credentials: a person has to do something.
+    Credentials,
+    /// The store.
+    Store,
+    /// A bug in calsync.
+    Us,
+}
+
+/// Whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Not without a change of the input.
+    Never,
+    /// After a growing, jittered delay.
+    Backoff,
+    /// Not before this long from now: the provider said so.
+    After(Duration),
+}
+
+/// What kind of failure it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Caller: an argument or setting is wrong.
+    InvalidInput,
+    /// Caller: the provider does not claim this ability.
+    Unsupported,
+    /// Caller: the address is not allowed (private range, other scheme, other host).
+    Blocked,
+    /// Credentials: refused after they were really sent.
+    Unauthorized,
+    /// Provider: this account may not do that.
+    Forbidden,
+    /// Provider: the calendar itself is not there any more.
+    CalendarGone,
+    /// Provider: the item is not there.
+    NotFound,
+    /// Provider: the item has another version than expected.
+    VersionMismatch,
+    /// Provider: an item with this name or UID is there already.
+    AlreadyExists {
+        /// Where, when the provider said.
+        at: Option<RemoteId>,
+    },
+    /// Provider: the content is refused and will be again.
+    Refused,
+    /// Provider: too large, or over quota.
+    TooLarge,
+    /// Provider: the cursor is not valid any more.
+    CursorInvalid,
+    /// Provider: too many requests.
+    Throttled,
+    /// Provider: not reachable, timed out or failing for now.
+    Unavailable,
+    /// Provider: the answer makes no sense.
+    Protocol,
+    /// Us: cannot happen.
+    Internal,
+}
+
+/// A failed call to a provider.
+///
+/// Messages hold no secret, no event text and no full URL.
+#[derive(Debug)]
+pub struct ProviderError {
+    /// What kind of failure.
+    pub kind: ErrorKind,
+    /// Whether trying again can help.
+    pub retry: Retry,
+    /// What was being done.
+    pub operation: &'static str,
+    /// More for a person, without secrets or event text.
+    pub detail: String,
+    ambiguous: bool,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl ProviderError {
+    /// An error with the retry advice usual for its kind.
+    pub fn new(kind: ErrorKind, operation: &'static str, detail: impl Into<String>) -> Self {
+        let retry = match kind {
+            ErrorKind::Throttled | ErrorKind::Unavailable => Retry::Backoff,
+            _ => Retry::Never,
+        };
+        Self { kind, retry, operation, detail: detail.into(), ambiguous: false, source: None }
+    }
+
+    /// The answer to an ability that is not claimed.
+    pub fn unsupported(operation: &'static str) -> Self {
+        Self::new(ErrorKind::Unsupported, operation, "this provider does not offer it")
+    }
+
+    /// Sets the retry advice.
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Marks a write whose answer was lost: it may have been applied.
+    #[must_use]
+    pub fn maybe_applied(mut self) -> Self {
+        self.ambiguous = true;
+        self
+    }
+
+    /// Keeps the cause. It must hold no secret: it is shown to people who debug.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Whether the write may have been applied although it failed.
+    pub fn is_ambiguous(&self) -> bool {
+        self.ambiguous
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self.kind {
+            ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::Blocked => Fault::Caller,
+            ErrorKind::Unauthorized => Fault::Credentials,
+            ErrorKind::Internal => Fault::Us,
+            _ => Fault::Provider,
+        }
+    }
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.operation, self.kind)?;
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InvalidInput => "invalid input",
+            Self::Unsupported => "not supported",
+            Self::Blocked => "address not allowed",
+            Self::Unauthorized => "credentials refused",
+            Self::Forbidden => "no permission",
+            Self::CalendarGone => "the calendar is gone",
+            Self::NotFound => "not found",
+            Self::VersionMismatch => "changed meanwhile",
+            Self::AlreadyExists { .. } => "exists already",
+            Self::Refused => "content refused",
+            Self::TooLarge => "too large or over quota",
+            Self::CursorInvalid => "sync token not valid any more",
+            Self::Throttled => "too many requests",
+            Self::Unavailable => "not available",
+            Self::Protocol => "unusable answer",
+            Self::Internal => "internal error",
+        })
+    }
+}
+
+impl std::error::Error for ProviderError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static))
+    }
+}

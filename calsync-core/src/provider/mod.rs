@@ -1,0 +1,202 @@
+//! The plug-in trait for calendar providers.
+//!
+//! In: a cursor, an expected version, a payload. Out: pages of changes, payloads, the provider's answer. A provider
+//! does I/O and maps payloads to the neutral model and back; it decides nothing about merging, deleting or retrying.
+
+mod capabilities;
+mod changes;
+mod error;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+pub use capabilities::Capabilities;
+pub use changes::{Change, ChangePage, ChangeScope, ChangesRequest, Cursor, Fetched, ItemChange, PullMode};
+pub use error::{ErrorKind, Fault, ProviderError, Retry};
+
+use crate::model::{Event, RemoteCalendarId, RemoteId, Version};
+
+/// The result of a call to a provider.
+pub type Result<T> = std::result::Result<T, ProviderError>;
+
+/// A calendar as a provider lists it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteCalendar {
+    /// How the provider names it.
+    pub id: RemoteCalendarId,
+    /// The name people see.
+    pub name: String,
+    /// Its colour, as written.
+    pub color: Option<String>,
+    /// Whether this account may not write to it.
+    pub read_only: bool,
+}
+
+impl std::fmt::Debug for RemoteCalendar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteCalendar").field("read_only", &self.read_only).finish_non_exhaustive()
+    }
+}
+
+/// What a provider sent for one item, kept whole so that an update can be a patch of it.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Payload(pub Box<str>);
+
+impl Payload {
+    /// Wraps the text of a payload.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Payload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Payload({} bytes)", self.0.len())
+    }
+}
+
+/// A payload could not be read into the model: the item goes to quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct ReadError {
+    /// What is wrong, without any of the item's text.
+    pub reason: String,
+}
+
+/// What to write.
+#[derive(Clone, Copy)]
+pub struct RenderRequest<'a> {
+    /// The event as the remote side is to hold it.
+    pub event: &'a Event,
+    /// The payload the provider holds now: the result is a patch of it. `None` makes a fresh one.
+    pub original: Option<&'a Payload>,
+    /// The time of the change, for `DTSTAMP` and `LAST-MODIFIED`.
+    pub now: chrono::DateTime<chrono::Utc>,
+    /// Whether addresses of people may be written to this calendar.
+    pub people: PeoplePolicy,
+}
+
+/// Whether a write may carry people, which on many servers mails them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeoplePolicy {
+    /// Addresses that are already in the remote item stay as they are; none is ever added, changed or removed.
+    #[default]
+    Keep,
+    /// Participants are written like any other field. The host asked for the mails this may cause.
+    Write,
+}
+
+/// A payload ready to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The payload.
+    pub payload: Payload,
+    /// Names of fields that this provider cannot hold, or that the policy keeps out of it.
+    pub losses: Vec<String>,
+}
+
+/// The answer to a write that was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The item's name; may differ from the one proposed.
+    pub id: RemoteId,
+    /// Its new version, when the provider told. `None`: read it back.
+    pub version: Option<Version>,
+    /// What the provider now holds, when it told. `None`: read it back before using it as base.
+    pub payload: Option<Payload>,
+}
+
+/// A calendar provider: one authorised account.
+///
+/// # Behavior
+///
+/// - Every write takes the version it expects, and is refused by the provider with
+///   [`ErrorKind::VersionMismatch`] when that is not the current one.
+/// - An `Err` of a write with [`ProviderError::is_ambiguous`] may have been applied. The engine reads before it writes
+///   again.
+/// - Absence is never an empty list: what could not be read is an `Err`, and what was read in part says so in
+///   [`ChangeScope`].
+/// - Dropping a future of any method is safe; a write may or may not have been applied.
+/// - `read` and `render` are pure.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// What this provider can do. Constant for the life of the value.
+    fn capabilities(&self) -> Capabilities;
+
+    /// How many requests this value has sent so far. For budgets and reports.
+    fn requests(&self) -> u64;
+
+    /// Calendars of the account.
+    async fn calendars(&self) -> Result<Vec<RemoteCalendar>>;
+
+    /// One page of what changed since a cursor, or of everything.
+    ///
+    /// A cursor the provider does not accept any more is [`ErrorKind::CursorInvalid`]; the engine then asks for a
+    /// snapshot.
+    async fn changes(&self, calendar: &RemoteCalendarId, request: ChangesRequest<'_>) -> Result<ChangePage>;
+
+    /// The payloads of items: exactly one answer for each id asked, in any order.
+    async fn fetch(&self, calendar: &RemoteCalendarId, ids: &[RemoteId]) -> Result<Vec<Fetched>>;
+
+    /// Reads a payload into the model.
+    fn read(&self, payload: &Payload) -> std::result::Result<Event, ReadError>;
+
+    /// Reduces an event to what this provider can hold. Idempotent. The default holds everything.
+    fn project(&self, event: &Event) -> Event {
+        event.clone()
+    }
+
+    /// Makes the payload of a write.
+    ///
+    /// Requires [`Capabilities::write`].
+    fn render(&self, request: RenderRequest<'_>) -> Result<Rendered> {
+        let _ = request;
+        Err(ProviderError::unsupported("render"))
+    }
+
+    /// The name a new item will have, known before it is written so that a lost answer can be looked up.
+    /// `fresh` is a new identifier.
+    ///
+    /// Requires [`Capabilities::write`].
+    fn propose_id(&self, calendar: &RemoteCalendarId, event: &Event, fresh: &str) -> Result<RemoteId> {
+        let _ = (calendar, event, fresh);
+        Err(ProviderError::unsupported("propose_id"))
+    }
+
+    /// Creates an item under the proposed name.
+    ///
+    /// Requires [`Capabilities::write`]. An item that is there already is [`ErrorKind::AlreadyExists`].
+    async fn create(&self, calendar: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {
+        let _ = (calendar, id, payload);
+        Err(ProviderError::unsupported("create"))
+    }
+
+    /// Replaces an item that has the expected version.
+    ///
+    /// Requires [`Capabilities::write`].
+    async fn update(
+        &self,
+        calendar: &RemoteCalendarId,
+        id: &RemoteId,
+        expected: &Version,
+        payload: &Payload,
+    ) -> Result<Written> {
+        let _ = (calendar, id, expected, payload);
+        Err(ProviderError::unsupported("update"))
+    }
+
+    /// Deletes an item that has the expected version. An item that is gone already is `Ok`.
+    ///
+    /// Requires [`Capabilities::write`].
+    async fn delete(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
+        let _ = (calendar, id, expected);
+        Err(ProviderError::unsupported("delete"))
+    }
+}

@@ -1,0 +1,107 @@
+//! The plug-in trait for the host's database.
+//!
+//! In: one [`Batch`] per decision. Out: rows. A store keeps what it is given; it decides nothing.
+
+mod batch;
+mod error;
+mod records;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+
+pub use batch::{Batch, CommitReceipt, Expectation, Write};
+pub use error::{StoreError, StoreErrorKind};
+pub use records::{
+    BaseQuery, BaseRecord, BaseState, BaseSummary, ConflictRecord, ConflictState, EventRecord, FieldConflict,
+    JournalEntry, JournalOp, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, OutboxId, OutboxOp,
+    OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome,
+    RunRecord,
+};
+
+use crate::model::{Calendar, CalendarId, EventId, LinkId, RemoteId};
+
+/// The result of a call to a store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The host's database.
+///
+/// # Guarantees
+///
+/// Each is checked by the case of the conformance suite (`calsync-testkit`) that is named with it.
+///
+/// 1. **Atomic visibility**: a batch is seen whole or not at all, also after a crash (`commit_is_atomic`).
+/// 2. **Optimistic**: a batch whose expectations do not hold changes nothing and says which one failed
+///    (`expectations_are_checked`).
+/// 3. **Read your writes**: what was committed is in every later read of the same store
+///    (`reads_see_earlier_commits`).
+/// 4. **Monotonic revisions**: each written event of a calendar gets the next integer of that calendar; no reader ever
+///    sees revision `n` before `n - 1` (`revisions_grow_by_one`).
+/// 5. **Lease exclusivity**: of two holders at most one can commit; a token that was superseded is refused in the
+///    commit itself (`late_holder_is_fenced`).
+/// 6. **Isolation of owners**: rows of one calendar or link never show up under another (`owners_are_isolated`).
+/// 7. **Exact**: what was written is what is read, instants to the microsecond and text to the byte
+///    (`values_round_trip`).
+///
+/// Lists are ordered and paged by their last key, so every read needs one index.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// All calendars, by id.
+    async fn calendars(&self) -> Result<Vec<Calendar>>;
+
+    /// Events by id, deleted ones included. Ids that are not there are left out; order is free.
+    async fn events(&self, calendar: &CalendarId, ids: &[EventId]) -> Result<Vec<EventRecord>>;
+
+    /// Events with one of these UIDs, deleted ones included. More than one may have the same.
+    async fn events_by_uid(&self, calendar: &CalendarId, uids: &[&str]) -> Result<Vec<EventRecord>>;
+
+    /// Events whose revision is greater than `after`, by revision, deleted ones included; at most `limit`.
+    async fn events_since(
+        &self,
+        calendar: &CalendarId,
+        after: Revision,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>>;
+
+    /// The state of a link, `None` before its first commit.
+    async fn link(&self, link: &LinkId) -> Result<Option<LinkState>>;
+
+    /// What both sides last agreed on, for some items of a link.
+    async fn bases(&self, link: &LinkId, query: BaseQuery<'_>) -> Result<Vec<BaseRecord>>;
+
+    /// Names and versions of the items of a link by remote id, starting after `after`; at most `limit`.
+    async fn base_summaries(
+        &self,
+        link: &LinkId,
+        after: Option<&RemoteId>,
+        limit: usize,
+    ) -> Result<Vec<BaseSummary>>;
+
+    /// Outbox entries of a link by id, starting after `after`; at most `limit`.
+    async fn outbox(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize)
+    -> Result<Vec<OutboxEntry>>;
+
+    /// Conflicts, quarantined items, runs or journal entries, by their id, starting after the query's `after`.
+    async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>>;
+
+    /// Writes a batch: all of it, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::Conflict`] when an expectation does not hold, [`StoreErrorKind::Fenced`] when the lease of
+    /// the batch is not the current one. After any other error the batch may or may not have been written; a reader
+    /// finds out.
+    async fn commit(&self, batch: Batch) -> Result<CommitReceipt>;
+
+    /// Takes the lease `name` for `holder` until `now + ttl`, or says until when somebody else has it. The same
+    /// holder gets its lease renewed, with the same token while it has not run out.
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: DateTime<Utc>,
+        ttl: TimeDelta,
+    ) -> Result<LeaseGrant>;
+
+    /// Gives a lease back. A token that is not current any more is ignored.
+    async fn release_lease(&self, token: &LeaseToken) -> Result<()>;
+}

@@ -1,0 +1,448 @@
+//! The rows a store keeps.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    diff::Field,
+    model::{CalendarId, Event, EventId, LinkId, RemoteCalendarId, RemoteId, RunId, Version},
+    provider::{Cursor, ErrorKind, Payload},
+};
+
+/// Counts the changes of a calendar: the first written event has revision 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+/// An event as the store holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Its id in the store.
+    pub id: EventId,
+    /// The revision of its last change.
+    pub revision: Revision,
+    /// Its content, also after it was deleted.
+    pub event: Event,
+    /// When it was last written, by the writer's clock.
+    pub modified: DateTime<Utc>,
+    /// When it was deleted; `None` while it lives.
+    pub deleted: Option<DateTime<Utc>>,
+}
+
+/// How a link is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkHealth {
+    /// Fine.
+    #[default]
+    Active,
+    /// The provider refused the credentials; a person has to renew them.
+    NeedsReauth,
+    /// The last run failed.
+    Error {
+        /// How.
+        kind: ErrorKind,
+        /// In a row.
+        failures: u32,
+    },
+}
+
+/// What a link remembers between runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkState {
+    /// The link.
+    pub id: LinkId,
+    /// Counts the commits of this row; the store sets it.
+    pub generation: u64,
+    /// Its calendar.
+    pub calendar: CalendarId,
+    /// The remote calendar it was joined to, by the provider's name.
+    pub remote: RemoteCalendarId,
+    /// Where the last complete pull stopped.
+    pub cursor: Option<Cursor>,
+    /// What the cursor was made with: calsync's schema version and the link's scope. A cursor with another key is not
+    /// used.
+    pub cursor_key: String,
+    /// Local changes up to this revision are planned.
+    pub seen: Revision,
+    /// When everything was last listed and compared.
+    pub last_audit: Option<DateTime<Utc>>,
+    /// When the last run ended well.
+    pub last_success: Option<DateTime<Utc>>,
+    /// How it is doing.
+    pub health: LinkHealth,
+}
+
+/// Whether a joined pair is kept in step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BaseState {
+    /// It is.
+    #[default]
+    Linked,
+    /// One side was deleted where the link may not delete the other; both are left alone.
+    Suppressed,
+}
+
+/// What both sides of an item last agreed on: what a three-way merge starts from.
+///
+/// The two sides are kept apart, because a provider stores what it can hold in the form it likes: its own base is what
+/// it really sent back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseRecord {
+    /// Its link.
+    pub link: LinkId,
+    /// The item on the remote side.
+    pub remote_id: RemoteId,
+    /// The event on the local side.
+    pub event_id: EventId,
+    /// The version that belongs to `payload`.
+    pub version: Option<Version>,
+    /// The remote side's base, as the provider sent it.
+    pub payload: Payload,
+    /// The local side's base. `None`: exactly what `payload` reads as.
+    pub local: Option<Box<Event>>,
+    /// The remote side's base where it is not what `payload` reads as: while a conflict is open, its fields keep the
+    /// value they had before.
+    pub remote: Option<Box<Event>>,
+    /// Whether it is kept in step.
+    pub state: BaseState,
+}
+
+/// The short form of a base, for comparing listings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseSummary {
+    /// The item on the remote side.
+    pub remote_id: RemoteId,
+    /// The event on the local side.
+    pub event_id: EventId,
+    /// Its last agreed version.
+    pub version: Option<Version>,
+}
+
+/// Which bases to read.
+#[derive(Clone, Copy, Debug)]
+pub enum BaseQuery<'a> {
+    /// Of these items.
+    Remote(&'a [RemoteId]),
+    /// Of these events.
+    Events(&'a [EventId]),
+}
+
+/// Orders outbox entries: later intents have greater ids. Text of fixed width, so that every database orders it alike.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OutboxId(pub String);
+
+/// A remote write that is decided and committed but not yet confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxEntry {
+    /// Its id.
+    pub id: OutboxId,
+    /// Its link.
+    pub link: LinkId,
+    /// The run that decided it.
+    pub run: RunId,
+    /// The event. At most one entry per event of a link.
+    pub event_id: EventId,
+    /// The item, by the name it has or will have: how a lost answer is looked up.
+    pub remote_id: RemoteId,
+    /// What to do.
+    pub op: OutboxOp,
+    /// The local side as it was when this was decided; the base once it is confirmed. `None` for a delete.
+    pub local: Option<Box<Event>>,
+    /// The fields it means to change.
+    pub fields: Vec<Field>,
+    /// Why.
+    pub reason: String,
+    /// How far it is.
+    pub state: OutboxState,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// Not to be sent before.
+    pub not_before: Option<DateTime<Utc>>,
+}
+
+/// A remote write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutboxOp {
+    /// Create the item.
+    Create {
+        /// With this content.
+        payload: Payload,
+    },
+    /// Replace it.
+    Update {
+        /// When it has this version: the one the merge read.
+        expected: Version,
+        /// With this content.
+        payload: Payload,
+    },
+    /// Delete it.
+    Delete {
+        /// When it has this version.
+        expected: Version,
+    },
+}
+
+/// How far an outbox entry is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutboxState {
+    /// To be sent.
+    #[default]
+    Pending,
+    /// Sent, without an answer: it may have been applied. The engine reads before it sends again.
+    Ambiguous,
+    /// Refused for good; waits for a person or for the event to change.
+    Wedged {
+        /// How.
+        kind: ErrorKind,
+        /// What the provider said, without event text.
+        detail: String,
+    },
+}
+
+/// One field both sides changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldConflict {
+    /// The field.
+    pub field: Field,
+    /// Its value on both sides when they last agreed, as JSON.
+    pub base: serde_json::Value,
+    /// The local value.
+    pub local: serde_json::Value,
+    /// The remote value.
+    pub remote: serde_json::Value,
+    /// Which side's value was kept: `local`, `remote`, `both` or `open`.
+    pub outcome: String,
+}
+
+/// Whether a conflict waits for somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConflictState {
+    /// It waits for a person.
+    Open,
+    /// It was decided.
+    Resolved,
+}
+
+/// Both sides changed the same field to different values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConflictRecord {
+    /// Its id: greater ones are later.
+    pub id: String,
+    /// Its link.
+    pub link: LinkId,
+    /// The run that found it.
+    pub run: RunId,
+    /// The event.
+    pub event_id: EventId,
+    /// The item.
+    pub remote_id: RemoteId,
+    /// The UID, for people.
+    pub uid: String,
+    /// The fields; empty for a delete against an edit.
+    pub fields: Vec<FieldConflict>,
+    /// The whole local event, `None` when it was deleted.
+    pub local: Option<Box<Event>>,
+    /// The whole remote event, `None` when it was deleted.
+    pub remote: Option<Box<Event>>,
+    /// The policy that decided, by its name in the configuration.
+    pub policy: String,
+    /// Whether it waits for somebody.
+    pub state: ConflictState,
+    /// When it was found.
+    pub at: DateTime<Utc>,
+}
+
+/// A remote item that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineRecord {
+    /// Its link.
+    pub link: LinkId,
+    /// The item.
+    pub remote_id: RemoteId,
+    /// Its version when it was found unreadable; it is read again when this changes.
+    pub version: Option<Version>,
+    /// Why, without the item's text.
+    pub reason: String,
+    /// What was sent, when anything was.
+    pub payload: Option<Payload>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Since when.
+    pub since: DateTime<Utc>,
+}
+
+/// What a run did, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunCounts {
+    /// Remote items read.
+    pub pulled: u64,
+    /// Local events made.
+    pub created: u64,
+    /// Local events changed.
+    pub updated: u64,
+    /// Local events deleted.
+    pub deleted: u64,
+    /// Remote writes confirmed.
+    pub pushed: u64,
+    /// Conflicts recorded.
+    pub conflicts: u64,
+    /// Items in quarantine at the end.
+    pub quarantined: u64,
+    /// Operations held back for approval.
+    pub held: u64,
+    /// Requests sent to the provider.
+    pub requests: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunOutcome {
+    /// It has not ended, or its process died.
+    Running,
+    /// Both sides are in step.
+    InStep,
+    /// Part of it waits for approval.
+    Held,
+    /// It failed.
+    Failed {
+        /// How, without secrets or event text.
+        error: String,
+    },
+    /// It was taken back.
+    Undone,
+}
+
+/// A run of the engine on a link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Its id: greater ones are later.
+    pub id: RunId,
+    /// Its link.
+    pub link: LinkId,
+    /// When it started.
+    pub started: DateTime<Utc>,
+    /// When it ended.
+    pub ended: Option<DateTime<Utc>>,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// What it did.
+    pub counts: RunCounts,
+    /// The plan that waits for approval.
+    pub held_plan: Option<String>,
+}
+
+/// What a journal entry is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JournalOp {
+    /// A local event was made.
+    LocalCreate,
+    /// A local event was changed.
+    LocalUpdate,
+    /// A local event was deleted.
+    LocalDelete,
+    /// A remote item was created.
+    RemoteCreate,
+    /// A remote item was changed.
+    RemoteUpdate,
+    /// A remote item was deleted.
+    RemoteDelete,
+    /// Nothing was written; the reason says why.
+    Kept,
+}
+
+/// One thing a run did, why, and what was there before: enough to explain it and to take it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalEntry {
+    /// Its id: greater ones are later.
+    pub id: String,
+    /// Its link.
+    pub link: LinkId,
+    /// The run.
+    pub run: RunId,
+    /// The event.
+    pub event_id: EventId,
+    /// The item, when there is one.
+    pub remote_id: Option<RemoteId>,
+    /// What was done.
+    pub op: JournalOp,
+    /// Why.
+    pub reason: String,
+    /// The side that was written, as it was before; `None` when there was nothing.
+    pub before: Option<Box<Event>>,
+    /// The same side afterwards; `None` when there is nothing.
+    pub after: Option<Box<Event>>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// A row of one of the lists people read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// A conflict.
+    Conflict(Box<ConflictRecord>),
+    /// A quarantined item.
+    Quarantine(Box<QuarantineRecord>),
+    /// A run.
+    Run(Box<RunRecord>),
+    /// A journal entry.
+    Journal(Box<JournalEntry>),
+}
+
+/// Which list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordKind {
+    /// Conflicts, by id.
+    Conflict,
+    /// Quarantined items, by remote id.
+    Quarantine,
+    /// Runs, by id.
+    Run,
+    /// Journal entries, by id.
+    Journal,
+}
+
+/// Which rows of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordQuery<'a> {
+    /// The list.
+    pub kind: RecordKind,
+    /// Of this link.
+    pub link: &'a LinkId,
+    /// Only of this event (conflicts and journal; ignored for the others).
+    pub event: Option<&'a EventId>,
+    /// Only of this run (conflicts and journal; ignored for the others).
+    pub run: Option<&'a RunId>,
+    /// Starting after this id (a remote id for quarantine).
+    pub after: Option<&'a str>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Proof of holding a lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseToken {
+    /// The lease.
+    pub name: String,
+    /// Grows with every change of holder; a commit with an older one is refused.
+    pub epoch: u64,
+}
+
+/// The answer to asking for a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseGrant {
+    /// Granted.
+    Granted(LeaseToken),
+    /// Somebody else has it.
+    Held {
+        /// Until then, unless renewed.
+        until: DateTime<Utc>,
+    },
+}

@@ -1,0 +1,83 @@
+//! Comparing the rules of a file with zones of the database.
+
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{NaiveDateTime, Offset};
+use chrono_tz::{TZ_VARIANTS, Tz};
+
+use super::custom::CustomZone;
+use super::names;
+use super::resolve::DefinitionCheck;
+
+/// The years in which a definition is checked against the zone of its name.
+const CHECKED_YEARS: std::ops::RangeInclusive<i32> = 2020..=2030;
+/// The years in which a nameless definition must equal a zone of the database to be taken for it.
+const MATCHED_YEARS: std::ops::RangeInclusive<i32> = 2000..=2037;
+
+/// How a definition stands to the database zone of its name.
+pub(super) fn check(rules: &CustomZone, tz: Tz) -> DefinitionCheck {
+    let compare = |years| {
+        let (mut equal, mut different) = (false, false);
+        for (instant, offset) in samples(rules, years) {
+            if offset_in(tz, instant) == offset { equal = true } else { different = true }
+        }
+        (equal, different)
+    };
+    match compare(CHECKED_YEARS) {
+        (_, false) => DefinitionCheck::Agrees,
+        (true, true) => DefinitionCheck::Contradicts,
+        // A definition from before a country moved its clocks agrees with the past only.
+        (false, true) if compare(MATCHED_YEARS).0 => DefinitionCheck::Contradicts,
+        (false, true) => DefinitionCheck::Replaces,
+    }
+}
+
+/// The database zone with the same offsets and changes from 2000 to 2037, if there is one. Of several, one whose
+/// city the TZID mentions comes first, then the best known ones.
+pub(super) fn equal_zone(rules: &CustomZone) -> Option<Tz> {
+    let samples: Vec<_> = samples(rules, MATCHED_YEARS).collect();
+    let equals = |tz: &Tz| samples.iter().all(|(instant, offset)| offset_in(*tz, *instant) == *offset);
+    let mentioned = |tz: &&Tz| mentions_city(rules.tzid(), **tz);
+    if let Some(tz) = TZ_VARIANTS.iter().filter(mentioned).find(|tz| equals(tz)) {
+        return Some(*tz);
+    }
+    let (_, first) = samples.first()?;
+    if samples.iter().all(|(_, offset)| offset == first)
+        && let Some(tz) = names::whole_hours(*first)
+    {
+        return Some(tz);
+    }
+    names::well_known().find(&equals).or_else(|| TZ_VARIANTS.iter().copied().find(equals))
+}
+
+fn mentions_city(text: &str, tz: Tz) -> bool {
+    let Some((_, city)) = tz.name().rsplit_once('/') else { return false };
+    city.len() > 3 && names::contains_words(text, city)
+}
+
+/// Instants of these years with the offsets the rules give: the first of each month, and the seconds around each
+/// change.
+fn samples(
+    rules: &CustomZone,
+    years: std::ops::RangeInclusive<i32>,
+) -> impl Iterator<Item = (DateTime<Utc>, i32)> + '_ {
+    let months = years.flat_map(|year| (1..=12).filter_map(move |m| NaiveDate::from_ymd_opt(year, m, 1)));
+    let mut previous: Option<NaiveDateTime> = None;
+    months.flat_map(move |day| {
+        let instant = day.and_time(NaiveTime::MIN).and_utc();
+        let (onset, offset) = rules.change_before(instant);
+        let change = match (onset, previous) {
+            (Some(onset), Some(previous)) if onset > previous => Some(onset),
+            _ => None,
+        };
+        previous = Some(instant.naive_utc());
+        let around = change.into_iter().flat_map(move |onset| {
+            let before = onset.checked_sub_signed(TimeDelta::seconds(1)).unwrap_or(onset).and_utc();
+            [(before, rules.offset_at(before)), (onset.and_utc(), offset)]
+        });
+        around.chain([(instant, offset)])
+    })
+}
+
+fn offset_in(tz: Tz, instant: DateTime<Utc>) -> i32 {
+    tz.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()
+}

@@ -1,0 +1,205 @@
+//! Time zones: one value for a zone of the IANA database and for a zone only a file defines, the resolution of
+//! the names calendars use for them, and the definitions written into files.
+//!
+//! ```
+//! use calsync_core::zone::Zone;
+//! use chrono::NaiveDate;
+//!
+//! let berlin = Zone::from_iana("Europe/Berlin").expect("a zone of the database");
+//! let noon = NaiveDate::from_ymd_opt(2026, 7, 1).and_then(|d| d.and_hms_opt(12, 0, 0)).expect("a date");
+//! assert_eq!(berlin.resolve(noon).to_rfc3339(), "2026-07-01T10:00:00+00:00");
+//! ```
+//!
+//! Nothing here is kept between documents: a file that defines `Europe/Berlin` falsely can harm only itself.
+
+mod custom;
+mod matching;
+mod names;
+mod offset;
+mod resolve;
+mod vtimezone;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use chrono::offset::LocalResult;
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc, Weekday};
+use chrono_tz::{GapInfo, Tz};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use custom::{CustomZone, Observance, ObservanceKind, WeekdayRule, YearlyRule};
+pub use offset::UtcOffset;
+pub use resolve::{DefinitionCheck, ResolvedZone, UnresolvedZone, ZoneResolver, ZoneSource, zone_by_name};
+pub use vtimezone::{VTimezone, ZoneError, ZoneLimits};
+
+/// A time zone: the rule that turns the local time somebody wrote into an instant and back.
+///
+/// Two values are equal when they are the same zone of the IANA database, or when both are defined by a file
+/// and hold the same rules, whatever their names. `Europe/Berlin` and a definition with the rules of Berlin are
+/// not equal: the first follows later changes of the database, the second does not.
+///
+/// Cloning is cheap. Serialised, a zone of the database is its name, a defined one an object with `tzid` and
+/// `observances`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Zone {
+    /// A zone of the IANA time zone database, among them its backward names such as `Asia/Calcutta`.
+    Iana(Tz),
+    /// A zone no database knows, with the rules a VTIMEZONE gave (RFC 5545 section 3.6.5).
+    Custom(Arc<CustomZone>),
+}
+
+/// The first year for which the compiled database holds no transitions any more.
+const FIRST_YEAR_WITHOUT_DATA: i32 = 2100;
+/// The 28 years (a full cycle of weekdays and leap years) that stand in for those after the data ends.
+const STAND_IN_YEARS: std::ops::RangeInclusive<i32> = 2071..=2098;
+
+impl Zone {
+    /// Coordinated Universal Time, as the database zone `UTC`.
+    pub const UTC: Zone = Zone::Iana(Tz::UTC);
+
+    /// The zone of the IANA database with exactly this name (case matters), or `None`.
+    ///
+    /// Names as calendars write them go through [`ZoneResolver`].
+    pub fn from_iana(name: &str) -> Option<Zone> {
+        Tz::from_str(name).ok().map(Zone::Iana)
+    }
+
+    /// The IANA name, or the TZID of the definition.
+    pub fn name(&self) -> &str {
+        match self {
+            Zone::Iana(tz) => tz.name(),
+            Zone::Custom(zone) => zone.tzid(),
+        }
+    }
+
+    /// The IANA zone, unless only a file defines this zone.
+    pub fn iana(&self) -> Option<Tz> {
+        match self {
+            Zone::Iana(tz) => Some(*tz),
+            Zone::Custom(_) => None,
+        }
+    }
+
+    /// The instant a local time means (RFC 5545 section 3.3.5): of a time that occurs twice the first, and a
+    /// time that a forward change leaves out is read with the offset in force before the change.
+    ///
+    /// Years after 2099 follow the last known rules. Times at the very ends of what `chrono` can hold are
+    /// clamped to it.
+    pub fn resolve(&self, local: NaiveDateTime) -> DateTime<Utc> {
+        match self {
+            Zone::Iana(tz) => {
+                let offset = match stand_in(local) {
+                    None => iana_local_offset(*tz, local),
+                    Some(stand_in) => iana_local_offset(*tz, stand_in),
+                };
+                minus_seconds(local, offset).and_utc()
+            }
+            Zone::Custom(zone) => zone.resolve(local),
+        }
+    }
+
+    /// The wall clock in this zone at an instant.
+    pub fn to_local(&self, instant: DateTime<Utc>) -> NaiveDateTime {
+        plus_seconds(instant.naive_utc(), self.offset_at(instant))
+    }
+
+    /// The offset from UTC in force at an instant, in seconds, positive east of Greenwich.
+    pub fn offset_at(&self, instant: DateTime<Utc>) -> i32 {
+        match self {
+            Zone::Iana(tz) => {
+                let naive = instant.naive_utc();
+                let naive = stand_in(naive).unwrap_or(naive);
+                tz.offset_from_utc_datetime(&naive).fix().local_minus_utc()
+            }
+            Zone::Custom(zone) => zone.offset_at(instant),
+        }
+    }
+}
+
+/// The offset by which a local time is read in a zone of the database.
+fn iana_local_offset(tz: Tz, local: NaiveDateTime) -> i32 {
+    match tz.offset_from_local_datetime(&local) {
+        LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => offset.fix().local_minus_utc(),
+        LocalResult::None => match GapInfo::new(&local, &tz).and_then(|gap| gap.begin) {
+            Some((_, before)) => before.fix().local_minus_utc(),
+            None => tz.offset_from_utc_datetime(&local).fix().local_minus_utc(),
+        },
+    }
+}
+
+/// A time of the same month, day, weekday and clock in the last years that have data, for a time after them.
+fn stand_in(time: NaiveDateTime) -> Option<NaiveDateTime> {
+    if time.year() < FIRST_YEAR_WITHOUT_DATA {
+        return None;
+    }
+    let year_starts_on = |year: i32| NaiveDate::from_ymd_opt(year, 1, 1).map(|d| d.weekday());
+    let leap = time.date().leap_year();
+    let weekday: Option<Weekday> = year_starts_on(time.year());
+    let year = STAND_IN_YEARS.into_iter().find(|&year| {
+        year_starts_on(year) == weekday
+            && NaiveDate::from_ymd_opt(year, 1, 1).is_some_and(|d| d.leap_year() == leap)
+    })?;
+    let date =
+        NaiveDate::from_ymd_opt(year, 1, 1)?.checked_add_days(Days::new(u64::from(time.ordinal0())))?;
+    Some(date.and_time(time.time()))
+}
+
+fn plus_seconds(time: NaiveDateTime, seconds: i32) -> NaiveDateTime {
+    let clamp = if seconds < 0 { NaiveDateTime::MIN } else { NaiveDateTime::MAX };
+    time.checked_add_signed(TimeDelta::seconds(i64::from(seconds))).unwrap_or(clamp)
+}
+
+fn minus_seconds(time: NaiveDateTime, seconds: i32) -> NaiveDateTime {
+    plus_seconds(time, -seconds)
+}
+
+impl From<Tz> for Zone {
+    fn from(tz: Tz) -> Self {
+        Zone::Iana(tz)
+    }
+}
+
+impl From<CustomZone> for Zone {
+    fn from(zone: CustomZone) -> Self {
+        Zone::Custom(Arc::new(zone))
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Zone::Iana(tz) => write!(f, "Iana({})", tz.name()),
+            Zone::Custom(zone) => write!(f, "Custom({:?})", zone.tzid()),
+        }
+    }
+}
+
+impl Serialize for Zone {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Zone::Iana(tz) => serializer.serialize_str(tz.name()),
+            Zone::Custom(zone) => zone.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ZoneVisitor;
+        impl<'de> Visitor<'de> for ZoneVisitor {
+            type Value = Zone;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of an IANA zone, or an object with tzid and observances")
+            }
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Zone, E> {
+                Zone::from_iana(name).ok_or_else(|| E::custom("not a zone of the IANA database"))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Zone, A::Error> {
+                CustomZone::deserialize(de::value::MapAccessDeserializer::new(map)).map(Zone::from)
+            }
+        }
+        deserializer.deserialize_any(ZoneVisitor)
+    }
+}

@@ -1,0 +1,93 @@
+//! The spellings of zone names in the field.
+
+use std::str::FromStr;
+
+use chrono_tz::Tz;
+
+use super::Zone;
+use super::custom::CustomZone;
+use super::offset::UtcOffset;
+use super::resolve::ZoneSource;
+
+/// The zone of a name that is not spelled exactly as the database does.
+pub(super) fn other_spelling(name: &str) -> Option<(Zone, ZoneSource)> {
+    let name = name.trim().trim_matches('"').trim();
+    if let Some(tz) = spelled(name) {
+        return Some((Zone::Iana(tz), ZoneSource::Alias));
+    }
+    if let Some(zone) = stated_offset(name) {
+        return Some((zone, ZoneSource::Offset));
+    }
+    None
+}
+
+/// A name of the database in any case, with blanks for underscores, or behind the prefix of a product.
+pub(super) fn spelled(name: &str) -> Option<Tz> {
+    if name.is_empty() {
+        return None;
+    }
+    let any_case = |name: &str| Tz::from_str_insensitive(name).ok();
+    any_case(name)
+        .or_else(|| name.contains(' ').then(|| any_case(&name.replace(' ', "_")))?)
+        .or_else(|| has_product_prefix(name).then(|| end_of_path(name))?)
+}
+
+/// Whether a path begins like `/freeassociation.sourceforge.net/`, `/mozilla.org/20050126_1/` or `posix/`.
+fn has_product_prefix(name: &str) -> bool {
+    let first = name.split('/').next().unwrap_or_default();
+    first.is_empty() || first.contains('.') || matches!(first, "posix" | "right" | "TZ" | "Tzfile")
+}
+
+/// The database zone whose name is the longest possible end of a path.
+pub(super) fn end_of_path(path: &str) -> Option<Tz> {
+    // Names have three parts at most: `America/Argentina/Salta`.
+    let starts: Vec<usize> = path.rmatch_indices('/').take(3).map(|(at, _)| at + 1).collect();
+    starts.iter().rev().find_map(|start| Tz::from_str_insensitive(path.get(*start..)?).ok())
+}
+
+/// The zone of a name such as `Z`, `GMT+01:00`, `UTC-5` or `+0530`, positive east of Greenwich.
+fn stated_offset(name: &str) -> Option<Zone> {
+    if name.eq_ignore_ascii_case("Z") {
+        return Some(Zone::UTC);
+    }
+    let prefix = name.get(..3).filter(|p| p.eq_ignore_ascii_case("GMT") || p.eq_ignore_ascii_case("UTC"));
+    let offset = prefix.map_or(name, |prefix| &name[prefix.len()..]).trim();
+    if !offset.starts_with(['+', '-']) {
+        return None;
+    }
+    let seconds = UtcOffset::from_str(offset).ok()?.seconds();
+    match whole_hours(seconds) {
+        Some(tz) => Some(Zone::Iana(tz)),
+        None => CustomZone::fixed(name, seconds).map(Zone::from),
+    }
+}
+
+/// The `Etc` zone of an offset of whole hours, UTC for none.
+pub(super) fn whole_hours(seconds: i32) -> Option<Tz> {
+    if seconds == 0 {
+        return Some(Tz::UTC);
+    }
+    if seconds % 3600 != 0 {
+        return None;
+    }
+    // In these names the sign is that of POSIX: `Etc/GMT-1` is one hour east.
+    let hours = -seconds / 3600;
+    Tz::from_str(&format!("Etc/GMT{hours:+}")).ok()
+}
+
+/// The zones to prefer among those with the same rules.
+pub(super) fn well_known() -> impl Iterator<Item = Tz> {
+    [Tz::Europe__Berlin, Tz::America__New_York].into_iter()
+}
+
+/// Whether a text contains a city name, blanks or underscores between its words, as whole words.
+pub(super) fn contains_words(text: &str, city: &str) -> bool {
+    let letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphabetic);
+    let same = |a: &u8, b: &u8| a.eq_ignore_ascii_case(b) || (*a == b' ' && *b == b'_');
+    let (text, city) = (text.as_bytes(), city.as_bytes());
+    text.windows(city.len()).enumerate().any(|(at, window)| {
+        window.iter().zip(city).all(|(a, b)| same(a, b))
+            && !letter(at.checked_sub(1).and_then(|before| text.get(before)))
+            && !letter(text.get(at + city.len()))
+    })
+}
