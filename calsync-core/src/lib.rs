@@ -3,6 +3,7 @@
 pub mod context;
 pub mod diff;
 pub mod engine;
+pub mod ical;
 pub mod merge;
 pub mod model;
 pub mod plan;
