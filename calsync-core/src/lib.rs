@@ -2,6 +2,7 @@
 
 pub mod context;
 pub mod diff;
+pub mod ical;
 pub mod model;
 pub mod provider;
 pub mod recurrence;
