@@ -1,1 +1,6 @@
 //! Calendar providers for calsync: CalDAV and ICS feeds, each behind its feature.
+//!
+//! Every provider takes an [`http::HttpTransport`]: [`http::ReqwestTransport`] in production, anything else where the
+//! host has its own network stack or a test has none.
+
+pub mod http;
