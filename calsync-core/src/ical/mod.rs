@@ -5,17 +5,26 @@
 //! | step | module | loses anything? |
 //! |---|---|---|
 //! | bytes to content lines | [`lines`] | no: the lines tile the input |
-//! | content line to name, parameters, value | [`content_line`], [`params`], [`text`] | no: slices of the line |
+//! | content line to name, parameters, value | [`ContentLine`], [`params`], [`text`] | no: slices of the line |
 //! | lines to nested components, tolerant | `walk` | no: every line is in one token |
+//! | components to events | [`read`] | what the model has no field for; it stays in the text |
 
 mod content_line;
 mod decode;
+pub mod error;
 mod limits;
 pub mod lines;
 pub mod params;
+pub mod read;
 pub mod text;
+pub mod value;
 mod walk;
 
 pub use content_line::ContentLine;
+pub use error::{IcalError, Issue, IssueKind, QuarantineReason};
 pub use limits::IcalLimits;
 pub use lines::{Document, Line, LineEnd, Lines};
+pub use read::{
+    CalendarDocument, CalendarInfo, CalendarReader, CalendarZoneUse, ItemIdentity, QuarantinedItem, ReadItem,
+    ReadOptions, read_calendar,
+};

@@ -61,11 +61,6 @@ impl<'a> Property<'a> {
         &head[..name_length(head)]
     }
 
-    /// Whether the line, or one it is joined with, is folded or loose: its bytes are not its content.
-    pub(crate) fn is_joined(&self) -> bool {
-        self.line.is_folded() || !self.loose.is_empty()
-    }
-
     pub(crate) fn has_loose_lines(&self) -> bool {
         !self.loose.is_empty()
     }
