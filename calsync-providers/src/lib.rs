@@ -4,3 +4,5 @@
 //! host has its own network stack or a test has none.
 
 pub mod http;
+#[cfg(feature = "ics")]
+pub mod ics;

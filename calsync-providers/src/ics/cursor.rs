@@ -82,7 +82,8 @@ impl State {
 
     pub(super) fn write(&self) -> Result<Cursor, ProviderError> {
         let text = serde_json::to_string(self).map_err(|error| {
-            ProviderError::new(ErrorKind::Internal, "changes", "the cursor cannot be written").with_source(error)
+            ProviderError::new(ErrorKind::Internal, "changes", "the cursor cannot be written")
+                .with_source(error)
         })?;
         Ok(Cursor(text))
     }

@@ -84,11 +84,7 @@ impl Fetcher {
         self.client.requests()
     }
 
-    pub(super) async fn get(
-        &self,
-        operation: &'static str,
-        known: Known<'_>,
-    ) -> Result<Got, ProviderError> {
+    pub(super) async fn get(&self, operation: &'static str, known: Known<'_>) -> Result<Got, ProviderError> {
         let asking = async {
             match &self.location {
                 Location::File(path) => self.read_file(operation, path).await,
@@ -217,7 +213,11 @@ impl Fetcher {
         };
         // A pipe or a device never ends, or never begins.
         if !tokio::fs::metadata(path).await.map_err(failed)?.is_file() {
-            return Err(ProviderError::new(ErrorKind::InvalidInput, operation, "the source is no plain file"));
+            return Err(ProviderError::new(
+                ErrorKind::InvalidInput,
+                operation,
+                "the source is no plain file",
+            ));
         }
         let limit = u64::try_from(self.limits.max_bytes).unwrap_or(u64::MAX).saturating_add(1);
         let mut bytes = Vec::new();

@@ -146,14 +146,16 @@ fn gather_uid(feed: &Feed<'_>, uid: &str, members: &[usize], items: &mut Vec<Ite
         items.push(Item::new(feed, members.to_vec(), Uid::Own(uid.to_owned())));
         return;
     }
-    let (instances, masters): (Vec<usize>, Vec<usize>) =
-        members.iter().partition(|&&at| feed.components.get(at).is_some_and(|one| one.recurrence_id.is_some()));
+    let (instances, masters): (Vec<usize>, Vec<usize>) = members
+        .iter()
+        .partition(|&&at| feed.components.get(at).is_some_and(|one| one.recurrence_id.is_some()));
     let instances = latest_of_each(feed, &instances, |one| one.recurrence_id.as_deref());
     let masters = latest_of_each(feed, &masters, |one| one.start.as_deref());
     let primary = match masters.as_slice() {
         [only] => Some(*only),
         _ => {
-            let repeating = masters.iter().copied().filter(|&at| feed.components.get(at).is_some_and(|one| one.repeats));
+            let repeating =
+                masters.iter().copied().filter(|&at| feed.components.get(at).is_some_and(|one| one.repeats));
             repeating.max_by_key(|&at| revision(feed, at))
         }
     };
@@ -190,9 +192,9 @@ fn latest_of_each<'f>(
 /// What tells the newer of two copies. A copy from a cancelled calendar has a higher `SEQUENCE` by RFC 5546, or comes
 /// later.
 fn revision<'f>(feed: &'f Feed<'_>, at: usize) -> (u64, &'f str, usize) {
-    feed.components.get(at).map_or((0, "", at), |one| {
-        (one.sequence, one.last_modified.as_deref().unwrap_or_default(), at)
-    })
+    feed.components
+        .get(at)
+        .map_or((0, "", at), |one| (one.sequence, one.last_modified.as_deref().unwrap_or_default(), at))
 }
 
 /// Gives the items their names. `feed` is the fingerprint of the source: it goes into derived UIDs, which have to be

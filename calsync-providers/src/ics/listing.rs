@@ -45,7 +45,8 @@ pub(super) fn page(
     if trusted.is_some_and(|trusted| trusted.listing == state.listing) {
         return unchanged(&state);
     }
-    let is_drop = before.is_some_and(|before| is_sudden(before.doubtful.unwrap_or(before.items), named.len()));
+    let is_drop =
+        before.is_some_and(|before| is_sudden(before.doubtful.unwrap_or(before.items), named.len()));
     let scope = if is_drop {
         state.doubtful = Some(named.len());
         ChangeScope::PartialSnapshot

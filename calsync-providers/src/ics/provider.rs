@@ -39,11 +39,7 @@ impl IcsProvider {
     ///
     /// [`ErrorKind::InvalidInput`] when the source is no address, [`ErrorKind::Blocked`] when it is one that may not be
     /// asked: a file without [`IcsConfig::allow_file`], another scheme, a private address.
-    pub fn new(
-        config: IcsConfig,
-        transport: Arc<dyn HttpTransport>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
+    pub fn new(config: IcsConfig, transport: Arc<dyn HttpTransport>, clock: Arc<dyn Clock>) -> Result<Self> {
         let source = Source::of(&config)?;
         let fetcher = Fetcher::new(&config, &source, transport, clock);
         let calendar = RemoteCalendarId::new(format!("feed-{}", source.fingerprint));
@@ -76,9 +72,11 @@ impl IcsProvider {
     async fn body(&self, operation: &'static str) -> Result<Body> {
         match self.fetcher.get(operation, Known::default()).await? {
             Got::Body(body) => Ok(body),
-            Got::Unchanged => {
-                Err(ProviderError::new(ErrorKind::Protocol, operation, "HTTP 304 to a question without conditions"))
-            }
+            Got::Unchanged => Err(ProviderError::new(
+                ErrorKind::Protocol,
+                operation,
+                "HTTP 304 to a question without conditions",
+            )),
         }
     }
 
@@ -140,7 +138,11 @@ impl Provider for IcsProvider {
             (Got::Body(body), _) => body,
             (Got::Unchanged, Some(state)) => return listing::unchanged(state),
             (Got::Unchanged, None) => {
-                return Err(ProviderError::new(ErrorKind::Protocol, "changes", "HTTP 304 without a condition"));
+                return Err(ProviderError::new(
+                    ErrorKind::Protocol,
+                    "changes",
+                    "HTTP 304 without a condition",
+                ));
             }
         };
         let mut fresh = State::new(feed);

@@ -39,8 +39,7 @@ impl Source {
             Some("http" | "https" | "webcal" | "webcals" | "feed") => Self::web(text, config),
             Some("file") => {
                 let url = Url::parse(text).map_err(|_| invalid("the source is no valid URL"))?;
-                let path =
-                    url.to_file_path().map_err(|()| invalid("the file is not on this machine"))?;
+                let path = url.to_file_path().map_err(|()| invalid("the file is not on this machine"))?;
                 Self::file(path, config)
             }
             Some(_) => Err(blocked("the source has a scheme that is not read")),

@@ -15,7 +15,8 @@ use super::error::{FeedError, Found};
 /// Components that stand directly below `VCALENDAR`: one that starts inside another shows that an `END` is missing.
 const SIBLINGS: [&[u8]; 5] = [b"VEVENT", b"VTODO", b"VJOURNAL", b"VFREEBUSY", b"VTIMEZONE"];
 /// Lines that generators rewrite at every fetch, or that are bookkeeping no merge compares: no part of a version.
-const VOLATILE: [&[u8]; 6] = [b"DTSTAMP", b"CREATED", b"LAST-MODIFIED", b"SEQUENCE", b"UID", b"X-WR-ALARMUID"];
+const VOLATILE: [&[u8]; 6] =
+    [b"DTSTAMP", b"CREATED", b"LAST-MODIFIED", b"SEQUENCE", b"UID", b"X-WR-ALARMUID"];
 /// How deep components may nest; an honest alarm is at depth 3.
 const MAX_DEPTH: usize = 8;
 
