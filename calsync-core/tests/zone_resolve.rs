@@ -51,6 +51,8 @@ fn names_alone() {
         ("/mozilla.org/20050126_1/America/New_York", "America/New_York", Alias),
         ("/mozilla.org/20070129_1/America/Argentina/Salta", "America/Argentina/Salta", Alias),
         ("/citadel.org/20190914_1/Asia/Tokyo", "Asia/Tokyo", Alias),
+        ("tzone://Microsoft/Utc", "UTC", Alias),
+        ("us/pacific-new", "America/Los_Angeles", Alias),
         ("/Europe/Vienna", "Europe/Vienna", Alias),
         ("posix/Europe/Vienna", "Europe/Vienna", Alias),
         ("Europe/Vienna 1", "Europe/Vienna", Alias),
