@@ -1,7 +1,10 @@
 //! A zone that only a VTIMEZONE defines, evaluated by arithmetic: no list of transitions is built, so a rule
 //! that starts in 1601 costs no more than one that starts today.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::RangeInclusive;
+use std::sync::OnceLock;
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc, Weekday};
 use serde::{Deserialize, Serialize};
@@ -13,7 +16,7 @@ use super::{minus_seconds, plus_seconds};
 /// The rules of one VTIMEZONE (RFC 5545 section 3.6.5).
 ///
 /// Equality and hash look at the rules and not at the names, because two files call the same rules differently.
-#[derive(Clone, Debug, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct CustomZone {
     tzid: String,
@@ -21,6 +24,9 @@ pub struct CustomZone {
     /// The offset before the first onset, in seconds.
     #[serde(skip)]
     initial_offset: i32,
+    /// The changes of the years most asked for, listed at the first question.
+    #[serde(skip)]
+    recent: Recent,
 }
 
 /// One STANDARD or DAYLIGHT part: from each of its onsets on, `offset_to` is in force.
@@ -99,6 +105,12 @@ fn is_one(interval: &u32) -> bool {
 /// with a century year between them after 40.
 const YEARS_WITHOUT_ONSET: i64 = 40;
 
+/// More onsets in a year than any zone ever had: a rule with more is not for a zone.
+const ONSETS_OF_YEAR: usize = 12;
+
+/// The onsets of a rule with a COUNT are counted up to this year.
+const LAST_COUNTED_YEAR: i32 = 2500;
+
 impl CustomZone {
     /// A zone of these observances, within the default [`ZoneLimits`]. Control characters in the TZID are left
     /// out, because no file could hold them.
@@ -126,6 +138,9 @@ impl CustomZone {
             return Err(ZoneError::Limit);
         }
         for observance in &mut observances {
+            if let Some(rule) = &mut observance.rule {
+                rule.normalise();
+            }
             observance.check()?;
             observance.rdates.sort_unstable();
             observance.rdates.dedup();
@@ -137,7 +152,7 @@ impl CustomZone {
             .offset_from;
         let mut tzid = tzid.into();
         tzid.retain(|character| !character.is_control());
-        Ok(Self { tzid, observances, initial_offset })
+        Ok(Self { tzid, observances, initial_offset, recent: Recent::default() })
     }
 
     /// A zone with one offset for ever, in seconds; `None` unless it is smaller than a day.
@@ -172,6 +187,10 @@ impl CustomZone {
 
     /// The last onset (in UTC) not after an instant, and the offset since then.
     pub(super) fn change_before(&self, instant: DateTime<Utc>) -> (Option<NaiveDateTime>, i32) {
+        self.recent.change_before(self, instant).unwrap_or_else(|| self.find_change_before(instant))
+    }
+
+    fn find_change_before(&self, instant: DateTime<Utc>) -> (Option<NaiveDateTime>, i32) {
         let mut best: Option<(NaiveDateTime, i32)> = None;
         for observance in &self.observances {
             if let Some(onset) = observance.last_onset(instant)
@@ -197,6 +216,53 @@ impl CustomZone {
         if self.offset_at(second) == after { second } else { first }
     }
 }
+
+/// The years whose changes are listed once, so that a definition of many odd rules cannot slow down every time
+/// that uses it. Other years are worked out each time.
+const RECENT_YEARS: std::ops::Range<i32> = 2000..2041;
+
+/// The changes of [`RECENT_YEARS`] in order, each in UTC with the offset from then on; the first is the last one
+/// before these years, or none.
+#[derive(Clone, Default)]
+struct Recent(OnceLock<Vec<(Option<NaiveDateTime>, i32)>>);
+
+impl Recent {
+    fn change_before(
+        &self,
+        zone: &CustomZone,
+        instant: DateTime<Utc>,
+    ) -> Option<(Option<NaiveDateTime>, i32)> {
+        if !RECENT_YEARS.contains(&instant.year()) {
+            return None;
+        }
+        let changes = self.0.get_or_init(|| Self::list(zone));
+        let after = changes.partition_point(|(onset, _)| onset.is_none_or(|o| o <= instant.naive_utc()));
+        changes.get(after.checked_sub(1)?).copied()
+    }
+
+    fn list(zone: &CustomZone) -> Vec<(Option<NaiveDateTime>, i32)> {
+        let begin =
+            |year| NaiveDate::from_ymd_opt(year, 1, 1).map_or(NaiveDateTime::MIN, NaiveDateTime::from);
+        let (begin, end) = (begin(RECENT_YEARS.start), begin(RECENT_YEARS.end));
+        let mut changes = vec![zone.find_change_before(begin.and_utc())];
+        for observance in &zone.observances {
+            let recent = |onset: &NaiveDateTime| begin < *onset && *onset < end;
+            let onsets = observance.onsets(RECENT_YEARS.start - 1..=RECENT_YEARS.end);
+            changes.extend(onsets.filter(recent).map(|onset| (Some(onset), observance.offset_to)));
+        }
+        // The sort is stable: of two at the same instant the later in the file stays last and counts.
+        changes.sort_by_key(|(onset, _)| *onset);
+        changes
+    }
+}
+
+impl fmt::Debug for Recent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recent")
+    }
+}
+
+impl Eq for CustomZone {}
 
 impl PartialEq for CustomZone {
     fn eq(&self, other: &Self) -> bool {
@@ -250,6 +316,21 @@ impl Observance {
         self.rdates.iter().copied().fold(self.start, NaiveDateTime::min)
     }
 
+    /// The start and the RDATEs, and the onsets of the rule in these years, in UTC and in no order.
+    fn onsets(&self, years: RangeInclusive<i32>) -> impl Iterator<Item = NaiveDateTime> + '_ {
+        let until = self.rule.as_ref().and_then(|rule| rule.until).map(|until| until.naive_utc());
+        let of_rule = self.rule.iter().flat_map(move |rule| {
+            let years = years.clone().filter(|year| rule.has_turn(self.start, *year));
+            years.flat_map(|year| rule.onsets_of_year(self.start, year))
+        });
+        let of_rule = of_rule.filter(|onset| *onset > self.start);
+        let of_rule = of_rule.map(|onset| minus_seconds(onset, self.offset_from));
+        let single = [self.start].into_iter().chain(self.rdates.iter().copied());
+        single
+            .map(|onset| minus_seconds(onset, self.offset_from))
+            .chain(of_rule.filter(move |onset| until.is_none_or(|until| *onset <= until)))
+    }
+
     /// The last onset not after the instant, in UTC.
     fn last_onset(&self, instant: DateTime<Utc>) -> Option<NaiveDateTime> {
         let local = plus_seconds(instant.naive_utc(), self.offset_from);
@@ -274,25 +355,56 @@ impl YearlyRule {
         Self { interval: 1, months: Vec::new(), month_days: Vec::new(), weekdays: Vec::new(), until: None }
     }
 
+    /// Puts the lists in order, without the values that are there twice.
+    fn normalise(&mut self) {
+        self.months.sort_unstable();
+        self.months.dedup();
+        self.month_days.sort_unstable();
+        self.month_days.dedup();
+        self.weekdays.sort_unstable_by_key(|w| (w.ordinal, w.weekday.num_days_from_monday()));
+        self.weekdays.dedup();
+    }
+
     pub(super) fn check(&self, start: NaiveDateTime) -> Result<(), ZoneError> {
         let valid = self.interval >= 1
             && self.months.len() <= 12
             && self.month_days.len() <= 62
-            && self.weekdays.len() <= 371
+            && self.weekdays.len() <= 7
             && self.months.iter().all(|m| (1..=12).contains(m))
             && self.month_days.iter().all(|d| (1..=31).contains(&d.unsigned_abs()))
             && self.weekdays.iter().all(|w| w.ordinal.is_none_or(|o| (1..=53).contains(&o.unsigned_abs())));
         if !valid {
             return Err(ZoneError::Rule);
         }
-        let years = (0..YEARS_WITHOUT_ONSET).filter_map(|n| self.year(start, n));
-        let mut years = years.take_while(|year| *year <= 9999);
-        // A rule that ends in the year it starts may leave DTSTART alone.
-        if self.until.is_some() || years.any(|year| self.last_day(start.date(), year, None).is_some()) {
-            Ok(())
-        } else {
-            Err(ZoneError::Rule)
+        let mut years =
+            (0..YEARS_WITHOUT_ONSET).map_while(|n| self.year(start, n).filter(|year| *year <= 9999));
+        match years.find_map(|year| {
+            self.last_day(start.date(), year, None)?;
+            Some(self.onsets_of_year(start, year).len())
+        }) {
+            Some(onsets) if onsets <= ONSETS_OF_YEAR => Ok(()),
+            _ => Err(ZoneError::Rule),
         }
+    }
+
+    /// Whether the rule has a turn in this year.
+    fn has_turn(&self, start: NaiveDateTime, year: i32) -> bool {
+        let years = i64::from(year) - i64::from(start.year());
+        years >= 0 && years % i64::from(self.interval) == 0
+    }
+
+    /// The onsets of one year in order, those before the start among them; one more at most than are allowed.
+    fn onsets_of_year(&self, start: NaiveDateTime, year: i32) -> Vec<NaiveDateTime> {
+        let mut onsets = Vec::new();
+        let mut upto = None;
+        while onsets.len() <= ONSETS_OF_YEAR
+            && let Some(day) = self.last_day(start.date(), year, upto)
+        {
+            onsets.push(day.and_time(start.time()));
+            upto = day.pred_opt();
+        }
+        onsets.reverse();
+        onsets
     }
 
     /// The year of the n-th turn of the rule.
@@ -301,26 +413,15 @@ impl YearlyRule {
         i32::try_from(year).ok()
     }
 
-    /// The onset number `count`, the start being the first; `None` when it lies after the year 9999.
+    /// The onset number `count`, the start being the first; `None` when it lies after the year 2500.
     pub(super) fn nth_onset(&self, start: NaiveDateTime, count: u32) -> Option<NaiveDateTime> {
         let mut left = count.checked_sub(1)?;
         let mut last = start;
         let mut turn = 0;
         while left > 0 {
-            let year = self.year(start, turn).filter(|year| *year <= 9999)?;
-            let end = NaiveDate::from_ymd_opt(year, 12, 31)?.and_time(start.time());
-            // The days of one year, from the last to the first.
-            let mut onsets: Vec<NaiveDateTime> = Vec::new();
-            let mut upto = end;
-            while let Some(day) = self.last_day(start.date(), year, Some(upto.date())) {
-                let onset = day.and_time(start.time());
-                if onset <= last {
-                    break;
-                }
-                onsets.push(onset);
-                upto = onset.checked_sub_signed(TimeDelta::days(1))?;
-            }
-            for onset in onsets.into_iter().rev().take(left as usize) {
+            let year = self.year(start, turn).filter(|year| *year <= LAST_COUNTED_YEAR)?;
+            let onsets = self.onsets_of_year(start, year).into_iter().filter(|onset| *onset > start);
+            for onset in onsets.take(left as usize) {
                 last = onset;
                 left -= 1;
             }

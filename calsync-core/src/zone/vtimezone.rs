@@ -292,8 +292,8 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, ZoneError> {
 }
 
 fn list<T>(text: &str, item: impl Fn(&str) -> Result<T, ZoneError>) -> Result<Vec<T>, ZoneError> {
-    // Longer lists than there are days in a year only repeat themselves.
-    if text.split(',').count() > 371 {
+    // Longer lists than there are days in a month, from its two ends, only repeat themselves.
+    if text.split(',').count() > 62 {
         return Err(ZoneError::Limit);
     }
     text.split(',').map(item).collect()
