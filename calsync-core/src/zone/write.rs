@@ -6,8 +6,9 @@ use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 
 use super::Zone;
 use super::changes::{Change, changes, name_at, state_at};
-use super::custom::{Observance, ObservanceKind, WeekdayRule, YearlyRule};
+use super::custom::{Observance, ObservanceKind};
 use super::offset::UtcOffset;
+use super::rule::{WeekdayRule, YearlyRule};
 
 /// A definition that begins before the events it serves survives readers that know nothing of earlier times.
 const YEARS_BEFORE: i32 = 1;
