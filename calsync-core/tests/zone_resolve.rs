@@ -151,6 +151,18 @@ fn time_09_a_definition_without_one_equal_offset_replaces_the_name() {
 }
 
 #[test]
+fn an_abbreviation_means_what_the_file_says_it_means() {
+    let new_york =
+        write::vtimezone(&Tz::America__New_York.into(), 1999, 2038).replace("America/New_York", "EST");
+    assert_eq!(
+        resolve("EST", &new_york),
+        ("America/New_York".into(), ZoneSource::Matched, DefinitionCheck::Replaces)
+    );
+    let fixed = component("TZID:EST", &[("STANDARD", "19700101T000000", "-0500", "-0500", "")]);
+    assert_eq!(resolve("EST", &fixed), ("EST".into(), ZoneSource::Iana, DefinitionCheck::Agrees));
+}
+
+#[test]
 fn attack_39_a_false_definition_stays_in_its_document() {
     let false_rules = summer_and_winter("TZID:Europe/Berlin", "+0530", "+0630");
     let poisoned = ZoneResolver::new([false_rules.as_str()], None);
