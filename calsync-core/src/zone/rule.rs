@@ -99,6 +99,13 @@ impl YearlyRule {
         years >= 0 && years % i64::from(self.interval) == 0
     }
 
+    /// Whether this is the usual rule, one weekday of one month, with one onset in a year.
+    fn is_nth_weekday(&self) -> bool {
+        self.months.len() == 1
+            && self.month_days.is_empty()
+            && matches!(self.weekdays.as_slice(), [WeekdayRule { ordinal: Some(_), .. }])
+    }
+
     /// The onsets of one year in order, those before the start among them; one more at most than are allowed.
     pub(super) fn onsets_of_year(&self, start: NaiveDateTime, year: i32) -> Vec<NaiveDateTime> {
         let mut onsets = Vec::new();
@@ -107,6 +114,9 @@ impl YearlyRule {
             && let Some(day) = self.last_day(start.date(), year, upto)
         {
             onsets.push(day.and_time(start.time()));
+            if self.is_nth_weekday() {
+                break;
+            }
             upto = day.pred_opt();
         }
         onsets.reverse();
