@@ -31,6 +31,9 @@ pub struct Link {
     /// How often everything is listed and compared although the provider reports changes: servers forget to.
     /// Default: 24 hours.
     pub audit_every: TimeDelta,
+    /// Kept with the link's state for the host, which finds it there before it has spoken to the provider: a
+    /// discovered account, for one. Holds no secret: the store keeps it as it is.
+    pub note: Option<String>,
 }
 
 impl Link {
@@ -49,6 +52,7 @@ impl Link {
             people: PeoplePolicy::default(),
             guard: DeletionGuard::default(),
             audit_every: TimeDelta::hours(24),
+            note: None,
         }
     }
 
@@ -77,6 +81,13 @@ impl Link {
     #[must_use]
     pub fn with_guard(mut self, guard: DeletionGuard) -> Self {
         self.guard = guard;
+        self
+    }
+
+    /// Sets what the store keeps for the host.
+    #[must_use]
+    pub fn with_note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
         self
     }
 

@@ -382,6 +382,9 @@ impl<'a> Run<'a> {
         let now = self.engine.clock.now();
         self.state.health = LinkHealth::Active;
         self.state.last_success = Some(now);
+        if self.link.note.is_some() {
+            self.state.note.clone_from(&self.link.note);
+        }
         let mut batch =
             Batch { writes: vec![Write::PutLink(Box::new(self.state.clone()))], ..Batch::default() };
         // A run that found nothing to do leaves a heartbeat and no record.
@@ -435,6 +438,7 @@ fn new_state(link: &Link) -> LinkState {
         last_audit: None,
         last_success: None,
         health: LinkHealth::Active,
+        note: link.note.clone(),
     }
 }
 

@@ -71,6 +71,9 @@ pub struct LinkState {
     pub last_success: Option<DateTime<Utc>>,
     /// How it is doing.
     pub health: LinkHealth,
+    /// What the host keeps with the link ([`Link::note`](crate::engine::Link)), such as a discovered account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Whether a joined pair is kept in step.

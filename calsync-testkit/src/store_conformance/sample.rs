@@ -53,6 +53,7 @@ pub fn link_state(link: &LinkId) -> LinkState {
         last_audit: None,
         last_success: None,
         health: LinkHealth::Active,
+        note: None,
     }
 }
 

@@ -245,6 +245,7 @@ cases! {
             cursor: Some(Cursor("https://example.com/sync?token=\0\u{1f4c5}".to_owned())),
             last_audit: Some(at(1)),
             last_success: Some(at(2)),
+            note: Some("kept for the host".to_owned()),
             seen: calsync_core::store::Revision(u64::MAX),
             ..sample::link_state(&link)
         };
