@@ -488,7 +488,7 @@ fn fld_01_people_stay_unless_they_are_meant() {
     );
     assert_eq!(
         change(|body| body.organizer.as_mut().unwrap().name = Some("The \"Boss\"".into())),
-        "-ORGANIZER;CN=Boss;SENT-BY=\"mailto:x@example.com\":mailto:boss@example.com\n+ORGANIZER;SENT-BY=\"mailto:x@example.com\";CN=The ^'Boss^':mailto:boss@examp\n+ le.com"
+        "-ORGANIZER;CN=Boss;SENT-BY=\"mailto:x@example.com\":mailto:boss@example.com\n+ORGANIZER;SENT-BY=\"mailto:x@example.com\";CN=The ^'Boss^':mailto:boss@exampl\n+ e.com"
     );
 }
 
