@@ -59,9 +59,11 @@ impl Fetcher {
         transport: Arc<dyn HttpTransport>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let mut options = ClientOptions::default();
-        options.addresses = config.addresses;
-        options.redirects = RedirectPolicy::AnySite;
+        let mut options = ClientOptions {
+            addresses: config.addresses,
+            redirects: RedirectPolicy::AnySite,
+            ..ClientOptions::default()
+        };
         options.limits.body_max = config.limits.max_bytes;
         options.limits.total = config.limits.deadline;
         let mut client = HttpClient::new(transport, options);

@@ -1,5 +1,5 @@
 //! A transport that answers from a script, and short ways to a provider, a page and an event.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its part")]
 
 use std::sync::{Arc, Mutex};
 
