@@ -100,7 +100,8 @@ fn is_one(interval: &u32) -> bool {
 const YEARS_WITHOUT_ONSET: i64 = 40;
 
 impl CustomZone {
-    /// A zone of these observances, within the default [`ZoneLimits`].
+    /// A zone of these observances, within the default [`ZoneLimits`]. Control characters in the TZID are left
+    /// out, because no file could hold them.
     ///
     /// # Errors
     /// [`ZoneError`] when there is none, when a value is outside the range its field names, when a rule has no
@@ -134,7 +135,9 @@ impl CustomZone {
             .min_by_key(|o| minus_seconds(o.first_onset(), o.offset_from))
             .ok_or(ZoneError::NoObservance)?
             .offset_from;
-        Ok(Self { tzid: tzid.into(), observances, initial_offset })
+        let mut tzid = tzid.into();
+        tzid.retain(|character| !character.is_control());
+        Ok(Self { tzid, observances, initial_offset })
     }
 
     /// A zone with one offset for ever, in seconds; `None` unless it is smaller than a day.

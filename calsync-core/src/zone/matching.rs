@@ -5,8 +5,8 @@ use chrono::{NaiveDateTime, Offset};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use super::custom::CustomZone;
-use super::names;
 use super::resolve::DefinitionCheck;
+use super::{names, windows};
 
 /// The years in which a definition is checked against the zone of its name.
 const CHECKED_YEARS: std::ops::RangeInclusive<i32> = 2020..=2030;
@@ -46,7 +46,7 @@ pub(super) fn equal_zone(rules: &CustomZone) -> Option<Tz> {
     {
         return Some(tz);
     }
-    names::well_known().find(&equals).or_else(|| TZ_VARIANTS.iter().copied().find(equals))
+    windows::zones().find(&equals).or_else(|| TZ_VARIANTS.iter().copied().find(equals))
 }
 
 fn mentions_city(text: &str, tz: Tz) -> bool {

@@ -12,12 +12,16 @@
 //!
 //! Nothing here is kept between documents: a file that defines `Europe/Berlin` falsely can harm only itself.
 
+mod changes;
 mod custom;
 mod matching;
 mod names;
 mod offset;
 mod resolve;
+mod territories;
 mod vtimezone;
+pub mod windows;
+pub mod write;
 
 use std::fmt;
 use std::str::FromStr;

@@ -2,12 +2,13 @@
 
 use std::str::FromStr;
 
-use chrono_tz::Tz;
+use chrono::{DateTime, TimeZone};
+use chrono_tz::{OffsetComponents, TZ_VARIANTS, Tz};
 
-use super::Zone;
 use super::custom::CustomZone;
 use super::offset::UtcOffset;
 use super::resolve::ZoneSource;
+use super::{Zone, windows};
 
 /// The zone of a name that is not spelled exactly as the database does.
 pub(super) fn other_spelling(name: &str) -> Option<(Zone, ZoneSource)> {
@@ -15,10 +16,48 @@ pub(super) fn other_spelling(name: &str) -> Option<(Zone, ZoneSource)> {
     if let Some(tz) = spelled(name) {
         return Some((Zone::Iana(tz), ZoneSource::Alias));
     }
+    if let Some(tz) = windows_name(name) {
+        return Some((Zone::Iana(tz), ZoneSource::Windows));
+    }
     if let Some(zone) = stated_offset(name) {
         return Some((zone, ZoneSource::Offset));
     }
-    None
+    // Exchange numbers the zones of a file that share a name: `Eastern Standard Time 1`.
+    let unnumbered = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let unnumbered = unnumbered.strip_suffix([' ', '-', '_']).filter(|rest| rest.len() + 4 > name.len())?;
+    let tz = Tz::from_str(unnumbered).ok().or_else(|| windows::to_iana(unnumbered))?;
+    Some((Zone::Iana(tz), ZoneSource::Alias))
+}
+
+/// A Windows name or display name, the latter with or without `(UTC+01:00)` in front.
+fn windows_name(name: &str) -> Option<Tz> {
+    if let Some(tz) = windows::to_iana(name) {
+        return Some(tz);
+    }
+    let Some((offset, rest)) = name.strip_prefix('(').and_then(|rest| rest.split_once(')')) else {
+        return windows::from_display_name(name);
+    };
+    let rest = rest.trim();
+    if let Some(tz) =
+        windows::from_display_name(rest).or_else(|| windows::to_iana(rest)).or_else(|| spelled(rest))
+    {
+        return Some(tz);
+    }
+    // A translated or unknown list of cities: the first one the database has, if its offset fits.
+    let seconds = stated_seconds(&offset.replace('.', ":"))?;
+    let cities = rest.split([',', '/', ';']).map(|city| city.trim().replace(' ', "_"));
+    cities.filter(|city| !city.is_empty()).find_map(|city| city_with_offset(&city, seconds))
+}
+
+/// A zone of the database by its last part, if that is its standard offset in 2025.
+fn city_with_offset(city: &str, seconds: i32) -> Option<Tz> {
+    let january = DateTime::from_timestamp(1_736_899_200, 0)?;
+    let standard = |tz: &Tz| {
+        tz.offset_from_utc_datetime(&january.naive_utc()).base_utc_offset().num_seconds()
+            == i64::from(seconds)
+    };
+    let named = |tz: &&Tz| tz.name().rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(city));
+    TZ_VARIANTS.iter().filter(named).copied().find(standard)
 }
 
 /// A name of the database in any case, with blanks for underscores, or behind the prefix of a product.
@@ -50,15 +89,21 @@ fn stated_offset(name: &str) -> Option<Zone> {
     if name.eq_ignore_ascii_case("Z") {
         return Some(Zone::UTC);
     }
-    let prefix = name.get(..3).filter(|p| p.eq_ignore_ascii_case("GMT") || p.eq_ignore_ascii_case("UTC"));
-    let offset = prefix.map_or(name, |prefix| &name[prefix.len()..]).trim();
-    if !offset.starts_with(['+', '-']) {
-        return None;
-    }
-    let seconds = UtcOffset::from_str(offset).ok()?.seconds();
+    let seconds = stated_seconds(name)?;
     match whole_hours(seconds) {
         Some(tz) => Some(Zone::Iana(tz)),
         None => CustomZone::fixed(name, seconds).map(Zone::from),
+    }
+}
+
+/// The seconds of `GMT+01:00`, `UTC` or `-5`.
+fn stated_seconds(name: &str) -> Option<i32> {
+    let prefix = name.get(..3).filter(|p| p.eq_ignore_ascii_case("GMT") || p.eq_ignore_ascii_case("UTC"));
+    let offset = prefix.map_or(name, |prefix| &name[prefix.len()..]).trim();
+    match offset.bytes().next() {
+        None if prefix.is_some() => Some(0),
+        Some(b'+' | b'-') => Some(UtcOffset::from_str(offset).ok()?.seconds()),
+        _ => None,
     }
 }
 
@@ -73,11 +118,6 @@ pub(super) fn whole_hours(seconds: i32) -> Option<Tz> {
     // In these names the sign is that of POSIX: `Etc/GMT-1` is one hour east.
     let hours = -seconds / 3600;
     Tz::from_str(&format!("Etc/GMT{hours:+}")).ok()
-}
-
-/// The zones to prefer among those with the same rules.
-pub(super) fn well_known() -> impl Iterator<Item = Tz> {
-    [Tz::Europe__Berlin, Tz::America__New_York].into_iter()
 }
 
 /// Whether a text contains a city name, blanks or underscores between its words, as whole words.

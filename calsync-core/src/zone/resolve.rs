@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use thiserror::Error;
 
-use super::vtimezone::{VTimezone, ZoneError, ZoneLimits, tzid_of};
+use super::vtimezone::{VTimezone, ZoneError, ZoneLimits, plain_tzid, tzid_of};
 use super::{Zone, matching, names};
 
 /// How a zone was found.
@@ -136,7 +136,7 @@ impl<'a> ZoneResolver<'a> {
     /// # Errors
     /// [`UnresolvedZone`] when none of these helps.
     pub fn resolve(&self, tzid: &str) -> Result<ResolvedZone, UnresolvedZone> {
-        let tzid = tzid.trim().trim_matches('"');
+        let tzid = &*plain_tzid(tzid);
         let resolved = match self.definitions.binary_search_by(|d| d.tzid.as_ref().cmp(tzid)) {
             Ok(at) => {
                 let definition = &self.definitions[at];
@@ -206,7 +206,7 @@ fn resolve_defined(tzid: &str, text: &str, limits: &ZoneLimits) -> Result<Resolv
 
 /// The zone that X-LIC-LOCATION or the end of TZURL names.
 fn named_location(parsed: &VTimezone) -> Option<Zone> {
-    let by_location = parsed.location.as_deref().and_then(|name| names::spelled(name));
+    let by_location = parsed.location.as_deref().and_then(names::spelled);
     let by_url = || names::end_of_path(parsed.url.as_deref()?.trim_end_matches(".ics"));
     by_location.or_else(by_url).map(Zone::Iana)
 }

@@ -116,7 +116,7 @@ impl VTimezone {
             } else if let Some(part) = &mut part {
                 part.take(&line, limits, &mut failed);
             } else if line.is("TZID") {
-                tzid = line.value().trim_matches('"').to_owned();
+                tzid = plain_tzid(line.value()).into_owned();
             } else if line.is("X-LIC-LOCATION") {
                 location = Some(line.value().to_owned());
             } else if line.is("TZURL") {
@@ -442,7 +442,23 @@ pub(super) fn tzid_of(text: &str) -> Option<Cow<'_, str>> {
     let line = ContentLines::new(text).find(|line| line.is("TZID"))?;
     let start = line.value_start;
     Some(match line.line {
-        Cow::Borrowed(line) => Cow::Borrowed(line.get(start..)?.trim().trim_matches('"')),
-        Cow::Owned(line) => Cow::Owned(line.get(start..)?.trim().trim_matches('"').to_owned()),
+        Cow::Borrowed(line) => plain_tzid(line.get(start..)?),
+        Cow::Owned(line) => Cow::Owned(plain_tzid(line.get(start..)?).into_owned()),
     })
+}
+
+/// A TZID without quotes and escapes. In a VTIMEZONE it is a TEXT value, where a comma may be written `\\,`; in the
+/// parameter of a time it is not, and yet both forms are found in both places.
+pub(super) fn plain_tzid(text: &str) -> Cow<'_, str> {
+    let text = text.trim().trim_matches('"').trim();
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        let next = (character == '\\').then(|| characters.next()).flatten();
+        plain.push(next.unwrap_or(character));
+    }
+    Cow::Owned(plain)
 }

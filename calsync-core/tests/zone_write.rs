@@ -1,0 +1,148 @@
+//! Definitions written for zones of the database, read back by the same crate.
+
+#![allow(clippy::expect_used, reason = "helpers of tests may fail loudly")]
+
+use calsync_core::zone::{VTimezone, Zone, write};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::{TZ_VARIANTS, Tz};
+
+fn read_back(text: &str) -> Zone {
+    let parsed = VTimezone::parse(text).expect("a component");
+    Zone::from(parsed.zone.unwrap_or_else(|error| panic!("{error}: {text}")))
+}
+
+fn year_start(year: i32) -> DateTime<Utc> {
+    NaiveDate::from_ymd_opt(year, 1, 1).and_then(|d| d.and_hms_opt(0, 0, 0)).expect("a date").and_utc()
+}
+
+/// Every so often in these years, and around every change of the zone.
+fn instants(zone: &Zone, from: i32, to: i32) -> Vec<DateTime<Utc>> {
+    let step = TimeDelta::hours(190);
+    let mut all = Vec::new();
+    let mut at = year_start(from);
+    while at < year_start(to + 1) {
+        all.push(at);
+        let next = at + step;
+        if zone.offset_at(at) != zone.offset_at(next) {
+            let (mut low, mut high) = (at, next);
+            while high - low > TimeDelta::seconds(1) {
+                let middle = low + (high - low) / 2;
+                if zone.offset_at(middle) == zone.offset_at(at) { low = middle } else { high = middle }
+            }
+            all.extend([high - TimeDelta::seconds(1), high]);
+        }
+        at = next;
+    }
+    all
+}
+
+#[test]
+fn every_zone_is_read_back_with_the_same_offsets_in_the_span() {
+    for (from, to) in [(1890, 1893), (1941, 1949), (1970, 1983), (2006, 2012), (2024, 2027), (2094, 2103)] {
+        for tz in TZ_VARIANTS {
+            let zone = Zone::from(tz);
+            let text = write::vtimezone(&zone, from, to);
+            let read = read_back(&text);
+            for instant in instants(&zone, from, to) {
+                assert_eq!(
+                    read.offset_at(instant),
+                    zone.offset_at(instant),
+                    "{} at {instant}\n{text}",
+                    tz.name()
+                );
+                let local = zone.to_local(instant);
+                assert_eq!(read.resolve(local), zone.resolve(local), "{} at {local}\n{text}", tz.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_usual_zones_need_one_pair_of_rules() {
+    let cases = [
+        (Tz::Europe__Berlin, ["BYMONTH=3;BYDAY=-1SU", "BYMONTH=10;BYDAY=-1SU"]),
+        (Tz::Europe__Dublin, ["BYMONTH=3;BYDAY=-1SU", "BYMONTH=10;BYDAY=-1SU"]),
+        (Tz::America__New_York, ["BYMONTH=3;BYDAY=2SU", "BYMONTH=11;BYDAY=1SU"]),
+        (Tz::Australia__Sydney, ["BYMONTH=4;BYDAY=1SU", "BYMONTH=10;BYDAY=1SU"]),
+        (
+            Tz::America__Santiago,
+            ["BYMONTH=4;BYMONTHDAY=2,3,4,5,6,7,8;BYDAY=SU", "BYMONTH=9;BYMONTHDAY=2,3,4,5,6,7,8;BYDAY=SU"],
+        ),
+        (
+            Tz::Asia__Jerusalem,
+            ["BYMONTH=3;BYMONTHDAY=23,24,25,26,27,28,29;BYDAY=FR", "BYMONTH=10;BYDAY=-1SU"],
+        ),
+        (Tz::America__Nuuk, ["BYMONTH=3;BYMONTHDAY=24,25,26,27,28,29,30;BYDAY=SA", "BYMONTH=10;BYDAY=-1SU"]),
+    ];
+    for (tz, rules) in cases {
+        let text = write::vtimezone(&tz.into(), 2027, 2028);
+        for rule in rules {
+            assert!(text.contains(&format!("RRULE:FREQ=YEARLY;{rule}\r\n")), "{text}");
+        }
+        assert_eq!(text.matches("BEGIN:STANDARD").count(), 1, "{text}");
+        assert_eq!(text.matches("BEGIN:DAYLIGHT").count(), 1, "{text}");
+        assert!(!text.contains("RDATE") && !text.contains("UNTIL"), "{text}");
+    }
+}
+
+#[test]
+fn rules_without_an_end_hold_after_the_span() {
+    for tz in [Tz::Europe__Paris, Tz::America__Los_Angeles, Tz::Pacific__Auckland, Tz::Asia__Tokyo] {
+        let zone = Zone::from(tz);
+        let read = read_back(&write::vtimezone(&zone, 2026, 2026));
+        for instant in instants(&zone, 2026, 2099) {
+            assert_eq!(read.offset_at(instant), zone.offset_at(instant), "{tz} at {instant}");
+        }
+    }
+}
+
+#[test]
+fn changes_without_a_rule_are_listed() {
+    let text = write::vtimezone(&Tz::Africa__Casablanca.into(), 2024, 2026);
+    assert!(text.contains("RDATE:20250223T030000\r\n"), "{text}");
+}
+
+#[test]
+fn a_zone_without_changes_has_one_observance() {
+    assert_eq!(
+        write::vtimezone(&Zone::UTC, 2026, 2026),
+        "BEGIN:VTIMEZONE\r\nTZID:UTC\r\nBEGIN:STANDARD\r\nDTSTART:20250101T000000\r\nTZOFFSETFROM:+0000\r\n\
+         TZOFFSETTO:+0000\r\nTZNAME:UTC\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+    );
+}
+
+#[test]
+fn a_zone_of_a_file_is_written_as_it_was_read() {
+    let text = "BEGIN:VTIMEZONE\r\nTZID:Our zone\\, East\r\nBEGIN:STANDARD\r\nDTSTART:16010101T030000\r\n\
+                TZOFFSETFROM:+0300\r\nTZOFFSETTO:+021530\r\nTZNAME:X\r\nRRULE:FREQ=YEARLY;INTERVAL=2;BYMONTH=10;BYDAY=-1SU,1MO;\
+                UNTIL=20401028T010000Z\r\nEND:STANDARD\r\nBEGIN:DAYLIGHT\r\nDTSTART:20000326T020000\r\n\
+                TZOFFSETFROM:+021530\r\nTZOFFSETTO:+0300\r\nRDATE:20010325T020000\r\nEND:DAYLIGHT\r\nEND:VTIMEZONE\r\n";
+    let zone = read_back(text);
+    assert_eq!(zone.name(), "Our zone, East");
+    assert_eq!(write::vtimezone(&zone, 1990, 1991).replace("\r\n ", ""), text);
+    assert_eq!(read_back(&write::vtimezone(&zone, 1990, 1991)), zone);
+}
+
+#[test]
+fn lines_are_folded_and_hold_no_control_characters() {
+    let name = format!("{}\r\nBEGIN:VEVENT", "ä".repeat(120));
+    let json = format!(
+        r#"{{"tzid":{},"observances":[{{"kind":"standard","start":"1970-01-01T00:00:00","offset_from":0,"offset_to":0}}]}}"#,
+        serde_json::to_string(&name).expect("json")
+    );
+    let zone: Zone = serde_json::from_str(&json).expect("a zone");
+    let text = write::vtimezone(&zone, 2020, 2021);
+    assert!(text.split("\r\n").all(|line| line.len() <= 75), "{text}");
+    assert!(!text.contains("\r\nBEGIN:VEVENT"), "{text}");
+    assert_eq!(read_back(&text).name(), zone.name());
+}
+
+#[test]
+fn years_out_of_range_are_clamped() {
+    for (from, to) in [(i32::MIN, i32::MAX), (i32::MAX, i32::MIN), (0, 0), (9999, 9999), (2026, 2020)] {
+        let text = write::vtimezone(&Tz::Europe__Berlin.into(), from, to);
+        assert!(VTimezone::parse(&text).is_ok_and(|parsed| parsed.zone.is_ok()), "{from} {to}");
+    }
+    let read = read_back(&write::vtimezone(&Tz::Europe__Berlin.into(), 2026, 2020));
+    assert_eq!(read.offset_at(year_start(2026) + TimeDelta::days(200)), 7200);
+}
