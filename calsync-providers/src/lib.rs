@@ -3,6 +3,8 @@
 //! Every provider takes an [`http::HttpTransport`]: [`http::ReqwestTransport`] in production, anything else where the
 //! host has its own network stack or a test has none.
 
+#[cfg(feature = "caldav")]
+pub mod caldav;
 pub mod http;
 #[cfg(feature = "ics")]
 pub mod ics;

@@ -3,15 +3,18 @@
 //! Prints its address as one line and serves until standard input closes or it is interrupted.
 //!
 //! ```text
-//! dav-server [--user NAME] [--password TEXT] [--calendar NAME[=DISPLAY NAME]]...
+//! dav-server [--user NAME] [--password TEXT] [--calendar NAME[=DISPLAY NAME]]... [--product NAME]
 //! ```
+//!
+//! `--product` gives it the quirks of a known product, by its name in `Quirks::products`.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 
-use calsync_testkit::dav::{DavOptions, DavServer};
+use calsync_testkit::dav::{DavOptions, DavServer, Quirks};
 
-const USAGE: &str = "usage: dav-server [--user NAME] [--password TEXT] [--calendar NAME[=DISPLAY NAME]]...";
+const USAGE: &str =
+    "usage: dav-server [--user NAME] [--password TEXT] [--calendar NAME[=DISPLAY NAME]]... [--product NAME]";
 
 fn main() -> ExitCode {
     match options(std::env::args().skip(1)) {
@@ -41,6 +44,10 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<DavOptions> {
             "--calendar" => {
                 let (name, display) = value.split_once('=').unwrap_or((&value, &value));
                 calendars.push((name.to_owned(), display.to_owned()));
+            }
+            "--product" => {
+                let (_, quirks) = Quirks::products().into_iter().find(|(product, _)| *product == value)?;
+                options.quirks = quirks;
             }
             _ => return None,
         }

@@ -100,6 +100,7 @@ pub(super) fn proppatch(state: &mut State, request: &RecordedRequest, target: &T
             }
             if !silent {
                 calendar.sequence += 1;
+                calendar.edited = calendar.sequence;
             }
         }
         response = response.child(propstat(elements(allowed), 200));

@@ -49,16 +49,7 @@ impl DavServer {
 
     /// Stores a body as it is, valid or not, as another client would; returns its entity tag with quotes.
     pub fn put(&self, calendar: &str, name: &str, body: &str) -> String {
-        let mut state = self.state();
-        let etags = state.quirks.etags;
-        if !state.calendars.contains_key(calendar) {
-            state.create(calendar, Home::Own);
-        }
-        state
-            .calendars
-            .get_mut(calendar)
-            .map(|held| held.store(name, body.to_owned(), etags))
-            .unwrap_or_default()
+        self.state().put(calendar, name, body)
     }
 
     /// The stored body.
@@ -85,7 +76,7 @@ impl DavServer {
 
     /// Deletes an object; returns whether there was one.
     pub fn delete(&self, calendar: &str, name: &str) -> bool {
-        self.state().calendars.get_mut(calendar).is_some_and(|calendar| calendar.remove(name).is_some())
+        self.state().delete(calendar, name)
     }
 
     /// All objects in order of their names: name, entity tag with quotes, body.
@@ -103,7 +94,7 @@ impl DavServer {
     /// The current sync token of a calendar.
     pub fn sync_token(&self, calendar: &str) -> Option<String> {
         let state = self.state();
-        Some(state.calendars.get(calendar)?.token(state.quirks.token_form))
+        Some(state.calendars.get(calendar)?.token(&state.quirks))
     }
 
     /// Makes every token given out before now unknown, as a server may at any time (RFC 6578, 3.8). The current token works.
@@ -159,9 +150,9 @@ impl DavServer {
         self.state().faults.len()
     }
 
-    /// The requests so far, in order of arrival.
+    /// The requests so far, in order of arrival, up to [`DavOptions::max_recorded`](super::DavOptions::max_recorded).
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.state().requests.clone()
+        self.state().requests.iter().cloned().collect()
     }
 
     /// Forgets the requests so far.

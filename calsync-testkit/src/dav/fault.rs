@@ -1,8 +1,54 @@
 //! Faults of the network and of a front end, queued by a test.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::record::RecordedRequest;
+
+/// A write by somebody else, done as [`DavServer::put`](super::DavServer::put) and
+/// [`DavServer::delete`](super::DavServer::delete) do.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Edit {
+    /// Stores a body.
+    Put {
+        /// The calendar.
+        calendar: String,
+        /// The name in it.
+        name: String,
+        /// The body.
+        body: String,
+    },
+    /// Deletes an object.
+    Delete {
+        /// The calendar.
+        calendar: String,
+        /// The name in it.
+        name: String,
+    },
+}
+
+impl Edit {
+    /// Stores a body.
+    pub fn put(calendar: &str, name: &str, body: &str) -> Self {
+        Self::Put { calendar: calendar.to_owned(), name: name.to_owned(), body: body.to_owned() }
+    }
+
+    /// Deletes an object.
+    pub fn delete(calendar: &str, name: &str) -> Self {
+        Self::Delete { calendar: calendar.to_owned(), name: name.to_owned() }
+    }
+}
+
+/// Leaves the body out: it is event text.
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, calendar, name) = match self {
+            Self::Put { calendar, name, .. } => ("Put", calendar, name),
+            Self::Delete { calendar, name } => ("Delete", calendar, name),
+        };
+        f.debug_struct(kind).field("calendar", calendar).field("name", name).finish_non_exhaustive()
+    }
+}
 
 /// What happens to a request that a [`Fault`] catches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +67,16 @@ pub enum FaultAction {
     DropBefore,
     /// The request takes effect and the connection is closed without an answer.
     DropAfter,
-    /// The request takes effect; half of the answer's body is sent, then the connection is closed.
+    /// The request takes effect; half of the answer's body is sent, then the connection is closed. An empty body arrives whole.
     Truncate,
     /// The request has no effect and is never answered.
     HangBefore,
     /// The request takes effect and is never answered.
     HangAfter,
+    /// Somebody else's write comes first, then the request is served: what the client read before is stale.
+    EditBefore(Edit),
+    /// The request is served, and somebody else's write follows before the answer arrives: the answer is stale.
+    EditAfter(Edit),
     /// The request takes effect; the body arrives in pieces.
     Trickle {
         /// Bytes per piece; 0 counts as 1.
@@ -87,6 +137,16 @@ impl Fault {
     /// [`FaultAction::HangBefore`].
     pub fn hang() -> Self {
         Self::new(FaultAction::HangBefore)
+    }
+
+    /// [`FaultAction::EditBefore`].
+    pub fn edit_before(edit: Edit) -> Self {
+        Self::new(FaultAction::EditBefore(edit))
+    }
+
+    /// [`FaultAction::EditAfter`].
+    pub fn edit_after(edit: Edit) -> Self {
+        Self::new(FaultAction::EditAfter(edit))
     }
 
     /// [`FaultAction::Trickle`].

@@ -1,12 +1,14 @@
 //! GET, HEAD, PUT and DELETE of one calendar object.
 
+use std::collections::BTreeMap;
+
 use super::ical;
 use super::record::RecordedRequest;
 use super::reply::Reply;
 use super::state::{Access, Home, Object, State};
 use super::switch::{
-    BadBody, ChunkedPut, EventEnd, GetEtag, IfMatch, IfMatchAny, IfNoneMatch, PutBody, PutEtag, PutName,
-    Racing, UidConflict,
+    BadBody, ChunkedPut, DeleteMissing, EventEnd, GetEtag, IfMatch, IfMatchAny, IfNoneMatch, PutBody,
+    PutEtag, PutName, Racing, UidConflict,
 };
 use super::xml::{CALDAV, DAV, Element, Name};
 
@@ -109,16 +111,13 @@ pub(super) fn put(state: &mut State, request: &RecordedRequest, home: Home, id: 
 }
 
 /// The name of the object that keeps this UID from being stored here: another object with it, or this one with another UID.
-fn taken_by(objects: &std::collections::BTreeMap<String, Object>, name: &str, uid: &str) -> Option<String> {
-    let holds = |object: &Object| {
-        ical::summary(&object.body).is_some_and(|held| held.uids.iter().any(|held| held == uid))
-    };
+fn taken_by(objects: &BTreeMap<String, Object>, name: &str, uid: &str) -> Option<String> {
+    let holds = |object: &Object| object.uids.iter().any(|held| held == uid);
     if let Some((other, _)) = objects.iter().find(|(other, object)| other.as_str() != name && holds(object)) {
         return Some(other.clone());
     }
     let object = objects.get(name)?;
-    let has_uid = ical::summary(&object.body).is_some_and(|held| !held.uids.is_empty());
-    (has_uid && !holds(object)).then(|| name.to_owned())
+    (!object.uids.is_empty() && !holds(object)).then(|| name.to_owned())
 }
 
 fn uid_conflict(state: &State, href: &str) -> Reply {
@@ -148,7 +147,15 @@ pub(super) fn delete(
     if calendar.access == Access::ReadOnly {
         return Reply::error(403, ical::NEED_PRIVILEGES, &state.quirks);
     }
-    let Some(object) = state.object(id, name) else { return Reply::empty(404) };
+    let Some(object) = state.object(id, name) else {
+        let conditional = request.header("if-match").is_some();
+        return match state.quirks.delete_missing {
+            DeleteMissing::PreconditionFailed if conditional => {
+                Reply::error(412, Name::new(DAV, "if-match"), &state.quirks)
+            }
+            _ => Reply::empty(404),
+        };
+    };
     if let Err(reply) = check_conditions(state, request, Some(object), state.quirks.if_match_delete) {
         return reply;
     }

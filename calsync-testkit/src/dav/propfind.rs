@@ -2,7 +2,7 @@
 
 use super::href::Target;
 use super::record::RecordedRequest;
-use super::reply::{Reply, asked, etag_property, properties};
+use super::reply::{Reply, asked, etag_property, properties, status};
 use super::state::{Access, Calendar, Home, State};
 use super::switch::{HomeListing, Homes, PrincipalDepth, Privileges, SyncSupport, TokenProperty};
 use super::xml::{APPLE, CALDAV, CALENDAR_SERVER, DAV, Element, Name, parse};
@@ -194,6 +194,7 @@ fn list_home(state: &State, home: Home, names: &[Name], responses: &mut Vec<Elem
             common(state, name)
         }));
     }
+    responses.push(status(&state.calendar_href(home, "forbidden"), 403));
     responses.push(answer(&state.file_href(home, "personal.ics"), names, |name| {
         name.is(DAV, "resourcetype").then(|| resourcetype(&[]))
     }));
@@ -207,7 +208,6 @@ fn reports(extra: &[(&'static str, &'static str)]) -> Element {
 
 fn calendar_property(state: &State, calendar: &Calendar, name: &Name, marks: Marks) -> Option<Element> {
     let quirks = &state.quirks;
-    let form = quirks.token_form;
     let syncs = matches!(quirks.sync_support, SyncSupport::TokenAndCtag | SyncSupport::TokenOnly);
     let element = Element::named(name.clone());
     match (name.ns.as_ref(), name.local.as_ref()) {
@@ -218,12 +218,12 @@ fn calendar_property(state: &State, calendar: &Calendar, name: &Name, marks: Mar
             }
         }),
         (DAV, "sync-token") if syncs => match quirks.token_property {
-            TokenProperty::Present => Some(element.text(calendar.token(form))),
+            TokenProperty::Present => Some(element.text(calendar.token(quirks))),
             TokenProperty::Empty => Some(element),
             TokenProperty::Missing => None,
         },
         (CALENDAR_SERVER, "getctag") => match quirks.sync_support {
-            SyncSupport::TokenAndCtag | SyncSupport::CtagOnly => Some(element.text(calendar.ctag(form))),
+            SyncSupport::TokenAndCtag | SyncSupport::CtagOnly => Some(element.text(calendar.ctag(quirks))),
             SyncSupport::TokenOnly | SyncSupport::Neither => None,
         },
         (DAV, "supported-report-set") if syncs => Some(reports(&[

@@ -2,11 +2,12 @@
 
 use super::switch::{
     Anonymous, AnswerToken, BadBody, BriefItems, ChunkedPut, ClientLimit, CollectionSlash, Compression,
-    DeletionStatus, ErrorBody, EtagProperty, Etags, EventEnd, GetEtag, HomeListing, Homes, HrefEncoding,
-    HrefForm, IfMatch, IfMatchAny, IfNoneMatch, InitialSync, MultigetCopies, MultigetEmpty, MultigetMissing,
-    MultigetOrder, PrincipalDepth, Privileges, PropertyEdits, PutBody, PutEtag, PutName, Racing, Redirect,
-    SelfEntry, SyncAnswers, SyncData, SyncSupport, TimeRange, TokenForm, TokenProperty, Truncation,
-    UidConflict, UnknownToken, WellKnown, XmlStyle,
+    DeadEntries, DeleteMissing, DeletionStatus, ErrorBody, EtagProperty, Etags, EventEnd, GetEtag,
+    HomeListing, Homes, HrefEncoding, HrefForm, IfMatch, IfMatchAny, IfNoneMatch, InitialSync,
+    MultigetCopies, MultigetEmpty, MultigetMissing, MultigetOrder, PrincipalDepth, Privileges, PropertyEdits,
+    PutBody, PutEtag, PutName, QueryDepth, Racing, Redirect, SelfEntry, SyncAnswers, SyncData, SyncDepth,
+    SyncSupport, TimeRange, TokenForm, TokenProperty, Truncation, UidConflict, UnknownToken, WellKnown,
+    XmlStyle,
 };
 
 /// How the server deviates from the RFCs. The default is a well-behaved server.
@@ -20,20 +21,21 @@ use super::switch::{
 /// 5. home with inbox, outbox, proxies and pseudo files: [`home_listing`](Self::home_listing)
 /// 6. several homes, absolute hrefs: [`homes`](Self::homes), [`href_form`](Self::href_form)
 /// 7. tokens: [`sync_support`](Self::sync_support), [`token_form`](Self::token_form),
-///    [`token_property`](Self::token_property), [`unknown_token`](Self::unknown_token),
+///    [`token_prefix`](Self::token_prefix), [`token_property`](Self::token_property), [`unknown_token`](Self::unknown_token),
 ///    [`sync_answers`](Self::sync_answers), [`answer_token`](Self::answer_token), [`truncation`](Self::truncation),
 ///    [`client_limit`](Self::client_limit); a change log that forgets silently is
 ///    [`DavServer::prune_change_log`](super::DavServer::prune_change_log)
 /// 8. initial sync with dead entries, 418, the collection itself: [`initial_sync`](Self::initial_sync),
-///    [`deletion_status`](Self::deletion_status), [`self_entry`](Self::self_entry), [`brief_items`](Self::brief_items)
+///    [`deletion_status`](Self::deletion_status), [`dead_entries`](Self::dead_entries), [`self_entry`](Self::self_entry), [`brief_items`](Self::brief_items)
 /// 9. multiget: [`multiget_missing`](Self::multiget_missing), [`multiget_order`](Self::multiget_order),
 ///    [`multiget_copies`](Self::multiget_copies), [`multiget_empty`](Self::multiget_empty), [`poison`](Self::poison),
-///    [`compression`](Self::compression)
+///    [`compression`](Self::compression), [`sync_depth`](Self::sync_depth), [`query_depth`](Self::query_depth)
 /// 10. listed href that always answers 404: [`ghosts`](Self::ghosts)
 /// 11. PUT answers: [`put_etag`](Self::put_etag), [`put_body`](Self::put_body), [`put_name`](Self::put_name),
 ///     [`etag_property`](Self::etag_property), [`get_etag`](Self::get_etag)
 /// 12. conditions: [`if_none_match`](Self::if_none_match), [`if_match_any`](Self::if_match_any),
-///     [`if_match_put`](Self::if_match_put), [`if_match_delete`](Self::if_match_delete), [`racing`](Self::racing)
+///     [`if_match_put`](Self::if_match_put), [`if_match_delete`](Self::if_match_delete),
+///     [`delete_missing`](Self::delete_missing), [`racing`](Self::racing)
 /// 13. refusals: [`bad_body`](Self::bad_body), [`refused_texts`](Self::refused_texts), [`event_end`](Self::event_end),
 ///     [`uid_conflict`](Self::uid_conflict)
 /// 14. entity tags that come back after a recreation: [`etags`](Self::etags)
@@ -70,6 +72,8 @@ pub struct Quirks {
     pub sync_support: SyncSupport,
     /// The form of sync tokens.
     pub token_form: TokenForm,
+    /// What a sync token starts with; `None`: a URI. An empty text leaves bare numbers, as SOGo's.
+    pub token_prefix: Option<String>,
     /// The `sync-token` property.
     pub token_property: TokenProperty,
     /// The answer to an unknown token.
@@ -86,6 +90,12 @@ pub struct Quirks {
     pub initial_sync: InitialSync,
     /// The status of removed entries.
     pub deletion_status: DeletionStatus,
+    /// How removed entries are grouped.
+    pub dead_entries: DeadEntries,
+    /// The Depth of a sync-collection REPORT.
+    pub sync_depth: SyncDepth,
+    /// The Depth of a calendar-query REPORT.
+    pub query_depth: QueryDepth,
     /// Objects created and deleted between two syncs.
     pub brief_items: BriefItems,
     /// The entry for the collection itself.
@@ -128,6 +138,8 @@ pub struct Quirks {
     pub if_match_put: IfMatch,
     /// `If-Match` with tags on DELETE.
     pub if_match_delete: IfMatch,
+    /// `If-Match` on DELETE of a missing object.
+    pub delete_missing: DeleteMissing,
     /// Two writers with one tag.
     pub racing: Racing,
     /// A UID that is taken.
@@ -148,6 +160,8 @@ pub struct Quirks {
     pub compression: Compression,
     /// `current-user-privilege-set`.
     pub privileges: Privileges,
+    /// Headers of every answer, such as a `Server` that names a product.
+    pub headers: Vec<(String, String)>,
     /// After this many authenticated requests the credentials stop working; `None`: never.
     pub revoke_after: Option<usize>,
 }

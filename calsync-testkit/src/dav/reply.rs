@@ -86,7 +86,7 @@ pub(super) fn status(href: &str, status: u16) -> Element {
     Element::dav("response").child(Element::dav("href").text(href)).child(status_line(status))
 }
 
-fn status_line(status: u16) -> Element {
+pub(super) fn status_line(status: u16) -> Element {
     let reason = http::StatusCode::from_u16(status)
         .ok()
         .and_then(|status| status.canonical_reason())

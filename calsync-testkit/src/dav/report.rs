@@ -6,7 +6,9 @@ use super::propfind::object_property;
 use super::record::RecordedRequest;
 use super::reply::{Reply, asked, properties, status};
 use super::state::{Home, Object, State};
-use super::switch::{MultigetCopies, MultigetEmpty, MultigetMissing, MultigetOrder, TimeRange};
+use super::switch::{
+    MultigetCopies, MultigetEmpty, MultigetMissing, MultigetOrder, QueryDepth, SyncDepth, TimeRange,
+};
 use super::sync::sync_collection;
 use super::xml::{CALDAV, DAV, Element, Name, parse};
 
@@ -21,12 +23,25 @@ pub(super) fn report(state: &State, request: &RecordedRequest, target: &Target) 
         Target::Calendar { .. } | Target::Object { .. } | Target::Unknown => return Reply::empty(404),
         _ => return unsupported(state),
     };
+    let depth = request.header("depth").map(str::trim);
     if root.name.is(DAV, "sync-collection") {
+        let asked = match state.quirks.sync_depth {
+            SyncDepth::Any => None,
+            SyncDepth::Zero => Some("0"),
+            SyncDepth::One => Some("1"),
+        };
+        if asked.is_some() && depth != asked {
+            return Reply::plain(400, "Wrong Depth.\n");
+        }
         sync_collection(state, home, calendar, &root)
     } else if root.name.is(CALDAV, "calendar-multiget") {
         multiget(state, home, calendar, &root)
     } else if root.name.is(CALDAV, "calendar-query") {
-        query(state, home, calendar, &root)
+        match state.quirks.query_depth {
+            QueryDepth::Refused if depth != Some("1") => Reply::plain(400, "Wrong Depth.\n"),
+            QueryDepth::Empty if depth != Some("1") => Reply::multistatus(Vec::new(), &state.quirks),
+            _ => query(state, home, calendar, &root),
+        }
     } else {
         unsupported(state)
     }

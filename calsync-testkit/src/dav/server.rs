@@ -31,7 +31,6 @@ const MAX_REQUEST: usize = 32 << 20;
 
 /// How a server starts.
 #[derive(Clone)]
-#[non_exhaustive]
 pub struct DavOptions {
     /// User name of Basic authentication and of the paths. Default: `user`.
     pub user: String,
@@ -41,6 +40,8 @@ pub struct DavOptions {
     pub calendars: Vec<(String, String)>,
     /// Largest body a PUT may store, in bytes, also told as `max-resource-size`. Default: 10,000,000.
     pub max_resource_size: usize,
+    /// How many requests are recorded; past it the oldest is forgotten. Default: 10,000.
+    pub max_recorded: usize,
     /// Deviations from the RFCs. Default: none.
     pub quirks: Quirks,
 }
@@ -52,6 +53,7 @@ impl Default for DavOptions {
             password: "secret".to_owned(),
             calendars: vec![("work".to_owned(), "Work".to_owned())],
             max_resource_size: 10_000_000,
+            max_recorded: 10_000,
             quirks: Quirks::default(),
         }
     }
@@ -87,6 +89,7 @@ impl fmt::Debug for DavOptions {
             .field("user", &self.user)
             .field("calendars", &self.calendars)
             .field("max_resource_size", &self.max_resource_size)
+            .field("max_recorded", &self.max_recorded)
             .field("quirks", &self.quirks)
             .finish_non_exhaustive()
     }
@@ -130,10 +133,11 @@ impl DavServer {
             user: options.user,
             password: options.password,
             max_resource_size: options.max_resource_size,
+            max_recorded: options.max_recorded,
             base: base.clone(),
             quirks: options.quirks,
             calendars: BTreeMap::new(),
-            requests: Vec::new(),
+            requests: VecDeque::new(),
             faults: VecDeque::new(),
             authenticated: 0,
             revoked: false,
@@ -185,7 +189,11 @@ async fn accept(listener: TcpListener, shared: Arc<Mutex<State>>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { return };
+                // A client that left before it was accepted.
+                let Ok((stream, _)) = accepted else {
+                    tokio::task::yield_now().await;
+                    continue;
+                };
                 let shared = Arc::clone(&shared);
                 connections.spawn(async move {
                     let service = service_fn(move |request| answer(Arc::clone(&shared), request));
@@ -259,14 +267,21 @@ fn perform(state: &mut State, mut request: RecordedRequest) -> Outcome {
     state.faults.retain(|fault| !fault.is_spent());
     let reply = match &action {
         Some(FaultAction::DropBefore | FaultAction::HangBefore) => {
-            state.requests.push(request);
+            state.record(request);
             return if action == Some(FaultAction::DropBefore) { Outcome::Drop } else { Outcome::Hang };
         }
         Some(FaultAction::Respond { status, headers, body }) => {
             Reply { status: *status, headers: headers.clone(), body: body.clone().into_bytes() }
         }
         _ => {
-            let reply = dispatch(state, &request);
+            if let Some(FaultAction::EditBefore(edit)) = &action {
+                state.edit(edit);
+            }
+            let mut reply = dispatch(state, &request);
+            reply.headers.extend(state.quirks.headers.iter().cloned());
+            if let Some(FaultAction::EditAfter(edit)) = &action {
+                state.edit(edit);
+            }
             compress(state, &request, reply)
         }
     };
@@ -282,7 +297,7 @@ fn perform(state: &mut State, mut request: RecordedRequest) -> Outcome {
     if let Outcome::Send(reply, _) = &outcome {
         request.status = Some(reply.status);
     }
-    state.requests.push(request);
+    state.record(request);
     outcome
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::fault::Fault;
+use super::fault::{Edit, Fault};
 use super::ical;
 use super::quirks::Quirks;
 use super::record::RecordedRequest;
@@ -30,6 +30,8 @@ pub(super) enum Home {
 pub(super) struct Object {
     pub(super) body: String,
     pub(super) etag: String,
+    /// Kept, because every PUT looks through those of all objects.
+    pub(super) uids: Vec<String>,
     /// The tag before the last write: what a racing writer may hold.
     pub(super) previous_etag: Option<String>,
     pub(super) created: u64,
@@ -65,6 +67,8 @@ pub(super) struct Calendar {
     pub(super) incarnation: u64,
     /// Counts changes.
     pub(super) sequence: u64,
+    /// The last change that was one of properties.
+    pub(super) edited: u64,
     /// Tokens of earlier changes are unknown.
     pub(super) oldest_token: u64,
 }
@@ -81,6 +85,7 @@ impl Calendar {
             renamed: BTreeMap::new(),
             incarnation,
             sequence: 0,
+            edited: 0,
             oldest_token: 0,
         }
     }
@@ -102,8 +107,10 @@ impl Calendar {
         let previous_etag = old.map(|old| old.etag.clone());
         let created = old.map(|old| old.created);
         self.sequence += 1;
+        let uids = ical::summary(&body).map(|summary| summary.uids).unwrap_or_default();
         let object = Object {
             body,
+            uids,
             etag: etag.clone(),
             previous_etag,
             created: created.unwrap_or(self.sequence),
@@ -123,44 +130,48 @@ impl Calendar {
         Some(object)
     }
 
-    pub(super) fn token(&self, form: TokenForm) -> String {
-        self.token_at(form, self.sequence)
+    pub(super) fn token(&self, quirks: &Quirks) -> String {
+        self.token_at(quirks, self.sequence)
     }
 
-    pub(super) fn token_at(&self, form: TokenForm, sequence: u64) -> String {
-        match form {
-            TokenForm::Scoped => format!("{SCOPED_PREFIX}{}/{sequence}", self.incarnation),
-            TokenForm::BareNumber => format!("{NUMBER_PREFIX}{sequence}"),
+    pub(super) fn token_at(&self, quirks: &Quirks, sequence: u64) -> String {
+        let prefix = token_prefix(quirks);
+        match quirks.token_form {
+            TokenForm::Scoped => format!("{prefix}{}-{sequence}", self.incarnation),
+            TokenForm::BareNumber => format!("{prefix}{sequence}"),
         }
     }
 
-    pub(super) fn ctag(&self, form: TokenForm) -> String {
-        match form {
+    pub(super) fn ctag(&self, quirks: &Quirks) -> String {
+        match quirks.token_form {
             TokenForm::Scoped => format!("\"{}-{}\"", self.incarnation, self.sequence),
-            TokenForm::BareNumber => self.token(form),
+            TokenForm::BareNumber => self.token(quirks),
         }
     }
 
     /// The change a token stands for, or `None` for a token this calendar does not know.
-    pub(super) fn read_token(&self, form: TokenForm, token: &str) -> Option<u64> {
-        match form {
+    pub(super) fn read_token(&self, quirks: &Quirks, token: &str) -> Option<u64> {
+        let token = token.strip_prefix(token_prefix(quirks))?;
+        match quirks.token_form {
             TokenForm::Scoped => {
-                let (incarnation, sequence) = token.strip_prefix(SCOPED_PREFIX)?.split_once('/')?;
+                let (incarnation, sequence) = token.split_once('-')?;
                 let sequence: u64 = sequence.parse().ok()?;
                 (incarnation.parse() == Ok(self.incarnation)
                     && (self.oldest_token..=self.sequence).contains(&sequence))
                 .then_some(sequence)
             }
-            TokenForm::BareNumber => {
-                let sequence: u64 = token.strip_prefix(NUMBER_PREFIX)?.parse().ok()?;
-                (sequence >= self.oldest_token).then_some(sequence)
-            }
+            TokenForm::BareNumber => token.parse().ok().filter(|sequence| *sequence >= self.oldest_token),
         }
     }
 }
 
-const SCOPED_PREFIX: &str = "http://calsync.invalid/ns/sync/";
-const NUMBER_PREFIX: &str = "http://sabre.io/ns/sync/";
+fn token_prefix(quirks: &Quirks) -> &str {
+    match (&quirks.token_prefix, quirks.token_form) {
+        (Some(prefix), _) => prefix,
+        (None, TokenForm::Scoped) => "http://calsync.invalid/ns/sync/",
+        (None, TokenForm::BareNumber) => "http://sabre.io/ns/sync/",
+    }
+}
 
 /// Everything behind the lock.
 pub(super) struct State {
@@ -171,7 +182,8 @@ pub(super) struct State {
     pub(super) base: String,
     pub(super) quirks: Quirks,
     pub(super) calendars: BTreeMap<String, Calendar>,
-    pub(super) requests: Vec<RecordedRequest>,
+    pub(super) max_recorded: usize,
+    pub(super) requests: VecDeque<RecordedRequest>,
     pub(super) faults: VecDeque<Fault>,
     pub(super) authenticated: usize,
     pub(super) revoked: bool,
@@ -185,6 +197,40 @@ impl State {
         self.calendars.remove(name);
         let incarnation = self.incarnations;
         self.calendars.entry(name.to_owned()).or_insert_with(|| Calendar::new(home, incarnation))
+    }
+
+    /// Stores a body unchecked, creating the calendar if need be; returns the entity tag.
+    pub(super) fn put(&mut self, calendar: &str, name: &str, body: &str) -> String {
+        let etags = self.quirks.etags;
+        if !self.calendars.contains_key(calendar) {
+            self.create(calendar, Home::Own);
+        }
+        self.calendars
+            .get_mut(calendar)
+            .map(|held| held.store(name, body.to_owned(), etags))
+            .unwrap_or_default()
+    }
+
+    pub(super) fn delete(&mut self, calendar: &str, name: &str) -> bool {
+        self.calendars.get_mut(calendar).is_some_and(|calendar| calendar.remove(name).is_some())
+    }
+
+    pub(super) fn edit(&mut self, edit: &Edit) {
+        match edit {
+            Edit::Put { calendar, name, body } => {
+                self.put(calendar, name, body);
+            }
+            Edit::Delete { calendar, name } => {
+                self.delete(calendar, name);
+            }
+        }
+    }
+
+    pub(super) fn record(&mut self, request: RecordedRequest) {
+        self.requests.push_back(request);
+        while self.requests.len() > self.max_recorded {
+            self.requests.pop_front();
+        }
     }
 
     /// The object of a calendar, unless the name is one that is listed and never found.

@@ -1,12 +1,12 @@
 //! The sync-collection REPORT (RFC 6578) with everything servers get wrong about it.
 
 use super::propfind::{GHOST_ETAG, object_property};
-use super::reply::{Reply, asked, etag_property, properties, propstat, status};
+use super::reply::{Reply, asked, etag_property, properties, propstat, status, status_line};
 use super::report::{object_entry, unsupported, wants_data};
 use super::state::{Calendar, Home, State};
 use super::switch::{
-    AnswerToken, BriefItems, ClientLimit, DeletionStatus, InitialSync, SelfEntry, SyncAnswers, SyncData,
-    SyncSupport, Truncation, TruncationForm, UnknownToken,
+    AnswerToken, BriefItems, ClientLimit, DeadEntries, DeletionStatus, InitialSync, SelfEntry, SyncAnswers,
+    SyncData, SyncSupport, Truncation, TruncationForm, UnknownToken,
 };
 use super::xml::{CALDAV, DAV, Element, Name};
 
@@ -43,7 +43,7 @@ pub(super) fn sync_collection(state: &State, home: Home, id: &str, root: &Elemen
             InitialSync::WithDead => Since::BeginningWithDead,
         }
     } else {
-        match (calendar.read_token(quirks.token_form, sent), quirks.sync_answers) {
+        match (calendar.read_token(quirks, sent), quirks.sync_answers) {
             (Some(_), SyncAnswers::AlwaysEmpty) => Since::Now,
             (Some(sequence), SyncAnswers::Changes) => Since::Change(sequence),
             (None, _) => match unknown(state) {
@@ -77,7 +77,13 @@ pub(super) fn sync_collection(state: &State, home: Home, id: &str, root: &Elemen
         names.retain(|name| !name.is(CALDAV, "calendar-data"));
     }
     let mut responses: Vec<Element> = Vec::new();
-    responses.extend(self_entry(state, home, id, calendar));
+    responses.extend(self_entry(state, home, id, calendar, since));
+    let gone = match quirks.deletion_status {
+        DeletionStatus::NotFound => 404,
+        DeletionStatus::Gone => 410,
+        DeletionStatus::Teapot => 418,
+    };
+    let mut grouped = Vec::new();
     for (_, entry) in &entries {
         let response = match entry {
             Entry::Living(name) => {
@@ -91,14 +97,11 @@ pub(super) fn sync_collection(state: &State, home: Home, id: &str, root: &Elemen
                 }
                 response
             }
-            Entry::Dead(name) => {
-                let code = match quirks.deletion_status {
-                    DeletionStatus::NotFound => 404,
-                    DeletionStatus::Gone => 410,
-                    DeletionStatus::Teapot => 418,
-                };
-                status(&state.object_href(home, id, name), code)
+            Entry::Dead(name) if quirks.dead_entries == DeadEntries::Grouped => {
+                grouped.push(Element::dav("href").text(state.object_href(home, id, name)));
+                continue;
             }
+            Entry::Dead(name) => status(&state.object_href(home, id, name), gone),
             Entry::Ghost(name) => {
                 let found =
                     names.iter().filter_map(|name| object_property(state, "", GHOST_ETAG, name)).collect();
@@ -106,6 +109,9 @@ pub(super) fn sync_collection(state: &State, home: Home, id: &str, root: &Elemen
             }
         };
         responses.push(response);
+    }
+    if !grouped.is_empty() {
+        responses.push(Element::dav("response").children(grouped).child(status_line(gone)));
     }
     if let Some(form @ (TruncationForm::EntryWithError | TruncationForm::BareEntry)) = cut {
         let mut response = status(&state.calendar_href(home, id), 507);
@@ -116,12 +122,10 @@ pub(super) fn sync_collection(state: &State, home: Home, id: &str, root: &Elemen
         responses.push(response);
     }
     let token = match quirks.answer_token {
-        AnswerToken::Fresh => Some(calendar.token_at(quirks.token_form, reached)),
+        AnswerToken::Fresh => Some(calendar.token_at(quirks, reached)),
         AnswerToken::Missing => None,
         AnswerToken::Empty => Some(String::new()),
-        AnswerToken::Repeated if sent.is_empty() => {
-            Some(calendar.token_at(quirks.token_form, calendar.oldest_token))
-        }
+        AnswerToken::Repeated if sent.is_empty() => Some(calendar.token_at(quirks, calendar.oldest_token)),
         AnswerToken::Repeated => Some(sent.to_owned()),
     };
     let token = token.map(|token| match token.is_empty() {
@@ -199,16 +203,19 @@ fn entries<'a>(state: &'a State, calendar: &'a Calendar, since: Since) -> Vec<(u
     entries
 }
 
-fn self_entry(state: &State, home: Home, id: &str, calendar: &Calendar) -> Option<Element> {
+fn self_entry(state: &State, home: Home, id: &str, calendar: &Calendar, since: Since) -> Option<Element> {
     let href = state.calendar_href(home, id);
+    let missing = |href: &str| Some(properties(href, Vec::new(), vec![Name::new(DAV, "getetag")]));
     match state.quirks.self_entry {
         SelfEntry::Absent => None,
-        SelfEntry::MissingEtag => Some(properties(&href, Vec::new(), vec![Name::new(DAV, "getetag")])),
-        SelfEntry::MissingEtagWithoutSlash => {
-            Some(properties(href.trim_end_matches('/'), Vec::new(), vec![Name::new(DAV, "getetag")]))
-        }
+        SelfEntry::MissingEtag => missing(&href),
+        SelfEntry::MissingEtagWithoutSlash => missing(href.trim_end_matches('/')),
+        SelfEntry::AfterPropertyEdit => match since {
+            Since::Change(sequence) if calendar.edited > sequence => missing(href.trim_end_matches('/')),
+            _ => None,
+        },
         SelfEntry::Member => {
-            let etag = calendar.ctag(super::switch::TokenForm::Scoped);
+            let etag = super::ical::content_tag(&calendar.token(&state.quirks));
             Some(properties(&href, vec![etag_property(&etag, &state.quirks)], Vec::new()))
         }
     }

@@ -188,6 +188,7 @@ impl Writer<'_> {
     fn element(&mut self, element: &Element, parent: Option<&Name>, depth: usize) {
         let known = prefix(self.style.prefixes, &element.name.ns);
         let tag = match known {
+            Some("") => element.name.local.to_string(),
             Some(prefix) => format!("{prefix}:{}", element.name.local),
             None if self.style.prefixes == XmlPrefixes::DefaultNamespace => element.name.local.to_string(),
             None => format!("X:{}", element.name.local),
@@ -196,8 +197,10 @@ impl Writer<'_> {
         self.out.push_str(&tag);
         if parent.is_none() && self.style.prefixes != XmlPrefixes::DefaultNamespace {
             for ns in [DAV, CALDAV, CALENDAR_SERVER, APPLE] {
-                if let Some(prefix) = prefix(self.style.prefixes, ns) {
-                    self.out.push_str(&format!(" xmlns:{prefix}=\"{ns}\""));
+                match prefix(self.style.prefixes, ns) {
+                    Some("") => self.out.push_str(&format!(" xmlns=\"{ns}\"")),
+                    Some(prefix) => self.out.push_str(&format!(" xmlns:{prefix}=\"{ns}\"")),
+                    None => {}
                 }
             }
         }
@@ -217,8 +220,13 @@ impl Writer<'_> {
         }
         self.out.push('>');
         let only_elements = element.children.iter().all(|node| matches!(node, Node::Element(_)));
-        let padded = self.style.layout == XmlLayout::Pretty
-            && (only_elements || element.name.is(DAV, "href") || element.name.is(DAV, "status"));
+        let padded = match self.style.layout {
+            XmlLayout::Compact => false,
+            XmlLayout::Pretty => only_elements,
+            XmlLayout::Padded => {
+                only_elements || element.name.is(DAV, "href") || element.name.is(DAV, "status")
+            }
+        };
         for node in &element.children {
             if padded {
                 self.line(depth + 1);
@@ -279,6 +287,7 @@ fn prefix(prefixes: XmlPrefixes, ns: &str) -> Option<&'static str> {
     let table = match prefixes {
         XmlPrefixes::Upper => ["D", "C", "CS", "A"],
         XmlPrefixes::Lower => ["d", "cal", "cs", "x1"],
+        XmlPrefixes::Mixed => ["", "C", "CS", "ICAL"],
         XmlPrefixes::Numbered => ["ns0", "ns1", "ns2", "ns3"],
         XmlPrefixes::DefaultNamespace => return None,
     };
