@@ -1,4 +1,5 @@
 //! What is no listing is an error, and never an empty calendar.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod ics_common;
 
@@ -195,6 +196,40 @@ async fn attack_6_a_zone_definition_used_by_all_does_not_multiply_without_end() 
     assert!(text.len() < 1_000_000);
     let cause = refusal(text.as_bytes()).await;
     assert_eq!(cause, Some(FeedError::PayloadsTooLarge { limit: 160_000_000 }));
+}
+
+#[tokio::test]
+async fn attack_11_much_of_anything_ends_in_time() {
+    let zone = |name: &str, filler: usize| {
+        format!("BEGIN:VTIMEZONE\nTZID:{name}\nCOMMENT:{}\nEND:VTIMEZONE\n", "x".repeat(filler))
+    };
+    let one = |at: usize| format!("BEGIN:VEVENT\nUID:u{at}\nDTSTART;TZID=Big:20260101T090000\nEND:VEVENT\n");
+    let dates: String = (0..100_000).map(|at| format!("EXDATE;TZID=Z{at}:20260101T090000\n")).collect();
+    let start = "UID:a\nDTSTART:20260101T090000Z";
+    for (what, text, expected) in [
+        ("calendars", "BEGIN:VCALENDAR\nEND:VCALENDAR\n".repeat(60_000), None),
+        (
+            "uses of a large zone",
+            feed(&(zone("Big", 900_000) + &(0..20_000).map(one).collect::<String>())),
+            None,
+        ),
+        ("zones of one event", feed(&format!("BEGIN:VEVENT\n{start}\n{dates}END:VEVENT\n")), Some(1)),
+        ("copies of one event", feed(&event("a", 1, "A").repeat(50_000)), Some(1)),
+        ("copies without a UID", feed(&event("", 1, "A").repeat(20_000)), Some(20_000)),
+        (
+            "loose lines",
+            feed(&format!("BEGIN:VEVENT\n{start}\n{}END:VEVENT\n", "loose\n".repeat(500_000))),
+            Some(1),
+        ),
+        ("folds", feed(&format!("BEGIN:VEVENT\n{start}\n{}END:VEVENT\n", " x\n".repeat(500_000))), Some(1)),
+    ] {
+        let provider = provider(Fake::bodies([text]));
+        let page = pull(&provider, None).await;
+        if let Ok(page) = &page {
+            events(&provider, page);
+        }
+        assert_eq!(page.map(|page| page.changes.len()).ok(), expected, "{what}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 //! Events of a feed as items: names, versions, duplicates, payloads.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod ics_common;
 
@@ -56,6 +57,43 @@ async fn a_missing_end_is_closed_by_the_next_event() {
     let text =
         feed(&format!("BEGIN:VEVENT\nUID:a\nDTSTART:20260103T090000Z\nSUMMARY:A\n{}", event("b", 3, "B")));
     assert_eq!(read_all(text).await, ["a A 03", "b B 04"]);
+}
+
+#[tokio::test]
+async fn bad_19_the_same_feed_however_it_is_spelled() {
+    let sound = feed(&format!(
+        "{}{}",
+        vevent("UID:a-1|DTSTART:20260101T090000Z|SUMMARY:One title"),
+        vevent("UID:b-2|DTSTART:20260102T090000Z|SUMMARY:Other")
+    ));
+    let expected = ["a-1 One title 01", "b-2 Other 02"];
+    for (what, text) in [
+        ("sound", sound.clone()),
+        ("LF", sound.replace("\r\n", "\n")),
+        ("CR", sound.replace("\r\n", "\r")),
+        ("CR CR LF", sound.replace("\r\n", "\r\r\n")),
+        ("blank lines", sound.replace("\r\n", "\r\n\r\n")),
+        ("trailing blanks", sound.replace("\r\n", " \r\n")),
+        (
+            "lower case",
+            ["BEGIN", "END", "VEVENT", "VCALENDAR", "UID", "DTSTART", "SUMMARY"]
+                .iter()
+                .fold(sound.clone(), |text, name| text.replace(name, &name.to_lowercase())),
+        ),
+        ("tab folds", sound.replace("title", "ti\r\n\ttle").replace("UID:a", "UID:\r\n\ta")),
+        ("folded names", sound.replace("UID", "U\r\n ID").replace("BEGIN:VEVENT", "BEG\r\n IN:VEVENT")),
+        ("folds that lost their blank", sound.replace("title", "\r\ntitle").replace("UID:a-", "UID:a-\r\n")),
+        ("no end of the last event", sound.replacen("END:VEVENT\r\nEND:V", "END:V", 1)),
+        ("junk behind the end", format!("{sound}<!-- 0.1 s -->\r\n")),
+        (
+            "parameters",
+            sound.replace("UID:", "UID;X-A=\"b:c\":").replace("DTSTART:", "DTSTART;VALUE=DATE-TIME:"),
+        ),
+    ] {
+        assert_eq!(read_all(&text).await, expected, "{what}");
+    }
+    let orphan = format!("{sound}{}", vevent("UID:c|DTSTART:20260103T090000Z"));
+    assert_eq!(page_of(orphan).await.1.scope, ChangeScope::PartialSnapshot);
 }
 
 #[tokio::test]

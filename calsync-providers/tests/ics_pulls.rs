@@ -5,6 +5,7 @@ mod ics_common;
 use std::sync::Arc;
 use std::time::Duration;
 
+use calsync_core::context::Clock;
 use calsync_core::provider::{ChangePage, ChangeScope, Cursor, ErrorKind, Provider, PullMode};
 use calsync_providers::ics::{IcsConfig, IcsProvider};
 use ics_common::*;
@@ -34,6 +35,31 @@ async fn both_validators_are_sent_back_and_304_is_quiet() {
     let audit = pull_mode(&provider, second.cursor.as_ref(), PullMode::Snapshot).await.unwrap();
     assert_eq!(counts(&audit), (ChangeScope::Snapshot, 3));
     assert_eq!((fake.header(2, "if-none-match"), provider.requests()), (None, 3));
+}
+
+#[tokio::test]
+async fn a_server_that_says_304_for_ever_is_believed_for_a_day() {
+    let fake = Fake::new(|request, at| {
+        let is_conditional = request.headers.contains_key("if-none-match");
+        let body = events_feed(3 + at);
+        Ok(if is_conditional { answer(304, &[], "") } else { answer(200, &[("etag", "\"1\"")], body) })
+    });
+    let start = FixedClock.now();
+    let clock = Arc::new(SetClock(std::sync::Mutex::new(start)));
+    let provider = IcsProvider::new(config(URL), fake, clock.clone()).unwrap();
+    let mut cursor = pull(&provider, None).await.unwrap().cursor;
+    for (hours, expected) in [
+        (1, QUIET),
+        (23, QUIET),
+        (24, (ChangeScope::Snapshot, 6)),
+        (47, QUIET),
+        (-5, (ChangeScope::Snapshot, 8)),
+    ] {
+        *clock.0.lock().unwrap() = start + chrono::TimeDelta::hours(hours);
+        let page = pull(&provider, cursor.as_ref()).await.unwrap();
+        assert_eq!(counts(&page), expected, "{hours}");
+        cursor = page.cursor;
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use super::items::{Item, Naming};
 const FORM: u32 = 1;
 /// How many items are remembered to find out whether UIDs stay.
 const SAMPLE: usize = 16;
+/// How long the answer "unchanged" is believed.
+const TRUST_SECONDS: i64 = 86_400;
 
 /// Serialised, a [`Cursor`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,9 @@ pub(super) struct State {
     pub(super) moved_to: Option<String>,
     #[serde(default)]
     pub(super) validators: Validators,
+    /// When the whole feed was last read, in seconds since 1970.
+    #[serde(default)]
+    pub(super) read_at: i64,
     /// Hash of the bytes.
     #[serde(default)]
     pub(super) body: String,
@@ -86,6 +91,12 @@ impl State {
                 .with_source(error)
         })?;
         Ok(Cursor(text))
+    }
+
+    /// Whether the server may be asked on condition. Not when the last listing is in doubt and has to be seen again, and
+    /// not when nothing but "unchanged" was heard for a day: some servers never stop saying it.
+    pub(super) fn may_ask_on_condition(&self, now: i64) -> bool {
+        self.doubtful.is_none() && (0..TRUST_SECONDS).contains(&now.saturating_sub(self.read_at))
     }
 
     pub(super) fn feed(&self) -> &str {

@@ -34,6 +34,8 @@ pub(super) struct Body {
     /// Where to ask from now on; `None` for the configured source.
     pub(super) moved_to: Option<Url>,
     pub(super) max_age: Option<Duration>,
+    /// When it was read, in seconds since 1970.
+    pub(super) at: i64,
 }
 
 /// What is known from the time before.
@@ -59,9 +61,11 @@ impl Fetcher {
         transport: Arc<dyn HttpTransport>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let mut options = ClientOptions::default();
-        options.addresses = config.addresses;
-        options.redirects = RedirectPolicy::AnySite;
+        let mut options = ClientOptions {
+            addresses: config.addresses,
+            redirects: RedirectPolicy::AnySite,
+            ..ClientOptions::default()
+        };
         options.limits.body_max = config.limits.max_bytes;
         options.limits.total = config.limits.deadline;
         let mut client = HttpClient::new(transport, options);
@@ -82,6 +86,11 @@ impl Fetcher {
 
     pub(super) fn requests(&self) -> u64 {
         self.client.requests()
+    }
+
+    /// In seconds since 1970.
+    pub(super) fn now(&self) -> i64 {
+        self.clock.now().timestamp()
     }
 
     pub(super) async fn get(&self, operation: &'static str, known: Known<'_>) -> Result<Got, ProviderError> {
@@ -176,7 +185,7 @@ impl Fetcher {
             let max_age = response.header(header::CACHE_CONTROL).and_then(refresh::max_age);
             let bytes =
                 inflate::unpack(response.body, &self.limits).map_err(|error| error.during(operation))?;
-            return Ok(Got::Body(Body { bytes, validators, moved_to, max_age }));
+            return Ok(Got::Body(Body { bytes, validators, moved_to, max_age, at: self.now() }));
         }
         if status == StatusCode::NO_CONTENT {
             return Err(FeedError::Empty.during(operation));
@@ -229,7 +238,8 @@ impl Fetcher {
             inflate::unpack(bytes, &self.limits)
         };
         let bytes = bytes.map_err(|error| error.during(operation))?;
-        Ok(Got::Body(Body { bytes, validators: Validators::default(), moved_to: None, max_age: None }))
+        let validators = Validators::default();
+        Ok(Got::Body(Body { bytes, validators, moved_to: None, max_age: None, at: self.now() }))
     }
 }
 

@@ -89,8 +89,8 @@ fn content(feed: &Feed<'_>, component: &Component<'_>) -> blake3::Hash {
     let mut hash = blake3::Hasher::new();
     hash.update(component.content.as_bytes());
     for tzid in &component.zones {
-        if let Some(definition) = feed.zone(component.calendar, tzid) {
-            hash.update(b"\0zone\0").update(definition);
+        if let Some(zone) = feed.zone(component.calendar, tzid) {
+            hash.update(b"\0zone\0").update(zone.hash.as_bytes());
         }
     }
     if let Some(head) = feed.calendars.get(component.calendar) {

@@ -29,6 +29,7 @@ pub(super) fn page(
 ) -> Result<ChangePage, ProviderError> {
     let trusted = before.filter(|state| mode == PullMode::Incremental && state.doubtful.is_none());
     let mut state = before.cloned().unwrap_or(fresh);
+    state.read_at = body.at;
     state.validators = body.validators.clone();
     state.moved_to = body.moved_to.as_ref().map(|url| url.as_str().to_owned());
     state.body = blake3::hash(&body.bytes).to_hex()[..32].to_owned();

@@ -38,10 +38,10 @@ pub(super) fn write(feed: &Feed<'_>, named: &Named<'_>) -> Payload {
     let mut written = BTreeSet::new();
     for component in members() {
         for tzid in &component.zones {
-            if let Some(definition) = feed.zone(component.calendar, tzid)
-                && written.insert(definition)
+            if let Some(zone) = feed.zone(component.calendar, tzid)
+                && written.insert(*zone.hash.as_bytes())
             {
-                push(&mut out, definition);
+                push(&mut out, zone.bytes);
             }
         }
     }

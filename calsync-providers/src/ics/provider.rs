@@ -17,6 +17,7 @@ use url::Url;
 use super::capability::capabilities;
 use super::config::{IcsConfig, UidCheck};
 use super::cursor::State;
+use super::error::FeedError;
 use super::fetch::{Body, Fetcher, Got, Known};
 use super::items::{self, Naming};
 use super::source::{Location, Source};
@@ -129,9 +130,10 @@ impl Provider for IcsProvider {
         let feed = &self.source.fingerprint;
         let before = request.cursor.map(|cursor| State::read(cursor, feed)).transpose()?;
         let moved_to = before.as_ref().and_then(|state| Url::parse(state.moved_to.as_deref()?).ok());
-        // A listing in doubt has to be seen again, and an audit wants everything: no conditions then.
-        let conditional =
-            before.as_ref().filter(|state| request.mode == PullMode::Incremental && state.doubtful.is_none());
+        let now = self.fetcher.now();
+        let conditional = before
+            .as_ref()
+            .filter(|state| request.mode == PullMode::Incremental && state.may_ask_on_condition(now));
         let known =
             Known { validators: conditional.map(|state| &state.validators), moved_to: moved_to.as_ref() };
         let body = match (self.fetcher.get("changes", known).await?, conditional) {
@@ -165,12 +167,17 @@ impl Provider for IcsProvider {
             let items = items::name(&gathered, naming, &self.source.fingerprint);
             named.extend(items.into_iter().map(|one| (one.id.clone(), one)));
         }
+        let mut bytes = 0usize;
         let answer = |id: &RemoteId| match named.get(id) {
-            Some(one) => Fetched::Found {
-                id: id.clone(),
-                version: Some(one.item.version()),
-                payload: payload::write(&feed, one),
-            },
+            Some(_) if bytes > self.config.limits.max_payload_bytes => {
+                let limit = self.config.limits.max_payload_bytes;
+                Fetched::Failed(id.clone(), FeedError::PayloadsTooLarge { limit }.during("fetch"))
+            }
+            Some(one) => {
+                let payload = payload::write(&feed, one);
+                bytes = bytes.saturating_add(payload.as_str().len());
+                Fetched::Found { id: id.clone(), version: Some(one.item.version()), payload }
+            }
             None if feed.has_gaps => {
                 let error = ProviderError::new(ErrorKind::Unavailable, "fetch", "the feed has gaps");
                 Fetched::Failed(id.clone(), error)

@@ -79,7 +79,15 @@ pub(super) struct Head<'a> {
     pub(super) wr_name: Option<String>,
     pub(super) color: Option<String>,
     pub(super) refresh: Option<String>,
-    zones: BTreeMap<String, &'a [u8]>,
+    zones: BTreeMap<String, Zone<'a>>,
+}
+
+/// A zone definition (`VTIMEZONE`).
+#[derive(Clone, Copy)]
+pub(super) struct Zone<'a> {
+    pub(super) bytes: &'a [u8],
+    /// Hash of the bytes, made once: many events may use one large definition.
+    pub(super) hash: blake3::Hash,
 }
 
 /// A feed that could be listed.
@@ -89,18 +97,20 @@ pub(super) struct Feed<'a> {
     pub(super) components: Vec<Component<'a>>,
     /// Something is known to be missing: a calendar without `END`, or events outside of any.
     pub(super) has_gaps: bool,
+    /// The first definition of each zone name.
+    zones: BTreeMap<String, Zone<'a>>,
 }
 
 impl<'a> Feed<'a> {
     /// The definition of a zone as a component of the calendar sees it: its own, else that of another calendar of the
     /// feed, else one whose name goes on where an unquoted `:` cut the parameter (`TZID=GMT+01:00:`).
-    pub(super) fn zone(&self, calendar: usize, tzid: &str) -> Option<&'a [u8]> {
+    pub(super) fn zone(&self, calendar: usize, tzid: &str) -> Option<Zone<'a>> {
         let own = self.calendars.get(calendar).map(|head| &head.zones);
         own.and_then(|zones| zones.get(tzid))
-            .or_else(|| self.calendars.iter().find_map(|head| head.zones.get(tzid)))
+            .or_else(|| self.zones.get(tzid))
             .or_else(|| {
-                let (name, definition) = own?.range(tzid.to_owned()..).next()?;
-                name.starts_with(tzid).then_some(definition)
+                let (name, zone) = own?.range(tzid.to_owned()..).next()?;
+                name.starts_with(tzid).then_some(zone)
             })
             .copied()
     }
@@ -183,6 +193,10 @@ impl<'a> Splitter<'a, '_> {
                     self.feed.has_gaps = true;
                     self.close_component(line.offset())?;
                 }
+                // No more calendars than events: each costs memory, however empty it is.
+                if self.feed.calendars.len() >= self.limits.max_events {
+                    return Err(FeedError::TooManyEvents { limit: self.limits.max_events });
+                }
                 self.feed.calendars.push(Head::default());
                 self.inside = Inside::Calendar;
             }
@@ -256,7 +270,9 @@ impl<'a> Splitter<'a, '_> {
         } else if let (true, Some(tzid), None) = (open.is_zone, open.tzid, open.component.flaw)
             && let Some(head) = self.feed.calendars.last_mut()
         {
-            head.zones.entry(tzid).or_insert(bytes);
+            let zone = Zone { bytes, hash: blake3::hash(bytes) };
+            head.zones.entry(tzid.clone()).or_insert(zone);
+            self.feed.zones.entry(tzid).or_insert(zone);
         }
         Ok(())
     }

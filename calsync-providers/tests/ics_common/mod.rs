@@ -1,5 +1,5 @@
 //! A transport that answers from a script, and short ways to a provider, a page and an event.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its part")]
 
 use std::sync::{Arc, Mutex};
 
@@ -69,7 +69,17 @@ pub fn answer(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> 
     HttpResponse { status: StatusCode::from_u16(status).unwrap(), headers, body: body.as_ref().to_vec() }
 }
 
+/// Always the same moment.
 pub struct FixedClock;
+
+/// The moment it was set to.
+pub struct SetClock(pub Mutex<DateTime<Utc>>);
+
+impl Clock for SetClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().unwrap()
+    }
+}
 
 impl Clock for FixedClock {
     fn now(&self) -> DateTime<Utc> {
