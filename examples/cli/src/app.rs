@@ -39,8 +39,9 @@ impl App {
         let file = folder.join(config.sqlite_path().unwrap_or_default());
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&file, SqliteConfig::default()).await?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let ids: Arc<dyn IdSource> =
-            Arc::new(RandomIds::new().map_err(|error| CliError::Io { what: "randomness".to_owned(), error })?);
+        let ids: Arc<dyn IdSource> = Arc::new(
+            RandomIds::new().map_err(|error| CliError::Io { what: "randomness".to_owned(), error })?,
+        );
         Ok(Self {
             engine: Engine::new(store.clone(), clock.clone(), ids.clone()),
             hub: Hub::new(store.clone(), clock.clone(), ids),
@@ -60,9 +61,9 @@ impl App {
                 let known: Vec<&str> = self.config.links.iter().map(|link| link.name.as_str()).collect();
                 Err(CliError::Config(format!("no link is called {name:?}; the links are {known:?}")))
             }
-            (true, None) => {
-                Err(CliError::Config("there are no [[links]]: add one that joins a calendar to a connection".to_owned()))
-            }
+            (true, None) => Err(CliError::Config(
+                "there are no [[links]]: add one that joins a calendar to a connection".to_owned(),
+            )),
             _ => Ok(links),
         }
     }

@@ -75,8 +75,8 @@ pub(crate) struct LinkConfig {
 impl Config {
     /// Reads and checks a file.
     pub(crate) fn read(path: &Path) -> Result<Self, CliError> {
-        let text =
-            fs::read_to_string(path).map_err(|error| CliError::ConfigFile { path: path.to_owned(), error })?;
+        let text = fs::read_to_string(path)
+            .map_err(|error| CliError::ConfigFile { path: path.to_owned(), error })?;
         let config: Self = toml::from_str(&text).map_err(|error| {
             let place = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
             let line = place.map(|line| format!(" (line {line})")).unwrap_or_default();
@@ -110,7 +110,9 @@ impl Config {
                 ));
             };
             if link.calendar.is_empty() {
-                return wrong(format!("link {name}: `calendar` is empty: give the calendar in the store a name"));
+                return wrong(format!(
+                    "link {name}: `calendar` is empty: give the calendar in the store a name"
+                ));
             }
             match connection.provider {
                 ProviderKind::Ics if link.direction.is_some_and(Direction::exports) => {
@@ -151,8 +153,10 @@ impl Config {
 
     /// A link's direction: two-way, or import where the remote side can only be read.
     pub(crate) fn direction(&self, link: &LinkConfig) -> Direction {
-        let reads_only =
-            self.connections.get(&link.connection).is_some_and(|connection| connection.provider == ProviderKind::Ics);
+        let reads_only = self
+            .connections
+            .get(&link.connection)
+            .is_some_and(|connection| connection.provider == ProviderKind::Ics);
         link.direction.unwrap_or(if reads_only { Direction::Import } else { Direction::TwoWay })
     }
 }
@@ -163,8 +167,9 @@ impl Connection {
         let Some(source) = &self.password else { return Ok(None) };
         let wrong = |text: String| CliError::Config(format!("connections.{name}.password: {text}"));
         let value = match source.split_once(':') {
-            Some(("env", variable)) => env::var(variable)
-                .map_err(|_| wrong(format!("the environment variable {variable} is not set: set it, or use file:PATH")))?,
+            Some(("env", variable)) => env::var(variable).map_err(|_| {
+                wrong(format!("the environment variable {variable} is not set: set it, or use file:PATH"))
+            })?,
             Some(("file", path)) => fs::read_to_string(folder.join(path))
                 .map_err(|error| wrong(format!("cannot read {path}: {error}")))?
                 .trim_end_matches(['\r', '\n'])

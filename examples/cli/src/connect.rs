@@ -75,9 +75,7 @@ async fn join_caldav(
         .and_then(|state| state.note)
         .and_then(|note| serde_json::from_str::<Note>(&note).ok())
         .filter(|note| {
-            note.url == connection.url
-                && note.username == caldav.username
-                && note.remote == config.remote
+            note.url == connection.url && note.username == caldav.username && note.remote == config.remote
         });
     if let Some(note) = note {
         let link = link(app, config, note.calendar);
@@ -101,7 +99,10 @@ async fn join_caldav(
             };
             let provider = CalDavProvider::with_account(caldav, transport.clone(), account)?;
             let note = serde_json::to_string(&note).map_err(|error| CliError::Config(error.to_string()))?;
-            Ok(Joined { link: link.with_note(note), provider: Box::new(provider.with_clock(app.clock.clone())) })
+            Ok(Joined {
+                link: link.with_note(note),
+                provider: Box::new(provider.with_clock(app.clock.clone())),
+            })
         }
         None => Ok(Joined { link, provider: Box::new(found.with_clock(app.clock.clone())) }),
     }
@@ -126,7 +127,8 @@ fn choose<'c>(config: &LinkConfig, calendars: &'c [RemoteCalendar]) -> Result<&'
     if let Some(calendar) = by_id {
         return Ok(calendar);
     }
-    let by_name: Vec<&RemoteCalendar> = calendars.iter().filter(|calendar| calendar.name == config.remote).collect();
+    let by_name: Vec<&RemoteCalendar> =
+        calendars.iter().filter(|calendar| calendar.name == config.remote).collect();
     match by_name[..] {
         [calendar] => return Ok(calendar),
         [] => {}
@@ -171,11 +173,7 @@ pub(crate) fn provider(
 
 fn caldav_config(name: &str, connection: &Connection, folder: &Path) -> Result<CalDavConfig, CliError> {
     let password = connection.password(name, folder)?.unwrap_or_default();
-    Ok(CalDavConfig::new(
-        connection.url.as_str(),
-        connection.username.clone().unwrap_or_default(),
-        password,
-    ))
+    Ok(CalDavConfig::new(connection.url.as_str(), connection.username.clone().unwrap_or_default(), password))
 }
 
 fn ics(

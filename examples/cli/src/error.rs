@@ -16,8 +16,6 @@ pub(crate) enum CliError {
     /// Names the key and the fix.
     #[error("configuration: {0}")]
     Config(String),
-    #[error("link {link}: {error}")]
-    Link { link: String, error: Box<CliError> },
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(transparent)]
@@ -47,7 +45,6 @@ impl CliError {
         match self {
             Self::Engine(error) => error.needs_credentials(),
             Self::Provider(error) => error.kind == ErrorKind::Unauthorized,
-            Self::Link { error, .. } => error.needs_credentials(),
             Self::Links { credentials, .. } => *credentials,
             _ => false,
         }

@@ -122,9 +122,13 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
             };
             commands::sync::run(&app, request).await
         }
-        Command::Calendars(json) => commands::calendars::run(&app, output::Format::from_flag(json.json)).await,
+        Command::Calendars(json) => {
+            commands::calendars::run(&app, output::Format::from_flag(json.json)).await
+        }
         Command::Events(args) => commands::events::run(&app, &args.calendar, args.ics).await,
-        Command::Conflicts(json) => commands::conflicts::run(&app, output::Format::from_flag(json.json)).await,
+        Command::Conflicts(json) => {
+            commands::conflicts::run(&app, output::Format::from_flag(json.json)).await
+        }
         Command::Log(json) => commands::log::run(&app, output::Format::from_flag(json.json)).await,
         Command::Undo { run } => commands::undo::run(&app, &run).await,
         Command::Explain { event } => commands::explain::run(&app, &event).await,

@@ -1,6 +1,9 @@
 //! `calsync events`.
 
-use calsync_core::model::{CalendarId, EventTime};
+use calsync_core::{
+    ical::{PeoplePolicy, WriteOptions, write_calendar},
+    model::{CalendarId, EventTime},
+};
 
 use crate::{
     IN_STEP,
@@ -14,7 +17,9 @@ pub(crate) async fn run(app: &App, calendar: &str, ics: bool) -> Result<u8, CliE
     let known = app.store.calendars().await?;
     if !known.iter().any(|calendar| calendar.id == id) {
         let names: Vec<&str> = known.iter().map(|calendar| calendar.id.as_str()).collect();
-        return Err(CliError::NotFound(format!("no calendar {calendar:?} in the store; there are {names:?}")));
+        return Err(CliError::NotFound(format!(
+            "no calendar {calendar:?} in the store; there are {names:?}"
+        )));
     }
     let mut records = app.hub.events(&id).await?;
     records.sort_by_cached_key(|record| {
@@ -22,7 +27,11 @@ pub(crate) async fn run(app: &App, calendar: &str, ics: bool) -> Result<u8, CliE
         (start, record.event.uid.clone())
     });
     if ics {
-        print(&as_ics(&records))?;
+        let events: Vec<_> = records.into_iter().map(|record| record.event).collect();
+        // An export for the owner of the calendar: people are part of it.
+        let mut options = WriteOptions::new(app.clock.now());
+        options.people = PeoplePolicy::Write;
+        print(&write_calendar(&events, &options))?;
         return Ok(IN_STEP);
     }
     let rows: Vec<Vec<String>> = records
@@ -32,7 +41,9 @@ pub(crate) async fn run(app: &App, calendar: &str, ics: bool) -> Result<u8, CliE
             let start = match &body.time.start {
                 EventTime::Date(date) => date.to_string(),
                 EventTime::Floating(local) => local.format("%F %H:%M").to_string(),
-                EventTime::Zoned { local, zone, .. } => format!("{} {}", local.format("%F %H:%M"), zone.name()),
+                EventTime::Zoned { local, zone, .. } => {
+                    format!("{} {}", local.format("%F %H:%M"), zone.name())
+                }
                 EventTime::Utc(instant) => instant.format("%F %H:%M UTC").to_string(),
             };
             let repeats = if record.event.is_series() { "repeats" } else { "" };

@@ -52,19 +52,36 @@ async fn explain(app: &App, calendar: &CalendarId, record: &EventRecord) -> Resu
                 Record::Journal(entry) if entry.event_id == record.id => {
                     let op = serde_json::to_value(entry.op).ok().and_then(|v| v.as_str().map(str::to_owned));
                     let fields: Vec<String> = entry.fields.iter().map(ToString::to_string).collect();
-                    let fields = if fields.is_empty() { String::new() } else { format!(" ({})", fields.join(", ")) };
+                    let fields =
+                        if fields.is_empty() { String::new() } else { format!(" ({})", fields.join(", ")) };
                     lines.push((
                         entry.at,
-                        format!("link {}, run {}: {}{fields}: {}", entry.link, entry.run, op.unwrap_or_default(), entry.reason),
+                        format!(
+                            "link {}, run {}: {}{fields}: {}",
+                            entry.link,
+                            entry.run,
+                            op.unwrap_or_default(),
+                            entry.reason
+                        ),
                     ));
                 }
                 Record::Conflict(conflict) if conflict.event_id == record.id => {
-                    let fields: Vec<String> =
-                        conflict.fields.iter().map(|field| format!("{} kept {}", field.field, field.outcome)).collect();
-                    let what = if fields.is_empty() { "deleted against edited".to_owned() } else { fields.join(", ") };
+                    let fields: Vec<String> = conflict
+                        .fields
+                        .iter()
+                        .map(|field| format!("{} kept {}", field.field, field.outcome))
+                        .collect();
+                    let what = if fields.is_empty() {
+                        "deleted against edited".to_owned()
+                    } else {
+                        fields.join(", ")
+                    };
                     lines.push((
                         conflict.at,
-                        format!("link {}, run {}: conflict: {what} (policy {})", conflict.link, conflict.run, conflict.policy),
+                        format!(
+                            "link {}, run {}: conflict: {what} (policy {})",
+                            conflict.link, conflict.run, conflict.policy
+                        ),
                     ));
                 }
                 _ => {}

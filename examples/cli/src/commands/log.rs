@@ -46,7 +46,10 @@ pub(crate) async fn run(app: &App, format: Format) -> Result<u8, CliError> {
                     ]
                 })
                 .collect();
-            print_table(&["run", "started", "link", "created", "updated", "deleted", "pushed", "outcome"], &rows)?;
+            print_table(
+                &["run", "started", "link", "created", "updated", "deleted", "pushed", "outcome"],
+                &rows,
+            )?;
         }
     }
     Ok(IN_STEP)

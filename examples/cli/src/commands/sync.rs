@@ -116,7 +116,8 @@ fn show(
     mode: Mode,
 ) -> Result<(), CliError> {
     if format == Format::Json {
-        let links: Vec<Value> = reports.iter().map(|(config, result)| as_json(&config.name, result, mode)).collect();
+        let links: Vec<Value> =
+            reports.iter().map(|(config, result)| as_json(&config.name, result, mode)).collect();
         return print_json(&json!({ "links": links }));
     }
     let rows: Vec<Vec<String>> = reports
@@ -143,14 +144,26 @@ fn show(
                 }
                 Err(error) => {
                     row.extend(std::iter::repeat_n("-".to_owned(), 9));
-                    row.push(if error.needs_credentials() { "credentials needed" } else { "failed" }.to_owned());
+                    row.push(
+                        if error.needs_credentials() { "credentials needed" } else { "failed" }.to_owned(),
+                    );
                 }
             }
             row
         })
         .collect();
     let head = [
-        "link", "pulled", "created", "updated", "deleted", "pushed", "conflicts", "quarantined", "held", "requests", "",
+        "link",
+        "pulled",
+        "created",
+        "updated",
+        "deleted",
+        "pushed",
+        "conflicts",
+        "quarantined",
+        "held",
+        "requests",
+        "",
     ];
     print_table(&head, &rows)?;
     for (config, result) in reports {
@@ -186,7 +199,8 @@ fn describe(operation: &Operation) -> String {
     let list = |name: &str, fields: Vec<String>| {
         if fields.is_empty() { String::new() } else { format!("; {name} {}", fields.join(", ")) }
     };
-    let names = |fields: &[calsync_core::diff::Field]| fields.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let names =
+        |fields: &[calsync_core::diff::Field]| fields.iter().map(ToString::to_string).collect::<Vec<_>>();
     text.push_str(&format!(": {}", operation.reason));
     text.push_str(&list("comes in:", names(&operation.to_local)));
     text.push_str(&list("goes out:", names(&operation.to_remote)));
