@@ -1,8 +1,8 @@
 //! Reading iCalendar text into events, case by case. Names start with the id of the field bug they reproduce.
 
 use calsync_core::ical::{
-    CalendarDocument, CalendarReader, CalendarZoneUse, IcalError, IssueKind, ItemIdentity,
-    QuarantineReason, ReadItem, ReadOptions, read_calendar,
+    CalendarDocument, CalendarReader, CalendarZoneUse, IcalError, IssueKind, ItemIdentity, QuarantineReason,
+    ReadItem, ReadOptions, read_calendar,
 };
 use calsync_core::model::{
     AlarmAction, AlarmTrigger, Event, EventTime, FreeBusyStatus, Override, OverrideScope, Privacy,

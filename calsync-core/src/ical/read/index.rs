@@ -37,8 +37,6 @@ pub(crate) struct Index<'a> {
     pub(crate) events: Vec<EventPlace>,
     pub(crate) groups: Vec<Group<'a>>,
     pub(crate) zones: Vec<Range<usize>>,
-    /// Where the first component below a `VCALENDAR` starts, or its end if it has none.
-    pub(crate) first_component: usize,
     pub(crate) other_components: usize,
     pub(crate) is_complete: bool,
     pub(crate) issues: Vec<Issue>,
@@ -100,8 +98,6 @@ struct Builder<'a, 'l> {
     groups: Vec<Group<'a>>,
     by_uid: HashMap<Cow<'a, str>, u32>,
     zones: Vec<Range<usize>>,
-    first_component: Option<usize>,
-    calendar_end: usize,
     components: usize,
     other_components: usize,
     open: Option<Open<'a>>,
@@ -119,8 +115,6 @@ impl<'a, 'l> Builder<'a, 'l> {
             groups: Vec::new(),
             by_uid: HashMap::new(),
             zones: Vec::new(),
-            first_component: None,
-            calendar_end: 0,
             components: 0,
             other_components: 0,
             open: None,
@@ -144,7 +138,6 @@ impl<'a, 'l> Builder<'a, 'l> {
                 if self.components > self.limits.max_components {
                     return Err(IcalError::TooManyComponents { limit: self.limits.max_components });
                 }
-                self.first_component.get_or_insert(line.offset());
                 let kind = match &*name {
                     name if name.eq_ignore_ascii_case(b"VEVENT") => Kind::Event,
                     name if name.eq_ignore_ascii_case(b"VTIMEZONE") => Kind::Zone,
@@ -157,7 +150,6 @@ impl<'a, 'l> Builder<'a, 'l> {
                 let end = line.map_or(walker.offset(), |line| line.end());
                 match walker.depth() {
                     0 => {
-                        self.calendar_end = line.map_or(walker.offset(), |line| line.offset());
                         self.is_complete &= closed == Closed::Explicitly;
                         if closed == Closed::ByOther {
                             self.issue(IssueKind::MissingEnd, end..end);
@@ -247,7 +239,6 @@ impl<'a, 'l> Builder<'a, 'l> {
     }
 
     fn finish(mut self) -> Result<Index<'a>, IcalError> {
-        let first_component = self.first_component.unwrap_or(self.calendar_end.min(self.input.len()));
         if !self.is_complete {
             self.issue(IssueKind::MissingEnd, self.input.len()..self.input.len());
         }
@@ -256,7 +247,6 @@ impl<'a, 'l> Builder<'a, 'l> {
             events: self.events,
             groups: self.groups,
             zones: self.zones,
-            first_component,
             other_components: self.other_components,
             is_complete: self.is_complete,
             issues: self.issues,

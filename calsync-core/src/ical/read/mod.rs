@@ -30,6 +30,7 @@ pub use calendar::CalendarInfo;
 pub use options::{CalendarZoneUse, ItemIdentity, ReadOptions};
 
 pub(crate) use alarm::{AlarmLines, DEFAULT_DESCRIPTION};
+pub(crate) use identity::Identities;
 pub(crate) use index::Index;
 pub(crate) use people::{participant, person};
 pub(crate) use series::{Assembled, instance_key};
@@ -118,7 +119,7 @@ pub struct CalendarReader<'a> {
     options: ReadOptions,
     index: Index<'a>,
     zones: Zones<'a>,
-    identities: identity::Identities,
+    identities: Identities,
     next_group: usize,
     ready: VecDeque<Result<ReadItem, QuarantinedItem>>,
 }
@@ -136,7 +137,7 @@ impl<'a> CalendarReader<'a> {
             options: options.clone(),
             index,
             zones,
-            identities: identity::Identities::default(),
+            identities: Identities::default(),
             next_group: 0,
             ready: VecDeque::new(),
         })
@@ -239,29 +240,37 @@ pub(crate) fn assemble_group(
     series::assemble(members, options.limits.max_overrides_per_event)
 }
 
-/// Gives an assembled event its identity and what the calendar says about it.
-pub(crate) fn finish(
+fn finish(
     assembled: Assembled,
     info: &CalendarInfo,
-    identities: &mut identity::Identities,
+    identities: &mut Identities,
     options: &ReadOptions,
 ) -> ReadItem {
     let Assembled { mut event, master, overrides, dropped, mut issues } = assembled;
     let mut spans: Vec<Range<usize>> =
         master.into_iter().chain(overrides.into_iter().map(|(_, span)| span)).chain(dropped).collect();
     spans.sort_by_key(|span| span.start);
+    if event.uid.is_empty() {
+        issues.push(Issue { kind: IssueKind::UidDerived, span: spans.first().cloned().unwrap_or_default() });
+    }
+    settle(&mut event, info, identities, options);
+    ReadItem { event, spans, issues }
+}
+
+/// Gives an assembled event its identity, and what the calendar as a whole says about it.
+pub(crate) fn settle(
+    event: &mut Event,
+    info: &CalendarInfo,
+    identities: &mut Identities,
+    options: &ReadOptions,
+) {
     if event.uid.is_empty() || options.identity == ItemIdentity::Content {
-        if event.uid.is_empty() {
-            let span = spans.first().cloned().unwrap_or_default();
-            issues.push(Issue { kind: IssueKind::UidDerived, span });
-        }
-        event.uid = identities.derive(&options.feed_key, &event);
+        event.uid = identities.derive(&options.feed_key, event);
         event.uid_origin = UidOrigin::Derived;
     }
     if info.method.as_deref() == Some("CANCEL") {
-        cancel(&mut event);
+        cancel(event);
     }
-    ReadItem { event, spans, issues }
 }
 
 /// A text with `METHOD:CANCEL` (RFC 5546 section 3.2.5) says that its events do not take place.
@@ -274,5 +283,3 @@ fn cancel(event: &mut Event) {
         body.status = Some(Status::Cancelled);
     }
 }
-
-pub(crate) use identity::Identities;

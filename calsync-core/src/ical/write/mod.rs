@@ -1,0 +1,205 @@
+//! Neutral events to fresh iCalendar text.
+//!
+//! In: an [`Event`]. Out: one complete `VCALENDAR` that strict servers take: `VERSION`, `PRODID`, no `METHOD`, a
+//! definition for every zone, `UID`, `DTSTAMP`, always a `DTEND`, lines of 75 octets ended by CR LF.
+//!
+//! A text that exists is patched instead ([`patch`](super::patch::patch())): writing afresh loses what the model has no
+//! field for.
+
+pub(crate) mod line;
+pub(crate) mod property;
+pub(crate) mod zones;
+
+use chrono::{DateTime, Datelike, Utc};
+
+use crate::ical::text::push_single_line;
+use crate::model::{Event, EventBody, EventTime, Override, RecurrenceId};
+
+use line::LineStyle;
+use property::SimpleField;
+use zones::ZoneNames;
+
+/// Whether the people of an event are written. A server that finds an organizer and attendees may mail them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PeoplePolicy {
+    /// `ORGANIZER` and `ATTENDEE` are left alone: a fresh text has none, a patched text keeps those it has. Mail alarms
+    /// become messages.
+    #[default]
+    Withhold,
+    /// They are written as the event has them.
+    Write,
+}
+
+/// How to write a fresh text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriteOptions {
+    /// `DTSTAMP`: when this version of the item was made. Should change only when the event does, or texts of equal
+    /// events differ.
+    pub stamp: DateTime<Utc>,
+    /// `PRODID`. Default: calsync's.
+    pub product_id: String,
+    /// Whether people are written. Default: not.
+    pub people: PeoplePolicy,
+}
+
+/// The `PRODID` of a fresh text.
+pub const PRODUCT_ID: &str = "-//calsync//calsync//EN";
+
+impl WriteOptions {
+    /// The defaults, with a stamp.
+    pub fn new(stamp: DateTime<Utc>) -> Self {
+        Self { stamp, product_id: PRODUCT_ID.to_owned(), people: PeoplePolicy::default() }
+    }
+}
+
+/// Writes an event as a text of its own.
+///
+/// The event must be sound: ends not before starts, both of one kind. What iCalendar has no form for is written as the
+/// nearest it has: control characters are dropped, years beyond 9999 become the last one, and an override for this and
+/// all later instances is written for its own instance only (RFC 5545 section 3.2.13 has almost no readers: split the
+/// series instead).
+pub fn write_new(event: &Event, options: &WriteOptions) -> String {
+    let mut zones = ZoneNames::default();
+    let components = vevents(event, options, &mut zones);
+    let mut out = Vec::new();
+    let style = LineStyle::STANDARD;
+    let mut product_id = "PRODID:".to_owned();
+    push_single_line(&mut product_id, &options.product_id);
+    for line in ["BEGIN:VCALENDAR", "VERSION:2.0", &product_id, "CALSCALE:GREGORIAN"] {
+        style.push(&mut out, line);
+    }
+    let (from_year, to_year) = years(event, Some(options.stamp));
+    for definition in zones.new_definitions(from_year, to_year) {
+        out.extend_from_slice(definition.as_bytes());
+    }
+    for line in &components {
+        style.push(&mut out, line);
+    }
+    style.push(&mut out, "END:VCALENDAR");
+    // Made of strings, cut at character boundaries.
+    String::from_utf8(out).unwrap_or_default()
+}
+
+fn vevents(event: &Event, options: &WriteOptions, zones: &mut ZoneNames) -> Vec<String> {
+    let mut lines = Vec::new();
+    let people = People::of(options.people);
+    if let Some(body) = &event.master {
+        let head = Head { uid: &event.uid, recurrence_id: None, stamp: Some(options.stamp) };
+        lines.extend(vevent(&head, body, repetition(event, &body.time.start, zones), people, zones));
+    }
+    for (id, body) in changed(event) {
+        let like = event.master.as_ref().map_or(&body.time.start, |master| &master.time.start);
+        let recurrence_id = id.to_time(like);
+        let head = Head { uid: &event.uid, recurrence_id: Some(&recurrence_id), stamp: Some(options.stamp) };
+        lines.extend(vevent(&head, body, Vec::new(), people, zones));
+    }
+    lines
+}
+
+/// The instances with content of their own.
+pub(crate) fn changed(event: &Event) -> impl Iterator<Item = (&RecurrenceId, &EventBody)> {
+    event.overrides.iter().filter_map(|(id, instance)| match instance {
+        Override::Changed { body, .. } => Some((id, &**body)),
+        Override::Excluded | Override::Added { .. } => None,
+    })
+}
+
+/// The first years and last years a zone definition must cover.
+pub(crate) fn years(event: &Event, now: Option<DateTime<Utc>>) -> (i32, i32) {
+    let bodies = event.master.iter().chain(changed(event).map(|(_, body)| body));
+    let mut first = i32::MAX;
+    let mut last = i32::MIN;
+    for body in bodies {
+        first = first.min(body.time.start.local().year());
+        last = last.max(body.time.end.local().year());
+    }
+    let now = now.map_or(last.saturating_add(10), |now| now.year().saturating_add(2));
+    (first.saturating_sub(1), last.max(now))
+}
+
+/// What identifies a component.
+pub(crate) struct Head<'h> {
+    pub(crate) uid: &'h str,
+    pub(crate) recurrence_id: Option<&'h EventTime>,
+    pub(crate) stamp: Option<DateTime<Utc>>,
+}
+
+/// The people lines of a component.
+#[derive(Clone, Copy)]
+pub(crate) enum People<'p> {
+    /// Those of the body.
+    OfBody,
+    /// These lines, as they are.
+    Copied(&'p [String]),
+}
+
+impl People<'_> {
+    fn of(policy: PeoplePolicy) -> Self {
+        match policy {
+            PeoplePolicy::Withhold => Self::Copied(&[]),
+            PeoplePolicy::Write => Self::OfBody,
+        }
+    }
+
+    fn policy(self) -> PeoplePolicy {
+        match self {
+            Self::OfBody => PeoplePolicy::Write,
+            Self::Copied(_) => PeoplePolicy::Withhold,
+        }
+    }
+}
+
+/// The lines of a `VEVENT`.
+pub(crate) fn vevent(
+    head: &Head<'_>,
+    body: &EventBody,
+    repetition: Vec<String>,
+    people: People<'_>,
+    zones: &mut ZoneNames,
+) -> Vec<String> {
+    let mut lines = vec!["BEGIN:VEVENT".to_owned(), property::text("UID", head.uid)];
+    lines.extend(head.recurrence_id.map(|id| property::time("RECURRENCE-ID", id, zones)));
+    lines.extend(head.stamp.map(|stamp| property::instant("DTSTAMP", stamp)));
+    lines.extend(body.created.map(|created| property::instant("CREATED", created)));
+    lines.extend(body.updated.map(|updated| property::instant("LAST-MODIFIED", updated)));
+    if body.sequence > 0 {
+        lines.push(format!("SEQUENCE:{}", body.sequence));
+    }
+    lines.push(property::time("DTSTART", &body.time.start, zones));
+    lines.push(property::time("DTEND", &body.time.end, zones));
+    lines.extend(repetition);
+    for field in SimpleField::ALL {
+        lines.extend(field.value(body).map(|value| format!("{}:{value}", field.name())));
+    }
+    lines.extend(property::categories("CATEGORIES", &body.categories));
+    lines.extend(body.virtual_locations.iter().map(property::conference));
+    match people {
+        People::OfBody => {
+            lines.extend(body.organizer.as_ref().map(property::organizer));
+            lines.extend(body.participants.iter().map(property::attendee));
+        }
+        People::Copied(copied) => lines.extend_from_slice(copied),
+    }
+    for alarm in &body.alarms {
+        lines.extend(property::alarm(alarm, body.title.as_deref(), people.policy()));
+    }
+    lines.push("END:VEVENT".to_owned());
+    lines
+}
+
+/// The lines that say how an event repeats.
+pub(crate) fn repetition(event: &Event, start: &EventTime, zones: &mut ZoneNames) -> Vec<String> {
+    let rules = event.rules.iter().map(|rule| property::rule("RRULE", rule));
+    let excluded = event.excluded_rules.iter().map(|rule| property::rule("EXRULE", rule));
+    let mut lines: Vec<String> = rules.chain(excluded).collect();
+    for (id, instance) in &event.overrides {
+        match instance {
+            Override::Added { end } => lines.push(property::rdate(&id.to_time(start), end.as_ref(), zones)),
+            Override::Excluded => lines.push(property::time("EXDATE", &id.to_time(start), zones)),
+            Override::Changed { .. } => {}
+        }
+    }
+    lines
+}

@@ -1,0 +1,327 @@
+//! Model values as unfolded content lines. Whatever the value holds, it is exactly one line.
+
+use chrono::{Datelike, NaiveDate, NaiveDateTime};
+
+use crate::ical::params::write_value;
+use crate::ical::read::{CLASS, DEFAULT_DESCRIPTION, STATUS, TRANSP, is_utc};
+use crate::ical::text::{escape_into, push_single_line};
+use crate::ical::value::{IcalDuration, write_time};
+use crate::model::{
+    Alarm, AlarmAction, AlarmTrigger, EventBody, EventTime, Fold, Participant, ParticipationStatus, Person,
+    RelativeTo, Role, Rule, VirtualLocation,
+};
+
+use super::PeoplePolicy;
+use super::zones::ZoneNames;
+
+/// `NAME:text` with the text escaped.
+pub(crate) fn text(name: &str, value: &str) -> String {
+    let mut line = format!("{name}:");
+    escape_into(&mut line, value);
+    line
+}
+
+/// `NAME:value` with a value that has no escapes.
+pub(crate) fn plain(name: &str, value: &str) -> String {
+    let mut line = format!("{name}:");
+    push_single_line(&mut line, value);
+    line
+}
+
+/// A time's parameters (with a leading `;`) and its value.
+pub(crate) fn time_parts(time: &EventTime, zones: &mut ZoneNames) -> (String, String) {
+    let mut params = String::new();
+    let mut value = String::new();
+    match time {
+        EventTime::Date(date) => {
+            params.push_str(";VALUE=DATE");
+            push_date(&mut value, *date);
+        }
+        EventTime::Floating(local) => write_time(&mut value, within_range(*local)),
+        EventTime::Utc(instant) => push_instant(&mut value, instant.naive_utc()),
+        EventTime::Zoned { local, zone, fold } => match (is_utc(zone), fold) {
+            (true, _) => push_instant(&mut value, *local),
+            // iCalendar reads such a time as the first of the two: only the instant names the second.
+            (false, Fold::Second) => {
+                let instant = time.absolute().map_or(*local, |instant| instant.naive_utc());
+                push_instant(&mut value, instant);
+            }
+            (false, Fold::First) => {
+                params.push_str(";TZID=");
+                write_value(&mut params, &zones.tzid(zone));
+                write_time(&mut value, within_range(*local));
+            }
+        },
+    }
+    (params, value)
+}
+
+fn push_instant(value: &mut String, utc: NaiveDateTime) {
+    write_time(value, within_range(utc));
+    value.push('Z');
+}
+
+fn push_date(value: &mut String, date: NaiveDate) {
+    use std::fmt::Write as _;
+    let date = within_range(date.into()).date();
+    // Writing to a String cannot fail.
+    let _ = write!(value, "{}", date.format("%Y%m%d"));
+}
+
+/// A time with a year of four digits: the nearest one that iCalendar can write.
+fn within_range(time: NaiveDateTime) -> NaiveDateTime {
+    match time.year() {
+        ..0 => NaiveDate::from_ymd_opt(0, 1, 1).and_then(|date| date.and_hms_opt(0, 0, 0)).unwrap_or(time),
+        0..=9999 => time,
+        _ => NaiveDate::from_ymd_opt(9999, 12, 31)
+            .and_then(|date| date.and_hms_opt(23, 59, 59))
+            .unwrap_or(time),
+    }
+}
+
+/// A line that holds one time.
+pub(crate) fn time(name: &str, time: &EventTime, zones: &mut ZoneNames) -> String {
+    let (params, value) = time_parts(time, zones);
+    format!("{name}{params}:{value}")
+}
+
+/// A bookkeeping instant.
+pub(crate) fn instant(name: &str, time: chrono::DateTime<chrono::Utc>) -> String {
+    let mut line = format!("{name}:");
+    push_instant(&mut line, time.naive_utc());
+    line
+}
+
+/// An `RDATE`: a time, or a period when it has an end of its own.
+pub(crate) fn rdate(start: &EventTime, end: Option<&EventTime>, zones: &mut ZoneNames) -> String {
+    let Some(end) = end else {
+        return time("RDATE", start, zones);
+    };
+    // A period has one TZID: with two zones, both ends are instants.
+    let as_instant = |time: &EventTime| time.absolute().map_or_else(|| time.clone(), EventTime::Utc);
+    let (start, end) = match (start, end) {
+        (EventTime::Zoned { zone: a, .. }, EventTime::Zoned { zone: b, .. }) if a == b => {
+            (start.clone(), end.clone())
+        }
+        _ => (as_instant(start), as_instant(end)),
+    };
+    let (mut params, start) = time_parts(&start, zones);
+    let (_, end) = time_parts(&end, zones);
+    if params == ";VALUE=DATE" {
+        params.clear();
+        return format!("RDATE;VALUE=DATE:{start}");
+    }
+    format!("RDATE;VALUE=PERIOD{params}:{start}/{end}")
+}
+
+/// An `RRULE` or `EXRULE`.
+pub(crate) fn rule(name: &str, rule: &Rule) -> String {
+    match rule {
+        Rule::Known(rule) => plain(name, &rule.to_string()),
+        Rule::Opaque { text, .. } => plain(name, text),
+    }
+}
+
+/// The calendar address of a person.
+pub(crate) fn address(person: &Person) -> String {
+    let mut value = String::new();
+    if !has_scheme(&person.address) {
+        value.push_str("mailto:");
+    }
+    push_single_line(&mut value, person.address.trim());
+    value
+}
+
+/// Whether an address is a URI and not a bare mail address.
+fn has_scheme(address: &str) -> bool {
+    address.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+    }) || address.starts_with('/')
+}
+
+/// `ORGANIZER`.
+pub(crate) fn organizer(person: &Person) -> String {
+    let mut line = "ORGANIZER".to_owned();
+    push_param(&mut line, "CN", person.name.as_deref());
+    format!("{line}:{}", address(person))
+}
+
+/// Appends `;NAME=value`, if there is a value.
+pub(crate) fn push_param(line: &mut String, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        line.push(';');
+        line.push_str(name);
+        line.push('=');
+        write_value(line, value);
+    }
+}
+
+/// The parameters of an `ATTENDEE` that the model holds, each with its value or `None` for the default.
+pub(crate) fn participant_params(participant: &Participant) -> [(&'static str, Option<&str>); 4] {
+    let status = match participant.status {
+        ParticipationStatus::NeedsAction => None,
+        ParticipationStatus::Accepted => Some("ACCEPTED"),
+        ParticipationStatus::Declined => Some("DECLINED"),
+        ParticipationStatus::Tentative => Some("TENTATIVE"),
+        ParticipationStatus::Delegated => Some("DELEGATED"),
+    };
+    let role = match participant.role {
+        Role::Required => None,
+        Role::Optional => Some("OPT-PARTICIPANT"),
+        Role::Chair => Some("CHAIR"),
+        Role::Informational => Some("NON-PARTICIPANT"),
+    };
+    [
+        ("CN", participant.person.name.as_deref()),
+        ("PARTSTAT", status),
+        ("ROLE", role),
+        ("RSVP", participant.expect_reply.then_some("TRUE")),
+    ]
+}
+
+/// `ATTENDEE`.
+pub(crate) fn attendee(participant: &Participant) -> String {
+    let mut line = "ATTENDEE".to_owned();
+    for (name, value) in participant_params(participant) {
+        push_param(&mut line, name, value);
+    }
+    format!("{line}:{}", address(&participant.person))
+}
+
+/// `CONFERENCE`.
+pub(crate) fn conference(location: &VirtualLocation) -> String {
+    let mut line = "CONFERENCE;VALUE=URI".to_owned();
+    push_param(&mut line, "LABEL", location.name.as_deref());
+    plain(&line, location.uri.trim())
+}
+
+/// `CATEGORIES` with these values.
+pub(crate) fn categories<'c>(head: &str, values: impl IntoIterator<Item = &'c String>) -> Option<String> {
+    let mut line = format!("{head}:");
+    let mut any = false;
+    for value in values {
+        if any {
+            line.push(',');
+        }
+        escape_into(&mut line, value.trim());
+        any = true;
+    }
+    any.then_some(line)
+}
+
+/// The lines of a `VALARM`.
+pub(crate) fn alarm(alarm: &Alarm, title: Option<&str>, people: PeoplePolicy) -> Vec<String> {
+    // A mail from a copy would reach people the original already tells.
+    let action = match (alarm.action, people) {
+        (AlarmAction::Email, PeoplePolicy::Withhold) => AlarmAction::Display,
+        (action, _) => action,
+    };
+    let action_word = match action {
+        AlarmAction::Display => "DISPLAY",
+        AlarmAction::Audio => "AUDIO",
+        AlarmAction::Email => "EMAIL",
+    };
+    let mut lines = vec!["BEGIN:VALARM".to_owned(), format!("ACTION:{action_word}"), trigger(&alarm.trigger)];
+    match &alarm.description {
+        Some(description) => lines.push(text("DESCRIPTION", description)),
+        None if action == AlarmAction::Audio => {}
+        None => lines.push(text("DESCRIPTION", DEFAULT_DESCRIPTION)),
+    }
+    if action == AlarmAction::Email {
+        lines.push(text("SUMMARY", title.unwrap_or(DEFAULT_DESCRIPTION)));
+    }
+    lines.push("END:VALARM".to_owned());
+    lines
+}
+
+fn trigger(trigger: &AlarmTrigger) -> String {
+    match trigger {
+        AlarmTrigger::Offset { seconds, relative_to } => {
+            let related = match relative_to {
+                RelativeTo::Start => "",
+                RelativeTo::End => ";RELATED=END",
+            };
+            format!("TRIGGER{related}:{}", IcalDuration::from_seconds(*seconds))
+        }
+        AlarmTrigger::Absolute(time) => instant("TRIGGER;VALUE=DATE-TIME", *time),
+    }
+}
+
+/// A field of a body that stands on lines of its own and needs no look at the lines that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SimpleField {
+    Title,
+    Description,
+    Location,
+    Geo,
+    Url,
+    Status,
+    FreeBusy,
+    Privacy,
+    Priority,
+    Color,
+}
+
+impl SimpleField {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Title,
+        Self::Description,
+        Self::Location,
+        Self::Geo,
+        Self::Url,
+        Self::Status,
+        Self::FreeBusy,
+        Self::Privacy,
+        Self::Priority,
+        Self::Color,
+    ];
+
+    /// The property.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Title => "SUMMARY",
+            Self::Description => "DESCRIPTION",
+            Self::Location => "LOCATION",
+            Self::Geo => "GEO",
+            Self::Url => "URL",
+            Self::Status => "STATUS",
+            Self::FreeBusy => "TRANSP",
+            Self::Privacy => "CLASS",
+            Self::Priority => "PRIORITY",
+            Self::Color => "COLOR",
+        }
+    }
+
+    /// The encoded value in a body.
+    pub(crate) fn value(self, body: &EventBody) -> Option<String> {
+        let text = |value: &Option<String>| {
+            let value = value.as_deref().filter(|value| !value.is_empty())?;
+            let mut out = String::new();
+            escape_into(&mut out, value);
+            Some(out)
+        };
+        let single = |value: &Option<String>| {
+            let mut out = String::new();
+            push_single_line(&mut out, value.as_deref()?.trim());
+            (!out.is_empty()).then_some(out)
+        };
+        match self {
+            Self::Title => text(&body.title),
+            Self::Description => text(&body.description),
+            Self::Location => text(&body.location),
+            Self::Geo => single(&body.geo),
+            Self::Url => single(&body.url),
+            Self::Color => single(&body.color),
+            Self::Status => word(&STATUS, body.status),
+            Self::FreeBusy => word(&TRANSP, body.free_busy),
+            Self::Privacy => word(&CLASS, body.privacy),
+            Self::Priority => body.priority.map(|priority| priority.min(9).to_string()),
+        }
+    }
+}
+
+fn word<T: Copy + PartialEq>(words: &[(&str, T)], value: Option<T>) -> Option<String> {
+    let value = value?;
+    words.iter().find(|(_, meaning)| *meaning == value).map(|(word, _)| (*word).to_owned())
+}

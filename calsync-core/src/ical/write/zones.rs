@@ -1,0 +1,35 @@
+//! Which `TZID` a zone is written with, and which definitions a text still needs.
+
+use crate::zone::{Zone, write};
+
+/// The names of the zones of one text.
+#[derive(Debug, Default)]
+pub(crate) struct ZoneNames {
+    /// `TZID`s the text already uses or defines.
+    known: Vec<(Zone, String)>,
+    /// Zones used for the first time.
+    new: Vec<(Zone, String)>,
+}
+
+impl ZoneNames {
+    /// Names already in the text.
+    pub(crate) fn with(known: Vec<(Zone, String)>) -> Self {
+        Self { known, new: Vec::new() }
+    }
+
+    /// The `TZID` of a zone: the one the text has, else its own name.
+    pub(crate) fn tzid(&mut self, zone: &Zone) -> String {
+        let names = self.known.iter().chain(&self.new);
+        if let Some((_, name)) = names.clone().find(|(known, _)| known == zone) {
+            return name.clone();
+        }
+        let name = zone.name().to_owned();
+        self.new.push((zone.clone(), name.clone()));
+        name
+    }
+
+    /// The definitions of the zones used for the first time, each as content lines, good for the given years.
+    pub(crate) fn new_definitions(&self, from_year: i32, to_year: i32) -> Vec<String> {
+        self.new.iter().map(|(zone, _)| write::vtimezone(zone, from_year, to_year)).collect()
+    }
+}

@@ -1,0 +1,604 @@
+//! Patching a text: what changes, line by line. Names start with the id of the field bug they reproduce.
+
+use calsync_core::ical::{
+    IcalError, PatchError, PatchOptions, PeoplePolicy, ReadOptions, SequenceChange, patch, read_calendar,
+};
+use calsync_core::model::{
+    Alarm, AlarmTrigger, Event, EventBody, EventTime, FreeBusyStatus, Override, OverrideScope, Participant,
+    ParticipationStatus, Person, RecurrenceId, RelativeTo, Role, Status, VirtualLocation,
+};
+use calsync_core::zone::Zone;
+use chrono::{NaiveDate, NaiveDateTime};
+
+fn crlf(lines: &str) -> String {
+    let lines = lines
+        .lines()
+        .map(|line| line.strip_prefix("        ").unwrap_or(line))
+        .filter(|line| !line.trim().is_empty());
+    lines.map(|line| format!("{line}\r\n")).collect()
+}
+
+fn calendar(lines: &str) -> String {
+    format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}END:VCALENDAR\r\n", crlf(lines))
+}
+
+fn event_text(lines: &str) -> String {
+    calendar(&format!("BEGIN:VEVENT\nUID:1\n{lines}\nEND:VEVENT\n"))
+}
+
+fn event_of(text: &str) -> Event {
+    read_calendar(text, &ReadOptions::default()).expect("a calendar").items.remove(0).event
+}
+
+fn writing_people() -> PatchOptions {
+    let mut options = PatchOptions::default();
+    options.people = PeoplePolicy::Write;
+    options
+}
+
+/// Patches, checks that the result reads as the target, and gives the lines gone (`-`) and come (`+`).
+fn change_with(text: &str, options: &PatchOptions, edit: impl FnOnce(&mut Event)) -> String {
+    let mut target = event_of(text);
+    edit(&mut target);
+    let patched = patch(text, &target, options).expect("a patch");
+    let mut back = event_of(&patched);
+    if options.stamp.is_some() || options.sequence == SequenceChange::Increment {
+        for (back, wanted) in back.master.iter_mut().zip(&target.master) {
+            (back.updated, back.sequence) = (wanted.updated, wanted.sequence);
+        }
+    }
+    assert!(back == target, "reads back otherwise:\n{patched}");
+    assert_eq!(
+        patch(&patched, &event_of(&patched), options).expect("a patch"),
+        patched,
+        "a second patch is quiet"
+    );
+    difference(text, &patched)
+}
+
+fn change(text: &str, edit: impl FnOnce(&mut Event)) -> String {
+    change_with(text, &PatchOptions::default(), edit)
+}
+
+fn change_body(text: &str, edit: impl FnOnce(&mut EventBody)) -> String {
+    change(text, |event| edit(event.master.as_mut().expect("a master")))
+}
+
+/// The lines that differ, in order: those before the first and after the last difference are equal.
+fn difference(before: &str, after: &str) -> String {
+    let (a, b): (Vec<&str>, Vec<&str>) =
+        (before.split_inclusive('\n').collect(), after.split_inclusive('\n').collect());
+    // Longest common subsequence: the texts are short.
+    let mut table = vec![vec![0_usize; b.len() + 1]; a.len() + 1];
+    for i in (0..a.len()).rev() {
+        for j in (0..b.len()).rev() {
+            table[i][j] =
+                if a[i] == b[j] { table[i + 1][j + 1] + 1 } else { table[i + 1][j].max(table[i][j + 1]) };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let mut out = Vec::new();
+    while i < a.len() || j < b.len() {
+        if i < a.len() && j < b.len() && a[i] == b[j] {
+            (i, j) = (i + 1, j + 1);
+        } else if i < a.len() && (j == b.len() || table[i + 1][j] >= table[i][j + 1]) {
+            out.push(format!("-{}", a[i].trim_end()));
+            i += 1;
+        } else {
+            out.push(format!("+{}", b[j].trim_end()));
+            j += 1;
+        }
+    }
+    out.join("\n")
+}
+
+fn at(day: u32, hour: u32) -> NaiveDateTime {
+    NaiveDate::from_ymd_opt(2026, 1, day).unwrap().and_hms_opt(hour, 0, 0).unwrap()
+}
+
+fn utc(day: u32, hour: u32) -> EventTime {
+    EventTime::Utc(at(day, hour).and_utc())
+}
+
+fn in_zone(day: u32, hour: u32, zone: &str) -> EventTime {
+    EventTime::zoned(at(day, hour), Zone::from_iana(zone).unwrap())
+}
+
+fn key(text: &str) -> RecurrenceId {
+    text.parse().unwrap()
+}
+
+const RICH: &str = "
+        DTSTAMP:20260101T000000Z
+        DTSTART:20260105T090000Z
+        DURATION:PT90M
+        SUMMARY;LANGUAGE=en;X-A=\"b;c\":Old
+        summary:second
+        DESCRIPTION;ALTREP=\"data:text/html,old\":Old text
+        X-ALT-DESC;FMTTYPE=text/html:<b>Old</b>
+        LOCATION:Room
+        X-UNKNOWN;X=1:kept
+        CATEGORIES:A,B
+        TRANSP:OPAQUE
+        X-MICROSOFT-CDO-BUSYSTATUS:OOF
+        BEGIN:VALARM
+        UID:alarm
+        ACTION:DISPLAY
+        TRIGGER:-PT15M
+        DESCRIPTION:Old
+        X-B:kept
+        END:VALARM
+        BEGIN:X-OTHER
+        SUMMARY:not this
+        END:X-OTHER";
+
+#[test]
+fn one_field_at_a_time() {
+    let text = event_text(RICH);
+    let change = |edit: fn(&mut EventBody)| change_body(&text, edit);
+    assert_eq!(change(|_| {}), "");
+    assert_eq!(
+        change(|body| body.title = Some("New".into())),
+        "-SUMMARY;LANGUAGE=en;X-A=\"b;c\":Old\n+SUMMARY;LANGUAGE=en;X-A=\"b;c\":New"
+    );
+    assert_eq!(change(|body| body.title = None), "-SUMMARY;LANGUAGE=en;X-A=\"b;c\":Old\n-summary:second");
+    assert_eq!(
+        change(|body| body.description = Some("a\nb".into())),
+        "-DESCRIPTION;ALTREP=\"data:text/html,old\":Old text\n-X-ALT-DESC;FMTTYPE=text/html:<b>Old</b>\n+DESCRIPTION:a\\nb"
+    );
+    assert_eq!(change(|body| body.url = Some("https://example.com".into())), "+URL:https://example.com");
+    assert_eq!(change(|body| body.priority = Some(3)), "+PRIORITY:3");
+    assert_eq!(change(|body| body.status = Some(Status::Tentative)), "+STATUS:TENTATIVE");
+    assert_eq!(
+        change(|body| body.free_busy = Some(FreeBusyStatus::Free)),
+        "-TRANSP:OPAQUE\n-X-MICROSOFT-CDO-BUSYSTATUS:OOF\n+TRANSP:TRANSPARENT\n+X-MICROSOFT-CDO-BUSYSTATUS:FREE"
+    );
+    assert_eq!(
+        change(|body| {
+            body.categories.remove("A");
+        }),
+        "-CATEGORIES:A,B\n+CATEGORIES:B"
+    );
+    assert_eq!(
+        change(|body| {
+            body.categories.insert("C,D".into());
+        }),
+        "-CATEGORIES:A,B\n+CATEGORIES:A,B,C\\,D"
+    );
+    assert_eq!(change(|body| body.categories.clear()), "-CATEGORIES:A,B");
+    let meeting = |name: Option<&str>| VirtualLocation {
+        uri: "https://meet.example.com".into(),
+        name: name.map(str::to_owned),
+    };
+    assert_eq!(
+        change_body(&text, |body| body.virtual_locations.push(meeting(Some("a: b")))),
+        "+CONFERENCE;VALUE=URI;LABEL=\"a: b\":https://meet.example.com"
+    );
+}
+
+#[test]
+fn alarms_are_keyed_by_trigger() {
+    let text = event_text(RICH);
+    assert_eq!(
+        change_body(&text, |body| body.alarms[0].description = Some("New".into())),
+        "-DESCRIPTION:Old\n+DESCRIPTION:New"
+    );
+    assert_eq!(change_body(&text, |body| body.alarms.clear()).lines().count(), 7);
+    let at_end = AlarmTrigger::Offset { seconds: 0, relative_to: RelativeTo::End };
+    assert_eq!(
+        change_body(&text, |body| body.alarms.push(Alarm { trigger: at_end, ..Alarm::display_before(0) })),
+        "+BEGIN:VALARM\n+ACTION:DISPLAY\n+TRIGGER;RELATED=END:PT0S\n+DESCRIPTION:Reminder\n+END:VALARM"
+    );
+}
+
+#[test]
+fn time_is_one_group_and_keeps_its_form() {
+    let text = event_text("DTSTART;X-C=1:20260105T090000Z\n        DURATION:PT90M");
+    let change = |text: &str, start: EventTime, end: EventTime| {
+        change_body(text, |body| {
+            body.time.start = start;
+            body.time.end = end;
+        })
+    };
+    let half_past = EventTime::Utc(
+        NaiveDate::from_ymd_opt(2026, 1, 6).unwrap().and_hms_opt(10, 30, 0).unwrap().and_utc(),
+    );
+    assert_eq!(
+        change(&text, utc(6, 9), half_past),
+        "-DTSTART;X-C=1:20260105T090000Z\n+DTSTART;X-C=1:20260106T090000Z"
+    );
+    assert_eq!(change(&text, utc(5, 9), utc(5, 11)), "-DURATION:PT90M\n+DURATION:PT2H");
+    assert_eq!(
+        change(&text, utc(5, 9), in_zone(5, 12, "Europe/Berlin"))
+            .lines()
+            .filter(|line| line.starts_with("+DTEND"))
+            .collect::<Vec<_>>(),
+        ["+DTEND;TZID=Europe/Berlin:20260105T120000"]
+    );
+    let all_day = |day| EventTime::Date(NaiveDate::from_ymd_opt(2026, 1, day).unwrap());
+    assert_eq!(
+        change(&text, all_day(5), all_day(7)),
+        "-DTSTART;X-C=1:20260105T090000Z\n-DURATION:PT90M\n+DTSTART;X-C=1;VALUE=DATE:20260105\n+DURATION:P2D"
+    );
+    let no_end = event_text("DTSTART;VALUE=DATE:20260105");
+    assert_eq!(
+        change(&no_end, all_day(6), all_day(7)),
+        "-DTSTART;VALUE=DATE:20260105\n+DTSTART;VALUE=DATE:20260106"
+    );
+    assert_eq!(change(&no_end, all_day(5), all_day(8)), "+DTEND;VALUE=DATE:20260108");
+    let both = event_text("DTSTART:20260105T090000Z\n        DTEND:20260105T100000Z\n        DURATION:PT5H");
+    assert_eq!(
+        change(&both, utc(5, 9), utc(5, 12)),
+        "-DTEND:20260105T100000Z\n-DURATION:PT5H\n+DTEND:20260105T120000Z"
+    );
+    let flagged = event_text(
+        "DTSTART:20260105T000000\n        DTEND:20260106T000000\n        X-MICROSOFT-CDO-ALLDAYEVENT:TRUE",
+    );
+    let floating = |day| EventTime::Floating(at(day, 0));
+    assert_eq!(
+        change(&flagged, floating(5), floating(6)),
+        "-X-MICROSOFT-CDO-ALLDAYEVENT:TRUE\n+X-MICROSOFT-CDO-ALLDAYEVENT:FALSE"
+    );
+}
+
+#[test]
+fn the_same_value_in_another_spelling_is_no_change() {
+    for (a, b) in [
+        ("DURATION:PT90M", "DURATION:PT1H30M"),
+        (
+            "DTEND;TZID=Europe/Berlin:20260105T100000\n        RRULE:FREQ=WEEKLY;BYDAY=MO;INTERVAL=1",
+            "DTEND;TZID=\"Europe/Berlin\":20260105T1000\n        RRULE:BYDAY=MO;FREQ=WEEKLY",
+        ),
+        ("CATEGORIES:A,B", "CATEGORIES:B\n        CATEGORIES:A"),
+        ("SUMMARY:a\\,b", "SUMMARY:a,b"),
+        ("ATTENDEE:mailto:a@example.com", "ATTENDEE;ROLE=REQ-PARTICIPANT:MAILTO:a@example.com"),
+    ] {
+        let start = "DTSTART;TZID=Europe/Berlin:20260105T090000\n        ";
+        let (a, b) = (event_text(&format!("{start}{a}")), event_text(&format!("{start}{b}")));
+        assert_eq!(patch(&a, &event_of(&b), &writing_people()).unwrap(), a);
+    }
+}
+
+#[test]
+fn time_06_a_new_zone_brings_its_definition() {
+    let text = event_text("DTSTART:20260105T090000Z\n        DTEND:20260105T100000Z");
+    let mut target = event_of(&text);
+    let body = target.master.as_mut().unwrap();
+    (body.time.start, body.time.end) = (in_zone(5, 9, "Europe/Paris"), in_zone(5, 10, "Europe/Paris"));
+    let patched = patch(&text, &target, &PatchOptions::default()).unwrap();
+    assert!(
+        patched.starts_with("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VTIMEZONE\r\nTZID:Europe/Paris\r\n"),
+        "{patched}"
+    );
+    assert!(patched.contains(
+        "DTSTART;TZID=Europe/Paris:20260105T090000\r\nDTEND;TZID=Europe/Paris:20260105T100000\r\n"
+    ));
+    assert_eq!(patched.matches("BEGIN:VTIMEZONE").count(), 1);
+    assert_eq!(event_of(&patched), target);
+}
+
+#[test]
+fn a_zone_the_text_defines_keeps_its_name() {
+    let text = calendar(
+        "BEGIN:VTIMEZONE\nTZID:Romance Standard Time\nBEGIN:STANDARD\nDTSTART:16010101T030000\nTZOFFSETFROM:+0200\nTZOFFSETTO:+0100\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:16010101T020000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200\nRRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=3\nEND:DAYLIGHT\nEND:VTIMEZONE\nBEGIN:VEVENT\nUID:1\nDTSTART;TZID=Romance Standard Time:20260105T090000\nDTEND;TZID=Romance Standard Time:20260105T100000\nEND:VEVENT\n",
+    );
+    assert_eq!(
+        change_body(&text, |body| body.time.end = in_zone(5, 11, "Europe/Paris")),
+        "-DTEND;TZID=Romance Standard Time:20260105T100000\n+DTEND;TZID=Romance Standard Time:20260105T110000"
+    );
+}
+
+const SERIES: &str = "BEGIN:VEVENT
+        UID:1
+        DTSTAMP:20260101T000000Z
+        DTSTART;TZID=Europe/Vienna:20260105T090000
+        DTEND;TZID=Europe/Vienna:20260105T100000
+        RRULE:FREQ=DAILY;X-Y=1
+        EXDATE;TZID=Europe/Vienna:20260106T090000,20260107T090000
+        EXDATE;VALUE=DATE:20260108
+        RDATE;VALUE=PERIOD:20260205T090000Z/PT3H
+        ORGANIZER:mailto:boss@example.com
+        ATTENDEE:mailto:bob@example.com
+        END:VEVENT
+        BEGIN:VEVENT
+        UID:1
+        DTSTAMP:20260101T000000Z
+        RECURRENCE-ID;TZID=Europe/London:20260110T080000
+        DTSTART;TZID=Europe/Vienna:20260110T110000
+        DURATION:PT1H
+        SUMMARY:Moved
+        X-KEPT:1
+        END:VEVENT
+        ";
+
+#[test]
+fn rec_01_exdates_survive_and_change_one_by_one() {
+    let text = calendar(SERIES);
+    let sixth = key("20260106T080000Z");
+    assert_eq!(change_body(&text, |body| body.title = Some("x".into())), "+SUMMARY:x");
+    assert_eq!(
+        change(&text, |event| {
+            event.overrides.remove(&sixth);
+        }),
+        "-EXDATE;TZID=Europe/Vienna:20260106T090000,20260107T090000\n+EXDATE;TZID=Europe/Vienna:20260107T090000"
+    );
+    assert_eq!(
+        change(&text, |event| {
+            event.overrides.remove(&key("20260108T080000Z"));
+        }),
+        "-EXDATE;VALUE=DATE:20260108"
+    );
+    assert_eq!(
+        change(&text, |event| {
+            event.overrides.insert(key("20260112T080000Z"), Override::Excluded);
+        }),
+        "+EXDATE;TZID=Europe/Vienna:20260112T090000"
+    );
+    assert_eq!(
+        change(&text, |event| {
+            event.overrides.insert(key("20260212T080000Z"), Override::Added { end: None });
+        }),
+        "+RDATE;TZID=Europe/Vienna:20260212T090000"
+    );
+    assert_eq!(
+        change(&text, |event| {
+            event.overrides.remove(&key("20260205T090000Z"));
+        }),
+        "-RDATE;VALUE=PERIOD:20260205T090000Z/PT3H"
+    );
+}
+
+#[test]
+fn overrides_come_change_and_go() {
+    let text = calendar(SERIES);
+    let tenth = key("20260110T080000Z");
+    let edit = |event: &mut Event, edit: fn(&mut EventBody)| {
+        if let Some(Override::Changed { body, .. }) = event.overrides.get_mut(&tenth) {
+            edit(body)
+        }
+    };
+    assert_eq!(
+        change(&text, |event| edit(event, |body| body.title = Some("Again".into()))),
+        "-SUMMARY:Moved\n+SUMMARY:Again"
+    );
+    assert_eq!(
+        change(&text, |event| {
+            event.overrides.remove(&tenth);
+        })
+        .lines()
+        .count(),
+        9
+    );
+    let gone = change(&text, |event| {
+        event.overrides.insert(tenth, Override::Excluded);
+    });
+    assert!(gone.starts_with("+EXDATE;TZID=Europe/Vienna:20260110T090000\n-BEGIN:VEVENT"), "{gone}");
+    let mut options = PatchOptions::default();
+    options.stamp = Some("2026-02-01T00:00:00Z".parse().unwrap());
+    let mut target = event_of(&text);
+    let mut body = target.master.clone().unwrap();
+    (body.time.start, body.time.end) = (in_zone(11, 13, "Europe/Vienna"), in_zone(11, 14, "Europe/Vienna"));
+    target.overrides.insert(
+        key("20260111T080000Z"),
+        Override::Changed { body: Box::new(body), scope: OverrideScope::This },
+    );
+    let patched = patch(&text, &target, &options).unwrap();
+    assert_eq!(
+        difference(&text, &patched),
+        "+BEGIN:VEVENT\n+UID:1\n+RECURRENCE-ID;TZID=Europe/Vienna:20260111T090000\n+DTSTAMP:20260201T000000Z\n+DTSTART;TZID=Europe/Vienna:20260111T130000\n+DTEND;TZID=Europe/Vienna:20260111T140000\n+ORGANIZER:mailto:boss@example.com\n+ATTENDEE:mailto:bob@example.com\n+END:VEVENT"
+    );
+    assert_eq!(event_of(&patched), target);
+}
+
+#[test]
+fn rec_17_moving_a_series_moves_what_the_target_moves() {
+    let text = event_text(
+        "DTSTART;TZID=Europe/Vienna:20260105T090000\n        DURATION:PT1H\n        RRULE:FREQ=DAILY\n        EXDATE;TZID=Europe/Vienna:20260106T090000\n        EXDATE;VALUE=DATE:20260107",
+    );
+    let moved = change(&text, |event| {
+        let body = event.master.as_mut().unwrap();
+        (body.time.start, body.time.end) = (in_zone(5, 10, "Europe/Vienna"), in_zone(5, 11, "Europe/Vienna"));
+        event.overrides =
+            [(key("20260106T090000Z"), Override::Excluded), (key("20260107T090000Z"), Override::Excluded)]
+                .into();
+    });
+    assert_eq!(
+        moved,
+        "-DTSTART;TZID=Europe/Vienna:20260105T090000\n+DTSTART;TZID=Europe/Vienna:20260105T100000\n-EXDATE;TZID=Europe/Vienna:20260106T090000\n+EXDATE;TZID=Europe/Vienna:20260106T100000",
+        "the date names the instance of its day, moved or not"
+    );
+    let only_start = change(&text, |event| {
+        let body = event.master.as_mut().unwrap();
+        (body.time.start, body.time.end) = (in_zone(5, 10, "Europe/Vienna"), in_zone(5, 11, "Europe/Vienna"));
+    });
+    assert!(
+        only_start.contains("-EXDATE;VALUE=DATE:20260107") && !only_start.contains("-EXDATE;TZID"),
+        "{only_start}"
+    );
+}
+
+#[test]
+fn a_timed_series_becomes_all_day() {
+    let text = calendar(SERIES);
+    let mut target = event_of(&text);
+    let date = |day| EventTime::Date(NaiveDate::from_ymd_opt(2026, 1, day).unwrap());
+    let body = target.master.as_mut().unwrap();
+    (body.time.start, body.time.end) = (date(5), date(6));
+    let Some(Override::Changed { mut body, scope }) = target.overrides.remove(&key("20260110T080000Z"))
+    else {
+        panic!()
+    };
+    (body.time.start, body.time.end) = (date(10), date(11));
+    target.overrides =
+        [(key("20260106"), Override::Excluded), (key("20260110"), Override::Changed { body, scope })].into();
+    let patched = patch(&text, &target, &PatchOptions::default()).unwrap();
+    assert_eq!(event_of(&patched), target, "{patched}");
+    assert!(
+        patched.contains("EXDATE;VALUE=DATE:20260106\r\n")
+            && patched.contains("RECURRENCE-ID;VALUE=DATE:20260110\r\n"),
+        "{patched}"
+    );
+    assert!(patched.contains("X-KEPT:1"));
+}
+
+fn participant(address: &str) -> Participant {
+    Participant {
+        person: Person { address: address.to_owned(), name: None },
+        status: ParticipationStatus::NeedsAction,
+        role: Role::Required,
+        expect_reply: false,
+    }
+}
+
+#[test]
+fn fld_01_people_stay_unless_they_are_meant() {
+    let text = event_text(
+        "DTSTART:20260105T090000Z\n        ORGANIZER;CN=Boss;SENT-BY=\"mailto:x@example.com\":mailto:boss@example.com\n        ATTENDEE;X-NUM=1;CN=\"Bob: B\";PARTSTAT=NEEDS-ACTION;CUTYPE=INDIVIDUAL:MAILTO:Bob@example.com\n        ATTENDEE;CN=Room: 5:mailto:r@example.com\n        ATTENDEE:",
+    );
+    let mut target = event_of(&text);
+    let body = target.master.as_mut().unwrap();
+    body.participants.clear();
+    body.organizer = None;
+    assert_eq!(
+        patch(&text, &target, &PatchOptions::default()).unwrap(),
+        text,
+        "withheld people are no change"
+    );
+
+    let change = |edit: fn(&mut EventBody)| {
+        change_with(&text, &writing_people(), |event| edit(event.master.as_mut().unwrap()))
+    };
+    assert_eq!(
+        change(|body| body.participants[0].status = ParticipationStatus::Accepted),
+        "-ATTENDEE;X-NUM=1;CN=\"Bob: B\";PARTSTAT=NEEDS-ACTION;CUTYPE=INDIVIDUAL:MAILTO:Bob@example.com\n+ATTENDEE;X-NUM=1;CN=\"Bob: B\";CUTYPE=INDIVIDUAL;PARTSTAT=ACCEPTED:MAILTO:Bob\n+ @example.com"
+    );
+    assert_eq!(
+        change(|body| body.participants[1].role = Role::Optional),
+        "-ATTENDEE;CN=Room: 5:mailto:r@example.com\n+ATTENDEE;CN=\"Room: 5\";ROLE=OPT-PARTICIPANT:mailto:r@example.com"
+    );
+    assert_eq!(
+        change(|body| {
+            body.participants.remove(1);
+        }),
+        "-ATTENDEE;CN=Room: 5:mailto:r@example.com"
+    );
+    assert_eq!(
+        change(|body| body.participants.push(participant("new@example.com"))),
+        "+ATTENDEE:mailto:new@example.com"
+    );
+    assert_eq!(
+        change(|body| body.organizer.as_mut().unwrap().name = Some("The \"Boss\"".into())),
+        "-ORGANIZER;CN=Boss;SENT-BY=\"mailto:x@example.com\":mailto:boss@example.com\n+ORGANIZER;SENT-BY=\"mailto:x@example.com\";CN=The ^'Boss^':mailto:boss@exampl\n+ e.com"
+    );
+}
+
+#[test]
+fn no_value_can_end_its_line() {
+    let evil = "a\r\nX-INJ:1\nX-INJ:2\rX-INJ:3\u{0}\u{b}\u{85}\u{2028}";
+    let text = event_text("DTSTART:20260105T090000Z\n        CATEGORIES:A");
+    let mut target = event_of(&text);
+    let body = target.master.as_mut().unwrap();
+    for field in [
+        &mut body.title,
+        &mut body.description,
+        &mut body.location,
+        &mut body.geo,
+        &mut body.url,
+        &mut body.color,
+    ] {
+        *field = Some(evil.to_owned());
+    }
+    body.categories.insert(evil.to_owned());
+    body.virtual_locations
+        .push(VirtualLocation { uri: format!("https://x/{evil}"), name: Some(evil.to_owned()) });
+    body.organizer = Some(Person { address: evil.to_owned(), name: Some(evil.to_owned()) });
+    body.participants = vec![Participant {
+        person: Person { address: format!("b{evil}"), name: Some(evil.to_owned()) },
+        ..participant("")
+    }];
+    body.alarms = vec![Alarm { description: Some(evil.to_owned()), ..Alarm::display_before(60) }];
+    let patched = patch(&text, &target, &writing_people()).unwrap();
+    assert!(!patched.lines().any(|line| line.starts_with("X-INJ")), "{patched}");
+    assert!(!patched.replace("\r\n", "").contains(['\r', '\n', '\0', '\u{b}']), "{patched}");
+    let fresh = calsync_core::ical::write_new(
+        &target,
+        &calsync_core::ical::WriteOptions::new(chrono::DateTime::UNIX_EPOCH),
+    );
+    assert!(!fresh.lines().any(|line| line.starts_with("X-INJ")), "{fresh}");
+}
+
+#[test]
+fn the_new_lines_look_like_the_old_ones() {
+    let text = event_text("DTSTART:20260105T090000Z\n        DESCRIPTION:a\n\t b").replace("\r\n", "\n");
+    let mut target = event_of(&text);
+    target.master.as_mut().unwrap().title = Some("\u{e9}".repeat(60));
+    let patched = patch(&text, &target, &PatchOptions::default()).unwrap();
+    assert!(!patched.contains('\r'));
+    assert!(patched.contains("\u{e9}\n\t\u{e9}"), "{patched}");
+    assert!(patched.lines().all(|line| line.len() <= 75));
+    assert_eq!(event_of(&patched), target);
+}
+
+#[test]
+fn bookkeeping_moves_only_with_a_change() {
+    let text = event_text("DTSTAMP:20260101T000000Z\n        DTSTART:20260105T090000Z\n        SEQUENCE:4");
+    let mut options = PatchOptions::default();
+    options.stamp = Some("2026-02-01T00:00:00Z".parse().unwrap());
+    options.sequence = SequenceChange::Increment;
+    assert_eq!(change_with(&text, &options, |_| {}), "");
+    let stamps = "-DTSTAMP:20260101T000000Z\n+DTSTAMP:20260201T000000Z\n";
+    assert_eq!(
+        change_with(&text, &options, |event| event.master.as_mut().unwrap().title = Some("x".into())),
+        format!("{stamps}+SUMMARY:x\n+LAST-MODIFIED:20260201T000000Z")
+    );
+    assert_eq!(
+        change_with(&text, &options, |event| event.master.as_mut().unwrap().time.end = utc(5, 10)),
+        format!("{stamps}-SEQUENCE:4\n+DTEND:20260105T100000Z\n+SEQUENCE:5\n+LAST-MODIFIED:20260201T000000Z")
+    );
+}
+
+#[test]
+fn rec_10_a_master_arrives_for_a_lone_override() {
+    let lone =
+        event_text("RECURRENCE-ID:20260106T090000Z\n        DTSTART:20260106T100000Z\n        X-KEPT:1");
+    let series = calendar(
+        "BEGIN:VEVENT\nUID:1\nDTSTART:20260105T090000Z\nRRULE:FREQ=DAILY\nEND:VEVENT\nBEGIN:VEVENT\nUID:1\nRECURRENCE-ID:20260106T090000Z\nDTSTART:20260106T100000Z\nEND:VEVENT\n",
+    );
+    let target = event_of(&series);
+    let patched = patch(&lone, &target, &PatchOptions::default()).unwrap();
+    assert_eq!(event_of(&patched), target, "{patched}");
+    assert!(patched.contains("X-KEPT:1"));
+    assert!(patched.find("RRULE") < patched.find("RECURRENCE-ID"), "the master first");
+}
+
+#[test]
+fn one_item_of_many() {
+    let text = calendar(
+        "BEGIN:VEVENT\nUID:a\nDTSTART:20260105\nSUMMARY:A\nEND:VEVENT\nBEGIN:VEVENT\nUID:b\nDTSTART:20260105\nSUMMARY:B\nEND:VEVENT\n",
+    );
+    let mut target = read_calendar(&text, &ReadOptions::default()).unwrap().items.remove(1).event;
+    target.master.as_mut().unwrap().title = Some("C".into());
+    assert_eq!(
+        difference(&text, &patch(&text, &target, &PatchOptions::default()).unwrap()),
+        "-SUMMARY:B\n+SUMMARY:C"
+    );
+    target.uid = "c".into();
+    assert_eq!(patch(&text, &target, &PatchOptions::default()), Err(PatchError::NoSuchItem));
+    assert_eq!(
+        patch("<html>", &target, &PatchOptions::default()),
+        Err(PatchError::Unreadable(IcalError::NotICalendar))
+    );
+}
+
+#[test]
+fn a_latin_1_text_keeps_its_bytes() {
+    let text: Vec<u8> = event_text("DTSTART:20260105\n        LOCATION:Caf\u{e9}\n        SUMMARY:x")
+        .chars()
+        .map(|char| char as u8)
+        .collect();
+    let mut target = read_calendar(&text, &ReadOptions::default()).unwrap().items.remove(0).event;
+    target.master.as_mut().unwrap().title = Some("\u{fc}ber".into());
+    let patched = calsync_core::ical::patch_bytes(&text, &target, &PatchOptions::default()).unwrap();
+    assert!(patched.windows(6).any(|bytes| bytes == b":Caf\xE9\r"));
+    assert_eq!(read_calendar(&patched, &ReadOptions::default()).unwrap().items.remove(0).event, target);
+}
