@@ -6,3 +6,5 @@
 #[cfg(feature = "caldav")]
 pub mod caldav;
 pub mod http;
+#[cfg(feature = "ics")]
+pub mod ics;
