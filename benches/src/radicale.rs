@@ -1,0 +1,105 @@
+//! A real Radicale with collections of any size: its storage is filled before it starts.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{Outcome, corpus};
+
+/// The user and the password.
+pub(crate) const USER: &str = "test";
+
+/// The server; it ends when this is dropped.
+pub(crate) struct Radicale {
+    child: Child,
+    port: u16,
+    folder: PathBuf,
+}
+
+fn at(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
+fn write(path: &Path, text: &str) -> Outcome<()> {
+    fs::write(path, text).map_err(|error| at(path, &error))
+}
+
+impl Radicale {
+    /// Starts a server with these collections (name, number of items) of one user.
+    pub(crate) fn start(bin: &Path, folder: PathBuf, collections: &[(&str, usize)]) -> Outcome<Self> {
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(|error| at(&folder, &error))?;
+        }
+        let storage = folder.join("storage");
+        for (name, items) in collections {
+            let collection = storage.join("collection-root").join(USER).join(name);
+            fs::create_dir_all(&collection).map_err(|error| at(&collection, &error))?;
+            let props = format!(
+                "{{\"tag\": \"VCALENDAR\", \"D:displayname\": \"{name}\", \"C:supported-calendar-component-set\": \"VEVENT\"}}"
+            );
+            write(&collection.join(".Radicale.props"), &props)?;
+            for number in 0..*items {
+                write(&collection.join(format!("{}.ics", corpus::uid(number))), &corpus::object(number))?;
+            }
+        }
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(|error| format!("cannot find a free port: {error}"))?
+            .port();
+        let users = folder.join("users");
+        write(&users, &format!("{USER}:{USER}\n"))?;
+        let config = folder.join("config");
+        write(
+            &config,
+            &format!(
+                "[server]\nhosts = 127.0.0.1:{port}\n[auth]\ntype = htpasswd\nhtpasswd_filename = {}\n\
+                 htpasswd_encryption = plain\ndelay = 0\n[storage]\nfilesystem_folder = {}\n[web]\ntype = none\n\
+                 [logging]\nlevel = warning\n",
+                users.display(),
+                storage.display()
+            ),
+        )?;
+        let log = folder.join("log");
+        let log_file = File::create(&log).map_err(|error| at(&log, &error))?;
+        let child = Command::new(bin.join("python"))
+            .args(["-m", "radicale", "--config"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log_file)
+            .spawn()
+            .map_err(|error| format!("radicale: {error}"))?;
+        let mut server = Self { child, port, folder };
+        server.wait(&log)?;
+        Ok(server)
+    }
+
+    /// Where it listens, on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn wait(&mut self, log: &Path) -> Outcome<()> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
+            let ended = self.child.try_wait().map_err(|error| error.to_string())?;
+            if ended.is_some() || Instant::now() > deadline {
+                let said = fs::read_to_string(log).unwrap_or_default();
+                return Err(format!("radicale does not listen; it said: {said}"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Radicale {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
