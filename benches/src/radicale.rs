@@ -1,6 +1,7 @@
 //! A real Radicale with collections of any size: its storage is filled before it starts.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,8 @@ use crate::{Outcome, corpus};
 
 /// The user and the password.
 pub(crate) const USER: &str = "test";
+/// Both as HTTP Basic has them.
+const AUTHORIZATION: &str = "Basic dGVzdDp0ZXN0";
 
 /// The server; it ends when this is dropped.
 pub(crate) struct Radicale {
@@ -79,6 +82,30 @@ impl Radicale {
     /// Where it listens, on 127.0.0.1.
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Makes the server read a collection's files, which it does once, at the first request: no client shall pay for it.
+    pub(crate) fn warm(&self, name: &str) -> Outcome<Duration> {
+        let body = "<D:sync-collection xmlns:D=\"DAV:\"><D:sync-token/><D:sync-level>1</D:sync-level>\
+                    <D:prop><D:getetag/></D:prop></D:sync-collection>";
+        let head = format!(
+            "REPORT /{USER}/{name}/ HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: {AUTHORIZATION}\r\n\
+             Content-Type: application/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            self.port,
+            body.len()
+        );
+        let start = Instant::now();
+        let failed = |error: std::io::Error| format!("radicale: {error}");
+        let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).map_err(failed)?;
+        server.write_all(head.as_bytes()).and_then(|()| server.write_all(body.as_bytes())).map_err(failed)?;
+        let mut answer = Vec::new();
+        server.read_to_end(&mut answer).map_err(failed)?;
+        let status = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        if String::from_utf8_lossy(status).contains(" 207 ") {
+            Ok(start.elapsed())
+        } else {
+            Err(format!("radicale answers {}", String::from_utf8_lossy(status)))
+        }
     }
 
     fn wait(&mut self, log: &Path) -> Outcome<()> {
