@@ -362,7 +362,7 @@ mod tests {
             assert_eq!(found[0].as_str(), expected, "{address}");
             assert!(found.len() <= 9, "{address}");
             for url in found {
-                assert_eq!(url.host_str().is_some(), true);
+                assert!(url.has_host());
             }
         }
         for address in ["", "ftp://example.com/", "webcal://example.com/x", "https://", "exa mple"] {

@@ -68,6 +68,7 @@ pub(crate) fn writing(operation: &'static str, response: &HttpResponse, now: Dat
     for Precondition { name, href } in preconditions(&response.body) {
         match &*name {
             "no-uid-conflict" | "unique-scheduling-object-resource" => return WriteOutcome::UidTaken(href),
+            "calendar-collection-location-ok" => return WriteOutcome::NotFound,
             "if-match" | "if-none-match" => return WriteOutcome::ConditionFailed,
             "need-privileges" => return failed(ErrorKind::Forbidden, "the account lacks a privilege".into()),
             "max-resource-size"
@@ -79,7 +80,6 @@ pub(crate) fn writing(operation: &'static str, response: &HttpResponse, now: Dat
             | "valid-calendar-object-resource"
             | "supported-calendar-data"
             | "supported-calendar-component"
-            | "calendar-collection-location-ok"
             | "min-date-time"
             | "max-date-time"
             | "valid-timezone"

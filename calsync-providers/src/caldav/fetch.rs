@@ -23,6 +23,11 @@ const OPERATION: &str = "fetch";
 /// not the items.
 const FAILURES_MAX: usize = 5;
 
+/// The most reports that may fail: halving a full batch down to one bad item takes eight.
+const POISONED_MAX: usize = 64;
+/// The same before any report worked: a server that fails them all is not asked for every half.
+const POISONED_FIRST_MAX: usize = 10;
+
 type Found = HashMap<Vec<u8>, (Option<Version>, Payload)>;
 
 impl CalDavProvider {
@@ -35,8 +40,17 @@ impl CalDavProvider {
         let collection = self.collection(calendar, OPERATION)?;
         let mut found = Found::new();
         let mut batches: Vec<&[RemoteId]> = ids.chunks(self.config.multiget_max.max(1)).rev().collect();
+        let (mut read, mut poisoned) = (0, 0);
         while let Some(batch) = batches.pop() {
-            match self.multiget(&collection, batch).await? {
+            let answer = self.multiget(&collection, batch).await?;
+            match &answer {
+                Batch::Read(_) => read += 1,
+                _ => poisoned += 1,
+            }
+            if poisoned > POISONED_MAX || (read == 0 && poisoned > POISONED_FIRST_MAX) {
+                break;
+            }
+            match answer {
                 Batch::Read(part) => found.extend(part),
                 // One bad item fails the whole report: halve until it is alone. Alone, a GET is its last chance.
                 Batch::Poisoned if batch.len() > 1 => {

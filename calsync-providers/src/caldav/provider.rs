@@ -11,7 +11,7 @@ use calsync_core::{
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
         Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, Payload, Provider, ProviderError,
-        ReadError, RemoteCalendar, Result, Written,
+        ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Written,
     },
 };
 use url::Url;
@@ -256,6 +256,10 @@ impl Provider for CalDavProvider {
 
     fn read(&self, payload: &Payload) -> std::result::Result<Event, ReadError> {
         map::read(payload)
+    }
+
+    fn render(&self, request: RenderRequest<'_>) -> Result<Rendered> {
+        map::render(request)
     }
 
     fn propose_id(&self, calendar: &RemoteCalendarId, event: &Event, fresh: &str) -> Result<RemoteId> {
