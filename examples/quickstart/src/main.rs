@@ -63,7 +63,8 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
             Server { url, user, password: Secret::new(password), calendar: args.calendar }
         }
         _ => {
-            let options = DavOptions::default().credentials("reader", "quickstart").calendars([("home", "Home")]);
+            let options =
+                DavOptions::default().credentials("reader", "quickstart").calendars([("home", "Home")]);
             own_server = DavServer::start(options)?;
             Server {
                 url: own_server.url(),
