@@ -23,7 +23,7 @@ pub struct EventRecord {
     pub revision: Revision,
     /// Its content, also after it was deleted.
     pub event: Event,
-    /// When it was last written, by the writer's clock.
+    /// When its content was last written, by the writer's clock; deleting does not change it.
     pub modified: DateTime<Utc>,
     /// When it was deleted; `None` while it lives.
     pub deleted: Option<DateTime<Utc>>,
