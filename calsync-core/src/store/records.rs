@@ -1,5 +1,7 @@
 //! The rows a store keeps.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -205,7 +207,7 @@ pub enum OutboxState {
 }
 
 /// One field both sides changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldConflict {
     /// The field.
     pub field: Field,
@@ -230,7 +232,7 @@ pub enum ConflictState {
 }
 
 /// Both sides changed the same field to different values.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConflictRecord {
     /// Its id: greater ones are later.
     pub id: String,
@@ -320,7 +322,7 @@ pub enum RunOutcome {
 }
 
 /// A run of the engine on a link.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Its id: greater ones are later.
     pub id: RunId,
@@ -445,4 +447,43 @@ pub enum LeaseGrant {
         /// Until then, unless renewed.
         until: DateTime<Utc>,
     },
+}
+
+// What people wrote, and the UID that may hold their address, stay out of logs.
+
+impl fmt::Debug for FieldConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FieldConflict")
+            .field("field", &self.field)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ConflictRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConflictRecord")
+            .field("id", &self.id)
+            .field("link", &self.link)
+            .field("run", &self.run)
+            .field("event_id", &self.event_id)
+            .field("fields", &self.fields)
+            .field("policy", &self.policy)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RunRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunRecord")
+            .field("id", &self.id)
+            .field("link", &self.link)
+            .field("started", &self.started)
+            .field("ended", &self.ended)
+            .field("outcome", &self.outcome)
+            .field("counts", &self.counts)
+            .field("held_plan", &self.held_plan.is_some())
+            .finish()
+    }
 }
