@@ -4,6 +4,11 @@
 //! them. Each gets calendars of its own, made and deleted by the test.
 
 #![cfg(feature = "caldav")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests, which clippy does not see as tests"
+)]
 
 mod caldav_support;
 
