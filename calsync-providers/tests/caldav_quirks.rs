@@ -1026,3 +1026,44 @@ async fn priv_04_no_error_and_no_debug_shows_a_secret_or_a_path() {
         assert!(!shown.contains(canary), "{canary}: {shown}");
     }
 }
+
+#[tokio::test]
+async fn attack_5_a_principal_or_home_at_another_site_is_never_asked() {
+    let evil = start(Quirks::default());
+    let foreign = evil.url().replace("127.0.0.1", "localhost");
+    for property in ["D:current-user-principal", "C:calendar-home-set"] {
+        let server = start(Quirks::default());
+        let body = format!(
+            "<D:multistatus xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\"><D:response>\
+             <D:href>/</D:href><D:propstat><D:prop><{property}><D:href>{foreign}dav/calendars/user/</D:href>\
+             </{property}></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response></D:multistatus>"
+        );
+        server.inject(Fault::status(207).body(&body).always());
+        assert!(provider(&server).calendars().await.is_err(), "{property}");
+    }
+    assert!(evil.requests().is_empty());
+}
+
+#[tokio::test]
+async fn attack_5_items_of_another_site_are_no_items() {
+    let server = start(Quirks::default());
+    let provider = provider(&server);
+    let body = "<D:multistatus xmlns:D=\"DAV:\"><D:response><D:href>https://evil.example.org/a.ics</D:href>\
+        <D:propstat><D:prop><D:getetag>\"1\"</D:getetag></D:prop><D:status>HTTP/1.1 200 OK</D:status>\
+        </D:propstat></D:response><D:sync-token>t</D:sync-token></D:multistatus>";
+    server.inject(Fault::status(207).body(body).on_body("sync-collection"));
+    assert!(pull(&provider, &work(&server), None).await.unwrap().changes.is_empty());
+}
+
+#[tokio::test]
+async fn auth_09_a_server_that_wants_digest_only_says_so() {
+    let server = start(Quirks::default());
+    server.inject(
+        Fault::status(401)
+            .header("WWW-Authenticate", "Digest realm=\"x\", qop=\"auth\", nonce=\"n\"")
+            .always(),
+    );
+    let error = provider(&server).calendars().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unauthorized);
+    assert!(error.detail.contains("Digest"), "{error}");
+}

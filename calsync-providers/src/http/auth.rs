@@ -1,7 +1,7 @@
 //! Credentials and the header they become.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, HeaderValue, header};
+use http::HeaderValue;
 
 use super::{HttpError, Secret};
 
@@ -43,8 +43,9 @@ impl Credentials {
 
 /// Whether a server that refused Basic asks for Digest (RFC 7616) and nothing else. Digest is not spoken here: a
 /// person has to allow Basic over https at the server.
-pub(crate) fn wants_only_digest(headers: &HeaderMap) -> bool {
-    let challenges = headers.get_all(header::WWW_AUTHENTICATE).iter();
+#[cfg(any(test, feature = "caldav"))]
+pub(crate) fn wants_only_digest(headers: &http::HeaderMap) -> bool {
+    let challenges = headers.get_all(http::header::WWW_AUTHENTICATE).iter();
     let schemes: Vec<String> = challenges
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
@@ -62,6 +63,8 @@ fn has_controls(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, header};
+
     use super::*;
 
     #[test]
