@@ -2,6 +2,7 @@
 //!
 //! A start is `20250101` (all-day), `20250101T090000` (floating) or `Europe/Berlin:20250101T090000`. Instances are wall-clock
 //! times of the series; where instants matter, the test says so.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 use calsync_core::recurrence::*;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
@@ -106,6 +107,14 @@ fn weeks_are_numbered_from_both_ends() {
         ("20200101", "FREQ=YEARLY;BYWEEKNO=53;BYDAY=FR", 4, "20200101 20210101 20270101 20321231"),
         ("20200101", "FREQ=YEARLY;BYWEEKNO=-1;BYDAY=TH", 4, "20200101 20201231 20211230 20221229"),
         ("20200101", "FREQ=YEARLY;BYWEEKNO=-53;BYDAY=MO", 4, "20200101 20251229 20311229 20361229"),
+        // Every second or third time the whole week, not the days of it in one calendar year.
+        (
+            "20241231",
+            "FREQ=YEARLY;INTERVAL=3;BYWEEKNO=1;BYDAY=MO,TU",
+            5,
+            "20241231 20280103 20280104 20301230 20301231",
+        ),
+        ("20100102", "FREQ=YEARLY;INTERVAL=6;BYWEEKNO=53;BYDAY=TU,SA", 3, "20100102 20151229 20160102"),
         // Without a day of its own the week gives DTSTART's weekday.
         ("20250514", "FREQ=YEARLY;BYWEEKNO=20", 3, "20250514 20260513 20270519"),
         ("20250511", "FREQ=YEARLY;BYWEEKNO=20;BYDAY=SU;WKST=SU", 3, "20250511 20260517 20270516"),

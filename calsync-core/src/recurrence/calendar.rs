@@ -34,7 +34,7 @@ impl CalendarRule {
             first,
             plan,
             next_period: 0,
-            days: DaySet::default(),
+            days: DaySet::new(),
             run: 0,
             mask: 0,
             run_first: 0,
@@ -66,7 +66,7 @@ impl CalendarRule {
         if end <= from || last < 0 {
             return Some(0);
         }
-        let mut days = DaySet::default();
+        let mut days = DaySet::new();
         let mut count = self.count_period(0, from, end, &mut days);
         if last > 0 {
             count += self.count_period(last, from, end, &mut days);

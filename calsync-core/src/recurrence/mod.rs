@@ -9,12 +9,14 @@
 
 mod budget;
 mod calendar;
+mod canonical;
 mod civil;
 mod exact;
 mod expansion;
 mod plan;
 mod rule;
 mod set;
+mod split;
 mod stream;
 mod text;
 mod zone;
@@ -25,5 +27,6 @@ pub use rule::{Frequency, RecurrenceRule, RulePart, RuleProblem, Until, Weekday,
 pub use set::{
     ExpansionReport, Instance, OpaqueRule, RecurrenceDate, RecurrenceKey, RecurrenceSet, SeriesStart, Window,
 };
+pub use split::SplitError;
 pub use text::{RuleEntry, RuleError};
 pub use zone::{ResolvedLocal, ZoneRules};

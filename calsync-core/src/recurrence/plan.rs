@@ -98,14 +98,18 @@ fn nth_bit(mut set: u64, index: u64) -> i64 {
     i64::from(set.trailing_zeros().min(63))
 }
 
-/// Days of one period, in order: up to twelve runs of up to 31 days each.
-#[derive(Clone, Debug, Default)]
+/// Days of one period, in order, in runs of up to 31 days: a run for each month, or for each week of a year.
+#[derive(Clone, Debug)]
 pub(super) struct DaySet {
-    runs: [(i64, u32); 12],
+    runs: [(i64, u32); 53],
     len: usize,
 }
 
 impl DaySet {
+    pub(super) fn new() -> Self {
+        Self { runs: [(0, 0); 53], len: 0 }
+    }
+
     pub(super) fn clear(&mut self) {
         self.len = 0;
     }
@@ -214,6 +218,7 @@ pub(super) struct Plan {
     /// Sub-daily rules: whether BYHOUR, BYMINUTE, BYSECOND are given.
     pub(super) given: [bool; 3],
     pub(super) positions: Vec<i16>,
+    /// With BYWEEKNO the year DTSTART's week belongs to.
     start_year: i64,
     start_month: u32,
     week_start: u32,
@@ -289,7 +294,11 @@ impl Plan {
             ),
             given,
             positions,
-            start_year,
+            start_year: if rule.by_week_no.is_empty() {
+                start_year
+            } else {
+                week_year(start_day, rule.week_start.from_monday())
+            },
             start_month,
             week_start: rule.week_start.from_monday(),
             months,
@@ -313,7 +322,10 @@ impl Plan {
                 let (year, month) = self.month_at(moved);
                 day_of(year, month, 1)
             }
-            Frequency::Yearly => day_of(self.start_year.saturating_add(moved).min(1_000_000), 1, 1),
+            Frequency::Yearly => {
+                let year = self.start_year.saturating_add(moved).min(1_000_000);
+                if self.weeks.given { first_week(year, self.week_start) } else { day_of(year, 1, 1) }
+            }
             _ => start_day.saturating_add(moved),
         }
     }
@@ -327,6 +339,7 @@ impl Plan {
             Frequency::Monthly => {
                 (year - self.start_year) * 12 + i64::from(month) - i64::from(self.start_month)
             }
+            Frequency::Yearly if self.weeks.given => week_year(day, self.week_start) - self.start_year,
             Frequency::Yearly => year - self.start_year,
             _ => day - start_day,
         };
@@ -348,6 +361,7 @@ impl Plan {
         days.clear();
         let first = self.period_start(index);
         match self.frequency {
+            Frequency::Yearly if self.weeks.given => self.fill_weeks(first, days),
             Frequency::Yearly => self.fill_year(first, days),
             Frequency::Monthly => {
                 let (year, month, _) = civil(first);
@@ -462,33 +476,21 @@ impl Plan {
             }
             intersect(&mut months, &allowed);
         }
-        if self.weeks.given {
-            let mut allowed = [0u32; 12];
-            self.mark_weeks(year, &year_bits, &mut allowed);
-            intersect(&mut months, &allowed);
-        }
         for (mask, first) in months.iter().zip(&firsts) {
             days.push(*first, *mask);
         }
     }
 
-    /// BYWEEKNO: the days of the calendar year whose week bears one of the numbers. The first and the last days of a
-    /// year may lie in a week of the year before or after; they go by that week's number.
-    fn mark_weeks(&self, year: i64, bits: &Year<'_>, allowed: &mut [u32; 12]) {
-        for week_year in year - 1..=year + 1 {
-            let start = first_week(week_year, self.week_start);
-            let weeks = (first_week(week_year + 1, self.week_start) - start) / 7;
-            let numbers = match week_year - year {
-                -1 => weeks - 1..weeks,
-                0 => 0..weeks,
-                _ => 0..1,
-            };
-            for number in numbers {
-                if self.weeks.contains(number as u32 + 1, weeks as u32) {
-                    for day in 0..7 {
-                        bits.set(allowed, start + number * 7 + day);
-                    }
-                }
+    /// The days of the weeks BYWEEKNO names. The year is the one weeks are numbered in (ISO 8601): its first and last
+    /// week may have days in the calendar year before or after.
+    fn fill_weeks(&self, first: i64, days: &mut DaySet) {
+        let year = week_year(first, self.week_start);
+        let weeks = (first_week(year + 1, self.week_start) - first) / 7;
+        for number in 0..weeks {
+            if self.weeks.contains(number as u32 + 1, weeks as u32) {
+                let begin = first + number * 7;
+                let allowed = (0..7).filter(|day| self.allows_day(begin + day));
+                days.push(begin, allowed.fold(0, |mask, day| mask | 1 << day));
             }
         }
     }
@@ -503,6 +505,18 @@ impl Plan {
             Frequency::Weekly => Some(u64::from((self.plain[0] & 0x7f).count_ones())),
             _ => None,
         }
+    }
+}
+
+/// The year a day's week belongs to.
+fn week_year(day: i64, week_start: u32) -> i64 {
+    let (year, ..) = civil(day);
+    if day >= first_week(year + 1, week_start) {
+        year + 1
+    } else if day < first_week(year, week_start) {
+        year - 1
+    } else {
+        year
     }
 }
 

@@ -30,6 +30,7 @@ REASONS = {
     "ordinal BYDAY with BYWEEKNO": "RFC 5545 forbids it; calsync ignores the ordinal and reports it",
     "negative BYWEEKNO": "dateutil counts the weeks of a neighbouring year from the end only for -1",
     "BYWEEKNO=53": "dateutil calls the first days of 2011 and 2022 week 53; ISO 8601 has them in week 52",
+    "BYWEEKNO with INTERVAL or BYSETPOS": "dateutil counts calendar years and so halves week 1; ISO 8601 years have whole weeks",
     "time parts of an all-day rule": "RFC 5545 has them ignored; dateutil applies them",
     "dateutil too slow": f"it steps through every period and did not end within {SECONDS_PER_CASE} s",
 }
@@ -59,6 +60,8 @@ def left_out(case, rule):
         return "negative BYWEEKNO"
     if "53" in weeks.split(","):
         return "BYWEEKNO=53"
+    if weeks and ("INTERVAL" in rule or "BYSETPOS" in rule):
+        return "BYWEEKNO with INTERVAL or BYSETPOS"
     if case["all_day"] and any(part in rule for part in ("BYHOUR", "BYMINUTE", "BYSECOND")):
         return "time parts of an all-day rule"
     return None
