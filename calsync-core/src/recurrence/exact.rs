@@ -4,7 +4,7 @@
 //! twice and one set back repeats its hour. Every BYxxx part is read on the wall clock at that step.
 
 use super::budget::Steps;
-use super::civil::{DAY, civil, day_of};
+use super::civil::{DAY, MAX_DAY, civil, day_of};
 use super::plan::{Plan, TimeSet, bit_from, has, selected};
 use super::rule::Frequency;
 use super::zone::{ZoneCursor, ZoneRules};
@@ -53,7 +53,8 @@ impl<Z: ZoneRules> ExactRule<Z> {
             chosen: Vec::new(),
             first,
             last: first - 1,
-            ceiling,
+            // A day more than the last: in some zones its end is later than in UTC.
+            ceiling: ceiling.min((MAX_DAY + 2) * DAY),
             good_day: i64::MIN,
         }
     }

@@ -76,17 +76,15 @@ def expand(case, rule):
     text = ";".join(f"{name}={value}" for name, value in rule.items())
     found = [start]
     try:
-        instances = rrule.rrulestr(text, dtstart=start)
+        for instance in rrule.rrulestr(text, dtstart=start):
+            if instance >= end or (count and len(found) >= count):
+                break
+            if instance > start:
+                found.append(instance)
     except ValueError as error:
-        # dateutil refuses a sub-daily rule that it can prove never to match.
-        if "empty set" not in str(error):
+        # dateutil refuses a sub-daily rule, at once or later, when it can prove that nothing (more) matches.
+        if "empty" not in str(error):
             raise
-        instances = []
-    for instance in instances:
-        if instance >= end or (count and len(found) >= count):
-            break
-        if instance > start:
-            found.append(instance)
     return [at.strftime(FORMAT) for at in found if begin <= at < end]
 
 
