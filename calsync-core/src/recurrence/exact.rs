@@ -3,9 +3,10 @@
 //! The rule steps from DTSTART by so many seconds, whatever the wall clock does, so a clock set forward skips nothing
 //! twice and one set back repeats its hour. Every BYxxx part is read on the wall clock at that step.
 
+use super::bits::{TimeSet, bit_from, has, selected};
 use super::budget::Steps;
 use super::civil::{DAY, MAX_DAY, civil, day_of};
-use super::plan::{Plan, TimeSet, bit_from, has, selected};
+use super::plan::Plan;
 use super::rule::Frequency;
 use super::zone::{ZoneCursor, ZoneRules};
 

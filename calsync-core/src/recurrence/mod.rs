@@ -7,6 +7,7 @@
 //! Rules follow RFC 5545 3.3.10 in the words of RFC 8984 4.3.3. `docs/adr/0003-recurrence.md` says why they are
 //! expanded here and not by the `rrule` crate, and how the open questions of the RFC are settled.
 
+mod bits;
 mod budget;
 mod calendar;
 mod canonical;

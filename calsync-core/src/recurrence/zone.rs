@@ -96,6 +96,18 @@ impl<Z: ZoneRules + ?Sized> ZoneRules for &Z {
     }
 }
 
+impl<Z: ZoneRules + ?Sized> ZoneRules for std::sync::Arc<Z> {
+    fn offset_at(&self, utc: i64) -> i32 {
+        (**self).offset_at(utc)
+    }
+    fn steady_span(&self, utc: i64) -> (i64, i64) {
+        (**self).steady_span(utc)
+    }
+    fn resolve(&self, local: NaiveDateTime) -> ResolvedLocal {
+        (**self).resolve(local)
+    }
+}
+
 impl ZoneRules for chrono::Utc {
     fn offset_at(&self, _utc: i64) -> i32 {
         0
