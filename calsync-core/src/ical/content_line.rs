@@ -16,11 +16,20 @@ pub struct ContentLine<'t> {
     tail: &'t str,
 }
 
-/// Whether a byte may stand in a property or parameter name. Wider than `iana-token`: `_` and the `.` of a vCard-style
-/// group are seen in the field.
+/// Whether a byte may stand in a property or parameter name. Wider than `iana-token`: `_`, `/` and the `.` of a
+/// vCard-style group are seen in the field.
 #[inline]
 pub(super) fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/')
+    const TABLE: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0_u8;
+        while byte < 128 {
+            table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/');
+            byte += 1;
+        }
+        table
+    };
+    TABLE[usize::from(byte)]
 }
 
 impl<'t> ContentLine<'t> {

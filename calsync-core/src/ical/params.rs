@@ -75,18 +75,17 @@ impl<'t> Iterator for Params<'t> {
     fn next(&mut self) -> Option<Param<'t>> {
         while !self.rest.is_empty() {
             let text = self.rest;
-            let end = match text.bytes().position(|byte| matches!(byte, b'=' | b';')) {
-                Some(equals) if text.as_bytes()[equals] == b'=' => {
-                    equals + 1 + value_end(&text[equals + 1..], |byte| byte == b';')
+            let name_end = text.bytes().position(|byte| matches!(byte, b'=' | b';')).unwrap_or(text.len());
+            let (end, value_start) = match text.as_bytes().get(name_end) {
+                Some(b'=') => {
+                    (name_end + 1 + value_end(&text[name_end + 1..], |byte| byte == b';'), name_end + 1)
                 }
-                Some(semicolon) => semicolon,
-                None => text.len(),
+                _ => (name_end, name_end),
             };
             self.rest = text.get(end + 1..).unwrap_or_default();
-            let param = &text[..end];
-            let (name, raw_value) = param.split_once('=').unwrap_or((param, ""));
-            if !name.trim().is_empty() {
-                return Some(Param { name: name.trim(), raw_value });
+            let name = text[..name_end].trim_ascii();
+            if !name.is_empty() {
+                return Some(Param { name, raw_value: &text[value_start..end] });
             }
         }
         None
