@@ -2,8 +2,11 @@
 
 pub mod context;
 pub mod diff;
+pub mod engine;
 pub mod ical;
+pub mod merge;
 pub mod model;
+pub mod plan;
 pub mod provider;
 pub mod recurrence;
 pub mod store;

@@ -51,6 +51,8 @@ fn names_alone() {
         ("/mozilla.org/20050126_1/America/New_York", "America/New_York", Alias),
         ("/mozilla.org/20070129_1/America/Argentina/Salta", "America/Argentina/Salta", Alias),
         ("/citadel.org/20190914_1/Asia/Tokyo", "Asia/Tokyo", Alias),
+        ("tzone://Microsoft/Utc", "UTC", Alias),
+        ("us/pacific-new", "America/Los_Angeles", Alias),
         ("/Europe/Vienna", "Europe/Vienna", Alias),
         ("posix/Europe/Vienna", "Europe/Vienna", Alias),
         ("Europe/Vienna 1", "Europe/Vienna", Alias),
@@ -146,6 +148,18 @@ fn time_09_a_definition_without_one_equal_offset_replaces_the_name() {
     // A file from before the country moved its clocks in December 2018 is old, not wrong.
     let old = component("TZID:Asia/Qyzylorda", &[("STANDARD", "20041031T000000", "+0600", "+0600", "")]);
     assert_eq!(resolve("Asia/Qyzylorda", &old).2, DefinitionCheck::Contradicts);
+}
+
+#[test]
+fn an_abbreviation_means_what_the_file_says_it_means() {
+    let new_york =
+        write::vtimezone(&Tz::America__New_York.into(), 1999, 2038).replace("America/New_York", "EST");
+    assert_eq!(
+        resolve("EST", &new_york),
+        ("America/New_York".into(), ZoneSource::Matched, DefinitionCheck::Replaces)
+    );
+    let fixed = component("TZID:EST", &[("STANDARD", "19700101T000000", "-0500", "-0500", "")]);
+    assert_eq!(resolve("EST", &fixed), ("EST".into(), ZoneSource::Iana, DefinitionCheck::Agrees));
 }
 
 #[test]

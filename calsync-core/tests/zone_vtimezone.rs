@@ -24,16 +24,33 @@ fn zone(body: &str) -> Zone {
 
 /// STANDARD +0000 from 1970, and DAYLIGHT +0100 from the start by the rule, so that each onset of the rule shows.
 fn onsets(start: &str, rule: &str, from: i32, to: i32) -> Vec<String> {
+    let first = NaiveDate::from_ymd_opt(from, 1, 1).expect("a date");
+    let end = NaiveDate::from_ymd_opt(to + 1, 1, 1).expect("a date");
+    let days: Vec<_> = first.iter_days().take_while(|day| *day < end).collect();
+    let midnights: Vec<_> = days.iter().map(|day| day.format("%Y%m%dT000000").to_string()).collect();
     let daylight = zone(&format!(
         "BEGIN:DAYLIGHT\nDTSTART:{start}\nTZOFFSETFROM:+0000\nTZOFFSETTO:+0100\nRRULE:{rule}\nEND:DAYLIGHT\n\
-         BEGIN:STANDARD\nDTSTART:19000102T000000\nTZOFFSETFROM:+0000\nTZOFFSETTO:+0000\n\
-         RRULE:FREQ=YEARLY;BYMONTH=1,2,3,4,5,6,7,8,9,10,11,12;BYMONTHDAY=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31\nEND:STANDARD"
+         BEGIN:STANDARD\nDTSTART:19000102T000000\nTZOFFSETFROM:+0000\nTZOFFSETTO:+0000\nRDATE:{}\nEND:STANDARD",
+        midnights.join(",")
     ));
-    let first = NaiveDate::from_ymd_opt(from, 1, 1).expect("a date");
-    let days = first.iter_days().take_while(|d| *d < NaiveDate::from_ymd_opt(to + 1, 1, 1).expect("a date"));
-    days.filter(|day| daylight.offset_at(day.and_hms_opt(23, 59, 59).expect("a time").and_utc()) == 3600)
+    days.into_iter()
+        .filter(|day| daylight.offset_at(day.and_hms_opt(23, 59, 59).expect("a time").and_utc()) == 3600)
         .map(|day| day.to_string())
         .collect()
+}
+
+/// A DTSTART so many years later; whole cycles of 28 years keep the weekdays.
+fn moved_years(start: &str, years: i32) -> String {
+    let year: i32 = start[..4].parse().expect("a year");
+    format!("{:04}{}", year + years, &start[4..])
+}
+
+fn moved_dates(days: &str, years: i32) -> String {
+    let move_day = |day: &str| {
+        let year: i32 = day[..4].parse().expect("a year");
+        format!("{}{}", year + years, &day[4..])
+    };
+    days.split_whitespace().map(move_day).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -84,8 +101,18 @@ fn the_rules_zone_definitions_use() {
         ("20250401T020000", "FREQ=YEARLY;BYHOUR=2;BYMINUTE=0;BYSECOND=0", "2025-04-01 2026-04-01"),
         ("00010401T020000", "FREQ=YEARLY", "2025-04-01 2026-04-01"),
         ("20280401T020000", "FREQ=YEARLY", ""),
+        (
+            "20200401T020000",
+            "FREQ=YEARLY;BYMONTHDAY=1;COUNT=62",
+            "2025-01-01 2025-02-01 2025-03-01 2025-04-01 2025-05-01",
+        ),
     ] {
         assert_eq!(onsets(start, rule, 2025, 2026).join(" "), days, "{start} {rule}");
+        // The same in years for which no list of changes is kept.
+        if !rule.contains("UNTIL") {
+            let later = moved_years(start, 56);
+            assert_eq!(onsets(&later, rule, 2081, 2082).join(" "), moved_dates(days, 56), "{later} {rule}");
+        }
     }
     assert_eq!(
         onsets("20000229T020000", "FREQ=YEARLY", 2023, 2033).join(" "),
@@ -118,6 +145,8 @@ fn attack_11_rules_of_another_kind_are_refused() {
         "FREQ=YEARLY;BYDAY=XX",
         "FREQ=YEARLY;BYDAY=é",
         "FREQ=YEARLY;BYDAY=54SU",
+        "FREQ=YEARLY;BYDAY=SU",
+        "FREQ=YEARLY;BYMONTHDAY=1,2",
         "FREQ=YEARLY;BYDAY=S",
         "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
         "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30;COUNT=3",

@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
 use calsync_core::zone::{VTimezone, Zone, write};
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 fn read_back(text: &str) -> Zone {
@@ -38,7 +38,7 @@ fn instants(zone: &Zone, from: i32, to: i32) -> Vec<DateTime<Utc>> {
 
 #[test]
 fn every_zone_is_read_back_with_the_same_offsets_in_the_span() {
-    for (from, to) in [(1890, 1893), (1941, 1949), (1970, 1983), (2006, 2012), (2024, 2027), (2094, 2103)] {
+    for (from, to) in [(1890, 1891), (1941, 1945), (1976, 1978), (2006, 2009), (2024, 2026), (2099, 2101)] {
         for tz in TZ_VARIANTS {
             let zone = Zone::from(tz);
             let text = write::vtimezone(&zone, from, to);
@@ -54,6 +54,23 @@ fn every_zone_is_read_back_with_the_same_offsets_in_the_span() {
                 assert_eq!(read.resolve(local), zone.resolve(local), "{} at {local}\n{text}", tz.name());
             }
         }
+    }
+}
+
+#[test]
+fn changes_that_held_for_days_only_are_not_missed() {
+    for (tz, local, offset) in [
+        (Tz::Africa__Tunis, "1943-04-20T12:00:00", 3600),
+        (Tz::Europe__Vienna, "1945-04-03T11:00:00", 7200),
+        (Tz::America__Recife, "2000-10-09T12:00:00", -7200),
+        (Tz::America__Noronha, "2000-10-09T12:00:00", -3600),
+        (Tz::Asia__Gaza, "2072-10-22T08:00:00", 10_800),
+    ] {
+        let local: NaiveDateTime = local.parse().expect("a time");
+        let zone = Zone::from(tz);
+        let read = read_back(&write::vtimezone(&zone, local.year(), local.year()));
+        assert_eq!((local - read.resolve(local).naive_utc()).num_seconds(), offset, "{tz}");
+        assert_eq!(read.resolve(local), zone.resolve(local), "{tz}");
     }
 }
 

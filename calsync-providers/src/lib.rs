@@ -1,1 +1,10 @@
 //! Calendar providers for calsync: CalDAV and ICS feeds, each behind its feature.
+//!
+//! Every provider takes an [`http::HttpTransport`]: [`http::ReqwestTransport`] in production, anything else where the
+//! host has its own network stack or a test has none.
+
+#[cfg(feature = "caldav")]
+pub mod caldav;
+pub mod http;
+#[cfg(feature = "ics")]
+pub mod ics;

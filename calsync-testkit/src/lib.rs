@@ -1,1 +1,8 @@
 //! Conformance suites, emulators and builders for everything that plugs into calsync.
+
+pub mod dav;
+pub mod recurrence_cases;
+pub mod recurrence_oracle;
+pub mod remote;
+pub mod store_conformance;
+pub mod world;

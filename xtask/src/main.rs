@@ -1,2 +1,99 @@
-//! Every developer command.
-fn main() {}
+//! Every developer command of the workspace: `cargo xtask <command>`.
+//!
+//! `test` and `lint` are what CI runs, word for word (`.ci/run`). The rest are the parts of them one wants alone.
+#![allow(clippy::print_stdout, reason = "a developer command talks to the terminal")]
+#![allow(clippy::print_stderr, reason = "a developer command talks to the terminal")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "steps are timed and servers are waited for; nothing here syncs"
+)]
+
+mod board;
+mod fixtures;
+mod lint;
+mod process;
+mod python;
+mod servers;
+mod test;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::board::Outcome;
+use crate::servers::{Choice, hand};
+
+/// Developer commands of calsync.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Every check there is, from Rust tests to real CalDAV servers. Installs what it needs under `target/xtask`.
+    Test(test::Options),
+    /// Format, clippy, docs, licences and the rules of the house.
+    Lint,
+    /// Start CalDAV servers for tests by hand, or stop them.
+    #[command(subcommand)]
+    Servers(ServersCommand),
+    /// Run the benchmarks in `benches/`; arguments are passed on.
+    Bench(BenchArgs),
+    /// Download the third-party calendar files the parser tests read.
+    Fixtures,
+}
+
+#[derive(Subcommand)]
+enum ServersCommand {
+    /// Start servers and leave them running; prints URL, user and password.
+    Start {
+        /// Which server.
+        #[arg(value_enum, default_value = "all")]
+        which: Choice,
+    },
+    /// Stop servers that `start` left running, and remove their data.
+    Stop {
+        /// Which server.
+        #[arg(value_enum, default_value = "all")]
+        which: Choice,
+    },
+}
+
+#[derive(Args)]
+struct BenchArgs {
+    /// Passed to the benchmark program.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Test(options) => test::run(&options),
+        Command::Lint => lint::run(),
+        Command::Servers(ServersCommand::Start { which }) => hand::start(which),
+        Command::Servers(ServersCommand::Stop { which }) => hand::stop(which),
+        Command::Bench(bench) => run_benches(&bench),
+        Command::Fixtures => python::Python::ready()
+            .and_then(|python| fixtures::download(&python))
+            .map(|dir| println!("fixtures are in {}", dir.display())),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => {
+            eprintln!("cargo xtask: {stop}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Benchmarks are their own workspace: they pull in peers nobody else should build.
+fn run_benches(bench: &BenchArgs) -> Outcome {
+    let mut command = process::cargo();
+    command.args(["run", "--release", "--manifest-path", "benches/Cargo.toml", "--"]).args(&bench.args);
+    process::run(&mut command, process::NO_LIMIT)
+}

@@ -33,4 +33,4 @@ pub use read::{
     CalendarDocument, CalendarInfo, CalendarReader, CalendarZoneUse, ItemIdentity, QuarantinedItem, ReadItem,
     ReadOptions, read_calendar,
 };
-pub use write::{PRODUCT_ID, PeoplePolicy, WriteOptions, write_new};
+pub use write::{PRODUCT_ID, PeoplePolicy, WriteOptions, write_calendar, write_new};

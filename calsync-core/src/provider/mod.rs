@@ -7,6 +7,8 @@ mod capabilities;
 mod changes;
 mod error;
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -149,8 +151,8 @@ pub trait Provider: Send + Sync {
     fn read(&self, payload: &Payload) -> std::result::Result<Event, ReadError>;
 
     /// Reduces an event to what this provider can hold. Idempotent. The default holds everything.
-    fn project(&self, event: &Event) -> Event {
-        event.clone()
+    fn project<'e>(&self, event: &'e Event) -> Cow<'e, Event> {
+        Cow::Borrowed(event)
     }
 
     /// Makes the payload of a write.

@@ -292,6 +292,10 @@ fn write_list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, name: &str, list: &[T
 /// A rule of a series: read, or kept as text because it cannot be read.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every entry is a rule: a box would only add an allocation"
+)]
 pub enum RuleEntry {
     /// A rule. It may still be opaque: see [`RecurrenceRule::is_opaque`].
     Rule(RecurrenceRule),

@@ -4,6 +4,7 @@
 
 mod batch;
 mod error;
+mod memory;
 mod records;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 pub use batch::{Batch, CommitReceipt, Expectation, Write};
 pub use error::{StoreError, StoreErrorKind};
+pub use memory::MemoryStore;
 pub use records::{
     BaseQuery, BaseRecord, BaseState, BaseSummary, ConflictRecord, ConflictState, EventRecord, FieldConflict,
     JournalEntry, JournalOp, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, OutboxId, OutboxOp,

@@ -71,6 +71,9 @@ pub struct LinkState {
     pub last_success: Option<DateTime<Utc>>,
     /// How it is doing.
     pub health: LinkHealth,
+    /// What the host keeps with the link ([`Link::note`](crate::engine::Link)), such as a discovered account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Whether a joined pair is kept in step.
@@ -377,8 +380,8 @@ pub struct JournalEntry {
     pub reason: String,
     /// The side that was written, as it was before; `None` when there was nothing.
     pub before: Option<Box<Event>>,
-    /// The same side afterwards; `None` when there is nothing.
-    pub after: Option<Box<Event>>,
+    /// The fields that changed; empty for a creation or deletion.
+    pub fields: Vec<Field>,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -397,7 +400,7 @@ pub enum Record {
 }
 
 /// Which list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecordKind {
     /// Conflicts, by id.
     Conflict,

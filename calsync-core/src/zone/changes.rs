@@ -76,16 +76,16 @@ pub(super) fn name_at(tz: Tz, instant: DateTime<Utc>) -> Option<String> {
     tz.offset_from_utc_datetime(&stand_in(naive).unwrap_or(naive)).abbreviation().map(str::to_owned)
 }
 
-/// The changes of the offset between two instants in UTC, in order. Two that cancel each other within a week are
-/// not seen; the database has none.
+/// The changes of the offset between two instants in UTC, in order. Two that cancel each other within five days are
+/// not seen; the shortest of the database are a week apart (Brazil in October 2000).
 pub(super) fn changes(tz: Tz, begin: NaiveDateTime, end: NaiveDateTime) -> Vec<Change> {
-    const WEEK: i64 = 7 * 86_400;
+    const STEP: i64 = 5 * 86_400;
     let (mut found, mut at) = (Vec::new(), begin.and_utc().timestamp());
     let end = end.and_utc().timestamp();
     let state = |at: i64| DateTime::from_timestamp(at, 0).map(|instant| state_at(tz, instant));
     let Some(mut before) = state(at) else { return found };
     while at < end {
-        let next = at + WEEK;
+        let next = at + STEP;
         // Between these, the state may change more than once.
         while let Some(after) = state(next).filter(|after| after.offset != before.offset) {
             let (mut low, mut high) = (at, next);

@@ -14,10 +14,12 @@
 
 mod changes;
 mod custom;
+mod lines;
 mod matching;
 mod names;
 mod offset;
 mod resolve;
+mod rule;
 mod territories;
 mod vtimezone;
 pub mod windows;
@@ -33,9 +35,10 @@ use chrono_tz::{GapInfo, Tz};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use custom::{CustomZone, Observance, ObservanceKind, WeekdayRule, YearlyRule};
+pub use custom::{CustomZone, Observance, ObservanceKind};
 pub use offset::UtcOffset;
 pub use resolve::{DefinitionCheck, ResolvedZone, UnresolvedZone, ZoneResolver, ZoneSource, zone_by_name};
+pub use rule::{WeekdayRule, YearlyRule};
 pub use vtimezone::{VTimezone, ZoneError, ZoneLimits};
 
 /// A time zone: the rule that turns the local time somebody wrote into an instant and back.

@@ -60,13 +60,19 @@ fn city_with_offset(city: &str, seconds: i32) -> Option<Tz> {
     TZ_VARIANTS.iter().filter(named).copied().find(standard)
 }
 
+/// Names that are in no table: one the database has dropped, and one of Exchange.
+const ALIASES: [(&str, Tz); 2] =
+    [("US/Pacific-New", Tz::America__Los_Angeles), ("tzone://Microsoft/Utc", Tz::UTC)];
+
 /// A name of the database in any case, with blanks for underscores, or behind the prefix of a product.
 pub(super) fn spelled(name: &str) -> Option<Tz> {
     if name.is_empty() {
         return None;
     }
     let any_case = |name: &str| Tz::from_str_insensitive(name).ok();
+    let alias = || ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name)).map(|(_, tz)| *tz);
     any_case(name)
+        .or_else(alias)
         .or_else(|| name.contains(' ').then(|| any_case(&name.replace(' ', "_")))?)
         .or_else(|| has_product_prefix(name).then(|| end_of_path(name))?)
 }

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use thiserror::Error;
 
+use super::custom::CustomZone;
 use super::vtimezone::{VTimezone, ZoneError, ZoneLimits, plain_tzid, tzid_of};
 use super::{Zone, matching, names};
 
@@ -41,7 +42,9 @@ pub enum DefinitionCheck {
     Agrees,
     /// It gives other offsets at some time; the zone known by name is used.
     Contradicts,
-    /// It gives other offsets all the time, so the name must be wrong: the definition is used.
+    /// It gives other offsets all the time, so the name must be wrong; or the name is one of the abbreviations
+    /// `EST`, `MST` and `HST`, which the database has for fixed offsets. The definition is used, as the database
+    /// zone it equals or as a zone of its own.
     Replaces,
     /// It cannot be read.
     Unusable(ZoneError),
@@ -174,6 +177,10 @@ pub fn zone_by_name(name: &str) -> Option<(Zone, ZoneSource)> {
     names::other_spelling(name)
 }
 
+/// Names the database has for a fixed offset, and people for a zone with daylight saving time: here a definition
+/// that says more is believed.
+const ABBREVIATIONS: [&str; 3] = ["EST", "MST", "HST"];
+
 /// A TZID for which the document has a VTIMEZONE.
 fn resolve_defined(tzid: &str, text: &str, limits: &ZoneLimits) -> Result<ResolvedZone, UnresolvedZone> {
     let parsed = VTimezone::parse_with(text, limits);
@@ -184,9 +191,14 @@ fn resolve_defined(tzid: &str, text: &str, limits: &ZoneLimits) -> Result<Resolv
             (Ok(rules), Some(tz)) => matching::check(rules, tz),
             (Ok(_), None) => DefinitionCheck::Contradicts,
         };
+        let definition = match definition {
+            DefinitionCheck::Contradicts if ABBREVIATIONS.contains(&tzid) => DefinitionCheck::Replaces,
+            other => other,
+        };
         return Ok(match (definition, rules) {
             (DefinitionCheck::Replaces, Ok(rules)) => {
-                ResolvedZone { zone: rules.into(), how: ZoneSource::Definition, definition }
+                let (zone, how) = zone_of_rules(rules);
+                ResolvedZone { zone, how, definition }
             }
             _ => ResolvedZone { zone, how, definition },
         });
@@ -196,11 +208,19 @@ fn resolve_defined(tzid: &str, text: &str, limits: &ZoneLimits) -> Result<Resolv
         return Ok(used(zone, ZoneSource::Location));
     }
     match rules {
-        Ok(rules) => Ok(match matching::equal_zone(&rules) {
-            Some(tz) => used(Zone::Iana(tz), ZoneSource::Matched),
-            None => used(Zone::from(rules), ZoneSource::Definition),
-        }),
+        Ok(rules) => {
+            let (zone, how) = zone_of_rules(rules);
+            Ok(used(zone, how))
+        }
         Err(error) => Err(UnresolvedZone { definition: Some(error) }),
+    }
+}
+
+/// The database zone with these rules, or a zone of their own.
+fn zone_of_rules(rules: CustomZone) -> (Zone, ZoneSource) {
+    match matching::equal_zone(&rules) {
+        Some(tz) => (Zone::Iana(tz), ZoneSource::Matched),
+        None => (Zone::from(rules), ZoneSource::Definition),
     }
 }
 

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc, Weekday};
 use thiserror::Error;
 
-use super::custom::{CustomZone, Observance, ObservanceKind, WeekdayRule, YearlyRule};
+use super::custom::{CustomZone, Observance, ObservanceKind};
+use super::lines::{ContentLine, ContentLines};
 use super::offset::UtcOffset;
+use super::rule::{WeekdayRule, YearlyRule};
 use super::{minus_seconds, plus_seconds};
 
 /// Why a zone definition cannot be used. It names the part at fault and never quotes the file.
@@ -292,8 +294,8 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, ZoneError> {
 }
 
 fn list<T>(text: &str, item: impl Fn(&str) -> Result<T, ZoneError>) -> Result<Vec<T>, ZoneError> {
-    // Longer lists than there are days in a year only repeat themselves.
-    if text.split(',').count() > 371 {
+    // Longer lists than there are days in a month, from its two ends, only repeat themselves.
+    if text.split(',').count() > 62 {
         return Err(ZoneError::Limit);
     }
     text.split(',').map(item).collect()
@@ -366,74 +368,6 @@ impl TimeValue {
             other => other.local(offset),
         };
         minus_seconds(local, offset).and_utc()
-    }
-}
-
-/// The unfolded content lines of a text (RFC 5545 section 3.1).
-struct ContentLines<'a> {
-    rest: &'a str,
-}
-
-impl<'a> ContentLines<'a> {
-    fn new(text: &'a str) -> Self {
-        Self { rest: text.trim_start_matches('\u{feff}').trim_start() }
-    }
-
-    fn physical_line(&mut self) -> &'a str {
-        let end = self.rest.find(['\r', '\n']).unwrap_or(self.rest.len());
-        let (line, rest) = self.rest.split_at(end);
-        self.rest = rest.strip_prefix("\r\n").or_else(|| rest.get(1..)).unwrap_or("");
-        line
-    }
-}
-
-impl<'a> Iterator for ContentLines<'a> {
-    type Item = ContentLine<'a>;
-
-    fn next(&mut self) -> Option<ContentLine<'a>> {
-        while !self.rest.is_empty() {
-            let mut line = Cow::Borrowed(self.physical_line());
-            while self.rest.starts_with([' ', '\t']) {
-                self.rest = &self.rest[1..];
-                line.to_mut().push_str(self.physical_line());
-            }
-            if !line.trim().is_empty() {
-                return Some(ContentLine::new(line));
-            }
-        }
-        None
-    }
-}
-
-/// A content line with the ends of its name and the start of its value.
-struct ContentLine<'a> {
-    line: Cow<'a, str>,
-    name_end: usize,
-    value_start: usize,
-}
-
-impl<'a> ContentLine<'a> {
-    fn new(line: Cow<'a, str>) -> Self {
-        let name_end = line.find([';', ':']).unwrap_or(line.len());
-        let mut quoted = false;
-        let colon = line.bytes().enumerate().skip(name_end).find(|(_, byte)| {
-            quoted ^= *byte == b'"';
-            *byte == b':' && !quoted
-        });
-        let value_start = colon.map_or(line.len(), |(at, _)| at + 1);
-        Self { line, name_end, value_start }
-    }
-
-    fn is(&self, name: &str) -> bool {
-        self.line[..self.name_end].trim().eq_ignore_ascii_case(name)
-    }
-
-    fn value(&self) -> &str {
-        self.line[self.value_start..].trim()
-    }
-
-    fn value_is(&self, value: &str) -> bool {
-        self.value().eq_ignore_ascii_case(value)
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
+use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 
 use super::Zone;
 use super::changes::{Change, changes, name_at, state_at};
-use super::custom::{Observance, ObservanceKind, WeekdayRule, YearlyRule};
+use super::custom::{Observance, ObservanceKind};
 use super::offset::UtcOffset;
+use super::rule::{WeekdayRule, YearlyRule};
 
 /// A definition that begins before the events it serves survives readers that know nothing of earlier times.
 const YEARS_BEFORE: i32 = 1;
@@ -92,7 +93,8 @@ fn observances(tz: chrono_tz::Tz, from: i32, to: i32) -> Vec<Observance> {
         let goes_on = last.local.year() == end.year();
         if run.changes.len() >= RULE_YEARS {
             let mut rule = run.pattern.rule(first.local);
-            rule.until = (!goes_on).then_some(last.instant);
+            // A day more than needed: some readers take the UTC of UNTIL for local time and would miss the last.
+            rule.until = if goes_on { None } else { last.instant.checked_add_days(Days::new(1)) };
             written.push(Observance { rule: Some(rule), ..first.observance() });
             continue;
         }

@@ -1,2 +1,136 @@
-//! Placeholder.
-fn main() {}
+//! `calsync`: calendars in SQLite, kept in step with CalDAV servers and ICS feeds.
+//!
+//! The configuration and the JSON output are a contract; see `README.md` beside `Cargo.toml`.
+
+// A command line program talks to its terminal.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod app;
+mod commands;
+mod config;
+mod connect;
+mod error;
+mod output;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use app::App;
+use error::CliError;
+
+/// Exit code when both sides are in step.
+const IN_STEP: u8 = 0;
+/// Exit code when deletions wait for approval.
+const HELD: u8 = 2;
+
+/// Keeps calendars in SQLite in step with CalDAV servers and ICS feeds.
+///
+/// Exit code: 0 in step, 1 error, 2 held for approval, 3 credentials needed.
+#[derive(Parser)]
+#[command(name = "calsync", version)]
+struct Cli {
+    /// The configuration file.
+    #[arg(long, global = true, default_value = "calsync.toml", value_name = "FILE")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Bring links in step.
+    Sync(SyncArgs),
+    /// List the calendars of every connection and of the store.
+    Calendars(Json),
+    /// Show the events of a calendar in the store.
+    Events(EventsArgs),
+    /// Show what both sides changed at once, and how it was decided.
+    Conflicts(Json),
+    /// Show past runs.
+    Log(Json),
+    /// Take back what a run did, and carry that to the remote side.
+    Undo {
+        /// The run, as `log` shows it.
+        run: String,
+    },
+    /// Tell what was done about an event, and why.
+    Explain {
+        /// Its UID, or its id in the store.
+        event: String,
+    },
+}
+
+#[derive(Args)]
+struct SyncArgs {
+    /// Only this link.
+    #[arg(long, value_name = "NAME")]
+    link: Option<String>,
+    /// Show what would be done, and write nothing anywhere.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Carry out the held deletions of this plan, if they are still exactly these.
+    #[arg(long, value_name = "PLAN_ID")]
+    approve: Option<String>,
+}
+
+#[derive(Args)]
+struct Json {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct EventsArgs {
+    /// The calendar in the store.
+    #[arg(long, value_name = "NAME")]
+    calendar: String,
+    /// Print iCalendar.
+    #[arg(long)]
+    ics: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(CliError::Io { what: "start".to_owned(), error }),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("calsync: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<u8, CliError> {
+    let app = App::open(&cli.config).await?;
+    match cli.command {
+        Command::Sync(args) => {
+            let request = commands::sync::Request {
+                link: args.link,
+                mode: if args.dry_run { commands::sync::Mode::DryRun } else { commands::sync::Mode::Apply },
+                format: output::Format::from_flag(args.json),
+                approve: args.approve,
+            };
+            commands::sync::run(&app, request).await
+        }
+        Command::Calendars(json) => {
+            commands::calendars::run(&app, output::Format::from_flag(json.json)).await
+        }
+        Command::Events(args) => commands::events::run(&app, &args.calendar, args.ics).await,
+        Command::Conflicts(json) => {
+            commands::conflicts::run(&app, output::Format::from_flag(json.json)).await
+        }
+        Command::Log(json) => commands::log::run(&app, output::Format::from_flag(json.json)).await,
+        Command::Undo { run } => commands::undo::run(&app, &run).await,
+        Command::Explain { event } => commands::explain::run(&app, &event).await,
+    }
+}

@@ -61,8 +61,20 @@ impl WriteOptions {
 /// all later instances is written for its own instance only (RFC 5545 section 3.2.13 has almost no readers: split the
 /// series instead).
 pub fn write_new(event: &Event, options: &WriteOptions) -> String {
+    write_calendar(std::slice::from_ref(event), options)
+}
+
+/// Writes events as one calendar: what an export or a feed holds. Each as [`write_new`] writes it; zones are defined
+/// once.
+pub fn write_calendar(events: &[Event], options: &WriteOptions) -> String {
     let mut zones = ZoneNames::default();
-    let components = vevents(event, options, &mut zones);
+    let mut components = Vec::new();
+    let (mut from_year, mut to_year) = (i32::MAX, i32::MIN);
+    for event in events {
+        components.extend(vevents(event, options, &mut zones));
+        let (from, to) = years(event, Some(options.stamp));
+        (from_year, to_year) = (from_year.min(from), to_year.max(to));
+    }
     let mut out = Vec::new();
     let style = LineStyle::STANDARD;
     let mut product_id = "PRODID:".to_owned();
@@ -70,7 +82,6 @@ pub fn write_new(event: &Event, options: &WriteOptions) -> String {
     for line in ["BEGIN:VCALENDAR", "VERSION:2.0", &product_id, "CALSCALE:GREGORIAN"] {
         style.push(&mut out, line);
     }
-    let (from_year, to_year) = years(event, Some(options.stamp));
     for definition in zones.new_definitions(from_year, to_year) {
         out.extend_from_slice(definition.as_bytes());
     }

@@ -1,0 +1,80 @@
+//! Why a run ended early.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    plan::PlanId,
+    provider::{ErrorKind, Fault, ProviderError, Retry},
+    store::{StoreError, StoreErrorKind},
+};
+
+/// A run that could not be carried through. What it committed before stays.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The provider failed.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another worker has the link.
+    #[error("another worker is at this link until {until}")]
+    Busy {
+        /// Until then, unless it renews.
+        until: DateTime<Utc>,
+    },
+    /// The plan would be another one now.
+    #[error("something changed since plan {expected}: it would be plan {now} now")]
+    PlanChanged {
+        /// The plan that was to be carried out.
+        expected: PlanId,
+        /// What it would be.
+        now: PlanId,
+    },
+    /// The link joins a remote calendar that its state was not made for.
+    #[error("link {link} was joined to another calendar before; give the new pair a link of its own")]
+    LinkMoved {
+        /// The link.
+        link: String,
+    },
+    /// There is no such run.
+    #[error("no run {run} on this link")]
+    UnknownRun {
+        /// The run asked for.
+        run: String,
+    },
+}
+
+impl EngineError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Provider(error) => error.fault(),
+            Self::Store(_) => Fault::Store,
+            Self::Busy { .. }
+            | Self::PlanChanged { .. }
+            | Self::LinkMoved { .. }
+            | Self::UnknownRun { .. } => Fault::Caller,
+        }
+    }
+
+    /// Whether trying again can help.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Provider(error) => error.retry,
+            Self::Store(error) => error.retry(),
+            Self::Busy { .. } => Retry::Backoff,
+            Self::PlanChanged { .. } | Self::LinkMoved { .. } | Self::UnknownRun { .. } => Retry::Never,
+        }
+    }
+
+    /// Whether a person has to renew the credentials.
+    pub fn needs_credentials(&self) -> bool {
+        matches!(self, Self::Provider(error) if error.kind == ErrorKind::Unauthorized)
+    }
+
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Store(error) if matches!(error.kind, StoreErrorKind::Conflict { .. }))
+    }
+}

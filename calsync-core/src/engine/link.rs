@@ -1,0 +1,102 @@
+//! What joins a calendar to a remote calendar.
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    merge::ConflictPolicy,
+    model::{CalendarId, LinkId, RemoteCalendarId},
+    plan::{DeletionGuard, Direction},
+    provider::PeoplePolicy,
+};
+
+/// One calendar joined to one remote calendar, and the rules between them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Link {
+    /// Its id.
+    pub id: LinkId,
+    /// The local calendar: the hub.
+    pub calendar: CalendarId,
+    /// The remote calendar.
+    pub remote: RemoteCalendarId,
+    /// Which way changes go. Default: both.
+    pub direction: Direction,
+    /// Who wins a field both sides changed. Default: the remote side.
+    pub conflicts: ConflictPolicy,
+    /// Whether people may be written to the remote side. Default: those there stay as they are.
+    pub people: PeoplePolicy,
+    /// When deletions wait for approval.
+    pub guard: DeletionGuard,
+    /// How often everything is listed and compared although the provider reports changes: servers forget to.
+    /// Default: 24 hours.
+    pub audit_every: TimeDelta,
+    /// Kept with the link's state for the host, which finds it there before it has spoken to the provider: a
+    /// discovered account, for one. Holds no secret: the store keeps it as it is.
+    pub note: Option<String>,
+}
+
+impl Link {
+    /// A two-way link with the default rules.
+    pub fn new(
+        id: impl Into<LinkId>,
+        calendar: impl Into<CalendarId>,
+        remote: impl Into<RemoteCalendarId>,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            calendar: calendar.into(),
+            remote: remote.into(),
+            direction: Direction::default(),
+            conflicts: ConflictPolicy::default(),
+            people: PeoplePolicy::default(),
+            guard: DeletionGuard::default(),
+            audit_every: TimeDelta::hours(24),
+            note: None,
+        }
+    }
+
+    /// Sets the direction.
+    #[must_use]
+    pub fn with_direction(mut self, direction: Direction) -> Self {
+        self.direction = direction;
+        self
+    }
+
+    /// Sets the conflict policy.
+    #[must_use]
+    pub fn with_conflicts(mut self, policy: ConflictPolicy) -> Self {
+        self.conflicts = policy;
+        self
+    }
+
+    /// Sets whether people are written.
+    #[must_use]
+    pub fn with_people(mut self, people: PeoplePolicy) -> Self {
+        self.people = people;
+        self
+    }
+
+    /// Sets the deletion guard.
+    #[must_use]
+    pub fn with_guard(mut self, guard: DeletionGuard) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// Sets what the store keeps for the host.
+    #[must_use]
+    pub fn with_note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
+    /// What a stored cursor must have been made with to be used: another version of calsync, or another remote
+    /// calendar, asks for a full comparison (never for a new import).
+    pub(crate) fn cursor_key(&self) -> String {
+        format!("{}:{}", SCHEMA, self.remote.as_str())
+    }
+}
+
+/// Raised when what is read from a payload changes its meaning.
+const SCHEMA: u32 = 1;

@@ -1,0 +1,134 @@
+//! What the host edited since the last run.
+
+use std::collections::HashMap;
+
+use super::{
+    EngineError,
+    pair::{Outcome, Pair, RemoteView, consider},
+    pull::Item,
+    run::{PAGE, Run},
+};
+use crate::{
+    model::{EventId, RemoteId},
+    store::{BaseQuery, BaseRecord, EventRecord, OutboxEntry, OutboxOp, OutboxState, Write},
+};
+
+impl Run<'_> {
+    /// Plans every local change after the mark, and what an earlier push left to look at again.
+    pub(super) async fn plan_local_changes(&mut self) -> Result<(), EngineError> {
+        self.plan_recheck().await?;
+        let mut after = self.state.seen;
+        loop {
+            let page = self.engine.store.events_since(&self.link.calendar, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.revision;
+            self.plan_local(page).await?;
+        }
+        self.state.seen = self.state.seen.max(after);
+        Ok(())
+    }
+
+    /// Plans what an earlier push or a merge left to look at again.
+    pub(super) async fn plan_recheck(&mut self) -> Result<(), EngineError> {
+        let recheck = std::mem::take(&mut self.recheck);
+        for ids in recheck.chunks(PAGE) {
+            let records = self.engine.store.events(&self.link.calendar, ids).await?;
+            self.plan_local(records).await?;
+        }
+        Ok(())
+    }
+
+    async fn plan_local(&mut self, mut records: Vec<EventRecord>) -> Result<(), EngineError> {
+        records.retain(|record| self.handled.get(&record.id).is_none_or(|done| record.revision > *done));
+        if records.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<EventId> = records.iter().map(|record| record.id.clone()).collect();
+        for attempt in 0.. {
+            let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
+            let bases: HashMap<EventId, BaseRecord> =
+                bases.into_iter().map(|base| (base.event_id.clone(), base)).collect();
+            let (outcomes, unread) = self.decide_local(&records, &bases)?;
+            if self.commit_outcomes(outcomes, Vec::new(), attempt).await? {
+                let items = unread.into_iter().map(|id| Item { id, version: None, payload: None }).collect();
+                self.chunk(items, false).await?;
+                return Ok(());
+            }
+            records = self.engine.store.events(&self.link.calendar, &ids).await?;
+        }
+        Ok(())
+    }
+
+    fn decide_local(
+        &mut self,
+        records: &[EventRecord],
+        bases: &HashMap<EventId, BaseRecord>,
+    ) -> Result<(Vec<Outcome>, Vec<RemoteId>), EngineError> {
+        let mut outcomes = Vec::new();
+        let mut unread = Vec::new();
+        for record in records {
+            if let Some(entry) = self.outbox.get(&record.id) {
+                if stands(entry, record) {
+                    continue;
+                }
+            }
+            let base = bases.get(&record.id);
+            let base_event = base.and_then(|base| self.provider.read(&base.payload).ok());
+            let pair = Pair {
+                remote: RemoteView::Silent,
+                local: Some(record),
+                base,
+                base_event: base_event.as_ref(),
+            };
+            match self.with_context(|cx| consider(&pair, cx)) {
+                Ok(mut outcome) => {
+                    outcome.supersedes = Some(record.id.clone());
+                    unread.extend(outcome.needs_read.clone());
+                    outcomes.push(outcome);
+                }
+                Err(error) => outcomes.push(self.unwritable(record, base, &error)),
+            }
+        }
+        Ok((outcomes, unread))
+    }
+
+    /// An event that cannot be written there is kept as a wedged write, so that a person sees it.
+    fn unwritable(
+        &mut self,
+        record: &EventRecord,
+        base: Option<&BaseRecord>,
+        error: &crate::provider::ProviderError,
+    ) -> Outcome {
+        let remote_id = base.map_or_else(|| RemoteId::new(""), |base| base.remote_id.clone());
+        let entry = OutboxEntry {
+            id: crate::store::OutboxId(self.next_id()),
+            link: self.link.id.clone(),
+            run: self.id.clone(),
+            event_id: record.id.clone(),
+            remote_id,
+            op: OutboxOp::Create { payload: crate::provider::Payload::new("") },
+            local: Some(Box::new(record.event.clone())),
+            fields: Vec::new(),
+            reason: "it was edited here".to_owned(),
+            state: OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },
+            attempts: 0,
+            not_before: None,
+        };
+        Outcome {
+            supersedes: Some(record.id.clone()),
+            writes: vec![Write::PutOutbox(Box::new(entry))],
+            event_id: Some(record.id.clone()),
+            revision: Some(record.revision),
+            ..Outcome::default()
+        }
+    }
+}
+
+/// Whether a decided write is still what the event asks for. One that may have been applied stands until it is known.
+fn stands(entry: &OutboxEntry, record: &EventRecord) -> bool {
+    match (&entry.state, &entry.op) {
+        (OutboxState::Ambiguous, _) => true,
+        (_, OutboxOp::Delete { .. }) => record.deleted.is_some(),
+        _ => record.deleted.is_none() && entry.local.as_deref() == Some(&record.event),
+    }
+}

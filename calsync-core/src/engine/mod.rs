@@ -1,0 +1,155 @@
+//! The engine: one run keeps one link in step.
+//!
+//! In: a [`Link`], a provider, a store. Out: a [`SyncReport`]. All decisions are made by the pure functions of
+//! [`diff`](crate::diff), [`merge`](crate::merge) and [`plan`](crate::plan); what is here reads, commits and sends.
+
+mod deletions;
+mod error;
+mod hub;
+mod link;
+mod local;
+mod pair;
+mod pull;
+mod push;
+mod report;
+mod run;
+mod undo;
+
+use std::sync::Arc;
+
+pub use error::EngineError;
+pub use hub::Hub;
+pub use link::Link;
+pub use report::{Observer, Progress, Silent, SyncReport};
+pub use undo::UndoReport;
+
+use crate::{
+    context::{Clock, IdSource},
+    model::{LinkId, RunId},
+    plan::{Plan, PlanId},
+    provider::Provider,
+    store::Store,
+};
+use run::{Mode, Run};
+
+/// Keeps links in step. Cheap to clone; holds no state of its own between runs.
+#[derive(Clone)]
+pub struct Engine {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    observer: Arc<dyn Observer>,
+}
+
+/// What a run may do.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SyncOptions {
+    /// The held plan a person approved: its deletions are carried out if they are still exactly these.
+    pub approve: Option<PlanId>,
+    /// Compare everything with the remote listing, whatever the cursor says.
+    pub audit: bool,
+}
+
+impl SyncOptions {
+    /// Approves a held plan.
+    #[must_use]
+    pub fn approving(mut self, plan: PlanId) -> Self {
+        self.approve = Some(plan);
+        self
+    }
+
+    /// Asks for a full comparison.
+    #[must_use]
+    pub fn with_audit(mut self) -> Self {
+        self.audit = true;
+        self
+    }
+}
+
+impl Engine {
+    /// An engine over the host's store.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
+        Self { store, clock, ids, observer: Arc::new(Silent) }
+    }
+
+    /// Reports progress to `observer`.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Brings a link in step: pulls, merges, commits and pushes.
+    ///
+    /// Dropping the future at any point leaves nothing broken: what was decided is in the outbox, and what was not is
+    /// decided again.
+    ///
+    /// # Errors
+    ///
+    /// When the store or the provider fails as a whole. What was committed before stays, and the next run goes on
+    /// from there. Single items that fail do not end a run: see [`SyncReport`].
+    pub async fn sync(
+        &self,
+        link: &Link,
+        provider: &dyn Provider,
+        options: &SyncOptions,
+    ) -> Result<SyncReport, EngineError> {
+        let mut run = Run::begin(self, link, provider, Mode::Apply, options).await?;
+        let result = run.steps().await;
+        run.finish(result).await
+    }
+
+    /// What [`sync`](Self::sync) would do now. Writes nothing anywhere.
+    ///
+    /// # Errors
+    ///
+    /// As for [`sync`](Self::sync).
+    pub async fn plan(
+        &self,
+        link: &Link,
+        provider: &dyn Provider,
+        options: &SyncOptions,
+    ) -> Result<SyncReport, EngineError> {
+        let mut run = Run::begin(self, link, provider, Mode::Preview, options).await?;
+        let result = run.steps().await;
+        run.finish(result).await
+    }
+
+    /// Carries out exactly a plan that was previewed, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::PlanChanged`] when either side changed since, so that the plan would be another one now.
+    pub async fn apply(
+        &self,
+        link: &Link,
+        provider: &dyn Provider,
+        plan: &Plan,
+        options: &SyncOptions,
+    ) -> Result<SyncReport, EngineError> {
+        let now = self.plan(link, provider, options).await?.plan;
+        if now.id() != plan.id() {
+            return Err(EngineError::PlanChanged { expected: plan.id(), now: now.id() });
+        }
+        self.sync(link, provider, options).await
+    }
+
+    /// Takes back what a run did. See [`UndoReport`].
+    ///
+    /// # Errors
+    ///
+    /// When the store fails, or the run is not known.
+    pub async fn undo(&self, link: &Link, run: &RunId) -> Result<UndoReport, EngineError> {
+        undo::undo(self, link, run).await
+    }
+
+    /// The store this engine works on.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    fn lease_name(link: &LinkId) -> String {
+        format!("link:{link}")
+    }
+}

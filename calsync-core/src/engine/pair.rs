@@ -1,0 +1,739 @@
+//! One event and its remote item: what is known of them, and what is done about it.
+//!
+//! Pure but for the fresh identifiers it is handed.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+
+use super::Link;
+use crate::{
+    context::IdSource,
+    diff::{Field, changed_fields, field_value},
+    merge::{Bases, Choice, ConflictPolicy, Freshness, Merge, Sides, merge},
+    model::{Event, EventId, RemoteId, RunId, Version},
+    plan::{Action, Direction, LocalSide, Meeting, Operation, RemoteSide, decide},
+    provider::{Payload, Provider, ProviderError, RenderRequest},
+    store::{
+        BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, Expectation, FieldConflict,
+        JournalEntry, JournalOp, OutboxEntry, OutboxId, OutboxOp, OutboxState, Revision, Write,
+    },
+};
+
+/// What is known of the remote item.
+#[derive(Clone, Copy)]
+pub(super) enum RemoteView<'a> {
+    /// It was read in this run.
+    Read { id: &'a RemoteId, version: Option<&'a Version>, payload: &'a Payload, event: &'a Event },
+    /// Nothing was heard of it: it is as the base says. Without a base: there is none.
+    Silent,
+    /// It is gone.
+    Removed,
+}
+
+/// What is known of a pair.
+pub(super) struct Pair<'a> {
+    pub(super) remote: RemoteView<'a>,
+    pub(super) local: Option<&'a EventRecord>,
+    pub(super) base: Option<&'a BaseRecord>,
+    /// What the base's payload reads as; `None` without a base.
+    pub(super) base_event: Option<&'a Event>,
+}
+
+/// What surrounds a decision.
+pub(super) struct Context<'a> {
+    pub(super) link: &'a Link,
+    pub(super) provider: &'a dyn Provider,
+    pub(super) run: &'a RunId,
+    pub(super) ids: &'a dyn IdSource,
+    pub(super) now: DateTime<Utc>,
+    /// The next number of this run, for ids that sort.
+    pub(super) next: &'a mut dyn FnMut() -> String,
+}
+
+/// What to do about a pair.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) operation: Option<Operation>,
+    pub(super) expect: Vec<Expectation>,
+    pub(super) writes: Vec<Write>,
+    /// The event was made, changed: for the counts.
+    pub(super) created: u64,
+    pub(super) updated: u64,
+    pub(super) conflicts: u64,
+    /// The event this is about, once it has an id.
+    pub(super) event_id: Option<EventId>,
+    /// Its revision when this was decided.
+    pub(super) revision: Option<Revision>,
+    /// The event whose earlier, unconfirmed write this takes the place of.
+    pub(super) supersedes: Option<EventId>,
+    /// An event made beside this one, which is to be planned as well.
+    pub(super) copy: Option<EventId>,
+    /// The remote item has to be read before anything can be decided.
+    pub(super) needs_read: Option<RemoteId>,
+}
+
+/// Decides about a pair. Deletions are only planned, not written: see [`super::deletions`].
+pub(super) fn consider(pair: &Pair<'_>, cx: &mut Context<'_>) -> Result<Outcome, ProviderError> {
+    if pair.base.is_some_and(|base| base.state == BaseState::Suppressed) {
+        return Ok(suppressed(pair, cx));
+    }
+    let bases = Sided::of(pair);
+    let local = local_side(pair, &bases, cx.provider);
+    let remote = remote_side(pair, &bases);
+    let meeting = if pair.base.is_some() { Meeting::Joined } else { Meeting::First };
+    let action = decide(meeting, local, remote, cx.link.direction, cx.link.conflicts);
+    let mut outcome = carry_out(pair, &bases, action, local, remote, cx)?;
+    if let (RemoteView::Read { id, .. }, Some(base)) = (pair.remote, pair.base)
+        && *id != base.remote_id
+    {
+        // The item was renamed; an event has one base at any time.
+        let old = Write::DeleteBase { link: cx.link.id.clone(), remote_id: base.remote_id.clone() };
+        outcome.writes.insert(0, old);
+    }
+    outcome.revision = pair.local.map(|record| record.revision);
+    if outcome.event_id.is_none() {
+        outcome.event_id = pair.local.map(|record| record.id.clone());
+    }
+    Ok(outcome)
+}
+
+fn carry_out(
+    pair: &Pair<'_>,
+    bases: &Sided<'_>,
+    action: Action,
+    local: LocalSide,
+    remote: RemoteSide,
+    cx: &mut Context<'_>,
+) -> Result<Outcome, ProviderError> {
+    match action {
+        Action::None => Ok(at_rest(pair, bases, cx)),
+        Action::CreateLocal => Ok(create_local(pair, cx)),
+        Action::CreateRemote => create_remote(pair, cx, "it is new here"),
+        Action::Join | Action::Merge => merge_pair(pair, bases, action, cx),
+        Action::DeleteLocal | Action::DeleteRemote => Ok(plan_deletion(pair, action, local, remote, cx)),
+        Action::RestoreLocal => Ok(restore_local(pair, cx)),
+        Action::RestoreRemote => restore_remote(pair, cx),
+        Action::Forget => Ok(forget(pair)),
+        Action::Suppress => Ok(suppress(pair, local, cx)),
+    }
+}
+
+/// The two bases of a pair.
+struct Sided<'a> {
+    local: Option<&'a Event>,
+    remote: Option<&'a Event>,
+}
+
+impl<'a> Sided<'a> {
+    fn of(pair: &Pair<'a>) -> Self {
+        let Some(base) = pair.base else { return Self { local: None, remote: None } };
+        Self {
+            local: base.local.as_deref().or(pair.base_event),
+            remote: base.remote.as_deref().or(pair.base_event),
+        }
+    }
+}
+
+fn local_side(pair: &Pair<'_>, bases: &Sided<'_>, provider: &dyn Provider) -> LocalSide {
+    let Some(record) = pair.local else { return LocalSide::Absent };
+    if record.deleted.is_some() {
+        return LocalSide::Deleted;
+    }
+    match bases.local {
+        Some(base)
+            if changed_fields(&provider.project(base), &provider.project(&record.event)).is_empty() =>
+        {
+            LocalSide::Unchanged
+        }
+        _ => LocalSide::Changed,
+    }
+}
+
+fn remote_side(pair: &Pair<'_>, bases: &Sided<'_>) -> RemoteSide {
+    match pair.remote {
+        RemoteView::Removed => RemoteSide::Removed,
+        RemoteView::Silent if pair.base.is_some() => RemoteSide::Unchanged,
+        RemoteView::Silent => RemoteSide::Absent,
+        RemoteView::Read { payload, event, .. } => match (bases.remote, pair.base) {
+            (_, Some(base)) if base.remote.is_none() && base.payload == *payload => RemoteSide::Unchanged,
+            (Some(base), _) if changed_fields(base, event).is_empty() => RemoteSide::Unchanged,
+            _ => RemoteSide::Changed,
+        },
+    }
+}
+
+impl Context<'_> {
+    pub(super) fn journal(
+        &mut self,
+        op: JournalOp,
+        event_id: &EventId,
+        remote_id: Option<&RemoteId>,
+        reason: &str,
+        before: Option<&Event>,
+        fields: Vec<Field>,
+    ) -> Write {
+        Write::PutJournal(Box::new(JournalEntry {
+            id: (self.next)(),
+            link: self.link.id.clone(),
+            run: self.run.clone(),
+            event_id: event_id.clone(),
+            remote_id: remote_id.cloned(),
+            op,
+            reason: reason.to_owned(),
+            before: before.cloned().map(Box::new),
+            fields,
+            at: self.now,
+        }))
+    }
+
+    fn put_event(&self, id: &EventId, event: Event) -> Write {
+        Write::PutEvent {
+            calendar: self.link.calendar.clone(),
+            id: id.clone(),
+            event: Box::new(event),
+            at: self.now,
+        }
+    }
+
+    fn expect(&self, pair: &Pair<'_>, id: &EventId) -> Expectation {
+        Expectation::Event {
+            calendar: self.link.calendar.clone(),
+            id: id.clone(),
+            revision: pair.local.map(|record| record.revision),
+        }
+    }
+
+    fn outbox(&mut self, event_id: &EventId, remote_id: RemoteId, op: OutboxOp) -> OutboxEntry {
+        OutboxEntry {
+            id: OutboxId((self.next)()),
+            link: self.link.id.clone(),
+            run: self.run.clone(),
+            event_id: event_id.clone(),
+            remote_id,
+            op,
+            local: None,
+            fields: Vec::new(),
+            reason: String::new(),
+            state: OutboxState::Pending,
+            attempts: 0,
+            not_before: None,
+        }
+    }
+}
+
+fn operation(pair: &Pair<'_>, action: Action, reason: &str) -> Operation {
+    let (remote_id, version) = match pair.remote {
+        RemoteView::Read { id, version, .. } => (Some(id), version),
+        _ => (pair.base.map(|base| &base.remote_id), pair.base.and_then(|base| base.version.as_ref())),
+    };
+    Operation {
+        action,
+        event_id: pair.local.map(|record| record.id.clone()).or(pair.base.map(|base| base.event_id.clone())),
+        remote_id: remote_id.cloned(),
+        version: version.cloned(),
+        to_local: Vec::new(),
+        to_remote: Vec::new(),
+        contested: Vec::new(),
+        losses: Vec::new(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// A suppressed pair stays as it is until the remote item is gone too.
+fn suppressed(pair: &Pair<'_>, cx: &Context<'_>) -> Outcome {
+    match (pair.remote, pair.base) {
+        (RemoteView::Removed, Some(_)) if pair.local.is_none_or(|record| record.deleted.is_some()) => {
+            forget(pair)
+        }
+        (RemoteView::Read { id, version, payload, .. }, Some(base)) => Outcome {
+            writes: vec![Write::PutBase(Box::new(BaseRecord {
+                link: cx.link.id.clone(),
+                remote_id: id.clone(),
+                version: version.cloned(),
+                payload: payload.clone(),
+                ..base.clone()
+            }))],
+            ..Outcome::default()
+        },
+        _ => Outcome::default(),
+    }
+}
+
+/// Nothing to do, but a new version of the same content is the one the next write must expect.
+fn at_rest(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> Outcome {
+    let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) else {
+        return Outcome::default();
+    };
+    if base.remote_id == *id && base.version.as_ref() == version && base.payload == *payload {
+        return Outcome::default();
+    }
+    let record = BaseRecord {
+        link: cx.link.id.clone(),
+        remote_id: id.clone(),
+        event_id: base.event_id.clone(),
+        version: version.cloned(),
+        payload: payload.clone(),
+        local: unless_same(bases.local, event),
+        remote: base.remote.clone(),
+        state: BaseState::Linked,
+    };
+    Outcome {
+        event_id: Some(base.event_id.clone()),
+        writes: vec![Write::PutBase(Box::new(record))],
+        ..Outcome::default()
+    }
+}
+
+fn unless_same(event: Option<&Event>, read: &Event) -> Option<Box<Event>> {
+    event.filter(|event| *event != read).cloned().map(Box::new)
+}
+
+fn create_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
+    let RemoteView::Read { id, version, payload, event } = pair.remote else { return Outcome::default() };
+    let event_id = EventId::from(cx.ids.fresh());
+    let base = BaseRecord {
+        link: cx.link.id.clone(),
+        remote_id: id.clone(),
+        event_id: event_id.clone(),
+        version: version.cloned(),
+        payload: payload.clone(),
+        local: None,
+        remote: None,
+        state: BaseState::Linked,
+    };
+    let reason = "it is new on the remote side";
+    let mut operation = operation(pair, Action::CreateLocal, reason);
+    operation.event_id = None;
+    let journal = cx.journal(JournalOp::LocalCreate, &event_id, Some(id), reason, None, Vec::new());
+    Outcome {
+        operation: Some(operation),
+        expect: vec![Expectation::Event {
+            calendar: cx.link.calendar.clone(),
+            id: event_id.clone(),
+            revision: None,
+        }],
+        writes: vec![cx.put_event(&event_id, event.clone()), Write::PutBase(Box::new(base)), journal],
+        created: 1,
+        event_id: Some(event_id),
+        ..Outcome::default()
+    }
+}
+
+fn create_remote(pair: &Pair<'_>, cx: &mut Context<'_>, reason: &str) -> Result<Outcome, ProviderError> {
+    let Some(record) = pair.local else { return Ok(Outcome::default()) };
+    let rendered = cx.provider.render(RenderRequest {
+        event: &record.event,
+        original: None,
+        now: cx.now,
+        people: cx.link.people,
+    })?;
+    let remote_id = cx.provider.propose_id(&cx.link.remote, &record.event, &cx.ids.fresh())?;
+    let mut entry = cx.outbox(&record.id, remote_id, OutboxOp::Create { payload: rendered.payload });
+    entry.local = Some(Box::new(record.event.clone()));
+    entry.reason = reason.to_owned();
+    let mut operation = operation(pair, Action::CreateRemote, reason);
+    operation.remote_id = None;
+    operation.losses = rendered.losses;
+    Ok(Outcome {
+        operation: Some(operation),
+        expect: vec![cx.expect(pair, &record.id)],
+        writes: vec![Write::PutOutbox(Box::new(entry))],
+        event_id: Some(record.id.clone()),
+        ..Outcome::default()
+    })
+}
+
+fn merge_pair(
+    pair: &Pair<'_>,
+    bases: &Sided<'_>,
+    action: Action,
+    cx: &mut Context<'_>,
+) -> Result<Outcome, ProviderError> {
+    let Some(record) = pair.local else { return Ok(Outcome::default()) };
+    let (id, version, payload, remote) = match (pair.remote, pair.base, pair.base_event) {
+        (RemoteView::Read { id, version, payload, event }, ..) => (id, version, payload, event),
+        (_, Some(base), Some(event)) => (&base.remote_id, base.version.as_ref(), &base.payload, event),
+        _ => return Ok(Outcome::default()),
+    };
+    let local = cx.provider.project(&record.event);
+    let base_local = bases.local.map(|base| cx.provider.project(base));
+    let freshness = Freshness { local: Some(record.modified), remote: remote.updated() };
+    let policy = match cx.link.direction {
+        // A one-way link has one side that is right.
+        Direction::Import if cx.link.conflicts != ConflictPolicy::Manual => ConflictPolicy::RemoteWins,
+        Direction::Export => ConflictPolicy::LocalWins,
+        _ => cx.link.conflicts,
+    };
+    let mut merged = merge(
+        Sides {
+            bases: match (&base_local, bases.remote) {
+                (Some(local), Some(remote)) => Some(Bases { local, remote }),
+                _ => None,
+            },
+            local: &local,
+            remote,
+        },
+        |_| policy.choose(freshness),
+    );
+    if !cx.link.direction.imports() {
+        merged.to_local.clear();
+    }
+    let unsent =
+        if cx.link.direction.exports() { Default::default() } else { std::mem::take(&mut merged.to_remote) };
+    if merged.to_remote.is_empty() {
+        return Ok(merged_without_write(
+            pair,
+            bases,
+            action,
+            &merged,
+            &unsent,
+            (id, version, payload, remote),
+            cx,
+        ));
+    }
+    // A write must name the version it was merged with.
+    let Some(expected) = version else {
+        return Ok(match pair.remote {
+            RemoteView::Read { .. } => Outcome::default(),
+            _ => Outcome { needs_read: Some(id.clone()), ..Outcome::default() },
+        });
+    };
+    let target = merged.apply_to_remote(&local, remote);
+    let rendered = cx.provider.render(RenderRequest {
+        event: &target,
+        original: Some(payload),
+        now: cx.now,
+        people: cx.link.people,
+    })?;
+    if rendered.payload == *payload {
+        // Nothing of it can be said there: it stays here, and is no change (invariant 9).
+        let fields = std::mem::take(&mut merged.to_remote);
+        let mut outcome =
+            merged_without_write(pair, bases, action, &merged, &unsent, (id, version, payload, remote), cx);
+        if let Some(operation) = &mut outcome.operation {
+            operation.losses = fields.iter().map(Field::to_string).collect();
+        }
+        return Ok(outcome);
+    }
+    let after = new_local(&merged, record, remote);
+    let mut outcome = merged_writes(
+        pair,
+        bases,
+        action,
+        &merged,
+        &unsent,
+        (id, version, payload, remote),
+        after.as_ref(),
+        cx,
+    );
+    let mut entry = cx.outbox(
+        &record.id,
+        id.clone(),
+        OutboxOp::Update { expected: expected.clone(), payload: rendered.payload },
+    );
+    entry.local = Some(Box::new(after.unwrap_or_else(|| record.event.clone())));
+    entry.fields = merged.to_remote.iter().cloned().collect();
+    entry.reason = "it was edited here".to_owned();
+    outcome.writes.push(Write::PutOutbox(Box::new(entry)));
+    if let Some(operation) = &mut outcome.operation {
+        operation.losses = rendered.losses;
+    }
+    Ok(outcome)
+}
+
+/// The item a merge worked with: its name, version, payload and content.
+type Item<'a> = (&'a RemoteId, Option<&'a Version>, &'a Payload, &'a Event);
+
+fn new_local(merged: &Merge, record: &EventRecord, remote: &Event) -> Option<Event> {
+    (!merged.to_local.is_empty()).then(|| merged.apply_to_local(&record.event, remote))
+}
+
+fn merged_without_write(
+    pair: &Pair<'_>,
+    bases: &Sided<'_>,
+    action: Action,
+    merged: &Merge,
+    unsent: &std::collections::BTreeSet<Field>,
+    item: Item<'_>,
+    cx: &mut Context<'_>,
+) -> Outcome {
+    let after = pair.local.and_then(|record| new_local(merged, record, item.3));
+    merged_writes(pair, bases, action, merged, unsent, item, after.as_ref(), cx)
+}
+
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one call site each side of the write; a struct would only rename them"
+)]
+fn merged_writes(
+    pair: &Pair<'_>,
+    bases: &Sided<'_>,
+    action: Action,
+    merged: &Merge,
+    unsent: &std::collections::BTreeSet<Field>,
+    (id, version, payload, remote): Item<'_>,
+    after: Option<&Event>,
+    cx: &mut Context<'_>,
+) -> Outcome {
+    let Some(record) = pair.local else { return Outcome::default() };
+    let local = after.unwrap_or(&record.event);
+    let base = next_base(bases, merged, unsent, (id, version, payload, remote), local, record, cx);
+    let unchanged_base = pair.base.is_some_and(|old| *old == base);
+    let reason = match action {
+        Action::Join => "the same event is on both sides",
+        _ => match (merged.to_local.is_empty(), merged.to_remote.is_empty()) {
+            (false, false) => "both sides were edited",
+            (false, true) => "it was edited on the remote side",
+            (true, false) => "it was edited here",
+            (true, true) => "both sides agree",
+        },
+    };
+    let nothing_done = merged.is_empty() && action == Action::Merge;
+    let mut outcome = Outcome { event_id: Some(record.id.clone()), ..Outcome::default() };
+    if nothing_done && unchanged_base {
+        return outcome;
+    }
+    if !unchanged_base {
+        outcome.writes.push(Write::PutBase(Box::new(base)));
+    }
+    // Even a decision that writes no event holds only for the event it was taken on.
+    outcome.expect.push(cx.expect(pair, &record.id));
+    if let Some(after) = after {
+        outcome.writes.push(cx.put_event(&record.id, after.clone()));
+        outcome.updated = 1;
+        outcome.writes.push(cx.journal(
+            JournalOp::LocalUpdate,
+            &record.id,
+            Some(id),
+            reason,
+            Some(&record.event),
+            merged.to_local.iter().cloned().collect(),
+        ));
+    }
+    if !merged.contested.is_empty() {
+        outcome.writes.push(conflict(record, id, remote, bases, merged, cx));
+        outcome.conflicts = 1;
+    }
+    if merged.keep_local_copy {
+        let copy_id = EventId::from(cx.ids.fresh());
+        let mut copy = record.event.clone();
+        copy.uid = cx.ids.fresh();
+        outcome.writes.push(cx.put_event(&copy_id, copy));
+        let reason = "both versions are kept: this is the local one";
+        outcome.writes.push(cx.journal(JournalOp::LocalCreate, &copy_id, None, reason, None, Vec::new()));
+        outcome.created = 1;
+        outcome.copy = Some(copy_id);
+    }
+    if !nothing_done {
+        let mut operation = operation(pair, action, reason);
+        operation.to_local = merged.to_local.iter().cloned().collect();
+        operation.to_remote = merged.to_remote.iter().cloned().collect();
+        operation.contested = merged.contested.iter().map(|contested| contested.field.clone()).collect();
+        outcome.operation = Some(operation);
+    }
+    outcome
+}
+
+/// The bases after the remote side's changes are in and before the local side's are out.
+fn next_base(
+    bases: &Sided<'_>,
+    merged: &Merge,
+    unsent: &std::collections::BTreeSet<Field>,
+    (id, version, payload, remote): Item<'_>,
+    local: &Event,
+    record: &EventRecord,
+    cx: &Context<'_>,
+) -> BaseRecord {
+    let mut base_local = Cow::Borrowed(local);
+    let open = merged.contested.iter().filter(|c| c.choice == Choice::Open).map(|c| &c.field);
+    for field in merged.to_remote.iter().chain(unsent).chain(open) {
+        // What the remote side has yet to receive still counts as a local change, so that a write that never happens
+        // is planned again. At a first meeting the base of such a field is what the remote side has.
+        crate::diff::copy_field(field, bases.local.unwrap_or(remote), base_local.to_mut());
+    }
+    let base_remote = match bases.remote {
+        Some(base) => merged.remote_base(base, remote),
+        None => remote.clone(),
+    };
+    BaseRecord {
+        link: cx.link.id.clone(),
+        remote_id: id.clone(),
+        event_id: record.id.clone(),
+        version: version.cloned(),
+        payload: payload.clone(),
+        local: unless_same(Some(&base_local), remote),
+        remote: unless_same(Some(&base_remote), remote),
+        state: BaseState::Linked,
+    }
+}
+
+fn conflict(
+    record: &EventRecord,
+    id: &RemoteId,
+    remote: &Event,
+    bases: &Sided<'_>,
+    merged: &Merge,
+    cx: &mut Context<'_>,
+) -> Write {
+    let open = merged.contested.iter().any(|contested| contested.choice == Choice::Open);
+    let fields = merged
+        .contested
+        .iter()
+        .map(|contested| FieldConflict {
+            base: bases.local.map_or(serde_json::Value::Null, |base| field_value(base, &contested.field)),
+            local: field_value(&record.event, &contested.field),
+            remote: field_value(remote, &contested.field),
+            outcome: contested.choice.name().to_owned(),
+            field: contested.field.clone(),
+        })
+        .collect();
+    Write::PutConflict(Box::new(ConflictRecord {
+        id: (cx.next)(),
+        link: cx.link.id.clone(),
+        run: cx.run.clone(),
+        event_id: record.id.clone(),
+        remote_id: id.clone(),
+        uid: record.event.uid.clone(),
+        fields,
+        local: Some(Box::new(record.event.clone())),
+        remote: Some(Box::new(remote.clone())),
+        policy: cx.link.conflicts.name().to_owned(),
+        state: if open { ConflictState::Open } else { ConflictState::Resolved },
+        at: cx.now,
+    }))
+}
+
+/// A deletion against an edit, recorded with the whole version that lost or could have been lost.
+pub(super) fn deletion_conflict(
+    pair: &Pair<'_>,
+    base: &BaseRecord,
+    outcome: Choice,
+    cx: &mut Context<'_>,
+) -> Write {
+    let remote = match pair.remote {
+        RemoteView::Read { event, .. } => Some(Box::new(event.clone())),
+        RemoteView::Silent | RemoteView::Removed => None,
+    };
+    let local = pair.local.filter(|record| record.deleted.is_none());
+    let uid = local.map(|record| record.event.uid.clone()).or(remote.as_ref().map(|event| event.uid.clone()));
+    Write::PutConflict(Box::new(ConflictRecord {
+        id: (cx.next)(),
+        link: cx.link.id.clone(),
+        run: cx.run.clone(),
+        event_id: base.event_id.clone(),
+        remote_id: base.remote_id.clone(),
+        uid: uid.unwrap_or_default(),
+        fields: Vec::new(),
+        local: local.map(|record| Box::new(record.event.clone())),
+        remote,
+        policy: format!("{} ({})", cx.link.conflicts.name(), outcome.name()),
+        state: ConflictState::Resolved,
+        at: cx.now,
+    }))
+}
+
+fn plan_deletion(
+    pair: &Pair<'_>,
+    action: Action,
+    local: LocalSide,
+    remote: RemoteSide,
+    cx: &mut Context<'_>,
+) -> Outcome {
+    let reason = match (action, local, remote) {
+        (Action::DeleteLocal, LocalSide::Changed, _) => {
+            "it was deleted on the remote side, which wins over the edit here"
+        }
+        (Action::DeleteLocal, ..) => "it was deleted on the remote side",
+        (_, _, RemoteSide::Changed) => "it was deleted here, which wins over the edit on the remote side",
+        _ => "it was deleted here",
+    };
+    let mut outcome = Outcome { operation: Some(operation(pair, action, reason)), ..Outcome::default() };
+    // The version to expect is the one just read: the base follows it, so that the deletion can name it.
+    if let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) {
+        outcome.writes.push(Write::PutBase(Box::new(BaseRecord {
+            remote_id: id.clone(),
+            version: version.cloned(),
+            payload: payload.clone(),
+            local: unless_same(base.local.as_deref().or(pair.base_event), event),
+            ..base.clone()
+        })));
+        if remote == RemoteSide::Changed {
+            outcome.writes.push(deletion_conflict(pair, base, Choice::Local, cx));
+            outcome.conflicts = 1;
+        }
+    }
+    outcome
+}
+
+fn restore_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
+    let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) else {
+        return Outcome::default();
+    };
+    let reason = "it was deleted here and edited on the remote side: the edit survives";
+    let record = BaseRecord {
+        link: cx.link.id.clone(),
+        remote_id: id.clone(),
+        event_id: base.event_id.clone(),
+        version: version.cloned(),
+        payload: payload.clone(),
+        local: None,
+        remote: None,
+        state: BaseState::Linked,
+    };
+    let conflict = deletion_conflict(pair, base, Choice::Remote, cx);
+    let journal = cx.journal(JournalOp::LocalUpdate, &base.event_id, Some(id), reason, None, Vec::new());
+    Outcome {
+        operation: Some(operation(pair, Action::RestoreLocal, reason)),
+        expect: vec![cx.expect(pair, &base.event_id)],
+        writes: vec![
+            cx.put_event(&base.event_id, event.clone()),
+            Write::PutBase(Box::new(record)),
+            conflict,
+            journal,
+        ],
+        updated: 1,
+        conflicts: 1,
+        event_id: Some(base.event_id.clone()),
+        ..Outcome::default()
+    }
+}
+
+fn restore_remote(pair: &Pair<'_>, cx: &mut Context<'_>) -> Result<Outcome, ProviderError> {
+    let Some(base) = pair.base else { return Ok(Outcome::default()) };
+    let mut outcome =
+        create_remote(pair, cx, "it was deleted on the remote side and edited here: the edit survives")?;
+    if let Some(operation) = &mut outcome.operation {
+        operation.action = Action::RestoreRemote;
+    }
+    outcome.writes.push(Write::DeleteBase { link: cx.link.id.clone(), remote_id: base.remote_id.clone() });
+    outcome.writes.push(deletion_conflict(pair, base, Choice::Local, cx));
+    outcome.conflicts = 1;
+    Ok(outcome)
+}
+
+fn forget(pair: &Pair<'_>) -> Outcome {
+    let Some(base) = pair.base else { return Outcome::default() };
+    Outcome {
+        writes: vec![Write::DeleteBase { link: base.link.clone(), remote_id: base.remote_id.clone() }],
+        ..Outcome::default()
+    }
+}
+
+fn suppress(pair: &Pair<'_>, local: LocalSide, cx: &mut Context<'_>) -> Outcome {
+    let Some(base) = pair.base else { return Outcome::default() };
+    let reason = if matches!(local, LocalSide::Deleted | LocalSide::Absent) {
+        "the copy was deleted here; the link may not delete the original"
+    } else {
+        "the copy was deleted on the remote side; the link may not delete the original"
+    };
+    let record = BaseRecord { state: BaseState::Suppressed, ..base.clone() };
+    let journal =
+        cx.journal(JournalOp::Kept, &base.event_id, Some(&base.remote_id), reason, None, Vec::new());
+    Outcome {
+        operation: Some(operation(pair, Action::Suppress, reason)),
+        writes: vec![Write::PutBase(Box::new(record)), journal],
+        event_id: Some(base.event_id.clone()),
+        ..Outcome::default()
+    }
+}

@@ -1,0 +1,452 @@
+//! Push and confirm: what is committed to the outbox is sent, and what is answered becomes the new base.
+
+use std::{collections::HashMap, time::Duration};
+
+use chrono::TimeDelta;
+use futures_util::{StreamExt, stream};
+
+use super::{
+    EngineError, Progress,
+    pull::Item,
+    run::{Mode, PAGE, Run},
+};
+use crate::{
+    diff::changed_fields,
+    model::{Event, EventId, RemoteId, Version},
+    provider::{ErrorKind, Fetched, Payload, ProviderError, Retry, Written},
+    store::{
+        BaseQuery, BaseRecord, BaseState, Batch, JournalEntry, JournalOp, OutboxEntry, OutboxId, OutboxOp,
+        OutboxState, Write,
+    },
+};
+
+/// Confirmations committed at once.
+const GROUP: usize = 50;
+/// How often a write that met a newer version is merged and sent again in one run.
+const ROUNDS: usize = 3;
+/// Delays before a write that failed is tried again, in minutes.
+const BACKOFF: [i64; 3] = [1, 5, 15];
+
+/// The answer to a write.
+enum Answer {
+    Confirmed(Written),
+    Deleted,
+    Failed(ProviderError),
+}
+
+/// A confirmed write whose stored form is still to be read.
+struct Echo {
+    id: RemoteId,
+    version: Option<Version>,
+    local: Option<Box<Event>>,
+    event_id: EventId,
+}
+
+/// What became of a round of writes.
+#[derive(Default)]
+struct Sent {
+    echoes: Vec<Echo>,
+    /// Items that have another version than the write expected, with the event that was to be written.
+    changed: Vec<(RemoteId, EventId)>,
+    /// The error that stops all further writes of this run.
+    stop: Option<ProviderError>,
+}
+
+impl Run<'_> {
+    /// Sends what earlier runs decided. Their answers may be lost, so creations are looked up before they are sent.
+    pub(super) async fn push_earlier(&mut self) -> Result<(), EngineError> {
+        if self.mode == Mode::Preview || self.outbox.is_empty() {
+            return Ok(());
+        }
+        let now = self.engine.clock.now();
+        let ready: Vec<OutboxEntry> = self
+            .outbox
+            .values()
+            .filter(|entry| !matches!(entry.state, OutboxState::Wedged { .. }))
+            .filter(|entry| entry.not_before.is_none_or(|time| time <= now))
+            .cloned()
+            .collect();
+        let creations: Vec<RemoteId> = ready
+            .iter()
+            .filter(|entry| matches!(entry.op, OutboxOp::Create { .. }))
+            .map(|entry| entry.remote_id.clone())
+            .collect();
+        let mut there = Vec::new();
+        let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
+        for ids in creations.chunks(most) {
+            for fetched in self.provider.fetch(&self.link.remote, ids).await? {
+                if let Fetched::Found { id, version, payload } = fetched {
+                    there.push((id, version, payload));
+                }
+            }
+        }
+        let mut writes = Vec::new();
+        for (id, version, payload) in &there {
+            if let Some(entry) = ready.iter().find(|entry| entry.remote_id == *id) {
+                writes.extend(self.adopt(entry, version.clone(), payload));
+                self.outbox.remove(&entry.event_id);
+            }
+        }
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+        // Everything else is sent with what this run decides.
+        let events: Vec<EventId> = ready.iter().map(|entry| entry.event_id.clone()).collect();
+        self.recheck.extend(events);
+        Ok(())
+    }
+
+    /// A creation that was applied although its answer was lost. The base is what was sent: what the item holds beyond
+    /// that is an edit of the remote side, found by the pull because the version is not known.
+    fn adopt(&mut self, entry: &OutboxEntry, version: Option<Version>, found: &Payload) -> Vec<Write> {
+        let OutboxOp::Create { payload } = &entry.op else { return Vec::new() };
+        self.counts.pushed += 1;
+        let version = version.filter(|_| found == payload);
+        let mut writes = self.confirmed(entry, entry.remote_id.clone(), version, payload.clone(), None);
+        writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+        writes
+    }
+
+    /// Sends everything in the outbox that may be sent now.
+    pub(super) async fn push(&mut self) -> Result<(), EngineError> {
+        if self.mode == Mode::Preview {
+            return Ok(());
+        }
+        let mut total = 0;
+        for round in 0..=ROUNDS {
+            let sent = self.send_all(&mut total).await?;
+            self.read_echoes(sent.echoes).await?;
+            if let Some(error) = sent.stop {
+                return Err(error.into());
+            }
+            if sent.changed.is_empty() || round == ROUNDS {
+                self.waiting += sent.changed.len();
+                break;
+            }
+            // Somebody else was faster: read, merge, and send the result.
+            let mut gone = Vec::new();
+            let (changed, events): (Vec<RemoteId>, Vec<EventId>) = sent.changed.into_iter().unzip();
+            for event in &events {
+                self.handled.remove(event);
+            }
+            self.recheck.extend(events);
+            for ids in changed.chunks(self.capabilities.fetch_max.max(1)) {
+                let mut items = Vec::new();
+                for fetched in self.provider.fetch(&self.link.remote, ids).await? {
+                    match fetched {
+                        Fetched::Found { id, version, payload } => {
+                            items.push(Item { id, version, payload: Some(payload) });
+                        }
+                        Fetched::Missing(id) => gone.push(id),
+                        Fetched::Failed(_, error) => return Err(error.into()),
+                    }
+                }
+                self.chunk(items, false).await?;
+            }
+            self.plan_remote_deletions(&gone).await?;
+            self.plan_recheck().await?;
+            self.carry_out_deletions().await?;
+        }
+        Ok(())
+    }
+
+    async fn send_all(&mut self, total: &mut usize) -> Result<Sent, EngineError> {
+        let mut sent = Sent::default();
+        let mut after: Option<OutboxId> = None;
+        let now = self.engine.clock.now();
+        loop {
+            let page = self.engine.store.outbox(&self.link.id, after.as_ref(), GROUP).await?;
+            let Some(last) = page.last() else { return Ok(sent) };
+            after = Some(last.id.clone());
+            let mut ready = Vec::new();
+            for entry in page {
+                let wedged = matches!(entry.state, OutboxState::Wedged { .. });
+                if !wedged && entry.not_before.is_none_or(|time| time <= now) {
+                    ready.push(entry);
+                } else {
+                    self.waiting += usize::from(!wedged);
+                    self.outbox.insert(entry.event_id.clone(), entry);
+                }
+            }
+            *total += ready.len();
+            let answers = self.send(ready).await;
+            self.confirm(answers, &mut sent).await?;
+            self.tell(&Progress::Pushed {
+                link: self.link.id.clone(),
+                done: usize::try_from(self.counts.pushed).unwrap_or(usize::MAX),
+                total: *total,
+            });
+            if sent.stop.is_some() {
+                return Ok(sent);
+            }
+        }
+    }
+
+    /// Sends some writes, a few at a time. Answers come in the order the provider gives them.
+    async fn send(&self, entries: Vec<OutboxEntry>) -> Vec<(OutboxEntry, Answer)> {
+        let (provider, calendar) = (self.provider, &self.link.remote);
+        stream::iter(entries)
+            .map(|entry| async move {
+                let answer = match &entry.op {
+                    OutboxOp::Create { payload } => {
+                        answer(provider.create(calendar, &entry.remote_id, payload).await)
+                    }
+                    OutboxOp::Update { expected, payload } => {
+                        answer(provider.update(calendar, &entry.remote_id, expected, payload).await)
+                    }
+                    OutboxOp::Delete { expected } => {
+                        match provider.delete(calendar, &entry.remote_id, expected).await {
+                            Ok(()) => Answer::Deleted,
+                            Err(error) => Answer::Failed(error),
+                        }
+                    }
+                };
+                (entry, answer)
+            })
+            .buffer_unordered(self.capabilities.requests_max.max(1))
+            .collect()
+            .await
+    }
+
+    async fn confirm(
+        &mut self,
+        answers: Vec<(OutboxEntry, Answer)>,
+        sent: &mut Sent,
+    ) -> Result<(), EngineError> {
+        let mut writes = Vec::new();
+        let before = self.before(&answers).await?;
+        for (entry, answer) in answers {
+            let before = before.get(&entry.event_id).cloned().map(Box::new);
+            let done = Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() };
+            match answer {
+                Answer::Confirmed(written) => {
+                    writes.push(done);
+                    writes.extend(self.written(&entry, written, before, sent));
+                }
+                Answer::Deleted => {
+                    writes.push(done);
+                    writes.extend(self.removed(&entry, before));
+                }
+                Answer::Failed(error) => writes.extend(self.failed(entry, error, sent).await?),
+            }
+        }
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+        Ok(())
+    }
+
+    /// The remote sides as they were before these writes, for the journal.
+    async fn before(
+        &self,
+        answers: &[(OutboxEntry, Answer)],
+    ) -> Result<HashMap<EventId, Event>, EngineError> {
+        let ids: Vec<EventId> = answers
+            .iter()
+            .filter(|(entry, answer)| {
+                !matches!(entry.op, OutboxOp::Create { .. }) && !matches!(answer, Answer::Failed(_))
+            })
+            .map(|(entry, _)| entry.event_id.clone())
+            .collect();
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
+        Ok(bases
+            .into_iter()
+            .filter_map(|base| Some((base.event_id, self.provider.read(&base.payload).ok()?)))
+            .collect())
+    }
+
+    fn written(
+        &mut self,
+        entry: &OutboxEntry,
+        written: Written,
+        before: Option<Box<Event>>,
+        sent: &mut Sent,
+    ) -> Vec<Write> {
+        let (OutboxOp::Create { payload } | OutboxOp::Update { payload, .. }) = &entry.op else {
+            return Vec::new();
+        };
+        self.counts.pushed += 1;
+        if written.payload.is_none() {
+            sent.echoes.push(Echo {
+                id: written.id.clone(),
+                version: written.version.clone(),
+                local: entry.local.clone(),
+                event_id: entry.event_id.clone(),
+            });
+        }
+        let stored = written.payload.unwrap_or_else(|| payload.clone());
+        let mut writes = Vec::new();
+        if written.id != entry.remote_id {
+            writes.push(Write::DeleteBase { link: entry.link.clone(), remote_id: entry.remote_id.clone() });
+        }
+        writes.extend(self.confirmed(entry, written.id, written.version, stored, before));
+        writes
+    }
+
+    fn confirmed(
+        &mut self,
+        entry: &OutboxEntry,
+        id: RemoteId,
+        version: Option<Version>,
+        payload: Payload,
+        before: Option<Box<Event>>,
+    ) -> Vec<Write> {
+        let read = self.provider.read(&payload).ok();
+        let op = match entry.op {
+            OutboxOp::Create { .. } => JournalOp::RemoteCreate,
+            _ => JournalOp::RemoteUpdate,
+        };
+        let journal = self.journal(op, entry, &id, before);
+        let local = entry.local.clone().filter(|local| read.as_ref() != Some(&**local));
+        let base = BaseRecord {
+            link: entry.link.clone(),
+            remote_id: id,
+            event_id: entry.event_id.clone(),
+            version,
+            payload,
+            local,
+            remote: None,
+            state: BaseState::Linked,
+        };
+        vec![Write::PutBase(Box::new(base)), journal]
+    }
+
+    fn removed(&mut self, entry: &OutboxEntry, before: Option<Box<Event>>) -> Vec<Write> {
+        self.counts.pushed += 1;
+        let journal = self.journal(JournalOp::RemoteDelete, entry, &entry.remote_id, before);
+        vec![Write::DeleteBase { link: entry.link.clone(), remote_id: entry.remote_id.clone() }, journal]
+    }
+
+    fn journal(
+        &mut self,
+        op: JournalOp,
+        entry: &OutboxEntry,
+        id: &RemoteId,
+        before: Option<Box<Event>>,
+    ) -> Write {
+        Write::PutJournal(Box::new(JournalEntry {
+            id: self.next_id(),
+            link: entry.link.clone(),
+            run: self.id.clone(),
+            event_id: entry.event_id.clone(),
+            remote_id: Some(id.clone()),
+            op,
+            reason: entry.reason.clone(),
+            before,
+            fields: entry.fields.clone(),
+            at: self.engine.clock.now(),
+        }))
+    }
+
+    async fn failed(
+        &mut self,
+        mut entry: OutboxEntry,
+        error: ProviderError,
+        sent: &mut Sent,
+    ) -> Result<Vec<Write>, EngineError> {
+        let done = Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() };
+        match error.kind {
+            // Somebody else was faster, or it is gone: what was decided is void, and decided again on what is there.
+            ErrorKind::VersionMismatch | ErrorKind::NotFound => {
+                sent.changed.push((entry.remote_id, entry.event_id));
+                Ok(vec![done])
+            }
+            ErrorKind::AlreadyExists { at } => {
+                // Under our own name it is our own write, applied when its answer was lost; elsewhere in the calendar
+                // it is the same event, and the two are joined.
+                sent.changed.push((at.unwrap_or(entry.remote_id), entry.event_id));
+                Ok(vec![done])
+            }
+            ErrorKind::Unauthorized | ErrorKind::CalendarGone => {
+                sent.stop = Some(error);
+                self.outbox.insert(entry.event_id.clone(), entry);
+                Ok(Vec::new())
+            }
+            _ if error.retry == Retry::Never && !error.is_ambiguous() => {
+                entry.attempts += 1;
+                entry.state = OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() };
+                self.outbox.insert(entry.event_id.clone(), entry.clone());
+                Ok(vec![Write::PutOutbox(Box::new(entry))])
+            }
+            _ => {
+                let step = BACKOFF.get(entry.attempts as usize).copied();
+                entry.attempts += 1;
+                entry.state = match step {
+                    _ if error.is_ambiguous() => OutboxState::Ambiguous,
+                    Some(_) => OutboxState::Pending,
+                    None => OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },
+                };
+                let advised = match error.retry {
+                    Retry::After(delay) => from_std(delay),
+                    Retry::Never | Retry::Backoff => TimeDelta::zero(),
+                };
+                let delay = advised.max(TimeDelta::minutes(step.unwrap_or(BACKOFF[BACKOFF.len() - 1])));
+                entry.not_before = self.engine.clock.now().checked_add_signed(delay);
+                self.waiting += 1;
+                self.outbox.insert(entry.event_id.clone(), entry.clone());
+                if matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unavailable) {
+                    sent.stop = Some(error);
+                }
+                Ok(vec![Write::PutOutbox(Box::new(entry))])
+            }
+        }
+    }
+
+    /// Reads what the provider made of our writes: that, not what was sent, is its side of the base.
+    async fn read_echoes(&mut self, echoes: Vec<Echo>) -> Result<(), EngineError> {
+        let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
+        for group in echoes.chunks(most) {
+            let ids: Vec<RemoteId> = group.iter().map(|echo| echo.id.clone()).collect();
+            // A write that cannot be read back now is compared by the next pull.
+            let Ok(fetched) = self.provider.fetch(&self.link.remote, &ids).await else { return Ok(()) };
+            let mut writes = Vec::new();
+            let mut edited = Vec::new();
+            for fetched in fetched {
+                let Fetched::Found { id, version, payload } = fetched else { continue };
+                let Some(echo) = group.iter().find(|echo| echo.id == id) else { continue };
+                let Ok(read) = self.provider.read(&payload) else { continue };
+                // Without a version to compare, the same content is our own write coming back.
+                let ours = match &echo.version {
+                    Some(_) => echo.version == version,
+                    None => echo.local.as_ref().is_some_and(|local| {
+                        changed_fields(&self.provider.project(local), &self.provider.project(&read))
+                            .is_empty()
+                    }),
+                };
+                if !ours {
+                    edited.push(Item { id, version, payload: Some(payload) });
+                    continue;
+                }
+                writes.push(Write::PutBase(Box::new(BaseRecord {
+                    link: self.link.id.clone(),
+                    remote_id: id,
+                    event_id: echo.event_id.clone(),
+                    version,
+                    payload,
+                    local: echo.local.clone().filter(|local| **local != read),
+                    remote: None,
+                    state: BaseState::Linked,
+                })));
+            }
+            if !writes.is_empty() {
+                self.commit(Batch { writes, ..Batch::default() }).await?;
+            }
+            self.chunk(edited, false).await?;
+        }
+        Ok(())
+    }
+}
+
+fn answer(result: Result<Written, ProviderError>) -> Answer {
+    match result {
+        Ok(written) => Answer::Confirmed(written),
+        Err(error) => Answer::Failed(error),
+    }
+}
+
+fn from_std(delay: Duration) -> TimeDelta {
+    TimeDelta::from_std(delay).unwrap_or(TimeDelta::days(1))
+}

@@ -1,0 +1,446 @@
+//! One run on one link: its lease, its state, its commits.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Engine, EngineError, Link, Progress, SyncOptions, SyncReport, pair::Context, pair::Outcome};
+use crate::{
+    model::{EventId, RemoteId, RunId, Version},
+    plan::{Operation, Plan, PlanId},
+    provider::{Capabilities, Cursor, ErrorKind, Provider, ProviderError},
+    store::{
+        Batch, CommitReceipt, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, OutboxState,
+        QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, Write,
+    },
+};
+
+/// How long a lease lasts. A worker that dies is replaced after this; one that works renews in time.
+const LEASE: TimeDelta = TimeDelta::seconds(10);
+/// Rows read from the store at once.
+pub(super) const PAGE: usize = 200;
+/// How often a step is decided again when the host edits the same events meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// Whether a run writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Apply,
+    Preview,
+}
+
+/// What the pull learned that is used once everything else is committed.
+#[derive(Default)]
+pub(super) struct Pulled {
+    /// Where the next pull starts; `None` to keep the old cursor.
+    pub(super) cursor: Option<Cursor>,
+    /// Everything there is was listed and compared.
+    pub(super) audited: bool,
+    /// Items that were listed as there.
+    pub(super) gone: Vec<RemoteId>,
+    /// Something could not be read for now: the cursor must not move past it.
+    pub(super) incomplete: bool,
+}
+
+/// A deletion that is decided and waits for the guard.
+pub(super) struct PlannedDeletion {
+    pub(super) operation: Operation,
+    /// The revision of the local event it was decided on.
+    pub(super) revision: Option<Revision>,
+}
+
+pub(super) struct Run<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) link: &'a Link,
+    pub(super) provider: &'a dyn Provider,
+    pub(super) capabilities: Capabilities,
+    pub(super) mode: Mode,
+    pub(super) id: RunId,
+    pub(super) state: LinkState,
+    pub(super) approve: Option<PlanId>,
+    pub(super) audit: bool,
+    pub(super) plan: Plan,
+    pub(super) counts: RunCounts,
+    /// Events dealt with in this run, by the revision they have now.
+    pub(super) handled: HashMap<EventId, Revision>,
+    /// Items in quarantine, by the version they were unreadable at.
+    pub(super) quarantine: HashMap<RemoteId, Option<Version>>,
+    /// Writes that are decided and not confirmed, of earlier runs.
+    pub(super) outbox: HashMap<EventId, OutboxEntry>,
+    /// Events to look at again, because what was sent for them is not what they are now.
+    pub(super) recheck: Vec<EventId>,
+    pub(super) deletions: Vec<PlannedDeletion>,
+    /// Names of items that came under a UID which another item of the calendar has.
+    pub(super) deferred: Vec<super::pull::Item>,
+    pub(super) waiting: usize,
+    /// The mark of planned local changes when the run began.
+    pub(super) seen_before: Revision,
+    /// Something was left for the next run, which has to see it again.
+    pub(super) unfinished: bool,
+    lease: Option<LeaseToken>,
+    holder: String,
+    renew_at: DateTime<Utc>,
+    started: DateTime<Utc>,
+    recorded: bool,
+    requests_before: u64,
+    sequence: u32,
+}
+
+impl<'a> Run<'a> {
+    pub(super) async fn begin(
+        engine: &'a Engine,
+        link: &'a Link,
+        provider: &'a dyn Provider,
+        mode: Mode,
+        options: &SyncOptions,
+    ) -> Result<Self, EngineError> {
+        let now = engine.clock.now();
+        let holder = engine.ids.fresh();
+        let mut run = Self {
+            engine,
+            link,
+            provider,
+            capabilities: provider.capabilities(),
+            mode,
+            id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), &engine.ids.fresh()[..8])),
+            state: new_state(link),
+            approve: options.approve.clone(),
+            audit: options.audit,
+            plan: Plan { link: link.id.clone(), operations: Vec::new(), held: false },
+            counts: RunCounts::default(),
+            handled: HashMap::new(),
+            quarantine: HashMap::new(),
+            outbox: HashMap::new(),
+            recheck: Vec::new(),
+            deletions: Vec::new(),
+            deferred: Vec::new(),
+            waiting: 0,
+            seen_before: Revision::default(),
+            unfinished: false,
+            lease: None,
+            holder,
+            renew_at: now,
+            started: now,
+            recorded: false,
+            requests_before: provider.requests(),
+            sequence: 0,
+        };
+        run.keep_lease().await?;
+        match run.load().await {
+            Ok(()) => Ok(run),
+            Err(error) => {
+                run.release().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The steps of a run, in their order.
+    pub(super) async fn steps(&mut self) -> Result<(), EngineError> {
+        // What an earlier run decided and did not see confirmed comes first: it is part of what both sides hold.
+        self.push_earlier().await?;
+        let pulled = self.pull().await?;
+        self.plan_remote_deletions(&pulled.gone).await?;
+        self.plan_local_changes().await?;
+        self.carry_out_deletions().await?;
+        self.push().await?;
+        self.settle(pulled).await
+    }
+
+    async fn load(&mut self) -> Result<(), EngineError> {
+        if let Some(state) = self.engine.store.link(&self.link.id).await? {
+            if state.calendar != self.link.calendar || state.remote != self.link.remote {
+                return Err(EngineError::LinkMoved { link: self.link.id.to_string() });
+            }
+            self.seen_before = state.seen;
+            self.state = state;
+        }
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.records(RecordKind::Quarantine, after.as_deref()).await?;
+            let Some(Record::Quarantine(last)) = page.last() else { break };
+            after = Some(last.remote_id.as_str().to_owned());
+            for record in page {
+                if let Record::Quarantine(record) = record {
+                    self.quarantine.insert(record.remote_id, record.version);
+                }
+            }
+        }
+        let mut after = None;
+        loop {
+            let page = self.engine.store.outbox(&self.link.id, after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.clone());
+            self.outbox.extend(page.into_iter().map(|entry| (entry.event_id.clone(), entry)));
+        }
+        Ok(())
+    }
+
+    async fn records(&self, kind: RecordKind, after: Option<&str>) -> Result<Vec<Record>, EngineError> {
+        let query = RecordQuery { kind, link: &self.link.id, event: None, run: None, after, limit: PAGE };
+        Ok(self.engine.store.records(query).await?)
+    }
+
+    /// Takes the lease, or renews it when a good part of it has passed. Called before every commit.
+    async fn keep_lease(&mut self) -> Result<(), EngineError> {
+        let now = self.engine.clock.now();
+        if self.mode == Mode::Preview || (self.lease.is_some() && now < self.renew_at) {
+            return Ok(());
+        }
+        let name = Engine::lease_name(&self.link.id);
+        match self.engine.store.acquire_lease(&name, &self.holder, now, LEASE).await? {
+            LeaseGrant::Granted(token) => {
+                // A lease that ran out and was taken by somebody else in between has a new epoch: what was read under
+                // the old one may be stale, so the run ends instead of going on under the new one.
+                if self.lease.as_ref().is_some_and(|old| *old != token) {
+                    return Err(EngineError::Busy { until: now + LEASE });
+                }
+                self.lease = Some(token);
+                self.renew_at = now + LEASE / 3;
+                Ok(())
+            }
+            LeaseGrant::Held { until } => Err(EngineError::Busy { until }),
+        }
+    }
+
+    async fn release(&mut self) {
+        if let Some(token) = self.lease.take() {
+            // A lease that cannot be given back runs out by itself.
+            let _ = self.engine.store.release_lease(&token).await;
+        }
+    }
+
+    /// An id that sorts after all earlier ones of this run.
+    pub(super) fn next_id(&mut self) -> String {
+        self.sequence += 1;
+        format!("{}-{:06x}", self.id, self.sequence)
+    }
+
+    /// Runs `decide` with what surrounds a decision.
+    pub(super) fn with_context<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        let (engine, link, provider) = (self.engine, self.link, self.provider);
+        let run = self.id.clone();
+        let mut next = || self.next_id();
+        decide(&mut Context {
+            link,
+            provider,
+            run: &run,
+            ids: &*engine.ids,
+            now: engine.clock.now(),
+            next: &mut next,
+        })
+    }
+
+    /// Commits what was decided about some pairs, all of it or nothing. `Ok(false)`: an event was edited meanwhile,
+    /// decide again.
+    pub(super) async fn commit_outcomes(
+        &mut self,
+        outcomes: Vec<Outcome>,
+        mut extra: Vec<Write>,
+        attempt: usize,
+    ) -> Result<bool, EngineError> {
+        let mut batch = Batch::default();
+        let (mut created, mut updated, mut conflicts) = (0, 0, 0);
+        let (mut operations, mut deletions, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut superseded, mut copies) = (Vec::new(), Vec::new());
+        for outcome in outcomes {
+            batch.expect.extend(outcome.expect);
+            if let Some(entry) = outcome.supersedes.as_ref().and_then(|id| self.outbox.get(id)) {
+                batch.writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+            }
+            superseded.extend(outcome.supersedes);
+            copies.extend(outcome.copy);
+            batch.writes.extend(outcome.writes);
+            created += outcome.created;
+            updated += outcome.updated;
+            conflicts += outcome.conflicts;
+            if let Some(operation) = outcome.operation {
+                if operation.deletes() {
+                    deletions.push(PlannedDeletion { operation, revision: outcome.revision });
+                } else {
+                    operations.push(operation);
+                }
+            }
+            events.extend(outcome.event_id.map(|id| (id, outcome.revision.unwrap_or_default())));
+        }
+        batch.writes.append(&mut extra);
+        for (event, revision) in events {
+            self.handled.insert(event, revision);
+        }
+        if self.mode == Mode::Apply && !batch.writes.is_empty() {
+            match self.commit(batch).await {
+                Ok(receipt) => self.note_revisions(&receipt),
+                Err(error) if error.is_conflict() && attempt < ATTEMPTS => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        for event in superseded {
+            self.outbox.remove(&event);
+        }
+        for copy in &copies {
+            self.handled.remove(copy);
+        }
+        self.recheck.append(&mut copies);
+        self.deletions.append(&mut deletions);
+        self.plan.operations.append(&mut operations);
+        self.counts.created += created;
+        self.counts.updated += updated;
+        self.counts.conflicts += conflicts;
+        Ok(true)
+    }
+
+    /// Commits a batch under the lease; the first one also records that the run began.
+    pub(super) async fn commit(&mut self, mut batch: Batch) -> Result<CommitReceipt, EngineError> {
+        self.keep_lease().await?;
+        batch.lease.clone_from(&self.lease);
+        if !self.recorded {
+            batch.writes.push(Write::PutRun(Box::new(self.record(RunOutcome::Running))));
+        }
+        let receipt = self.engine.store.commit(batch).await?;
+        self.recorded = true;
+        Ok(receipt)
+    }
+
+    /// Moves the mark of planned local changes past our own writes, as long as nobody else wrote in between.
+    fn note_revisions(&mut self, receipt: &CommitReceipt) {
+        for (calendar, event, revision) in &receipt.revisions {
+            if *calendar != self.link.calendar {
+                continue;
+            }
+            self.handled.insert(event.clone(), *revision);
+            if revision.0 == self.state.seen.0 + 1 {
+                self.state.seen = *revision;
+            }
+        }
+    }
+
+    pub(super) fn quarantine_write(
+        &mut self,
+        remote_id: &RemoteId,
+        version: Option<&Version>,
+        reason: String,
+        payload: Option<crate::provider::Payload>,
+    ) -> Write {
+        self.quarantine.insert(remote_id.clone(), version.cloned());
+        Write::PutQuarantine(Box::new(QuarantineRecord {
+            link: self.link.id.clone(),
+            remote_id: remote_id.clone(),
+            version: version.cloned(),
+            reason,
+            payload,
+            attempts: 1,
+            since: self.engine.clock.now(),
+        }))
+    }
+
+    pub(super) fn tell(&self, progress: &Progress) {
+        self.engine.observer.progress(progress);
+    }
+
+    fn record(&self, outcome: RunOutcome) -> RunRecord {
+        let ended = (outcome != RunOutcome::Running).then(|| self.engine.clock.now());
+        RunRecord {
+            id: self.id.clone(),
+            link: self.link.id.clone(),
+            started: self.started,
+            ended,
+            outcome,
+            counts: self.counts,
+            held_plan: self.plan.held.then(|| self.plan.deletions_id().0),
+        }
+    }
+
+    /// Records how the run ended, gives the lease back and reports.
+    pub(super) async fn finish(mut self, result: Result<(), EngineError>) -> Result<SyncReport, EngineError> {
+        self.counts.requests = self.provider.requests() - self.requests_before;
+        self.counts.quarantined = self.quarantine.len() as u64;
+        let result = match (self.mode, result) {
+            (Mode::Preview, result) => result,
+            (Mode::Apply, Ok(())) => self.record_success().await,
+            (Mode::Apply, Err(error)) => {
+                // The first error is the one to report; that it could not be recorded as well changes nothing.
+                let _ = self.record_failure(&error).await;
+                Err(error)
+            }
+        };
+        self.release().await;
+        result?;
+        let wedged =
+            self.outbox.values().filter(|entry| matches!(entry.state, OutboxState::Wedged { .. })).count();
+        let plan_id = if self.plan.held { self.plan.deletions_id() } else { self.plan.id() };
+        Ok(SyncReport {
+            run: self.id,
+            plan: self.plan,
+            counts: self.counts,
+            plan_id,
+            waiting: self.waiting,
+            wedged,
+        })
+    }
+
+    async fn record_success(&mut self) -> Result<(), EngineError> {
+        let now = self.engine.clock.now();
+        self.state.health = LinkHealth::Active;
+        self.state.last_success = Some(now);
+        if self.link.note.is_some() {
+            self.state.note.clone_from(&self.link.note);
+        }
+        let mut batch =
+            Batch { writes: vec![Write::PutLink(Box::new(self.state.clone()))], ..Batch::default() };
+        // A run that found nothing to do leaves a heartbeat and no record.
+        if self.recorded || self.plan.held {
+            let outcome = if self.plan.held { RunOutcome::Held } else { RunOutcome::InStep };
+            batch.writes.push(Write::PutRun(Box::new(self.record(outcome))));
+            self.recorded = true;
+        } else {
+            self.recorded = true;
+        }
+        self.commit(batch).await?;
+        Ok(())
+    }
+
+    async fn record_failure(&mut self, error: &EngineError) -> Result<(), EngineError> {
+        // What was read stays; only the health changes, on the state the store has.
+        let mut state = self.engine.store.link(&self.link.id).await?.unwrap_or_else(|| new_state(self.link));
+        state.health = match error {
+            error if error.needs_credentials() => LinkHealth::NeedsReauth,
+            EngineError::Provider(ProviderError { kind, .. }) => failed(&state.health, kind.clone()),
+            _ => failed(&state.health, ErrorKind::Internal),
+        };
+        let record = self.record(RunOutcome::Failed { error: error.to_string() });
+        self.recorded = true;
+        self.commit(Batch {
+            writes: vec![Write::PutLink(Box::new(state)), Write::PutRun(Box::new(record))],
+            ..Batch::default()
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+fn failed(before: &LinkHealth, kind: ErrorKind) -> LinkHealth {
+    let failures = match before {
+        LinkHealth::Error { failures, .. } => failures.saturating_add(1),
+        _ => 1,
+    };
+    LinkHealth::Error { kind, failures }
+}
+
+fn new_state(link: &Link) -> LinkState {
+    LinkState {
+        id: link.id.clone(),
+        generation: 0,
+        calendar: link.calendar.clone(),
+        remote: link.remote.clone(),
+        cursor: None,
+        cursor_key: link.cursor_key(),
+        seen: Revision::default(),
+        last_audit: None,
+        last_success: None,
+        health: LinkHealth::Active,
+        note: link.note.clone(),
+    }
+}
+
+/// A set of ids, for telling what was listed.
+pub(super) type Ids = HashSet<RemoteId>;

@@ -1,0 +1,211 @@
+//! The three-way merge of one event.
+//!
+//! In: both sides, what each side's base is, and who wins a contested field. Out: what each side is to hold, what the
+//! bases become, and every contested field with its outcome. Pure: no clock, no I/O, no randomness.
+//!
+//! Fields only one side changed go to the other side. Fields both changed to the same value are agreed. Only what is
+//! left is a conflict, and only that is put to the policy.
+
+mod policy;
+
+use std::collections::BTreeSet;
+
+pub use policy::{Choice, ConflictPolicy, Freshness};
+
+use crate::{
+    diff::{Field, Part, changed_fields, copy_field, field_value, same_field},
+    model::Event,
+};
+
+/// The four events a merge looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Sides<'a> {
+    /// What each side held when both last agreed; `None` when they never did (the first meeting of two events).
+    pub bases: Option<Bases<'a>>,
+    /// The local side now, as far as the provider can hold it.
+    pub local: &'a Event,
+    /// The remote side now.
+    pub remote: &'a Event,
+}
+
+/// What each side held when both last agreed. They differ where a provider stores a field in a form of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Bases<'a> {
+    /// The local side, as far as the provider can hold it.
+    pub local: &'a Event,
+    /// The remote side.
+    pub remote: &'a Event,
+}
+
+/// A field both sides changed, to different values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contested {
+    /// The field.
+    pub field: Field,
+    /// Who won it.
+    pub choice: Choice,
+}
+
+/// What a merge decided, as fields to copy. Apply it with [`Merge::to_local`] and its siblings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merge {
+    /// Fields that go from the remote to the local side.
+    pub to_local: BTreeSet<Field>,
+    /// Fields that go from the local to the remote side.
+    pub to_remote: BTreeSet<Field>,
+    /// Fields both sides changed, to different values.
+    pub contested: Vec<Contested>,
+    /// Whether the local version is to be kept as an event of its own.
+    pub keep_local_copy: bool,
+}
+
+impl Merge {
+    /// Whether there is nothing to do on either side and nothing to record.
+    pub fn is_empty(&self) -> bool {
+        self.to_local.is_empty() && self.to_remote.is_empty() && self.contested.is_empty()
+    }
+
+    /// The local side after the merge.
+    pub fn apply_to_local(&self, local: &Event, remote: &Event) -> Event {
+        copied(&self.to_local, remote, local)
+    }
+
+    /// The remote side after the merge.
+    pub fn apply_to_remote(&self, local: &Event, remote: &Event) -> Event {
+        copied(&self.to_remote, local, remote)
+    }
+
+    /// The local base once the remote side's changes are in: it still lacks what the remote side has yet to receive,
+    /// so that a write that never happens is planned again.
+    pub fn local_base(&self, base: &Event, remote: &Event) -> Event {
+        copied(&self.to_local, remote, base)
+    }
+
+    /// The remote base once the remote side's changes are in: open fields keep the value both agreed on.
+    pub fn remote_base(&self, base: &Event, remote: &Event) -> Event {
+        let open = self.contested.iter().filter(|c| c.choice == Choice::Open).map(|c| &c.field);
+        copied(open, base, remote)
+    }
+}
+
+fn copied<'f>(fields: impl IntoIterator<Item = &'f Field>, from: &Event, into: &Event) -> Event {
+    let mut result = into.clone();
+    for field in fields {
+        copy_field(field, from, &mut result);
+    }
+    result
+}
+
+/// Merges. `choose` is asked once per contested field.
+pub fn merge(sides: Sides<'_>, mut choose: impl FnMut(&Field) -> Choice) -> Merge {
+    let mut merge = Merge::default();
+    let contested = match sides.bases {
+        Some(bases) => with_base(sides, bases, &mut merge),
+        None => first_meeting(sides, &mut merge),
+    };
+    for field in contested {
+        let choice = choose(&field);
+        match choice {
+            Choice::Local => {
+                merge.to_remote.insert(field.clone());
+            }
+            Choice::Remote => {
+                merge.to_local.insert(field.clone());
+            }
+            Choice::Both => {
+                merge.to_local.insert(field.clone());
+                merge.keep_local_copy = true;
+            }
+            Choice::Open => {}
+        }
+        merge.contested.push(Contested { field, choice });
+    }
+    merge
+}
+
+fn with_base(sides: Sides<'_>, bases: Bases<'_>, merge: &mut Merge) -> BTreeSet<Field> {
+    let local = changed_fields(bases.local, sides.local);
+    let remote = changed_fields(bases.remote, sides.remote);
+    let entangled = |field: &Field| {
+        is_start_of_series(field)
+            && (moved_start(bases.local, sides.local) || moved_start(bases.remote, sides.remote))
+    };
+    let touches = |a: &Field, b: &Field| {
+        a.instance == b.instance && (a.part == b.part || a.part == Part::Override || b.part == Part::Override)
+            || a.part == Part::Master && b.instance.is_none()
+            || b.part == Part::Master && a.instance.is_none()
+            // A moved start renames every instance, so edits of instances on the other side meet it.
+            || entangled(a) && b.instance.is_some()
+            || entangled(b) && a.instance.is_some()
+    };
+    let mut contested = BTreeSet::new();
+    for field in &local {
+        let mut meets = remote.iter().filter(|other| touches(field, other)).peekable();
+        if meets.peek().is_none() {
+            if !same_field(sides.local, sides.remote, field) {
+                merge.to_remote.insert(field.clone());
+            }
+            continue;
+        }
+        for other in meets {
+            contest(field, other, sides, &mut contested);
+        }
+    }
+    for field in &remote {
+        if !local.iter().any(|other| touches(field, other)) && !same_field(sides.local, sides.remote, field) {
+            merge.to_local.insert(field.clone());
+        }
+    }
+    contested
+}
+
+/// Puts two fields that touch to the policy as the larger of the two, unless both sides agree anyway.
+fn contest(a: &Field, b: &Field, sides: Sides<'_>, contested: &mut BTreeSet<Field>) {
+    for field in if a.instance == b.instance { vec![larger(a, b)] } else { vec![a, b] } {
+        if !same_field(sides.local, sides.remote, field) {
+            contested.insert(field.clone());
+        }
+    }
+}
+
+fn larger<'a>(a: &'a Field, b: &'a Field) -> &'a Field {
+    if matches!(b.part, Part::Override | Part::Master) { b } else { a }
+}
+
+fn is_start_of_series(field: &Field) -> bool {
+    field.instance.is_none() && field.part == Part::Time
+}
+
+fn moved_start(base: &Event, side: &Event) -> bool {
+    match (&base.master, &side.master) {
+        (Some(base), Some(side)) => base.time.start != side.time.start,
+        _ => false,
+    }
+}
+
+/// Without a base, a value on one side only is taken over by the other; two different values are contested.
+fn first_meeting(sides: Sides<'_>, merge: &mut Merge) -> BTreeSet<Field> {
+    let mut contested = BTreeSet::new();
+    for field in changed_fields(sides.local, sides.remote) {
+        match (is_absent(sides.local, &field), is_absent(sides.remote, &field)) {
+            (true, false) => {
+                merge.to_local.insert(field);
+            }
+            (false, true) => {
+                merge.to_remote.insert(field);
+            }
+            _ => {
+                contested.insert(field);
+            }
+        }
+    }
+    contested
+}
+
+fn is_absent(event: &Event, field: &Field) -> bool {
+    match field_value(event, field) {
+        serde_json::Value::Null | serde_json::Value::Bool(false) => true,
+        serde_json::Value::Array(values) => values.is_empty(),
+        _ => false,
+    }
+}

@@ -1,0 +1,11 @@
+//! From two sides and their base to operations.
+//!
+//! In: what is known of each side. Out: a [`Plan`], plain data that can be shown, kept, compared and approved. Pure.
+
+mod decide;
+mod guard;
+mod operation;
+
+pub use decide::{Action, Direction, LocalSide, Meeting, RemoteSide, decide};
+pub use guard::{DeletionGuard, Verdict};
+pub use operation::{Operation, Plan, PlanId};

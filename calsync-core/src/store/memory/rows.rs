@@ -1,0 +1,242 @@
+//! The rows of the memory store and the writes to them.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use chrono::{DateTime, Utc};
+
+use super::table::Table;
+use crate::{
+    model::{Calendar, CalendarId, Event, EventId, LinkId, RemoteId},
+    store::{
+        BaseRecord, CommitReceipt, EventRecord, Expectation, LeaseToken, LinkState, OutboxEntry, OutboxId,
+        Record, RecordKind, Result, Revision, StoreError, StoreErrorKind, Write,
+    },
+};
+
+const COMMIT: &str = "commit";
+
+/// A lease as it is kept. The row stays when the lease is given back, so that its epoch never starts again.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) epoch: u64,
+    /// `None` once it was given back.
+    pub(super) holder: Option<String>,
+    pub(super) until: DateTime<Utc>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) calendars: Table<CalendarId, Calendar>,
+    revisions: Table<CalendarId, Revision>,
+    pub(super) events: Table<(CalendarId, EventId), EventRecord>,
+    /// Index of `events` by UID.
+    pub(super) uids: Table<(CalendarId, (String, EventId)), ()>,
+    /// Index of `events` by revision.
+    pub(super) changes: Table<(CalendarId, Revision), EventId>,
+    pub(super) links: Table<LinkId, LinkState>,
+    pub(super) bases: Table<(LinkId, RemoteId), BaseRecord>,
+    /// Index of `bases` by event.
+    pub(super) base_events: Table<(LinkId, EventId), RemoteId>,
+    pub(super) outbox: Table<(LinkId, OutboxId), OutboxEntry>,
+    /// Index of `outbox` by event.
+    outbox_events: Table<(LinkId, EventId), OutboxId>,
+    pub(super) records: Table<((RecordKind, LinkId), String), Record>,
+    pub(super) leases: BTreeMap<String, Lease>,
+}
+
+impl Rows {
+    /// Whether the token is the current one of its lease.
+    pub(super) fn holds(&self, token: &LeaseToken) -> bool {
+        self.leases.get(&token.name).is_some_and(|lease| lease.epoch == token.epoch && lease.holder.is_some())
+    }
+
+    pub(super) fn check(&self, index: usize, expectation: &Expectation) -> Result<()> {
+        let holds = match expectation {
+            Expectation::Event { calendar, id, revision } => {
+                self.events.get(&(calendar.clone(), id.clone())).map(|record| record.revision) == *revision
+            }
+            Expectation::Link { id, generation } => {
+                self.links.get(id).map(|link| link.generation) == *generation
+            }
+        };
+        if holds {
+            Ok(())
+        } else {
+            Err(StoreError::new(StoreErrorKind::Conflict { expectation: index }, COMMIT))
+        }
+    }
+
+    pub(super) fn write(&mut self, write: Write, receipt: &mut CommitReceipt) -> Result<()> {
+        match write {
+            Write::PutCalendar(calendar) => self.calendars.put(calendar.id.clone(), calendar),
+            Write::PutEvent { calendar, id, event, at } => {
+                let revision = self.put_event(&calendar, &id, *event, at);
+                receipt.revisions.push((calendar, id, revision));
+            }
+            Write::DeleteEvent { calendar, id, at } => {
+                if let Some(revision) = self.delete_event(&calendar, &id, at) {
+                    receipt.revisions.push((calendar, id, revision));
+                }
+            }
+            Write::PurgeDeleted { calendar, before } => self.purge(&calendar, before),
+            Write::PutLink(mut link) => {
+                link.generation = self.links.get(&link.id).map_or(0, |old| old.generation) + 1;
+                self.links.put(link.id.clone(), *link);
+            }
+            Write::PutBase(base) => self.put_base(*base)?,
+            Write::DeleteBase { link, remote_id } => {
+                if let Some(old) = self.bases.delete(&(link.clone(), remote_id)) {
+                    self.base_events.delete(&(link, old.event_id));
+                }
+            }
+            Write::PutOutbox(entry) => self.put_outbox(*entry)?,
+            Write::DeleteOutbox { link, id } => {
+                if let Some(old) = self.outbox.delete(&(link.clone(), id)) {
+                    self.outbox_events.delete(&(link, old.event_id));
+                }
+            }
+            Write::PutConflict(row) => {
+                let key = ((RecordKind::Conflict, row.link.clone()), row.id.clone());
+                self.records.put(key, Record::Conflict(row));
+            }
+            Write::PutQuarantine(row) => {
+                let key = ((RecordKind::Quarantine, row.link.clone()), row.remote_id.as_str().to_owned());
+                self.records.put(key, Record::Quarantine(row));
+            }
+            Write::DeleteQuarantine { link, remote_id } => {
+                self.records.delete(&((RecordKind::Quarantine, link), remote_id.as_str().to_owned()));
+            }
+            Write::PutRun(row) => {
+                let key = ((RecordKind::Run, row.link.clone()), row.id.as_str().to_owned());
+                self.records.put(key, Record::Run(row));
+            }
+            Write::PutJournal(row) => {
+                let key = ((RecordKind::Journal, row.link.clone()), row.id.clone());
+                self.records.put(key, Record::Journal(row));
+            }
+        }
+        Ok(())
+    }
+
+    fn next_revision(&mut self, calendar: &CalendarId) -> Revision {
+        let revision = Revision(self.revisions.get(calendar).map_or(0, |last| last.0) + 1);
+        self.revisions.put(calendar.clone(), revision);
+        revision
+    }
+
+    fn put_event(
+        &mut self,
+        calendar: &CalendarId,
+        id: &EventId,
+        event: Event,
+        at: DateTime<Utc>,
+    ) -> Revision {
+        self.remove_event(calendar, id);
+        let revision = self.next_revision(calendar);
+        self.insert_event(
+            calendar,
+            EventRecord { id: id.clone(), revision, event, modified: to_micros(at), deleted: None },
+        );
+        revision
+    }
+
+    fn delete_event(&mut self, calendar: &CalendarId, id: &EventId, at: DateTime<Utc>) -> Option<Revision> {
+        if self.events.get(&(calendar.clone(), id.clone()))?.deleted.is_some() {
+            return None;
+        }
+        let record = self.remove_event(calendar, id)?;
+        let revision = self.next_revision(calendar);
+        self.insert_event(calendar, EventRecord { revision, deleted: Some(to_micros(at)), ..record });
+        Some(revision)
+    }
+
+    fn insert_event(&mut self, calendar: &CalendarId, record: EventRecord) {
+        self.uids.put((calendar.clone(), (record.event.uid.clone(), record.id.clone())), ());
+        self.changes.put((calendar.clone(), record.revision), record.id.clone());
+        self.events.put((calendar.clone(), record.id.clone()), record);
+    }
+
+    fn remove_event(&mut self, calendar: &CalendarId, id: &EventId) -> Option<EventRecord> {
+        let record = self.events.delete(&(calendar.clone(), id.clone()))?;
+        self.uids.delete(&(calendar.clone(), (record.event.uid.clone(), id.clone())));
+        self.changes.delete(&(calendar.clone(), record.revision));
+        Some(record)
+    }
+
+    fn purge(&mut self, calendar: &CalendarId, before: DateTime<Utc>) {
+        let start = Bound::Included((calendar.clone(), EventId::from("")));
+        let gone: Vec<EventId> = self
+            .events
+            .from(start)
+            .take_while(|((owner, _), _)| owner == calendar)
+            .filter(|(_, record)| record.deleted.is_some_and(|at| at < to_micros(before)))
+            .map(|((_, id), _)| id.clone())
+            .collect();
+        for id in gone {
+            self.remove_event(calendar, &id);
+        }
+    }
+
+    fn put_base(&mut self, base: BaseRecord) -> Result<()> {
+        let by_event = (base.link.clone(), base.event_id.clone());
+        if self.base_events.get(&by_event).is_some_and(|other| *other != base.remote_id) {
+            return Err(StoreError::new(StoreErrorKind::InvalidInput, COMMIT));
+        }
+        let key = (base.link.clone(), base.remote_id.clone());
+        if let Some(old) = self.bases.delete(&key) {
+            self.base_events.delete(&(old.link, old.event_id));
+        }
+        self.base_events.put(by_event, base.remote_id.clone());
+        self.bases.put(key, base);
+        Ok(())
+    }
+
+    fn put_outbox(&mut self, entry: OutboxEntry) -> Result<()> {
+        let by_event = (entry.link.clone(), entry.event_id.clone());
+        if self.outbox_events.get(&by_event).is_some_and(|other| *other != entry.id) {
+            return Err(StoreError::new(StoreErrorKind::InvalidInput, COMMIT));
+        }
+        let key = (entry.link.clone(), entry.id.clone());
+        if let Some(old) = self.outbox.delete(&key) {
+            self.outbox_events.delete(&(old.link, old.event_id));
+        }
+        self.outbox_events.put(by_event, entry.id.clone());
+        self.outbox.put(key, entry);
+        Ok(())
+    }
+
+    /// Makes the changes of a batch final.
+    pub(super) fn keep(&mut self) {
+        self.calendars.keep();
+        self.revisions.keep();
+        self.events.keep();
+        self.uids.keep();
+        self.changes.keep();
+        self.links.keep();
+        self.bases.keep();
+        self.base_events.keep();
+        self.outbox.keep();
+        self.outbox_events.keep();
+        self.records.keep();
+    }
+
+    /// Takes back the changes of a batch.
+    pub(super) fn roll_back(&mut self) {
+        self.calendars.roll_back();
+        self.revisions.roll_back();
+        self.events.roll_back();
+        self.uids.roll_back();
+        self.changes.roll_back();
+        self.links.roll_back();
+        self.bases.roll_back();
+        self.base_events.roll_back();
+        self.outbox.roll_back();
+        self.outbox_events.roll_back();
+        self.records.roll_back();
+    }
+}
+
+/// What every store keeps of an instant. No instant `chrono` can hold is out of the range of microseconds.
+pub(super) fn to_micros(instant: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(instant.timestamp_micros()).unwrap_or(instant)
+}

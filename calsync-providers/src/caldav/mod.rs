@@ -1,0 +1,39 @@
+//! CalDAV (RFC 4791): iCloud, Fastmail, Nextcloud, Radicale and the rest.
+//!
+//! In: an address and a password ([`CalDavConfig`]). Out: a [`Provider`](calsync_core::provider::Provider).
+//!
+//! | file | subject |
+//! |---|---|
+//! | `discovery` | from an e-mail address or any URL to the homes of the calendars |
+//! | `calls/` | one file per request: what is sent, and how the answer is read |
+//! | `pull`, `fetch`, `push` | the requests put together: changes, payloads, writes |
+//! | `wire`, `xml` | `multistatus` and errors |
+//! | `href`, `etag`, `cursor` | names, versions and where a pull stopped |
+//! | `error` | what a status and a precondition mean |
+//! | `profile` | what is known of server software, as data |
+//!
+//! The provider keeps no state a later process would miss: what discovery found can be taken out
+//! ([`CalDavProvider::account`]) and given back ([`CalDavProvider::with_account`]), and the rest is in the cursor.
+
+mod calls;
+mod capability;
+mod config;
+mod cursor;
+mod discovery;
+mod error;
+mod etag;
+mod fetch;
+mod href;
+mod map;
+mod profile;
+mod provider;
+mod pull;
+mod push;
+mod wire;
+mod xml;
+
+pub use config::CalDavConfig;
+pub use discovery::DiscoveredAccount;
+pub use href::same_calendar;
+pub use profile::ServerKind;
+pub use provider::CalDavProvider;

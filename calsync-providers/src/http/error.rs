@@ -1,0 +1,88 @@
+//! What can go wrong on the way.
+
+use std::fmt;
+
+use calsync_core::provider::{ErrorKind, ProviderError};
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HttpErrorKind {
+    /// The request cannot be sent as it is.
+    InvalidRequest,
+    /// The address, or the place a redirect points to, is not allowed.
+    Blocked,
+    /// A redirect that cannot be followed: too many, a loop, no location, or one that would change the method.
+    Redirect,
+    /// No connection: name, network or TLS.
+    Connect,
+    /// A deadline passed.
+    Timeout,
+    /// The connection broke.
+    Interrupted,
+    /// The answer is larger than the limit.
+    TooLarge,
+}
+
+/// No answer. Holds no URL and no header.
+#[derive(Debug)]
+pub struct HttpError {
+    /// Why.
+    pub kind: HttpErrorKind,
+    detail: String,
+    maybe_sent: bool,
+}
+
+impl HttpError {
+    /// An error of a request that never left.
+    pub fn not_sent(kind: HttpErrorKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), maybe_sent: false }
+    }
+
+    /// An error of a request the server may have acted on.
+    pub fn maybe_sent(kind: HttpErrorKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), maybe_sent: true }
+    }
+
+    pub(crate) fn invalid_request(detail: &'static str) -> Self {
+        Self::not_sent(HttpErrorKind::InvalidRequest, detail)
+    }
+
+    pub(crate) fn blocked(detail: impl Into<String>) -> Self {
+        Self::not_sent(HttpErrorKind::Blocked, detail)
+    }
+
+    /// Whether the server may have acted on the request.
+    pub fn is_maybe_sent(&self) -> bool {
+        self.maybe_sent
+    }
+
+    /// The error of a call that changes nothing on the server.
+    pub fn reading(self, operation: &'static str) -> ProviderError {
+        let kind = match self.kind {
+            HttpErrorKind::InvalidRequest => ErrorKind::InvalidInput,
+            HttpErrorKind::Blocked => ErrorKind::Blocked,
+            HttpErrorKind::Redirect => ErrorKind::Protocol,
+            HttpErrorKind::Connect | HttpErrorKind::Timeout | HttpErrorKind::Interrupted => {
+                ErrorKind::Unavailable
+            }
+            HttpErrorKind::TooLarge => ErrorKind::TooLarge,
+        };
+        ProviderError::new(kind, operation, self.detail)
+    }
+
+    /// The error of a write: ambiguous when the server may have acted on it.
+    pub fn writing(self, operation: &'static str) -> ProviderError {
+        let ambiguous = self.maybe_sent;
+        let error = self.reading(operation);
+        if ambiguous { error.maybe_applied() } else { error }
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for HttpError {}

@@ -1,0 +1,30 @@
+//! HTTP as providers need it: one request, one answer, within limits.
+//!
+//! In: a method, a URL, headers, a body. Out: a status, headers and a body no larger than asked for, or a typed error
+//! that says whether the request may have reached the server.
+//!
+//! [`HttpTransport`] moves one request and knows nothing else. [`HttpClient`] adds what must be the same in every
+//! provider: redirects that are checked hop by hop, credentials that only ever go to the site they are for, and a
+//! count of requests. Nothing here sleeps or retries: an error says what a scheduler has to know.
+
+mod address;
+mod auth;
+mod client;
+mod error;
+mod redirect;
+mod reqwest_transport;
+mod retry;
+mod secret;
+mod site;
+mod transport;
+
+pub use address::AddressPolicy;
+pub use auth::Credentials;
+pub use client::{Answer, ClientOptions, HttpClient};
+pub use error::{HttpError, HttpErrorKind};
+pub use redirect::RedirectPolicy;
+pub use reqwest_transport::{ReqwestOptions, ReqwestTransport};
+pub use retry::{error_for_status, retry_after};
+pub use secret::Secret;
+pub use site::same_site;
+pub use transport::{HttpRequest, HttpResponse, HttpTransport, Limits};

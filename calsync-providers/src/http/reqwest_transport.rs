@@ -1,0 +1,183 @@
+//! The transport over reqwest and rustls.
+
+use std::{error::Error as _, fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use reqwest::{
+    Certificate, Client,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect,
+};
+
+use super::{AddressPolicy, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpTransport};
+
+const USER_AGENT: &str = concat!("calsync/", env!("CARGO_PKG_VERSION"));
+
+/// What a [`ReqwestTransport`] is built with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReqwestOptions {
+    /// The `User-Agent`. Default: `calsync/VERSION`; some services refuse requests without one.
+    pub user_agent: String,
+    /// Until a connection stands. Default: 15 s. It belongs to the connection pool, so
+    /// [`Limits::connect`](super::Limits::connect) of a single request does not change it.
+    pub connect: Duration,
+    /// Certificates to trust besides the system's, as PEM: a server at home with its own authority. Default: none.
+    pub extra_roots: Vec<String>,
+}
+
+impl Default for ReqwestOptions {
+    fn default() -> Self {
+        Self { user_agent: USER_AGENT.to_owned(), connect: Duration::from_secs(15), extra_roots: Vec::new() }
+    }
+}
+
+/// The default transport: reqwest with rustls and the system's certificates.
+///
+/// Proxies of the environment are not used, since an address can only be checked by who connects to it. When the
+/// process has no default rustls provider yet, the first value made installs ring's.
+pub struct ReqwestTransport {
+    // The resolver belongs to the client, so each policy has its own, with its own connections: one opened to a
+    // private address is never reused for a request that must not go there.
+    public: Client,
+    private: Client,
+}
+
+impl ReqwestTransport {
+    /// Builds the transport.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpErrorKind::Connect`] when the system has no certificates and none were given, or one given is no PEM.
+    pub fn new(options: &ReqwestOptions) -> Result<Self, HttpError> {
+        // An error only says that the host has chosen one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Ok(Self {
+            public: build(options, AddressPolicy::Public)?,
+            private: build(options, AddressPolicy::AllowPrivate)?,
+        })
+    }
+}
+
+fn build(options: &ReqwestOptions, policy: AddressPolicy) -> Result<Client, HttpError> {
+    let setup = |error: reqwest::Error| {
+        HttpError::not_sent(HttpErrorKind::Connect, format!("TLS cannot be set up: {}", root_cause(&error)))
+    };
+    let mut builder = Client::builder()
+        .user_agent(&options.user_agent)
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(options.connect)
+        .dns_resolver(Arc::new(CheckedResolver(policy)));
+    for pem in &options.extra_roots {
+        builder = builder.add_root_certificate(Certificate::from_pem(pem.as_bytes()).map_err(setup)?);
+    }
+    builder.build().map_err(setup)
+}
+
+/// What lies below reqwest's own message, which names the URL.
+fn root_cause(error: &reqwest::Error) -> String {
+    let Some(mut cause) = error.source() else { return "no further details".to_owned() };
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+#[async_trait]
+impl HttpTransport for ReqwestTransport {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        request.addresses.check_url(&request.url)?;
+        let client = match request.addresses {
+            AddressPolicy::Public => &self.public,
+            AddressPolicy::AllowPrivate => &self.private,
+        };
+        let limits = request.limits;
+        let exchange = async {
+            let mut builder = client.request(request.method, request.url).headers(request.headers);
+            if !request.body.is_empty() {
+                builder = builder.body(request.body);
+            }
+            let mut response = within(limits.stall + limits.connect, builder.send()).await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let mut body = Vec::new();
+            while let Some(chunk) = within(limits.stall, response.chunk()).await? {
+                if body.len() + chunk.len() > limits.body_max {
+                    return Err(HttpError::maybe_sent(
+                        HttpErrorKind::TooLarge,
+                        "the answer is larger than the limit",
+                    ));
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(HttpResponse { status, headers, body })
+        };
+        match tokio::time::timeout(limits.total, exchange).await {
+            Ok(result) => result,
+            Err(_) => Err(timed_out()),
+        }
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, reqwest::Error>>,
+) -> Result<T, HttpError> {
+    match tokio::time::timeout(limit, step).await {
+        Ok(result) => result.map_err(|error| classify(&error)),
+        Err(_) => Err(timed_out()),
+    }
+}
+
+fn timed_out() -> HttpError {
+    HttpError::maybe_sent(HttpErrorKind::Timeout, "the server did not answer in time")
+}
+
+fn classify(error: &reqwest::Error) -> HttpError {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.is::<BlockedAddress>() {
+            return HttpError::blocked(inner.to_string());
+        }
+        cause = inner.source();
+    }
+    let detail = root_cause(error);
+    if error.is_builder() {
+        HttpError::not_sent(HttpErrorKind::InvalidRequest, detail)
+    } else if error.is_connect() {
+        HttpError::not_sent(HttpErrorKind::Connect, detail)
+    } else if error.is_timeout() {
+        timed_out()
+    } else {
+        HttpError::maybe_sent(HttpErrorKind::Interrupted, detail)
+    }
+}
+
+/// Resolves names and gives out only addresses the policy allows. They are the ones connected to, so a name that
+/// resolves differently a moment later gains nothing.
+struct CheckedResolver(AddressPolicy);
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = self.0;
+        Box::pin(async move {
+            let all: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let some = !all.is_empty();
+            let allowed: Vec<_> = all.into_iter().filter(|address| policy.allows(address.ip())).collect();
+            if some && allowed.is_empty() {
+                return Err(BlockedAddress.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the name resolves to a private or local network")]
+struct BlockedAddress;
+
+impl fmt::Debug for ReqwestTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReqwestTransport")
+    }
+}

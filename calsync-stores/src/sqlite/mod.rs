@@ -1,0 +1,188 @@
+//! The embedded default: one SQLite file, nothing installed.
+//!
+//! In: the calls of [`Store`]. Out: rows of one file. See `docs/adr/0004-store.md` for why it is built like this.
+
+mod config;
+mod error;
+mod leases;
+mod migrations;
+mod open;
+mod reads;
+mod rows;
+mod sql;
+#[cfg(test)]
+mod tests;
+mod worker;
+mod writes;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use calsync_core::{
+    model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
+    store::{
+        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, EventRecord, LeaseGrant, LeaseToken,
+        LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
+    },
+};
+use chrono::{DateTime, TimeDelta, Utc};
+
+pub use self::{
+    config::{Durability, SqliteConfig},
+    error::SqliteError,
+};
+use self::{open::Place, reads::OwnedRecordQuery, worker::Worker};
+
+/// A store in a SQLite file, or in memory.
+///
+/// - One connection on a thread of its own; calls are answered in the order they were made, on any async runtime.
+/// - Dropping the future of a call is safe: the call is done whole or not at all.
+/// - Several processes may use the same file. A call that has waited [`SqliteConfig::busy_timeout`] for another one
+///   fails with [`StoreErrorKind::Unavailable`](calsync_core::store::StoreErrorKind::Unavailable) and has written
+///   nothing. The file must be on a local disk: the write-ahead log does not work over a network.
+/// - Instants of event rows are kept to the microsecond.
+#[derive(Debug)]
+pub struct SqliteStore {
+    worker: Worker,
+}
+
+impl SqliteStore {
+    /// Opens a file, or makes it with mode 0600; brings its schema up to date.
+    ///
+    /// The directory must exist. A file that is there keeps its mode. Directories of the path may be symbolic links,
+    /// the file may not.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::InvalidInput`](calsync_core::store::StoreErrorKind::InvalidInput) with a [`SqliteError`] as
+    /// source when the file is none of calsync's, is of a newer version, or is a link; it is left as it is.
+    /// [`StoreErrorKind::Unavailable`](calsync_core::store::StoreErrorKind::Unavailable) when another process holds
+    /// it for longer than [`SqliteConfig::busy_timeout`].
+    pub async fn open(path: impl Into<PathBuf>, config: SqliteConfig) -> Result<Self> {
+        Ok(Self { worker: Worker::start(Place::File(path.into()), config).await? })
+    }
+
+    /// An empty store that lives as long as this value.
+    ///
+    /// # Errors
+    ///
+    /// When the thread cannot be started.
+    pub async fn open_in_memory() -> Result<Self> {
+        Ok(Self { worker: Worker::start(Place::Memory, SqliteConfig::default()).await? })
+    }
+
+    /// Finishes the calls that were made and closes the file. Dropping the store does the same without waiting.
+    pub async fn close(self) {
+        self.worker.close().await;
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn calendars(&self) -> Result<Vec<Calendar>> {
+        self.worker.run("calendars", |connection| reads::calendars(connection)).await
+    }
+
+    async fn events(&self, calendar: &CalendarId, ids: &[EventId]) -> Result<Vec<EventRecord>> {
+        let (calendar, ids) = (calendar.clone(), ids.to_vec());
+        self.worker.run("events", move |connection| reads::events(connection, &calendar, &ids)).await
+    }
+
+    async fn events_by_uid(&self, calendar: &CalendarId, uids: &[&str]) -> Result<Vec<EventRecord>> {
+        let calendar = calendar.clone();
+        let uids: Vec<String> = uids.iter().map(|&uid| uid.to_owned()).collect();
+        self.worker
+            .run("events_by_uid", move |connection| reads::events_by_uid(connection, &calendar, &uids))
+            .await
+    }
+
+    async fn events_since(
+        &self,
+        calendar: &CalendarId,
+        after: Revision,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>> {
+        let calendar = calendar.clone();
+        self.worker
+            .run("events_since", move |connection| reads::events_since(connection, &calendar, after, limit))
+            .await
+    }
+
+    async fn link(&self, link: &LinkId) -> Result<Option<LinkState>> {
+        let link = link.clone();
+        self.worker.run("link", move |connection| reads::link(connection, &link)).await
+    }
+
+    async fn bases(&self, link: &LinkId, query: BaseQuery<'_>) -> Result<Vec<BaseRecord>> {
+        let link = link.clone();
+        let (sql, keys): (_, Vec<String>) = match query {
+            BaseQuery::Remote(ids) => {
+                (sql::BASE_BY_REMOTE, ids.iter().map(|id| id.as_str().into()).collect())
+            }
+            BaseQuery::Events(ids) => (sql::BASE_BY_EVENT, ids.iter().map(|id| id.as_str().into()).collect()),
+        };
+        self.worker.run("bases", move |connection| reads::bases(connection, &link, sql, &keys)).await
+    }
+
+    async fn base_summaries(
+        &self,
+        link: &LinkId,
+        after: Option<&RemoteId>,
+        limit: usize,
+    ) -> Result<Vec<BaseSummary>> {
+        let (link, after) = (link.clone(), after.cloned());
+        self.worker
+            .run("base_summaries", move |connection| {
+                reads::base_summaries(connection, &link, after.as_ref().map(RemoteId::as_str), limit)
+            })
+            .await
+    }
+
+    async fn outbox(
+        &self,
+        link: &LinkId,
+        after: Option<&OutboxId>,
+        limit: usize,
+    ) -> Result<Vec<OutboxEntry>> {
+        let (link, after) = (link.clone(), after.cloned());
+        self.worker
+            .run("outbox", move |connection| {
+                reads::outbox(connection, &link, after.as_ref().map(|id| id.0.as_str()), limit)
+            })
+            .await
+    }
+
+    async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>> {
+        let query = OwnedRecordQuery {
+            kind: query.kind,
+            link: query.link.clone(),
+            event: query.event.cloned(),
+            run: query.run.cloned(),
+            after: query.after.map(str::to_owned),
+            limit: query.limit,
+        };
+        self.worker.run("records", move |connection| reads::records(connection, &query)).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
+        self.worker.run("commit", move |connection| writes::commit(connection, &batch)).await
+    }
+
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: DateTime<Utc>,
+        ttl: TimeDelta,
+    ) -> Result<LeaseGrant> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.worker
+            .run("acquire_lease", move |connection| leases::acquire(connection, &name, &holder, now, ttl))
+            .await
+    }
+
+    async fn release_lease(&self, token: &LeaseToken) -> Result<()> {
+        let token = token.clone();
+        self.worker.run("release_lease", move |connection| leases::release(connection, &token)).await
+    }
+}

@@ -1,0 +1,183 @@
+//! The reads of the store, on the connection's thread.
+
+use std::collections::BTreeSet;
+
+use calsync_core::{
+    model::{Calendar, CalendarId, EventId, LinkId, RunId},
+    store::{
+        BaseRecord, BaseSummary, EventRecord, LinkState, OutboxEntry, Record, RecordKind, Result, Revision,
+    },
+};
+use rusqlite::{Connection, Params, Row, params};
+
+use super::{error::During, rows, sql};
+
+/// Runs a statement and reads all its rows.
+fn all<T>(
+    connection: &Connection,
+    operation: &'static str,
+    sql: &str,
+    params: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut statement = connection.prepare_cached(sql).during(operation)?;
+    let mut rows = statement.query(params).during(operation)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().during(operation)? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+/// Runs a statement once per key, all in one transaction, so that the answer is of one moment. One look-up per key
+/// instead of a list of keys in one statement: without a network between, it is as fast, and its plan cannot change.
+fn each<T>(
+    connection: &mut Connection,
+    operation: &'static str,
+    sql: &str,
+    owner: &str,
+    keys: &BTreeSet<&str>,
+    read: impl Fn(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let transaction = connection.transaction().during(operation)?;
+    let mut found = Vec::new();
+    for key in keys {
+        found.extend(all(&transaction, operation, sql, params![owner, key], &read)?);
+    }
+    Ok(found)
+}
+
+/// SQLite's form of a limit.
+fn limited(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+pub(super) fn calendars(connection: &Connection) -> Result<Vec<Calendar>> {
+    let operation = "calendars";
+    all(connection, operation, sql::CALENDARS, [], |row| {
+        let id: String = row.get(0).during(operation)?;
+        let json: String = row.get(1).during(operation)?;
+        rows::from_json(operation, &json, "calendar", id)
+    })
+}
+
+pub(super) fn events(
+    connection: &mut Connection,
+    calendar: &CalendarId,
+    ids: &[EventId],
+) -> Result<Vec<EventRecord>> {
+    let keys = ids.iter().map(EventId::as_str).collect();
+    each(connection, "events", sql::EVENT, calendar.as_str(), &keys, |row| rows::event("events", row))
+}
+
+pub(super) fn events_by_uid(
+    connection: &mut Connection,
+    calendar: &CalendarId,
+    uids: &[String],
+) -> Result<Vec<EventRecord>> {
+    let operation = "events_by_uid";
+    let keys = uids.iter().map(String::as_str).collect();
+    each(connection, operation, sql::EVENTS_BY_UID, calendar.as_str(), &keys, |row| {
+        rows::event(operation, row)
+    })
+}
+
+pub(super) fn events_since(
+    connection: &Connection,
+    calendar: &CalendarId,
+    after: Revision,
+    limit: usize,
+) -> Result<Vec<EventRecord>> {
+    let operation = "events_since";
+    let params = params![calendar.as_str(), rows::signed(after.0), limited(limit)];
+    all(connection, operation, sql::EVENTS_SINCE, params, |row| rows::event(operation, row))
+}
+
+pub(super) fn link(connection: &Connection, link: &LinkId) -> Result<Option<LinkState>> {
+    let found = all(connection, "link", sql::LINK, [link.as_str()], |row| rows::link("link", row, link))?;
+    Ok(found.into_iter().next())
+}
+
+/// Bases by remote ids or by event ids, as `sql` says.
+pub(super) fn bases(
+    connection: &mut Connection,
+    link: &LinkId,
+    sql: &'static str,
+    keys: &[String],
+) -> Result<Vec<BaseRecord>> {
+    let keys = keys.iter().map(String::as_str).collect();
+    each(connection, "bases", sql, link.as_str(), &keys, |row| rows::base("bases", row, link))
+}
+
+pub(super) fn base_summaries(
+    connection: &Connection,
+    link: &LinkId,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<BaseSummary>> {
+    let operation = "base_summaries";
+    let params = params![link.as_str(), after, limited(limit)];
+    all(connection, operation, sql::BASE_SUMMARIES, params, |row| rows::base_summary(operation, row))
+}
+
+pub(super) fn outbox(
+    connection: &Connection,
+    link: &LinkId,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<OutboxEntry>> {
+    let params = params![link.as_str(), after, limited(limit)];
+    all(connection, "outbox", sql::OUTBOX, params, |row| rows::numbered("outbox", row, "outbox entry"))
+}
+
+/// A [`RecordQuery`](calsync_core::store::RecordQuery) that can go to another thread.
+pub(super) struct OwnedRecordQuery {
+    pub(super) kind: RecordKind,
+    pub(super) link: LinkId,
+    pub(super) event: Option<EventId>,
+    pub(super) run: Option<RunId>,
+    pub(super) after: Option<String>,
+    pub(super) limit: usize,
+}
+
+pub(super) fn records(connection: &Connection, query: &OwnedRecordQuery) -> Result<Vec<Record>> {
+    let event = query.event.as_ref().map(EventId::as_str);
+    let run = query.run.as_ref().map(RunId::as_str);
+    let (unfiltered, of_event, of_run, of_both) = match query.kind {
+        RecordKind::Conflict => {
+            (sql::CONFLICTS, sql::CONFLICTS_OF_EVENT, sql::CONFLICTS_OF_RUN, sql::CONFLICTS_OF_EVENT_IN_RUN)
+        }
+        RecordKind::Journal => {
+            (sql::JOURNAL, sql::JOURNAL_OF_EVENT, sql::JOURNAL_OF_RUN, sql::JOURNAL_OF_EVENT_IN_RUN)
+        }
+        RecordKind::Quarantine => return list(connection, query, sql::QUARANTINE, &[]),
+        RecordKind::Run => return list(connection, query, sql::RUNS, &[]),
+    };
+    match (event, run) {
+        (None, None) => list(connection, query, unfiltered, &[]),
+        (Some(event), None) => list(connection, query, of_event, &[event]),
+        (None, Some(run)) => list(connection, query, of_run, &[run]),
+        (Some(event), Some(run)) => list(connection, query, of_both, &[event, run]),
+    }
+}
+
+/// One page of records; `filters` are the parameters from the fourth on.
+fn list(
+    connection: &Connection,
+    query: &OwnedRecordQuery,
+    sql: &str,
+    filters: &[&str],
+) -> Result<Vec<Record>> {
+    let operation = "records";
+    let (link, limit) = (query.link.as_str(), limited(query.limit));
+    let mut params: Vec<&dyn rusqlite::ToSql> = vec![&link, &query.after, &limit];
+    params.extend(filters.iter().map(|filter| filter as &dyn rusqlite::ToSql));
+    all(connection, operation, sql, &params[..], |row| {
+        Ok(match query.kind {
+            RecordKind::Conflict => Record::Conflict(rows::numbered(operation, row, "conflict")?),
+            RecordKind::Quarantine => Record::Quarantine(rows::numbered(operation, row, "quarantined item")?),
+            RecordKind::Run => Record::Run(rows::numbered(operation, row, "run")?),
+            RecordKind::Journal => Record::Journal(rows::numbered(operation, row, "journal entry")?),
+        })
+    })
+}

@@ -1,0 +1,83 @@
+//! The thread that owns the connection.
+//!
+//! A thread of its own, and not the runtime's blocking pool, for three reasons: calls are answered in the order they
+//! were made; the store works on any async runtime; and a call whose future was dropped either runs whole on this
+//! thread or not at all, so that no transaction is ever left half done.
+
+use std::sync::mpsc;
+
+use calsync_core::store::{Result, StoreError, StoreErrorKind};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{
+    config::SqliteConfig,
+    error::SqliteError,
+    open::{Place, connect},
+};
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The way to the thread. The thread ends when this is dropped, after the calls that were made.
+#[derive(Debug)]
+pub(super) struct Worker {
+    jobs: mpsc::Sender<Job>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Worker {
+    /// Opens the database on a new thread.
+    pub(super) async fn start(place: Place, config: SqliteConfig) -> Result<Self> {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let (opened, ready) = oneshot::channel();
+        let (ending, ended) = oneshot::channel();
+        let body = move || {
+            let mut connection = match connect(&place, &config) {
+                Ok(connection) => connection,
+                Err(error) => {
+                    let _ = opened.send(Err(error));
+                    return;
+                }
+            };
+            let _ = opened.send(Ok(()));
+            while let Ok(job) = queue.recv() {
+                job(&mut connection);
+            }
+            drop(connection);
+            let _ = ending.send(());
+        };
+        std::thread::Builder::new()
+            .name("calsync-sqlite".to_owned())
+            .spawn(body)
+            .map_err(|error| StoreError::backend("open", error))?;
+        ready.await.map_err(|_| closed("open"))??;
+        Ok(Self { jobs, ended })
+    }
+
+    /// Runs a call on the thread. A call nobody waits for any more is not begun.
+    pub(super) async fn run<T, F>(&self, operation: &'static str, call: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = move |connection: &mut Connection| {
+            if !reply.is_closed() {
+                let _ = reply.send(call(connection));
+            }
+        };
+        self.jobs.send(Box::new(job)).map_err(|_| closed(operation))?;
+        answer.await.map_err(|_| closed(operation))?
+    }
+
+    /// Waits until everything that was asked for is done and the file is closed.
+    pub(super) async fn close(self) {
+        drop(self.jobs);
+        // An error means that the thread is gone already.
+        let _ = self.ended.await;
+    }
+}
+
+fn closed(operation: &'static str) -> StoreError {
+    StoreError::new(StoreErrorKind::Backend, operation).with_source(SqliteError::Closed)
+}

@@ -1,0 +1,108 @@
+//! What every command works on: the configuration, the store, the engine.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use calsync_core::{
+    context::{Clock, IdSource, RandomIds, SystemClock},
+    engine::{Engine, Hub},
+    model::{Calendar, CalendarId, LinkId},
+    store::{Record, RecordKind, RecordQuery, Store},
+};
+use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
+
+use crate::{
+    config::{Config, LinkConfig},
+    error::CliError,
+};
+
+/// The opened store with the configuration it was opened by.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    /// Where relative paths of the configuration start.
+    pub(crate) folder: PathBuf,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) engine: Engine,
+    pub(crate) hub: Hub,
+}
+
+/// Rows read at once.
+const PAGE: usize = 200;
+
+impl App {
+    pub(crate) async fn open(path: &Path) -> Result<Self, CliError> {
+        let config = Config::read(path)?;
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        let file = folder.join(config.sqlite_path().unwrap_or_default());
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&file, SqliteConfig::default()).await?);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn IdSource> = Arc::new(
+            RandomIds::new().map_err(|error| CliError::Io { what: "randomness".to_owned(), error })?,
+        );
+        Ok(Self {
+            engine: Engine::new(store.clone(), clock.clone(), ids.clone()),
+            hub: Hub::new(store.clone(), clock.clone(), ids),
+            config,
+            folder,
+            store,
+            clock,
+        })
+    }
+
+    /// The links a command is about: the named one, or all.
+    pub(crate) fn links(&self, name: Option<&str>) -> Result<Vec<&LinkConfig>, CliError> {
+        let links: Vec<&LinkConfig> =
+            self.config.links.iter().filter(|link| name.is_none_or(|name| link.name == name)).collect();
+        match (links.is_empty(), name) {
+            (true, Some(name)) => {
+                let known: Vec<&str> = self.config.links.iter().map(|link| link.name.as_str()).collect();
+                Err(CliError::Config(format!("no link is called {name:?}; the links are {known:?}")))
+            }
+            (true, None) => Err(CliError::Config(
+                "there are no [[links]]: add one that joins a calendar to a connection".to_owned(),
+            )),
+            _ => Ok(links),
+        }
+    }
+
+    /// Makes the calendar of a link when it is not there yet.
+    pub(crate) async fn ensure_calendar(&self, name: &str) -> Result<(), CliError> {
+        let id = CalendarId::from(name);
+        if !self.store.calendars().await?.iter().any(|calendar| calendar.id == id) {
+            self.hub.put_calendar(Calendar { id, name: name.to_owned(), color: None }).await?;
+        }
+        Ok(())
+    }
+
+    /// All rows of a list, of every configured link.
+    pub(crate) async fn records(&self, kind: RecordKind) -> Result<Vec<Record>, CliError> {
+        let mut all = Vec::new();
+        for link in &self.config.links {
+            let link = LinkId::from(link.name.as_str());
+            let mut after: Option<String> = None;
+            loop {
+                let query = RecordQuery {
+                    kind,
+                    link: &link,
+                    event: None,
+                    run: None,
+                    after: after.as_deref(),
+                    limit: PAGE,
+                };
+                let page = self.store.records(query).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(match last {
+                    Record::Conflict(record) => record.id.clone(),
+                    Record::Quarantine(record) => record.remote_id.to_string(),
+                    Record::Run(record) => record.id.to_string(),
+                    Record::Journal(record) => record.id.clone(),
+                });
+                all.extend(page);
+            }
+        }
+        Ok(all)
+    }
+}

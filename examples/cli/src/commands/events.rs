@@ -1,0 +1,56 @@
+//! `calsync events`.
+
+use calsync_core::{
+    ical::{PeoplePolicy, WriteOptions, write_calendar},
+    model::{CalendarId, EventTime},
+};
+
+use crate::{
+    IN_STEP,
+    app::App,
+    error::CliError,
+    output::{print, print_table},
+};
+
+pub(crate) async fn run(app: &App, calendar: &str, ics: bool) -> Result<u8, CliError> {
+    let id = CalendarId::from(calendar);
+    let known = app.store.calendars().await?;
+    if !known.iter().any(|calendar| calendar.id == id) {
+        let names: Vec<&str> = known.iter().map(|calendar| calendar.id.as_str()).collect();
+        return Err(CliError::NotFound(format!(
+            "no calendar {calendar:?} in the store; there are {names:?}"
+        )));
+    }
+    let mut records = app.hub.events(&id).await?;
+    records.sort_by_cached_key(|record| {
+        let start = record.event.body().map(|body| body.time.start.local());
+        (start, record.event.uid.clone())
+    });
+    if ics {
+        let events: Vec<_> = records.into_iter().map(|record| record.event).collect();
+        // An export for the owner of the calendar: people are part of it.
+        let mut options = WriteOptions::new(app.clock.now());
+        options.people = PeoplePolicy::Write;
+        print(&write_calendar(&events, &options))?;
+        return Ok(IN_STEP);
+    }
+    let rows: Vec<Vec<String>> = records
+        .iter()
+        .filter_map(|record| {
+            let body = record.event.body()?;
+            let start = match &body.time.start {
+                EventTime::Date(date) => date.to_string(),
+                EventTime::Floating(local) => local.format("%F %H:%M").to_string(),
+                EventTime::Zoned { local, zone, .. } => {
+                    format!("{} {}", local.format("%F %H:%M"), zone.name())
+                }
+                EventTime::Utc(instant) => instant.format("%F %H:%M UTC").to_string(),
+            };
+            let repeats = if record.event.is_series() { "repeats" } else { "" };
+            let title = body.title.clone().unwrap_or_default();
+            Some(vec![start, repeats.to_owned(), title, record.event.uid.clone()])
+        })
+        .collect();
+    print_table(&["start", "", "title", "uid"], &rows)?;
+    Ok(IN_STEP)
+}

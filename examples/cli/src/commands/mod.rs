@@ -1,0 +1,9 @@
+//! One file per command.
+
+pub(crate) mod calendars;
+pub(crate) mod conflicts;
+pub(crate) mod events;
+pub(crate) mod explain;
+pub(crate) mod log;
+pub(crate) mod sync;
+pub(crate) mod undo;

@@ -1,0 +1,244 @@
+//! `calsync sync`.
+
+use std::sync::Arc;
+
+use calsync_core::{
+    engine::{EngineError, SyncOptions, SyncReport},
+    plan::{Operation, PlanId},
+    provider::Provider,
+};
+use calsync_providers::http::HttpTransport;
+use serde_json::{Value, json};
+
+use crate::{
+    HELD, IN_STEP,
+    app::App,
+    config::LinkConfig,
+    connect::{self, Joined},
+    error::CliError,
+    output::{Format, print, print_json, print_table},
+};
+
+/// Whether anything is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Apply,
+    DryRun,
+}
+
+/// What was asked for.
+pub(crate) struct Request {
+    pub(crate) link: Option<String>,
+    pub(crate) mode: Mode,
+    pub(crate) format: Format,
+    pub(crate) approve: Option<String>,
+}
+
+/// How long a link that another process works on is waited for: two lives of a lease.
+const PATIENCE: chrono::TimeDelta = chrono::TimeDelta::seconds(20);
+
+pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
+    let links = app.links(request.link.as_deref())?;
+    let transport = connect::transport()?;
+    let mut options = SyncOptions::default();
+    if let Some(plan) = &request.approve {
+        options = options.approving(PlanId(plan.clone()));
+    }
+    let mut reports: Vec<(&LinkConfig, Result<SyncReport, CliError>)> = Vec::new();
+    let mut approved = request.approve.is_none();
+    for config in &links {
+        let result = sync_link(app, config, &transport, request.mode, &options).await;
+        if let (Ok(report), Some(plan)) = (&result, &request.approve) {
+            approved |= !report.plan.held && report.plan.deletions_id().0 == *plan;
+        }
+        if let Err(error) = &result {
+            eprintln!("calsync: link {}: {error}", config.name);
+        }
+        reports.push((config, result));
+    }
+    show(&reports, request.format, request.mode)?;
+    let failed: Vec<&CliError> = reports.iter().filter_map(|(_, result)| result.as_ref().err()).collect();
+    if !failed.is_empty() {
+        let credentials = failed.iter().any(|error| error.needs_credentials());
+        return Err(CliError::Links { failed: failed.len(), all: links.len(), credentials });
+    }
+    if !approved {
+        return Err(CliError::NotFound(
+            "no link holds a plan with this id: the deletions to approve are others now".to_owned(),
+        ));
+    }
+    let held = reports.iter().any(|(_, result)| result.as_ref().is_ok_and(|report| report.plan.held));
+    Ok(if held { HELD } else { IN_STEP })
+}
+
+async fn sync_link(
+    app: &App,
+    config: &LinkConfig,
+    transport: &Arc<dyn HttpTransport>,
+    mode: Mode,
+    options: &SyncOptions,
+) -> Result<SyncReport, CliError> {
+    let Joined { link, provider } = connect::join(app, config, transport).await?;
+    if mode == Mode::DryRun {
+        return Ok(app.engine.plan(&link, &*provider, options).await?);
+    }
+    app.ensure_calendar(&config.calendar).await?;
+    run_when_free(app, &link, &*provider, options).await
+}
+
+/// A process that was killed leaves its lease behind for some seconds; one that works renews it.
+async fn run_when_free(
+    app: &App,
+    link: &calsync_core::engine::Link,
+    provider: &dyn Provider,
+    options: &SyncOptions,
+) -> Result<SyncReport, CliError> {
+    let give_up = app.clock.now() + PATIENCE;
+    loop {
+        match app.engine.sync(link, provider, options).await {
+            Err(EngineError::Busy { until }) if app.clock.now() < give_up => {
+                let wait = (until - app.clock.now()).max(chrono::TimeDelta::milliseconds(100));
+                eprintln!(
+                    "calsync: link {}: another process is at it, or died there; waiting {} s for its lease",
+                    link.id,
+                    wait.num_seconds() + 1
+                );
+                tokio::time::sleep(wait.to_std().unwrap_or_default()).await;
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+fn show(
+    reports: &[(&LinkConfig, Result<SyncReport, CliError>)],
+    format: Format,
+    mode: Mode,
+) -> Result<(), CliError> {
+    if format == Format::Json {
+        let links: Vec<Value> =
+            reports.iter().map(|(config, result)| as_json(&config.name, result, mode)).collect();
+        return print_json(&json!({ "links": links }));
+    }
+    let rows: Vec<Vec<String>> = reports
+        .iter()
+        .map(|(config, result)| {
+            let mut row = vec![config.name.clone()];
+            match result {
+                Ok(report) => {
+                    let counts = report.counts;
+                    for number in [
+                        counts.pulled,
+                        counts.created,
+                        counts.updated,
+                        counts.deleted,
+                        counts.pushed,
+                        counts.conflicts,
+                        counts.quarantined,
+                        counts.held,
+                        counts.requests,
+                    ] {
+                        row.push(number.to_string());
+                    }
+                    row.push(verdict(report, mode));
+                }
+                Err(error) => {
+                    row.extend(std::iter::repeat_n("-".to_owned(), 9));
+                    row.push(
+                        if error.needs_credentials() { "credentials needed" } else { "failed" }.to_owned(),
+                    );
+                }
+            }
+            row
+        })
+        .collect();
+    let head = [
+        "link",
+        "pulled",
+        "created",
+        "updated",
+        "deleted",
+        "pushed",
+        "conflicts",
+        "quarantined",
+        "held",
+        "requests",
+        "",
+    ];
+    print_table(&head, &rows)?;
+    for (config, result) in reports {
+        if let Ok(report) = result
+            && (mode == Mode::DryRun || report.plan.held)
+        {
+            show_plan(&config.name, report, mode)?;
+        }
+    }
+    Ok(())
+}
+
+fn show_plan(name: &str, report: &SyncReport, mode: Mode) -> Result<(), CliError> {
+    let shown = report.plan.operations.iter().filter(|operation| mode == Mode::DryRun || operation.deletes());
+    for operation in shown {
+        print(&format!("{name}: {}\n", describe(operation)))?;
+    }
+    if report.plan.held {
+        print(&format!(
+            "{name}: {} deletions are held. To carry out exactly these: calsync sync --link {name} --approve {}\n",
+            report.counts.held, report.plan_id
+        ))?;
+    }
+    Ok(())
+}
+
+fn describe(operation: &Operation) -> String {
+    let what = serde_json::to_value(operation.action).ok().and_then(|v| v.as_str().map(str::to_owned));
+    let mut text = what.unwrap_or_default();
+    if let Some(event) = &operation.event_id {
+        text.push_str(&format!(" event {event}"));
+    }
+    let list = |name: &str, fields: Vec<String>| {
+        if fields.is_empty() { String::new() } else { format!("; {name} {}", fields.join(", ")) }
+    };
+    let names =
+        |fields: &[calsync_core::diff::Field]| fields.iter().map(ToString::to_string).collect::<Vec<_>>();
+    text.push_str(&format!(": {}", operation.reason));
+    text.push_str(&list("comes in:", names(&operation.to_local)));
+    text.push_str(&list("goes out:", names(&operation.to_remote)));
+    text.push_str(&list("contested:", names(&operation.contested)));
+    text.push_str(&list("cannot be held there:", operation.losses.clone()));
+    text
+}
+
+fn verdict(report: &SyncReport, mode: Mode) -> String {
+    match () {
+        () if report.plan.held => format!("held: plan {}", report.plan_id),
+        () if mode == Mode::DryRun => format!("would do plan {}", report.plan_id),
+        () if report.wedged > 0 => format!("{} refused by the remote side", report.wedged),
+        () if report.waiting > 0 => format!("{} waiting for the remote side", report.waiting),
+        () => "in step".to_owned(),
+    }
+}
+
+fn as_json(name: &str, result: &Result<SyncReport, CliError>, mode: Mode) -> Value {
+    let mut counts = calsync_core::store::RunCounts::default();
+    let mut link = json!({ "name": name, "plan_id": null });
+    match result {
+        Ok(report) => {
+            counts = report.counts;
+            if !report.plan.operations.is_empty() {
+                link["plan_id"] = json!(report.plan_id.0);
+            }
+            link["run_id"] = json!(report.run.as_str());
+            link["waiting"] = json!(report.waiting);
+            link["wedged"] = json!(report.wedged);
+            if mode == Mode::DryRun || report.plan.held {
+                link["plan"] = json!(report.plan.operations);
+            }
+        }
+        Err(error) => link["error"] = json!(error.to_string()),
+    }
+    if let (Value::Object(link), Ok(Value::Object(counts))) = (&mut link, serde_json::to_value(counts)) {
+        link.extend(counts);
+    }
+    link
+}

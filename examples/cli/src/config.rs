@@ -1,0 +1,182 @@
+//! The configuration file. What it may hold is a contract: keys are added, never renamed.
+
+use std::{collections::BTreeMap, env, fmt, fs, path::Path};
+
+use calsync_core::{merge::ConflictPolicy, plan::Direction};
+use calsync_providers::http::Secret;
+use serde::Deserialize;
+
+use crate::error::CliError;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where the calendars are kept: `sqlite:FILE`, relative to the configuration file.
+    pub(crate) store: String,
+    /// Accounts and feeds by name.
+    #[serde(default)]
+    pub(crate) connections: BTreeMap<String, Connection>,
+    /// What is kept in step with what.
+    #[serde(default)]
+    pub(crate) links: Vec<LinkConfig>,
+}
+
+/// A kind of provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ProviderKind {
+    /// A CalDAV account.
+    Caldav,
+    /// An ICS feed or file.
+    Ics,
+}
+
+/// An account or a feed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Connection {
+    /// Which provider.
+    pub(crate) provider: ProviderKind,
+    /// CalDAV: an e-mail address, a host or a URL. ICS: `https`, `http`, `webcal` or `file` URL, or a path.
+    pub(crate) url: String,
+    /// The user name, when there is one.
+    pub(crate) username: Option<String>,
+    /// `env:NAME`, `file:PATH` or `plain:TEXT`.
+    password: Option<String>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+/// A link.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LinkConfig {
+    /// Its name; it keeps its state under it.
+    pub(crate) name: String,
+    /// The calendar in the store, made when absent.
+    pub(crate) calendar: String,
+    /// The connection, by name.
+    pub(crate) connection: String,
+    /// Display name, id or URL of the remote calendar. An ICS connection has one calendar only and needs none.
+    #[serde(default)]
+    pub(crate) remote: String,
+    /// `two-way` (default), `import` or `export`.
+    pub(crate) direction: Option<Direction>,
+    /// `remote-wins` (default), `local-wins`, `newest-wins`, `keep-both` or `manual`.
+    #[serde(default)]
+    pub(crate) conflicts: ConflictPolicy,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub(crate) fn read(path: &Path) -> Result<Self, CliError> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| CliError::ConfigFile { path: path.to_owned(), error })?;
+        let config: Self = toml::from_str(&text).map_err(|error| {
+            let place = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+            let line = place.map(|line| format!(" (line {line})")).unwrap_or_default();
+            // The message of the parser names the key and what it may be; the lines it could quote may hold a password.
+            CliError::Config(format!("{}{line}: {}", path.display(), error.message()))
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), CliError> {
+        let wrong = |text: String| Err(CliError::Config(text));
+        if self.sqlite_path().is_none() {
+            return wrong(format!(
+                "`store` is {:?}: write \"sqlite:FILE\", such as \"sqlite:calsync.db\"",
+                self.store
+            ));
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for link in &self.links {
+            let name = &link.name;
+            if name.is_empty() || !names.insert(name) {
+                return wrong(format!("links.name is {name:?}: every link needs a name of its own"));
+            }
+            let Some(connection) = self.connections.get(&link.connection) else {
+                let known: Vec<&String> = self.connections.keys().collect();
+                return wrong(format!(
+                    "link {name}: `connection` is {:?}, but the connections are {known:?}: add [connections.{}] or \
+                     name one of these",
+                    link.connection, link.connection
+                ));
+            };
+            if link.calendar.is_empty() {
+                return wrong(format!(
+                    "link {name}: `calendar` is empty: give the calendar in the store a name"
+                ));
+            }
+            match connection.provider {
+                ProviderKind::Ics if link.direction.is_some_and(Direction::exports) => {
+                    return wrong(format!(
+                        "link {name}: `direction` writes to the remote side, but an ICS feed can only be read: \
+                         write direction = \"import\""
+                    ));
+                }
+                ProviderKind::Caldav if link.remote.is_empty() => {
+                    return wrong(format!(
+                        "link {name}: `remote` is missing: write the display name or URL of a calendar; `calsync \
+                         calendars` lists them"
+                    ));
+                }
+                ProviderKind::Ics | ProviderKind::Caldav => {}
+            }
+        }
+        for (index, link) in self.links.iter().enumerate() {
+            let same = self.links[..index].iter().find(|other| {
+                other.calendar == link.calendar
+                    && other.connection == link.connection
+                    && other.remote.trim_end_matches('/') == link.remote.trim_end_matches('/')
+            });
+            if let Some(other) = same {
+                return wrong(format!(
+                    "links {} and {} join the same two calendars: remove one of them",
+                    other.name, link.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of the store, as written.
+    pub(crate) fn sqlite_path(&self) -> Option<&str> {
+        self.store.strip_prefix("sqlite:").filter(|path| !path.is_empty())
+    }
+
+    /// A link's direction: two-way, or import where the remote side can only be read.
+    pub(crate) fn direction(&self, link: &LinkConfig) -> Direction {
+        let reads_only = self
+            .connections
+            .get(&link.connection)
+            .is_some_and(|connection| connection.provider == ProviderKind::Ics);
+        link.direction.unwrap_or(if reads_only { Direction::Import } else { Direction::TwoWay })
+    }
+}
+
+impl Connection {
+    /// The password, from where the file says it is. `None` when it names none.
+    pub(crate) fn password(&self, name: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
+        let Some(source) = &self.password else { return Ok(None) };
+        let wrong = |text: String| CliError::Config(format!("connections.{name}.password: {text}"));
+        let value = match source.split_once(':') {
+            Some(("env", variable)) => env::var(variable).map_err(|_| {
+                wrong(format!("the environment variable {variable} is not set: set it, or use file:PATH"))
+            })?,
+            Some(("file", path)) => fs::read_to_string(folder.join(path))
+                .map_err(|error| wrong(format!("cannot read {path}: {error}")))?
+                .trim_end_matches(['\r', '\n'])
+                .to_owned(),
+            Some(("plain", text)) => text.to_owned(),
+            _ => return Err(wrong("write env:NAME, file:PATH or plain:TEXT".to_owned())),
+        };
+        Ok(Some(Secret::new(value)))
+    }
+}

@@ -1,0 +1,201 @@
+//! From a configured connection to a provider, and from a remote's name to its id.
+
+use std::{path::Path, sync::Arc};
+
+use calsync_core::{
+    engine::Link,
+    model::{LinkId, RemoteCalendarId},
+    provider::{Provider, RemoteCalendar},
+};
+use calsync_providers::{
+    caldav::{CalDavConfig, CalDavProvider, DiscoveredAccount},
+    http::{AddressPolicy, Credentials, HttpTransport, ReqwestOptions, ReqwestTransport, Secret},
+    ics::{IcsConfig, IcsProvider},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::App,
+    config::{Connection, LinkConfig, ProviderKind},
+    error::CliError,
+};
+
+/// What is kept with a link so that the next run needs no discovery. Holds no secret.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Note {
+    /// What it was discovered from: when the configuration says something else, it is discovered again.
+    url: String,
+    username: String,
+    remote: String,
+    account: DiscoveredAccount,
+    calendar: RemoteCalendarId,
+}
+
+/// A link ready to run.
+pub(crate) struct Joined {
+    pub(crate) link: Link,
+    pub(crate) provider: Box<dyn Provider>,
+}
+
+/// Opens the network once for all connections.
+pub(crate) fn transport() -> Result<Arc<dyn HttpTransport>, CliError> {
+    let transport = ReqwestTransport::new(&ReqwestOptions::default())
+        .map_err(|error| CliError::Provider(error.reading("start")))?;
+    Ok(Arc::new(transport))
+}
+
+/// Connects a link: with what is known from the last run, or by discovery.
+pub(crate) async fn join(
+    app: &App,
+    config: &LinkConfig,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<Joined, CliError> {
+    let Some(connection) = app.config.connections.get(&config.connection) else {
+        return Err(CliError::Config(format!("link {}: no connection {}", config.name, config.connection)));
+    };
+    match connection.provider {
+        ProviderKind::Caldav => join_caldav(app, config, connection, transport).await,
+        ProviderKind::Ics => {
+            let provider = ics(app, &config.connection, connection, transport)?;
+            let remote = provider.calendar().clone();
+            Ok(Joined { link: link(app, config, remote), provider: Box::new(provider) })
+        }
+    }
+}
+
+async fn join_caldav(
+    app: &App,
+    config: &LinkConfig,
+    connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<Joined, CliError> {
+    let caldav = caldav_config(&config.connection, connection, &app.folder)?;
+    let state = app.store.link(&LinkId::from(config.name.as_str())).await?;
+    let note = state
+        .and_then(|state| state.note)
+        .and_then(|note| serde_json::from_str::<Note>(&note).ok())
+        .filter(|note| {
+            note.url == connection.url && note.username == caldav.username && note.remote == config.remote
+        });
+    if let Some(note) = note {
+        let link = link(app, config, note.calendar);
+        let provider = CalDavProvider::with_account(caldav, transport.clone(), note.account)?;
+        return Ok(Joined { link, provider: Box::new(provider.with_clock(app.clock.clone())) });
+    }
+    let username = caldav.username.clone();
+    let found = CalDavProvider::new(caldav.clone(), transport.clone())?;
+    let calendars = found.calendars().await?;
+    let calendar = choose(config, &calendars)?;
+    let link = link(app, config, calendar.id.clone());
+    let account = found.account().map(|account| (*account).clone());
+    match account {
+        Some(account) => {
+            let note = Note {
+                url: connection.url.clone(),
+                username,
+                remote: config.remote.clone(),
+                account: account.clone(),
+                calendar: calendar.id.clone(),
+            };
+            let provider = CalDavProvider::with_account(caldav, transport.clone(), account)?;
+            let note = serde_json::to_string(&note).map_err(|error| CliError::Config(error.to_string()))?;
+            Ok(Joined {
+                link: link.with_note(note),
+                provider: Box::new(provider.with_clock(app.clock.clone())),
+            })
+        }
+        None => Ok(Joined { link, provider: Box::new(found.with_clock(app.clock.clone())) }),
+    }
+}
+
+fn link(app: &App, config: &LinkConfig, remote: RemoteCalendarId) -> Link {
+    Link::new(config.name.as_str(), config.calendar.as_str(), remote)
+        .with_direction(app.config.direction(config))
+        .with_conflicts(config.conflicts)
+}
+
+/// The calendar a configuration means: by id or URL, else by display name.
+fn choose<'c>(config: &LinkConfig, calendars: &'c [RemoteCalendar]) -> Result<&'c RemoteCalendar, CliError> {
+    let path = |url: &str| {
+        url::Url::parse(url)
+            .map_or_else(|_| url.to_owned(), |url| url.path().to_owned())
+            .trim_end_matches('/')
+            .to_owned()
+    };
+    let wanted = config.remote.trim_end_matches('/');
+    let by_id = calendars.iter().find(|calendar| calendar.id.as_str().trim_end_matches('/') == wanted);
+    if let Some(calendar) = by_id {
+        return Ok(calendar);
+    }
+    let by_name: Vec<&RemoteCalendar> =
+        calendars.iter().filter(|calendar| calendar.name == config.remote).collect();
+    match by_name[..] {
+        [calendar] => return Ok(calendar),
+        [] => {}
+        _ => {
+            return Err(CliError::Config(format!(
+                "link {}: {} calendars are called {:?}: write the URL of one as `remote`; `calsync calendars` lists them",
+                config.name,
+                by_name.len(),
+                config.remote
+            )));
+        }
+    }
+    // A URL that reaches the same calendar by another host name or port.
+    if wanted.contains('/') {
+        let by_path = calendars.iter().find(|calendar| path(calendar.id.as_str()) == path(wanted));
+        if let Some(calendar) = by_path {
+            return Ok(calendar);
+        }
+    }
+    let names: Vec<&str> = calendars.iter().map(|calendar| calendar.name.as_str()).collect();
+    Err(CliError::Config(format!(
+        "link {}: `remote` is {:?}, but the account's calendars are {names:?}: write one of these, or its URL",
+        config.name, config.remote
+    )))
+}
+
+/// A provider for listing what a connection holds.
+pub(crate) fn provider(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<Box<dyn Provider>, CliError> {
+    Ok(match connection.provider {
+        ProviderKind::Caldav => {
+            let config = caldav_config(name, connection, &app.folder)?;
+            Box::new(CalDavProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
+        }
+        ProviderKind::Ics => Box::new(ics(app, name, connection, transport)?),
+    })
+}
+
+fn caldav_config(name: &str, connection: &Connection, folder: &Path) -> Result<CalDavConfig, CliError> {
+    let password = connection.password(name, folder)?.unwrap_or_default();
+    Ok(CalDavConfig::new(connection.url.as_str(), connection.username.clone().unwrap_or_default(), password))
+}
+
+fn ics(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<IcsProvider, CliError> {
+    // A relative path starts where the configuration lies.
+    let source = if connection.url.contains(':') {
+        connection.url.clone()
+    } else {
+        app.folder.join(&connection.url).display().to_string()
+    };
+    let mut config = IcsConfig::new(source);
+    // The person who runs the command wrote the address, so it may be one of their own machines and files.
+    config.allow_file = true;
+    config.addresses = AddressPolicy::AllowPrivate;
+    config.name = Some(name.to_owned());
+    if let Some(username) = &connection.username {
+        let password: Secret<String> = connection.password(name, &app.folder)?.unwrap_or_default();
+        config.credentials = Some(Credentials::Basic { username: username.clone(), password });
+    }
+    Ok(IcsProvider::new(config, transport.clone(), app.clock.clone())?)
+}

@@ -1,0 +1,52 @@
+//! What goes wrong on the command line, and the exit code for it.
+
+use std::{io, path::PathBuf};
+
+use calsync_core::{
+    engine::EngineError,
+    provider::{ErrorKind, ProviderError},
+    store::StoreError,
+};
+
+/// A failed command. Messages hold no secret and no event text.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error("cannot read {}: {error}", path.display())]
+    ConfigFile { path: PathBuf, error: io::Error },
+    /// Names the key and the fix.
+    #[error("configuration: {0}")]
+    Config(String),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{what}: {error}")]
+    Io { what: String, error: io::Error },
+    /// Some links failed; each has said why.
+    #[error("{failed} of {all} links failed")]
+    Links { failed: usize, all: usize, credentials: bool },
+}
+
+/// Exit code of a failure.
+const ERROR: u8 = 1;
+/// Exit code when a person has to renew credentials.
+const CREDENTIALS: u8 = 3;
+
+impl CliError {
+    pub(crate) fn exit_code(&self) -> u8 {
+        if self.needs_credentials() { CREDENTIALS } else { ERROR }
+    }
+
+    pub(crate) fn needs_credentials(&self) -> bool {
+        match self {
+            Self::Engine(error) => error.needs_credentials(),
+            Self::Provider(error) => error.kind == ErrorKind::Unauthorized,
+            Self::Links { credentials, .. } => *credentials,
+            _ => false,
+        }
+    }
+}

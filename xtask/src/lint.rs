@@ -1,0 +1,202 @@
+//! `cargo xtask lint`: everything that is judged without running the code.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::board::{Board, Doing, Outcome, Stop, failed};
+use crate::process;
+use crate::workspace;
+
+const LIMIT: Duration = Duration::from_secs(1200);
+
+/// Crates that speak HTTP or SQL, or bring a runtime. The core is used by hosts that want none of them.
+const NOT_IN_CORE: [&str; 14] = [
+    "aws-sdk-dynamodb",
+    "diesel",
+    "http",
+    "hyper",
+    "isahc",
+    "libsqlite3-sys",
+    "postgres",
+    "reqwest",
+    "rusqlite",
+    "rustls",
+    "sqlx",
+    "tokio",
+    "tokio-postgres",
+    "ureq",
+];
+
+/// Folders at the root of a developer's machine, in halves so that this file passes its own check.
+const PRIVATE: [&str; 3] = [concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/tmp/", "wt/")];
+
+/// In halves for the same reason.
+const BARE_IGNORE: &str = concat!("#[ig", "nore]");
+
+pub(crate) fn run() -> Outcome {
+    let mut board = Board::default();
+    board.step("format", || cargo(&["fmt", "--all", "--check"]));
+    board.step("clippy", || {
+        cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
+    });
+    board.step("documentation", documentation);
+    board.step("licences and bans", licences);
+    board.step("core stands alone", core_stands_alone);
+    board.step("rules of the house", house_rules);
+    board.step("python compiles", python_compiles);
+    board.finish()
+}
+
+fn cargo(args: &[&str]) -> Outcome {
+    process::run(process::cargo().args(args), LIMIT)
+}
+
+fn documentation() -> Outcome {
+    let mut command = process::cargo();
+    command.args(["doc", "--workspace", "--no-deps", "--all-features"]).env("RUSTDOCFLAGS", "-D warnings");
+    process::run(&mut command, LIMIT)
+}
+
+/// Building cargo-deny takes longer than everything else here together, so it is used where it is installed.
+fn licences() -> Outcome {
+    if !process::exists("cargo-deny") {
+        return Err(Stop::Skipped("cargo-deny is not installed (cargo install --locked cargo-deny)".into()));
+    }
+    // Not `advisories`: those come from a repository on the network.
+    cargo(&["deny", "--all-features", "check", "bans", "licenses", "sources"])
+}
+
+fn core_stands_alone() -> Outcome {
+    let mut tree = process::cargo();
+    tree.args([
+        "tree",
+        "--package",
+        "calsync-core",
+        "--edges",
+        "normal",
+        "--all-features",
+        "--prefix",
+        "none",
+    ]);
+    let tree = process::output(&mut tree, LIMIT)?;
+    let found = crates_of(&tree).filter(|name| NOT_IN_CORE.contains(name)).collect::<Vec<_>>();
+    if found.is_empty() { Ok(()) } else { failed(format!("calsync-core depends on {}", found.join(", "))) }
+}
+
+fn crates_of(tree: &str) -> impl Iterator<Item = &str> {
+    tree.lines().filter_map(|line| line.split(' ').next())
+}
+
+fn python_compiles() -> Outcome {
+    // Parsed, not imported: neither the environment nor any output file is needed.
+    const PARSE: &str =
+        "import ast, sys\nfor f in sys.argv[1:]: ast.parse(open(f, encoding='utf-8').read(), f)";
+    let scripts = files()?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "py"));
+    let mut python = Command::new("python3");
+    python.current_dir(workspace::root()).args(["-c", PARSE]).args(scripts);
+    process::run(&mut python, LIMIT)
+}
+
+fn house_rules() -> Outcome {
+    let mut broken = Vec::new();
+    for path in files()? {
+        // Not text: nothing to read in it.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let shown = path.strip_prefix(workspace::root()).unwrap_or(&path).display();
+        let rust = path.extension().is_some_and(|end| end == "rs");
+        for (number, line) in (1..).zip(text.lines()) {
+            for rule in broken_rules(line, rust) {
+                broken.push(format!("{shown}:{number}: {rule}"));
+            }
+        }
+    }
+    if broken.is_empty() { Ok(()) } else { failed(format!("{} lines:\n{}", broken.len(), broken.join("\n"))) }
+}
+
+fn broken_rules(line: &str, rust: bool) -> Vec<String> {
+    let mut broken = Vec::new();
+    for private in PRIVATE {
+        if names_path(line, private) {
+            broken.push(format!("{private} is a path of one machine"));
+        }
+    }
+    if rust && line.contains(BARE_IGNORE) {
+        broken.push("an ignored test says why: #[ignore = \"reason\"]".to_owned());
+    }
+    broken
+}
+
+/// Whether `line` has `path` as the start of a path, rather than inside one (as in `http://host/work/`).
+fn names_path(line: &str, path: &str) -> bool {
+    line.match_indices(path).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        before.is_none_or(|c| c.is_whitespace() || "\"'`(=:,[".contains(c))
+    })
+}
+
+/// The files that git would take: tracked, or new and not ignored.
+fn files() -> Outcome<Vec<PathBuf>> {
+    let mut git = Command::new("git");
+    git.current_dir(workspace::root());
+    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    if process::exists("git") && workspace::root().join(".git").exists() {
+        let listed = process::output(&mut git, LIMIT)?;
+        let paths =
+            listed.split('\0').filter(|name| !name.is_empty()).map(|name| workspace::root().join(name));
+        return Ok(paths.filter(|path| path.is_file()).collect());
+    }
+    let mut found = Vec::new();
+    walk(workspace::root(), &mut found)?;
+    Ok(found)
+}
+
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> Outcome {
+    for entry in fs::read_dir(dir).doing(dir.display())? {
+        let entry = entry.doing(dir.display())?;
+        let name = entry.file_name();
+        let kind = entry.file_type().doing(entry.path().display())?;
+        if kind.is_dir()
+            && !["target", ".git", ".cache", "node_modules", "__pycache__"].iter().any(|skip| name == *skip)
+        {
+            walk(&entry.path(), found)?;
+        } else if kind.is_file() {
+            found.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_this_machine_is_found_and_a_url_with_the_same_word_is_not() {
+        for (line, found) in [
+            (format!("see {}notes.md", PRIVATE[0]), true),
+            (format!("\"{}x\"", PRIVATE[1]), true),
+            (format!("{}x", PRIVATE[1]), true),
+            (format!("http://127.0.0.1/test{}a.ics", PRIVATE[1]), false),
+            ("nothing".to_owned(), false),
+        ] {
+            assert_eq!(!broken_rules(&line, false).is_empty(), found, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_ignored_test_needs_a_reason() {
+        assert_eq!(broken_rules(&format!("    {BARE_IGNORE}"), true).len(), 1);
+        assert!(broken_rules("    #[ignore = \"needs a day\"]", true).is_empty());
+    }
+
+    #[test]
+    fn a_crate_is_told_by_its_whole_name() {
+        let tree = "calsync-core v0.1.0 (path)\nhttparse v1.0.0\nreqwest v0.13.5 (*)\n";
+        assert_eq!(
+            crates_of(tree).filter(|name| NOT_IN_CORE.contains(name)).collect::<Vec<_>>(),
+            ["reqwest"]
+        );
+    }
+}

@@ -1,0 +1,188 @@
+//! `cargo xtask test`: the Rust tests, then everything that checks calsync against software we did not write.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::board::{Board, Doing, Outcome, Stop, failed};
+use crate::fixtures;
+use crate::process::{self, Guarded};
+use crate::python::{self, Python};
+use crate::servers::{self, Kind, Server};
+use crate::workspace;
+
+/// For steps that may have to compile the workspace first.
+const BUILD_AND_RUN: Duration = Duration::from_secs(1200);
+const RUN: Duration = Duration::from_secs(600);
+
+/// What to test.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only these parts.
+    #[arg(long, value_enum, value_delimiter = ',', num_args = 1..)]
+    only: Vec<Part>,
+    /// Do nothing that needs root: no packages installed, no Cyrus.
+    #[arg(long)]
+    no_root: bool,
+}
+
+/// The parts of the whole.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// `cargo test`: unit tests, store conformance, the scripted DAV server.
+    Rust,
+    /// The provider conformance suite against Radicale, Xandikos and Cyrus.
+    Servers,
+    /// The command line, from Radicale through SQLite to Xandikos and back.
+    Cli,
+    /// The parser against the calendar files other projects ship.
+    Fixtures,
+    /// The expansion of recurrence rules against python-dateutil.
+    Recurrence,
+    /// The scripted DAV server against the Python `caldav` client.
+    DavServer,
+}
+
+impl Options {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+}
+
+/// Runs the parts wanted and prints how each ended.
+pub(crate) fn run(options: &Options) -> Outcome {
+    let mut board = Board::default();
+    if options.wants(Part::Rust) {
+        board.step("rust tests", || {
+            process::run(process::cargo().args(["test", "--workspace", "--all-features"]), BUILD_AND_RUN)
+        });
+    }
+    let mut python = None;
+    if Part::value_variants().iter().any(|&part| part != Part::Rust && options.wants(part)) {
+        board.step("python environment", || {
+            python = Some(Python::ready()?);
+            Ok(())
+        });
+    }
+    let python = || python.as_ref().ok_or_else(|| Stop::Skipped("there is no Python environment".into()));
+    if options.wants(Part::Servers) {
+        match python() {
+            Ok(python) => server_steps(&mut board, python, options),
+            Err(stop) => board.step("caldav conformance", || Err(stop)),
+        }
+    }
+    if options.wants(Part::Cli) {
+        board.step("command line end to end", || command_line(python()?));
+    }
+    if options.wants(Part::Fixtures) {
+        board.step("calendar files of other projects", || calendar_files(python()?));
+    }
+    if options.wants(Part::Recurrence) {
+        board.step("recurrence against dateutil", || recurrence(python()?));
+    }
+    if options.wants(Part::DavServer) {
+        board.step("scripted dav server", || dav_server(python()?));
+    }
+    board.finish()
+}
+
+/// One step per server, so that the table says which ones the conformance suite saw.
+fn server_steps(board: &mut Board, python: &Python, options: &Options) {
+    let mut folder = None;
+    let mut running = Vec::new();
+    for kind in [Kind::Radicale, Kind::Xandikos, Kind::Cyrus] {
+        board.step(&format!("start {}", kind.name()), || {
+            if kind == Kind::Cyrus && options.no_root {
+                return Err(Stop::Skipped("--no-root".into()));
+            }
+            if folder.is_none() {
+                folder = Some(servers::run_folder("conformance")?);
+            }
+            let Some(folder) = &folder else { return failed("no folder for the server's state") };
+            running.push(Server::start(kind, python, folder.path())?);
+            Ok(())
+        });
+    }
+    board.step("caldav conformance", || {
+        if running.is_empty() {
+            return failed("no server to run it against");
+        }
+        let entries = running.iter().map(Server::test_entry).collect::<Vec<_>>().join(";");
+        let mut test = process::cargo();
+        test.args(["test", "--package", "calsync-providers", "--all-features", "--test", "caldav_servers"]);
+        test.args(["--", "--nocapture"]).env("CALSYNC_TEST_CALDAV", entries);
+        process::run(&mut test, BUILD_AND_RUN)
+    });
+    // No write mails a third party unless the host asked for it, and the suite does not.
+    board.step("nobody was mailed", || {
+        if !running.iter().any(Server::schedules) {
+            return Err(Stop::Skipped("no server that mails was running".into()));
+        }
+        let mails = running.iter().map(Server::mailed).collect::<Outcome<String>>()?;
+        if mails.is_empty() { Ok(()) } else { failed(format!("a server sent mail:\n{mails}")) }
+    });
+    // The servers before the folder that holds their state.
+    drop(running);
+    drop(folder);
+}
+
+fn command_line(python: &Python) -> Outcome {
+    process::run(process::cargo().args(["build", "--package", "calsync-cli"]), BUILD_AND_RUN)?;
+    let folder = servers::run_folder("cli")?;
+    let radicale = Server::start(Kind::Radicale, python, folder.path())?;
+    let xandikos = Server::start(Kind::Xandikos, python, folder.path())?;
+    let mut script = python.script(&python::script("cli_end_to_end.py"));
+    script.arg("--calsync").arg(workspace::target().join("debug").join("calsync"));
+    script.args(["--radicale", radicale.url(), "--xandikos", xandikos.url()]);
+    script.args(["--user", servers::USER, "--password", servers::PASSWORD]);
+    script.arg("--vdirsyncer").arg(python.program("vdirsyncer").get_program());
+    process::run(&mut script, RUN)
+}
+
+fn calendar_files(python: &Python) -> Outcome {
+    let dir = fixtures::download(python)?;
+    let mut test = process::cargo();
+    test.args(["test", "--package", "calsync-core", "--test", "ical_fixtures", "--", "--nocapture"]);
+    process::run(test.env("CALSYNC_FIXTURES", dir), BUILD_AND_RUN)
+}
+
+fn recurrence(python: &Python) -> Outcome {
+    let mut make = process::cargo();
+    make.args(["run", "--quiet", "--package", "calsync-testkit", "--bin", "recurrence-cases"]);
+    let cases = process::output(&mut make, BUILD_AND_RUN)?;
+    // Through a file rather than a pipe: each side's exit code is seen, and the cases are there to look at.
+    let file = workspace::scratch("recurrence")?.join("cases");
+    fs::write(&file, cases).doing(file.display())?;
+    let mut compare = Command::new("sh");
+    compare.current_dir(workspace::root());
+    compare.args(["-c", r#""$1" "$2" < "$3""#, "xtask"]).arg(python.program("python").get_program());
+    compare.arg(workspace::root().join("calsync-core/tests/python/dateutil_diff.py")).arg(file);
+    process::run(&mut compare, RUN)
+}
+
+/// The scripted server prints its URL on one line when it listens, and serves until its standard input closes.
+fn dav_server(python: &Python) -> Outcome {
+    let build = ["build", "--package", "calsync-testkit", "--bin", "dav-server"];
+    process::run(process::cargo().args(build), BUILD_AND_RUN)?;
+    let folder = servers::run_folder("dav")?;
+    // A named pipe opened for both ways never closes; the process group is ended when the check is done.
+    let mut program = Command::new("sh");
+    program.args(["-c", r#"mkfifo "$0" && exec "$@" <>"$0""#]).arg(folder.path().join("open"));
+    program.arg(workspace::target().join("debug").join("dav-server"));
+    program.args(["--user", servers::USER, "--password", servers::PASSWORD]);
+    let mut server = Guarded::spawn(&program, Stdio::piped(), Stdio::inherit())?;
+    let Some(pipe) = server.stdout() else { return failed("the server's output is not piped") };
+    let mut line = String::new();
+    // Kept until the end: a server whose output nobody reads any more could not print.
+    let mut printed = BufReader::new(pipe);
+    printed.read_line(&mut line).doing("cannot read what dav-server printed")?;
+    let url = line.trim();
+    if !url.starts_with("http://") {
+        return failed(format!("dav-server printed {line:?} and not its URL"));
+    }
+    let check = workspace::root().join("calsync-testkit/tests/python/dav_server_check.py");
+    process::run(python.script(&check).args([url, servers::USER, servers::PASSWORD]), RUN)
+}
