@@ -1,4 +1,5 @@
 //! Patching a text: what changes, line by line. Names start with the id of the field bug they reproduce.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use calsync_core::ical::{
     IcalError, PatchError, PatchOptions, PeoplePolicy, ReadOptions, SequenceChange, patch, read_calendar,

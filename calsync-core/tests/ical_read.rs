@@ -1,4 +1,5 @@
 //! Reading iCalendar text into events, case by case. Names start with the id of the field bug they reproduce.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use calsync_core::ical::{
     CalendarDocument, CalendarReader, CalendarZoneUse, IcalError, IssueKind, ItemIdentity, QuarantineReason,

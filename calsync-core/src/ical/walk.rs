@@ -163,7 +163,7 @@ impl<'a> Walker<'a> {
     fn take_loose(&mut self, line: &Line<'a>) -> &'a [u8] {
         let start = line.end();
         let mut end = start;
-        while let Some(next) = self.lines.next() {
+        for next in self.lines.by_ref() {
             let kind = classify(&next);
             if !matches!(kind, Kind::Loose) || next.is_blank() {
                 self.pushed_back = Some((next, kind));
