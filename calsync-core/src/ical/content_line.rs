@@ -129,14 +129,15 @@ fn value_colon(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = 0;
     let mut previous = b';';
+    // Looked for once: a line of opening quotes must not be read over and over.
+    let mut may_close = true;
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b':' => return Some(at),
-            b'"' if matches!(previous, b'=' | b',') => {
-                if let Some(end) = closing_quote(&bytes[at + 1..]) {
-                    at += 1 + end;
-                }
-            }
+            b'"' if may_close && matches!(previous, b'=' | b',') => match closing_quote(&bytes[at + 1..]) {
+                Some(end) => at += 1 + end,
+                None => may_close = false,
+            },
             _ => {}
         }
         previous = byte;

@@ -254,7 +254,10 @@ impl EventLines {
 
     fn meeting(&mut self, uri: &str, name: Option<String>) {
         let uri = uri.trim();
-        if !uri.is_empty() && !self.virtual_locations.iter().any(|known| known.uri == uri) {
+        if !uri.is_empty()
+            && self.virtual_locations.len() < MAX_MEETINGS
+            && !self.virtual_locations.iter().any(|known| known.uri == uri)
+        {
             self.virtual_locations.push(VirtualLocation { uri: uri.to_owned(), name });
         }
     }
@@ -334,6 +337,9 @@ impl EventLines {
         })
     }
 }
+
+/// More places to meet than this are not read; their lines stay.
+const MAX_MEETINGS: usize = 100;
 
 /// More rules than this in one component are an attack.
 const MAX_RULES: usize = 64;
