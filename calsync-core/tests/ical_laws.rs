@@ -1,4 +1,5 @@
 //! Laws of reading, writing and patching, on random events and random text.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use calsync_core::ical::{
     CalendarReader, Document, PatchOptions, PeoplePolicy, ReadOptions, WriteOptions, patch, patch_bytes,

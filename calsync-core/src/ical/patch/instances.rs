@@ -138,15 +138,16 @@ pub(crate) fn patch_dates(
         });
         rewrite(property.span.clone(), kept, &line, "RDATE", edits);
     }
+    let (exdate_place, rdate_place) = (lines.place_for("EXDATE"), lines.place_for("RDATE"));
     for (key, instance) in &series.target.overrides {
         match instance {
             Override::Excluded if !excluded.contains(key) => {
                 let line = property::time("EXDATE", &key.to_time(series.target_start), names);
-                edits.insert(lines.place_for("EXDATE"), [&line]);
+                edits.insert(exdate_place, [&line]);
             }
             Override::Added { end } if !added.contains(key) => {
                 let line = property::rdate(&key.to_time(series.target_start), end.as_ref(), names);
-                edits.insert(lines.place_for("RDATE"), [&line]);
+                edits.insert(rdate_place, [&line]);
             }
             _ => {}
         }
