@@ -6,7 +6,7 @@
 use calsync_core::ical::{PeoplePolicy, WriteOptions, write_new};
 use calsync_core::model::{
     Alarm, Event, EventBody, EventTime, FreeBusyStatus, Override, OverrideScope, Participant,
-    ParticipationStatus, Person, Privacy, Role, Rule, Status, TimeSpan,
+    ParticipationStatus, Person, Privacy, Role, RuleEntry, Status, TimeSpan,
 };
 use calsync_core::recurrence::RecurrenceRule;
 use calsync_core::zone::Zone;
@@ -53,7 +53,7 @@ fn the_peer_reads_every_field() {
         .collect();
     body.alarms = vec![Alarm::display_before(900)];
     let mut event = Event::single("uid-1", body.clone());
-    event.rules = vec![Rule::Known(RecurrenceRule::parse("FREQ=WEEKLY;BYDAY=MO").unwrap())];
+    event.rules = vec![RuleEntry::Rule(RecurrenceRule::parse("FREQ=WEEKLY;BYDAY=MO").unwrap())];
     let moved = EventBody { time: TimeSpan { start: at(9, 11), end: at(9, 12) }, ..body };
     let id = calsync_core::model::RecurrenceId::of(&at(9, 9));
     event.overrides.insert(id, Override::Changed { body: Box::new(moved), scope: OverrideScope::This });

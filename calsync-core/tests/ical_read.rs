@@ -345,7 +345,7 @@ fn rec_10_overrides_without_a_master() {
 fn rec_16_rules_nobody_understands_are_kept_as_text() {
     let item = one(&event_text("DTSTART:20260105T090000Z\nRRULE:FREQ=YEARLY;INTERVAL=0"));
     assert!(
-        matches!(&item.event.rules[0], calsync_core::model::Rule::Opaque { text, .. } if text == "FREQ=YEARLY;INTERVAL=0")
+        matches!(&item.event.rules[0], calsync_core::model::RuleEntry::Opaque { text, .. } if text == "FREQ=YEARLY;INTERVAL=0")
     );
     assert_eq!(item.issues[0].kind, IssueKind::OpaqueRule);
 }

@@ -12,6 +12,7 @@ mod budget;
 mod calendar;
 mod canonical;
 mod civil;
+mod event;
 mod exact;
 mod expansion;
 mod plan;
@@ -23,6 +24,7 @@ mod text;
 mod zone;
 
 pub use budget::{ExpansionLimits, LimitReached};
+pub use event::EventInstance;
 pub use expansion::Expansion;
 pub use rule::{Frequency, RecurrenceRule, RulePart, RuleProblem, Until, Weekday, WeekdayNum};
 pub use set::{

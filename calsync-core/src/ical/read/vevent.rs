@@ -11,9 +11,9 @@ use crate::ical::value::{IcalDuration, TimeValue};
 use crate::ical::walk::{Closed, Property, Token, Walker};
 use crate::ical::{ContentLine, IcalLimits};
 use crate::model::{
-    EventBody, EventTime, FreeBusyStatus, OverrideScope, Privacy, Rule, Status, TimeSpan, VirtualLocation,
+    EventBody, EventTime, FreeBusyStatus, OverrideScope, Privacy, RuleEntry, Status, TimeSpan,
+    VirtualLocation,
 };
-use crate::recurrence::RecurrenceRule;
 
 use super::alarm::AlarmLines;
 use super::people;
@@ -27,8 +27,8 @@ pub(crate) struct VEvent {
     pub(crate) recurrence_id: Option<EventTime>,
     pub(crate) scope: OverrideScope,
     pub(crate) body: EventBody,
-    pub(crate) rules: Vec<Rule>,
-    pub(crate) excluded_rules: Vec<Rule>,
+    pub(crate) rules: Vec<RuleEntry>,
+    pub(crate) excluded_rules: Vec<RuleEntry>,
     pub(crate) exdates: Vec<EventTime>,
     pub(crate) rdates: Vec<(EventTime, Option<EventTime>)>,
     pub(crate) issues: Vec<Issue>,
@@ -126,8 +126,8 @@ struct EventLines {
     created: Option<DateTime<Utc>>,
     updated: Option<DateTime<Utc>>,
     is_flagged_all_day: bool,
-    rules: Vec<Rule>,
-    excluded_rules: Vec<Rule>,
+    rules: Vec<RuleEntry>,
+    excluded_rules: Vec<RuleEntry>,
     exdates: Vec<EventTime>,
     rdates: Vec<(EventTime, Option<EventTime>)>,
     issues: Vec<Issue>,
@@ -269,7 +269,7 @@ impl EventLines {
         kind: RuleKind,
     ) -> Result<(), QuarantineReason> {
         let rule = read_rule(line.value());
-        if matches!(rule, Rule::Opaque { .. }) {
+        if matches!(rule, RuleEntry::Opaque { .. }) {
             self.issue(IssueKind::OpaqueRule, property.span());
         }
         let rules = match kind {
@@ -351,11 +351,8 @@ enum RuleKind {
 }
 
 /// Reads a rule, or keeps its text.
-pub(crate) fn read_rule(value: &str) -> Rule {
-    match RecurrenceRule::parse(value) {
-        Ok(rule) => Rule::Known(rule),
-        Err(error) => Rule::Opaque { text: value.trim().to_owned(), reason: error.to_string() },
-    }
+pub(crate) fn read_rule(value: &str) -> RuleEntry {
+    RuleEntry::read(value.trim())
 }
 
 /// One `RDATE` value: a start, or a period with an end of its own.
