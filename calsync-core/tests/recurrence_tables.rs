@@ -269,6 +269,24 @@ fn daily_rules_keep_the_wall_clock() {
 }
 
 #[test]
+fn a_window_may_begin_at_any_instant_of_a_clock_change() {
+    for (zone, day, change) in [
+        ("Europe/Berlin", "20251024", "20251026T010000Z"),
+        ("Europe/Berlin", "20250328", "20250330T010000Z"),
+        ("Pacific/Apia", "20111227", "20111230T100000Z"),
+    ] {
+        let set = series(&format!("{zone}:{day}T003000"), "FREQ=DAILY;BYHOUR=0,1,2,3,4;BYMINUTE=0,30");
+        let all: Vec<_> = set.instances(Window::all(), &ExpansionLimits::default()).take(90).collect();
+        for minutes in (-1_800..1_800).step_by(10) {
+            let from = utc(change) + chrono::TimeDelta::minutes(minutes);
+            let right: Vec<_> = all.iter().filter(|at| at.utc.unwrap() >= from).take(20).copied().collect();
+            let found = set.instances(Window::from_utc(from), &ExpansionLimits::default());
+            assert_eq!(found.take(20).collect::<Vec<_>>(), right, "{zone} from {from}");
+        }
+    }
+}
+
+#[test]
 fn ad_07_all_day_series_have_one_date_each_across_clock_changes() {
     let expected = ["2025", "2026", "2027", "2028", "2029"];
     for day in ["0330", "1026"] {
