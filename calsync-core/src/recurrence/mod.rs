@@ -7,14 +7,17 @@
 //! Rules follow RFC 5545 3.3.10 in the words of RFC 8984 4.3.3. `docs/adr/0003-recurrence.md` says why they are
 //! expanded here and not by the `rrule` crate, and how the open questions of the RFC are settled.
 
+mod bits;
 mod budget;
 mod calendar;
+mod canonical;
 mod civil;
 mod exact;
 mod expansion;
 mod plan;
 mod rule;
 mod set;
+mod split;
 mod stream;
 mod text;
 mod zone;
@@ -25,5 +28,6 @@ pub use rule::{Frequency, RecurrenceRule, RulePart, RuleProblem, Until, Weekday,
 pub use set::{
     ExpansionReport, Instance, OpaqueRule, RecurrenceDate, RecurrenceKey, RecurrenceSet, SeriesStart, Window,
 };
+pub use split::SplitError;
 pub use text::{RuleEntry, RuleError};
 pub use zone::{ResolvedLocal, ZoneRules};

@@ -4,7 +4,7 @@ use calsync_core::provider::{ErrorKind, ProviderError, Retry};
 use chrono::{DateTime, Utc};
 
 use super::wire::{Precondition, preconditions};
-use crate::http::{HttpResponse, error_for_status};
+use crate::http::{HttpResponse, error_for_status, wants_only_digest};
 
 /// The error of a request that reads. A 404 is told apart by the caller, who knows what was asked for.
 pub(crate) fn reading(operation: &'static str, response: &HttpResponse, now: DateTime<Utc>) -> ProviderError {
@@ -20,6 +20,16 @@ pub(crate) fn reading(operation: &'static str, response: &HttpResponse, now: Dat
         200..=299 => unusable(operation, "the answer is no CalDAV answer"),
         _ => ProviderError::new(ErrorKind::Protocol, operation, detail),
     }
+}
+
+/// The error of a 401 to a request that carried the credentials.
+pub(crate) fn unauthorized(operation: &'static str, response: &HttpResponse) -> ProviderError {
+    let detail = if wants_only_digest(&response.headers) {
+        "the server asks for Digest authentication, which is not spoken here: allow Basic on it"
+    } else {
+        "HTTP 401"
+    };
+    ProviderError::new(ErrorKind::Unauthorized, operation, detail)
 }
 
 /// The error of an answer that says nothing but "not now".
@@ -68,6 +78,7 @@ pub(crate) fn writing(operation: &'static str, response: &HttpResponse, now: Dat
     for Precondition { name, href } in preconditions(&response.body) {
         match &*name {
             "no-uid-conflict" | "unique-scheduling-object-resource" => return WriteOutcome::UidTaken(href),
+            "calendar-collection-location-ok" => return WriteOutcome::NotFound,
             "if-match" | "if-none-match" => return WriteOutcome::ConditionFailed,
             "need-privileges" => return failed(ErrorKind::Forbidden, "the account lacks a privilege".into()),
             "max-resource-size"
@@ -79,7 +90,6 @@ pub(crate) fn writing(operation: &'static str, response: &HttpResponse, now: Dat
             | "valid-calendar-object-resource"
             | "supported-calendar-data"
             | "supported-calendar-component"
-            | "calendar-collection-location-ok"
             | "min-date-time"
             | "max-date-time"
             | "valid-timezone"

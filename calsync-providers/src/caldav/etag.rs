@@ -18,9 +18,10 @@ pub(crate) fn version(etag: &str) -> Option<Version> {
     (!inner.is_empty()).then(|| Version::from(format!("\"{inner}\"")))
 }
 
-/// The version a write was answered with. A weak tag says that it is not the tag of the bytes stored: none then.
+/// The version a write was answered with. A tag that is weak, without quotes or percent-encoded is not spelled as the
+/// same server spells it when asked: none then, and the version is read back.
 pub(crate) fn version_written(etag: &str) -> Option<Version> {
-    if etag.trim_start().starts_with("W/") { None } else { version(etag) }
+    etag.trim().starts_with('"').then(|| version(etag)).flatten()
 }
 
 /// Whether a tag is a counter that starts again when an item is created anew (SOGo).
@@ -53,7 +54,9 @@ mod tests {
         ] {
             assert_eq!(version(tag).as_ref().map(Version::as_str), expected, "{tag}");
         }
-        assert_eq!(version_written("W/\"a\""), None);
+        for odd in ["W/\"a\"", "a", "%22a%22", ""] {
+            assert_eq!(version_written(odd), None, "{odd}");
+        }
         assert!(is_counter(&Version::from("\"gcs00000000\"")));
         assert!(!is_counter(&Version::from("\"gcsx\"")));
     }

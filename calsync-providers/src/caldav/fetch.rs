@@ -23,6 +23,11 @@ const OPERATION: &str = "fetch";
 /// not the items.
 const FAILURES_MAX: usize = 5;
 
+/// The most reports that may fail: halving a full batch down to one bad item takes eight.
+const POISONED_MAX: usize = 64;
+/// The same before any report worked: a server that fails them all is not asked for every half.
+const POISONED_FIRST_MAX: usize = 10;
+
 type Found = HashMap<Vec<u8>, (Option<Version>, Payload)>;
 
 impl CalDavProvider {
@@ -35,8 +40,17 @@ impl CalDavProvider {
         let collection = self.collection(calendar, OPERATION)?;
         let mut found = Found::new();
         let mut batches: Vec<&[RemoteId]> = ids.chunks(self.config.multiget_max.max(1)).rev().collect();
+        let (mut read, mut poisoned) = (0, 0);
         while let Some(batch) = batches.pop() {
-            match self.multiget(&collection, batch).await? {
+            let answer = self.multiget(&collection, batch).await?;
+            match &answer {
+                Batch::Read(_) => read += 1,
+                _ => poisoned += 1,
+            }
+            if poisoned > POISONED_MAX || (read == 0 && poisoned > POISONED_FIRST_MAX) {
+                break;
+            }
+            match answer {
                 Batch::Read(part) => found.extend(part),
                 // One bad item fails the whole report: halve until it is alone. Alone, a GET is its last chance.
                 Batch::Poisoned if batch.len() > 1 => {
@@ -77,7 +91,7 @@ impl CalDavProvider {
         let hrefs = batch.iter().map(RemoteId::as_str);
         let request = calls::multiget::request(collection.clone(), hrefs);
         let answer = match self.client().send(request).await {
-            Ok(answer) => self.seen_multiget(answer).await?,
+            Ok(answer) => self.seen(OPERATION, answer).await?,
             // Too much at once is a matter of the batch.
             Err(error) if error.kind == HttpErrorKind::TooLarge => return Ok(Batch::Poisoned),
             Err(error) => return Err(error.reading(OPERATION)),
@@ -107,13 +121,6 @@ impl CalDavProvider {
             }
         }
         Ok(Batch::Read(found))
-    }
-
-    async fn seen_multiget(&self, answer: crate::http::Answer) -> Result<crate::http::Answer> {
-        if answer.response.status.as_u16() == 401 {
-            return Err(self.unauthorized(OPERATION).await);
-        }
-        Ok(answer)
     }
 
     /// One item by itself: what several could not tell, and whether it is really gone.

@@ -1,11 +1,13 @@
 //! What the CalDAV tests share.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not see as tests")]
 
 use std::sync::Arc;
 
 use calsync_core::{
-    model::{Event, RemoteCalendarId, RemoteId},
+    context::Clock,
+    model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{ChangePage, ChangesRequest, Cursor, Fetched, Payload, Provider, PullMode, Result},
 };
 use calsync_providers::{
@@ -111,4 +113,28 @@ pub(crate) fn outcomes(fetched: &[Fetched]) -> Vec<String> {
             Fetched::Failed(id, error) => format!("{}: failed {:?}", name(id), error.kind),
         })
         .collect()
+}
+
+pub(crate) fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
+}
+
+/// The version an item is fetched with.
+pub(crate) async fn read_version(
+    provider: &CalDavProvider,
+    calendar: &RemoteCalendarId,
+    id: &RemoteId,
+) -> Version {
+    match provider.fetch(calendar, std::slice::from_ref(id)).await.unwrap().pop() {
+        Some(Fetched::Found { version: Some(version), .. }) => version,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) struct FixedClock(pub(crate) chrono::DateTime<chrono::Utc>);
+
+impl Clock for FixedClock {
+    fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.0
+    }
 }

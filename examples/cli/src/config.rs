@@ -78,10 +78,18 @@ impl Config {
         let text = fs::read_to_string(path)
             .map_err(|error| CliError::ConfigFile { path: path.to_owned(), error })?;
         let config: Self = toml::from_str(&text).map_err(|error| {
-            let place = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
-            let line = place.map(|line| format!(" (line {line})")).unwrap_or_default();
-            // The message of the parser names the key and what it may be; the lines it could quote may hold a password.
-            CliError::Config(format!("{}{line}: {}", path.display(), error.message()))
+            // The parser's message says what may stand there. Of the line it stopped at only the key is shown: the
+            // value may be a password.
+            let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or(""));
+            let start = before.rfind('\n').map_or(0, |end| end + 1);
+            let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("");
+            let key = line.split_once('=').map_or(line, |(key, _)| key).trim();
+            CliError::Config(format!(
+                "{}, line {}, `{key}`: {}",
+                path.display(),
+                before.matches('\n').count() + 1,
+                error.message()
+            ))
         })?;
         config.check()?;
         Ok(config)
