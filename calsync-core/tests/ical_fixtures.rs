@@ -2,6 +2,7 @@
 //!
 //! The files in `tests/data/ical` always run. `CALSYNC_FIXTURES` names a directory with more, such as the unpacked test
 //! suites of other libraries; each `.ics` below it is tried. `--nocapture` shows what was set aside and why.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
 //! Laws of reading, writing and patching, on random events and random text.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use calsync_core::ical::{
     CalendarReader, Document, PatchOptions, PeoplePolicy, ReadOptions, WriteOptions, patch, patch_bytes,
@@ -6,7 +7,7 @@ use calsync_core::ical::{
 };
 use calsync_core::model::{
     Alarm, AlarmAction, AlarmTrigger, Event, EventBody, EventTime, FreeBusyStatus, Override, OverrideScope,
-    Participant, ParticipationStatus, Person, Privacy, RecurrenceId, RelativeTo, Role, Rule, Status,
+    Participant, ParticipationStatus, Person, Privacy, RecurrenceId, RelativeTo, Role, RuleEntry, Status,
     TimeSpan, VirtualLocation,
 };
 use calsync_core::recurrence::RecurrenceRule;
@@ -149,7 +150,7 @@ fn body(form: Form) -> impl Strategy<Value = EventBody> {
     )
 }
 
-fn rules() -> impl Strategy<Value = Vec<Rule>> {
+fn rules() -> impl Strategy<Value = Vec<RuleEntry>> {
     let texts = [
         "FREQ=DAILY",
         "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO,TU",
@@ -159,7 +160,7 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
     vec(prop::sample::select(texts.to_vec()), 0..3).prop_map(|texts| {
         let mut texts = texts;
         texts.dedup();
-        texts.iter().map(|text| Rule::Known(RecurrenceRule::parse(text).unwrap())).collect()
+        texts.iter().map(|text| RuleEntry::Rule(RecurrenceRule::parse(text).unwrap())).collect()
     })
 }
 
@@ -227,12 +228,12 @@ fn in_order(mut event: Event) -> Event {
         body.virtual_locations.sort_by(|a, b| a.uri.cmp(&b.uri));
     }
     event.rules.sort_by_key(|rule| match rule {
-        Rule::Known(rule) => rule.to_string(),
-        Rule::Opaque { text, .. } => text.clone(),
+        RuleEntry::Rule(rule) => rule.to_string(),
+        RuleEntry::Opaque { text, .. } => text.clone(),
     });
     event.excluded_rules.sort_by_key(|rule| match rule {
-        Rule::Known(rule) => rule.to_string(),
-        Rule::Opaque { text, .. } => text.clone(),
+        RuleEntry::Rule(rule) => rule.to_string(),
+        RuleEntry::Opaque { text, .. } => text.clone(),
     });
     event
 }

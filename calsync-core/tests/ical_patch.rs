@@ -1,4 +1,5 @@
 //! Patching a text: what changes, line by line. Names start with the id of the field bug they reproduce.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use calsync_core::ical::{
     IcalError, PatchError, PatchOptions, PeoplePolicy, ReadOptions, SequenceChange, patch, read_calendar,
@@ -601,4 +602,57 @@ fn a_latin_1_text_keeps_its_bytes() {
     let patched = calsync_core::ical::patch_bytes(&text, &target, &PatchOptions::default()).unwrap();
     assert!(patched.windows(6).any(|bytes| bytes == b":Caf\xE9\r"));
     assert_eq!(read_calendar(&patched, &ReadOptions::default()).unwrap().items.remove(0).event, target);
+}
+
+#[test]
+fn a_range_is_taken_away_and_never_written() {
+    let text = calendar(
+        "BEGIN:VEVENT\nUID:1\nDTSTART:20260105T090000Z\nRRULE:FREQ=DAILY\nEND:VEVENT\nBEGIN:VEVENT\nUID:1\nRECURRENCE-ID;X-A=1;RANGE=THISANDFUTURE:20260106T090000Z\nDTSTART:20260106T100000Z\nEND:VEVENT\n",
+    );
+    let with_scope = |event: &mut Event, wanted| {
+        for instance in event.overrides.values_mut() {
+            if let Override::Changed { scope, .. } = instance {
+                *scope = wanted;
+            }
+        }
+    };
+    assert_eq!(
+        change(&text, |event| with_scope(event, OverrideScope::This)),
+        "-RECURRENCE-ID;X-A=1;RANGE=THISANDFUTURE:20260106T090000Z\n+RECURRENCE-ID;X-A=1:20260106T090000Z"
+    );
+    assert_eq!(change(&text, |event| with_scope(event, OverrideScope::ThisAndFuture)), "");
+}
+
+/// Sizes at the limits: a patch that looks at every line for every line never ends.
+#[test]
+fn bad_16_large_items_are_patched_at_once() {
+    let attendees: String = (0..9000).map(|n| format!("ATTENDEE:mailto:a{n}@example.com\n")).collect();
+    let exdates: String = (0..9000)
+        .map(|n| {
+            format!(
+                "EXDATE:{}Z\n",
+                at(1, 9).checked_add_days(chrono::Days::new(n)).unwrap().format("%Y%m%dT%H%M%S")
+            )
+        })
+        .collect();
+    let text = calendar(&format!(
+        "BEGIN:VEVENT\nUID:1\nDTSTART:20260101T090000Z\nRRULE:FREQ=DAILY\n{exdates}{attendees}END:VEVENT\n"
+    ));
+    let mut target = event_of(&text);
+    let body = target.master.as_mut().unwrap();
+    for (n, participant) in body.participants.iter_mut().enumerate() {
+        participant.person.address = format!("b{n}@example.com");
+    }
+    target.overrides = (0..9000_u64)
+        .map(|n| {
+            (
+                RecurrenceId::Instant(
+                    at(2, 9).checked_add_days(chrono::Days::new(20_000 + n)).unwrap().and_utc(),
+                ),
+                Override::Excluded,
+            )
+        })
+        .collect();
+    let patched = patch(&text, &target, &writing_people()).unwrap();
+    assert!(event_of(&patched) == target);
 }

@@ -1,4 +1,5 @@
 //! Reading iCalendar text into events, case by case. Names start with the id of the field bug they reproduce.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use calsync_core::ical::{
     CalendarDocument, CalendarReader, CalendarZoneUse, IcalError, IssueKind, ItemIdentity, QuarantineReason,
@@ -344,7 +345,7 @@ fn rec_10_overrides_without_a_master() {
 fn rec_16_rules_nobody_understands_are_kept_as_text() {
     let item = one(&event_text("DTSTART:20260105T090000Z\nRRULE:FREQ=YEARLY;INTERVAL=0"));
     assert!(
-        matches!(&item.event.rules[0], calsync_core::model::Rule::Opaque { text, .. } if text == "FREQ=YEARLY;INTERVAL=0")
+        matches!(&item.event.rules[0], calsync_core::model::RuleEntry::Opaque { text, .. } if text == "FREQ=YEARLY;INTERVAL=0")
     );
     assert_eq!(item.issues[0].kind, IssueKind::OpaqueRule);
 }
@@ -668,4 +669,26 @@ fn nothing_private_is_in_debug() {
     let reader = CalendarReader::new(text.as_bytes(), &ReadOptions::default()).unwrap();
     let debug = format!("{document:?} {reader:?} {:?}", calsync_core::ical::Document::new(text.as_bytes()));
     assert!(!debug.contains("Secret") && !debug.contains("ann@"), "{debug}");
+}
+
+/// Texts that make a careless reader look at the same bytes again and again. They take no time, or the test never ends.
+#[test]
+fn bad_16_lines_of_quotes_and_folds_are_read_once() {
+    for line in [
+        format!("ATTENDEE;{}:mailto:a@example.com", "A=\"x;".repeat(150_000)),
+        format!("ATTENDEE;{}:mailto:a@example.com", "=\"".repeat(400_000)),
+        format!("ATTENDEE;CN={}:mailto:a@example.com", "\"x,".repeat(250_000)),
+        format!("SUMMARY:{}", "\\".repeat(900_000)),
+        format!("SUMMARY:x{}", "\r\n ".repeat(300_000)),
+        format!("CATEGORIES:{}", "a,".repeat(450_000)),
+        "CONFERENCE:https://a\n".to_owned()
+            + &(0..18_000).map(|n| format!("CONFERENCE:https://{n}\n")).collect::<String>(),
+    ] {
+        let text = format!(
+            "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20260105\r\n{line}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+        );
+        assert_eq!(one(&text).event.uid, "1");
+    }
+    let returns = format!("BEGIN:VCALENDAR\r\n{}END:VCALENDAR\r\n", "\r".repeat(4_000_000));
+    assert!(read(&returns).is_complete);
 }

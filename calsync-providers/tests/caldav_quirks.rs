@@ -567,16 +567,15 @@ async fn quirk_11_a_server_that_rewrites_is_read_back() {
 #[tokio::test]
 async fn quirk_11_del_13_an_item_stored_under_another_name_is_found_there() {
     for put_name in [PutName::Uid, PutName::Eml] {
-        let server = start(Quirks { put_name, ..Quirks::default() });
+        let server = start(Quirks { put_name, put_etag: PutEtag::Missing, ..Quirks::default() });
         let provider = provider(&server);
         let calendar = work(&server);
         let written = provider.create(&calendar, &id_of("a.ics"), &payload("uid-1", "one")).await.unwrap();
         let page = pull(&provider, &calendar, None).await.unwrap();
-        let listed = &page.changes[0].id;
-        let fetched = provider.fetch(&calendar, &[written.id.clone(), listed.clone()]).await.unwrap();
-        assert!(matches!(fetched[1], Fetched::Found { .. }), "{put_name:?}");
-        let version = read_version(&provider, &calendar, listed).await;
-        provider.delete(&calendar, listed, &version).await.unwrap();
+        assert_eq!(page.changes[0].id, written.id, "{put_name:?}");
+        assert_ne!(written.id, id_of("a.ics"));
+        let version = read_version(&provider, &calendar, &written.id).await;
+        provider.delete(&calendar, &written.id, &version).await.unwrap();
         assert!(server.list("work").is_empty());
     }
 }
@@ -1025,4 +1024,45 @@ async fn priv_04_no_error_and_no_debug_shows_a_secret_or_a_path() {
     for canary in ["canary", "user", "127.0.0.1:", "dav/"] {
         assert!(!shown.contains(canary), "{canary}: {shown}");
     }
+}
+
+#[tokio::test]
+async fn attack_5_a_principal_or_home_at_another_site_is_never_asked() {
+    let evil = start(Quirks::default());
+    let foreign = evil.url().replace("127.0.0.1", "localhost");
+    for property in ["D:current-user-principal", "C:calendar-home-set"] {
+        let server = start(Quirks::default());
+        let body = format!(
+            "<D:multistatus xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\"><D:response>\
+             <D:href>/</D:href><D:propstat><D:prop><{property}><D:href>{foreign}dav/calendars/user/</D:href>\
+             </{property}></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response></D:multistatus>"
+        );
+        server.inject(Fault::status(207).body(&body).always());
+        assert!(provider(&server).calendars().await.is_err(), "{property}");
+    }
+    assert!(evil.requests().is_empty());
+}
+
+#[tokio::test]
+async fn attack_5_items_of_another_site_are_no_items() {
+    let server = start(Quirks::default());
+    let provider = provider(&server);
+    let body = "<D:multistatus xmlns:D=\"DAV:\"><D:response><D:href>https://evil.example.org/a.ics</D:href>\
+        <D:propstat><D:prop><D:getetag>\"1\"</D:getetag></D:prop><D:status>HTTP/1.1 200 OK</D:status>\
+        </D:propstat></D:response><D:sync-token>t</D:sync-token></D:multistatus>";
+    server.inject(Fault::status(207).body(body).on_body("sync-collection"));
+    assert!(pull(&provider, &work(&server), None).await.unwrap().changes.is_empty());
+}
+
+#[tokio::test]
+async fn auth_09_a_server_that_wants_digest_only_says_so() {
+    let server = start(Quirks::default());
+    server.inject(
+        Fault::status(401)
+            .header("WWW-Authenticate", "Digest realm=\"x\", qop=\"auth\", nonce=\"n\"")
+            .always(),
+    );
+    let error = provider(&server).calendars().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unauthorized);
+    assert!(error.detail.contains("Digest"), "{error}");
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use calsync_core::provider::{ChangeScope, ErrorKind, Provider, ProviderError};
-use calsync_providers::http::{AddressPolicy, ReqwestOptions, ReqwestTransport};
+use calsync_providers::http::{AddressPolicy, Credentials, ReqwestOptions, ReqwestTransport};
 use calsync_providers::ics::{IcsConfig, IcsProvider};
 use ics_common::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -290,7 +290,12 @@ async fn credentials_of_the_url_go_into_a_header_and_nowhere_else() {
     assert!(sent.to_lowercase().contains("authorization: basic yw5uonbac3m="), "{sent}");
     assert!(!sent.contains("ann:"), "{sent}");
     assert!(!other.requests().concat().to_lowercase().contains("authorization"));
-    let shown = format!("{provider:?} {}", page.cursor.unwrap().0);
+    let named = IcsConfig {
+        name: Some("secret name".into()),
+        credentials: Some(Credentials::Basic { username: "secret-ann".into(), password: "p@ss".into() }),
+        ..local("https://example.com/secret.ics")
+    };
+    let shown = format!("{provider:?} {named:?} {}", page.cursor.unwrap().0);
     assert!(!shown.contains("p%40ss") && !shown.contains("p@ss") && !shown.contains("secret"), "{shown}");
 }
 

@@ -67,6 +67,12 @@ fn period(rule: &RecurrenceRule, start: NaiveDateTime, step: u32) -> Option<(Nai
     };
     let today = start.date();
     match rule.frequency {
+        // Weeks are numbered within years of whole weeks (ISO 8601), so with BYWEEKNO such a year is the period.
+        Frequency::Yearly if !rule.by_week_no.is_empty() => {
+            let year = week_year(today, rule.week_start).checked_add_unsigned(moved)?;
+            let begin = |year: i32| week_begin(NaiveDate::from_ymd_opt(year, 1, 4)?, rule.week_start);
+            Some((midnight(begin(year)?)?, midnight(begin(year + 1)?)?))
+        }
         Frequency::Yearly => months(today.with_ordinal(1)?, 12),
         Frequency::Monthly => months(today.with_day(1)?, 1),
         Frequency::Weekly => days(week_begin(today, rule.week_start)?, 7),
@@ -222,6 +228,12 @@ fn week_begin(day: NaiveDate, week_start: Weekday) -> Option<NaiveDate> {
         begin = begin.pred_opt()?;
     }
     Some(begin)
+}
+
+/// The year that has four or more days of a day's week.
+fn week_year(day: NaiveDate, week_start: Weekday) -> i32 {
+    let begin = week_begin(day, week_start).unwrap_or(day);
+    begin.checked_add_days(Days::new(3)).unwrap_or(day).year()
 }
 
 /// The number of the week a day lies in, from both ends of the year of that week. A week belongs to the year that

@@ -16,11 +16,20 @@ pub struct ContentLine<'t> {
     tail: &'t str,
 }
 
-/// Whether a byte may stand in a property or parameter name. Wider than `iana-token`: `_` and the `.` of a vCard-style
-/// group are seen in the field.
+/// Whether a byte may stand in a property or parameter name. Wider than `iana-token`: `_`, `/` and the `.` of a
+/// vCard-style group are seen in the field.
 #[inline]
 pub(super) fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/')
+    const TABLE: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0_u8;
+        while byte < 128 {
+            table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/');
+            byte += 1;
+        }
+        table
+    };
+    TABLE[usize::from(byte)]
 }
 
 impl<'t> ContentLine<'t> {
@@ -120,14 +129,15 @@ fn value_colon(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = 0;
     let mut previous = b';';
+    // Looked for once: a line of opening quotes must not be read over and over.
+    let mut may_close = true;
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b':' => return Some(at),
-            b'"' if matches!(previous, b'=' | b',') => {
-                if let Some(end) = closing_quote(&bytes[at + 1..]) {
-                    at += 1 + end;
-                }
-            }
+            b'"' if may_close && matches!(previous, b'=' | b',') => match closing_quote(&bytes[at + 1..]) {
+                Some(end) => at += 1 + end,
+                None => may_close = false,
+            },
             _ => {}
         }
         previous = byte;

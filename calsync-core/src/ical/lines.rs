@@ -43,7 +43,8 @@ pub struct Line<'a> {
     skip: usize,
     /// Length of `raw` without its last line end.
     content_end: usize,
-    folded: bool,
+    /// Length of the first physical line without its line end.
+    head_end: usize,
 }
 
 impl<'a> Line<'a> {
@@ -64,7 +65,7 @@ impl<'a> Line<'a> {
 
     /// Whether the line is folded over several physical lines.
     pub fn is_folded(&self) -> bool {
-        self.folded
+        self.head_end < self.content_end
     }
 
     /// Whether there is nothing on the line but blanks.
@@ -83,17 +84,14 @@ impl<'a> Line<'a> {
     }
 
     /// The bytes of the first physical line, without its line end. Enough to tell what most lines are.
+    #[inline]
     pub(crate) fn head(&self) -> &'a [u8] {
-        let content = &self.raw[self.skip..self.content_end];
-        if !self.folded {
-            return content;
-        }
-        &content[..memchr2(b'\r', b'\n', content).unwrap_or(content.len())]
+        &self.raw[self.skip..self.head_end]
     }
 
     /// The line unfolded, without line end and byte order mark. Bytes, because a fold may cut a UTF-8 sequence in two.
     pub fn content(&self) -> Cow<'a, [u8]> {
-        if !self.folded {
+        if !self.is_folded() {
             return Cow::Borrowed(&self.raw[self.skip..self.content_end]);
         }
         let mut buffer = Vec::with_capacity(self.raw.len());
@@ -127,7 +125,7 @@ impl fmt::Debug for Line<'_> {
         f.debug_struct("Line")
             .field("offset", &self.offset)
             .field("bytes", &self.raw.len())
-            .field("folded", &self.folded)
+            .field("folded", &self.is_folded())
             .finish_non_exhaustive()
     }
 }
@@ -170,14 +168,19 @@ impl<'a> Iterator for Lines<'a> {
             return None;
         }
         let skip = if start == 0 && input.starts_with(BOM) { BOM.len() } else { 0 };
-        let (mut content_end, mut next) = physical_line(input, start);
-        let mut folded = false;
+        let (head_end, mut next) = physical_line(input, start);
+        let mut content_end = head_end;
         while matches!(input.get(next), Some(b' ' | b'\t')) {
             (content_end, next) = physical_line(input, next);
-            folded = true;
         }
         self.at = next;
-        Some(Line { raw: &input[start..next], offset: start, skip, content_end: content_end - start, folded })
+        Some(Line {
+            raw: &input[start..next],
+            offset: start,
+            skip,
+            content_end: content_end - start,
+            head_end: head_end - start,
+        })
     }
 }
 

@@ -9,7 +9,7 @@
 //! | lines to nested components, tolerant | `walk` | no: every line is in one token |
 //! | components to events | [`read`] | what the model has no field for; it stays in the text |
 //! | event back into its text | [`patch`](mod@patch) | no: only the lines that must change do |
-//! | event to a text of its own | [`write`] | what the model has no field for |
+//! | event to a text of its own | [`write`](mod@write) | what the model has no field for |
 
 mod content_line;
 mod decode;

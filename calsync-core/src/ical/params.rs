@@ -30,9 +30,10 @@ impl<'t> Param<'t> {
     /// The values, quotes taken off, carets still in.
     pub fn values(&self) -> impl Iterator<Item = &'t str> {
         let mut rest = Some(self.raw_value);
+        let mut may_close = true;
         std::iter::from_fn(move || {
             let text = rest?;
-            let end = value_end(text, |byte| byte == b',');
+            let end = value_end(text, &mut may_close, |byte| byte == b',');
             rest = text.get(end + 1..);
             Some(unquote(&text[..end]))
         })
@@ -40,7 +41,7 @@ impl<'t> Param<'t> {
 
     /// The first value, quotes taken off, carets still in.
     pub fn first_value(&self) -> &'t str {
-        let end = value_end(self.raw_value, |byte| byte == b',');
+        let end = value_end(self.raw_value, &mut true, |byte| byte == b',');
         unquote(&self.raw_value[..end])
     }
 
@@ -61,11 +62,12 @@ impl std::fmt::Debug for Param<'_> {
 #[derive(Clone)]
 pub struct Params<'t> {
     rest: &'t str,
+    may_close: bool,
 }
 
 impl<'t> Params<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { rest: text }
+        Self { rest: text, may_close: true }
     }
 }
 
@@ -75,26 +77,28 @@ impl<'t> Iterator for Params<'t> {
     fn next(&mut self) -> Option<Param<'t>> {
         while !self.rest.is_empty() {
             let text = self.rest;
-            let end = match text.bytes().position(|byte| matches!(byte, b'=' | b';')) {
-                Some(equals) if text.as_bytes()[equals] == b'=' => {
-                    equals + 1 + value_end(&text[equals + 1..], |byte| byte == b';')
+            let name_end = text.bytes().position(|byte| matches!(byte, b'=' | b';')).unwrap_or(text.len());
+            let (end, value_start) = match text.as_bytes().get(name_end) {
+                Some(b'=') => {
+                    let value = &text[name_end + 1..];
+                    let end = value_end(value, &mut self.may_close, |byte| byte == b';');
+                    (name_end + 1 + end, name_end + 1)
                 }
-                Some(semicolon) => semicolon,
-                None => text.len(),
+                _ => (name_end, name_end),
             };
             self.rest = text.get(end + 1..).unwrap_or_default();
-            let param = &text[..end];
-            let (name, raw_value) = param.split_once('=').unwrap_or((param, ""));
-            if !name.trim().is_empty() {
-                return Some(Param { name: name.trim(), raw_value });
+            let name = text[..name_end].trim_ascii();
+            if !name.is_empty() {
+                return Some(Param { name, raw_value: &text[value_start..end] });
             }
         }
         None
     }
 }
 
-/// Where a value ends: at the first byte `stop` names that does not stand in quotes, or at the end.
-fn value_end(text: &str, stop: impl Fn(u8) -> bool) -> usize {
+/// Where a value ends: at the first byte `stop` names that does not stand in quotes, or at the end. `may_close` turns
+/// false once no quote closes any more: a line of opening quotes must not be read over and over.
+fn value_end(text: &str, may_close: &mut bool, stop: impl Fn(u8) -> bool) -> usize {
     let bytes = text.as_bytes();
     let mut at = 0;
     let mut at_start = true;
@@ -102,11 +106,11 @@ fn value_end(text: &str, stop: impl Fn(u8) -> bool) -> usize {
         if stop(byte) {
             return at;
         }
-        if byte == b'"' && at_start {
+        if byte == b'"' && at_start && *may_close {
             match closing_quote(&bytes[at + 1..]) {
                 Some(end) => at += 1 + end,
                 None if bytes.last() == Some(&b'"') && bytes.len() > at + 1 => return bytes.len(),
-                None => {}
+                None => *may_close = false,
             }
         }
         at_start = byte == b',';

@@ -8,7 +8,7 @@ use memchr::memchr;
 /// stays, as do unescaped commas and semicolons. NUL and other control characters are dropped; tabs and line breaks stay.
 pub fn unescape(value: &str) -> Cow<'_, str> {
     let has_escape = memchr(b'\\', value.as_bytes()).is_some();
-    if !has_escape && !value.contains(is_dropped) {
+    if !has_escape && is_clean(value) {
         return Cow::Borrowed(value);
     }
     let mut out = String::with_capacity(value.len());
@@ -40,11 +40,16 @@ fn is_dropped(char: char) -> bool {
     char.is_ascii_control() && !matches!(char, '\t' | '\n')
 }
 
+/// Whether nothing in a text is dropped. By bytes: it runs over every value read.
+fn is_clean(text: &str) -> bool {
+    !text.bytes().any(|byte| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n'))
+}
+
 fn push_clean(out: &mut String, text: &str) {
-    if text.contains(is_dropped) {
-        out.extend(text.chars().filter(|char| !is_dropped(*char)));
-    } else {
+    if is_clean(text) {
         out.push_str(text);
+    } else {
+        out.extend(text.chars().filter(|char| !is_dropped(*char)));
     }
 }
 

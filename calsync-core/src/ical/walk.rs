@@ -28,6 +28,8 @@ pub(crate) enum Closed {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Property<'a> {
     pub(crate) line: Line<'a>,
+    /// The name as written; `None` where a fold cuts it.
+    name: Option<&'a [u8]>,
     /// The loose lines, as a part of the input; empty for a sound property.
     loose: &'a [u8],
 }
@@ -48,17 +50,26 @@ impl<'a> Property<'a> {
         Cow::Owned(super::decode::decode_vec(bytes))
     }
 
-    /// Whether the name is `name` (given in upper case). Looks at the bytes only.
+    /// Whether the name is `name` (given in upper case).
     #[inline]
     pub(crate) fn is(&self, name: &str) -> bool {
-        self.name_hint().eq_ignore_ascii_case(name.as_bytes())
+        match self.name {
+            Some(own) => own.eq_ignore_ascii_case(name.as_bytes()),
+            None => self.name().eq_ignore_ascii_case(name.as_bytes()),
+        }
     }
 
-    /// The name as far as the first physical line shows it; the whole name unless a fold cuts it.
+    /// The name as written.
     #[inline]
-    pub(crate) fn name_hint(&self) -> &'a [u8] {
-        let head = self.line.head().trim_ascii_start();
-        &head[..name_length(head)]
+    pub(crate) fn name(&self) -> Cow<'a, [u8]> {
+        match self.name {
+            Some(name) => Cow::Borrowed(name),
+            None => {
+                let content = self.line.content();
+                let content = content.trim_ascii_start();
+                Cow::Owned(content[..name_length(content)].to_vec())
+            }
+        }
     }
 
     pub(crate) fn has_loose_lines(&self) -> bool {
@@ -92,7 +103,7 @@ pub(crate) struct TooDeep {
 pub(crate) struct Walker<'a> {
     input: &'a [u8],
     lines: Lines<'a>,
-    pushed_back: Option<Line<'a>>,
+    pushed_back: Option<(Line<'a>, Kind<'a>)>,
     open: Vec<Cow<'a, [u8]>>,
     max_depth: usize,
     at: usize,
@@ -115,15 +126,16 @@ impl<'a> Walker<'a> {
     }
 
     pub(crate) fn next_token(&mut self) -> Result<Option<Token<'a>>, TooDeep> {
-        let Some(line) = self.take_line() else {
+        let next = self.pushed_back.take().or_else(|| self.lines.next().map(|line| (line, classify(&line))));
+        let Some((line, kind)) = next else {
             return Ok(self.open.pop().map(|_| Token::End { closed: Closed::ByEndOfText, line: None }));
         };
-        let token = match classify(&line) {
-            Kind::Property => Token::Property(Property { line, loose: self.take_loose(&line) }),
+        let token = match kind {
+            Kind::Property(name) => Token::Property(Property { line, name, loose: self.take_loose(&line) }),
             Kind::Loose => Token::Junk(line),
             Kind::Begin(name) => {
                 if self.must_close_before(&name) {
-                    return Ok(self.close_implicitly(line));
+                    return Ok(self.close_implicitly(line, Kind::Begin(name)));
                 }
                 if self.open.len() >= self.max_depth {
                     return Err(TooDeep { offset: line.offset() });
@@ -137,7 +149,7 @@ impl<'a> Walker<'a> {
                     self.open.pop();
                     Token::End { closed: Closed::Explicitly, line: Some(line) }
                 }
-                Some(_) => return Ok(self.close_implicitly(line)),
+                Some(_) => return Ok(self.close_implicitly(line, Kind::End(name))),
             },
         };
         self.at = match &token {
@@ -148,17 +160,13 @@ impl<'a> Walker<'a> {
     }
 
     #[inline]
-    fn take_line(&mut self) -> Option<Line<'a>> {
-        self.pushed_back.take().or_else(|| self.lines.next())
-    }
-
-    #[inline]
     fn take_loose(&mut self, line: &Line<'a>) -> &'a [u8] {
         let start = line.end();
         let mut end = start;
-        while let Some(next) = self.lines.next() {
-            if next.is_blank() || !matches!(classify(&next), Kind::Loose) {
-                self.pushed_back = Some(next);
+        for next in self.lines.by_ref() {
+            let kind = classify(&next);
+            if !matches!(kind, Kind::Loose) || next.is_blank() {
+                self.pushed_back = Some((next, kind));
                 break;
             }
             end = next.end();
@@ -174,17 +182,19 @@ impl<'a> Walker<'a> {
         is_sibling(name) && self.open.iter().any(|open| is_sibling(open))
     }
 
-    fn close_implicitly(&mut self, line: Line<'a>) -> Option<Token<'a>> {
-        self.pushed_back = Some(line);
+    fn close_implicitly(&mut self, line: Line<'a>, kind: Kind<'a>) -> Option<Token<'a>> {
+        self.pushed_back = Some((line, kind));
         self.open.pop();
         Some(Token::End { closed: Closed::ByOther, line: None })
     }
 }
 
+#[derive(Clone, Debug)]
 enum Kind<'a> {
     Begin(Cow<'a, [u8]>),
     End(Cow<'a, [u8]>),
-    Property,
+    /// With its name, unless a fold cuts it.
+    Property(Option<&'a [u8]>),
     Loose,
 }
 
@@ -199,7 +209,7 @@ fn classify<'a>(line: &Line<'a>) -> Kind<'a> {
         _ => return Kind::Loose,
     }
     let name = &head[..length];
-    if name.eq_ignore_ascii_case(b"BEGIN") || name.eq_ignore_ascii_case(b"END") {
+    if matches!(length, 3 | 5) && (name.eq_ignore_ascii_case(b"BEGIN") || name.eq_ignore_ascii_case(b"END")) {
         if !line.is_folded() {
             let component = component_name(&head[length..]);
             return if length == 5 {
@@ -210,7 +220,7 @@ fn classify<'a>(line: &Line<'a>) -> Kind<'a> {
         }
         return classify_content(&line.content());
     }
-    Kind::Property
+    Kind::Property(Some(name))
 }
 
 fn classify_content<'a>(content: &[u8]) -> Kind<'a> {
@@ -224,7 +234,7 @@ fn classify_content<'a>(content: &[u8]) -> Kind<'a> {
     match &content[..length] {
         name if name.eq_ignore_ascii_case(b"BEGIN") => Kind::Begin(component()),
         name if name.eq_ignore_ascii_case(b"END") => Kind::End(component()),
-        _ => Kind::Property,
+        _ => Kind::Property(None),
     }
 }
 

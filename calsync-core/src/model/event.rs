@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Alarm, EventTime, Participant, Person, RecurrenceId, TimeSpan};
-use crate::recurrence::RecurrenceRule;
+use crate::recurrence::RuleEntry;
 
 /// One calendar object: the unit of identity, of versions and of conflicts.
 ///
@@ -28,10 +28,10 @@ pub struct Event {
     pub master: Option<EventBody>,
     /// What repeats (`RRULE`); empty for a single event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rules: Vec<Rule>,
+    pub rules: Vec<RuleEntry>,
     /// What is left out by rule (`EXRULE`, deprecated but met).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub excluded_rules: Vec<Rule>,
+    pub excluded_rules: Vec<RuleEntry>,
     /// Instances that differ from what the rules say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<RecurrenceId, Override>,
@@ -47,21 +47,6 @@ pub enum UidOrigin {
     /// The item had none (or one that changes with every fetch): derived from its content, so that the same item
     /// gets the same UID again.
     Derived,
-}
-
-/// A recurrence rule, or the text of one that cannot be trusted to expand.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Rule {
-    /// Understood.
-    Known(RecurrenceRule),
-    /// Kept as text and never expanded: the event shows its start only, and says so.
-    Opaque {
-        /// The value as it was read.
-        text: String,
-        /// Why it is not expanded.
-        reason: String,
-    },
 }
 
 /// How far an override reaches.
@@ -297,15 +282,6 @@ impl fmt::Debug for Override {
             Self::Excluded => "Excluded",
             Self::Added { .. } => "Added",
             Self::Changed { .. } => "Changed(..)",
-        })
-    }
-}
-
-impl fmt::Debug for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Known(_) => "Known(..)",
-            Self::Opaque { .. } => "Opaque(..)",
         })
     }
 }

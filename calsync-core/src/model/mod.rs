@@ -17,11 +17,11 @@ mod people;
 mod recurrence_id;
 mod time;
 
+pub use crate::recurrence::RuleEntry;
 pub use alarm::{Alarm, AlarmAction, AlarmTrigger, RelativeTo};
 pub use calendar::Calendar;
 pub use event::{
-    Event, EventBody, FreeBusyStatus, Override, OverrideScope, Privacy, Rule, Status, UidOrigin,
-    VirtualLocation,
+    Event, EventBody, FreeBusyStatus, Override, OverrideScope, Privacy, Status, UidOrigin, VirtualLocation,
 };
 pub use ids::{CalendarId, ConnectionId, EventId, LinkId, RemoteCalendarId, RemoteId, RunId, Version};
 pub use people::{Participant, ParticipationStatus, Person, Role};

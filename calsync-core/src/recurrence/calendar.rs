@@ -1,8 +1,9 @@
 //! DAILY, WEEKLY, MONTHLY and YEARLY: expansion on the wall clock, period by period.
 
+use super::bits::{DaySet, selected};
 use super::budget::Steps;
 use super::civil::{DAY, MAX_DAY};
-use super::plan::{DaySet, Plan, selected};
+use super::plan::Plan;
 
 /// The candidates of a rule as wall-clock seconds, in order, each once.
 pub(super) struct CalendarRule {
@@ -144,13 +145,13 @@ impl CalendarRule {
     }
 
     fn load(&mut self, steps: &mut Steps) -> Option<()> {
-        let period = self.next_period;
-        if self.plan.period_start(period) > self.ceiling.div_euclid(DAY) {
+        let first = self.plan.period_start(self.next_period);
+        if first > self.ceiling.div_euclid(DAY) {
             return None;
         }
         steps.spend(self.plan.fill_cost())?;
         self.next_period += 1;
-        self.plan.fill(period, &mut self.days);
+        self.plan.fill_from(first, &mut self.days);
         self.run = 0;
         if !self.plan.positions.is_empty() {
             let (times, days, floor) = (&self.plan.times, &self.days, self.floor);

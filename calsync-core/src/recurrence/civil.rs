@@ -8,9 +8,7 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
 
 /// Seconds in a day of the wall clock.
 pub(super) const DAY: i64 = 86_400;
-/// 0001-01-01, the first day this module works on.
-pub(super) const MIN_DAY: i64 = -719_162;
-/// 9999-12-31, the last day: RFC 5545 3.3.4 writes years with four digits.
+/// 9999-12-31, the last day a rule reaches: RFC 5545 3.3.4 writes years with four digits.
 pub(super) const MAX_DAY: i64 = 2_932_896;
 
 /// Day number of a civil date.
@@ -88,6 +86,9 @@ pub(super) fn day_number(date: NaiveDate) -> i64 {
 mod tests {
     use super::*;
     use chrono::Weekday;
+
+    /// 0001-01-01.
+    const MIN_DAY: i64 = -719_162;
 
     #[test]
     fn days_and_dates_agree_with_chrono() {

@@ -3,11 +3,15 @@
 //! The rule steps from DTSTART by so many seconds, whatever the wall clock does, so a clock set forward skips nothing
 //! twice and one set back repeats its hour. Every BYxxx part is read on the wall clock at that step.
 
+use super::bits::{TimeSet, bit_from, has, selected};
 use super::budget::Steps;
-use super::civil::{DAY, civil, day_of, month_length};
-use super::plan::{Plan, TimeSet, bit_from, has, selected};
+use super::civil::{DAY, MAX_DAY, civil, day_of};
+use super::plan::Plan;
 use super::rule::Frequency;
 use super::zone::{ZoneCursor, ZoneRules};
+
+/// What finding the offset of a new span of time costs, in steps.
+const LOOK_UP: u64 = 8;
 
 /// The candidates of a rule as instants, in order, each once.
 pub(super) struct ExactRule<Z> {
@@ -50,7 +54,8 @@ impl<Z: ZoneRules> ExactRule<Z> {
             chosen: Vec::new(),
             first,
             last: first - 1,
-            ceiling,
+            // A day more than the last: in some zones its end is later than in UTC.
+            ceiling: ceiling.min((MAX_DAY + 2) * DAY),
             good_day: i64::MIN,
         }
     }
@@ -97,12 +102,15 @@ impl<Z: ZoneRules> ExactRule<Z> {
         let day = local.div_euclid(DAY);
         if day != self.good_day {
             if !plan.allows_day(day) {
-                let (year, month, _) = civil(day);
+                let (mut year, mut month, _) = civil(day);
                 if plan.allows_month(month) {
                     return (day + 1) * DAY;
                 }
-                let next = day_of(year, month, 1) + i64::from(month_length(year, month));
-                return next * DAY;
+                // BYMONTH names at least one month, so this ends within a year.
+                while !plan.allows_month(month) {
+                    (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+                }
+                return day_of(year, month, 1) * DAY;
             }
             self.good_day = day;
         }
@@ -139,14 +147,16 @@ impl<Z: ZoneRules> ExactRule<Z> {
                 return None;
             }
             steps.spend(1)?;
+            if !self.zone.knows(instant) {
+                steps.spend(LOOK_UP)?;
+            }
             let (offset, until) = self.zone.offset_until(instant);
             let local = instant + offset;
             let passing = self.next_passing(local);
             if passing == local {
                 return Some((local, offset, until));
             }
-            // Past the end of the offset the wall clock is another one: look again there.
-            let target = (passing - offset).min(until).max(instant + 1);
+            let target = self.zone.first_instant_of(passing, instant).max(instant + 1);
             self.index = self.step_from(target).max(self.index + 1);
         }
     }
@@ -218,18 +228,20 @@ impl<Z: ZoneRules> ExactRule<Z> {
                 selected(&self.plan.positions, times.len(), |_| kept += 1);
                 kept
             };
-            let run_end = (self.run_end(local) - offset).min(until).min(edge);
+            // Without filters the wall clock, and so its changes, do not matter.
+            let run_end = self.run_end(local).map_or(edge, |end| (end - offset).min(until).min(edge));
             let next = self.step_from(run_end).max(self.index + 1);
             count = count.saturating_add(each.saturating_mul((next - self.index).unsigned_abs()));
             self.index = next;
         }
     }
 
-    /// Up to where, on the wall clock, every step passes the filters, given that the one at `local` does.
-    fn run_end(&self, local: i64) -> i64 {
-        let end = |length: i64| local - local.rem_euclid(length) + length;
+    /// Up to where, on the wall clock, every step passes the filters, given that the one at `local` does; `None` when
+    /// there are no filters.
+    fn run_end(&self, local: i64) -> Option<i64> {
+        let end = |length: i64| Some(local - local.rem_euclid(length) + length);
         if self.plan.given[2] && self.unit == 1 {
-            return local + bit_run(self.plan.times.seconds, local.rem_euclid(60));
+            return Some(local + bit_run(self.plan.times.seconds, local.rem_euclid(60)));
         }
         if self.plan.given[1] && self.unit <= 60 {
             return end(60);
@@ -237,7 +249,7 @@ impl<Z: ZoneRules> ExactRule<Z> {
         if self.plan.given[0] {
             return end(3_600);
         }
-        if self.plan.allows_every_day() { i64::MAX / 4 } else { end(DAY) }
+        if self.plan.allows_every_day() { None } else { end(DAY) }
     }
 }
 

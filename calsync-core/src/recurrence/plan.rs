@@ -1,207 +1,8 @@
 //! A rule made ready for expansion: lists become bit sets, what the rule leaves out comes from DTSTART.
 
+use super::bits::{DaySet, Signed, TimeSet};
 use super::civil::{DAY, civil, day_of, first_week, month_length, weekday, year_length};
 use super::rule::{Frequency, RecurrenceRule};
-
-/// A set of times of day, as three bit sets whose product it is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TimeSet {
-    pub(super) hours: u32,
-    pub(super) minutes: u64,
-    pub(super) seconds: u64,
-    /// The only time in the set, if it has one: the usual case, and worth being quick.
-    single: Option<i64>,
-}
-
-impl TimeSet {
-    pub(super) fn new(hours: u32, minutes: u64, seconds: u64) -> Self {
-        let mut set = Self { hours, minutes, seconds, single: None };
-        if set.len() == 1 {
-            set.single = set.next_from(0);
-        }
-        set
-    }
-
-    pub(super) fn len(&self) -> u64 {
-        u64::from(self.hours.count_ones())
-            * u64::from(self.minutes.count_ones())
-            * u64::from(self.seconds.count_ones())
-    }
-
-    /// The first time at or after a second of the day.
-    pub(super) fn next_from(&self, second_of_day: i64) -> Option<i64> {
-        if let Some(single) = self.single {
-            return (single >= second_of_day).then_some(single);
-        }
-        if !(0..DAY).contains(&second_of_day) {
-            return None;
-        }
-        let (hour, minute, second) = (second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60);
-        let (hours, minutes, seconds) = (u64::from(self.hours), self.minutes, self.seconds);
-        let time = |h: i64, m: i64, s: i64| Some(h * 3_600 + m * 60 + s);
-        if has(hours, hour) {
-            if has(minutes, minute)
-                && let Some(second) = bit_from(seconds, second)
-            {
-                return time(hour, minute, second);
-            }
-            if let Some(minute) = bit_from(minutes, minute + 1) {
-                return time(hour, minute, bit_from(seconds, 0)?);
-            }
-        }
-        time(bit_from(hours, hour + 1)?, bit_from(minutes, 0)?, bit_from(seconds, 0)?)
-    }
-
-    /// How many times lie before a second of the day.
-    pub(super) fn len_before(&self, second_of_day: i64) -> u64 {
-        let (hour, minute, second) = (second_of_day / 3_600, second_of_day / 60 % 60, second_of_day % 60);
-        let below = |set: u64, n: i64| u64::from((set & ((1u64 << n.min(63)) - 1)).count_ones());
-        let per_minute = u64::from(self.seconds.count_ones());
-        let per_hour = u64::from(self.minutes.count_ones()) * per_minute;
-        let mut count = below(u64::from(self.hours), hour) * per_hour;
-        if has(u64::from(self.hours), hour) {
-            count += below(self.minutes, minute) * per_minute;
-            if has(self.minutes, minute) {
-                count += below(self.seconds, second);
-            }
-        }
-        count
-    }
-
-    /// The time at an index, in order; the index is below [`len`](Self::len).
-    pub(super) fn nth(&self, index: u64) -> i64 {
-        let per_minute = u64::from(self.seconds.count_ones()).max(1);
-        let per_hour = u64::from(self.minutes.count_ones()).max(1) * per_minute;
-        nth_bit(u64::from(self.hours), index / per_hour) * 3_600
-            + nth_bit(self.minutes, index % per_hour / per_minute) * 60
-            + nth_bit(self.seconds, index % per_minute)
-    }
-}
-
-pub(super) fn has(set: u64, bit: i64) -> bool {
-    bit < 64 && set >> bit & 1 == 1
-}
-
-/// The lowest member at or above `from`.
-pub(super) fn bit_from(set: u64, from: i64) -> Option<i64> {
-    if from >= 64 {
-        return None;
-    }
-    let rest = set >> from;
-    (rest != 0).then(|| from + i64::from(rest.trailing_zeros()))
-}
-
-fn nth_bit(mut set: u64, index: u64) -> i64 {
-    for _ in 0..index {
-        set &= set.wrapping_sub(1);
-    }
-    i64::from(set.trailing_zeros().min(63))
-}
-
-/// Days of one period, in order: up to twelve runs of up to 31 days each.
-#[derive(Clone, Debug, Default)]
-pub(super) struct DaySet {
-    runs: [(i64, u32); 12],
-    len: usize,
-}
-
-impl DaySet {
-    pub(super) fn clear(&mut self) {
-        self.len = 0;
-    }
-
-    pub(super) fn push(&mut self, first_day: i64, mask: u32) {
-        if mask != 0 && self.len < self.runs.len() {
-            self.runs[self.len] = (first_day, mask);
-            self.len += 1;
-        }
-    }
-
-    pub(super) fn runs(&self) -> &[(i64, u32)] {
-        &self.runs[..self.len]
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        self.runs().iter().map(|(_, mask)| u64::from(mask.count_ones())).sum()
-    }
-
-    /// How many days lie before a day, and whether the day itself is in the set.
-    pub(super) fn count_before(&self, day: i64) -> (u64, bool) {
-        let (mut count, mut contains) = (0, false);
-        for (first, mask) in self.runs() {
-            let below = (day - first).clamp(0, 32) as u32;
-            let kept = if below == 32 { *mask } else { mask & ((1u32 << below) - 1) };
-            count += u64::from(kept.count_ones());
-            contains |= (0..32).contains(&(day - first)) && mask >> (day - first) & 1 == 1;
-        }
-        (count, contains)
-    }
-
-    pub(super) fn nth(&self, mut index: u64) -> i64 {
-        for (first, mask) in self.runs() {
-            let ones = u64::from(mask.count_ones());
-            if index < ones {
-                return first + nth_bit(u64::from(*mask), index);
-            }
-            index -= ones;
-        }
-        0
-    }
-}
-
-/// A signed list (1 is the first, -1 the last) as two bit sets.
-#[derive(Clone, Copy, Debug)]
-struct Signed<const WORDS: usize> {
-    forward: [u64; WORDS],
-    backward: [u64; WORDS],
-    given: bool,
-}
-
-impl<const WORDS: usize> Signed<WORDS> {
-    fn new<T: Copy + Into<i64>>(list: &[T]) -> Self {
-        let mut set = Self { forward: [0; WORDS], backward: [0; WORDS], given: !list.is_empty() };
-        for item in list {
-            let number: i64 = (*item).into();
-            let side = if number > 0 { &mut set.forward } else { &mut set.backward };
-            let at = number.unsigned_abs() as usize;
-            if at / 64 < WORDS {
-                side[at / 64] |= 1 << (at % 64);
-            }
-        }
-        set
-    }
-
-    /// Whether number `at` of `length` is in the list.
-    fn contains(&self, at: u32, length: u32) -> bool {
-        let test = |side: &[u64; WORDS], at: u32| side[at as usize / 64] >> (at % 64) & 1 == 1;
-        test(&self.forward, at) || test(&self.backward, length + 1 - at)
-    }
-}
-
-/// Which of the candidates of a period BYSETPOS keeps: indices into the `len` candidates, in order.
-pub(super) fn selected(positions: &[i16], len: u64, mut keep: impl FnMut(u64)) {
-    let mut last = None;
-    // Positions are sorted: the negative ones first, so two walks merged by value give the order.
-    let (negative, positive) = positions.split_at(positions.partition_point(|p| *p < 0));
-    let mut negative =
-        negative.iter().filter_map(|p| len.checked_sub(u64::from(p.unsigned_abs()))).peekable();
-    let mut positive =
-        positive.iter().map(|p| u64::from(p.unsigned_abs()) - 1).filter(|p| *p < len).peekable();
-    loop {
-        let next = match (negative.peek(), positive.peek()) {
-            (Some(a), Some(b)) if a <= b => negative.next(),
-            (Some(_), None) => negative.next(),
-            (_, Some(_)) => positive.next(),
-            (None, None) => return,
-        };
-        if next != last
-            && let Some(index) = next
-        {
-            keep(index);
-        }
-        last = next;
-    }
-}
 
 /// A rule without a fatal problem, compiled for one DTSTART.
 #[derive(Clone, Debug)]
@@ -214,6 +15,7 @@ pub(super) struct Plan {
     /// Sub-daily rules: whether BYHOUR, BYMINUTE, BYSECOND are given.
     pub(super) given: [bool; 3],
     pub(super) positions: Vec<i16>,
+    /// With BYWEEKNO the year DTSTART's week belongs to.
     start_year: i64,
     start_month: u32,
     week_start: u32,
@@ -289,7 +91,11 @@ impl Plan {
             ),
             given,
             positions,
-            start_year,
+            start_year: if rule.by_week_no.is_empty() {
+                start_year
+            } else {
+                week_year(start_day, rule.week_start.from_monday())
+            },
             start_month,
             week_start: rule.week_start.from_monday(),
             months,
@@ -313,7 +119,10 @@ impl Plan {
                 let (year, month) = self.month_at(moved);
                 day_of(year, month, 1)
             }
-            Frequency::Yearly => day_of(self.start_year.saturating_add(moved).min(1_000_000), 1, 1),
+            Frequency::Yearly => {
+                let year = self.start_year.saturating_add(moved).min(1_000_000);
+                if self.weeks.given { first_week(year, self.week_start) } else { day_of(year, 1, 1) }
+            }
             _ => start_day.saturating_add(moved),
         }
     }
@@ -327,6 +136,7 @@ impl Plan {
             Frequency::Monthly => {
                 (year - self.start_year) * 12 + i64::from(month) - i64::from(self.start_month)
             }
+            Frequency::Yearly if self.weeks.given => week_year(day, self.week_start) - self.start_year,
             Frequency::Yearly => year - self.start_year,
             _ => day - start_day,
         };
@@ -345,9 +155,14 @@ impl Plan {
 
     /// The days of period `index`, before BYSETPOS.
     pub(super) fn fill(&self, index: i64, days: &mut DaySet) {
+        self.fill_from(self.period_start(index), days);
+    }
+
+    /// The days of the period that begins on day `first`, before BYSETPOS.
+    pub(super) fn fill_from(&self, first: i64, days: &mut DaySet) {
         days.clear();
-        let first = self.period_start(index);
         match self.frequency {
+            Frequency::Yearly if self.weeks.given => self.fill_weeks(first, days),
             Frequency::Yearly => self.fill_year(first, days),
             Frequency::Monthly => {
                 let (year, month, _) = civil(first);
@@ -462,33 +277,21 @@ impl Plan {
             }
             intersect(&mut months, &allowed);
         }
-        if self.weeks.given {
-            let mut allowed = [0u32; 12];
-            self.mark_weeks(year, &year_bits, &mut allowed);
-            intersect(&mut months, &allowed);
-        }
         for (mask, first) in months.iter().zip(&firsts) {
             days.push(*first, *mask);
         }
     }
 
-    /// BYWEEKNO: the days of the calendar year whose week bears one of the numbers. The first and the last days of a
-    /// year may lie in a week of the year before or after; they go by that week's number.
-    fn mark_weeks(&self, year: i64, bits: &Year<'_>, allowed: &mut [u32; 12]) {
-        for week_year in year - 1..=year + 1 {
-            let start = first_week(week_year, self.week_start);
-            let weeks = (first_week(week_year + 1, self.week_start) - start) / 7;
-            let numbers = match week_year - year {
-                -1 => weeks - 1..weeks,
-                0 => 0..weeks,
-                _ => 0..1,
-            };
-            for number in numbers {
-                if self.weeks.contains(number as u32 + 1, weeks as u32) {
-                    for day in 0..7 {
-                        bits.set(allowed, start + number * 7 + day);
-                    }
-                }
+    /// The days of the weeks BYWEEKNO names. The year is the one weeks are numbered in (ISO 8601): its first and last
+    /// week may have days in the calendar year before or after.
+    fn fill_weeks(&self, first: i64, days: &mut DaySet) {
+        let year = week_year(first, self.week_start);
+        let weeks = (first_week(year + 1, self.week_start) - first) / 7;
+        for number in 0..weeks {
+            if self.weeks.contains(number as u32 + 1, weeks as u32) {
+                let begin = first + number * 7;
+                let allowed = (0..7).filter(|day| self.allows_day(begin + day));
+                days.push(begin, allowed.fold(0, |mask, day| mask | 1 << day));
             }
         }
     }
@@ -503,6 +306,18 @@ impl Plan {
             Frequency::Weekly => Some(u64::from((self.plain[0] & 0x7f).count_ones())),
             _ => None,
         }
+    }
+}
+
+/// The year a day's week belongs to.
+fn week_year(day: i64, week_start: u32) -> i64 {
+    let (year, ..) = civil(day);
+    if day >= first_week(year + 1, week_start) {
+        year + 1
+    } else if day < first_week(year, week_start) {
+        year - 1
+    } else {
+        year
     }
 }
 

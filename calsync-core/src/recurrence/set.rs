@@ -1,7 +1,7 @@
 //! A recurring series: DTSTART, rules, extra and excluded dates.
 
 use super::budget::{ExpansionLimits, LimitReached, Steps};
-use super::civil::{DAY, MAX_DAY, MIN_DAY, date_time, day_number, local_seconds};
+use super::civil::{DAY, date_time, day_number, local_seconds};
 use super::expansion::Expansion;
 use super::plan::AllDay;
 use super::rule::RuleProblem;
@@ -94,8 +94,9 @@ impl Window {
 ///   an all-day series only the date of UNTIL counts; a UTC UNTIL on a floating series is read as its digits.
 /// - DAILY and coarser rules run on the wall clock. A local time the clock skips is moved forward as by RFC 5545
 ///   3.3.5 (offset before the gap); of a time shown twice the first is meant. HOURLY and finer rules run in exact time.
-/// - YEARLY with BYWEEKNO looks at the days of the calendar year, each by the number of the week it lies in; without
-///   a BYDAY, BYMONTHDAY or BYYEARDAY the weekday is DTSTART's.
+/// - The years of YEARLY with BYWEEKNO are those weeks are numbered in (ISO 8601, with WKST): week 1 is whole, also where
+///   it begins in December, and INTERVAL and BYSETPOS go by such years. Without a BYDAY, BYMONTHDAY or BYYEARDAY the
+///   weekday is DTSTART's.
 /// - COUNT counts what the rule generates, before EXDATE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecurrenceSet<Z> {
@@ -179,7 +180,6 @@ impl<Z: ZoneRules> RecurrenceSet<Z> {
             SeriesStart::Date(date) => day_number(*date) * DAY,
             SeriesStart::Floating(local) | SeriesStart::Zoned(local, _) => local_seconds(*local),
         };
-        let nominal = nominal.clamp(MIN_DAY * DAY, (MAX_DAY + 1) * DAY - 1);
         let mut zone = ZoneCursor::new(self.zone());
         let (instant, _) = zone.instant_of(nominal);
         let mut bound = |local: NaiveDateTime| {

@@ -34,7 +34,7 @@ impl RecurrenceRule {
     ///
     /// # Errors
     /// A value that is no number, does not fit (INTERVAL=0, BYMONTH=13, BYMONTHDAY=0), a part given twice with
-    /// different values, no FREQ, or more than 8 KiB of text. The caller keeps the text and the event: see
+    /// different values, control characters, no FREQ, or more than 8 KiB of text. The caller keeps the text and the event: see
     /// [`RuleEntry::read`](super::RuleEntry::read). A readable rule whose meaning is unclear is not an error here:
     /// see [`is_opaque`](RecurrenceRule::is_opaque).
     pub fn parse(text: &str) -> Result<Self, RuleError> {
@@ -42,6 +42,9 @@ impl RecurrenceRule {
             return Err(RuleProblem::TooLong.into());
         }
         let text = text.trim();
+        if text.contains(char::is_control) {
+            return Err(RuleProblem::Unreadable(RulePart::Other).into());
+        }
         let text = match text.split_once(':') {
             Some((name, value)) if is_property_name(name) => value,
             _ => text,

@@ -96,6 +96,18 @@ impl<Z: ZoneRules + ?Sized> ZoneRules for &Z {
     }
 }
 
+impl<Z: ZoneRules + ?Sized> ZoneRules for std::sync::Arc<Z> {
+    fn offset_at(&self, utc: i64) -> i32 {
+        (**self).offset_at(utc)
+    }
+    fn steady_span(&self, utc: i64) -> (i64, i64) {
+        (**self).steady_span(utc)
+    }
+    fn resolve(&self, local: NaiveDateTime) -> ResolvedLocal {
+        (**self).resolve(local)
+    }
+}
+
 impl ZoneRules for chrono::Utc {
     fn offset_at(&self, _utc: i64) -> i32 {
         0
@@ -186,5 +198,26 @@ impl<Z: ZoneRules> ZoneCursor<Z> {
         let Some(zone) = &self.zone else { return utc };
         let offset = |near: i64| i64::from(zone.offset_at(utc.saturating_add(near)));
         utc.saturating_add(offset(-WIDEST).min(offset(0)).min(offset(WIDEST)))
+    }
+
+    /// Whether the offset at an instant is known without a look-up.
+    pub(super) fn knows(&self, utc: i64) -> bool {
+        self.zone.is_none() || (self.span.0..self.span.1).contains(&utc)
+    }
+
+    /// An instant at which to look again when the wall clock shows nothing of interest from `utc`, whose offset is
+    /// known, up to `local`: the first that shows `local`, or an earlier one where the clock changes in between.
+    pub(super) fn first_instant_of(&self, local: i64, utc: i64) -> i64 {
+        let (direct, until) = (local - self.offset, self.span.1);
+        // With no change for a day, no clock set back can come back to before `utc`.
+        if direct > until
+            && until - utc > DAY
+            && let Some(zone) = &self.zone
+            && let ResolvedLocal::Unique(instant) | ResolvedLocal::Repeated { first: instant, .. } =
+                zone.resolve(date_time(local))
+        {
+            return instant;
+        }
+        direct.min(until)
     }
 }

@@ -55,16 +55,19 @@ pub enum Write {
         /// When, by the caller's clock.
         at: DateTime<Utc>,
     },
-    /// Forgets events of a calendar that were deleted before a time.
+    /// Forgets events of a calendar that were deleted before a time; one deleted exactly then stays. Their revisions
+    /// are not given out again.
     PurgeDeleted {
         /// The calendar.
         calendar: CalendarId,
         /// Deleted before this.
         before: DateTime<Utc>,
     },
-    /// Makes or replaces a link's state. The store adds one to its generation (the first is 1).
+    /// Makes or replaces a link's state. The store sets its generation, one more than before (the first is 1),
+    /// whatever the row says.
     PutLink(Box<LinkState>),
-    /// Makes or replaces a base. At most one per remote id and one per event of a link.
+    /// Makes or replaces the base of a remote id. At most one per event of a link: when an item is renamed, its old
+    /// base is deleted first, in the same batch.
     PutBase(Box<BaseRecord>),
     /// Forgets a base.
     DeleteBase {
@@ -73,7 +76,7 @@ pub enum Write {
         /// Its remote item.
         remote_id: RemoteId,
     },
-    /// Makes or replaces an outbox entry.
+    /// Makes or replaces an outbox entry. At most one per event of a link.
     PutOutbox(Box<OutboxEntry>),
     /// Removes an outbox entry.
     DeleteOutbox {
@@ -95,7 +98,7 @@ pub enum Write {
     },
     /// Makes or replaces a run.
     PutRun(Box<RunRecord>),
-    /// Adds a journal entry.
+    /// Adds a journal entry, or replaces the one with this id.
     PutJournal(Box<JournalEntry>),
 }
 

@@ -31,20 +31,31 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 ///
 /// Each is checked by the case of the conformance suite (`calsync-testkit`) that is named with it.
 ///
-/// 1. **Atomic visibility**: a batch is seen whole or not at all, also after a crash (`commit_is_atomic`).
-/// 2. **Optimistic**: a batch whose expectations do not hold changes nothing and says which one failed
-///    (`expectations_are_checked`).
+/// 1. **Atomic visibility**: a batch is seen whole or not at all, also after a crash (`commit_is_atomic`,
+///    `commit_is_atomic_over_existing_rows`).
+/// 2. **Optimistic**: a batch whose expectations do not hold changes nothing and says which one failed first
+///    (`expectations_are_checked`, `expectations_come_before_writes`); of writers that decided on the same state, one
+///    wins (`one_of_concurrent_commits_wins`).
 /// 3. **Read your writes**: what was committed is in every later read of the same store
 ///    (`reads_see_earlier_commits`).
-/// 4. **Monotonic revisions**: each written event of a calendar gets the next integer of that calendar; no reader ever
-///    sees revision `n` before `n - 1` (`revisions_grow_by_one`).
-/// 5. **Lease exclusivity**: of two holders at most one can commit; a token that was superseded is refused in the
-///    commit itself (`late_holder_is_fenced`).
-/// 6. **Isolation of owners**: rows of one calendar or link never show up under another (`owners_are_isolated`).
-/// 7. **Exact**: what was written is what is read, instants to the microsecond and text to the byte
-///    (`values_round_trip`).
+/// 4. **Monotonic revisions**: each written event of a calendar gets the next integer of that calendar, also when it is
+///    deleted or brought back, and none is ever given out twice; no reader ever sees revision `n` before `n - 1`
+///    (`revisions_grow_by_one`, `readers_see_no_gaps`).
+/// 5. **Lease exclusivity**: of two holders at most one can commit; a token that was superseded or given back is
+///    refused in the commit itself (`late_holder_is_fenced`, `lease_is_given_back`,
+///    `one_of_concurrent_workers_gets_the_lease`). The epoch decides, not the time: a lease that ran out but was not
+///    taken over still commits (`lease_is_taken_over_when_it_ran_out`), since no other holder can have.
+/// 6. **Isolation of owners**: rows of one calendar or link never show up under another (`owners_are_isolated`), and
+///    ids are compared byte by byte (`odd_names_are_told_apart`).
+/// 7. **Exact**: what was written is what is read, text and payloads to the byte (`values_round_trip`,
+///    `times_round_trip`, `payloads_round_trip`, `rows_round_trip`), instants to the microsecond at least
+///    (`instants_are_exact`).
+/// 8. **Unique pairs**: a link has one base per item and one per event (`one_base_per_event_and_item`), and one outbox
+///    entry per event (`one_outbox_entry_per_event`).
 ///
-/// Lists are ordered and paged by their last key, so every read needs one index.
+/// Lists are ordered by the bytes of their key and paged by their last key (`changes_are_paged_by_revision`,
+/// `base_summaries_are_paged`, `outbox_is_ordered_and_paged`, `records_are_paged`), so every read needs one index. A
+/// key that is asked for twice is answered once (`reads_by_key_answer_once`). A limit of 0 reads nothing.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// All calendars, by id.
@@ -85,17 +96,24 @@ pub trait Store: Send + Sync {
     /// Conflicts, quarantined items, runs or journal entries, by their id, starting after the query's `after`.
     async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>>;
 
-    /// Writes a batch: all of it, or nothing.
+    /// Writes a batch: all of it, or nothing. The lease is checked first (`fencing_comes_before_expectations`), then the
+    /// expectations, both against the state before the batch; then the writes are made in their order.
     ///
     /// # Errors
     ///
-    /// [`StoreErrorKind::Conflict`] when an expectation does not hold, [`StoreErrorKind::Fenced`] when the lease of
-    /// the batch is not the current one. After any other error the batch may or may not have been written; a reader
-    /// finds out.
+    /// [`StoreErrorKind::Fenced`] when the lease of the batch is not the current one, [`StoreErrorKind::Conflict`] when
+    /// an expectation does not hold, [`StoreErrorKind::InvalidInput`] when a pair would not be unique any more: nothing
+    /// was written. After any other error the batch may or may not have been written; a reader finds out.
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt>;
 
     /// Takes the lease `name` for `holder` until `now + ttl`, or says until when somebody else has it. The same
-    /// holder gets its lease renewed, with the same token while it has not run out.
+    /// holder gets its lease renewed, with the same token while it has not run out (`lease_is_renewed_by_its_holder`).
+    /// At the moment it ends it is free.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::InvalidInput`] when `ttl` is not positive or `now + ttl` is out of range
+    /// (`lease_needs_a_duration`).
     async fn acquire_lease(
         &self,
         name: &str,
@@ -104,6 +122,6 @@ pub trait Store: Send + Sync {
         ttl: TimeDelta,
     ) -> Result<LeaseGrant>;
 
-    /// Gives a lease back. A token that is not current any more is ignored.
+    /// Gives a lease back: it is free, and its token is dead. A token that is not current any more is ignored.
     async fn release_lease(&self, token: &LeaseToken) -> Result<()>;
 }

@@ -1,5 +1,7 @@
 //! The rows a store keeps.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +25,7 @@ pub struct EventRecord {
     pub revision: Revision,
     /// Its content, also after it was deleted.
     pub event: Event,
-    /// When it was last written, by the writer's clock.
+    /// When its content was last written, by the writer's clock; deleting does not change it.
     pub modified: DateTime<Utc>,
     /// When it was deleted; `None` while it lives.
     pub deleted: Option<DateTime<Utc>>,
@@ -208,7 +210,7 @@ pub enum OutboxState {
 }
 
 /// One field both sides changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldConflict {
     /// The field.
     pub field: Field,
@@ -233,7 +235,7 @@ pub enum ConflictState {
 }
 
 /// Both sides changed the same field to different values.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConflictRecord {
     /// Its id: greater ones are later.
     pub id: String,
@@ -323,7 +325,7 @@ pub enum RunOutcome {
 }
 
 /// A run of the engine on a link.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Its id: greater ones are later.
     pub id: RunId,
@@ -448,4 +450,43 @@ pub enum LeaseGrant {
         /// Until then, unless renewed.
         until: DateTime<Utc>,
     },
+}
+
+// What people wrote, and the UID that may hold their address, stay out of logs.
+
+impl fmt::Debug for FieldConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FieldConflict")
+            .field("field", &self.field)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ConflictRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConflictRecord")
+            .field("id", &self.id)
+            .field("link", &self.link)
+            .field("run", &self.run)
+            .field("event_id", &self.event_id)
+            .field("fields", &self.fields)
+            .field("policy", &self.policy)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RunRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunRecord")
+            .field("id", &self.id)
+            .field("link", &self.link)
+            .field("started", &self.started)
+            .field("ended", &self.ended)
+            .field("outcome", &self.outcome)
+            .field("counts", &self.counts)
+            .field("held_plan", &self.held_plan.is_some())
+            .finish()
+    }
 }

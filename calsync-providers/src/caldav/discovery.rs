@@ -188,7 +188,7 @@ async fn look(provider: &CalDavProvider, client: &HttpClient, url: Url) -> Resul
     provider.learn(ServerKind::detect(&answer.url, &answer.response));
     let status = answer.response.status.as_u16();
     if status == 401 {
-        return Err(ProviderError::new(ErrorKind::Unauthorized, OPERATION, "HTTP 401"));
+        return Err(super::error::unauthorized(OPERATION, &answer.response));
     }
     // Whatever is no multistatus is not CalDAV, but a server in trouble may be.
     if let Some(error) = super::error::reading_transient(OPERATION, &answer.response, provider.now()) {
@@ -239,7 +239,7 @@ async fn account(
             .await
             .map_err(|error| error.reading(OPERATION))?;
         if answer.response.status.as_u16() == 401 {
-            return Err(ProviderError::new(ErrorKind::Unauthorized, OPERATION, "HTTP 401"));
+            return Err(super::error::unauthorized(OPERATION, &answer.response));
         }
         if let Ok(multistatus) = provider.read_multistatus(OPERATION, &answer.response)
             && let Some(response) = multistatus.responses.first()

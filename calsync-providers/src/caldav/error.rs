@@ -4,7 +4,7 @@ use calsync_core::provider::{ErrorKind, ProviderError, Retry};
 use chrono::{DateTime, Utc};
 
 use super::wire::{Precondition, preconditions};
-use crate::http::{HttpResponse, error_for_status};
+use crate::http::{HttpResponse, error_for_status, wants_only_digest};
 
 /// The error of a request that reads. A 404 is told apart by the caller, who knows what was asked for.
 pub(crate) fn reading(operation: &'static str, response: &HttpResponse, now: DateTime<Utc>) -> ProviderError {
@@ -20,6 +20,16 @@ pub(crate) fn reading(operation: &'static str, response: &HttpResponse, now: Dat
         200..=299 => unusable(operation, "the answer is no CalDAV answer"),
         _ => ProviderError::new(ErrorKind::Protocol, operation, detail),
     }
+}
+
+/// The error of a 401 to a request that carried the credentials.
+pub(crate) fn unauthorized(operation: &'static str, response: &HttpResponse) -> ProviderError {
+    let detail = if wants_only_digest(&response.headers) {
+        "the server asks for Digest authentication, which is not spoken here: allow Basic on it"
+    } else {
+        "HTTP 401"
+    };
+    ProviderError::new(ErrorKind::Unauthorized, operation, detail)
 }
 
 /// The error of an answer that says nothing but "not now".

@@ -91,7 +91,7 @@ impl CalDavProvider {
         let hrefs = batch.iter().map(RemoteId::as_str);
         let request = calls::multiget::request(collection.clone(), hrefs);
         let answer = match self.client().send(request).await {
-            Ok(answer) => self.seen_multiget(answer).await?,
+            Ok(answer) => self.seen(OPERATION, answer).await?,
             // Too much at once is a matter of the batch.
             Err(error) if error.kind == HttpErrorKind::TooLarge => return Ok(Batch::Poisoned),
             Err(error) => return Err(error.reading(OPERATION)),
@@ -121,13 +121,6 @@ impl CalDavProvider {
             }
         }
         Ok(Batch::Read(found))
-    }
-
-    async fn seen_multiget(&self, answer: crate::http::Answer) -> Result<crate::http::Answer> {
-        if answer.response.status.as_u16() == 401 {
-            return Err(self.unauthorized(OPERATION).await);
-        }
-        Ok(answer)
     }
 
     /// One item by itself: what several could not tell, and whether it is really gone.

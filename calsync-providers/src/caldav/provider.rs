@@ -177,18 +177,18 @@ impl CalDavProvider {
         self.seen(operation, answer).await
     }
 
-    async fn seen(&self, operation: &'static str, answer: Answer) -> Result<Answer> {
+    pub(super) async fn seen(&self, operation: &'static str, answer: Answer) -> Result<Answer> {
         self.learn(ServerKind::detect(&answer.url, &answer.response));
         if answer.response.status.as_u16() == 401 {
-            return Err(self.unauthorized(operation).await);
+            return Err(self.unauthorized(operation, &answer.response).await);
         }
         Ok(answer)
     }
 
     /// Whether a 401 is about the account or about one calendar: a person is asked for a new password only when the
     /// principal is refused as well.
-    pub(super) async fn unauthorized(&self, operation: &'static str) -> ProviderError {
-        let refused = ProviderError::new(ErrorKind::Unauthorized, operation, "HTTP 401");
+    async fn unauthorized(&self, operation: &'static str, response: &HttpResponse) -> ProviderError {
+        let refused = error::unauthorized(operation, response);
         let Some(principal) = self.account().and_then(|account| account.principal.clone()) else {
             return refused;
         };

@@ -30,7 +30,9 @@ impl CalDavProvider {
         let answer = self.send_write(OPERATION, calls::put::create(url, payload)).await?;
         let error = |kind, detail: &str| ProviderError::new(kind, OPERATION, detail);
         Err(match writing(OPERATION, &answer.response, self.now()) {
-            WriteOutcome::Done => return Ok(written(&collection, id, &answer)),
+            WriteOutcome::Done => {
+                return Ok(self.settle(&collection, payload, written(&collection, id, &answer)).await);
+            }
             WriteOutcome::ConditionFailed => match self.get(&collection, id).await? {
                 Fetched::Missing(_) => error(ErrorKind::Refused, "412 although the name is free"),
                 _ => error(ErrorKind::AlreadyExists { at: Some(id.clone()) }, "the name is taken"),
@@ -52,6 +54,20 @@ impl CalDavProvider {
             },
             WriteOutcome::Failed(error) => error,
         })
+    }
+
+    /// Where a new item really is. A server that does not tell its version may have given it another name (Calypso,
+    /// DavMail); one that is not under its own name is looked for by its UID. What this cannot tell, the next pull
+    /// does: the item is stored, and nothing here makes that an error.
+    async fn settle(&self, collection: &Url, payload: &Payload, mut written: Written) -> Written {
+        const OPERATION: &str = "create";
+        if written.version.is_none()
+            && let Ok(Fetched::Missing(_)) = self.get(collection, &written.id).await
+            && let Some(found) = self.find_uid(OPERATION, collection, payload).await
+        {
+            written.id = found;
+        }
+        written
     }
 
     pub(super) async fn put_over(

@@ -152,4 +152,43 @@ mod tests {
             assert!(preconditions(body.as_bytes()).is_empty());
         }
     }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        let body = "<?xml version='1.0'?><D:multistatus xmlns:D='DAV:' xmlns:C='urn:ietf:params:xml:ns:caldav'>\
+            <D:response><D:href>/c/%C3%A4.ics</D:href><D:propstat><D:prop><D:getetag>&quot;1&#x41;&quot;</D:getetag>\
+            <C:calendar-data><![CDATA[BEGIN:VCALENDAR\u{e4}]]></C:calendar-data></D:prop>\
+            <D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response><!-- c --><D:sync-token>t</D:sync-token>\
+            </D:multistatus>";
+        let mut state = 1_u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize
+        };
+        let mut readable = 0;
+        for _ in 0..20_000 {
+            let mut bytes = body.as_bytes().to_vec();
+            for _ in 0..=random() % 4 {
+                let at = random() % bytes.len();
+                match random() % 3 {
+                    0 => bytes[at] = (random() % 256) as u8,
+                    1 => bytes.truncate(at.max(1)),
+                    _ => {
+                        let from = random() % bytes.len();
+                        let piece = bytes[from..(from + random() % 20).min(bytes.len())].to_vec();
+                        bytes.splice(at..at, piece);
+                    }
+                }
+            }
+            preconditions(&bytes);
+            if let Ok(read) = Multistatus::parse(&bytes) {
+                readable += 1;
+                let base = url::Url::parse("https://example.com/c/").unwrap();
+                for href in read.responses.iter().flat_map(|response| &response.hrefs) {
+                    let _ = crate::caldav::href::resource_id(&base, &base, href);
+                }
+            }
+        }
+        assert!(readable > 100, "{readable}");
+    }
 }

@@ -41,12 +41,30 @@ impl Credentials {
     }
 }
 
+/// Whether a server that refused Basic asks for Digest (RFC 7616) and nothing else. Digest is not spoken here: a
+/// person has to allow Basic over https at the server.
+#[cfg(any(test, feature = "caldav"))]
+pub(crate) fn wants_only_digest(headers: &http::HeaderMap) -> bool {
+    let challenges = headers.get_all(http::header::WWW_AUTHENTICATE).iter();
+    let schemes: Vec<String> = challenges
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|part| part.split_whitespace().next())
+        .filter(|word| !word.contains('='))
+        .map(str::to_ascii_lowercase)
+        .collect();
+    let has = |scheme: &str| schemes.iter().any(|s| s == scheme);
+    has("digest") && !has("basic")
+}
+
 fn has_controls(text: &str) -> bool {
     text.chars().any(char::is_control)
 }
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, header};
+
     use super::*;
 
     #[test]
@@ -56,6 +74,23 @@ mod tests {
         let encoded = value.to_str().unwrap().strip_prefix("Basic ").unwrap();
         assert_eq!(STANDARD.decode(encoded).unwrap(), "ann:pass:wörd€ ".as_bytes());
         assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn auth_09_a_server_with_digest_only_is_recognised() {
+        for (challenges, expected) in [
+            (vec!["Digest realm=\"a, b\", qop=\"auth\", nonce=\"x\""], true),
+            (vec!["Digest realm=\"a\", nonce=\"x\"", "Basic realm=\"a\""], false),
+            (vec!["X-MobileMe-AuthToken realm=\"x\", Basic realm=\"x\""], false),
+            (vec!["basic realm=\"SOGo\""], false),
+            (vec![], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for challenge in &challenges {
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            }
+            assert_eq!(wants_only_digest(&headers), expected, "{challenges:?}");
+        }
     }
 
     #[test]

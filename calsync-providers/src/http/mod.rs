@@ -10,6 +10,8 @@
 mod address;
 mod auth;
 mod client;
+#[cfg(test)]
+mod client_tests;
 mod error;
 mod redirect;
 mod reqwest_transport;
@@ -20,6 +22,8 @@ mod transport;
 
 pub use address::AddressPolicy;
 pub use auth::Credentials;
+#[cfg(feature = "caldav")]
+pub(crate) use auth::wants_only_digest;
 pub use client::{Answer, ClientOptions, HttpClient};
 pub use error::{HttpError, HttpErrorKind};
 pub use redirect::RedirectPolicy;

@@ -181,3 +181,19 @@ impl fmt::Debug for ReqwestTransport {
         f.write_str("ReqwestTransport")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn attack_2_a_name_is_checked_where_it_is_resolved() {
+        let resolve = |policy| CheckedResolver(policy).resolve(Name::from_str("localhost").unwrap());
+        let blocked = resolve(AddressPolicy::Public).await.err().unwrap();
+        assert!(blocked.is::<BlockedAddress>());
+        let mut addresses = resolve(AddressPolicy::AllowPrivate).await.unwrap();
+        assert!(addresses.next().unwrap().ip().is_loopback());
+    }
+}

@@ -1,13 +1,14 @@
 //! What a feed is subscribed with.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::http::{AddressPolicy, Credentials, Secret};
 
 /// A subscription to one feed.
 ///
-/// `Debug` does not show the source: the address of a private feed is its password.
-#[derive(Clone, Debug)]
+/// `Debug` shows neither the source (the address of a private feed is its password) nor names.
+#[derive(Clone)]
 pub struct IcsConfig {
     /// Where the feed is: `https://`, `http://`, `webcal://` and `webcals://` (read as https), `feed:` before any of
     /// these, or, with [`IcsConfig::allow_file`], a path or a `file://` URL. A user name and password in the URL are
@@ -63,6 +64,22 @@ impl IcsConfig {
     /// A subscription with the defaults.
     pub fn new(source: impl Into<String>) -> Self {
         Self { source: Secret::new(source.into()), ..Self::default() }
+    }
+}
+
+impl fmt::Debug for IcsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IcsConfig")
+            .field("has_credentials", &self.credentials.is_some())
+            .field("allow_file", &self.allow_file)
+            .field("allow_plain_http", &self.allow_plain_http)
+            .field("addresses", &self.addresses)
+            .field("alarms", &self.alarms)
+            .field("uid_check", &self.uid_check)
+            .field("refresh_min", &self.refresh_min)
+            .field("gone_after", &self.gone_after)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 

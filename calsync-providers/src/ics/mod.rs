@@ -3,6 +3,22 @@
 //! In: the address of a feed. Out: its items, one per UID, with payloads of their own and versions that only change
 //! when the content does; or a typed error, never an empty listing for what could not be read.
 //!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use calsync_core::{context::SystemClock, provider::{ChangesRequest, Provider}};
+//! use calsync_providers::{http::{ReqwestOptions, ReqwestTransport}, ics::{IcsConfig, IcsProvider}};
+//!
+//! # async fn pull() -> Result<(), Box<dyn std::error::Error>> {
+//! let transport = Arc::new(ReqwestTransport::new(&ReqwestOptions::default())?);
+//! let config = IcsConfig::new("webcal://example.com/holidays.ics");
+//! let provider = IcsProvider::new(config, transport, Arc::new(SystemClock))?;
+//! let page = provider.changes(provider.calendar(), ChangesRequest::default()).await?;
+//! println!("{} events; ask again in {:?}", page.changes.len(), provider.refresh_after(page.cursor.as_ref()));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | step | module |
 //! |---|---|
 //! | the forms of an address | `source` |

@@ -16,7 +16,8 @@ pub(super) fn read(payload: &Payload, config: &IcsConfig) -> Result<Event, ReadE
     let mut limits = IcalLimits::default();
     limits.max_bytes = config.limits.max_payload_bytes;
     limits.max_line_bytes = config.limits.max_line_bytes;
-    limits.max_components = config.limits.max_events;
+    // The zones of the item count as well, and its size is bounded already.
+    limits.max_components = usize::MAX;
     let mut options = ReadOptions::default();
     options.limits = limits;
     options.calendar_zone = CalendarZoneUse::Apply;

@@ -23,8 +23,15 @@ pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
 /// the version before it.
 pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<()> {
     let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
-    // Without a write lock first: opening an up-to-date file must not wait for a writer.
-    while version(connection, known)? < known {
+    loop {
+        // Without a write lock first: opening an up-to-date file must not wait for a writer. In one transaction all
+        // the same: between two reads another process may make the schema, and the file would look like a stranger's.
+        let reading = connection.transaction().during(OPEN)?;
+        let found = version(&reading, known)?;
+        drop(reading);
+        if found >= known {
+            return Ok(());
+        }
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).during(OPEN)?;
         // Another process may have taken the step while this one waited for the lock.
@@ -36,7 +43,6 @@ pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Resul
         }
         transaction.commit().during(OPEN)?;
     }
-    Ok(())
 }
 
 /// The version of the file; 0 when it is empty.

@@ -1,6 +1,23 @@
 //! The embedded default: one SQLite file, nothing installed.
 //!
 //! In: the calls of [`Store`]. Out: rows of one file. See `docs/adr/0004-store.md` for why it is built like this.
+//!
+//! ```
+//! use calsync_core::{model::{Calendar, CalendarId}, store::{Batch, Store, Write}};
+//! use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::TempDir::new()?;
+//! # let path = directory.path().join("calsync.db");
+//! let store = SqliteStore::open(path, SqliteConfig::default()).await?;
+//! let home = Calendar { id: CalendarId::from("home"), name: "Home".to_owned(), color: None };
+//! store.commit(Batch { writes: vec![Write::PutCalendar(home.clone())], ..Batch::default() }).await?;
+//! assert_eq!(store.calendars().await?, [home]);
+//! store.close().await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod config;
 mod error;

@@ -71,6 +71,7 @@ cases! {
                 let Some(last) = page.last() else { break };
                 after = last.revision;
                 found.extend(page.iter().map(|record| record.revision.0));
+                assert!(found.len() <= expected.len(), "in pages of {limit}: a row comes twice");
             }
             assert_eq!(found, expected, "in pages of {limit}");
         }
@@ -93,6 +94,7 @@ cases! {
                 let Some(last) = page.last() else { break };
                 after = Some(last.remote_id.clone());
                 found.extend(page.iter().map(|summary| summary.remote_id.to_string()));
+                assert!(found.len() <= names.len(), "in pages of {limit}: a row comes twice");
             }
             assert_eq!(found, names, "in pages of {limit}");
         }
@@ -113,6 +115,7 @@ cases! {
                 let Some(last) = page.last() else { break };
                 after = Some(last.id.clone());
                 found.extend(page.iter().map(|entry| entry.id.0.clone()));
+                assert!(found.len() <= names.len(), "in pages of {limit}: a row comes twice");
             }
             assert_eq!(found, names, "in pages of {limit}");
         }
@@ -142,6 +145,7 @@ cases! {
                         let Some(last) = page.last() else { break };
                         after = Some(last.clone());
                         found.extend(page);
+                        assert!(found.len() <= names.len(), "in pages of {limit}: a row comes twice");
                     }
                     assert_eq!(found, names, "{kind:?} in pages of {limit}");
                 }

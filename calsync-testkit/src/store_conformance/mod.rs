@@ -11,7 +11,7 @@
 //! }
 //! ```
 //!
-//! [`store_conformance!`](crate::store_conformance) makes one `#[tokio::test]` of each case (the caller's crate needs `tokio` with `macros` and
+//! [`store_conformance!`](macro@crate::store_conformance) makes one `#[tokio::test]` of each case (the caller's crate needs `tokio` with `macros` and
 //! `rt`). The argument is an async function or closure that returns a fresh, empty store; a store that needs a
 //! directory or a container keeps it alive itself. Cases are also plain functions, for hosts with another test
 //! runner: each takes the store and panics when it fails.

@@ -1,16 +1,19 @@
 //! Rows to write.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use calsync_core::{
     diff::{Field, Part},
-    model::{Calendar, CalendarId, Event, EventBody, EventTime, LinkId, TimeSpan},
+    model::{Calendar, CalendarId, Event, EventBody, EventTime, LinkId, Override, RecurrenceId, TimeSpan},
     provider::Payload,
     store::{
         BaseRecord, BaseState, ConflictRecord, ConflictState, JournalEntry, JournalOp, LinkHealth, LinkState,
         OutboxEntry, OutboxId, OutboxOp, OutboxState, QuarantineRecord, Revision, RunCounts, RunOutcome,
         RunRecord, Write,
     },
+    zone::{CustomZone, Observance, ObservanceKind, Zone},
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
 /// Noon of 2026-01-05 UTC and so many seconds.
 pub fn at(seconds: i64) -> DateTime<Utc> {
@@ -23,6 +26,54 @@ pub fn event(title: &str) -> Event {
     let time = TimeSpan { start: EventTime::Utc(at(0)), end: EventTime::Utc(at(3600)) };
     let body = EventBody { title: Some(title.to_owned()), ..EventBody::new(time) };
     Event::single(format!("uid-{title}"), body)
+}
+
+/// A date.
+pub fn date(year: i32, month: u32, day: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(year, month, day).expect("a date")
+}
+
+/// A time of a date.
+pub fn local(date: NaiveDate, hour: u32, minute: u32, second: u32) -> NaiveDateTime {
+    date.and_hms_opt(hour, minute, second).expect("a time of day")
+}
+
+/// A zone only a file defines.
+pub fn custom_zone() -> Zone {
+    let observance = Observance {
+        kind: ObservanceKind::Standard,
+        start: local(date(1970, 1, 1), 0, 0, 0),
+        offset_from: 5400,
+        offset_to: 5400,
+        rule: None,
+        rdates: vec![local(date(1980, 1, 1), 0, 0, 0)],
+        name: Some("Odd".to_owned()),
+    };
+    Zone::Custom(Arc::new(CustomZone::new("Custom/\u{dc}bung", vec![observance]).expect("a zone")))
+}
+
+/// A series with an instance of each kind, and text everywhere.
+pub fn rich_event(text: &str) -> Event {
+    let mut event = event("rich");
+    let instance = EventBody {
+        description: Some(text.to_owned()),
+        ..EventBody::new(TimeSpan { start: EventTime::Utc(at(7200)), end: EventTime::Utc(at(9000)) })
+    };
+    event.overrides = BTreeMap::from([
+        (RecurrenceId::Date(date(2026, 1, 6)), Override::Excluded),
+        (RecurrenceId::Instant(at(3600)), Override::Added { end: Some(EventTime::Utc(at(5400))) }),
+        (
+            RecurrenceId::Instant(at(7200)),
+            Override::Changed { body: Box::new(instance), scope: Default::default() },
+        ),
+    ]);
+    let body = event.master.as_mut().expect("a master");
+    body.title = Some(text.to_owned());
+    body.location = Some(text.to_owned());
+    body.categories = [text.to_owned(), "second".to_owned()].into();
+    body.created = Some(at(-5));
+    event.uid = text.to_owned();
+    event
 }
 
 /// A calendar with its id as name.

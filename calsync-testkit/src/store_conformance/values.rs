@@ -1,24 +1,22 @@
 //! What was written is what is read.
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use calsync_core::{
     diff::{Field, Part},
-    model::{CalendarId, Event, EventBody, EventTime, Fold, LinkId, Override, RecurrenceId, TimeSpan},
+    model::{CalendarId, Event, EventBody, EventTime, Fold, LinkId, RecurrenceId, TimeSpan},
     provider::{Cursor, ErrorKind, Payload},
     store::{
         BaseQuery, BaseRecord, ConflictRecord, FieldConflict, JournalEntry, LinkState, OutboxEntry, OutboxOp,
         OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery, RunCounts, RunOutcome, RunRecord,
         Store, Write,
     },
-    zone::{CustomZone, Observance, ObservanceKind, Zone},
+    zone::Zone,
 };
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     cases,
     check::{event, write},
-    sample::{self, at, put_event},
+    sample::{self, at, custom_zone, date, local, put_event, rich_event},
 };
 
 /// Text that databases and encodings like to change.
@@ -36,27 +34,6 @@ fn texts() -> Vec<String> {
         r#"{"json": "\u0000"} 'quotes' "double" \ % _ -- ; NULL"#.to_owned(),
         "long \u{1f4c5} ".repeat(100_000),
     ]
-}
-
-fn date(year: i32, month: u32, day: u32) -> NaiveDate {
-    NaiveDate::from_ymd_opt(year, month, day).expect("a date")
-}
-
-fn local(date: NaiveDate, hour: u32, minute: u32, second: u32) -> NaiveDateTime {
-    date.and_hms_opt(hour, minute, second).expect("a time of day")
-}
-
-fn custom_zone() -> Zone {
-    let observance = Observance {
-        kind: ObservanceKind::Standard,
-        start: local(date(1970, 1, 1), 0, 0, 0),
-        offset_from: 5400,
-        offset_to: 5400,
-        rule: None,
-        rdates: vec![local(date(1980, 1, 1), 0, 0, 0)],
-        name: Some("Odd".to_owned()),
-    };
-    Zone::Custom(Arc::new(CustomZone::new("Custom/\u{dc}bung", vec![observance]).expect("a zone")))
 }
 
 /// Each form of time, at the ends of what RFC 5545 can write and where clocks change.
@@ -77,30 +54,6 @@ fn times() -> Vec<EventTime> {
         EventTime::Utc(local(date(9999, 12, 31), 23, 59, 59).and_utc()),
         EventTime::Utc(at(0) + TimeDelta::nanoseconds(123_456_789)),
     ]
-}
-
-/// A series with an instance of each kind, and text everywhere.
-fn rich_event(text: &str) -> Event {
-    let mut event = sample::event("rich");
-    let instance = EventBody {
-        description: Some(text.to_owned()),
-        ..EventBody::new(TimeSpan { start: EventTime::Utc(at(7200)), end: EventTime::Utc(at(9000)) })
-    };
-    event.overrides = BTreeMap::from([
-        (RecurrenceId::Date(date(2026, 1, 6)), Override::Excluded),
-        (RecurrenceId::Instant(at(3600)), Override::Added { end: Some(EventTime::Utc(at(5400))) }),
-        (
-            RecurrenceId::Instant(at(7200)),
-            Override::Changed { body: Box::new(instance), scope: Default::default() },
-        ),
-    ]);
-    let body = event.master.as_mut().expect("a master");
-    body.title = Some(text.to_owned());
-    body.location = Some(text.to_owned());
-    body.categories = [text.to_owned(), "second".to_owned()].into();
-    body.created = Some(at(-5));
-    event.uid = text.to_owned();
-    event
 }
 
 /// Puts an event and reads it back.

@@ -51,6 +51,10 @@ def saying(part):
         if name in BOOKKEEPING or name in ("BEGIN", "END"):
             continue
         values = value.dts if hasattr(value, "dts") else [value]
+        if name == "CATEGORIES":
+            # A set: servers and clients put it in any order, and on one line or several.
+            said |= {(name, frozenset(), str(one)) for one in value.cats}
+            continue
         for one in values:
             parameters = getattr(value, "params", {})
             kept = {(key.upper(), str(given)) for key, given in parameters.items() if key.upper() != "VALUE"}

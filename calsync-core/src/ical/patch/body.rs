@@ -119,11 +119,12 @@ fn patch_meetings(
             Some(_) => {}
         }
     }
+    let place = lines.place_for("CONFERENCE");
     for location in &target.virtual_locations {
         if !location.uri.trim().is_empty()
             && !current.virtual_locations.iter().any(|known| known.uri == location.uri.trim())
         {
-            edits.insert(lines.place_for("CONFERENCE"), [&property::conference(location)]);
+            edits.insert(place, [&property::conference(location)]);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use crate::ical::read::{Zones, instance_key, read_rdate, read_rule};
 use crate::ical::write::property;
 use crate::ical::write::zones::ZoneNames;
-use crate::model::{Event, EventTime, Override, RecurrenceId, Rule};
+use crate::model::{Event, EventTime, Override, RecurrenceId, RuleEntry};
 
 use super::component::{ComponentLines, with_value};
 use super::edits::Edits;
@@ -17,14 +17,14 @@ use super::edits::Edits;
 pub(crate) fn patch_rules(
     lines: &ComponentLines<'_>,
     name: &str,
-    current: &[Rule],
-    target: &[Rule],
+    current: &[RuleEntry],
+    target: &[RuleEntry],
     edits: &mut Edits<'_>,
 ) {
     if current == target {
         return;
     }
-    let mut wanted: Vec<&Rule> = target.iter().collect();
+    let mut wanted: Vec<&RuleEntry> = target.iter().collect();
     let mut stale = Vec::new();
     for property in lines.named(name) {
         let rule = property.line().map(|line| read_rule(line.value()));
@@ -138,15 +138,16 @@ pub(crate) fn patch_dates(
         });
         rewrite(property.span.clone(), kept, &line, "RDATE", edits);
     }
+    let (exdate_place, rdate_place) = (lines.place_for("EXDATE"), lines.place_for("RDATE"));
     for (key, instance) in &series.target.overrides {
         match instance {
             Override::Excluded if !excluded.contains(key) => {
                 let line = property::time("EXDATE", &key.to_time(series.target_start), names);
-                edits.insert(lines.place_for("EXDATE"), [&line]);
+                edits.insert(exdate_place, [&line]);
             }
             Override::Added { end } if !added.contains(key) => {
                 let line = property::rdate(&key.to_time(series.target_start), end.as_ref(), names);
-                edits.insert(lines.place_for("RDATE"), [&line]);
+                edits.insert(rdate_place, [&line]);
             }
             _ => {}
         }

@@ -11,11 +11,12 @@ mod instances;
 mod people;
 mod time;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{Event, EventBody, Override, RecurrenceId};
+use crate::model::{Event, EventBody, Override, OverrideScope, RecurrenceId};
 
 use super::error::{IcalError, QuarantineReason};
 use super::lines::Document;
@@ -212,6 +213,7 @@ impl<'a> Patcher<'a, '_> {
                     && let Some(tzid) = line.param("TZID")
                     && let Some(zone) = self.zones.resolve(tzid)
                     && zone.name() == tzid
+                    && !known.iter().any(|(known, _)| *known == zone)
                 {
                     known.push((zone, tzid.to_owned()));
                 }
@@ -299,10 +301,10 @@ impl<'a> Patcher<'a, '_> {
         &mut self,
         overrides: &[(RecurrenceId, Range<usize>)],
         dropped: &[Range<usize>],
-    ) -> Vec<RecurrenceId> {
+    ) -> BTreeSet<RecurrenceId> {
         let target = self.target;
-        let mut kept = Vec::new();
-        let mut removed = Vec::new();
+        let mut kept = BTreeSet::new();
+        let mut removed = BTreeSet::new();
         for (id, span) in overrides {
             let lines = self.lines(span.clone());
             let recurrence_id = lines.named("RECURRENCE-ID").find_map(|property| {
@@ -314,18 +316,27 @@ impl<'a> Patcher<'a, '_> {
                 (Some(series), Some(value)) => series.target_key(value),
                 _ => *id,
             };
-            let (Some(Override::Changed { body: current, .. }), Some(Override::Changed { body, .. })) =
-                (self.current.overrides.get(id).cloned(), target.overrides.get(&key))
+            let (
+                Some(Override::Changed { body: current, scope: was }),
+                Some(Override::Changed { body, scope }),
+            ) = (self.current.overrides.get(id).cloned(), target.overrides.get(&key))
             else {
                 self.edits.delete(span.clone());
-                removed.push(*id);
+                removed.insert(*id);
                 continue;
             };
             let before = self.edits.len();
             let changes_kind = series.is_some_and(|series| series.changes_kind());
-            if let (true, Some(master)) = (changes_kind, &target.master) {
-                let like = key.to_time(&master.time.start);
-                time::set_time(&lines, "RECURRENCE-ID", &like, &mut self.names, &mut self.edits);
+            // RANGE is never written, only taken away.
+            let narrows = was != *scope && *scope == OverrideScope::This;
+            let new_id = match (&target.master, recurrence_id) {
+                (Some(master), _) if changes_kind => Some(key.to_time(&master.time.start)),
+                (_, recurrence_id) => recurrence_id.filter(|_| narrows),
+            };
+            if let Some(new_id) = new_id {
+                let stale: &[&str] = if narrows { &["TZID", "VALUE", "RANGE"] } else { &["TZID", "VALUE"] };
+                let (params, value) = write::property::time_parts(&new_id, &mut self.names);
+                lines.set("RECURRENCE-ID", Some((&params, &value)), stale, &mut self.edits);
             }
             time::patch_time(
                 &lines,
@@ -338,14 +349,14 @@ impl<'a> Patcher<'a, '_> {
             let reschedules = self.edits.len() > before || current.status != body.status;
             body::patch_body(&lines, &current, body, self.options.people, &mut self.edits);
             self.keep_books(&lines, &current, before, reschedules);
-            kept.push(key);
+            kept.insert(key);
         }
         self.remove_older_versions(dropped, &removed);
         kept
     }
 
     /// An older version of an instance that goes would be read in its place.
-    fn remove_older_versions(&mut self, dropped: &[Range<usize>], removed: &[RecurrenceId]) {
+    fn remove_older_versions(&mut self, dropped: &[Range<usize>], removed: &BTreeSet<RecurrenceId>) {
         let start = self.current.master.as_ref().map(|body| body.time.start.clone());
         for span in dropped {
             let lines = self.lines(span.clone());

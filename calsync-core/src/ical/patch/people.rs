@@ -1,5 +1,7 @@
 //! `ORGANIZER` and `ATTENDEE` lines: the matching line is changed, parameters the model does not hold stay on it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::ical::read::{participant, person};
 use crate::ical::write::property::{self, participant_params, push_param};
 use crate::model::{EventBody, Participant};
@@ -52,7 +54,10 @@ fn patch_participants(
     target: &EventBody,
     edits: &mut Edits<'_>,
 ) {
-    let find = |list: &[Participant], key: &str| list.iter().find(|known| known.person.key() == key).cloned();
+    let by_key = |list: &[Participant]| -> BTreeMap<String, Participant> {
+        list.iter().rev().map(|participant| (participant.person.key(), participant.clone())).collect()
+    };
+    let (known, wanted) = (by_key(&current.participants), by_key(&target.participants));
     for property in lines.named("ATTENDEE") {
         let Some(line) = property.line() else {
             continue;
@@ -61,20 +66,18 @@ fn patch_participants(
         let Some(key) = person(&line).map(|person| person.key()) else {
             continue;
         };
-        let Some(wanted) = find(&target.participants, &key) else {
+        let Some(wanted) = wanted.get(&key) else {
             edits.delete(property.span.clone());
             continue;
         };
-        let Some(was) =
-            participant(&line).filter(|was| Some(was) == find(&current.participants, &key).as_ref())
-        else {
+        let Some(was) = participant(&line).filter(|was| Some(was) == known.get(&key)) else {
             continue;
         };
-        if !same_but_for_case(&was, &wanted) {
+        if !same_but_for_case(&was, wanted) {
             let mut params = String::new();
             let mut stale = Vec::new();
             for ((name, old), (_, new)) in
-                participant_params(&was).into_iter().zip(participant_params(&wanted))
+                participant_params(&was).into_iter().zip(participant_params(wanted))
             {
                 if old != new {
                     stale.push(name);
@@ -86,11 +89,12 @@ fn patch_participants(
             edits.replace(property.span.clone(), &line);
         }
     }
-    let mut added = std::collections::BTreeSet::new();
+    let place = lines.place_for("ATTENDEE");
+    let mut added = BTreeSet::new();
     for wanted in &target.participants {
         let key = wanted.person.key();
-        if find(&current.participants, &key).is_none() && !key.trim().is_empty() && added.insert(key) {
-            edits.insert(lines.place_for("ATTENDEE"), [&property::attendee(wanted)]);
+        if !known.contains_key(&key) && !key.trim().is_empty() && added.insert(key) {
+            edits.insert(place, [&property::attendee(wanted)]);
         }
     }
 }

@@ -62,7 +62,7 @@ pub(crate) fn patch_time(
 }
 
 /// Gives a property that holds one time a new one; lines after its first would only contradict it.
-pub(crate) fn set_time(
+fn set_time(
     lines: &ComponentLines<'_>,
     name: &str,
     time: &EventTime,

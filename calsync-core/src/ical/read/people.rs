@@ -28,30 +28,37 @@ pub(crate) fn person(line: &ContentLine<'_>) -> Option<Person> {
 
 /// The participant of an `ATTENDEE` line.
 pub(crate) fn participant(line: &ContentLine<'_>) -> Option<Participant> {
-    let person = person(line)?;
-    let param = |name| line.param(name).map(decode_caret);
-    let is = |value: &Option<std::borrow::Cow<'_, str>>, word: &str| {
-        value.as_ref().is_some_and(|value| value.eq_ignore_ascii_case(word))
+    let mut participant = Participant {
+        person: person(line)?,
+        status: ParticipationStatus::default(),
+        role: Role::default(),
+        expect_reply: false,
     };
-    let status = param("PARTSTAT");
-    let role = param("ROLE");
-    Some(Participant {
-        person,
-        status: match () {
-            () if is(&status, "ACCEPTED") => ParticipationStatus::Accepted,
-            () if is(&status, "DECLINED") => ParticipationStatus::Declined,
-            () if is(&status, "TENTATIVE") => ParticipationStatus::Tentative,
-            () if is(&status, "DELEGATED") => ParticipationStatus::Delegated,
-            () => ParticipationStatus::NeedsAction,
-        },
-        role: match () {
-            () if is(&role, "OPT-PARTICIPANT") => Role::Optional,
-            () if is(&role, "NON-PARTICIPANT") => Role::Informational,
-            () if is(&role, "CHAIR") => Role::Chair,
-            () => Role::Required,
-        },
-        expect_reply: is(&param("RSVP"), "TRUE"),
-    })
+    // The first of a repeated parameter counts, so the last assignment goes to it.
+    let params: Vec<_> = line.params().collect();
+    for param in params.iter().rev() {
+        let value = decode_caret(param.first_value());
+        let is = |word: &str| value.eq_ignore_ascii_case(word);
+        if param.is("PARTSTAT") {
+            participant.status = match () {
+                () if is("ACCEPTED") => ParticipationStatus::Accepted,
+                () if is("DECLINED") => ParticipationStatus::Declined,
+                () if is("TENTATIVE") => ParticipationStatus::Tentative,
+                () if is("DELEGATED") => ParticipationStatus::Delegated,
+                () => ParticipationStatus::NeedsAction,
+            };
+        } else if param.is("ROLE") {
+            participant.role = match () {
+                () if is("OPT-PARTICIPANT") => Role::Optional,
+                () if is("NON-PARTICIPANT") => Role::Informational,
+                () if is("CHAIR") => Role::Chair,
+                () => Role::Required,
+            };
+        } else if param.is("RSVP") {
+            participant.expect_reply = is("TRUE");
+        }
+    }
+    Some(participant)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::ops::Range;
 use chrono::{DateTime, NaiveTime, Utc};
 
 use crate::ical::error::{Issue, IssueKind, QuarantineReason};
-use crate::model::{Event, EventTime, Override, RecurrenceId, Rule, UidOrigin};
+use crate::model::{Event, EventTime, Override, RecurrenceId, RuleEntry, UidOrigin};
 
 use super::vevent::VEvent;
 
@@ -184,7 +184,11 @@ fn join(master: Option<VEvent>, overrides: Vec<VEvent>) -> Assembled {
 
 /// The instance a `RECURRENCE-ID`, `EXDATE` or `RDATE` value names, in the form the series has (its start decides): a
 /// date names the instance of that day, a local time is read in the zone of the series.
-pub(crate) fn instance_key(value: &EventTime, start: Option<&EventTime>, rules: &[Rule]) -> RecurrenceId {
+pub(crate) fn instance_key(
+    value: &EventTime,
+    start: Option<&EventTime>,
+    rules: &[RuleEntry],
+) -> RecurrenceId {
     let Some(start) = start else {
         return RecurrenceId::of(value);
     };
@@ -213,11 +217,11 @@ fn in_form_of(start: &EventTime, local: chrono::NaiveDateTime) -> RecurrenceId {
     })
 }
 
-fn is_sub_daily(rule: &Rule) -> bool {
+fn is_sub_daily(rule: &RuleEntry) -> bool {
     match rule {
-        Rule::Known(rule) => {
+        RuleEntry::Rule(rule) => {
             rule.frequency.is_sub_daily() || rule.by_hour.len() > 1 || rule.by_minute.len() > 1
         }
-        Rule::Opaque { .. } => false,
+        RuleEntry::Opaque { .. } => false,
     }
 }

@@ -5,16 +5,15 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::ical::content_line::is_name_byte;
 use crate::ical::error::{Issue, IssueKind, QuarantineReason};
 use crate::ical::text::{split_list, unescape};
 use crate::ical::value::{IcalDuration, TimeValue};
 use crate::ical::walk::{Closed, Property, Token, Walker};
 use crate::ical::{ContentLine, IcalLimits};
 use crate::model::{
-    EventBody, EventTime, FreeBusyStatus, OverrideScope, Privacy, Rule, Status, TimeSpan, VirtualLocation,
+    EventBody, EventTime, FreeBusyStatus, OverrideScope, Privacy, RuleEntry, Status, TimeSpan,
+    VirtualLocation,
 };
-use crate::recurrence::RecurrenceRule;
 
 use super::alarm::AlarmLines;
 use super::people;
@@ -28,8 +27,8 @@ pub(crate) struct VEvent {
     pub(crate) recurrence_id: Option<EventTime>,
     pub(crate) scope: OverrideScope,
     pub(crate) body: EventBody,
-    pub(crate) rules: Vec<Rule>,
-    pub(crate) excluded_rules: Vec<Rule>,
+    pub(crate) rules: Vec<RuleEntry>,
+    pub(crate) excluded_rules: Vec<RuleEntry>,
     pub(crate) exdates: Vec<EventTime>,
     pub(crate) rdates: Vec<(EventTime, Option<EventTime>)>,
     pub(crate) issues: Vec<Issue>,
@@ -127,8 +126,8 @@ struct EventLines {
     created: Option<DateTime<Utc>>,
     updated: Option<DateTime<Utc>>,
     is_flagged_all_day: bool,
-    rules: Vec<Rule>,
-    excluded_rules: Vec<Rule>,
+    rules: Vec<RuleEntry>,
+    excluded_rules: Vec<RuleEntry>,
     exdates: Vec<EventTime>,
     rdates: Vec<(EventTime, Option<EventTime>)>,
     issues: Vec<Issue>,
@@ -255,7 +254,10 @@ impl EventLines {
 
     fn meeting(&mut self, uri: &str, name: Option<String>) {
         let uri = uri.trim();
-        if !uri.is_empty() && !self.virtual_locations.iter().any(|known| known.uri == uri) {
+        if !uri.is_empty()
+            && self.virtual_locations.len() < MAX_MEETINGS
+            && !self.virtual_locations.iter().any(|known| known.uri == uri)
+        {
             self.virtual_locations.push(VirtualLocation { uri: uri.to_owned(), name });
         }
     }
@@ -267,7 +269,7 @@ impl EventLines {
         kind: RuleKind,
     ) -> Result<(), QuarantineReason> {
         let rule = read_rule(line.value());
-        if matches!(rule, Rule::Opaque { .. }) {
+        if matches!(rule, RuleEntry::Opaque { .. }) {
             self.issue(IssueKind::OpaqueRule, property.span());
         }
         let rules = match kind {
@@ -336,6 +338,9 @@ impl EventLines {
     }
 }
 
+/// More places to meet than this are not read; their lines stay.
+const MAX_MEETINGS: usize = 100;
+
 /// More rules than this in one component are an attack.
 const MAX_RULES: usize = 64;
 
@@ -346,11 +351,8 @@ enum RuleKind {
 }
 
 /// Reads a rule, or keeps its text.
-pub(crate) fn read_rule(value: &str) -> Rule {
-    match RecurrenceRule::parse(value) {
-        Ok(rule) => Rule::Known(rule),
-        Err(error) => Rule::Opaque { text: value.trim().to_owned(), reason: error.to_string() },
-    }
+pub(crate) fn read_rule(value: &str) -> RuleEntry {
+    RuleEntry::read(value.trim())
 }
 
 /// One `RDATE` value: a start, or a period with an end of its own.
@@ -406,9 +408,16 @@ pub(crate) fn effective_end(
             (EventTime::Floating(_), timed) => EventTime::Floating(timed.local()),
             _ => end.clone(),
         };
-        let is_before = match (start.absolute(), end.absolute()) {
-            (Some(start), Some(end)) => end < start,
-            _ => end.local() < start.local(),
+        let is_before = match (start, &end) {
+            // The usual case, told by the clock alone.
+            (
+                EventTime::Zoned { local: start, zone: a, .. },
+                EventTime::Zoned { local: end, zone: b, .. },
+            ) if a == b && end >= start => false,
+            _ => match (start.absolute(), end.absolute()) {
+                (Some(start), Some(end)) => end < start,
+                _ => end.local() < start.local(),
+            },
         };
         if is_before {
             return (shortest(), Some(IssueKind::NegativeLength));
@@ -439,21 +448,11 @@ fn all_day_by_flag(time: TimeSpan) -> TimeSpan {
 
 /// The name of a property in upper case, unless it is longer than any that is read.
 fn upper_name<'b>(property: &Property<'_>, buffer: &'b mut [u8; LONGEST_NAME]) -> Option<&'b [u8]> {
-    let hint = property.name_hint();
-    let head = property.line.head().trim_ascii_start();
-    let length = if property.line.is_folded() && hint.len() == head.len() {
-        // The fold cuts the name.
-        let content = property.line.content();
-        let content = content.trim_ascii_start();
-        let length = content.iter().position(|&byte| !is_name_byte(byte)).unwrap_or(content.len());
-        buffer.get_mut(..length)?.copy_from_slice(&content[..length]);
-        length
-    } else {
-        buffer.get_mut(..hint.len())?.copy_from_slice(hint);
-        hint.len()
-    };
-    buffer[..length].make_ascii_uppercase();
-    Some(&buffer[..length])
+    let name = property.name();
+    let upper = buffer.get_mut(..name.len())?;
+    upper.copy_from_slice(&name);
+    upper.make_ascii_uppercase();
+    Some(upper)
 }
 
 /// Whether a property says anything the model holds: all others are not even unfolded.

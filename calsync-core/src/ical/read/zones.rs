@@ -37,6 +37,8 @@ impl<'a> Zones<'a> {
             return zone.clone();
         }
         let zone = self.resolver.resolve(tzid).ok().map(|resolved| resolved.zone);
+        // UTC under any of its names is one zone, and its times are instants.
+        let zone = zone.map(|zone| if is_utc(&zone) { Zone::UTC } else { zone });
         if self.memo.len() < MEMO {
             self.memo.push((tzid.into(), zone.clone()));
         }
@@ -66,22 +68,24 @@ impl<'a> Zones<'a> {
             TimeValue::Utc(instant) => return Ok(EventTime::Utc(instant)),
             TimeValue::Local(local) => local,
         };
-        if line.param("VALUE").is_some_and(|value| value.eq_ignore_ascii_case("DATE")) {
-            return Ok(EventTime::Date(local.date()));
+        let mut tzid = None;
+        for param in line.params() {
+            if param.is("TZID") {
+                tzid = tzid.or(Some(param.first_value().trim()).filter(|tzid| !tzid.is_empty()));
+            } else if param.is("VALUE") && param.first_value().eq_ignore_ascii_case("DATE") {
+                return Ok(EventTime::Date(local.date()));
+            }
         }
-        match line.param("TZID").map(str::trim).filter(|tzid| !tzid.is_empty()) {
+        match tzid {
             None => Ok(match &self.floating {
                 Some(zone) => EventTime::zoned(local, zone.clone()),
                 None => EventTime::Floating(local),
             }),
-            Some(tzid) => {
-                let zone = self.resolve(tzid).ok_or(QuarantineReason::UnknownZone { property })?;
-                Ok(if is_utc(&zone) {
-                    EventTime::Utc(local.and_utc())
-                } else {
-                    EventTime::zoned(local, zone)
-                })
-            }
+            Some(tzid) => match self.resolve(tzid) {
+                None => Err(QuarantineReason::UnknownZone { property }),
+                Some(zone) if zone == Zone::UTC => Ok(EventTime::Utc(local.and_utc())),
+                Some(zone) => Ok(EventTime::zoned(local, zone)),
+            },
         }
     }
 }

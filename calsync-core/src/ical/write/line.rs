@@ -58,7 +58,7 @@ impl LineStyle {
         let mut rest = line;
         let mut room = MAX_OCTETS;
         while rest.len() > room {
-            let cut = rest.floor_char_boundary(room);
+            let cut = (0..=room).rev().find(|&cut| rest.is_char_boundary(cut)).unwrap_or(room);
             out.extend_from_slice(&rest.as_bytes()[..cut]);
             out.extend_from_slice(self.end.as_str().as_bytes());
             out.push(mark);

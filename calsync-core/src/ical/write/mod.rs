@@ -19,9 +19,9 @@ use line::LineStyle;
 use property::SimpleField;
 use zones::ZoneNames;
 
-/// Whether the people of an event are written. A server that finds an organizer and attendees may mail them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+/// Whether a write may carry people, which on many servers mails them (RFC 6638). Silent by default (invariant 10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PeoplePolicy {
     /// `ORGANIZER` and `ATTENDEE` are left alone: a fresh text has none, a patched text keeps those it has. Mail alarms
     /// become messages.
@@ -126,8 +126,10 @@ pub(crate) fn years(event: &Event, now: Option<DateTime<Utc>>) -> (i32, i32) {
         first = first.min(body.time.start.local().year());
         last = last.max(body.time.end.local().year());
     }
+    // A definition holds 300 years: those up to now matter more than those of an event in 1601 or 4500.
     let now = now.map_or(last.saturating_add(10), |now| now.year().saturating_add(2));
-    (first.saturating_sub(1), last.max(now))
+    let to = last.max(now).min(now.saturating_add(200));
+    (first.saturating_sub(1).max(to.saturating_sub(290)), to)
 }
 
 /// What identifies a component.

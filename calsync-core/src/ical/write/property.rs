@@ -8,7 +8,7 @@ use crate::ical::text::{escape_into, push_single_line};
 use crate::ical::value::{IcalDuration, write_time};
 use crate::model::{
     Alarm, AlarmAction, AlarmTrigger, EventBody, EventTime, Fold, Participant, ParticipationStatus, Person,
-    RelativeTo, Role, Rule, VirtualLocation,
+    RelativeTo, Role, RuleEntry, VirtualLocation,
 };
 
 use super::PeoplePolicy;
@@ -115,10 +115,10 @@ pub(crate) fn rdate(start: &EventTime, end: Option<&EventTime>, zones: &mut Zone
 }
 
 /// An `RRULE` or `EXRULE`.
-pub(crate) fn rule(name: &str, rule: &Rule) -> String {
+pub(crate) fn rule(name: &str, rule: &RuleEntry) -> String {
     match rule {
-        Rule::Known(rule) => plain(name, &rule.to_string()),
-        Rule::Opaque { text, .. } => plain(name, text),
+        RuleEntry::Rule(rule) => plain(name, &rule.to_string()),
+        RuleEntry::Opaque { text, .. } => plain(name, text),
     }
 }
 

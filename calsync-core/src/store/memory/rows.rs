@@ -16,7 +16,6 @@ use crate::{
 const COMMIT: &str = "commit";
 
 /// A lease as it is kept. The row stays when the lease is given back, so that its epoch never starts again.
-#[derive(Debug)]
 pub(super) struct Lease {
     pub(super) epoch: u64,
     /// `None` once it was given back.
@@ -24,7 +23,7 @@ pub(super) struct Lease {
     pub(super) until: DateTime<Utc>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Rows {
     pub(super) calendars: Table<CalendarId, Calendar>,
     revisions: Table<CalendarId, Revision>,

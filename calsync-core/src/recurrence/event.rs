@@ -1,0 +1,287 @@
+//! The instances of an event of the model: its rules expanded, its overrides laid over them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    ExpansionLimits, ExpansionReport, Instance, RecurrenceDate, RecurrenceKey, RecurrenceSet, SeriesStart,
+    Window, ZoneRules,
+};
+use crate::{
+    model::{Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId, TimeSpan},
+    zone::Zone,
+};
+
+impl ZoneRules for Zone {
+    fn offset_at(&self, utc: i64) -> i32 {
+        let clamped = DateTime::from_timestamp(utc, 0).unwrap_or(if utc < 0 {
+            DateTime::<Utc>::MIN_UTC
+        } else {
+            DateTime::<Utc>::MAX_UTC
+        });
+        Zone::offset_at(self, clamped)
+    }
+}
+
+/// One time an event takes place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventInstance<'e> {
+    /// Which instance of the series; for a single event its start.
+    pub id: RecurrenceId,
+    /// When it takes place.
+    pub time: TimeSpan,
+    /// What it is: the instance's own content, or that of the series. Its `time` is not the instance's: see
+    /// [`EventInstance::time`].
+    pub body: &'e EventBody,
+}
+
+impl Event {
+    /// When this event takes place in a window of instants, in the order of the starts. Dates and floating times are
+    /// read in `reader`, the zone of whoever asks.
+    ///
+    /// An instance that was moved counts where it was moved to, not where it came from (REC-19). A rule that cannot be
+    /// expanded leaves the start of the series, and is named in the report.
+    pub fn instances(
+        &self,
+        window: std::ops::Range<DateTime<Utc>>,
+        reader: &Zone,
+        limits: &ExpansionLimits,
+    ) -> (Vec<EventInstance<'_>>, ExpansionReport) {
+        let mut found = Vec::new();
+        let mut report = ExpansionReport::default();
+        if let Some(master) = &self.master {
+            report = self.expand(master, &window, reader, limits, &mut found);
+        }
+        for (id, instance) in &self.overrides {
+            if let Override::Changed { body, .. } = instance {
+                found.push(EventInstance { id: *id, time: body.time.clone(), body });
+            }
+        }
+        found.retain(|instance| overlaps(&instance.time, &window, reader));
+        found.sort_by_cached_key(|instance| (instance.time.start.instant(reader), instance.id));
+        (found, report)
+    }
+
+    /// What the rules say, less what the overrides replace or take away.
+    fn expand<'e>(
+        &'e self,
+        master: &'e EventBody,
+        window: &std::ops::Range<DateTime<Utc>>,
+        reader: &Zone,
+        limits: &ExpansionLimits,
+        found: &mut Vec<EventInstance<'e>>,
+    ) -> ExpansionReport {
+        let start = match &master.time.start {
+            EventTime::Date(date) => SeriesStart::Date(*date),
+            EventTime::Floating(local) => SeriesStart::Floating(*local),
+            EventTime::Zoned { local, zone, .. } => SeriesStart::Zoned(*local, zone.clone()),
+            EventTime::Utc(instant) => SeriesStart::Zoned(instant.naive_utc(), Zone::UTC),
+        };
+        let mut set = RecurrenceSet::new(start);
+        set.rules.extend(self.rules.iter().cloned());
+        set.exrules.extend(self.excluded_rules.iter().cloned());
+        let mut ends: BTreeMap<RecurrenceId, &EventTime> = BTreeMap::new();
+        for (id, instance) in &self.overrides {
+            match instance {
+                // A changed instance is shown with its own content; what the rule says there is taken away.
+                Override::Excluded | Override::Changed { .. } => set.exdates.push(date(*id)),
+                Override::Added { end } => {
+                    set.rdates.push(date(*id));
+                    ends.extend(end.as_ref().map(|end| (*id, end)));
+                }
+            }
+        }
+        let length = master.time.duration();
+        let shifts = self.shifts(master);
+        // An instance that began before the window may last into it, or be moved into it by a shift.
+        let reach = shifts.iter().map(|shift| shift.by.abs()).max().unwrap_or_default() + length;
+        let margin = TimeDelta::days(1);
+        let from = window.start.checked_sub_signed(reach + margin).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let to = window.end.checked_add_signed(reach + margin).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let mut expansion = set.instances(Window::Utc(from..to), limits);
+        for instance in expansion.by_ref() {
+            let id = id_of(&instance);
+            let start = start_of(&instance, master);
+            let shift = shifts.iter().rev().find(|shift| shift.from <= id);
+            let (time, body) = match shift {
+                Some(shift) => (moved(&start, shift.by, shift.body.time.duration()), shift.body),
+                None => (
+                    TimeSpan {
+                        end: ends.get(&id).map_or_else(|| later(&start, length), |end| (*end).clone()),
+                        start,
+                    },
+                    master,
+                ),
+            };
+            if overlaps(&time, window, reader) {
+                found.push(EventInstance { id, time, body });
+            }
+        }
+        expansion.into_report()
+    }
+
+    /// Overrides that reach over all later instances, by the instance they begin with.
+    fn shifts(&self, master: &EventBody) -> Vec<Shift<'_>> {
+        let all = self.overrides.iter().filter_map(|(id, instance)| match instance {
+            Override::Changed { body, scope: OverrideScope::ThisAndFuture } => {
+                let original = id.to_time(&master.time.start);
+                let by = match (body.time.start.absolute(), original.absolute()) {
+                    (Some(now), Some(before)) => now - before,
+                    _ => body.time.start.local() - original.local(),
+                };
+                Some(Shift { from: *id, by, body })
+            }
+            _ => None,
+        });
+        all.collect()
+    }
+}
+
+/// All instances from one on are moved by as much, and have its content.
+struct Shift<'e> {
+    from: RecurrenceId,
+    by: TimeDelta,
+    body: &'e EventBody,
+}
+
+fn date(id: RecurrenceId) -> RecurrenceDate {
+    match id {
+        RecurrenceId::Date(date) => RecurrenceDate::Date(date),
+        RecurrenceId::Floating(local) => RecurrenceDate::Local(local),
+        RecurrenceId::Instant(instant) => RecurrenceDate::Utc(instant),
+    }
+}
+
+fn id_of(instance: &Instance) -> RecurrenceId {
+    match instance.key {
+        RecurrenceKey::Date(date) => RecurrenceId::Date(date),
+        RecurrenceKey::Floating(local) => RecurrenceId::Floating(local),
+        RecurrenceKey::Utc(instant) => RecurrenceId::Instant(instant),
+    }
+}
+
+/// The start of an instance, written the way the series is.
+fn start_of(instance: &Instance, master: &EventBody) -> EventTime {
+    match (&master.time.start, instance.utc) {
+        (EventTime::Date(_), _) => EventTime::Date(instance.local.date()),
+        (EventTime::Floating(_), _) => EventTime::Floating(instance.local),
+        (like, Some(instant)) => RecurrenceId::Instant(instant).to_time(like),
+        (like, None) => like.clone(),
+    }
+}
+
+fn moved(start: &EventTime, by: TimeDelta, length: TimeDelta) -> TimeSpan {
+    let start = later(start, by);
+    TimeSpan { end: later(&start, length), start }
+}
+
+/// A time so much later: exact where the time is one (RFC 5545 section 3.6.1 gives every instance the same exact
+/// length), on the calendar for dates.
+fn later(time: &EventTime, by: TimeDelta) -> EventTime {
+    match time {
+        EventTime::Date(date) => EventTime::Date(date.checked_add_signed(by).unwrap_or(*date)),
+        EventTime::Floating(local) => EventTime::Floating(local.checked_add_signed(by).unwrap_or(*local)),
+        EventTime::Zoned { .. } | EventTime::Utc(_) => {
+            match time.absolute().and_then(|at| at.checked_add_signed(by)) {
+                Some(instant) => RecurrenceId::Instant(instant).to_time(time),
+                None => time.clone(),
+            }
+        }
+    }
+}
+
+/// Whether a time has any part in a window. One without length belongs where it starts.
+fn overlaps(time: &TimeSpan, window: &std::ops::Range<DateTime<Utc>>, reader: &Zone) -> bool {
+    let (start, end) = (time.start.instant(reader), time.end.instant(reader));
+    start < window.end && (end > window.start || start >= window.start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recurrence::RuleEntry;
+    use chrono::{NaiveDate, TimeZone};
+
+    fn berlin(day: u32, hour: u32) -> EventTime {
+        let local =
+            NaiveDate::from_ymd_opt(2026, 3, day).and_then(|d| d.and_hms_opt(hour, 0, 0)).expect("a time");
+        EventTime::zoned(local, Zone::from_iana("Europe/Berlin").expect("a zone"))
+    }
+
+    fn daily() -> Event {
+        let body = EventBody::new(TimeSpan { start: berlin(1, 18), end: berlin(1, 19) });
+        let mut event = Event::single("u", body);
+        event.rules.push(RuleEntry::read("FREQ=DAILY;COUNT=31"));
+        event
+    }
+
+    fn key(day: u32, hour: u32) -> RecurrenceId {
+        RecurrenceId::of(&berlin(day, hour))
+    }
+
+    fn march() -> std::ops::Range<DateTime<Utc>> {
+        Utc.with_ymd_and_hms(2026, 3, 1, 0, 0, 0).unwrap()..Utc.with_ymd_and_hms(2026, 4, 1, 0, 0, 0).unwrap()
+    }
+
+    fn starts(event: &Event, window: std::ops::Range<DateTime<Utc>>) -> Vec<String> {
+        let (instances, report) = event.instances(window, &Zone::UTC, &ExpansionLimits::default());
+        assert!(report.is_complete());
+        instances.iter().map(|i| i.time.start.local().format("%d %H").to_string()).collect()
+    }
+
+    /// TIME-03: the wall clock stays through the change to summer time.
+    #[test]
+    fn time_03_wall_clock_is_kept() {
+        let all = starts(&daily(), march());
+        assert_eq!(all.len(), 31);
+        assert!(all.iter().all(|start| start.ends_with("18")));
+    }
+
+    /// REC-19: a moved instance is where it was moved to, and leaves no ghost.
+    #[test]
+    fn rec_19_moved_in_and_out_of_the_window() {
+        let mut event = daily();
+        let body = EventBody::new(TimeSpan { start: berlin(30, 9), end: berlin(30, 10) });
+        event
+            .overrides
+            .insert(key(5, 18), Override::Changed { body: Box::new(body), scope: OverrideScope::This });
+        event.overrides.insert(key(6, 18), Override::Excluded);
+        let week = Utc.with_ymd_and_hms(2026, 3, 4, 0, 0, 0).unwrap()
+            ..Utc.with_ymd_and_hms(2026, 3, 8, 0, 0, 0).unwrap();
+        assert_eq!(starts(&event, week), ["04 18", "07 18"]);
+        let late = Utc.with_ymd_and_hms(2026, 3, 30, 0, 0, 0).unwrap()
+            ..Utc.with_ymd_and_hms(2026, 3, 31, 0, 0, 0).unwrap();
+        assert_eq!(starts(&event, late), ["30 09", "30 18"]);
+    }
+
+    #[test]
+    fn this_and_future_moves_all_later_instances() {
+        let mut event = daily();
+        let body = EventBody::new(TimeSpan { start: berlin(29, 20), end: berlin(29, 22) });
+        let scope = OverrideScope::ThisAndFuture;
+        event.overrides.insert(key(29, 18), Override::Changed { body: Box::new(body), scope });
+        let end = Utc.with_ymd_and_hms(2026, 3, 28, 0, 0, 0).unwrap()
+            ..Utc.with_ymd_and_hms(2026, 4, 1, 0, 0, 0).unwrap();
+        assert_eq!(starts(&event, end), ["28 18", "29 20", "30 20", "31 20"]);
+    }
+
+    /// REC-07, REC-16: a rule that means nothing leaves the start, and is reported.
+    #[test]
+    fn rec_16_an_opaque_rule_leaves_the_start() {
+        let mut event = daily();
+        event.rules = vec![RuleEntry::read("FREQ=DAILY;INTERVAL=0")];
+        let (instances, report) = event.instances(march(), &Zone::UTC, &ExpansionLimits::default());
+        assert_eq!((instances.len(), report.opaque.len()), (1, 1));
+    }
+
+    #[test]
+    fn added_dates_and_their_own_ends() {
+        let mut event = daily();
+        event.rules.clear();
+        event.overrides.insert(key(9, 8), Override::Added { end: Some(berlin(9, 12)) });
+        let (instances, _) = event.instances(march(), &Zone::UTC, &ExpansionLimits::default());
+        assert_eq!(instances.len(), 2);
+        assert_eq!(instances[1].time.end, berlin(9, 12));
+    }
+}

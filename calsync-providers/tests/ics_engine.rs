@@ -1,0 +1,190 @@
+//! Feeds through the engine: what a person's calendar holds after what feeds do.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod ics_common;
+
+use std::sync::{Arc, Mutex};
+
+use calsync_core::engine::{EngineError, Link, SyncOptions, SyncReport};
+use calsync_core::plan::Direction;
+use calsync_core::store::MemoryStore;
+use calsync_providers::http::{HttpError, HttpErrorKind, HttpResponse};
+use calsync_providers::ics::{IcsConfig, IcsProvider};
+use calsync_testkit::world::World;
+use chrono::TimeDelta;
+use ics_common::*;
+
+type Reply = Result<HttpResponse, HttpErrorKind>;
+
+/// A subscription whose feed answers whatever was set last.
+struct Lab {
+    world: World,
+    provider: IcsProvider,
+    link: Link,
+    reply: Arc<Mutex<Reply>>,
+}
+
+impl Lab {
+    fn new(body: impl AsRef<[u8]>) -> Self {
+        let reply = Arc::new(Mutex::new(Ok(answer(200, &[], body))));
+        let next = reply.clone();
+        let fake = Fake::new(move |_, _| {
+            next.lock().unwrap().clone().map_err(|kind| HttpError::maybe_sent(kind, "broken"))
+        });
+        Self::with(fake, reply)
+    }
+
+    fn with(fake: Arc<Fake>, reply: Arc<Mutex<Reply>>) -> Self {
+        let world = World::new(Arc::new(MemoryStore::default()), 1);
+        let provider = IcsProvider::new(IcsConfig::new(URL), fake, world.clock.clone()).unwrap();
+        let link =
+            Link::new("feed", "family", provider.calendar().as_str()).with_direction(Direction::Import);
+        Self { world, provider, link, reply }
+    }
+
+    fn answers(&self, reply: Reply) {
+        *self.reply.lock().unwrap() = reply;
+    }
+
+    fn serves(&self, body: impl AsRef<[u8]>) {
+        self.answers(Ok(answer(200, &[], body)));
+    }
+
+    async fn sync(&self) -> Result<SyncReport, EngineError> {
+        self.world.clock.advance(TimeDelta::minutes(15));
+        self.world.engine.sync(&self.link, &self.provider, &SyncOptions::default()).await
+    }
+
+    /// A run, and how many events there are after it.
+    async fn count(&self) -> usize {
+        self.sync().await.unwrap();
+        self.world.locals().await.len()
+    }
+
+    async fn is_quiet(&self) {
+        let report = self.sync().await.unwrap();
+        assert!(report.plan.operations.is_empty(), "{:?}", report.plan.operations);
+        assert_eq!((report.counts.created, report.counts.updated, report.counts.deleted), (0, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn del_01_no_failure_of_a_feed_deletes_anything() {
+    let whole = events_feed(241);
+    let lab = Lab::new(&whole);
+    assert_eq!(lab.count().await, 241);
+    let status = |status: u16| Ok(answer(status, &[], ""));
+    let body = |body: &str| Ok(answer(200, &[], body));
+    for (what, reply) in [
+        ("403", status(403)),
+        ("500", status(500)),
+        ("404", status(404)),
+        ("404 again", status(404)),
+        ("404 for good", status(404)),
+        ("410", status(410)),
+        ("401", status(401)),
+        ("timeout", Err(HttpErrorKind::Timeout)),
+        ("no connection", Err(HttpErrorKind::Connect)),
+        ("interrupted", Err(HttpErrorKind::Interrupted)),
+        ("sign-in page", body("<html><body>Sign in</body></html>")),
+        ("empty body", body("")),
+        ("cut at the start", body("BEGIN:VCALENDAR\r\n")),
+        ("cut in the middle", body(&whole[..whole.len() / 2])),
+        ("cut at the end", body(whole.trim_end().strip_suffix("AR").unwrap())),
+    ] {
+        lab.answers(reply);
+        assert!(lab.sync().await.is_err(), "{what}");
+        assert_eq!(lab.world.locals().await.len(), 241, "{what}");
+    }
+    lab.serves(whole);
+    lab.is_quiet().await;
+}
+
+#[tokio::test]
+async fn del_02_a_feed_that_is_suddenly_empty_deletes_nothing_and_then_asks() {
+    let lab = Lab::new(events_feed(303));
+    assert_eq!(lab.count().await, 303);
+    lab.serves(feed(""));
+    let once = lab.sync().await.unwrap();
+    assert!(once.plan.operations.is_empty() && !once.plan.held);
+    // It stays empty: a person decides.
+    let twice = lab.sync().await.unwrap();
+    assert!(twice.plan.held);
+    assert_eq!(lab.world.locals().await.len(), 303);
+    lab.serves(events_feed(303));
+    lab.is_quiet().await;
+    assert_eq!(lab.world.locals().await.len(), 303);
+}
+
+#[tokio::test]
+async fn loop_08_invented_uids_and_tags_write_nothing() {
+    let fake = Fake::new(|_, at| {
+        let one = |n: usize| event(&format!("{at}-{n}"), n, &format!("t{}", n / 2));
+        let body = feed(&(0..50).map(one).collect::<String>());
+        Ok(answer(200, &[("etag", &format!("\"{at}\""))], body))
+    });
+    let lab = Lab::with(fake, Arc::new(Mutex::new(Err(HttpErrorKind::Connect))));
+    assert_eq!(lab.count().await, 50);
+    for _ in 0..3 {
+        lab.is_quiet().await;
+    }
+    assert_eq!(lab.world.locals().await.len(), 50);
+}
+
+#[tokio::test]
+async fn tok_11_new_stamps_write_nothing() {
+    let lab = Lab::new(events_feed(500));
+    assert_eq!(lab.count().await, 500);
+    for hour in 1..4 {
+        let stamp = format!("DTSTAMP:20260101T{hour:02}0000Z\r\nLAST-MODIFIED:20260101T{hour:02}0000Z");
+        lab.serves(events_feed(500).replace("DTSTAMP:20260101T000000Z", &stamp));
+        lab.is_quiet().await;
+    }
+}
+
+#[tokio::test]
+async fn bad_02_a_bad_event_is_kept_aside_and_comes_back_when_it_is_good() {
+    let good = events_feed(99);
+    let with = |line: &str| good.replacen("DTSTART:20260106T090000Z", line, 1);
+    let lab = Lab::new(with("DTSTART;TZID=Nowhere/Land:20260106T090000"));
+    assert_eq!(lab.count().await, 98);
+    assert_eq!(lab.sync().await.unwrap().counts.quarantined, 1);
+    // A good event that turns bad is not deleted.
+    lab.serves(&good);
+    assert_eq!(lab.count().await, 99);
+    lab.serves(with("DTSTART:soon"));
+    assert_eq!(lab.count().await, 99);
+    lab.serves(&good);
+    assert_eq!(lab.count().await, 99);
+    lab.is_quiet().await;
+}
+
+#[tokio::test]
+async fn what_left_the_window_stays_and_what_was_deleted_goes() {
+    // The clock stands at 2026-01-05.
+    let lab = Lab::new(events_feed(20));
+    assert_eq!(lab.count().await, 20);
+    let without = |from: usize, to: usize| {
+        let kept = (0..20).filter(|at| !(from..to).contains(at));
+        feed(&kept.map(|at| event(&format!("u{at}"), at, &format!("t{at}"))).collect::<String>())
+    };
+    lab.serves(without(0, 3));
+    assert_eq!(lab.count().await, 20);
+    lab.serves(without(0, 3).replace("SUMMARY:t19", "SUMMARY:new"));
+    assert_eq!(lab.count().await, 20);
+    assert_eq!(lab.world.local("u19").await.event.body().unwrap().title.as_deref(), Some("new"));
+    lab.serves(without(15, 18));
+    assert_eq!(lab.count().await, 17);
+    lab.is_quiet().await;
+}
+
+#[tokio::test]
+async fn one_uid_for_many_events_is_many_events() {
+    let one = |day: usize, title: &str| event("same", day, title);
+    let lab = Lab::new(feed(&format!("{}{}{}", one(6, "A"), one(7, "B"), one(8, "C"))));
+    assert_eq!(lab.count().await, 3);
+    lab.is_quiet().await;
+    lab.serves(feed(&format!("{}{}{}{}", one(9, "D"), one(6, "A"), one(7, "Bee"), one(8, "C"))));
+    assert_eq!(lab.count().await, 4);
+    lab.is_quiet().await;
+}

@@ -1,0 +1,255 @@
+//! The suite is worth something only when a wrong store fails it: each fault here, put into a store that is right, is
+//! caught by the case that is named with it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use calsync_core::{
+    model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
+    provider::Payload,
+    store::{
+        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, EventRecord, LeaseGrant, LeaseToken,
+        LinkState, MemoryStore, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store, Write,
+    },
+};
+use calsync_testkit::store_conformance::{batches, leases, lists, owners, pairs, revisions, values};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+/// What a store could do wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    ChecksNoExpectations,
+    ChecksNoLease,
+    ForgetsToRelease,
+    GrantsEveryLease,
+    CommitsWriteByWrite,
+    CommitsTheFirstWriteOnly,
+    IgnoresCaseOfCalendars,
+    CutsLongIds,
+    CutsInstantsToMilliseconds,
+    TurnsLineEnds,
+    HidesDeleted,
+    PurgesEverythingDeleted,
+    DeletesForGood,
+    RepeatsTheLastRowOfAPage,
+    FiltersAfterTheLimit,
+    IgnoresTheLimit,
+    AnswersEachKey,
+    ReadsLinksLate,
+}
+use Fault::*;
+
+struct Faulty {
+    right: MemoryStore,
+    fault: Fault,
+}
+
+impl Faulty {
+    fn has(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+
+    fn calendar(&self, id: &CalendarId) -> CalendarId {
+        match self.fault {
+            IgnoresCaseOfCalendars => id.as_str().to_lowercase().into(),
+            CutsLongIds => id.as_str().chars().take(255).collect::<String>().into(),
+            _ => id.clone(),
+        }
+    }
+
+    fn limit(&self, limit: usize) -> usize {
+        if self.has(IgnoresTheLimit) { usize::MAX } else { limit }
+    }
+
+    /// The write as this store makes it.
+    fn spoil(&self, mut write: Write) -> Write {
+        match &mut write {
+            Write::PutEvent { calendar, at, .. } | Write::DeleteEvent { calendar, at, .. } => {
+                *calendar = self.calendar(calendar);
+                if self.has(CutsInstantsToMilliseconds) {
+                    *at = at.trunc_subsecs(3);
+                }
+            }
+            Write::PurgeDeleted { before, .. } if self.has(PurgesEverythingDeleted) => {
+                *before = DateTime::<Utc>::MAX_UTC;
+            }
+            Write::PutBase(base) if self.has(TurnsLineEnds) => {
+                base.payload = Payload::new(base.payload.as_str().replace("\r\n", "\n"));
+            }
+            _ => {}
+        }
+        write
+    }
+}
+
+fn batch(writes: Vec<Write>) -> Batch {
+    Batch { writes, ..Batch::default() }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn calendars(&self) -> Result<Vec<Calendar>> {
+        self.right.calendars().await
+    }
+
+    async fn events(&self, calendar: &CalendarId, ids: &[EventId]) -> Result<Vec<EventRecord>> {
+        let mut found = self.right.events(&self.calendar(calendar), ids).await?;
+        found.retain(|record| !self.has(HidesDeleted) || record.deleted.is_none());
+        Ok(found)
+    }
+
+    async fn events_by_uid(&self, calendar: &CalendarId, uids: &[&str]) -> Result<Vec<EventRecord>> {
+        self.right.events_by_uid(&self.calendar(calendar), uids).await
+    }
+
+    async fn events_since(
+        &self,
+        calendar: &CalendarId,
+        after: Revision,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>> {
+        let again = u64::from(self.has(RepeatsTheLastRowOfAPage));
+        let after = Revision(after.0.saturating_sub(again));
+        self.right.events_since(&self.calendar(calendar), after, self.limit(limit)).await
+    }
+
+    async fn link(&self, link: &LinkId) -> Result<Option<LinkState>> {
+        let mut state = self.right.link(link).await?;
+        if let Some(state) = state.as_mut().filter(|_| self.has(ReadsLinksLate)) {
+            state.generation -= 1;
+        }
+        Ok(state)
+    }
+
+    async fn bases(&self, link: &LinkId, query: BaseQuery<'_>) -> Result<Vec<BaseRecord>> {
+        let BaseQuery::Remote(ids) = query else { return self.right.bases(link, query).await };
+        if !self.has(AnswersEachKey) {
+            return self.right.bases(link, query).await;
+        }
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(self.right.bases(link, BaseQuery::Remote(std::slice::from_ref(id))).await?);
+        }
+        Ok(found)
+    }
+
+    async fn base_summaries(
+        &self,
+        link: &LinkId,
+        after: Option<&RemoteId>,
+        limit: usize,
+    ) -> Result<Vec<BaseSummary>> {
+        self.right.base_summaries(link, after, self.limit(limit)).await
+    }
+
+    async fn outbox(
+        &self,
+        link: &LinkId,
+        after: Option<&OutboxId>,
+        limit: usize,
+    ) -> Result<Vec<OutboxEntry>> {
+        self.right.outbox(link, after, self.limit(limit)).await
+    }
+
+    async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>> {
+        if !self.has(FiltersAfterTheLimit) {
+            return self.right.records(RecordQuery { limit: self.limit(query.limit), ..query }).await;
+        }
+        let page = self.right.records(RecordQuery { event: None, run: None, ..query }).await?;
+        let kept = self.right.records(RecordQuery { limit: usize::MAX, ..query }).await?;
+        Ok(page.into_iter().filter(|record| kept.contains(record)).collect())
+    }
+
+    async fn commit(&self, mut given: Batch) -> Result<CommitReceipt> {
+        given.writes = given.writes.into_iter().map(|write| self.spoil(write)).collect();
+        match self.fault {
+            ChecksNoExpectations => given.expect.clear(),
+            ChecksNoLease => given.lease = None,
+            CommitsTheFirstWriteOnly => given.writes.truncate(1),
+            CommitsWriteByWrite => {
+                self.right.commit(Batch { writes: Vec::new(), ..given.clone() }).await?;
+                let mut receipt = CommitReceipt::default();
+                for write in given.writes {
+                    receipt.revisions.extend(self.right.commit(batch(vec![write])).await?.revisions);
+                }
+                return Ok(receipt);
+            }
+            DeletesForGood => {
+                let purges: Vec<Write> = (given.writes.iter())
+                    .filter_map(|write| match write {
+                        Write::DeleteEvent { calendar, .. } => Some(calendar.clone()),
+                        _ => None,
+                    })
+                    .map(|calendar| Write::PurgeDeleted { calendar, before: DateTime::<Utc>::MAX_UTC })
+                    .collect();
+                given.writes.extend(purges);
+            }
+            _ => {}
+        }
+        self.right.commit(given).await
+    }
+
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: DateTime<Utc>,
+        ttl: TimeDelta,
+    ) -> Result<LeaseGrant> {
+        let holder = if self.has(GrantsEveryLease) { "everybody" } else { holder };
+        self.right.acquire_lease(name, holder, now, ttl).await
+    }
+
+    async fn release_lease(&self, token: &LeaseToken) -> Result<()> {
+        if self.has(ForgetsToRelease) { Ok(()) } else { self.right.release_lease(token).await }
+    }
+}
+
+/// Runs a case on a store with a fault, in a task of its own: it must panic.
+macro_rules! caught {
+    ($($fault:ident by $($case:ident)::+;)+) => {
+        #[tokio::test]
+        async fn every_fault_is_caught() {
+            $(
+                let store = Arc::new(Faulty { right: MemoryStore::new(), fault: $fault });
+                let case = tokio::spawn(async move { $($case)::+(&store).await });
+                let ended = case.await;
+                assert!(
+                    ended.is_err_and(|error| error.is_panic()),
+                    "{:?} is not caught by {}", $fault, stringify!($($case)::+),
+                );
+            )+
+        }
+    };
+}
+
+caught! {
+    ChecksNoExpectations by batches::expectations_are_checked;
+    ChecksNoExpectations by batches::one_of_concurrent_commits_wins;
+    ChecksNoLease by leases::late_holder_is_fenced;
+    ChecksNoLease by leases::made_up_tokens_are_refused;
+    ForgetsToRelease by leases::lease_is_given_back;
+    GrantsEveryLease by leases::one_of_concurrent_workers_gets_the_lease;
+    GrantsEveryLease by leases::lease_is_taken_over_when_it_ran_out;
+    CommitsWriteByWrite by batches::commit_is_atomic;
+    CommitsWriteByWrite by batches::commit_is_atomic_over_existing_rows;
+    CommitsTheFirstWriteOnly by batches::reads_see_earlier_commits;
+    IgnoresCaseOfCalendars by owners::odd_names_are_told_apart;
+    CutsLongIds by owners::odd_names_are_told_apart;
+    CutsInstantsToMilliseconds by values::instants_are_exact;
+    TurnsLineEnds by values::payloads_round_trip;
+    HidesDeleted by revisions::deleted_events_stay_until_purged;
+    PurgesEverythingDeleted by revisions::purge_takes_only_what_was_deleted_before;
+    DeletesForGood by revisions::deleted_events_stay_until_purged;
+    DeletesForGood by batches::expectations_are_checked;
+    RepeatsTheLastRowOfAPage by lists::changes_are_paged_by_revision;
+    FiltersAfterTheLimit by lists::records_are_filtered;
+    IgnoresTheLimit by lists::changes_are_paged_by_revision;
+    IgnoresTheLimit by lists::base_summaries_are_paged;
+    IgnoresTheLimit by lists::outbox_is_ordered_and_paged;
+    IgnoresTheLimit by lists::records_are_paged;
+    AnswersEachKey by pairs::reads_by_key_answer_once;
+    ReadsLinksLate by pairs::link_generation_is_counted;
+}
