@@ -55,7 +55,7 @@ pub(crate) fn run(options: &Options) -> Outcome<Report> {
     let calsync = build()?;
     let folder = options.folder("caldav")?;
     let collections = [("small", SMALL), ("large", options.items)];
-    let server = Radicale::start(&bin, folder.join("radicale"), &collections)?;
+    let server = Radicale::start(&bin, &folder.join("radicale"), &collections)?;
     let bench = Bench { bin, calsync, folder, counter: Counter::to(server.port())? };
     let mut report = Report::default();
     report.note(format!(
@@ -63,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Outcome<Report> {
     ));
     for (name, items) in collections {
         let taken = server.warm(name)?;
-        report.note(format!("Radicale reads its {items} files before, in {:.0} s", taken.as_secs_f64()));
+        report.note(format!("Radicale lists its {items} items before, in {:.1} s", taken.as_secs_f64()));
     }
 
     for (name, items) in collections {

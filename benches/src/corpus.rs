@@ -8,7 +8,7 @@ use chrono::{Datelike, NaiveDate, TimeDelta};
 use crate::{Options, Outcome};
 
 /// Changes whenever the generated text does, so that an old file is not used.
-const EDITION: u32 = 2;
+pub(crate) const EDITION: u32 = 2;
 
 const HEAD: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Example//Benchmark//EN\r\nCALSCALE:GREGORIAN\r\n\
 X-WR-CALNAME:Benchmark\r\n\

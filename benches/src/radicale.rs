@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,6 @@ const AUTHORIZATION: &str = "Basic dGVzdDp0ZXN0";
 pub(crate) struct Radicale {
     child: Child,
     port: u16,
-    folder: PathBuf,
 }
 
 fn at(path: &Path, error: &std::io::Error) -> String {
@@ -30,14 +29,20 @@ fn write(path: &Path, text: &str) -> Outcome<()> {
 }
 
 impl Radicale {
-    /// Starts a server with these collections (name, number of items) of one user.
-    pub(crate) fn start(bin: &Path, folder: PathBuf, collections: &[(&str, usize)]) -> Outcome<Self> {
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(|error| at(&folder, &error))?;
-        }
+    /// Starts a server with these collections (name, number of items) of one user. The storage stays in `folder`, and with
+    /// it what the server has made of it: a later run starts at once.
+    pub(crate) fn start(bin: &Path, folder: &Path, collections: &[(&str, usize)]) -> Outcome<Self> {
         let storage = folder.join("storage");
+        let filled = folder.join("filled");
+        let wanted = format!("{collections:?} edition {}", corpus::EDITION);
+        if !fs::read_to_string(&filled).is_ok_and(|found| found == wanted) && folder.exists() {
+            fs::remove_dir_all(folder).map_err(|error| at(folder, &error))?;
+        }
         for (name, items) in collections {
             let collection = storage.join("collection-root").join(USER).join(name);
+            if collection.exists() {
+                continue;
+            }
             fs::create_dir_all(&collection).map_err(|error| at(&collection, &error))?;
             let props = format!(
                 "{{\"tag\": \"VCALENDAR\", \"D:displayname\": \"{name}\", \"C:supported-calendar-component-set\": \"VEVENT\"}}"
@@ -47,6 +52,7 @@ impl Radicale {
                 write(&collection.join(format!("{}.ics", corpus::uid(number))), &corpus::object(number))?;
             }
         }
+        write(&filled, &wanted)?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|listener| listener.local_addr())
             .map_err(|error| format!("cannot find a free port: {error}"))?
@@ -74,7 +80,7 @@ impl Radicale {
             .stderr(log_file)
             .spawn()
             .map_err(|error| format!("radicale: {error}"))?;
-        let mut server = Self { child, port, folder };
+        let mut server = Self { child, port };
         server.wait(&log)?;
         Ok(server)
     }
@@ -127,6 +133,5 @@ impl Drop for Radicale {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
