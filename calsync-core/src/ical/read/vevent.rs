@@ -315,6 +315,9 @@ impl EventLines {
         if let Some(kind) = issue {
             self.issue(kind, span.clone());
         }
+        // A list grows to room for four; an event that is kept has one alarm and a few people.
+        self.participants.shrink_to_fit();
+        self.alarms.shrink_to_fit();
         let mut time = TimeSpan { start, end };
         if self.is_flagged_all_day {
             time = all_day_by_flag(time);
