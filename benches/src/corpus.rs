@@ -20,9 +20,30 @@ RRULE:FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n";
 const TAIL: &str = "END:VCALENDAR\r\n";
 
 const WORDS: [&str; 24] = [
-    "planning", "review", "budget", "quarterly", "meeting", "über", "draft", "agenda", "release", "customer",
-    "workshop", "naïve", "schedule", "follow-up", "decision", "roadmap", "notes", "team", "office", "travel",
-    "résumé", "support", "contract", "training",
+    "planning",
+    "review",
+    "budget",
+    "quarterly",
+    "meeting",
+    "über",
+    "draft",
+    "agenda",
+    "release",
+    "customer",
+    "workshop",
+    "naïve",
+    "schedule",
+    "follow-up",
+    "decision",
+    "roadmap",
+    "notes",
+    "team",
+    "office",
+    "travel",
+    "résumé",
+    "support",
+    "contract",
+    "training",
 ];
 
 /// The large file, made once and kept under `benches/target/data`.
@@ -87,8 +108,8 @@ impl Numbers {
 fn event(out: &mut String, number: usize) {
     let mut random = Numbers(number as u64);
     random.below(2);
-    let start = NaiveDate::from_ymd_opt(2020, 1, 6).unwrap_or_default()
-        + TimeDelta::days(random.below(2_500) as i64);
+    let start =
+        NaiveDate::from_ymd_opt(2020, 1, 6).unwrap_or_default() + TimeDelta::days(random.below(2_500) as i64);
     let day = start.format("%Y%m%d");
     let hour = 7 + random.below(12);
     let mut add = |content: String| line(out, &content);

@@ -38,12 +38,8 @@ pub(crate) fn run(options: &Options) -> Outcome<Report> {
     let (base, side) = (sides(&text)?, sides(&text)?);
     let count = base.len();
 
-    let versions = fastest(RUNS, || {
-        at_rest(&base, &side, |base, side| base.version == side.version)
-    });
-    let payloads = fastest(RUNS, || {
-        at_rest(&base, &side, |base, side| base.payload == side.payload)
-    });
+    let versions = fastest(RUNS, || at_rest(&base, &side, |base, side| base.version == side.version));
+    let payloads = fastest(RUNS, || at_rest(&base, &side, |base, side| base.payload == side.payload));
     let fields = fastest(RUNS, || {
         at_rest(&base, &side, |base, side| changed_fields(&base.event, &side.event).is_empty())
     });
@@ -53,7 +49,9 @@ pub(crate) fn run(options: &Options) -> Outcome<Report> {
     }
 
     let mut report = Report::default();
-    report.note(format!("{count} events; the fastest of {RUNS} runs; each is decided with `plan::decide` as well"));
+    report.note(format!(
+        "{count} events; the fastest of {RUNS} runs; each is decided with `plan::decide` as well"
+    ));
     let each = |time: f64| format!("{:>10}  {:>8} each", seconds(time), seconds(time / count as f64));
     report.row("read from text", each(read));
     report.row("versions equal", each(versions));
@@ -70,7 +68,11 @@ fn sides(text: &str) -> Outcome<Vec<Side>> {
     let document = read_calendar(text, &unlimited()).map_err(|error| error.to_string())?;
     let side = |(number, item): (usize, calsync_core::ical::ReadItem)| {
         let payload: String = item.spans.iter().filter_map(|span| text.get(span.clone())).collect();
-        Side { version: Version::from(format!("\"{number:032x}\"")), payload: Payload::new(payload), event: item.event }
+        Side {
+            version: Version::from(format!("\"{number:032x}\"")),
+            payload: Payload::new(payload),
+            event: item.event,
+        }
     };
     Ok(document.items.into_iter().enumerate().map(side).collect())
 }
@@ -78,16 +80,17 @@ fn sides(text: &str) -> Outcome<Vec<Side>> {
 /// Compares and decides every pair; gives how many are at rest.
 fn at_rest(base: &[Side], side: &[Side], same: impl Fn(&Side, &Side) -> bool) -> usize {
     let pairs = base.iter().zip(side);
-    pairs.filter(|(base, side)| {
-        let remote = if same(base, side) { RemoteSide::Unchanged } else { RemoteSide::Changed };
-        let action = decide(
-            black_box(Meeting::Joined),
-            black_box(LocalSide::Unchanged),
-            remote,
-            black_box(Direction::TwoWay),
-            ConflictPolicy::RemoteWins,
-        );
-        action == Action::None
-    })
-    .count()
+    pairs
+        .filter(|(base, side)| {
+            let remote = if same(base, side) { RemoteSide::Unchanged } else { RemoteSide::Changed };
+            let action = decide(
+                black_box(Meeting::Joined),
+                black_box(LocalSide::Unchanged),
+                remote,
+                black_box(Direction::TwoWay),
+                ConflictPolicy::RemoteWins,
+            );
+            action == Action::None
+        })
+        .count()
 }

@@ -33,7 +33,9 @@ pub(crate) fn debian(packages: &[&str]) -> Outcome<()> {
         return Err(format!("install the packages {asked} first: this does not run as root"));
     }
     let apt = |words: &[&str]| {
-        output(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y"]).args(words))
+        output(
+            Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y"]).args(words),
+        )
     };
     let install: Vec<&str> =
         ["install", "--no-install-recommends"].into_iter().chain(packages.iter().copied()).collect();

@@ -16,7 +16,8 @@ pub(crate) fn program(options: &Options, name: &str) -> Outcome<PathBuf> {
         output(&mut command)
     };
     compile().or_else(|first| {
-        debian(&["gcc", "libc6-dev", "libical-dev", "tzdata"]).map_err(|error| format!("{error} ({first})"))?;
+        debian(&["gcc", "libc6-dev", "libical-dev", "tzdata"])
+            .map_err(|error| format!("{error} ({first})"))?;
         compile()
     })?;
     Ok(binary)

@@ -35,11 +35,13 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
             Ok((document.items.len(), document))
         }),
         CALSYNC_STREAM => timed(|| {
-            let reader = CalendarReader::new(text.as_bytes(), &unlimited()).map_err(|error| error.to_string())?;
+            let reader =
+                CalendarReader::new(text.as_bytes(), &unlimited()).map_err(|error| error.to_string())?;
             Ok((reader.filter(|item| black_box(item).is_ok()).count(), ()))
         }),
         CALCARD => timed(|| {
-            let calendar = calcard::icalendar::ICalendar::parse(&text).map_err(|_| "calcard refuses the file")?;
+            let calendar =
+                calcard::icalendar::ICalendar::parse(&text).map_err(|_| "calcard refuses the file")?;
             let events = calendar
                 .components
                 .iter()

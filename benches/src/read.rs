@@ -47,7 +47,11 @@ pub(crate) fn run(options: &Options) -> Outcome<Report> {
     for library in libraries {
         let Cost { seconds: time, peak } = cost(library)?;
         let speed = megabytes / time;
-        let shown = if library == NOTHING { String::new() } else { format!("{:>9}  {speed:>4.0} MB/s", seconds(time)) };
+        let shown = if library == NOTHING {
+            String::new()
+        } else {
+            format!("{:>9}  {speed:>4.0} MB/s", seconds(time))
+        };
         report.row(library, format!("{shown:<22}  peak {:>5.0} MiB", peak / 1024.0));
     }
     let (own, calcard, icalendar) = (cost(CALSYNC)?, cost(CALCARD)?, cost(ICALENDAR)?);
