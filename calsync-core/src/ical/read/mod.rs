@@ -230,7 +230,7 @@ pub(crate) fn assemble_group(
     zones: &mut Zones<'_>,
     options: &ReadOptions,
 ) -> Result<Vec<Assembled>, QuarantineReason> {
-    let mut members = Vec::new();
+    let mut members = Vec::with_capacity(index.members(group).count());
     for place in index.members(group) {
         if let Some(reason) = place.fault {
             return Err(reason);

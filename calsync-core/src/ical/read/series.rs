@@ -25,9 +25,13 @@ pub(crate) struct Assembled {
 
 /// Joins the components of one UID. Several events come out where the UID is shared by things that are no series.
 pub(crate) fn assemble(
-    members: Vec<VEvent>,
+    mut members: Vec<VEvent>,
     max_overrides: usize,
 ) -> Result<Vec<Assembled>, QuarantineReason> {
+    // Nearly always: one component and no override. Sorting it out would take several lists of large things.
+    if matches!(&members[..], [only] if only.recurrence_id.is_none()) {
+        return Ok(members.pop().map(|only| join(Some(only), Vec::new())).into_iter().collect());
+    }
     let (mut overrides, masters): (Vec<_>, Vec<_>) =
         members.into_iter().partition(|member| member.recurrence_id.is_some());
     let (mut masters, dropped) = distinct_masters(masters);
