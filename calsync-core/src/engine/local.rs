@@ -93,7 +93,7 @@ impl Run<'_> {
     }
 
     /// An event that cannot be written there is kept as a wedged write, so that a person sees it.
-    fn unwritable(
+    pub(super) fn unwritable(
         &mut self,
         record: &EventRecord,
         base: Option<&BaseRecord>,
@@ -124,10 +124,11 @@ impl Run<'_> {
     }
 }
 
-/// Whether a decided write is still what the event asks for. One that may have been applied stands until it is known.
+/// Whether a decided write is still what the event asks for. A creation that may have been applied stands until it is
+/// known; every other write names the version it replaces, so a newer one can take its place at any time.
 fn stands(entry: &OutboxEntry, record: &EventRecord) -> bool {
     match (&entry.state, &entry.op) {
-        (OutboxState::Ambiguous, _) => true,
+        (OutboxState::Ambiguous, OutboxOp::Create { .. }) => true,
         (_, OutboxOp::Delete { .. }) => record.deleted.is_some(),
         _ => record.deleted.is_none() && entry.local.as_deref() == Some(&record.event),
     }

@@ -247,13 +247,17 @@ fn suppressed(pair: &Pair<'_>, cx: &Context<'_>) -> Outcome {
             forget(pair)
         }
         (RemoteView::Read { id, version, payload, .. }, Some(base)) => Outcome {
-            writes: vec![Write::PutBase(Box::new(BaseRecord {
-                link: cx.link.id.clone(),
-                remote_id: id.clone(),
-                version: version.cloned(),
-                payload: payload.clone(),
-                ..base.clone()
-            }))],
+            writes: vec![
+                // The item may have been renamed; an event has one base at any time.
+                Write::DeleteBase { link: cx.link.id.clone(), remote_id: base.remote_id.clone() },
+                Write::PutBase(Box::new(BaseRecord {
+                    link: cx.link.id.clone(),
+                    remote_id: id.clone(),
+                    version: version.cloned(),
+                    payload: payload.clone(),
+                    ..base.clone()
+                })),
+            ],
             ..Outcome::default()
         },
         _ => Outcome::default(),

@@ -1,6 +1,6 @@
 //! Pull, read, diff, plan and commit: page by page, a bounded number of items at a time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     EngineError, Progress,
@@ -171,8 +171,8 @@ impl Run<'_> {
         Ok(self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?.into_iter().next())
     }
 
-    async fn summaries(&self) -> Result<HashMap<RemoteId, Option<Version>>, EngineError> {
-        let mut all = HashMap::new();
+    async fn summaries(&self) -> Result<BTreeMap<RemoteId, Option<Version>>, EngineError> {
+        let mut all = BTreeMap::new();
         let mut after = None;
         loop {
             let page = self.engine.store.base_summaries(&self.link.id, after.as_ref(), PAGE * 5).await?;
@@ -407,7 +407,16 @@ impl Run<'_> {
                         base: Some(base),
                         base_event: base_event.as_ref(),
                     };
-                    outcomes.push(self.with_context(|cx| consider(&pair, cx))?);
+                    let mut outcome = match self.with_context(|cx| consider(&pair, cx)) {
+                        Ok(outcome) => outcome,
+                        Err(error) => match local {
+                            Some(record) => self.unwritable(record, Some(base), &error),
+                            None => return Err(error.into()),
+                        },
+                    };
+                    // A write decided earlier meant an item that is gone now.
+                    outcome.supersedes = Some(base.event_id.clone());
+                    outcomes.push(outcome);
                 }
                 if self.commit_outcomes(outcomes, extra.clone(), attempt).await? {
                     break;
@@ -486,7 +495,7 @@ struct Listed {
     scope: Option<ChangeScope>,
     has_summaries: bool,
     /// The versions both sides agreed on; loaded for snapshots only.
-    summaries: HashMap<RemoteId, Option<Version>>,
+    summaries: BTreeMap<RemoteId, Option<Version>>,
     present: Ids,
     removed: Vec<RemoteId>,
     incomplete: bool,
