@@ -7,7 +7,7 @@ use std::{
 
 use calsync_core::{
     engine::Hub,
-    model::{CalendarId, Event, LinkId, Override, OverrideScope, RemoteId},
+    model::{CalendarId, Event, EventBody, LinkId, Override, OverrideScope, RemoteId},
     store::{ConflictRecord, EventRecord, MemoryStore, Record, RecordKind, RecordQuery, Store},
 };
 use calsync_testkit::{
@@ -183,7 +183,8 @@ impl People {
             5..=6 if after.is_series() => {
                 let mut own = match after.overrides.get(&day) {
                     Some(Override::Changed { body, .. }) => body.clone(),
-                    _ => Box::new(body(&mut after).clone()),
+                    // Not a copy of the series: a value in two places is two values to whoever replaces one.
+                    _ => Box::new(EventBody::new(body(&mut after).time.clone())),
                 };
                 own.location = Some(value.clone());
                 after.overrides.insert(day, Override::Changed { body: own, scope: OverrideScope::This });
