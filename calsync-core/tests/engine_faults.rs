@@ -116,3 +116,86 @@ async fn an_outage_of_hours_leaves_no_write_for_a_person() {
         assert_eq!(lab.titles().await.1, ["mine"], "{kind:?}");
     }
 }
+
+/// I14: our own update, its answer lost, is no edit of the remote side that would bring a deleted event back.
+#[tokio::test]
+async fn del_07_an_event_deleted_after_a_lost_update_does_not_come_back() {
+    for policy in [ConflictPolicy::RemoteWins, ConflictPolicy::KeepBoth] {
+        let lab = Lab::new(policy);
+        lab.remote.put("r1", &event("u1", "one"));
+        lab.sync_after(HOUR).await.expect("joined");
+        lab.world.edit("u1", |event| body(event).title = Some("two".to_owned())).await;
+        lab.remote.fail("update", RemoteFault::After);
+        lab.sync_after(HOUR).await.expect_err("the answer is lost");
+        lab.world.delete("u1").await;
+        lab.sync_after(HOUR).await.expect("in step");
+        assert_eq!(lab.titles().await, (vec![], vec![]), "{policy:?}");
+    }
+}
+
+/// I14: our own deletion, its answer lost, is no deletion of the remote side that would win over an event brought back.
+#[tokio::test]
+async fn an_event_brought_back_after_a_lost_deletion_stays() {
+    let lab = Lab::new(ConflictPolicy::RemoteWins);
+    lab.remote.put("r1", &event("u1", "one"));
+    lab.sync_after(HOUR).await.expect("joined");
+    let record = lab.world.local("u1").await;
+    lab.world.delete("u1").await;
+    lab.remote.fail("delete", RemoteFault::After);
+    lab.sync_after(HOUR).await.expect_err("the answer is lost");
+    let store = &lab.world.store;
+    let deleted = store.events(&lab.world.calendar, std::slice::from_ref(&record.id)).await.expect("there");
+    let back = event("u1", "two");
+    lab.world
+        .hub
+        .update(&lab.world.calendar, &record.id, deleted[0].revision, back)
+        .await
+        .expect("brought back");
+    lab.sync_after(HOUR).await.expect("created again");
+    assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]));
+}
+
+/// DEL-19: a second item under a UID waits until the first is gone, and then is the event.
+#[tokio::test]
+async fn del_19_a_duplicate_takes_the_place_of_what_is_gone() {
+    for policy in [ConflictPolicy::RemoteWins, ConflictPolicy::NewestWins] {
+        let lab = Lab::new(policy);
+        lab.remote.put("r1", &event("u1", "one"));
+        lab.remote.put("r2", &event("u1", "two"));
+        let report = lab.sync_after(HOUR).await.expect("one of them is taken");
+        assert_eq!(report.counts.quarantined, 1);
+        assert_eq!(lab.titles().await.0, ["one"]);
+        lab.remote.remove("r1");
+        lab.sync_after(HOUR).await.expect("the other one is it now");
+        let quiet = lab.sync_after(HOUR).await.expect("in step");
+        assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]), "{policy:?}");
+        assert_eq!((quiet.counts.quarantined, quiet.plan.operations.len()), (0, 0), "{policy:?}");
+    }
+}
+
+/// I01: a deletion that beat an edit of the remote side and was then taken back gives way to that edit.
+#[tokio::test]
+async fn an_event_brought_back_before_its_deletion_was_sent_gets_the_edit_it_beat() {
+    let lab = Lab::new(ConflictPolicy::LocalWins);
+    lab.remote.put("r1", &event("u1", "one"));
+    lab.sync_after(HOUR).await.expect("joined");
+    let record = lab.world.local("u1").await;
+    lab.world.delete("u1").await;
+    let mut edited = event("u1", "one");
+    body(&mut edited).location = Some("there".to_owned());
+    lab.remote.put("r1", &edited);
+    lab.remote.fail("delete", RemoteFault::Before(ErrorKind::Unavailable));
+    lab.sync_after(HOUR).await.expect_err("not available");
+    let store = &lab.world.store;
+    let deleted = store.events(&lab.world.calendar, std::slice::from_ref(&record.id)).await.expect("there");
+    let back = event("u1", "two");
+    lab.world
+        .hub
+        .update(&lab.world.calendar, &record.id, deleted[0].revision, back)
+        .await
+        .expect("brought back");
+    lab.sync_after(HOUR).await.expect("in step");
+    assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]));
+    let merged = lab.world.local("u1").await.event;
+    assert_eq!(merged.body().and_then(|body| body.location.as_deref()), Some("there"));
+}

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     EngineError,
     pair::{Outcome, Pair, RemoteView, consider},
-    pull::Item,
+    pull::{Found, Item},
     run::{PAGE, Run},
 };
 use crate::{
@@ -51,7 +51,7 @@ impl Run<'_> {
             let (outcomes, unread) = self.decide_local(&records, &bases)?;
             if self.commit_outcomes(outcomes, Vec::new(), attempt).await? {
                 let items = unread.into_iter().map(|id| Item { id, version: None, payload: None }).collect();
-                self.chunk(items, false).await?;
+                self.chunk(items, Found::Asked).await?;
                 return Ok(());
             }
             records = self.engine.store.events(&self.link.calendar, &ids).await?;

@@ -660,6 +660,8 @@ fn plan_deletion(
             version: version.cloned(),
             payload: payload.clone(),
             local: unless_same(base.local.as_deref().or(pair.base_event), event),
+            // What was edited there still counts as an edit, should the event be brought back before it is deleted.
+            remote: unless_same(base.remote.as_deref().or(pair.base_event), event),
             ..base.clone()
         })));
         if remote == RemoteSide::Changed {

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     EngineError, Progress,
-    pull::Item,
+    pull::{Found, Item},
     run::{Mode, PAGE, Run},
 };
 use crate::{
@@ -160,7 +160,7 @@ impl Run<'_> {
                         Fetched::Failed(_, error) => return Err(error.into()),
                     }
                 }
-                self.chunk(items, false).await?;
+                self.chunk(items, Found::Asked).await?;
             }
             self.plan_remote_deletions(&gone).await?;
             self.plan_recheck().await?;
@@ -343,7 +343,7 @@ impl Run<'_> {
         vec![Write::DeleteBase { link: entry.link.clone(), remote_id: entry.remote_id.clone() }, journal]
     }
 
-    fn journal(
+    pub(super) fn journal(
         &mut self,
         op: JournalOp,
         entry: &OutboxEntry,
@@ -462,7 +462,7 @@ impl Run<'_> {
             if !writes.is_empty() {
                 self.commit(Batch { writes, ..Batch::default() }).await?;
             }
-            self.chunk(edited, false).await?;
+            self.chunk(edited, Found::Asked).await?;
         }
         Ok(())
     }

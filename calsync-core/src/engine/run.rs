@@ -1,6 +1,6 @@
 //! One run on one link: its lease, its state, its commits.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -65,6 +65,8 @@ pub(super) struct Run<'a> {
     pub(super) handled: HashMap<EventId, Revision>,
     /// Items in quarantine, by the version they were unreadable at.
     pub(super) quarantine: HashMap<RemoteId, Option<Version>>,
+    /// Those of them that are only duplicates of another item.
+    pub(super) duplicates: BTreeSet<RemoteId>,
     /// Writes that are decided and not confirmed, of earlier runs and of this one.
     pub(super) outbox: BTreeMap<EventId, OutboxEntry>,
     /// Events to look at again, because what was sent for them is not what they are now.
@@ -110,6 +112,7 @@ impl<'a> Run<'a> {
             counts: RunCounts::default(),
             handled: HashMap::new(),
             quarantine: HashMap::new(),
+            duplicates: BTreeSet::new(),
             outbox: BTreeMap::new(),
             recheck: Vec::new(),
             deletions: Vec::new(),
@@ -162,6 +165,9 @@ impl<'a> Run<'a> {
             after = Some(last.remote_id.as_str().to_owned());
             for record in page {
                 if let Record::Quarantine(record) = record {
+                    if record.reason == super::pull::DUPLICATE {
+                        self.duplicates.insert(record.remote_id.clone());
+                    }
                     self.quarantine.insert(record.remote_id, record.version);
                 }
             }

@@ -8,7 +8,7 @@ use std::{
 use calsync_core::{
     engine::Hub,
     model::{CalendarId, Event, EventBody, LinkId, Override, OverrideScope, RemoteId},
-    store::{ConflictRecord, EventRecord, MemoryStore, Record, RecordKind, RecordQuery, Store},
+    store::{ConflictRecord, EventRecord, MemoryStore, Record, RecordKind, RecordQuery, Revision, Store},
 };
 use calsync_testkit::{
     events::{canonical, instance},
@@ -46,6 +46,7 @@ pub(crate) struct Book {
     edited: BTreeSet<(String, Side)>,
     deleted: BTreeSet<(String, Side)>,
     renamed: BTreeSet<String>,
+    restored: BTreeSet<String>,
     names: u32,
 }
 
@@ -108,8 +109,9 @@ impl People {
             }
             25..=79 => self.edit(side),
             80..=91 => self.delete(side),
-            92..=94 => self.rename(),
-            95..=97 => self.touch(),
+            92..=93 => self.rename(),
+            94..=95 => self.touch(),
+            96..=97 => self.bring_back(),
             _ => {
                 self.control.note("cursors are forgotten");
                 self.remote.forget_cursors();
@@ -220,6 +222,23 @@ impl People {
         }
     }
 
+    /// The host brings back an event that was deleted, with another title.
+    fn bring_back(&mut self) {
+        let all = now(self.store.events_since(&self.calendar, Revision::default(), 1000));
+        let mut all = all.expect("a memory store answers");
+        all.retain(|record| record.deleted.is_some());
+        let twins: BTreeSet<String> = self.locals().into_iter().map(|record| record.event.uid).collect();
+        all.retain(|record| !twins.contains(&record.event.uid));
+        let place = self.control.rng(|rng| rng.below(all.len()));
+        let Some(record) = all.get(place) else { return };
+        let mut event = record.event.clone();
+        let value = self.value(&event.uid);
+        body(&mut event).title = Some(value.clone());
+        self.control.note(&format!("Local brings back {} {value}", event.uid));
+        self.book.restored.insert(event.uid.clone());
+        now(self.hub.update(&self.calendar, &record.id, record.revision, event)).expect("nobody else edits");
+    }
+
     /// The item gets another name on the remote side.
     fn rename(&mut self) {
         let Some((Err(id), event)) = self.pick(Side::Remote) else { return };
@@ -290,7 +309,8 @@ impl People {
                 (false, true) => !touched(Side::Local),
                 (true, true) => true,
                 (false, false) => false,
-            } && !self.book.renamed.contains(uid);
+            } && !self.book.renamed.contains(uid)
+                && !self.book.restored.contains(uid);
             let restored = by == (true, true) && self.book.edited.iter().any(|(edited, _)| edited == uid);
             if only
                 && !restored
