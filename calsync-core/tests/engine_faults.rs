@@ -1,4 +1,5 @@
 //! Faults in a row: what an earlier run left behind meets what happened since. Each of these was broken once.
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "helpers of tests may fail loudly")]
 
 use std::sync::Arc;
 

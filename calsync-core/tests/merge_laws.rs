@@ -1,4 +1,5 @@
 //! Laws of diff, merge and plan, on drawn events and edits.
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "helpers of tests may fail loudly")]
 
 use calsync_core::{
     diff::{changed_fields, copy_field, same_field},

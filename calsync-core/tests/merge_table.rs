@@ -6,6 +6,7 @@
 //!
 //! Each row: what it shows, base, local side, remote side, both sides after the merge when the remote side wins, and the
 //! fields that were put to the policy. Rows without such fields come out the same whoever wins.
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "helpers of tests may fail loudly")]
 
 use std::collections::BTreeSet;
 

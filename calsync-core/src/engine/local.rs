@@ -67,10 +67,8 @@ impl Run<'_> {
         let mut outcomes = Vec::new();
         let mut unread = Vec::new();
         for record in records {
-            if let Some(entry) = self.outbox.get(&record.id) {
-                if stands(entry, record) {
-                    continue;
-                }
+            if self.outbox.get(&record.id).is_some_and(|entry| stands(entry, record)) {
+                continue;
             }
             let base = bases.get(&record.id);
             let base_event = base.and_then(|base| self.provider.read(&base.payload).ok());

@@ -14,7 +14,7 @@ use crate::{
         ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange, Payload,
         ProviderError, PullMode, Retry,
     },
-    store::{BaseQuery, BaseRecord, EventRecord, JournalOp, OutboxOp, Write},
+    store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, OutboxOp, Write},
 };
 
 /// Items decided and committed at once: what bounds the memory of a run.
@@ -339,6 +339,15 @@ impl Run<'_> {
                 Ok(mut outcome) => {
                     // What an earlier run decided on an older state of the item is decided anew.
                     outcome.supersedes.clone_from(&outcome.event_id);
+                    if local.is_none() {
+                        // Deleted events with its UID: should the host bring one back meanwhile, that one is the event.
+                        let deleted = by_uid.get(item.event.uid.as_str()).into_iter().flatten();
+                        outcome.expect.extend(deleted.map(|record| Expectation::Event {
+                            calendar: self.link.calendar.clone(),
+                            id: record.id.clone(),
+                            revision: Some(record.revision),
+                        }));
+                    }
                     outcome.writes.extend(own.map(|(_, journal)| journal));
                     outcomes.push(outcome);
                 }

@@ -6,6 +6,7 @@
 //! looks into the engine: only at what people did, at both sides, and at the conflict records.
 //!
 //! `CALSYNC_SEEDS=100000` runs more seeds, `CALSYNC_SEED=17` replays one and prints what happened.
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "helpers of tests may fail loudly")]
 
 mod control;
 mod crash;
