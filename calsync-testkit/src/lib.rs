@@ -1,6 +1,7 @@
 //! Conformance suites, emulators and builders for everything that plugs into calsync.
 
 pub mod dav;
+pub mod events;
 pub mod recurrence_cases;
 pub mod recurrence_oracle;
 pub mod remote;

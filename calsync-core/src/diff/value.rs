@@ -1,5 +1,7 @@
 //! Values looked up, compared and copied by the name of their field.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{Field, Part};
@@ -36,15 +38,32 @@ fn body_mut<'a>(event: &'a mut Event, field: &Field) -> Option<&'a mut EventBody
 /// Whether a field has the same value in both.
 pub fn same_field(a: &Event, b: &Event, field: &Field) -> bool {
     match (&field.part, field.instance) {
-        (Part::Master, _) => a.master == b.master,
+        (Part::Master, _) => match (&a.master, &b.master) {
+            (Some(a), Some(b)) => same_body(a, b),
+            (None, None) => true,
+            _ => false,
+        },
         (Part::Rules, _) => a.rules == b.rules && a.excluded_rules == b.excluded_rules,
-        (Part::Override, Some(id)) => a.overrides.get(&id) == b.overrides.get(&id),
+        (Part::Override, Some(id)) => match (a.overrides.get(&id), b.overrides.get(&id)) {
+            (
+                Some(Override::Changed { body: a, scope: s }),
+                Some(Override::Changed { body: b, scope: t }),
+            ) => s == t && same_body(a, b),
+            (a, b) => a == b,
+        },
         _ => match (body(a, field), body(b, field)) {
             (Some(a), Some(b)) => same_part(a, b, &field.part),
             (None, None) => true,
             _ => false,
         },
     }
+}
+
+/// The same content; bookkeeping is none.
+fn same_body(a: &EventBody, b: &EventBody) -> bool {
+    let mut fields = BTreeSet::new();
+    super::body_fields(a, b, None, &mut fields);
+    fields.is_empty()
 }
 
 fn same_part(a: &EventBody, b: &EventBody, part: &Part) -> bool {

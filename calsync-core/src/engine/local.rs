@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{
     EngineError,
     pair::{Outcome, Pair, RemoteView, consider},
-    pull::Item,
+    pull::{Found, Item},
     run::{PAGE, Run},
 };
 use crate::{
@@ -51,7 +51,7 @@ impl Run<'_> {
             let (outcomes, unread) = self.decide_local(&records, &bases)?;
             if self.commit_outcomes(outcomes, Vec::new(), attempt).await? {
                 let items = unread.into_iter().map(|id| Item { id, version: None, payload: None }).collect();
-                self.chunk(items, false).await?;
+                self.chunk(items, Found::Asked).await?;
                 return Ok(());
             }
             records = self.engine.store.events(&self.link.calendar, &ids).await?;
@@ -91,7 +91,7 @@ impl Run<'_> {
     }
 
     /// An event that cannot be written there is kept as a wedged write, so that a person sees it.
-    fn unwritable(
+    pub(super) fn unwritable(
         &mut self,
         record: &EventRecord,
         base: Option<&BaseRecord>,
@@ -122,10 +122,11 @@ impl Run<'_> {
     }
 }
 
-/// Whether a decided write is still what the event asks for. One that may have been applied stands until it is known.
+/// Whether a decided write is still what the event asks for. A creation that may have been applied stands until it is
+/// known; every other write names the version it replaces, so a newer one can take its place at any time.
 fn stands(entry: &OutboxEntry, record: &EventRecord) -> bool {
     match (&entry.state, &entry.op) {
-        (OutboxState::Ambiguous, _) => true,
+        (OutboxState::Ambiguous, OutboxOp::Create { .. }) => true,
         (_, OutboxOp::Delete { .. }) => record.deleted.is_some(),
         _ => record.deleted.is_none() && entry.local.as_deref() == Some(&record.event),
     }

@@ -247,13 +247,17 @@ fn suppressed(pair: &Pair<'_>, cx: &Context<'_>) -> Outcome {
             forget(pair)
         }
         (RemoteView::Read { id, version, payload, .. }, Some(base)) => Outcome {
-            writes: vec![Write::PutBase(Box::new(BaseRecord {
-                link: cx.link.id.clone(),
-                remote_id: id.clone(),
-                version: version.cloned(),
-                payload: payload.clone(),
-                ..base.clone()
-            }))],
+            writes: vec![
+                // The item may have been renamed; an event has one base at any time.
+                Write::DeleteBase { link: cx.link.id.clone(), remote_id: base.remote_id.clone() },
+                Write::PutBase(Box::new(BaseRecord {
+                    link: cx.link.id.clone(),
+                    remote_id: id.clone(),
+                    version: version.cloned(),
+                    payload: payload.clone(),
+                    ..base.clone()
+                })),
+            ],
             ..Outcome::default()
         },
         _ => Outcome::default(),
@@ -656,6 +660,8 @@ fn plan_deletion(
             version: version.cloned(),
             payload: payload.clone(),
             local: unless_same(base.local.as_deref().or(pair.base_event), event),
+            // What was edited there still counts as an edit, should the event be brought back before it is deleted.
+            remote: unless_same(base.remote.as_deref().or(pair.base_event), event),
             ..base.clone()
         })));
         if remote == RemoteSide::Changed {

@@ -1,6 +1,6 @@
 //! Pull, read, diff, plan and commit: page by page, a bounded number of items at a time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     EngineError, Progress,
@@ -8,18 +8,33 @@ use super::{
     run::{Ids, Mode, PAGE, Pulled, Run},
 };
 use crate::{
+    diff::changed_fields,
     model::{Event, EventId, RemoteId, Version},
     provider::{
         ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange, Payload,
         ProviderError, PullMode, Retry,
     },
-    store::{BaseQuery, BaseRecord, EventRecord, Write},
+    store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, OutboxOp, Write},
 };
 
 /// Items decided and committed at once: what bounds the memory of a run.
 const CHUNK: usize = 100;
 /// Pages of one pull: more means that a provider goes round in circles.
 const PAGES_MAX: usize = 100_000;
+
+/// Why an item is in quarantine that is readable: it waits for the one that has its UID to go.
+pub(super) const DUPLICATE: &str = "another item of this calendar has the same UID";
+
+/// How an item came to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It was listed. One known to be unusable at this version is not looked at again.
+    Listed,
+    /// It was asked for by name.
+    Asked,
+    /// It was deferred, because its UID belonged to another name: it takes over the join of that name.
+    Deferred,
+}
 
 /// An item that was listed.
 pub(super) struct Item {
@@ -114,7 +129,7 @@ impl Run<'_> {
         while items.peek().is_some() {
             let chunk: Vec<Item> = items.by_ref().take(CHUNK).collect();
             done += chunk.len();
-            listed.incomplete |= self.chunk(chunk, false).await?;
+            listed.incomplete |= self.chunk(chunk, Found::Listed).await?;
             self.tell(&Progress::Pulled { link: self.link.id.clone(), done, total });
         }
         Ok(())
@@ -127,11 +142,30 @@ impl Run<'_> {
             let absent = listed.summaries.keys().filter(|id| !listed.present.contains(*id)).cloned();
             listed.removed.extend(absent);
         }
+        if !listed.removed.is_empty() {
+            listed.incomplete |= self.defer_duplicates().await?;
+        }
         let deferred = std::mem::take(&mut self.deferred);
         if !deferred.is_empty() {
             self.settle_deferred(deferred, &mut listed).await?;
         }
         Ok(Pulled { cursor, audited: complete, gone: listed.removed, incomplete: listed.incomplete })
+    }
+
+    /// Duplicates in quarantine are looked at again when anything is gone: it may be what they wait for. An item renamed
+    /// while the pages of a listing were read was in it under both names.
+    async fn defer_duplicates(&mut self) -> Result<bool, EngineError> {
+        let mut items = Vec::new();
+        for id in std::mem::take(&mut self.duplicates) {
+            if !self.deferred.iter().any(|item| item.id == id) {
+                items.push(Item { id, version: None, payload: None });
+            }
+        }
+        let (items, incomplete) = self.with_payloads(items).await?;
+        let items =
+            items.into_iter().map(|(id, version, payload)| Item { id, version, payload: Some(payload) });
+        self.deferred.extend(items);
+        Ok(incomplete)
     }
 
     /// Items under a UID that another item of the calendar has: renamed when that one is gone, a duplicate when not.
@@ -151,12 +185,11 @@ impl Run<'_> {
                 None => moved.push(item),
             }
         }
-        listed.incomplete |= self.chunk(moved, true).await?;
+        listed.incomplete |= self.chunk(moved, Found::Deferred).await?;
         let writes: Vec<Write> = duplicates
             .into_iter()
             .map(|item| {
-                let reason = "another item of this calendar has the same UID".to_owned();
-                self.quarantine_write(&item.id, item.version.as_ref(), reason, item.payload)
+                self.quarantine_write(&item.id, item.version.as_ref(), DUPLICATE.to_owned(), item.payload)
             })
             .collect();
         self.commit_outcomes(Vec::new(), writes, usize::MAX).await?;
@@ -171,8 +204,8 @@ impl Run<'_> {
         Ok(self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?.into_iter().next())
     }
 
-    async fn summaries(&self) -> Result<HashMap<RemoteId, Option<Version>>, EngineError> {
-        let mut all = HashMap::new();
+    async fn summaries(&self) -> Result<BTreeMap<RemoteId, Option<Version>>, EngineError> {
+        let mut all = BTreeMap::new();
         let mut after = None;
         loop {
             let page = self.engine.store.base_summaries(&self.link.id, after.as_ref(), PAGE * 5).await?;
@@ -187,9 +220,7 @@ impl Run<'_> {
     }
 
     /// Reads, decides and commits up to [`CHUNK`] items. `Ok(true)`: something could not be read for now.
-    ///
-    /// `renamed`: an item whose event is joined to another name takes that join over.
-    pub(super) async fn chunk(&mut self, items: Vec<Item>, renamed: bool) -> Result<bool, EngineError> {
+    pub(super) async fn chunk(&mut self, items: Vec<Item>, found: Found) -> Result<bool, EngineError> {
         if items.is_empty() {
             return Ok(false);
         }
@@ -201,7 +232,7 @@ impl Run<'_> {
             .filter(|item| {
                 item.version.is_none()
                     || bases.get(&item.id).is_none_or(|base| base.version != item.version)
-                        && !self.is_quarantined(&item.id, &item.version)
+                        && (found != Found::Listed || !self.is_quarantined(&item.id, &item.version))
             })
             .collect();
         let (items, incomplete) = self.with_payloads(items).await?;
@@ -226,7 +257,7 @@ impl Run<'_> {
         }
         let deferred = self.deferred.len();
         for attempt in 0.. {
-            let outcomes = self.decide(&read, &bases, renamed).await?;
+            let outcomes = self.decide(&read, &bases, found).await?;
             if self.commit_outcomes(outcomes, extra.clone(), attempt).await? {
                 break;
             }
@@ -240,7 +271,7 @@ impl Run<'_> {
         &mut self,
         read: &[ReadItem],
         bases: &HashMap<RemoteId, BaseRecord>,
-        renamed: bool,
+        found: Found,
     ) -> Result<Vec<Outcome>, EngineError> {
         let store = &self.engine.store;
         // Events by the UID of items that have no base, and the bases those events have under other names.
@@ -274,7 +305,7 @@ impl Run<'_> {
                 let candidates = by_uid.get(item.event.uid.as_str()).map_or(&[][..], Vec::as_slice);
                 let joined_elsewhere = candidates.iter().find_map(|record| joined.get(&record.id));
                 if let Some(other) = joined_elsewhere {
-                    if !renamed {
+                    if found != Found::Deferred {
                         self.defer(item);
                         continue;
                     }
@@ -289,6 +320,8 @@ impl Run<'_> {
                     local = candidates.iter().find(|record| record.deleted.is_none()).map(|r| (*r).clone());
                 }
             }
+            let own = base.and_then(|base| self.own_write(base, item));
+            base = own.as_ref().map(|(base, _)| base).or(base);
             let base_event = base.and_then(|base| self.provider.read(&base.payload).ok());
             let pair = Pair {
                 remote: RemoteView::Read {
@@ -306,6 +339,16 @@ impl Run<'_> {
                 Ok(mut outcome) => {
                     // What an earlier run decided on an older state of the item is decided anew.
                     outcome.supersedes.clone_from(&outcome.event_id);
+                    if local.is_none() {
+                        // Deleted events with its UID: should the host bring one back meanwhile, that one is the event.
+                        let deleted = by_uid.get(item.event.uid.as_str()).into_iter().flatten();
+                        outcome.expect.extend(deleted.map(|record| Expectation::Event {
+                            calendar: self.link.calendar.clone(),
+                            id: record.id.clone(),
+                            revision: Some(record.revision),
+                        }));
+                    }
+                    outcome.writes.extend(own.map(|(_, journal)| journal));
                     outcomes.push(outcome);
                 }
                 Err(error) => {
@@ -320,6 +363,22 @@ impl Run<'_> {
             }
         }
         Ok(outcomes)
+    }
+
+    /// An update that was applied although its answer was lost: the item holds exactly what was sent. Then that is what
+    /// both sides agreed on, and not an edit of the remote side.
+    fn own_write(&mut self, base: &BaseRecord, item: &ReadItem) -> Option<(BaseRecord, Write)> {
+        let entry = self.outbox.get(&base.event_id).filter(|entry| entry.remote_id == item.id)?.clone();
+        let OutboxOp::Update { payload, .. } = &entry.op else { return None };
+        let sent = self.provider.read(payload).ok()?;
+        if base.version == item.version || !changed_fields(&sent, &item.event).is_empty() {
+            return None;
+        }
+        let before = self.provider.read(&base.payload).ok().map(Box::new);
+        let journal = self.journal(JournalOp::RemoteUpdate, &entry, &item.id, before);
+        let agreed =
+            BaseRecord { payload: item.payload.clone(), local: entry.local, remote: None, ..base.clone() };
+        Some((agreed, journal))
     }
 
     fn defer(&mut self, item: &ReadItem) {
@@ -401,13 +460,31 @@ impl Run<'_> {
                         continue;
                     }
                     let base_event = self.provider.read(&base.payload).ok();
+                    // Our own deletion, its answer lost, and the event brought back here since: it is new there.
+                    let undone = local.is_some_and(|record| record.deleted.is_none())
+                        && self.outbox.get(&base.event_id).is_some_and(|entry| {
+                            entry.remote_id == *id && matches!(entry.op, OutboxOp::Delete { .. })
+                        });
                     let pair = Pair {
                         remote: RemoteView::Removed,
                         local,
-                        base: Some(base),
-                        base_event: base_event.as_ref(),
+                        base: (!undone).then_some(base),
+                        base_event: base_event.as_ref().filter(|_| !undone),
                     };
-                    outcomes.push(self.with_context(|cx| consider(&pair, cx))?);
+                    let mut outcome = match self.with_context(|cx| consider(&pair, cx)) {
+                        Ok(outcome) => outcome,
+                        Err(error) => match local {
+                            Some(record) => self.unwritable(record, Some(base), &error),
+                            None => return Err(error.into()),
+                        },
+                    };
+                    // A write decided earlier meant an item that is gone now.
+                    outcome.supersedes = Some(base.event_id.clone());
+                    if undone {
+                        let (link, remote_id) = (base.link.clone(), base.remote_id.clone());
+                        outcome.writes.insert(0, Write::DeleteBase { link, remote_id });
+                    }
+                    outcomes.push(outcome);
                 }
                 if self.commit_outcomes(outcomes, extra.clone(), attempt).await? {
                     break;
@@ -486,7 +563,7 @@ struct Listed {
     scope: Option<ChangeScope>,
     has_summaries: bool,
     /// The versions both sides agreed on; loaded for snapshots only.
-    summaries: HashMap<RemoteId, Option<Version>>,
+    summaries: BTreeMap<RemoteId, Option<Version>>,
     present: Ids,
     removed: Vec<RemoteId>,
     incomplete: bool,

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     EngineError, Progress,
-    pull::Item,
+    pull::{Found, Item},
     run::{Mode, PAGE, Run},
 };
 use crate::{
@@ -66,23 +66,31 @@ impl Run<'_> {
             .filter(|entry| entry.not_before.is_none_or(|time| time <= now))
             .cloned()
             .collect();
-        let creations: Vec<RemoteId> = ready
-            .iter()
+        // Looked up even while it is too early to send again: until it is known whether the item is there, an item that
+        // is listed would be taken for somebody else's.
+        let creations: Vec<OutboxEntry> = self
+            .outbox
+            .values()
             .filter(|entry| matches!(entry.op, OutboxOp::Create { .. }))
-            .map(|entry| entry.remote_id.clone())
+            .filter(|entry| !matches!(entry.state, OutboxState::Wedged { .. }))
+            .cloned()
             .collect();
         let mut there = Vec::new();
         let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
-        for ids in creations.chunks(most) {
-            for fetched in self.provider.fetch(&self.link.remote, ids).await? {
-                if let Fetched::Found { id, version, payload } = fetched {
-                    there.push((id, version, payload));
+        for entries in creations.chunks(most) {
+            let ids: Vec<RemoteId> = entries.iter().map(|entry| entry.remote_id.clone()).collect();
+            for fetched in self.provider.fetch(&self.link.remote, &ids).await? {
+                match fetched {
+                    Fetched::Found { id, version, payload } => there.push((id, version, payload)),
+                    Fetched::Missing(id) => self.not_applied(&id),
+                    // It may be there: nothing about it can be decided now.
+                    Fetched::Failed(_, error) => return Err(error.into()),
                 }
             }
         }
         let mut writes = Vec::new();
         for (id, version, payload) in &there {
-            if let Some(entry) = ready.iter().find(|entry| entry.remote_id == *id) {
+            if let Some(entry) = creations.iter().find(|entry| entry.remote_id == *id) {
                 writes.extend(self.adopt(entry, version.clone(), payload));
                 self.outbox.remove(&entry.event_id);
             }
@@ -91,9 +99,18 @@ impl Run<'_> {
             self.commit(Batch { writes, ..Batch::default() }).await?;
         }
         // Everything else is sent with what this run decides.
-        let events: Vec<EventId> = ready.iter().map(|entry| entry.event_id.clone()).collect();
+        let events = ready.iter().chain(&creations).map(|entry| entry.event_id.clone());
         self.recheck.extend(events);
         Ok(())
+    }
+
+    /// A creation that did not happen is to be sent like any other, or replaced by what the event is now.
+    fn not_applied(&mut self, id: &RemoteId) {
+        for entry in self.outbox.values_mut().filter(|entry| entry.remote_id == *id) {
+            if entry.state == OutboxState::Ambiguous {
+                entry.state = OutboxState::Pending;
+            }
+        }
     }
 
     /// A creation that was applied although its answer was lost. The base is what was sent: what the item holds beyond
@@ -121,6 +138,8 @@ impl Run<'_> {
             }
             if sent.changed.is_empty() || round == ROUNDS {
                 self.waiting += sent.changed.len();
+                // Their intents are void: the next run has to see these events again to decide anew.
+                self.unfinished |= !sent.changed.is_empty();
                 break;
             }
             // Somebody else was faster: read, merge, and send the result.
@@ -141,7 +160,7 @@ impl Run<'_> {
                         Fetched::Failed(_, error) => return Err(error.into()),
                     }
                 }
-                self.chunk(items, false).await?;
+                self.chunk(items, Found::Asked).await?;
             }
             self.plan_remote_deletions(&gone).await?;
             self.plan_recheck().await?;
@@ -169,6 +188,8 @@ impl Run<'_> {
                 }
             }
             *total += ready.len();
+            // What another worker may be sending by now is not ours to send.
+            self.keep_lease().await?;
             let answers = self.send(ready).await;
             self.confirm(answers, &mut sent).await?;
             self.tell(&Progress::Pushed {
@@ -220,10 +241,12 @@ impl Run<'_> {
             let done = Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() };
             match answer {
                 Answer::Confirmed(written) => {
+                    self.outbox.remove(&entry.event_id);
                     writes.push(done);
                     writes.extend(self.written(&entry, written, before, sent));
                 }
                 Answer::Deleted => {
+                    self.outbox.remove(&entry.event_id);
                     writes.push(done);
                     writes.extend(self.removed(&entry, before));
                 }
@@ -320,7 +343,7 @@ impl Run<'_> {
         vec![Write::DeleteBase { link: entry.link.clone(), remote_id: entry.remote_id.clone() }, journal]
     }
 
-    fn journal(
+    pub(super) fn journal(
         &mut self,
         op: JournalOp,
         entry: &OutboxEntry,
@@ -351,12 +374,14 @@ impl Run<'_> {
         match error.kind {
             // Somebody else was faster, or it is gone: what was decided is void, and decided again on what is there.
             ErrorKind::VersionMismatch | ErrorKind::NotFound => {
+                self.outbox.remove(&entry.event_id);
                 sent.changed.push((entry.remote_id, entry.event_id));
                 Ok(vec![done])
             }
             ErrorKind::AlreadyExists { at } => {
                 // Under our own name it is our own write, applied when its answer was lost; elsewhere in the calendar
                 // it is the same event, and the two are joined.
+                self.outbox.remove(&entry.event_id);
                 sent.changed.push((at.unwrap_or(entry.remote_id), entry.event_id));
                 Ok(vec![done])
             }
@@ -374,8 +399,11 @@ impl Run<'_> {
             _ => {
                 let step = BACKOFF.get(entry.attempts as usize).copied();
                 entry.attempts += 1;
+                // An outage ends, however long it lasts; only what is refused time and again needs a person.
+                let outage = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unavailable);
                 entry.state = match step {
                     _ if error.is_ambiguous() => OutboxState::Ambiguous,
+                    _ if outage => OutboxState::Pending,
                     Some(_) => OutboxState::Pending,
                     None => OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },
                 };
@@ -387,7 +415,7 @@ impl Run<'_> {
                 entry.not_before = self.engine.clock.now().checked_add_signed(delay);
                 self.waiting += 1;
                 self.outbox.insert(entry.event_id.clone(), entry.clone());
-                if matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unavailable) {
+                if outage {
                     sent.stop = Some(error);
                 }
                 Ok(vec![Write::PutOutbox(Box::new(entry))])
@@ -434,7 +462,7 @@ impl Run<'_> {
             if !writes.is_empty() {
                 self.commit(Batch { writes, ..Batch::default() }).await?;
             }
-            self.chunk(edited, false).await?;
+            self.chunk(edited, Found::Asked).await?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! One run on one link: its lease, its state, its commits.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -65,8 +65,10 @@ pub(super) struct Run<'a> {
     pub(super) handled: HashMap<EventId, Revision>,
     /// Items in quarantine, by the version they were unreadable at.
     pub(super) quarantine: HashMap<RemoteId, Option<Version>>,
-    /// Writes that are decided and not confirmed, of earlier runs.
-    pub(super) outbox: HashMap<EventId, OutboxEntry>,
+    /// Those of them that are only duplicates of another item.
+    pub(super) duplicates: BTreeSet<RemoteId>,
+    /// Writes that are decided and not confirmed, of earlier runs and of this one.
+    pub(super) outbox: BTreeMap<EventId, OutboxEntry>,
     /// Events to look at again, because what was sent for them is not what they are now.
     pub(super) recheck: Vec<EventId>,
     pub(super) deletions: Vec<PlannedDeletion>,
@@ -110,7 +112,8 @@ impl<'a> Run<'a> {
             counts: RunCounts::default(),
             handled: HashMap::new(),
             quarantine: HashMap::new(),
-            outbox: HashMap::new(),
+            duplicates: BTreeSet::new(),
+            outbox: BTreeMap::new(),
             recheck: Vec::new(),
             deletions: Vec::new(),
             deferred: Vec::new(),
@@ -162,6 +165,9 @@ impl<'a> Run<'a> {
             after = Some(last.remote_id.as_str().to_owned());
             for record in page {
                 if let Record::Quarantine(record) = record {
+                    if record.reason == super::pull::DUPLICATE {
+                        self.duplicates.insert(record.remote_id.clone());
+                    }
                     self.quarantine.insert(record.remote_id, record.version);
                 }
             }
@@ -182,7 +188,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the lease, or renews it when a good part of it has passed. Called before every commit.
-    async fn keep_lease(&mut self) -> Result<(), EngineError> {
+    pub(super) async fn keep_lease(&mut self) -> Result<(), EngineError> {
         let now = self.engine.clock.now();
         if self.mode == Mode::Preview || (self.lease.is_some() && now < self.renew_at) {
             return Ok(());
@@ -190,9 +196,10 @@ impl<'a> Run<'a> {
         let name = Engine::lease_name(&self.link.id);
         match self.engine.store.acquire_lease(&name, &self.holder, now, LEASE).await? {
             LeaseGrant::Granted(token) => {
-                // A lease that ran out and was taken by somebody else in between has a new epoch: what was read under
-                // the old one may be stale, so the run ends instead of going on under the new one.
-                if self.lease.as_ref().is_some_and(|old| *old != token) {
+                // Somebody else had the lease in between when it changed hands more than once, from nobody to us: what
+                // was read under the old one may be stale, so the run ends instead of going on under the new one. One
+                // change is our own return to a lease that ran out while a provider was slow.
+                if self.lease.as_ref().is_some_and(|old| token.epoch > old.epoch.saturating_add(1)) {
                     return Err(EngineError::Busy { until: now + LEASE });
                 }
                 self.lease = Some(token);
@@ -267,6 +274,7 @@ impl<'a> Run<'a> {
         for (event, revision) in events {
             self.handled.insert(event, revision);
         }
+        let decided: Vec<OutboxEntry> = batch.writes.iter().filter_map(intent).cloned().collect();
         if self.mode == Mode::Apply && !batch.writes.is_empty() {
             match self.commit(batch).await {
                 Ok(receipt) => self.note_revisions(&receipt),
@@ -276,6 +284,10 @@ impl<'a> Run<'a> {
         }
         for event in superseded {
             self.outbox.remove(&event);
+        }
+        if self.mode == Mode::Apply {
+            // The host may edit an event again before this run sends what it decided about it.
+            self.outbox.extend(decided.into_iter().map(|entry| (entry.event_id.clone(), entry)));
         }
         for copy in &copies {
             self.handled.remove(copy);
@@ -415,6 +427,13 @@ impl<'a> Run<'a> {
         })
         .await?;
         Ok(())
+    }
+}
+
+fn intent(write: &Write) -> Option<&OutboxEntry> {
+    match write {
+        Write::PutOutbox(entry) => Some(entry),
+        _ => None,
     }
 }
 

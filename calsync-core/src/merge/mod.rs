@@ -126,19 +126,27 @@ pub fn merge(sides: Sides<'_>, mut choose: impl FnMut(&Field) -> Choice) -> Merg
 fn with_base(sides: Sides<'_>, bases: Bases<'_>, merge: &mut Merge) -> BTreeSet<Field> {
     let local = changed_fields(bases.local, sides.local);
     let remote = changed_fields(bases.remote, sides.remote);
-    let entangled = |field: &Field| {
-        is_start_of_series(field)
-            && (moved_start(bases.local, sides.local) || moved_start(bases.remote, sides.remote))
-    };
+    let mut contested = BTreeSet::new();
+    // The names of instances hang on the start of the series: when one side moved it and the other did anything to
+    // instances, or moved it elsewhere, no mixture of the two names the instances anybody meant.
+    let tangled = is_tangled(bases, sides, &local, &remote);
+    let (tied, local): (BTreeSet<_>, BTreeSet<_>) =
+        local.into_iter().partition(|field| tangled && hangs_on_start(field));
+    let (also, remote): (BTreeSet<_>, BTreeSet<_>) =
+        remote.into_iter().partition(|field| tangled && hangs_on_start(field));
+    for mut field in tied.into_iter().chain(also) {
+        if field.instance.is_some() {
+            field.part = Part::Override;
+        }
+        if !same_field(sides.local, sides.remote, &field) {
+            contested.insert(field);
+        }
+    }
     let touches = |a: &Field, b: &Field| {
         a.instance == b.instance && (a.part == b.part || a.part == Part::Override || b.part == Part::Override)
             || a.part == Part::Master && b.instance.is_none()
             || b.part == Part::Master && a.instance.is_none()
-            // A moved start renames every instance, so edits of instances on the other side meet it.
-            || entangled(a) && b.instance.is_some()
-            || entangled(b) && a.instance.is_some()
     };
-    let mut contested = BTreeSet::new();
     for field in &local {
         let mut meets = remote.iter().filter(|other| touches(field, other)).peekable();
         if meets.peek().is_none() {
@@ -159,21 +167,40 @@ fn with_base(sides: Sides<'_>, bases: Bases<'_>, merge: &mut Merge) -> BTreeSet<
     contested
 }
 
-/// Puts two fields that touch to the policy as the larger of the two, unless both sides agree anyway.
+/// Puts two fields that touch to the policy, as the larger of the two where it holds the other, unless both sides agree
+/// anyway.
 fn contest(a: &Field, b: &Field, sides: Sides<'_>, contested: &mut BTreeSet<Field>) {
-    for field in if a.instance == b.instance { vec![larger(a, b)] } else { vec![a, b] } {
-        if !same_field(sides.local, sides.remote, field) {
+    for field in [a, b] {
+        let held = |other: &Field| match other.part {
+            Part::Override => field.part != Part::Override,
+            Part::Master => field.part != Part::Master && field.part != Part::Rules,
+            _ => false,
+        };
+        if !held(a) && !held(b) && !same_field(sides.local, sides.remote, field) {
             contested.insert(field.clone());
         }
     }
 }
 
-fn larger<'a>(a: &'a Field, b: &'a Field) -> &'a Field {
-    if matches!(b.part, Part::Override | Part::Master) { b } else { a }
+fn hangs_on_start(field: &Field) -> bool {
+    field.instance.is_some() || matches!(field.part, Part::Time | Part::Rules)
 }
 
-fn is_start_of_series(field: &Field) -> bool {
-    field.instance.is_none() && field.part == Part::Time
+fn is_tangled(bases: Bases<'_>, sides: Sides<'_>, local: &BTreeSet<Field>, remote: &BTreeSet<Field>) -> bool {
+    // A master that came or went is put to the policy whole.
+    if local.iter().chain(remote).any(|field| field.part == Part::Master) {
+        return false;
+    }
+    let instances = |fields: &BTreeSet<Field>| fields.iter().any(|field| field.instance.is_some());
+    let here = moved_start(bases.local, sides.local);
+    let there = moved_start(bases.remote, sides.remote);
+    match (here, there) {
+        // Both to the same start: then both use the same names.
+        (true, true) => moved_start(sides.local, sides.remote) && (instances(local) || instances(remote)),
+        (true, false) => instances(remote),
+        (false, true) => instances(local),
+        (false, false) => false,
+    }
 }
 
 fn moved_start(base: &Event, side: &Event) -> bool {

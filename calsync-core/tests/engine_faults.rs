@@ -1,0 +1,202 @@
+//! Faults in a row: what an earlier run left behind meets what happened since. Each of these was broken once.
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "helpers of tests may fail loudly")]
+
+use std::sync::Arc;
+
+use calsync_core::{
+    engine::{EngineError, Link, SyncOptions, SyncReport},
+    merge::ConflictPolicy,
+    model::RemoteId,
+    provider::ErrorKind,
+    store::MemoryStore,
+};
+use calsync_testkit::{
+    remote::{MemoryRemote, RemoteFault},
+    world::{World, body, event},
+};
+use chrono::TimeDelta;
+
+struct Lab {
+    world: World,
+    remote: MemoryRemote,
+    link: Link,
+}
+
+impl Lab {
+    fn new(policy: ConflictPolicy) -> Self {
+        Self {
+            world: World::new(Arc::new(MemoryStore::default()), 1),
+            remote: MemoryRemote::default(),
+            link: Link::new("home", "family", "memory").with_conflicts(policy),
+        }
+    }
+
+    async fn sync_after(&self, wait: TimeDelta) -> Result<SyncReport, EngineError> {
+        self.world.clock.advance(wait);
+        self.world.engine.sync(&self.link, &self.remote, &SyncOptions::default()).await
+    }
+
+    async fn titles(&self) -> (Vec<String>, Vec<String>) {
+        let title = |event: &calsync_core::model::Event| event.body().and_then(|body| body.title.clone());
+        (
+            self.world.locals().await.iter().filter_map(|record| title(&record.event)).collect(),
+            self.remote.items().values().filter_map(title).collect(),
+        )
+    }
+
+    fn only_item(&self) -> RemoteId {
+        let mut ids = self.remote.items().into_keys();
+        let id = ids.next().expect("an item");
+        assert!(ids.next().is_none(), "only one item");
+        id
+    }
+}
+
+const HOUR: TimeDelta = TimeDelta::hours(1);
+
+/// The waiting update and the new creation are both about one event, which has one outbox entry at any time.
+#[tokio::test]
+async fn lup_04_an_edit_that_waits_to_be_sent_survives_a_deletion() {
+    for policy in [ConflictPolicy::NewestWins, ConflictPolicy::KeepBoth, ConflictPolicy::LocalWins] {
+        let lab = Lab::new(policy);
+        lab.remote.put("r1", &event("u1", "one"));
+        lab.sync_after(HOUR).await.expect("joined");
+        lab.world.edit("u1", |event| body(event).title = Some("two".to_owned())).await;
+        lab.remote.fail("update", RemoteFault::Before(ErrorKind::Unavailable));
+        lab.sync_after(HOUR).await.expect_err("not available");
+        lab.remote.remove("r1");
+        lab.sync_after(HOUR).await.unwrap_or_else(|error| panic!("{policy:?}: {error}"));
+        assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]), "{policy:?}");
+    }
+}
+
+/// DEL-07, CON-01: until the lost creation is known, the item in the listing is ours and not a new one.
+#[tokio::test]
+async fn del_07_an_event_deleted_after_a_lost_creation_does_not_come_back() {
+    for wait in [TimeDelta::seconds(20), HOUR] {
+        let lab = Lab::new(ConflictPolicy::default());
+        lab.world.add(event("u1", "mine")).await;
+        lab.remote.fail("create", RemoteFault::After);
+        lab.sync_after(HOUR).await.expect_err("the answer is lost");
+        lab.only_item();
+        lab.world.delete("u1").await;
+        lab.sync_after(wait).await.expect("the item is found");
+        lab.sync_after(HOUR).await.expect("in step");
+        assert_eq!(lab.titles().await, (vec![], vec![]), "after {wait}");
+    }
+}
+
+/// LUP-05: a creation that turns out not to be there is sent as the event is now, not as it was.
+#[tokio::test]
+async fn lup_05_an_edit_after_a_lost_creation_goes_out() {
+    for wait in [TimeDelta::seconds(20), HOUR] {
+        let lab = Lab::new(ConflictPolicy::default());
+        lab.world.add(event("u1", "one")).await;
+        lab.remote.fail("create", RemoteFault::After);
+        lab.sync_after(HOUR).await.expect_err("the answer is lost");
+        lab.remote.remove(lab.only_item().as_str());
+        lab.world.edit("u1", |event| body(event).title = Some("two".to_owned())).await;
+        lab.sync_after(wait).await.expect("sent again");
+        lab.sync_after(HOUR).await.expect("in step");
+        assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]), "after {wait}");
+    }
+}
+
+/// I24: however long an outage lasts, nobody has to repair anything after it.
+#[tokio::test]
+async fn an_outage_of_hours_leaves_no_write_for_a_person() {
+    for kind in [ErrorKind::Unavailable, ErrorKind::Throttled] {
+        let lab = Lab::new(ConflictPolicy::default());
+        lab.world.add(event("u1", "mine")).await;
+        for _ in 0..10 {
+            lab.remote.fail("create", RemoteFault::Before(kind.clone()));
+            lab.sync_after(HOUR).await.expect_err("not available");
+        }
+        let report = lab.sync_after(HOUR).await.expect("it is over");
+        assert!(report.in_step(), "{kind:?}: {} wedged", report.wedged);
+        assert_eq!(lab.titles().await.1, ["mine"], "{kind:?}");
+    }
+}
+
+/// I14: our own update, its answer lost, is no edit of the remote side that would bring a deleted event back.
+#[tokio::test]
+async fn del_07_an_event_deleted_after_a_lost_update_does_not_come_back() {
+    for policy in [ConflictPolicy::RemoteWins, ConflictPolicy::KeepBoth] {
+        let lab = Lab::new(policy);
+        lab.remote.put("r1", &event("u1", "one"));
+        lab.sync_after(HOUR).await.expect("joined");
+        lab.world.edit("u1", |event| body(event).title = Some("two".to_owned())).await;
+        lab.remote.fail("update", RemoteFault::After);
+        lab.sync_after(HOUR).await.expect_err("the answer is lost");
+        lab.world.delete("u1").await;
+        lab.sync_after(HOUR).await.expect("in step");
+        assert_eq!(lab.titles().await, (vec![], vec![]), "{policy:?}");
+    }
+}
+
+/// I14: our own deletion, its answer lost, is no deletion of the remote side that would win over an event brought back.
+#[tokio::test]
+async fn an_event_brought_back_after_a_lost_deletion_stays() {
+    let lab = Lab::new(ConflictPolicy::RemoteWins);
+    lab.remote.put("r1", &event("u1", "one"));
+    lab.sync_after(HOUR).await.expect("joined");
+    let record = lab.world.local("u1").await;
+    lab.world.delete("u1").await;
+    lab.remote.fail("delete", RemoteFault::After);
+    lab.sync_after(HOUR).await.expect_err("the answer is lost");
+    let store = &lab.world.store;
+    let deleted = store.events(&lab.world.calendar, std::slice::from_ref(&record.id)).await.expect("there");
+    let back = event("u1", "two");
+    lab.world
+        .hub
+        .update(&lab.world.calendar, &record.id, deleted[0].revision, back)
+        .await
+        .expect("brought back");
+    lab.sync_after(HOUR).await.expect("created again");
+    assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]));
+}
+
+/// DEL-19: a second item under a UID waits until the first is gone, and then is the event.
+#[tokio::test]
+async fn del_19_a_duplicate_takes_the_place_of_what_is_gone() {
+    for policy in [ConflictPolicy::RemoteWins, ConflictPolicy::NewestWins] {
+        let lab = Lab::new(policy);
+        lab.remote.put("r1", &event("u1", "one"));
+        lab.remote.put("r2", &event("u1", "two"));
+        let report = lab.sync_after(HOUR).await.expect("one of them is taken");
+        assert_eq!(report.counts.quarantined, 1);
+        assert_eq!(lab.titles().await.0, ["one"]);
+        lab.remote.remove("r1");
+        lab.sync_after(HOUR).await.expect("the other one is it now");
+        let quiet = lab.sync_after(HOUR).await.expect("in step");
+        assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]), "{policy:?}");
+        assert_eq!((quiet.counts.quarantined, quiet.plan.operations.len()), (0, 0), "{policy:?}");
+    }
+}
+
+/// I01: a deletion that beat an edit of the remote side and was then taken back gives way to that edit.
+#[tokio::test]
+async fn an_event_brought_back_before_its_deletion_was_sent_gets_the_edit_it_beat() {
+    let lab = Lab::new(ConflictPolicy::LocalWins);
+    lab.remote.put("r1", &event("u1", "one"));
+    lab.sync_after(HOUR).await.expect("joined");
+    let record = lab.world.local("u1").await;
+    lab.world.delete("u1").await;
+    let mut edited = event("u1", "one");
+    body(&mut edited).location = Some("there".to_owned());
+    lab.remote.put("r1", &edited);
+    lab.remote.fail("delete", RemoteFault::Before(ErrorKind::Unavailable));
+    lab.sync_after(HOUR).await.expect_err("not available");
+    let store = &lab.world.store;
+    let deleted = store.events(&lab.world.calendar, std::slice::from_ref(&record.id)).await.expect("there");
+    let back = event("u1", "two");
+    lab.world
+        .hub
+        .update(&lab.world.calendar, &record.id, deleted[0].revision, back)
+        .await
+        .expect("brought back");
+    lab.sync_after(HOUR).await.expect("in step");
+    assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]));
+    let merged = lab.world.local("u1").await.event;
+    assert_eq!(merged.body().and_then(|body| body.location.as_deref()), Some("there"));
+}
