@@ -200,3 +200,28 @@ async fn an_event_brought_back_before_its_deletion_was_sent_gets_the_edit_it_bea
     let merged = lab.world.local("u1").await.event;
     assert_eq!(merged.body().and_then(|body| body.location.as_deref()), Some("there"));
 }
+
+/// A conflict that waits for a person goes on waiting, also one of two events that were never joined before.
+#[tokio::test]
+async fn an_open_conflict_of_a_first_meeting_stays_open() {
+    let lab = Lab::new(ConflictPolicy::Manual);
+    lab.world.add(event("u1", "here")).await;
+    lab.remote.put("r1", &event("u1", "there"));
+    lab.sync_after(HOUR).await.expect("joined");
+    let apart = (vec!["here".to_owned()], vec!["there".to_owned()]);
+    assert_eq!(lab.titles().await, apart);
+    lab.world.edit("u1", |event| body(event).location = Some("x".to_owned())).await;
+    lab.sync_after(HOUR).await.expect("the other field goes across");
+    assert_eq!(lab.titles().await, apart, "after an edit here");
+    let mut edited = lab.remote.get(&RemoteId::from("r1")).expect("there");
+    assert_eq!(edited.body().and_then(|body| body.location.as_deref()), Some("x"));
+    body(&mut edited).description = Some("y".to_owned());
+    lab.remote.put("r1", &edited);
+    lab.sync_after(HOUR).await.expect("the other field comes across");
+    assert_eq!(lab.titles().await, apart, "after an edit there");
+    lab.world.edit("u1", |event| body(event).title = Some("there".to_owned())).await;
+    lab.sync_after(HOUR).await.expect("a person decided");
+    let quiet = lab.sync_after(HOUR).await.expect("in step");
+    assert!(quiet.plan.operations.is_empty());
+    assert_eq!(lab.titles().await, (vec!["there".to_owned()], vec!["there".to_owned()]));
+}
