@@ -1,5 +1,7 @@
 //! The engine against a provider in memory: what each side holds after edits, faults and lost answers.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
 use std::sync::Arc;
 
 use calsync_core::{

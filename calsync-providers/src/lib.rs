@@ -8,3 +8,8 @@ pub mod caldav;
 pub mod http;
 #[cfg(feature = "ics")]
 pub mod ics;
+
+/// The example of the project's README, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

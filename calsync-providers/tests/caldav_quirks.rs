@@ -942,11 +942,11 @@ async fn quirk_20_auth_02_a_401_for_one_calendar_is_not_about_the_password() {
     let server = start(Quirks::default());
     let provider = provider(&server);
     provider.calendars().await.unwrap();
-    server.inject(Fault::status(401).on_path("/work/"));
+    server.inject(Fault::status(401).on_path("work/"));
     let error = changes(&provider, &work(&server), None, PullMode::Incremental).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Forbidden);
     for fault in [Fault::status(500), Fault::drop_before()] {
-        server.inject(fault.on_path("/work/"));
+        server.inject(fault.on_path("work/"));
         let error = changes(&provider, &work(&server), None, PullMode::Snapshot).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
     }

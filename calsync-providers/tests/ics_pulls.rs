@@ -359,7 +359,7 @@ async fn what_is_not_claimed_is_unsupported() {
     let (provider, page) = page_of(events_feed(1)).await;
     let capabilities = provider.capabilities();
     assert!(!capabilities.write && capabilities.pull_with_payload);
-    assert!(capabilities.pull_window_slides && capabilities.pull_ids_unstable);
+    assert!(capabilities.pull_window_slides);
     let (calendar, id, payload) = (provider.calendar(), &page.changes[0].id, payload(&page.changes[0]));
     let version = "1".into();
     let kinds = [

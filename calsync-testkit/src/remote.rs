@@ -218,7 +218,7 @@ impl Provider for MemoryRemote {
     async fn changes(&self, _: &RemoteCalendarId, request: ChangesRequest<'_>) -> Result<ChangePage> {
         let fault = self.begin("changes")?;
         let state = self.lock();
-        let cursor = match request.cursor.map(|cursor| parse(cursor)) {
+        let cursor = match request.cursor.map(parse) {
             Some(None) => {
                 return Err(ProviderError::new(ErrorKind::CursorInvalid, "changes", "not a cursor"));
             }

@@ -1,5 +1,7 @@
 //! A hub, an engine and a virtual clock, for tests of the engine.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},

@@ -15,8 +15,6 @@ pub struct Capabilities {
     pub pull_with_payload: bool,
     /// Whether an absence in a complete snapshot may only mean that the item left the feed's window.
     pub pull_window_slides: bool,
-    /// Items may change their names between snapshots (feeds that invent UIDs at every fetch).
-    pub pull_ids_unstable: bool,
     /// Items can be created, updated and deleted.
     pub write: bool,
     /// Writing participants makes the provider mail them.

@@ -16,6 +16,8 @@ pub use capabilities::Capabilities;
 pub use changes::{Change, ChangePage, ChangeScope, ChangesRequest, Cursor, Fetched, ItemChange, PullMode};
 pub use error::{ErrorKind, Fault, ProviderError, Retry};
 
+pub use crate::ical::PeoplePolicy;
+
 use crate::model::{Event, RemoteCalendarId, RemoteId, Version};
 
 /// The result of a call to a provider.
@@ -82,17 +84,6 @@ pub struct RenderRequest<'a> {
     pub now: chrono::DateTime<chrono::Utc>,
     /// Whether addresses of people may be written to this calendar.
     pub people: PeoplePolicy,
-}
-
-/// Whether a write may carry people, which on many servers mails them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PeoplePolicy {
-    /// Addresses that are already in the remote item stay as they are; none is ever added, changed or removed.
-    #[default]
-    Keep,
-    /// Participants are written like any other field. The host asked for the mails this may cause.
-    Write,
 }
 
 /// A payload ready to be written.

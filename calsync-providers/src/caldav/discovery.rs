@@ -233,6 +233,7 @@ async fn account(
     seen: Seen,
 ) -> Result<Option<DiscoveredAccount>> {
     let mut homes = seen.homes;
+    let mut scheduling = None;
     if let Some(principal) = &seen.principal {
         let answer = client
             .send(calls::propfind::home_set(principal.clone()))
@@ -240,6 +241,11 @@ async fn account(
             .map_err(|error| error.reading(OPERATION))?;
         if answer.response.status.as_u16() == 401 {
             return Err(super::error::unauthorized(OPERATION, &answer.response));
+        }
+        provider.learn(ServerKind::detect(&answer.url, &answer.response));
+        // Most servers say what they can do with every answer. Cyrus says for each part of its tree another thing.
+        if provider.server() != ServerKind::Cyrus {
+            scheduling = calls::options::schedules(&answer.response);
         }
         if let Ok(multistatus) = provider.read_multistatus(OPERATION, &answer.response)
             && let Some(response) = multistatus.responses.first()
@@ -252,18 +258,25 @@ async fn account(
     }
     let calendar = (seen.is_calendar && homes.is_empty()).then(|| collection_url(seen.at));
     let Some(place) = homes.first().or(calendar.as_ref()) else { return Ok(None) };
-    let options = client
-        .send(calls::options::request(place.clone()))
-        .await
-        .map_err(|error| error.reading(OPERATION))?;
-    provider.learn(ServerKind::detect(&options.url, &options.response));
+    let scheduling = match scheduling {
+        Some(known) => known,
+        None => {
+            let options = client
+                .send(calls::options::request(place.clone()))
+                .await
+                .map_err(|error| error.reading(OPERATION))?;
+            provider.learn(ServerKind::detect(&options.url, &options.response));
+            // What is not answered is not denied.
+            !options.response.status.is_success()
+                || calls::options::schedules(&options.response).unwrap_or(false)
+        }
+    };
     Ok(Some(DiscoveredAccount {
         username: username.to_owned(),
         principal: seen.principal.map(String::from),
         homes: homes.into_iter().map(String::from).collect(),
         calendar: calendar.map(String::from),
-        // What is not answered is not denied.
-        scheduling: !options.response.status.is_success() || calls::options::schedules(&options.response),
+        scheduling,
         server: provider.server(),
     }))
 }

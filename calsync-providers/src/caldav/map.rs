@@ -3,11 +3,11 @@
 
 use calsync_core::{
     ical::{
-        self, ContentLine, Document, PatchOptions, ReadOptions, SequenceChange, WriteOptions, patch,
-        read_calendar, write_new,
+        ContentLine, Document, PatchOptions, ReadOptions, SequenceChange, WriteOptions, patch, read_calendar,
+        write_new,
     },
     model::{Event, EventBody, Override, OverrideScope},
-    provider::{ErrorKind, Payload, PeoplePolicy, ProviderError, ReadError, RenderRequest, Rendered},
+    provider::{ErrorKind, Payload, ProviderError, ReadError, RenderRequest, Rendered},
 };
 
 fn options() -> ReadOptions {
@@ -38,10 +38,7 @@ pub(crate) fn read(payload: &Payload) -> Result<Event, ReadError> {
 /// Writes an event: into the text the server holds, where there is one.
 pub(crate) fn render(request: RenderRequest<'_>) -> Result<Rendered, ProviderError> {
     const OPERATION: &str = "render";
-    let people = match request.people {
-        PeoplePolicy::Keep => ical::PeoplePolicy::Withhold,
-        PeoplePolicy::Write => ical::PeoplePolicy::Write,
-    };
+    let people = request.people;
     let text = match request.original {
         Some(original) => {
             let mut change = PatchOptions::default();
@@ -141,6 +138,7 @@ mod tests {
     use chrono::{DateTime, Utc};
 
     use super::*;
+    use calsync_core::provider::PeoplePolicy;
 
     const STORED: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//y//EN\r\nMETHOD:REQUEST\r\nX-CAL:1\r\n\
         BEGIN:VEVENT\r\nUID:u1\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20261201T100000Z\r\n\
@@ -161,7 +159,7 @@ mod tests {
     fn an_update_keeps_what_calsync_does_not_know_and_who_is_in_it() {
         let mut event = read(&Payload::new(STORED)).unwrap();
         event.master.as_mut().unwrap().title = Some("two".into());
-        let Rendered { payload, losses } = rendered(&event, Some(STORED), PeoplePolicy::Keep);
+        let Rendered { payload, losses } = rendered(&event, Some(STORED), PeoplePolicy::Withhold);
         let text = payload.as_str();
         for kept in [
             "X-CAL:1\r\n",
@@ -180,11 +178,11 @@ mod tests {
     #[test]
     fn mail_07_people_are_neither_added_nor_changed_nor_removed_by_default() {
         let mut event = read(&Payload::new(STORED)).unwrap();
-        let fresh = rendered(&event, None, PeoplePolicy::Keep);
+        let fresh = rendered(&event, None, PeoplePolicy::Withhold);
         assert!(!fresh.payload.as_str().contains("mailto:"));
         assert_eq!(fresh.losses, ["organizer", "participants"]);
         event.master.as_mut().unwrap().participants.clear();
-        let kept = rendered(&event, Some(STORED), PeoplePolicy::Keep);
+        let kept = rendered(&event, Some(STORED), PeoplePolicy::Withhold);
         assert!(kept.payload.as_str().contains("mailto:ann@example.com"));
         assert_eq!(kept.losses, ["participants"]);
         let written = rendered(&event, Some(STORED), PeoplePolicy::Write);
@@ -195,7 +193,7 @@ mod tests {
     #[test]
     fn a_fresh_object_has_what_strict_servers_ask_for() {
         let event = read(&Payload::new(STORED)).unwrap();
-        let text = rendered(&event, None, PeoplePolicy::Keep).payload;
+        let text = rendered(&event, None, PeoplePolicy::Withhold).payload;
         for needed in [
             "VERSION:2.0",
             "PRODID:",

@@ -21,14 +21,19 @@ pub(crate) struct DavResponse {
 
 impl Multistatus {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, XmlError> {
-        let root = xml::parse(body)?;
+        let mut responses = Vec::new();
+        let root = xml::parse_list(body, |child| {
+            if !child.is(Ns::Dav, "response") {
+                return Some(child);
+            }
+            responses.push(DavResponse::from(child));
+            None
+        })?;
         if !root.is(Ns::Dav, "multistatus") {
             return Err(XmlError::Malformed);
         }
         let sync_token = root.child(Ns::Dav, "sync-token").and_then(Element::trimmed).map(ToOwned::to_owned);
-        let responses =
-            root.children.into_iter().filter(|child| child.is(Ns::Dav, "response")).map(DavResponse::from);
-        Ok(Self { responses: responses.collect(), sync_token })
+        Ok(Self { responses, sync_token })
     }
 }
 
@@ -49,6 +54,8 @@ impl From<Element> for DavResponse {
                 }
             }
         }
+        response.hrefs.shrink_to_fit();
+        response.propstats.shrink_to_fit();
         response
     }
 }

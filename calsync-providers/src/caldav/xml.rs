@@ -38,7 +38,7 @@ pub(crate) enum Ns {
 #[derive(Debug, Default)]
 pub(crate) struct Element {
     name: Option<(Ns, Box<str>)>,
-    /// All text directly inside, entities resolved, not trimmed.
+    /// All text directly inside, entities resolved, not trimmed; empty when it is only the space between children.
     pub(crate) text: String,
     pub(crate) children: Vec<Element>,
     /// The attribute `name`, which is all CalDAV uses (`C:comp`).
@@ -82,6 +82,15 @@ pub(crate) enum XmlError {
 
 /// Reads a document; the result is its root element.
 pub(crate) fn parse(body: &[u8]) -> Result<Element, XmlError> {
+    parse_list(body, Some)
+}
+
+/// The same for a document that is one long list: `sift` is given each child of the root as soon as it is read, and gives
+/// back those that belong in the tree. A listing of 10,000 items would otherwise hold 20 MiB of elements at once.
+pub(crate) fn parse_list(
+    body: &[u8],
+    mut sift: impl FnMut(Element) -> Option<Element>,
+) -> Result<Element, XmlError> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let text: Cow<'_, str> = String::from_utf8_lossy(body);
     let mut reader = NsReader::from_str(text.trim_start());
@@ -108,12 +117,12 @@ pub(crate) fn parse(body: &[u8]) -> Result<Element, XmlError> {
                 if elements > ELEMENTS_MAX || attributes + start.attributes_raw().len() > ATTRIBUTES_MAX {
                     return Err(XmlError::TooLarge);
                 }
-                close(element(ns, &start), &mut open, &mut root)?;
+                close(element(ns, &start), &mut open, &mut root, &mut sift)?;
             }
             Event::End(_) => {
                 let (element, length) = open.pop().ok_or(XmlError::Malformed)?;
                 attributes -= length;
-                close(element, &mut open, &mut root)?;
+                close(element, &mut open, &mut root, &mut sift)?;
             }
             Event::Text(text) => append(&mut open, &text.decode().map_err(|_| XmlError::Malformed)?),
             Event::CData(text) => append(&mut open, &text.decode().map_err(|_| XmlError::Malformed)?),
@@ -129,14 +138,21 @@ pub(crate) fn parse(body: &[u8]) -> Result<Element, XmlError> {
 }
 
 fn close(
-    element: Element,
+    mut element: Element,
     open: &mut [(Element, usize)],
     root: &mut Option<Element>,
+    sift: &mut impl FnMut(Element) -> Option<Element>,
 ) -> Result<(), XmlError> {
-    match open.last_mut() {
-        Some((parent, _)) => parent.children.push(element),
-        None if root.is_none() => *root = Some(element),
-        None => return Err(XmlError::Malformed),
+    // Most elements have one child or two, and room for four; and most of their text is indentation.
+    element.children.shrink_to_fit();
+    if !element.children.is_empty() && element.trimmed().is_none() {
+        element.text = String::new();
+    }
+    match open {
+        [(parent, _)] => parent.children.extend(sift(element)),
+        [.., (parent, _)] => parent.children.push(element),
+        [] if root.is_none() => *root = Some(element),
+        [] => return Err(XmlError::Malformed),
     }
     Ok(())
 }

@@ -6,16 +6,12 @@ use calsync_core::provider::Capabilities;
 ///
 /// - `pull_window_slides`: many feeds publish from a month ago to a year ahead. An item that is over and not there any
 ///   more may only have left that window.
-/// - `pull_ids_unstable`: a feed that starts to invent UIDs changes the names of its items once, from names derived of
-///   the UID to names derived of start and title; and an item known by its content is another one when its start or
-///   title changes.
 /// - `pull_incremental` is not claimed: a conditional request is cheap when nothing changed and costs the whole feed
 ///   when anything did.
 pub(super) fn capabilities() -> Capabilities {
     let mut capabilities = Capabilities::default();
     capabilities.pull_with_payload = true;
     capabilities.pull_window_slides = true;
-    capabilities.pull_ids_unstable = true;
     capabilities.requests_max = 1;
     capabilities
 }

@@ -32,13 +32,14 @@ pub struct SqliteConfig {
     /// How long a call waits for another process that writes to the same file before it fails with
     /// [`StoreErrorKind::Unavailable`](calsync_core::store::StoreErrorKind::Unavailable). Default: 5 seconds.
     pub busy_timeout: Duration,
-    /// How much memory SQLite may use for pages, in KiB. Default: 8192.
+    /// How much memory SQLite may use for pages, in KiB. Default: 4096; a first sync of 10,000 events is no faster with
+    /// twice that.
     pub cache_kib: u32,
 }
 
 impl Default for SqliteConfig {
     fn default() -> Self {
-        Self { durability: Durability::Normal, busy_timeout: Duration::from_secs(5), cache_kib: 8 * 1024 }
+        Self { durability: Durability::Normal, busy_timeout: Duration::from_secs(5), cache_kib: 4 * 1024 }
     }
 }
 

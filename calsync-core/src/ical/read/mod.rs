@@ -249,6 +249,7 @@ fn finish(
     let Assembled { mut event, master, overrides, dropped, mut issues } = assembled;
     let mut spans: Vec<Range<usize>> =
         master.into_iter().chain(overrides.into_iter().map(|(_, span)| span)).chain(dropped).collect();
+    spans.shrink_to_fit();
     spans.sort_by_key(|span| span.start);
     if event.uid.is_empty() {
         issues.push(Issue { kind: IssueKind::UidDerived, span: spans.first().cloned().unwrap_or_default() });

@@ -34,28 +34,27 @@ pub(crate) fn participant(line: &ContentLine<'_>) -> Option<Participant> {
         role: Role::default(),
         expect_reply: false,
     };
-    // The first of a repeated parameter counts, so the last assignment goes to it.
-    let params: Vec<_> = line.params().collect();
-    for param in params.iter().rev() {
-        let value = decode_caret(param.first_value());
-        let is = |word: &str| value.eq_ignore_ascii_case(word);
-        if param.is("PARTSTAT") {
-            participant.status = match () {
-                () if is("ACCEPTED") => ParticipationStatus::Accepted,
-                () if is("DECLINED") => ParticipationStatus::Declined,
-                () if is("TENTATIVE") => ParticipationStatus::Tentative,
-                () if is("DELEGATED") => ParticipationStatus::Delegated,
-                () => ParticipationStatus::NeedsAction,
+    // Of a repeated parameter the first counts.
+    let (mut status, mut role, mut reply) = (false, false, false);
+    for param in line.params() {
+        let value = || decode_caret(param.first_value());
+        if param.is("PARTSTAT") && !std::mem::replace(&mut status, true) {
+            participant.status = match value() {
+                value if value.eq_ignore_ascii_case("ACCEPTED") => ParticipationStatus::Accepted,
+                value if value.eq_ignore_ascii_case("DECLINED") => ParticipationStatus::Declined,
+                value if value.eq_ignore_ascii_case("TENTATIVE") => ParticipationStatus::Tentative,
+                value if value.eq_ignore_ascii_case("DELEGATED") => ParticipationStatus::Delegated,
+                _ => ParticipationStatus::NeedsAction,
             };
-        } else if param.is("ROLE") {
-            participant.role = match () {
-                () if is("OPT-PARTICIPANT") => Role::Optional,
-                () if is("NON-PARTICIPANT") => Role::Informational,
-                () if is("CHAIR") => Role::Chair,
-                () => Role::Required,
+        } else if param.is("ROLE") && !std::mem::replace(&mut role, true) {
+            participant.role = match value() {
+                value if value.eq_ignore_ascii_case("OPT-PARTICIPANT") => Role::Optional,
+                value if value.eq_ignore_ascii_case("NON-PARTICIPANT") => Role::Informational,
+                value if value.eq_ignore_ascii_case("CHAIR") => Role::Chair,
+                _ => Role::Required,
             };
-        } else if param.is("RSVP") {
-            participant.expect_reply = is("TRUE");
+        } else if param.is("RSVP") && !std::mem::replace(&mut reply, true) {
+            participant.expect_reply = value().eq_ignore_ascii_case("TRUE");
         }
     }
     Some(participant)

@@ -191,7 +191,7 @@ impl EventLines {
             b"ORGANIZER" => set(&mut self.organizer, || people::person(&line)),
             b"ATTENDEE" => {
                 if let Some(participant) = people::participant(&line)
-                    && self.participant_keys.insert(participant.person.key())
+                    && self.is_new(&participant.person)
                 {
                     self.participants.push(participant);
                 }
@@ -252,6 +252,22 @@ impl EventLines {
         Ok(())
     }
 
+    /// Whether nobody with this address takes part yet.
+    fn is_new(&mut self, person: &crate::model::Person) -> bool {
+        // A few are compared; only many are worth a set of their keys.
+        const FEW: usize = 16;
+        if self.participants.len() < FEW {
+            return !self
+                .participants
+                .iter()
+                .any(|known| known.person.address.eq_ignore_ascii_case(&person.address));
+        }
+        if self.participant_keys.is_empty() {
+            self.participant_keys.extend(self.participants.iter().map(|known| known.person.key()));
+        }
+        self.participant_keys.insert(person.key())
+    }
+
     fn meeting(&mut self, uri: &str, name: Option<String>) {
         let uri = uri.trim();
         if !uri.is_empty()
@@ -299,6 +315,9 @@ impl EventLines {
         if let Some(kind) = issue {
             self.issue(kind, span.clone());
         }
+        // A list grows to room for four; an event that is kept has one alarm and a few people.
+        self.participants.shrink_to_fit();
+        self.alarms.shrink_to_fit();
         let mut time = TimeSpan { start, end };
         if self.is_flagged_all_day {
             time = all_day_by_flag(time);

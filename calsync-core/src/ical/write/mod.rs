@@ -19,9 +19,9 @@ use line::LineStyle;
 use property::SimpleField;
 use zones::ZoneNames;
 
-/// Whether the people of an event are written. A server that finds an organizer and attendees may mail them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+/// Whether a write may carry people, which on many servers mails them (RFC 6638). Silent by default (invariant 10).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PeoplePolicy {
     /// `ORGANIZER` and `ATTENDEE` are left alone: a fresh text has none, a patched text keeps those it has. Mail alarms
     /// become messages.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{EngineError, SyncOptions, SyncReport},
+    engine::{EngineError, Link, SyncOptions, SyncReport},
     plan::{Operation, PlanId},
     provider::Provider,
 };
-use calsync_providers::http::HttpTransport;
+use calsync_providers::{caldav::same_calendar, http::HttpTransport};
 use serde_json::{Value, json};
 
 use crate::{
@@ -45,9 +45,10 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
         options = options.approving(PlanId(plan.clone()));
     }
     let mut reports: Vec<(&LinkConfig, Result<SyncReport, CliError>)> = Vec::new();
+    let mut joined: Vec<Link> = Vec::new();
     let mut approved = request.approve.is_none();
     for config in &links {
-        let result = sync_link(app, config, &transport, request.mode, &options).await;
+        let result = sync_link(app, config, &transport, request.mode, &options, &mut joined).await;
         if let (Ok(report), Some(plan)) = (&result, &request.approve) {
             approved |= !report.plan.held && report.plan.deletions_id().0 == *plan;
         }
@@ -77,8 +78,21 @@ async fn sync_link(
     transport: &Arc<dyn HttpTransport>,
     mode: Mode,
     options: &SyncOptions,
+    before: &mut Vec<Link>,
 ) -> Result<SyncReport, CliError> {
     let Joined { link, provider } = connect::join(app, config, transport).await?;
+    // By name, by URL or through another connection: two links between the same two calendars would echo each other.
+    let twin = before.iter().find(|other| {
+        other.calendar == link.calendar
+            && (other.remote == link.remote || same_calendar(&other.remote, &link.remote))
+    });
+    if let Some(twin) = twin {
+        return Err(CliError::Config(format!(
+            "links {} and {} join the same two calendars: remove one of them",
+            twin.id, link.id
+        )));
+    }
+    before.push(link.clone());
     if mode == Mode::DryRun {
         return Ok(app.engine.plan(&link, &*provider, options).await?);
     }
@@ -89,7 +103,7 @@ async fn sync_link(
 /// A process that was killed leaves its lease behind for some seconds; one that works renews it.
 async fn run_when_free(
     app: &App,
-    link: &calsync_core::engine::Link,
+    link: &Link,
     provider: &dyn Provider,
     options: &SyncOptions,
 ) -> Result<SyncReport, CliError> {

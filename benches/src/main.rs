@@ -1,0 +1,130 @@
+//! Measures calsync beside the libraries and programs people use today, and prints the ratios with their targets.
+//!
+//! `cargo xtask bench [NAME...]`; `docs/performance.md` says what each benchmark does and what it last gave.
+
+mod caldav;
+mod corpus;
+mod counter;
+mod diff;
+mod install;
+mod lines;
+mod measure;
+mod native;
+mod one;
+mod radicale;
+mod read;
+mod recurrence;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use report::Report;
+
+/// What goes wrong, for a person to read.
+type Outcome<T> = Result<T, String>;
+
+/// A benchmark of this program.
+type Benchmark = fn(&Options) -> Outcome<Report>;
+
+const ALL: [(&str, &str, Benchmark); 5] = [
+    ("lines", "content lines of a large file, beside libical", lines::run),
+    ("read", "typed read of the same file, beside calcard and icalendar: time and memory", read::run),
+    ("recurrence", "a weekly rule over three years, beside rrule, libical and dateutil", recurrence::run),
+    ("diff", "diff and plan of unchanged events, as a part of the time it takes to read them", diff::run),
+    ("caldav", "first and empty syncs with a real Radicale, beside vdirsyncer", caldav::run),
+];
+
+const USAGE: &str = "\
+usage: cargo xtask bench [--check] [--events N] [--items N] [NAME...]
+
+  --check     exit with 1 when a target is missed or something could not be measured
+  --events N  events in the large file (default 100000)
+  --items N   items in the large CalDAV collection (default 10000)
+
+Names (default: all):
+";
+
+/// What the command line asks for.
+struct Options {
+    /// Events in the large file.
+    events: usize,
+    /// Items in the large collection.
+    items: usize,
+}
+
+impl Options {
+    /// A folder for what is built, generated and installed.
+    fn folder(&self, name: &str) -> Outcome<PathBuf> {
+        let folder = root().join("benches").join("target").join(name);
+        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        Ok(folder)
+    }
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    let benches = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    benches.parent().map_or(benches.clone(), std::path::Path::to_path_buf)
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, rest @ ..] = &arguments[..]
+        && first == "one"
+    {
+        return finish(one::run(rest).map(|()| ExitCode::SUCCESS));
+    }
+    finish(run(&arguments))
+}
+
+fn finish(result: Outcome<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("bench: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(arguments: &[String]) -> Outcome<ExitCode> {
+    let mut options = Options { events: 100_000, items: 10_000 };
+    let mut names = Vec::new();
+    let mut check = false;
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let mut number = || {
+            let value = words.next().and_then(|value| value.parse().ok());
+            value.ok_or_else(|| format!("{word} needs a number"))
+        };
+        match word.as_str() {
+            "--check" => check = true,
+            "--events" => options.events = number()?,
+            "--items" => options.items = number()?,
+            "--help" | "-h" => {
+                print!("{USAGE}");
+                ALL.iter().for_each(|(name, what, _)| println!("  {name:<11} {what}"));
+                return Ok(ExitCode::SUCCESS);
+            }
+            name if ALL.iter().any(|(known, ..)| *known == name) => names.push(name),
+            other => return Err(format!("no benchmark or option {other}\n\n{USAGE}")),
+        }
+    }
+    let mut missed = 0;
+    for (name, what, benchmark) in ALL {
+        if !names.is_empty() && !names.contains(&name) {
+            continue;
+        }
+        println!("{name}: {what}");
+        match benchmark(&options) {
+            Ok(report) => {
+                print!("{report}");
+                missed += report.missed();
+            }
+            Err(error) => {
+                println!("  NOT MEASURED  {error}\n");
+                missed += 1;
+            }
+        }
+    }
+    println!("{missed} missed or not measured");
+    Ok(if check && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
