@@ -225,3 +225,34 @@ async fn an_open_conflict_of_a_first_meeting_stays_open() {
     assert!(quiet.plan.operations.is_empty());
     assert_eq!(lab.titles().await, (vec!["there".to_owned()], vec!["there".to_owned()]));
 }
+
+/// I07: what is held is decided again by every run until it is approved or pointless, however old it is.
+#[tokio::test]
+async fn a_held_deletion_that_took_the_place_of_a_refused_one_is_not_forgotten() {
+    let lab = Lab::new(ConflictPolicy::default());
+    for n in 1..4 {
+        lab.remote.put(&format!("r{n}"), &event(&format!("u{n}"), "x"));
+    }
+    lab.sync_after(HOUR).await.expect("joined");
+    lab.world.delete("u1").await;
+    lab.remote.fail("delete", RemoteFault::Before(ErrorKind::Refused));
+    let report = lab.sync_after(HOUR).await.expect("one write is refused");
+    assert_eq!(report.wedged, 1);
+    let kept = [lab.world.local("u2").await, lab.world.local("u3").await];
+    lab.world.delete("u2").await;
+    lab.world.delete("u3").await;
+    lab.remote.put("r1", &event("u1", "x"));
+    let report = lab.sync_after(HOUR).await.expect("held");
+    assert_eq!(report.counts.held, 3, "all of them");
+    for record in kept {
+        let (store, calendar) = (&lab.world.store, &lab.world.calendar);
+        let now = store.events(calendar, std::slice::from_ref(&record.id)).await.expect("there");
+        lab.world
+            .hub
+            .update(calendar, &record.id, now[0].revision, record.event)
+            .await
+            .expect("brought back");
+    }
+    lab.sync_after(HOUR).await.expect("one deletion is an ordinary day");
+    assert_eq!(lab.remote.items().len(), 2);
+}
