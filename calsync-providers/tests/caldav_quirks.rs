@@ -9,7 +9,7 @@ use std::sync::Arc;
 use caldav_support::*;
 use calsync_core::{
     model::{RemoteCalendarId, RemoteId},
-    provider::{ChangeScope, ErrorKind, Fetched, ItemChange, Provider, PullMode, Retry, UnreadKind},
+    provider::{ChangeScope, ErrorKind, Fetched, ItemChange, Provider, PullMode, Retry},
 };
 use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider},
@@ -1065,19 +1065,4 @@ async fn auth_09_a_server_that_wants_digest_only_says_so() {
     let error = provider(&server).calendars().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unauthorized);
     assert!(error.detail.contains("Digest"), "{error}");
-}
-
-/// A task in a calendar of mixed kinds is left alone: neither quarantined nor read again.
-#[tokio::test]
-async fn a_task_among_events_is_left_alone() {
-    let server = start(Quirks::default());
-    server.put("work", "task.ics", "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VTODO\r\nUID:t\r\nDTSTAMP:20260101T000000Z\r\nSUMMARY:buy milk\r\nEND:VTODO\r\nEND:VCALENDAR\r\n");
-    let provider = provider(&server);
-    let page = changes(&provider, &work(&server), None, PullMode::Incremental).await.unwrap();
-    let ids: Vec<_> = page.changes.into_iter().map(|change| change.id).collect();
-    let fetched = provider.fetch(&work(&server), &ids).await.unwrap();
-    let Some(Fetched::Found { payload, .. }) = fetched.first() else {
-        panic!("the task is there: {fetched:?}")
-    };
-    assert_eq!(provider.read(payload).unwrap_err().kind, UnreadKind::NotAnEvent);
 }

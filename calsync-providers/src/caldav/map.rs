@@ -159,6 +159,16 @@ mod tests {
         render(RenderRequest { event, original: original.as_ref(), now: now(), people }).unwrap()
     }
 
+    /// A task in a calendar of mixed kinds is no broken event.
+    #[test]
+    fn a_task_is_not_an_unreadable_event() {
+        let text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VTODO\r\nUID:t\r\nSUMMARY:milk\r\n\
+                    END:VTODO\r\nEND:VCALENDAR\r\n";
+        assert_eq!(read(&Payload::new(text)).unwrap_err().kind, UnreadKind::NotAnEvent);
+        let cut = text.replace("END:VCALENDAR\r\n", "");
+        assert_eq!(read(&Payload::new(cut)).unwrap_err().kind, UnreadKind::Unreadable);
+    }
+
     #[test]
     fn an_update_keeps_what_calsync_does_not_know_and_who_is_in_it() {
         let mut event = read(&Payload::new(STORED)).unwrap();
