@@ -34,7 +34,8 @@ fuzz_target!(|input: &[u8]| {
         ask(&zone);
         let written = write::vtimezone(&zone, 2020, 2030);
         assert!(written.starts_with("BEGIN:VTIMEZONE\r\nTZID:") && written.ends_with("END:VTIMEZONE\r\n"));
-        assert_eq!(written.matches("BEGIN:VTIMEZONE\r\n").count(), 1, "nothing was injected");
+        let begins = written.split("\r\n").filter(|line| *line == "BEGIN:VTIMEZONE").count();
+        assert_eq!(begins, 1, "nothing was injected");
         // Written, a definition may pass the limit it was read within.
         if written.len() < 200_000 {
             let again = VTimezone::parse(&written).expect("our own definition");
