@@ -188,6 +188,10 @@ fn check_lines(original: &[u8], patched: &[u8], item: &ReadItem, edits: &[&str])
 fn check_reading(before: &CalendarDocument, at: usize, patched: &[u8], target: &Event) {
     let after = read_calendar(patched, &ReadOptions::default()).expect("a patched text is a calendar");
     assert_eq!(after.is_complete, before.is_complete);
+    // A component without an END may end where the next one starts; of a text without its end, none is sure.
+    if !before.is_complete {
+        return;
+    }
     assert_eq!(after.other_components, before.other_components, "nothing was injected");
     assert_eq!(after.info, before.info, "the calendar's own lines");
     assert_eq!(after.quarantined.len(), before.quarantined.len(), "{:?}", after.quarantined);
