@@ -200,3 +200,59 @@ async fn an_event_brought_back_before_its_deletion_was_sent_gets_the_edit_it_bea
     let merged = lab.world.local("u1").await.event;
     assert_eq!(merged.body().and_then(|body| body.location.as_deref()), Some("there"));
 }
+
+/// A conflict that waits for a person goes on waiting, also one of two events that were never joined before.
+#[tokio::test]
+async fn an_open_conflict_of_a_first_meeting_stays_open() {
+    let lab = Lab::new(ConflictPolicy::Manual);
+    lab.world.add(event("u1", "here")).await;
+    lab.remote.put("r1", &event("u1", "there"));
+    lab.sync_after(HOUR).await.expect("joined");
+    let apart = (vec!["here".to_owned()], vec!["there".to_owned()]);
+    assert_eq!(lab.titles().await, apart);
+    lab.world.edit("u1", |event| body(event).location = Some("x".to_owned())).await;
+    lab.sync_after(HOUR).await.expect("the other field goes across");
+    assert_eq!(lab.titles().await, apart, "after an edit here");
+    let mut edited = lab.remote.get(&RemoteId::from("r1")).expect("there");
+    assert_eq!(edited.body().and_then(|body| body.location.as_deref()), Some("x"));
+    body(&mut edited).description = Some("y".to_owned());
+    lab.remote.put("r1", &edited);
+    lab.sync_after(HOUR).await.expect("the other field comes across");
+    assert_eq!(lab.titles().await, apart, "after an edit there");
+    lab.world.edit("u1", |event| body(event).title = Some("there".to_owned())).await;
+    lab.sync_after(HOUR).await.expect("a person decided");
+    let quiet = lab.sync_after(HOUR).await.expect("in step");
+    assert!(quiet.plan.operations.is_empty());
+    assert_eq!(lab.titles().await, (vec!["there".to_owned()], vec!["there".to_owned()]));
+}
+
+/// I07: what is held is decided again by every run until it is approved or pointless, however old it is.
+#[tokio::test]
+async fn a_held_deletion_that_took_the_place_of_a_refused_one_is_not_forgotten() {
+    let lab = Lab::new(ConflictPolicy::default());
+    for n in 1..4 {
+        lab.remote.put(&format!("r{n}"), &event(&format!("u{n}"), "x"));
+    }
+    lab.sync_after(HOUR).await.expect("joined");
+    lab.world.delete("u1").await;
+    lab.remote.fail("delete", RemoteFault::Before(ErrorKind::Refused));
+    let report = lab.sync_after(HOUR).await.expect("one write is refused");
+    assert_eq!(report.wedged, 1);
+    let kept = [lab.world.local("u2").await, lab.world.local("u3").await];
+    lab.world.delete("u2").await;
+    lab.world.delete("u3").await;
+    lab.remote.put("r1", &event("u1", "x"));
+    let report = lab.sync_after(HOUR).await.expect("held");
+    assert_eq!(report.counts.held, 3, "all of them");
+    for record in kept {
+        let (store, calendar) = (&lab.world.store, &lab.world.calendar);
+        let now = store.events(calendar, std::slice::from_ref(&record.id)).await.expect("there");
+        lab.world
+            .hub
+            .update(calendar, &record.id, now[0].revision, record.event)
+            .await
+            .expect("brought back");
+    }
+    lab.sync_after(HOUR).await.expect("one deletion is an ordinary day");
+    assert_eq!(lab.remote.items().len(), 2);
+}

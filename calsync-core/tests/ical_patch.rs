@@ -592,6 +592,37 @@ fn one_item_of_many() {
 }
 
 #[test]
+fn an_older_copy_of_a_master_does_not_become_an_event() {
+    let copies = |rule: &str| {
+        calendar(&format!(
+            "BEGIN:VEVENT\nUID:1\nSEQUENCE:2\nDTSTART:20260105T090000Z\n{rule}\nSUMMARY:new\nEND:VEVENT\n\
+             BEGIN:VEVENT\nUID:1\nSEQUENCE:1\nDTSTART:20260105T090000Z\nSUMMARY:old\nEND:VEVENT\n\
+             BEGIN:VEVENT\nUID:1\nDTSTART:20260105T090000Z\nSUMMARY:older\nEND:VEVENT\n"
+        ))
+    };
+    let shifted = |event: &mut Event| {
+        let time = &mut event.master.as_mut().expect("a master").time;
+        (time.start, time.end) = (utc(6, 9), utc(6, 9));
+    };
+    type Edit<'a> = &'a dyn Fn(&mut Event);
+    let cases: [(&str, &str, Edit<'_>, usize); 4] = [
+        ("moved", "", &shifted, 1),
+        ("a moved series", "RRULE:FREQ=DAILY", &shifted, 1),
+        ("no series any more", "RRULE:FREQ=DAILY", &|event| event.rules.clear(), 1),
+        ("of another title", "", &|event| event.master.as_mut().expect("a master").title = None, 3),
+    ];
+    for (name, rule, edit, components) in cases {
+        let text = copies(rule);
+        let mut target = event_of(&text);
+        edit(&mut target);
+        let patched = patch(&text, &target, &PatchOptions::default()).expect("a patch");
+        let items = read_calendar(&patched, &ReadOptions::default()).expect("a calendar").items;
+        assert!(items.len() == 1 && items[0].event == target, "{name}: {patched}");
+        assert_eq!(patched.matches("BEGIN:VEVENT").count(), components, "{name}: {patched}");
+    }
+}
+
+#[test]
 fn a_latin_1_text_keeps_its_bytes() {
     let text: Vec<u8> = event_text("DTSTART:20260105\n        LOCATION:Caf\u{e9}\n        SUMMARY:x")
         .chars()

@@ -17,7 +17,7 @@ use calsync_core::{
     provider::{
         Capabilities, Change, ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched,
         ItemChange, Payload, Provider, ProviderError, PullMode, ReadError, RemoteCalendar, RenderRequest,
-        Rendered, Result, Written,
+        Rendered, Result, UnreadKind, Written,
     },
 };
 
@@ -186,7 +186,8 @@ pub fn payload_of(event: &Event) -> Payload {
 }
 
 fn read(payload: &Payload) -> std::result::Result<Event, ReadError> {
-    serde_json::from_str(payload.as_str()).map_err(|_| ReadError { reason: "not an event".to_owned() })
+    serde_json::from_str(payload.as_str())
+        .map_err(|_| ReadError { kind: UnreadKind::Unreadable, reason: "not an event".to_owned() })
 }
 
 /// A cursor: the tick it was made at, and for a snapshot under way the item it stopped at.

@@ -10,6 +10,7 @@
 
 mod board;
 mod fixtures;
+mod fuzz;
 mod lint;
 mod process;
 mod python;
@@ -44,6 +45,8 @@ enum Command {
     Servers(ServersCommand),
     /// Run the benchmarks in `benches/`; arguments are passed on.
     Bench(BenchArgs),
+    /// Run the fuzz targets in `fuzz/`. Installs `cargo-fuzz` when it is missing.
+    Fuzz(fuzz::Options),
     /// Download the third-party calendar files the parser tests read.
     Fixtures,
 }
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Servers(ServersCommand::Start { which }) => hand::start(which),
         Command::Servers(ServersCommand::Stop { which }) => hand::stop(which),
         Command::Bench(bench) => run_benches(&bench),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Fixtures => python::Python::ready()
             .and_then(|python| fixtures::download(&python))
             .map(|dir| println!("fixtures are in {}", dir.display())),

@@ -11,7 +11,7 @@ use crate::{
     plan::{Action, Operation, Verdict},
     store::{
         BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, OutboxEntry, OutboxId, OutboxOp,
-        OutboxState, Write,
+        OutboxState, Revision, Write,
     },
 };
 
@@ -30,6 +30,10 @@ impl Run<'_> {
         let approved = self.approve.as_ref() == Some(&self.plan.deletions_id());
         if self.link.guard.judge(planned.len(), joined) == Verdict::Hold && !approved {
             self.plan.held = true;
+            // What waits is decided again by every run: the mark stays before it, also when it was planned long ago.
+            for Revision(held) in planned.iter().filter_map(|deletion| deletion.revision) {
+                self.seen_before = self.seen_before.min(Revision(held.saturating_sub(1)));
+            }
             self.counts.held = planned.len() as u64;
             return Ok(());
         }

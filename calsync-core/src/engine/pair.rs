@@ -558,7 +558,8 @@ fn next_base(
     }
     let base_remote = match bases.remote {
         Some(base) => merged.remote_base(base, remote),
-        None => remote.clone(),
+        // Never agreed on: the base of an open field is what the other side has, so that both count as changed.
+        None => merged.remote_base(&record.event, remote),
     };
     BaseRecord {
         link: cx.link.id.clone(),

@@ -216,7 +216,7 @@ impl Run<'_> {
     }
 
     fn is_quarantined(&self, id: &RemoteId, version: &Option<Version>) -> bool {
-        self.quarantine.get(id).is_some_and(|known| known == version)
+        self.quarantine.get(id).is_some_and(|known| known.version == *version)
     }
 
     /// Reads, decides and commits up to [`CHUNK`] items. `Ok(true)`: something could not be read for now.
@@ -251,7 +251,7 @@ impl Run<'_> {
                     read.push(ReadItem { id, version, payload, event });
                 }
                 Err(error) => {
-                    extra.push(self.quarantine_write(&id, version.as_ref(), error.reason, Some(payload)));
+                    extra.push(self.set_aside(&id, version.as_ref(), error, Some(payload)));
                 }
             }
         }

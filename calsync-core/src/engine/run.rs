@@ -8,7 +8,7 @@ use super::{Engine, EngineError, Link, Progress, SyncOptions, SyncReport, pair::
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
     plan::{Operation, Plan, PlanId},
-    provider::{Capabilities, Cursor, ErrorKind, Provider, ProviderError},
+    provider::{Capabilities, Cursor, ErrorKind, Provider, ProviderError, ReadError, UnreadKind},
     store::{
         Batch, CommitReceipt, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, OutboxState,
         QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, Write,
@@ -42,6 +42,12 @@ pub(super) struct Pulled {
     pub(super) incomplete: bool,
 }
 
+/// An item that is not an event here, and the version it was not one at.
+pub(super) struct Unread {
+    pub(super) version: Option<Version>,
+    kind: UnreadKind,
+}
+
 /// A deletion that is decided and waits for the guard.
 pub(super) struct PlannedDeletion {
     pub(super) operation: Operation,
@@ -64,7 +70,7 @@ pub(super) struct Run<'a> {
     /// Events dealt with in this run, by the revision they have now.
     pub(super) handled: HashMap<EventId, Revision>,
     /// Items in quarantine, by the version they were unreadable at.
-    pub(super) quarantine: HashMap<RemoteId, Option<Version>>,
+    pub(super) quarantine: HashMap<RemoteId, Unread>,
     /// Those of them that are only duplicates of another item.
     pub(super) duplicates: BTreeSet<RemoteId>,
     /// Writes that are decided and not confirmed, of earlier runs and of this one.
@@ -168,7 +174,8 @@ impl<'a> Run<'a> {
                     if record.reason == super::pull::DUPLICATE {
                         self.duplicates.insert(record.remote_id.clone());
                     }
-                    self.quarantine.insert(record.remote_id, record.version);
+                    let unread = Unread { version: record.version, kind: record.kind };
+                    self.quarantine.insert(record.remote_id, unread);
                 }
             }
         }
@@ -333,13 +340,26 @@ impl<'a> Run<'a> {
         reason: String,
         payload: Option<crate::provider::Payload>,
     ) -> Write {
-        self.quarantine.insert(remote_id.clone(), version.cloned());
+        self.set_aside(remote_id, version, ReadError { kind: UnreadKind::Unreadable, reason }, payload)
+    }
+
+    /// Keeps an item that is not an event here out of the way until its version changes.
+    pub(super) fn set_aside(
+        &mut self,
+        remote_id: &RemoteId,
+        version: Option<&Version>,
+        error: ReadError,
+        payload: Option<crate::provider::Payload>,
+    ) -> Write {
+        self.quarantine.insert(remote_id.clone(), Unread { version: version.cloned(), kind: error.kind });
         Write::PutQuarantine(Box::new(QuarantineRecord {
             link: self.link.id.clone(),
             remote_id: remote_id.clone(),
             version: version.cloned(),
-            reason,
-            payload,
+            kind: error.kind,
+            reason: error.reason,
+            // A task is not kept: nothing is to be repaired or shown.
+            payload: payload.filter(|_| error.kind == UnreadKind::Unreadable),
             attempts: 1,
             since: self.engine.clock.now(),
         }))
@@ -365,7 +385,8 @@ impl<'a> Run<'a> {
     /// Records how the run ended, gives the lease back and reports.
     pub(super) async fn finish(mut self, result: Result<(), EngineError>) -> Result<SyncReport, EngineError> {
         self.counts.requests = self.provider.requests() - self.requests_before;
-        self.counts.quarantined = self.quarantine.len() as u64;
+        let unreadable = self.quarantine.values().filter(|unread| unread.kind == UnreadKind::Unreadable);
+        self.counts.quarantined = unreadable.count() as u64;
         let result = match (self.mode, result) {
             (Mode::Preview, result) => result,
             (Mode::Apply, Ok(())) => self.record_success().await,

@@ -65,10 +65,24 @@ impl std::fmt::Debug for Payload {
     }
 }
 
-/// A payload could not be read into the model: the item goes to quarantine.
+/// Why an item is not an event here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnreadKind {
+    /// It is one, and cannot be read.
+    #[default]
+    Unreadable,
+    /// It is something else, a task or a journal entry in a calendar of mixed kinds. Left alone and not counted as
+    /// quarantined.
+    NotAnEvent,
+}
+
+/// A payload could not be read into the model: the item is set aside.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct ReadError {
+    /// Whether something is wrong at all.
+    pub kind: UnreadKind,
     /// What is wrong, without any of the item's text.
     pub reason: String,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     diff::Field,
     model::{CalendarId, Event, EventId, LinkId, RemoteCalendarId, RemoteId, RunId, Version},
-    provider::{Cursor, ErrorKind, Payload},
+    provider::{Cursor, ErrorKind, Payload, UnreadKind},
 };
 
 /// Counts the changes of a calendar: the first written event has revision 1.
@@ -272,6 +272,9 @@ pub struct QuarantineRecord {
     pub remote_id: RemoteId,
     /// Its version when it was found unreadable; it is read again when this changes.
     pub version: Option<Version>,
+    /// Whether anything is wrong with it.
+    #[serde(default)]
+    pub kind: UnreadKind,
     /// Why, without the item's text.
     pub reason: String,
     /// What was sent, when anything was.

@@ -226,9 +226,12 @@ impl People {
     fn bring_back(&mut self) {
         let all = now(self.store.events_since(&self.calendar, Revision::default(), 1000));
         let mut all = all.expect("a memory store answers");
-        all.retain(|record| record.deleted.is_some());
-        let twins: BTreeSet<String> = self.locals().into_iter().map(|record| record.event.uid).collect();
-        all.retain(|record| !twins.contains(&record.event.uid));
+        // Of two rows under one UID, bringing back one beside the other would be the host's own duplicate.
+        let mut rows = BTreeMap::<String, u32>::new();
+        for record in &all {
+            *rows.entry(record.event.uid.clone()).or_default() += 1;
+        }
+        all.retain(|record| record.deleted.is_some() && rows[&record.event.uid] == 1);
         let place = self.control.rng(|rng| rng.below(all.len()));
         let Some(record) = all.get(place) else { return };
         let mut event = record.event.clone();

@@ -7,7 +7,7 @@ use calsync_core::{
         write_new,
     },
     model::{Event, EventBody, Override, OverrideScope},
-    provider::{ErrorKind, Payload, ProviderError, ReadError, RenderRequest, Rendered},
+    provider::{ErrorKind, Payload, ProviderError, ReadError, RenderRequest, Rendered, UnreadKind},
 };
 
 fn options() -> ReadOptions {
@@ -19,7 +19,7 @@ fn options() -> ReadOptions {
 
 /// Reads the one event of a resource.
 pub(crate) fn read(payload: &Payload) -> Result<Event, ReadError> {
-    let error = |reason: String| ReadError { reason };
+    let error = |reason: String| ReadError { kind: UnreadKind::Unreadable, reason };
     let document = read_calendar(payload.as_str(), &options()).map_err(|cause| error(cause.to_string()))?;
     if let Some(item) = document.quarantined.first() {
         return Err(error(item.reason.to_string()));
@@ -31,6 +31,10 @@ pub(crate) fn read(payload: &Payload) -> Result<Event, ReadError> {
     match (items.next(), items.next()) {
         (Some(item), None) => Ok(item.event),
         (Some(_), Some(_)) => Err(error("one resource holds more than one event".into())),
+        // A task, a journal entry: whole, and none of our business.
+        (None, _) if document.other_components > 0 => {
+            Err(ReadError { kind: UnreadKind::NotAnEvent, reason: "it holds no event".into() })
+        }
         (None, _) => Err(error("it holds no event".into())),
     }
 }
@@ -153,6 +157,16 @@ mod tests {
     fn rendered(event: &Event, original: Option<&str>, people: PeoplePolicy) -> Rendered {
         let original = original.map(Payload::new);
         render(RenderRequest { event, original: original.as_ref(), now: now(), people }).unwrap()
+    }
+
+    /// A task in a calendar of mixed kinds is no broken event.
+    #[test]
+    fn a_task_is_not_an_unreadable_event() {
+        let text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VTODO\r\nUID:t\r\nSUMMARY:milk\r\n\
+                    END:VTODO\r\nEND:VCALENDAR\r\n";
+        assert_eq!(read(&Payload::new(text)).unwrap_err().kind, UnreadKind::NotAnEvent);
+        let cut = text.replace("END:VCALENDAR\r\n", "");
+        assert_eq!(read(&Payload::new(cut)).unwrap_err().kind, UnreadKind::Unreadable);
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 use calsync_core::ical::{CalendarZoneUse, IcalLimits, ReadOptions, read_calendar};
 use calsync_core::model::{Event, Override, UidOrigin};
-use calsync_core::provider::{Payload, ReadError};
+use calsync_core::provider::{Payload, ReadError, UnreadKind};
 
 use super::config::{FeedAlarms, IcsConfig};
 use super::payload;
 
 /// Reads what [`payload::write`] wrote.
 pub(super) fn read(payload: &Payload, config: &IcsConfig) -> Result<Event, ReadError> {
-    let failed = |reason: &str| ReadError { reason: reason.to_owned() };
+    let failed = |reason: &str| ReadError { kind: UnreadKind::Unreadable, reason: reason.to_owned() };
     if let Some(flaw) = payload::flaw(payload) {
         return Err(failed(&format!("the event was left out of the feed: {flaw}")));
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use calsync_core::{
     diff::{Field, Part},
     model::{Calendar, CalendarId, Event, EventBody, EventTime, LinkId, Override, RecurrenceId, TimeSpan},
-    provider::Payload,
+    provider::{Payload, UnreadKind},
     store::{
         BaseRecord, BaseState, ConflictRecord, ConflictState, JournalEntry, JournalOp, LinkHealth, LinkState,
         OutboxEntry, OutboxId, OutboxOp, OutboxState, QuarantineRecord, Revision, RunCounts, RunOutcome,
@@ -174,6 +174,7 @@ pub fn quarantine(link: &LinkId, remote_id: &str) -> QuarantineRecord {
         link: link.clone(),
         remote_id: remote_id.into(),
         version: Some("v1".into()),
+        kind: UnreadKind::Unreadable,
         reason: "no start".to_owned(),
         payload: Some(Payload::new("BEGIN:VEVENT")),
         attempts: 1,

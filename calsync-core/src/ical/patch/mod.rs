@@ -355,20 +355,35 @@ impl<'a> Patcher<'a, '_> {
         kept
     }
 
-    /// An older version of an instance that goes would be read in its place.
+    /// An older version of an instance that goes would be read in its place, and one of a master that no longer shares
+    /// its start or its repetition as an event of its own.
     fn remove_older_versions(&mut self, dropped: &[Range<usize>], removed: &BTreeSet<RecurrenceId>) {
         let start = self.current.master.as_ref().map(|body| body.time.start.clone());
+        let master_parts = self.master_parts();
         for span in dropped {
             let lines = self.lines(span.clone());
-            let key = lines.named("RECURRENCE-ID").find_map(|property| {
-                let line = property.line()?.split_at_last_colon();
-                let value = self.zones.time(&line, "RECURRENCE-ID").ok()?;
-                Some(instance_key(&value, start.as_ref(), &self.current.rules))
-            });
-            if key.is_some_and(|key| removed.contains(&key)) {
+            let mut ids = lines.named("RECURRENCE-ID").peekable();
+            let goes = if ids.peek().is_none() {
+                master_parts
+            } else {
+                let key = ids.find_map(|property| {
+                    let line = property.line()?.split_at_last_colon();
+                    let value = self.zones.time(&line, "RECURRENCE-ID").ok()?;
+                    Some(instance_key(&value, start.as_ref(), &self.current.rules))
+                });
+                key.is_some_and(|key| removed.contains(&key))
+            };
+            if goes {
                 self.edits.delete(span.clone());
             }
         }
+    }
+
+    /// Whether the target's master would not be taken for a version of the current one.
+    fn master_parts(&self) -> bool {
+        let key = |event: &Event| event.master.as_ref().map(|body| RecurrenceId::of(&body.time.start));
+        key(&self.current) != key(self.target)
+            || self.current.rules.is_empty() != self.target.rules.is_empty()
     }
 
     /// `DTSTAMP`, `LAST-MODIFIED` and `SEQUENCE` of a component that changed.
