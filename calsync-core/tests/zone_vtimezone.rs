@@ -425,3 +425,12 @@ proptest! {
         }
     }
 }
+
+/// The last second of the year 9999 in UTC is a time of the year 10000 east of Greenwich.
+#[test]
+fn an_rdate_no_text_can_say_is_refused() {
+    let text = "BEGIN:VTIMEZONE\r\nTZID:X\r\nBEGIN:STANDARD\r\nDTSTART:20000101T000000\r\nTZOFFSETFROM:+0100\r\n\
+                TZOFFSETTO:+0200\r\nRDATE:99991231T235959Z\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n";
+    let zone = VTimezone::parse(text).unwrap().zone;
+    assert_eq!(zone.unwrap_err(), ZoneError::Rdate);
+}

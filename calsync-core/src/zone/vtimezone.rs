@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc, Weekday};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc, Weekday};
 use thiserror::Error;
 
 use super::custom::{CustomZone, Observance, ObservanceKind};
@@ -27,7 +27,7 @@ pub enum ZoneError {
     /// DTSTART is missing, malformed or outside the years 0 to 9999.
     #[error("the zone definition has an invalid start")]
     Start,
-    /// An RDATE is malformed.
+    /// An RDATE is malformed or outside the years 0 to 9999.
     #[error("the zone definition has an invalid RDATE")]
     Rdate,
     /// An RRULE is malformed, has no onset, or is of a kind zone definitions do not use.
@@ -241,7 +241,11 @@ fn observances_of(parts: Vec<Part>) -> Result<Vec<Observance>, ZoneError> {
             offset_from,
             offset_to,
             rule: rules.next().transpose()?,
-            rdates: part.rdates.iter().map(|rdate| rdate.local(offset_from)).collect(),
+            rdates: part
+                .rdates
+                .iter()
+                .map(|rdate| in_writable_years(rdate.local(offset_from)))
+                .collect::<Result<_, _>>()?,
             name: part.name,
         };
         for rule in rules {
@@ -250,6 +254,11 @@ fn observances_of(parts: Vec<Part>) -> Result<Vec<Observance>, ZoneError> {
         observances.push(observance);
     }
     Ok(observances)
+}
+
+/// A time near the end of the year 9999 in UTC may be one of the year 10000 on the clock, which no text can say.
+fn in_writable_years(local: NaiveDateTime) -> Result<NaiveDateTime, ZoneError> {
+    if (0..=9999).contains(&local.year()) { Ok(local) } else { Err(ZoneError::Rdate) }
 }
 
 fn parse_rule(text: &str, start: NaiveDateTime, offset_from: i32) -> Result<YearlyRule, ZoneError> {

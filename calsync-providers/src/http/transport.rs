@@ -19,7 +19,8 @@ pub struct Limits {
     pub total: Duration,
     /// Until a connection stands. Default: 15 s.
     pub connect: Duration,
-    /// The longest silence of the server. Default: 30 s.
+    /// The longest silence of the server. Default: 90 s: a Radicale that has not read its files yet takes 80 s to list
+    /// 10,000 of them.
     pub stall: Duration,
 }
 
@@ -29,7 +30,7 @@ impl Default for Limits {
             body_max: 32 << 20,
             total: Duration::from_secs(120),
             connect: Duration::from_secs(15),
-            stall: Duration::from_secs(30),
+            stall: Duration::from_secs(90),
         }
     }
 }
