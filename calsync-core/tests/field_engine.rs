@@ -320,3 +320,123 @@ async fn con_12_a_jumping_clock_orders_nothing() {
         assert_quiet(&world, &link("a"), &a).await;
     }
 }
+
+/// FLD-10, LOOP-02: what a provider cannot hold, or holds in a form of its own, stays as it is on the other side and is
+/// no edit.
+#[tokio::test]
+async fn fld_10_what_cannot_be_held_is_kept_here() {
+    use calsync_core::model::Alarm;
+    fn holds(event: &Event) -> Event {
+        let mut held = event.clone();
+        if let Some(body) = &mut held.master {
+            body.alarms.clear();
+            body.description = body.description.as_ref().map(|text| format!("<p>{}</p>", text.trim()));
+        }
+        held
+    }
+    let (world, a) = (world(), MemoryRemote::default().holding(holds));
+    let mut mine = event("u1", "x");
+    body(&mut mine).alarms.push(Alarm::display_before(600));
+    body(&mut mine).description = Some(" text & more ".to_owned());
+    world.add(mine).await;
+    sync(&world, &link("a"), &a).await;
+    assert_quiet(&world, &link("a"), &a).await;
+    let (id, mut remote) = a.items().into_iter().next().expect("one item");
+    body(&mut remote).title = Some("renamed there".to_owned());
+    a.put(id.as_str(), &remote);
+    sync(&world, &link("a"), &a).await;
+    let local = world.local("u1").await.event;
+    let content = local.body().expect("content");
+    assert_eq!(content.title.as_deref(), Some("renamed there"));
+    assert_eq!((content.alarms.len(), content.description.as_deref()), (1, Some(" text & more ")));
+    // A change of nothing but what cannot be held is no write at all.
+    world.edit("u1", |event| body(event).alarms.clear()).await;
+    let writes = a.writes();
+    sync(&world, &link("a"), &a).await;
+    assert_eq!(a.writes(), writes);
+    assert_quiet(&world, &link("a"), &a).await;
+}
+
+/// LUP-10: an edit the server forgot to announce is found by the daily comparison.
+#[tokio::test]
+async fn lup_10_the_audit_finds_what_was_not_announced() {
+    let (world, a) = (world(), MemoryRemote::default());
+    a.put("1", &event("u1", "before"));
+    sync(&world, &link("a"), &a).await;
+    a.put("2", &event("u2", "announced"));
+    a.put_unannounced("1", &event("u1", "after"));
+    sync(&world, &link("a"), &a).await;
+    world.clock.advance(TimeDelta::hours(25));
+    sync(&world, &link("a"), &a).await;
+    let title = world.local("u1").await.event.body().and_then(|body| body.title.clone());
+    assert_eq!(title.as_deref(), Some("after"));
+}
+
+/// TOK-09: a failure while a refused cursor is being replaced is a failed run, and the next one goes through.
+#[tokio::test]
+async fn tok_09_a_failure_during_a_resync() {
+    let (world, a) = (world(), MemoryRemote::default().with_page(2));
+    for n in 0..6 {
+        a.put(&n.to_string(), &event(&format!("u{n}"), "x"));
+    }
+    sync(&world, &link("a"), &a).await;
+    a.remove("3");
+    a.forget_cursors();
+    a.fail("changes", RemoteFault::Before(ErrorKind::CursorInvalid));
+    a.fail("changes", RemoteFault::Before(ErrorKind::Unavailable));
+    assert!(world.engine.sync(&link("a"), &a, &SyncOptions::default()).await.is_err());
+    assert_eq!(world.locals().await.len(), 6);
+    sync(&world, &link("a"), &a).await;
+    assert_eq!(world.locals().await.len(), 5);
+}
+
+/// REC-22, MAIL-10: an edit of one instance of somebody else's meeting updates it in place; it never becomes a series of
+/// our own.
+#[tokio::test]
+async fn rec_22_an_invitation_is_edited_in_place() {
+    use calsync_core::model::{Override, OverrideScope, Person};
+    let (world, a) = (world(), MemoryRemote::default());
+    let mut invitation = weekly("s", (2026, 1, 5), "FREQ=WEEKLY;COUNT=8");
+    body(&mut invitation).organizer = Some(Person { address: "boss@example.com".to_owned(), name: None });
+    a.put("1", &invitation);
+    sync(&world, &link("a"), &a).await;
+    world
+        .edit("s", |event| {
+            let mut instance = body(event).clone();
+            instance.title = Some("note to self".to_owned());
+            let id = RecurrenceId::of(&instance.time.start);
+            let changed = Override::Changed { body: Box::new(instance), scope: OverrideScope::This };
+            event.overrides.insert(id, changed);
+        })
+        .await;
+    sync(&world, &link("a"), &a).await;
+    let items = a.items();
+    assert_eq!((items.len(), a.writes()), (1, 1));
+    let organizer = items.values().next().and_then(|event| event.body()?.organizer.clone());
+    assert_eq!(organizer.map(|person| person.address).as_deref(), Some("boss@example.com"));
+}
+
+/// QUO-09: one change in a large calendar costs what one change costs.
+#[tokio::test]
+async fn quo_09_one_change_costs_a_few_requests() {
+    let (world, a) = (world(), MemoryRemote::default());
+    for n in 0..600 {
+        a.put(&format!("{n:04}"), &event(&format!("u{n}"), "x"));
+    }
+    sync(&world, &link("a"), &a).await;
+    a.put("0300", &event("u300", "edited"));
+    let report = sync(&world, &link("a"), &a).await;
+    assert_eq!((report.counts.pulled, report.counts.updated, report.counts.requests), (1, 1, 2));
+}
+
+/// MAIL-08: a full comparison writes nothing, so nobody hears of it.
+#[tokio::test]
+async fn mail_08_a_full_resync_writes_nothing() {
+    let (world, a) = (world(), MemoryRemote::default());
+    for n in 0..20 {
+        a.put(&n.to_string(), &event(&format!("u{n}"), "x"));
+    }
+    sync(&world, &link("a"), &a).await;
+    a.forget_cursors();
+    assert_quiet(&world, &link("a"), &a).await;
+}

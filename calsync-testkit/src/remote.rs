@@ -36,6 +36,8 @@ pub struct MemoryRemote {
     requests: AtomicU64,
     capabilities: Capabilities,
     page: usize,
+    /// What it can hold of an event.
+    holds: fn(&Event) -> Event,
 }
 
 #[derive(Default)]
@@ -64,7 +66,13 @@ impl Default for MemoryRemote {
         capabilities.write = true;
         capabilities.fetch_max = 50;
         capabilities.requests_max = 2;
-        Self { state: Mutex::default(), requests: AtomicU64::new(0), capabilities, page: 1000 }
+        Self {
+            state: Mutex::default(),
+            requests: AtomicU64::new(0),
+            capabilities,
+            page: 1000,
+            holds: Event::clone,
+        }
     }
 }
 
@@ -73,6 +81,13 @@ impl MemoryRemote {
     #[must_use]
     pub fn with_page(mut self, page: usize) -> Self {
         self.page = page.max(1);
+        self
+    }
+
+    /// Holds only part of an event, or holds it in a form of its own.
+    #[must_use]
+    pub fn holding(mut self, holds: fn(&Event) -> Event) -> Self {
+        self.holds = holds;
         self
     }
 
@@ -95,6 +110,13 @@ impl MemoryRemote {
     /// Somebody else writes an item that may not be readable.
     pub fn put_payload(&self, id: &str, payload: Payload) {
         self.lock().put(&RemoteId::from(id), payload);
+    }
+
+    /// Somebody else writes an item, and the server forgets to say so.
+    pub fn put_unannounced(&self, id: &str, event: &Event) {
+        let mut state = self.lock();
+        state.put(&RemoteId::from(id), payload_of(event));
+        state.log.pop();
     }
 
     /// Somebody else deletes an item.
@@ -286,7 +308,7 @@ impl Provider for MemoryRemote {
     }
 
     fn render(&self, request: RenderRequest<'_>) -> Result<Rendered> {
-        Ok(Rendered { payload: payload_of(request.event), losses: Vec::new() })
+        Ok(Rendered { payload: payload_of(&(self.holds)(request.event)), losses: Vec::new() })
     }
 
     fn propose_id(&self, _: &RemoteCalendarId, _: &Event, fresh: &str) -> Result<RemoteId> {

@@ -45,6 +45,7 @@ pub(crate) fn run() -> Outcome {
     board.step("licences and bans", licences);
     board.step("core stands alone", core_stands_alone);
     board.step("rules of the house", house_rules);
+    board.step("field bugs are tested", field_bugs_are_tested);
     board.step("python compiles", python_compiles);
     board.finish()
 }
@@ -113,6 +114,27 @@ fn house_rules() -> Outcome {
         }
     }
     if broken.is_empty() { Ok(()) } else { failed(format!("{} lines:\n{}", broken.len(), broken.join("\n"))) }
+}
+
+/// Every test that `docs/field-bugs.md` names is in the file it names.
+fn field_bugs_are_tested() -> Outcome {
+    let table = fs::read_to_string(workspace::root().join("docs/field-bugs.md")).unwrap_or_default();
+    let mut missing = Vec::new();
+    let mut named = 0;
+    // A reference is [`test`](../file).
+    for reference in table.split("[`").skip(1) {
+        let Some((test, rest)) = reference.split_once("`](../") else { continue };
+        let Some((file, _)) = rest.split_once(')') else { continue };
+        named += 1;
+        let text = fs::read_to_string(workspace::root().join(file)).unwrap_or_default();
+        if !text.contains(&format!("fn {test}(")) {
+            missing.push(format!("{file}: no test {test}"));
+        }
+    }
+    if named == 0 {
+        missing.push("docs/field-bugs.md names no test at all".to_owned());
+    }
+    if missing.is_empty() { Ok(()) } else { failed(missing.join("\n")) }
 }
 
 fn broken_rules(line: &str, rust: bool) -> Vec<String> {
