@@ -1,5 +1,7 @@
 //! Bugs of other calendar-sync systems, at the level of iCalendar text: `docs/field-bugs.md` lists them all.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use calsync_core::{
     ical::{ReadOptions, WriteOptions, read_calendar, write_new},
     model::{Event, EventBody, EventTime, Fold, TimeSpan},

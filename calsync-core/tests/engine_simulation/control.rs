@@ -118,7 +118,7 @@ impl Control {
         }
         state.faults += 1;
         let kind = state.rng.next();
-        if kind % 2 == 0 { Fate::After } else { Fate::Before(kind >> 1) }
+        if kind.is_multiple_of(2) { Fate::After } else { Fate::Before(kind >> 1) }
     }
 
     /// Whether a planted bug strikes now.

@@ -184,10 +184,10 @@ fn storm(scene: &mut Scene, workers: usize, crashes: u64, actions: u64) {
                 Ok(report) => format!("worker {worker} ends: {:?}", report.counts),
                 Err(error) => format!("worker {worker} fails: {error}"),
             });
-            if let Err(EngineError::Store(error)) = &answer {
-                if error.kind == calsync_core::store::StoreErrorKind::InvalidInput {
-                    control.violation(format!("the engine wrote what no store can keep: {error}"));
-                }
+            if let Err(EngineError::Store(error)) = &answer
+                && error.kind == calsync_core::store::StoreErrorKind::InvalidInput
+            {
+                control.violation(format!("the engine wrote what no store can keep: {error}"));
             }
             running[worker] = None;
             scene.clock.advance(TimeDelta::seconds(1));

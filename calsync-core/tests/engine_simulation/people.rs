@@ -174,7 +174,7 @@ impl People {
         let mut after = before.clone();
         let value = self.value(&before.uid);
         let part = self.control.rng(|rng| rng.below(8));
-        let day = instance(u8::from(part % 2 == 0));
+        let day = instance(u8::from(part.is_multiple_of(2)));
         match part {
             0..=1 => body(&mut after).title = Some(value.clone()),
             2 => body(&mut after).location = Some(value.clone()),

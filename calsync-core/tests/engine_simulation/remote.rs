@@ -102,10 +102,11 @@ impl Provider for SimRemote {
         if page.scope != ChangeScope::Delta && control.strikes(Plant::PartialCallsItselfComplete, 300) {
             page.changes.pop();
         }
-        if page.scope == ChangeScope::Delta && control.strikes(Plant::UnreadIsRemoved, 300) {
-            if let Some(last) = page.changes.last_mut() {
-                last.change = ItemChange::Removed;
-            }
+        if page.scope == ChangeScope::Delta
+            && control.strikes(Plant::UnreadIsRemoved, 300)
+            && let Some(last) = page.changes.last_mut()
+        {
+            last.change = ItemChange::Removed;
         }
         for change in &page.changes {
             self.control.note(&format!(

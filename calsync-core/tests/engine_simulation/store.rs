@@ -100,10 +100,10 @@ impl Store for SimStore {
             _ => true,
         });
         for write in &mut batch.writes {
-            if let Write::PutLink(link) = write {
-                if control.plant == Plant::SeenRunsAhead {
-                    link.seen.0 += 1;
-                }
+            if let Write::PutLink(link) = write
+                && control.plant == Plant::SeenRunsAhead
+            {
+                link.seen.0 += 1;
             }
         }
         let kinds: Vec<&str> = batch.writes.iter().map(kind).collect();
