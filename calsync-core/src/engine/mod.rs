@@ -8,6 +8,7 @@ mod error;
 mod hub;
 mod link;
 mod local;
+mod merging;
 mod pair;
 mod pull;
 mod push;

@@ -2,21 +2,19 @@
 //!
 //! Pure but for the fresh identifiers it is handed.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 
-use super::Link;
+use super::{Link, merging};
 use crate::{
     context::IdSource,
-    diff::{Field, changed_fields, field_value},
-    merge::{Bases, Choice, ConflictPolicy, Freshness, Merge, Sides, merge},
+    diff::{Field, changed_fields},
+    merge::Choice,
     model::{Event, EventId, RemoteId, RunId, Version},
-    plan::{Action, Direction, LocalSide, Meeting, Operation, RemoteSide, decide},
+    plan::{Action, LocalSide, Meeting, Operation, RemoteSide, decide},
     provider::{Payload, Provider, ProviderError, RenderRequest},
     store::{
-        BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, Expectation, FieldConflict,
-        JournalEntry, JournalOp, OutboxEntry, OutboxId, OutboxOp, OutboxState, Revision, Write,
+        BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, Expectation, JournalEntry,
+        JournalOp, OutboxEntry, OutboxId, OutboxOp, OutboxState, Revision, Write,
     },
 };
 
@@ -110,7 +108,7 @@ fn carry_out(
         Action::None => Ok(at_rest(pair, bases, cx)),
         Action::CreateLocal => Ok(create_local(pair, cx)),
         Action::CreateRemote => create_remote(pair, cx, "it is new here"),
-        Action::Join | Action::Merge => merge_pair(pair, bases, action, cx),
+        Action::Join | Action::Merge => merging::merge_pair(pair, bases, action, cx),
         Action::DeleteLocal | Action::DeleteRemote => Ok(plan_deletion(pair, action, local, remote, cx)),
         Action::RestoreLocal => Ok(restore_local(pair, cx)),
         Action::RestoreRemote => restore_remote(pair, cx),
@@ -120,9 +118,9 @@ fn carry_out(
 }
 
 /// The two bases of a pair.
-struct Sided<'a> {
-    local: Option<&'a Event>,
-    remote: Option<&'a Event>,
+pub(super) struct Sided<'a> {
+    pub(super) local: Option<&'a Event>,
+    pub(super) remote: Option<&'a Event>,
 }
 
 impl<'a> Sided<'a> {
@@ -187,7 +185,7 @@ impl Context<'_> {
         }))
     }
 
-    fn put_event(&self, id: &EventId, event: Event) -> Write {
+    pub(super) fn put_event(&self, id: &EventId, event: Event) -> Write {
         Write::PutEvent {
             calendar: self.link.calendar.clone(),
             id: id.clone(),
@@ -196,7 +194,7 @@ impl Context<'_> {
         }
     }
 
-    fn expect(&self, pair: &Pair<'_>, id: &EventId) -> Expectation {
+    pub(super) fn expect(&self, pair: &Pair<'_>, id: &EventId) -> Expectation {
         Expectation::Event {
             calendar: self.link.calendar.clone(),
             id: id.clone(),
@@ -204,7 +202,7 @@ impl Context<'_> {
         }
     }
 
-    fn outbox(&mut self, event_id: &EventId, remote_id: RemoteId, op: OutboxOp) -> OutboxEntry {
+    pub(super) fn outbox(&mut self, event_id: &EventId, remote_id: RemoteId, op: OutboxOp) -> OutboxEntry {
         OutboxEntry {
             id: OutboxId((self.next)()),
             link: self.link.id.clone(),
@@ -222,7 +220,7 @@ impl Context<'_> {
     }
 }
 
-fn operation(pair: &Pair<'_>, action: Action, reason: &str) -> Operation {
+pub(super) fn operation(pair: &Pair<'_>, action: Action, reason: &str) -> Operation {
     let (remote_id, version) = match pair.remote {
         RemoteView::Read { id, version, .. } => (Some(id), version),
         _ => (pair.base.map(|base| &base.remote_id), pair.base.and_then(|base| base.version.as_ref())),
@@ -289,7 +287,7 @@ fn at_rest(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> Outcome {
     }
 }
 
-fn unless_same(event: Option<&Event>, read: &Event) -> Option<Box<Event>> {
+pub(super) fn unless_same(event: Option<&Event>, read: &Event) -> Option<Box<Event>> {
     event.filter(|event| *event != read).cloned().map(Box::new)
 }
 
@@ -346,267 +344,6 @@ fn create_remote(pair: &Pair<'_>, cx: &mut Context<'_>, reason: &str) -> Result<
         event_id: Some(record.id.clone()),
         ..Outcome::default()
     })
-}
-
-fn merge_pair(
-    pair: &Pair<'_>,
-    bases: &Sided<'_>,
-    action: Action,
-    cx: &mut Context<'_>,
-) -> Result<Outcome, ProviderError> {
-    let Some(record) = pair.local else { return Ok(Outcome::default()) };
-    let (id, version, payload, remote) = match (pair.remote, pair.base, pair.base_event) {
-        (RemoteView::Read { id, version, payload, event }, ..) => (id, version, payload, event),
-        (_, Some(base), Some(event)) => (&base.remote_id, base.version.as_ref(), &base.payload, event),
-        _ => return Ok(Outcome::default()),
-    };
-    let local = cx.provider.project(&record.event);
-    let base_local = bases.local.map(|base| cx.provider.project(base));
-    let freshness = Freshness { local: Some(record.modified), remote: remote.updated() };
-    let policy = match cx.link.direction {
-        // A one-way link has one side that is right.
-        Direction::Import if cx.link.conflicts != ConflictPolicy::Manual => ConflictPolicy::RemoteWins,
-        Direction::Export => ConflictPolicy::LocalWins,
-        _ => cx.link.conflicts,
-    };
-    let mut merged = merge(
-        Sides {
-            bases: match (&base_local, bases.remote) {
-                (Some(local), Some(remote)) => Some(Bases { local, remote }),
-                _ => None,
-            },
-            local: &local,
-            remote,
-        },
-        |_| policy.choose(freshness),
-    );
-    if !cx.link.direction.imports() {
-        merged.to_local.clear();
-    }
-    let unsent =
-        if cx.link.direction.exports() { Default::default() } else { std::mem::take(&mut merged.to_remote) };
-    if merged.to_remote.is_empty() {
-        return Ok(merged_without_write(
-            pair,
-            bases,
-            action,
-            &merged,
-            &unsent,
-            (id, version, payload, remote),
-            cx,
-        ));
-    }
-    // A write must name the version it was merged with.
-    let Some(expected) = version else {
-        return Ok(match pair.remote {
-            RemoteView::Read { .. } => Outcome::default(),
-            _ => Outcome { needs_read: Some(id.clone()), ..Outcome::default() },
-        });
-    };
-    let target = merged.apply_to_remote(&local, remote);
-    let rendered = cx.provider.render(RenderRequest {
-        event: &target,
-        original: Some(payload),
-        now: cx.now,
-        people: cx.link.people,
-    })?;
-    if rendered.payload == *payload {
-        // Nothing of it can be said there: it stays here, and is no change (invariant 9).
-        let fields = std::mem::take(&mut merged.to_remote);
-        let mut outcome =
-            merged_without_write(pair, bases, action, &merged, &unsent, (id, version, payload, remote), cx);
-        if let Some(operation) = &mut outcome.operation {
-            operation.losses = fields.iter().map(Field::to_string).collect();
-        }
-        return Ok(outcome);
-    }
-    let after = new_local(&merged, record, remote);
-    let mut outcome = merged_writes(
-        pair,
-        bases,
-        action,
-        &merged,
-        &unsent,
-        (id, version, payload, remote),
-        after.as_ref(),
-        cx,
-    );
-    let mut entry = cx.outbox(
-        &record.id,
-        id.clone(),
-        OutboxOp::Update { expected: expected.clone(), payload: rendered.payload },
-    );
-    entry.local = Some(Box::new(after.unwrap_or_else(|| record.event.clone())));
-    entry.fields = merged.to_remote.iter().cloned().collect();
-    entry.reason = "it was edited here".to_owned();
-    outcome.writes.push(Write::PutOutbox(Box::new(entry)));
-    if let Some(operation) = &mut outcome.operation {
-        operation.losses = rendered.losses;
-    }
-    Ok(outcome)
-}
-
-/// The item a merge worked with: its name, version, payload and content.
-type Item<'a> = (&'a RemoteId, Option<&'a Version>, &'a Payload, &'a Event);
-
-fn new_local(merged: &Merge, record: &EventRecord, remote: &Event) -> Option<Event> {
-    (!merged.to_local.is_empty()).then(|| merged.apply_to_local(&record.event, remote))
-}
-
-fn merged_without_write(
-    pair: &Pair<'_>,
-    bases: &Sided<'_>,
-    action: Action,
-    merged: &Merge,
-    unsent: &std::collections::BTreeSet<Field>,
-    item: Item<'_>,
-    cx: &mut Context<'_>,
-) -> Outcome {
-    let after = pair.local.and_then(|record| new_local(merged, record, item.3));
-    merged_writes(pair, bases, action, merged, unsent, item, after.as_ref(), cx)
-}
-
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one call site each side of the write; a struct would only rename them"
-)]
-fn merged_writes(
-    pair: &Pair<'_>,
-    bases: &Sided<'_>,
-    action: Action,
-    merged: &Merge,
-    unsent: &std::collections::BTreeSet<Field>,
-    (id, version, payload, remote): Item<'_>,
-    after: Option<&Event>,
-    cx: &mut Context<'_>,
-) -> Outcome {
-    let Some(record) = pair.local else { return Outcome::default() };
-    let local = after.unwrap_or(&record.event);
-    let base = next_base(bases, merged, unsent, (id, version, payload, remote), local, record, cx);
-    let unchanged_base = pair.base.is_some_and(|old| *old == base);
-    let reason = match action {
-        Action::Join => "the same event is on both sides",
-        _ => match (merged.to_local.is_empty(), merged.to_remote.is_empty()) {
-            (false, false) => "both sides were edited",
-            (false, true) => "it was edited on the remote side",
-            (true, false) => "it was edited here",
-            (true, true) => "both sides agree",
-        },
-    };
-    let nothing_done = merged.is_empty() && action == Action::Merge;
-    let mut outcome = Outcome { event_id: Some(record.id.clone()), ..Outcome::default() };
-    if nothing_done && unchanged_base {
-        return outcome;
-    }
-    if !unchanged_base {
-        outcome.writes.push(Write::PutBase(Box::new(base)));
-    }
-    // Even a decision that writes no event holds only for the event it was taken on.
-    outcome.expect.push(cx.expect(pair, &record.id));
-    if let Some(after) = after {
-        outcome.writes.push(cx.put_event(&record.id, after.clone()));
-        outcome.updated = 1;
-        outcome.writes.push(cx.journal(
-            JournalOp::LocalUpdate,
-            &record.id,
-            Some(id),
-            reason,
-            Some(&record.event),
-            merged.to_local.iter().cloned().collect(),
-        ));
-    }
-    if !merged.contested.is_empty() {
-        outcome.writes.push(conflict(record, id, remote, bases, merged, cx));
-        outcome.conflicts = 1;
-    }
-    if merged.keep_local_copy {
-        let copy_id = EventId::from(cx.ids.fresh());
-        let mut copy = record.event.clone();
-        copy.uid = cx.ids.fresh();
-        outcome.writes.push(cx.put_event(&copy_id, copy));
-        let reason = "both versions are kept: this is the local one";
-        outcome.writes.push(cx.journal(JournalOp::LocalCreate, &copy_id, None, reason, None, Vec::new()));
-        outcome.created = 1;
-        outcome.copy = Some(copy_id);
-    }
-    if !nothing_done {
-        let mut operation = operation(pair, action, reason);
-        operation.to_local = merged.to_local.iter().cloned().collect();
-        operation.to_remote = merged.to_remote.iter().cloned().collect();
-        operation.contested = merged.contested.iter().map(|contested| contested.field.clone()).collect();
-        outcome.operation = Some(operation);
-    }
-    outcome
-}
-
-/// The bases after the remote side's changes are in and before the local side's are out.
-fn next_base(
-    bases: &Sided<'_>,
-    merged: &Merge,
-    unsent: &std::collections::BTreeSet<Field>,
-    (id, version, payload, remote): Item<'_>,
-    local: &Event,
-    record: &EventRecord,
-    cx: &Context<'_>,
-) -> BaseRecord {
-    let mut base_local = Cow::Borrowed(local);
-    let open = merged.contested.iter().filter(|c| c.choice == Choice::Open).map(|c| &c.field);
-    for field in merged.to_remote.iter().chain(unsent).chain(open) {
-        // What the remote side has yet to receive still counts as a local change, so that a write that never happens
-        // is planned again. At a first meeting the base of such a field is what the remote side has.
-        crate::diff::copy_field(field, bases.local.unwrap_or(remote), base_local.to_mut());
-    }
-    let base_remote = match bases.remote {
-        Some(base) => merged.remote_base(base, remote),
-        // Never agreed on: the base of an open field is what the other side has, so that both count as changed.
-        None => merged.remote_base(&record.event, remote),
-    };
-    BaseRecord {
-        link: cx.link.id.clone(),
-        remote_id: id.clone(),
-        event_id: record.id.clone(),
-        version: version.cloned(),
-        payload: payload.clone(),
-        local: unless_same(Some(&base_local), remote),
-        remote: unless_same(Some(&base_remote), remote),
-        state: BaseState::Linked,
-    }
-}
-
-fn conflict(
-    record: &EventRecord,
-    id: &RemoteId,
-    remote: &Event,
-    bases: &Sided<'_>,
-    merged: &Merge,
-    cx: &mut Context<'_>,
-) -> Write {
-    let open = merged.contested.iter().any(|contested| contested.choice == Choice::Open);
-    let fields = merged
-        .contested
-        .iter()
-        .map(|contested| FieldConflict {
-            base: bases.local.map_or(serde_json::Value::Null, |base| field_value(base, &contested.field)),
-            local: field_value(&record.event, &contested.field),
-            remote: field_value(remote, &contested.field),
-            outcome: contested.choice.name().to_owned(),
-            field: contested.field.clone(),
-        })
-        .collect();
-    Write::PutConflict(Box::new(ConflictRecord {
-        id: (cx.next)(),
-        link: cx.link.id.clone(),
-        run: cx.run.clone(),
-        event_id: record.id.clone(),
-        remote_id: id.clone(),
-        uid: record.event.uid.clone(),
-        fields,
-        local: Some(Box::new(record.event.clone())),
-        remote: Some(Box::new(remote.clone())),
-        policy: cx.link.conflicts.name().to_owned(),
-        state: if open { ConflictState::Open } else { ConflictState::Resolved },
-        at: cx.now,
-    }))
 }
 
 /// A deletion against an edit, recorded with the whole version that lost or could have been lost.
