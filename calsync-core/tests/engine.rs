@@ -522,6 +522,30 @@ async fn undo_brings_back_what_a_run_changed_on_both_sides() {
     assert_eq!(lab.remote_title("u9"), "new", "what somebody made there is theirs");
 }
 
+/// R5: deletions are soft for thirty days, and then forgotten.
+#[tokio::test]
+async fn deleted_events_are_kept_for_thirty_days() {
+    let lab = Lab::new();
+    for n in 0..3 {
+        lab.remote.put(&format!("r{n}"), &event(&format!("u{n}"), "x"));
+    }
+    lab.sync().await;
+    lab.remote.remove("r1");
+    lab.sync().await;
+    let kept = async || {
+        let found =
+            lab.world.store.events_by_uid(&lab.world.calendar, &["u1"]).await.expect("the store answers");
+        found.len()
+    };
+    lab.world.clock.advance(TimeDelta::days(29));
+    lab.sync().await;
+    assert_eq!(kept().await, 1);
+    lab.world.clock.advance(TimeDelta::days(2));
+    lab.sync().await;
+    assert_eq!(kept().await, 0);
+    assert_eq!(lab.world.locals().await.len(), 2);
+}
+
 /// Two links on one calendar make a remote-to-remote sync, and it comes to rest.
 #[tokio::test]
 async fn two_links_on_one_calendar_mirror_two_remotes() {

@@ -31,6 +31,9 @@ pub struct Link {
     /// How often everything is listed and compared although the provider reports changes: servers forget to.
     /// Default: 24 hours.
     pub audit_every: TimeDelta,
+    /// How long deleted events are kept, so that they can be brought back. Default: 30 days. A link that does not run
+    /// for longer may miss a deletion, and then keeps the event.
+    pub keep_deleted: TimeDelta,
     /// Kept with the link's state for the host, which finds it there before it has spoken to the provider: a
     /// discovered account, for one. Holds no secret: the store keeps it as it is.
     pub note: Option<String>,
@@ -52,6 +55,7 @@ impl Link {
             people: PeoplePolicy::default(),
             guard: DeletionGuard::default(),
             audit_every: TimeDelta::hours(24),
+            keep_deleted: TimeDelta::days(30),
             note: None,
         }
     }

@@ -420,6 +420,13 @@ impl<'a> Run<'a> {
         }
         let mut batch =
             Batch { writes: vec![Write::PutLink(Box::new(self.state.clone()))], ..Batch::default() };
+        if self.state.last_audit.is_some_and(|audit| audit >= self.started) {
+            // With everything compared, what was deleted long enough ago is forgotten.
+            batch.writes.push(Write::PurgeDeleted {
+                calendar: self.link.calendar.clone(),
+                before: now - self.link.keep_deleted,
+            });
+        }
         // A run that found nothing to do leaves a heartbeat and no record.
         if self.recorded || self.plan.held {
             let outcome = if self.plan.held { RunOutcome::Held } else { RunOutcome::InStep };

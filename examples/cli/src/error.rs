@@ -23,7 +23,7 @@ pub(crate) enum CliError {
     #[error("store: {0}")]
     Store(#[from] StoreError),
     #[error("{0}")]
-    NotFound(String),
+    Unmet(String),
     #[error("{what}: {error}")]
     Io { what: String, error: io::Error },
     /// Some links failed; each has said why.

@@ -17,9 +17,7 @@ pub(crate) async fn run(app: &App, calendar: &str, ics: bool) -> Result<u8, CliE
     let known = app.store.calendars().await?;
     if !known.iter().any(|calendar| calendar.id == id) {
         let names: Vec<&str> = known.iter().map(|calendar| calendar.id.as_str()).collect();
-        return Err(CliError::NotFound(format!(
-            "no calendar {calendar:?} in the store; there are {names:?}"
-        )));
+        return Err(CliError::Unmet(format!("no calendar {calendar:?} in the store; there are {names:?}")));
     }
     let mut records = app.hub.events(&id).await?;
     records.sort_by_cached_key(|record| {

@@ -21,7 +21,7 @@ pub(crate) async fn run(app: &App, event: &str) -> Result<u8, CliError> {
             explain(app, &calendar, &record).await?;
         }
     }
-    if found { Ok(IN_STEP) } else { Err(CliError::NotFound(format!("no event has the UID or id {event}"))) }
+    if found { Ok(IN_STEP) } else { Err(CliError::Unmet(format!("no event has the UID or id {event}"))) }
 }
 
 async fn explain(app: &App, calendar: &CalendarId, record: &EventRecord) -> Result<(), CliError> {

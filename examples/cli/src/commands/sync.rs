@@ -64,9 +64,19 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
         return Err(CliError::Links { failed: failed.len(), all: links.len(), credentials });
     }
     if !approved {
-        return Err(CliError::NotFound(
+        return Err(CliError::Unmet(
             "no link holds a plan with this id: the deletions to approve are others now".to_owned(),
         ));
+    }
+    let stuck: usize = reports
+        .iter()
+        .filter_map(|(_, result)| result.as_ref().ok())
+        .map(|report| report.waiting + report.wedged)
+        .sum();
+    if stuck > 0 {
+        return Err(CliError::Unmet(format!(
+            "{stuck} changes did not reach the remote side; they are kept, and `calsync sync` tries those again that can be"
+        )));
     }
     let held = reports.iter().any(|(_, result)| result.as_ref().is_ok_and(|report| report.plan.held));
     Ok(if held { HELD } else { IN_STEP })

@@ -14,7 +14,7 @@ pub(crate) async fn run(app: &App, run: &str) -> Result<u8, CliError> {
         _ => None,
     });
     let Some(link) = link else {
-        return Err(CliError::NotFound(format!("no run {run}; `calsync log` lists them")));
+        return Err(CliError::Unmet(format!("no run {run}; `calsync log` lists them")));
     };
     let links = app.links(Some(link.as_str()))?;
     let transport = connect::transport()?;
