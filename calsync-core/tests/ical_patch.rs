@@ -687,3 +687,118 @@ fn bad_16_large_items_are_patched_at_once() {
     let patched = patch(&text, &target, &writing_people()).unwrap();
     assert!(event_of(&patched) == target);
 }
+
+fn patched(original: &str, change: impl FnOnce(&mut Event)) -> String {
+    let mut target = read_calendar(original, &ReadOptions::default()).unwrap().items.remove(0).event;
+    change(&mut target);
+    let text = patch(original, &target, &PatchOptions::default()).unwrap();
+    let again = read_calendar(&text, &ReadOptions::default()).unwrap().items.remove(0).event;
+    assert_eq!(
+        again.overrides.keys().collect::<Vec<_>>(),
+        target.overrides.keys().collect::<Vec<_>>(),
+        "{text}"
+    );
+    text
+}
+
+fn object(lines: &str) -> String {
+    format!(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\n{}\r\nEND:VCALENDAR\r\n",
+        lines.replace('|', "\r\n")
+    )
+}
+
+/// A start and an end are of one kind, whichever way an event is switched.
+#[test]
+fn switching_between_all_day_and_timed_writes_one_kind() {
+    use calsync_core::model::{EventTime, TimeSpan};
+    let day = chrono::NaiveDate::from_ymd_opt(2026, 1, 5).unwrap();
+    let noon = day.and_hms_opt(12, 0, 0).unwrap();
+    let midnight = day.and_hms_opt(0, 0, 0).unwrap();
+    for end in ["DTEND:20260105T100000Z", "DURATION:PT1H"] {
+        let text = object(&format!(
+            "BEGIN:VEVENT|UID:u|DTSTAMP:20260101T000000Z|DTSTART:20260105T090000Z|{end}|END:VEVENT"
+        ));
+        let text = patched(&text, |event| event.master.as_mut().unwrap().time = TimeSpan::all_day(day, day));
+        assert!(text.contains("DTSTART;VALUE=DATE:20260105\r\n"), "{text}");
+        assert!(!text.contains("T100000Z") && !text.contains("PT1H"), "{text}");
+    }
+    let all_day = object(
+        "BEGIN:VEVENT|UID:u|DTSTAMP:20260101T000000Z|DTSTART;VALUE=DATE:20260105|DTEND;VALUE=DATE:20260106|END:VEVENT",
+    );
+    for start in [noon, midnight] {
+        let time = TimeSpan {
+            start: EventTime::Utc(start.and_utc()),
+            end: EventTime::Utc((midnight + chrono::TimeDelta::days(1)).and_utc()),
+        };
+        let text = patched(&all_day, |event| event.master.as_mut().unwrap().time = time);
+        assert!(!text.contains("VALUE=DATE"), "{text}");
+    }
+}
+
+/// Moving a series renames its instances; what is written in them stays, the answers of people above all.
+#[test]
+fn a_moved_series_keeps_what_its_instances_hold() {
+    use calsync_core::model::{EventTime, Override, RecurrenceId};
+    use chrono::TimeDelta;
+    let original = object(
+        "BEGIN:VEVENT|UID:u|DTSTAMP:20260101T000000Z|DTSTART:20260105T090000Z|DTEND:20260105T100000Z|RRULE:FREQ=WEEKLY;COUNT=4|\
+         ATTENDEE;PARTSTAT=ACCEPTED:mailto:a@example.com|SUMMARY:x|END:VEVENT|\
+         BEGIN:VEVENT|UID:u|DTSTAMP:20260101T000000Z|RECURRENCE-ID:20260112T090000Z|DTSTART:20260112T110000Z|\
+         DTEND:20260112T120000Z|ATTENDEE;PARTSTAT=DECLINED:mailto:a@example.com|X-KEEP:me|SUMMARY:x|END:VEVENT",
+    );
+    let text = patched(&original, |event| {
+        let earlier = |time: &mut EventTime| {
+            if let EventTime::Utc(instant) = time {
+                *instant -= TimeDelta::hours(1);
+            }
+        };
+        let master = event.master.as_mut().unwrap();
+        earlier(&mut master.time.start);
+        earlier(&mut master.time.end);
+        let overrides: Vec<(RecurrenceId, Override)> =
+            std::mem::take(&mut event.overrides).into_iter().collect();
+        for (id, instance) in overrides {
+            let RecurrenceId::Instant(instant) = id else { panic!("an instant") };
+            event.overrides.insert(RecurrenceId::Instant(instant - TimeDelta::hours(1)), instance);
+        }
+    });
+    assert!(text.contains("RECURRENCE-ID:20260112T080000Z\r\n"), "{text}");
+    assert!(text.contains("X-KEEP:me\r\n") && text.contains("PARTSTAT=DECLINED"), "{text}");
+}
+
+/// Two zones of one name, as Outlook writes them, stay two zones.
+#[test]
+fn two_zones_of_one_name_stay_apart() {
+    use calsync_core::ical::{WriteOptions, write_calendar};
+    let with_offset = |uid: &str, offset: &str| {
+        let text = object(&format!(
+            "BEGIN:VTIMEZONE|TZID:Customized Time Zone|BEGIN:STANDARD|DTSTART:16010101T000000|TZOFFSETFROM:{offset}|\
+             TZOFFSETTO:{offset}|END:STANDARD|END:VTIMEZONE|BEGIN:VEVENT|UID:{uid}|DTSTAMP:20260101T000000Z|\
+             DTSTART;TZID=Customized Time Zone:20260105T090000|DTEND;TZID=Customized Time Zone:20260105T100000|END:VEVENT"
+        ));
+        read_calendar(&text, &ReadOptions::default()).unwrap().items.remove(0).event
+    };
+    let events = [with_offset("a", "+0123"), with_offset("b", "-0517")];
+    let text = write_calendar(&events, &WriteOptions::new(chrono::DateTime::<chrono::Utc>::UNIX_EPOCH));
+    let read = read_calendar(&text, &ReadOptions::default()).unwrap();
+    for (event, item) in events.iter().zip(&read.items) {
+        let start = |event: &Event| event.master.as_ref().unwrap().time.start.absolute();
+        assert_eq!(start(event), start(&item.event), "{text}");
+    }
+}
+
+/// An instance that only an extra date made is still said to exist once it has content of its own.
+#[test]
+fn a_changed_extra_date_is_still_a_date_of_the_series() {
+    use calsync_core::ical::{WriteOptions, write_new};
+    let text = object(
+        "BEGIN:VEVENT|UID:u|DTSTAMP:20260101T000000Z|DTSTART:20260105T090000Z|DTEND:20260105T100000Z|RDATE:20260112T090000Z|\
+         END:VEVENT|BEGIN:VEVENT|UID:u|DTSTAMP:20260101T000000Z|RECURRENCE-ID:20260112T090000Z|DTSTART:20260112T110000Z|\
+         DTEND:20260112T120000Z|END:VEVENT",
+    );
+    let event = read_calendar(&text, &ReadOptions::default()).unwrap().items.remove(0).event;
+    let fresh = write_new(&event, &WriteOptions::new(chrono::DateTime::<chrono::Utc>::UNIX_EPOCH));
+    assert!(fresh.contains("RDATE:20260112T090000Z\r\n"), "{fresh}");
+    assert!(read_calendar(&fresh, &ReadOptions::default()).unwrap().items.remove(0).event == event);
+}

@@ -39,6 +39,7 @@ pub use custom::{CustomZone, Observance, ObservanceKind};
 pub use offset::UtcOffset;
 pub use resolve::{DefinitionCheck, ResolvedZone, UnresolvedZone, ZoneResolver, ZoneSource, zone_by_name};
 pub use rule::{WeekdayRule, YearlyRule};
+pub(crate) use vtimezone::plain_tzid;
 pub use vtimezone::{VTimezone, ZoneError, ZoneLimits};
 
 /// A time zone: the rule that turns the local time somebody wrote into an instant and back.

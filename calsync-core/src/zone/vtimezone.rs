@@ -392,7 +392,7 @@ pub(super) fn tzid_of(text: &str) -> Option<Cow<'_, str>> {
 
 /// A TZID without quotes and escapes. In a VTIMEZONE it is a TEXT value, where a comma may be written `\\,`; in the
 /// parameter of a time it is not, and yet both forms are found in both places.
-pub(super) fn plain_tzid(text: &str) -> Cow<'_, str> {
+pub(crate) fn plain_tzid(text: &str) -> Cow<'_, str> {
     let text = text.trim().trim_matches('"').trim();
     if !text.contains('\\') {
         return Cow::Borrowed(text);

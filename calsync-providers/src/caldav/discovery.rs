@@ -97,7 +97,12 @@ pub(crate) fn candidates(address: &str, username: &str) -> Result<Vec<Url>> {
         }
         root = Url::parse(&format!("https://{domain}/")).map_err(|_| invalid("no such host"))?;
     } else {
-        root = Url::parse(&format!("https://{address}")).map_err(|_| invalid("the address is no host"))?;
+        let mut url =
+            Url::parse(&format!("https://{address}")).map_err(|_| invalid("the address is no host"))?;
+        // What is kept of an account holds no password.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        root = url;
         if root.path() != "/" {
             found.push(root.clone());
         }

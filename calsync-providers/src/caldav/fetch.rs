@@ -67,7 +67,8 @@ impl CalDavProvider {
         for id in ids {
             // What was asked for counts, not what came back: servers leave out what they do not find.
             let single = match found.get(&path_key(id.as_str())) {
-                Some((version @ Some(_), payload)) => {
+                // What XML could not carry is read by itself: a GET has the bytes.
+                Some((version @ Some(_), payload)) if !payload.as_str().contains('\u{fffd}') => {
                     Fetched::Found { id: id.clone(), version: version.clone(), payload: payload.clone() }
                 }
                 _ => self.get(&collection, id).await?,

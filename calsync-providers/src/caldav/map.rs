@@ -54,7 +54,8 @@ pub(crate) fn render(request: RenderRequest<'_>) -> Result<Rendered, ProviderErr
                 Some(_) => SequenceChange::Keep,
                 None => SequenceChange::Increment,
             };
-            patch(original.as_str(), request.event, &change)
+            // Without its METHOD first: a CANCEL is what makes the event read as cancelled, and the word has to stay.
+            patch(&normalise(original.as_str()), request.event, &change)
                 .map_err(|cause| ProviderError::new(ErrorKind::Refused, OPERATION, cause.to_string()))?
         }
         None => {
@@ -157,6 +158,20 @@ mod tests {
     fn rendered(event: &Event, original: Option<&str>, people: PeoplePolicy) -> Rendered {
         let original = original.map(Payload::new);
         render(RenderRequest { event, original: original.as_ref(), now: now(), people }).unwrap()
+    }
+
+    /// A stored cancellation reads as cancelled; an edit that takes the METHOD away must not bring the event to life.
+    #[test]
+    fn an_edited_cancellation_stays_cancelled() {
+        let stored = Payload::new(
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nMETHOD:CANCEL\r\nBEGIN:VEVENT\r\nUID:u\r\n\
+             DTSTAMP:20260101T000000Z\r\nDTSTART:20260105T090000Z\r\nDTEND:20260105T100000Z\r\nSUMMARY:x\r\n\
+             END:VEVENT\r\nEND:VCALENDAR\r\n",
+        );
+        let mut event = read(&stored).unwrap();
+        event.master.as_mut().unwrap().title = Some("y".to_owned());
+        let text = rendered(&event, Some(stored.as_str()), PeoplePolicy::Withhold).payload;
+        assert!(text.as_str().contains("STATUS:CANCELLED"), "{}", text.as_str());
     }
 
     /// A task in a calendar of mixed kinds is no broken event.

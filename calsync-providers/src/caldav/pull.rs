@@ -13,7 +13,7 @@ use super::{
     calls::{self, Depth, sync_collection::Outcome},
     cursor::{Marker, Paging, State},
     error, etag,
-    href::{is_collection, path_key, resource_id},
+    href::{is_collection, path_key, resolve, resource_id},
     profile::ServerKind,
     provider::{CalDavProvider, calendar_gone},
     wire::{DavResponse, Multistatus},
@@ -122,9 +122,9 @@ impl CalDavProvider {
         }
         let state = match (token, ctag) {
             (Some(token), _) if !no_report && offers_sync(response) => State::new(Marker::Token(token)),
-            (_, Some(ctag)) => State::new(Marker::Ctag(ctag)),
+            (_, Some(ctag)) => State { no_report, ..State::new(Marker::Ctag(ctag)) },
             (Some(token), None) => State { no_report: true, ..State::new(Marker::Token(token)) },
-            (None, None) => State::new(Marker::None),
+            (None, None) => State { no_report, ..State::new(Marker::None) },
         };
         self.items(collection, state).await
     }
@@ -151,14 +151,20 @@ impl CalDavProvider {
                 if response.is_type(Ns::Dav, "collection") || is_task(response) {
                     continue;
                 }
-                let Some(id) = resource_id(collection, &base, href) else { continue };
+                let Some(id) = resource_id(collection, &base, href) else {
+                    if resolve(&base, href).is_none() {
+                        // Something is there under a name that leads elsewhere: what is absent here may be that.
+                        scope = ChangeScope::PartialSnapshot;
+                    }
+                    continue;
+                };
                 match response.status {
                     Some(404 | 410 | 418) => {}
                     Some(300..) => {
                         // There is something that could not be listed.
                         scope = ChangeScope::PartialSnapshot;
                     }
-                    _ => changes.add(id, present(response)),
+                    _ => changes.add(id, replayable(present(response))),
                 }
             }
         }
@@ -177,7 +183,7 @@ fn page(
 ) -> Result<ChangePage> {
     let initial = token.is_none() || paging.is_some_and(|paging| paging.initial);
     let mut changes = Changes::default();
-    let mut more = false;
+    let (mut more, mut misplaced) = (false, false);
     for response in &multistatus.responses {
         for href in &response.hrefs {
             if is_collection(collection, base, href) {
@@ -185,7 +191,10 @@ fn page(
                 more |= response.status == Some(507);
                 continue;
             }
-            let Some(id) = resource_id(collection, base, href) else { continue };
+            let Some(id) = resource_id(collection, base, href) else {
+                misplaced |= resolve(base, href).is_none();
+                continue;
+            };
             match response.status {
                 // 418 is what Nextcloud once said. A first listing names the dead as well.
                 Some(404 | 410 | 418) if initial => {}
@@ -193,9 +202,14 @@ fn page(
                 _ if is_task(response) => {}
                 // Anything that is not plainly there or gone has to be looked at.
                 Some(300..) => changes.add(id, ItemChange::Present { version: None, payload: None }),
-                _ => changes.add(id, replayable(present(response), initial)),
+                _ => changes.add(id, replayable(present(response))),
             }
         }
+    }
+    if misplaced && !initial {
+        // The token would move past a change nobody can look at: a listing says what there is besides it.
+        let detail = "an item under a name that leads to another site";
+        return Err(ProviderError::new(ErrorKind::CursorInvalid, OPERATION, detail));
     }
     let pages = paging.map_or(0, |paging| paging.pages) + 1;
     if more && (token == Some(next.as_str()) || pages >= PAGES_MAX) {
@@ -205,7 +219,7 @@ fn page(
             "the server sends the same page again",
         ));
     }
-    let partial = initial && (more || paging.is_some());
+    let partial = initial && (more || misplaced || paging.is_some());
     let scope = match (initial, partial) {
         (false, _) => ChangeScope::Delta,
         // Servers that cut a first listing have been seen to skip items between the pieces.
@@ -222,11 +236,11 @@ fn present(response: &DavResponse) -> ItemChange {
     ItemChange::Present { version, payload: None }
 }
 
-/// A tag that counts from the start for each new item may be the one of another item that had this name: a changed
-/// item with such a tag is fetched whatever the tag.
-fn replayable(change: ItemChange, initial: bool) -> ItemChange {
+/// A tag that counts from the start for each new item may be the one of another item that had this name: an item with
+/// such a tag is fetched whatever the tag.
+fn replayable(change: ItemChange) -> ItemChange {
     match change {
-        ItemChange::Present { version: Some(version), payload } if !initial && etag::is_counter(&version) => {
+        ItemChange::Present { version: Some(version), payload } if etag::is_counter(&version) => {
             ItemChange::Present { version: None, payload }
         }
         other => other,

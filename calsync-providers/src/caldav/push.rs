@@ -125,7 +125,7 @@ impl CalDavProvider {
         expected: &Version,
     ) -> Result<()> {
         const OPERATION: &str = "delete";
-        let (_, url) = self.places(calendar, id, OPERATION)?;
+        let (collection, url) = self.places(calendar, id, OPERATION)?;
         let error = |kind, detail: &str| ProviderError::new(kind, OPERATION, detail);
         if !self.server().honours_if_match_on_delete() {
             match self.current(OPERATION, &url).await? {
@@ -141,7 +141,11 @@ impl CalDavProvider {
             let answer = self.send_write(OPERATION, request).await?;
             return Err(match writing(OPERATION, &answer.response, self.now()) {
                 WriteOutcome::Done => return Ok(()),
-                WriteOutcome::NotFound => return Ok(()),
+                // Gone with its calendar is not deleted: the calendar may come back.
+                WriteOutcome::NotFound => match self.parent(OPERATION, &collection).await? {
+                    Parent::There => return Ok(()),
+                    Parent::Gone => error(ErrorKind::CalendarGone, "the calendar is gone"),
+                },
                 // "Not that version" is also what some say of an item that is gone.
                 WriteOutcome::ConditionFailed => match self.current(OPERATION, &url).await? {
                     Current::Gone => return Ok(()),

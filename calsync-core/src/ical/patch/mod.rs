@@ -16,7 +16,8 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{Event, EventBody, Override, OverrideScope, RecurrenceId};
+use crate::model::{Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId};
+use crate::zone::plain_tzid;
 
 use super::error::{IcalError, QuarantineReason};
 use super::lines::Document;
@@ -198,8 +199,9 @@ impl<'a> Patcher<'a, '_> {
         let mut known = Vec::new();
         for span in &index.zones {
             let lines = self.lines(span.clone());
-            let tzid =
-                lines.named("TZID").find_map(|property| Some(property.line()?.value().trim().to_owned()));
+            let tzid = lines
+                .named("TZID")
+                .find_map(|property| Some(plain_tzid(property.line()?.value()).into_owned()));
             if let Some(tzid) = tzid
                 && let Some(zone) = self.zones.resolve(&tzid)
             {
@@ -296,6 +298,21 @@ impl<'a> Patcher<'a, '_> {
             .any(|(id, _)| !matches!(self.current.overrides.get(id), Some(Override::Changed { .. })))
     }
 
+    /// The name an instance has after the start of its series moved, when the target has it as a changed instance.
+    fn moved_key(&self, id: RecurrenceId) -> Option<RecurrenceId> {
+        let (before, after) =
+            (&self.current.master.as_ref()?.time.start, &self.target.master.as_ref()?.time.start);
+        let local = id.to_time(before).local().checked_add_signed(after.local() - before.local())?;
+        let time = match after {
+            EventTime::Date(_) => EventTime::Date(local.date()),
+            EventTime::Floating(_) => EventTime::Floating(local),
+            EventTime::Zoned { zone, .. } => EventTime::zoned(local, zone.clone()),
+            EventTime::Utc(_) => EventTime::Utc(local.and_utc()),
+        };
+        let key = RecurrenceId::of(&time);
+        matches!(self.target.overrides.get(&key), Some(Override::Changed { .. })).then_some(key)
+    }
+
     /// Changes the components of single instances; those that are in the target are given back.
     fn patch_overrides(
         &mut self,
@@ -316,6 +333,9 @@ impl<'a> Patcher<'a, '_> {
                 (Some(series), Some(value)) => series.target_key(value),
                 _ => *id,
             };
+            // A moved series names its instances anew; what they hold stays theirs.
+            let moved = if target.overrides.contains_key(&key) { None } else { self.moved_key(*id) };
+            let key = moved.unwrap_or(key);
             let (
                 Some(Override::Changed { body: current, scope: was }),
                 Some(Override::Changed { body, scope }),
@@ -330,7 +350,7 @@ impl<'a> Patcher<'a, '_> {
             // RANGE is never written, only taken away.
             let narrows = was != *scope && *scope == OverrideScope::This;
             let new_id = match (&target.master, recurrence_id) {
-                (Some(master), _) if changes_kind => Some(key.to_time(&master.time.start)),
+                (Some(master), _) if changes_kind || moved.is_some() => Some(key.to_time(&master.time.start)),
                 (_, recurrence_id) => recurrence_id.filter(|_| narrows),
             };
             if let Some(new_id) = new_id {

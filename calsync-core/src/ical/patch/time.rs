@@ -40,8 +40,17 @@ pub(crate) fn patch_time(
     let duration = lines
         .named("DURATION")
         .find_map(|property| IcalDuration::parse(property.line()?.split_at_last_colon().value()));
+    // Readers forgive an end of another kind than the start; writing one is no way to say a length.
+    let other_kind = match (&end, duration) {
+        (Some(end), _) => end.is_date() != target.start.is_date(),
+        (None, Some(duration)) => target.start.is_date() && duration.seconds > 0,
+        (None, None) => false,
+    };
     // What the lines there are would say behind the new start.
-    if !is_flagged && effective_end(&target.start, end.as_ref(), duration) == (target.end.clone(), None) {
+    if !is_flagged
+        && !other_kind
+        && effective_end(&target.start, end.as_ref(), duration) == (target.end.clone(), None)
+    {
         return;
     }
     if duration.is_some()

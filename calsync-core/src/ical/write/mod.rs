@@ -211,6 +211,10 @@ pub(crate) fn repetition(event: &Event, start: &EventTime, zones: &mut ZoneNames
         match instance {
             Override::Added { end } => lines.push(property::rdate(&id.to_time(start), end.as_ref(), zones)),
             Override::Excluded => lines.push(property::time("EXDATE", &id.to_time(start), zones)),
+            // Without a rule nothing else says that there is such an instance.
+            Override::Changed { .. } if event.rules.is_empty() && *id != RecurrenceId::of(start) => {
+                lines.push(property::rdate(&id.to_time(start), None, zones));
+            }
             Override::Changed { .. } => {}
         }
     }

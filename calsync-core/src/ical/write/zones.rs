@@ -1,6 +1,8 @@
 //! Which `TZID` a zone is written with, and which definitions a text still needs.
 
-use crate::zone::{Zone, write};
+use std::sync::Arc;
+
+use crate::zone::{CustomZone, Zone, write};
 
 /// The names of the zones of one text.
 #[derive(Debug, Default)]
@@ -23,8 +25,21 @@ impl ZoneNames {
         if let Some((_, name)) = names.clone().find(|(known, _)| known == zone) {
             return name.clone();
         }
+        // Two zones of one name are met: Outlook calls every zone of its own "Customized Time Zone".
+        let is_free = |name: &str| names.clone().all(|(_, taken)| taken != name);
+        let own = zone.name().to_owned();
+        let renamed = match zone {
+            Zone::Custom(custom) if !is_free(&own) => (2..)
+                .map(|number| format!("{own} {number}"))
+                .find(|name| is_free(name))
+                .and_then(|name| CustomZone::new(name, custom.observances().to_vec()).ok())
+                .map(|custom| Zone::Custom(Arc::new(custom))),
+            _ => None,
+        };
+        // Equal to the zone asked for: rules count, not names.
+        let zone = renamed.unwrap_or_else(|| zone.clone());
         let name = zone.name().to_owned();
-        self.new.push((zone.clone(), name.clone()));
+        self.new.push((zone, name.clone()));
         name
     }
 
