@@ -712,7 +712,7 @@ fn object(lines: &str) -> String {
 #[test]
 fn switching_between_all_day_and_timed_writes_one_kind() {
     use calsync_core::model::{EventTime, TimeSpan};
-    let day = chrono::NaiveDate::from_ymd_opt(2026, 1, 5).unwrap();
+    let day = NaiveDate::from_ymd_opt(2026, 1, 5).unwrap();
     let noon = day.and_hms_opt(12, 0, 0).unwrap();
     let midnight = day.and_hms_opt(0, 0, 0).unwrap();
     for end in ["DTEND:20260105T100000Z", "DURATION:PT1H"] {
