@@ -802,3 +802,24 @@ fn a_changed_extra_date_is_still_a_date_of_the_series() {
     assert!(fresh.contains("RDATE:20260112T090000Z\r\n"), "{fresh}");
     assert!(read_calendar(&fresh, &ReadOptions::default()).unwrap().items.remove(0).event == event);
 }
+
+/// A single event of another day under the UID of a series stays in the text when the series is moved.
+#[test]
+fn another_event_under_the_same_uid_is_not_removed() {
+    use calsync_core::model::EventTime;
+    use chrono::TimeDelta;
+    let original = object(
+        "BEGIN:VEVENT|UID:1|DTSTAMP:20260101T000000Z|DTSTART:20260105T090000Z|DTEND:20260105T100000Z|RRULE:FREQ=WEEKLY|\
+         SUMMARY:series|END:VEVENT|BEGIN:VEVENT|UID:1|DTSTAMP:20260101T000000Z|DTSTART:20270106T090000Z|SUMMARY:other|\
+         END:VEVENT",
+    );
+    let text = patched(&original, |event| {
+        let time = &mut event.master.as_mut().unwrap().time;
+        for end in [&mut time.start, &mut time.end] {
+            if let EventTime::Utc(instant) = end {
+                *instant += TimeDelta::hours(1);
+            }
+        }
+    });
+    assert!(text.contains("DTSTART:20260105T100000Z\r\n") && text.contains("SUMMARY:other\r\n"), "{text}");
+}

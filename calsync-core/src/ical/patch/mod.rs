@@ -384,7 +384,13 @@ impl<'a> Patcher<'a, '_> {
             let lines = self.lines(span.clone());
             let mut ids = lines.named("RECURRENCE-ID").peekable();
             let goes = if ids.peek().is_none() {
-                master_parts
+                // A single event of another day under the same UID is no version of anything.
+                let same_start = lines.named("DTSTART").any(|property| {
+                    let Some(line) = property.line() else { return false };
+                    let value = self.zones.time(&line.split_at_last_colon(), "DTSTART").ok();
+                    value.as_ref().map(RecurrenceId::of) == start.as_ref().map(RecurrenceId::of)
+                });
+                master_parts && (same_start || lines.named("RRULE").next().is_some())
             } else {
                 let key = ids.find_map(|property| {
                     let line = property.line()?.split_at_last_colon();
