@@ -168,7 +168,9 @@ impl CalDavProvider {
                 }
             }
         }
-        Ok(ChangePage { changes: changes.list, scope, cursor: state.cursor(), more: false })
+        // The marker of a listing that lacks something would hide it until the calendar changes again.
+        let cursor = state.cursor().filter(|_| scope == ChangeScope::Snapshot);
+        Ok(ChangePage { changes: changes.list, scope, cursor, more: false })
     }
 }
 
