@@ -44,6 +44,12 @@ pub enum EngineError {
         /// The run asked for.
         run: String,
     },
+    /// No write to the remote side waits for this event.
+    #[error("no write waits for event {event} on this link")]
+    UnknownWrite {
+        /// The event asked for.
+        event: String,
+    },
 }
 
 impl EngineError {
@@ -55,7 +61,8 @@ impl EngineError {
             Self::Busy { .. }
             | Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
-            | Self::UnknownRun { .. } => Fault::Caller,
+            | Self::UnknownRun { .. }
+            | Self::UnknownWrite { .. } => Fault::Caller,
         }
     }
 
@@ -65,7 +72,10 @@ impl EngineError {
             Self::Provider(error) => error.retry,
             Self::Store(error) => error.retry(),
             Self::Busy { .. } => Retry::Backoff,
-            Self::PlanChanged { .. } | Self::LinkMoved { .. } | Self::UnknownRun { .. } => Retry::Never,
+            Self::PlanChanged { .. }
+            | Self::LinkMoved { .. }
+            | Self::UnknownRun { .. }
+            | Self::UnknownWrite { .. } => Retry::Never,
         }
     }
 

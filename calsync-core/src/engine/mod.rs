@@ -9,6 +9,7 @@ mod hub;
 mod link;
 mod local;
 mod merging;
+mod outbox;
 mod pair;
 mod pull;
 mod push;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 pub use error::EngineError;
 pub use hub::Hub;
 pub use link::Link;
+pub use outbox::RetryBudget;
 pub use report::{Observer, Progress, Silent, SyncReport};
 pub use undo::UndoReport;
 

@@ -1,18 +1,23 @@
 //! Push and confirm: what is committed to the outbox is sent, and what is answered becomes the new base.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 
 use super::{
     EngineError, Progress,
+    outbox::{Health, after_failure, is_nameless},
     pull::{Found, Item},
     run::{Mode, PAGE, Run},
 };
 use crate::{
     diff::changed_fields,
     model::{Event, EventId, RemoteId, Version},
+    plan::Urgency,
     provider::{ErrorKind, Fetched, Payload, ProviderError, Retry, Written},
     store::{
         BaseQuery, BaseRecord, BaseState, Batch, JournalEntry, JournalOp, OutboxEntry, OutboxId, OutboxOp,
@@ -24,14 +29,16 @@ use crate::{
 const GROUP: usize = 50;
 /// How often a write that met a newer version is merged and sent again in one run.
 const ROUNDS: usize = 3;
-/// Delays before a write that failed is tried again, in minutes.
-const BACKOFF: [i64; 3] = [1, 5, 15];
+/// Writes the provider may fail in a row before it counts as down: then no more are sent in this run.
+const FAILURES: usize = 3;
 
 /// The answer to a write.
 enum Answer {
     Confirmed(Written),
     Deleted,
     Failed(ProviderError),
+    /// The provider was found down before its turn came.
+    Unsent,
 }
 
 /// A confirmed write whose stored form is still to be read.
@@ -50,6 +57,16 @@ struct Sent {
     changed: Vec<(RemoteId, EventId)>,
     /// The error that stops all further writes of this run.
     stop: Option<ProviderError>,
+    /// The last failure that may be the whole provider's and not the item's.
+    down: Option<ProviderError>,
+    /// It took a write.
+    taken: bool,
+}
+
+impl Sent {
+    fn health(&self) -> Health {
+        if self.taken { Health::TakesWrites } else { Health::Unknown }
+    }
 }
 
 impl Run<'_> {
@@ -59,6 +76,7 @@ impl Run<'_> {
             return Ok(());
         }
         let now = self.engine.clock.now();
+        self.rank_again(now).await?;
         let ready: Vec<OutboxEntry> = self
             .outbox
             .values()
@@ -71,7 +89,7 @@ impl Run<'_> {
         let creations: Vec<OutboxEntry> = self
             .outbox
             .values()
-            .filter(|entry| matches!(entry.op, OutboxOp::Create { .. }))
+            .filter(|entry| matches!(entry.op, OutboxOp::Create { .. }) && !is_nameless(entry))
             .filter(|entry| !matches!(entry.state, OutboxState::Wedged { .. }))
             .cloned()
             .collect();
@@ -101,6 +119,23 @@ impl Run<'_> {
         // Everything else is sent with what this run decides.
         let events = ready.iter().chain(&creations).map(|entry| entry.event_id.clone());
         self.recheck.extend(events);
+        Ok(())
+    }
+
+    /// What waited meanwhile may be due within the hour by now.
+    async fn rank_again(&mut self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let mut writes = Vec::new();
+        for entry in self.outbox.values_mut() {
+            let id = ranked(entry, now);
+            if id != entry.id {
+                writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+                entry.id = id;
+                writes.push(Write::PutOutbox(Box::new(entry.clone())));
+            }
+        }
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
         Ok(())
     }
 
@@ -175,7 +210,12 @@ impl Run<'_> {
         let now = self.engine.clock.now();
         loop {
             let page = self.engine.store.outbox(&self.link.id, after.as_ref(), GROUP).await?;
-            let Some(last) = page.last() else { return Ok(sent) };
+            let Some(last) = page.last() else {
+                if !sent.taken {
+                    sent.stop = sent.stop.or(sent.down.take());
+                }
+                return Ok(sent);
+            };
             after = Some(last.id.clone());
             let mut ready = Vec::new();
             for entry in page {
@@ -203,11 +243,16 @@ impl Run<'_> {
         }
     }
 
-    /// Sends some writes, a few at a time. Answers come in the order the provider gives them.
+    /// Sends some writes, a few at a time, until the provider is found down. Answers come in the order the provider gives
+    /// them.
     async fn send(&self, entries: Vec<OutboxEntry>) -> Vec<(OutboxEntry, Answer)> {
         let (provider, calendar) = (self.provider, &self.link.remote);
+        let failures = &AtomicUsize::new(0);
         stream::iter(entries)
             .map(|entry| async move {
+                if failures.load(Ordering::Relaxed) >= FAILURES {
+                    return (entry, Answer::Unsent);
+                }
                 let answer = match &entry.op {
                     OutboxOp::Create { payload } => {
                         answer(provider.create(calendar, &entry.remote_id, payload).await)
@@ -222,6 +267,13 @@ impl Run<'_> {
                         }
                     }
                 };
+                match &answer {
+                    Answer::Failed(error) if stops_all(error) => failures.store(FAILURES, Ordering::Relaxed),
+                    Answer::Failed(error) if error.kind == ErrorKind::Unavailable => {
+                        failures.fetch_add(1, Ordering::Relaxed);
+                    }
+                    _ => failures.store(0, Ordering::Relaxed),
+                }
                 (entry, answer)
             })
             .buffer_unordered(self.capabilities.requests_max.max(1))
@@ -236,6 +288,9 @@ impl Run<'_> {
     ) -> Result<(), EngineError> {
         let mut writes = Vec::new();
         let before = self.before(&answers).await?;
+        sent.taken |=
+            answers.iter().any(|(_, answer)| matches!(answer, Answer::Confirmed(_) | Answer::Deleted));
+        let mut unsent = 0;
         for (entry, answer) in answers {
             let before = before.get(&entry.event_id).cloned().map(Box::new);
             let done = Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() };
@@ -250,8 +305,16 @@ impl Run<'_> {
                     writes.push(done);
                     writes.extend(self.removed(&entry, before));
                 }
-                Answer::Failed(error) => writes.extend(self.failed(entry, error, sent).await?),
+                Answer::Failed(error) => writes.extend(self.failed(entry, error, sent)),
+                Answer::Unsent => {
+                    unsent += 1;
+                    self.outbox.insert(entry.event_id.clone(), entry);
+                }
             }
+        }
+        self.waiting += unsent;
+        if unsent > 0 && sent.stop.is_none() {
+            sent.stop = sent.down.take();
         }
         if !writes.is_empty() {
             self.commit(Batch { writes, ..Batch::default() }).await?;
@@ -267,7 +330,8 @@ impl Run<'_> {
         let ids: Vec<EventId> = answers
             .iter()
             .filter(|(entry, answer)| {
-                !matches!(entry.op, OutboxOp::Create { .. }) && !matches!(answer, Answer::Failed(_))
+                !matches!(entry.op, OutboxOp::Create { .. })
+                    && matches!(answer, Answer::Confirmed(_) | Answer::Deleted)
             })
             .map(|(entry, _)| entry.event_id.clone())
             .collect();
@@ -364,63 +428,51 @@ impl Run<'_> {
         }))
     }
 
-    async fn failed(
-        &mut self,
-        mut entry: OutboxEntry,
-        error: ProviderError,
-        sent: &mut Sent,
-    ) -> Result<Vec<Write>, EngineError> {
+    fn failed(&mut self, mut entry: OutboxEntry, error: ProviderError, sent: &mut Sent) -> Vec<Write> {
         let done = Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() };
         match error.kind {
             // Somebody else was faster, or it is gone: what was decided is void, and decided again on what is there.
             ErrorKind::VersionMismatch | ErrorKind::NotFound => {
                 self.outbox.remove(&entry.event_id);
                 sent.changed.push((entry.remote_id, entry.event_id));
-                Ok(vec![done])
+                return vec![done];
             }
             ErrorKind::AlreadyExists { at } => {
                 // Under our own name it is our own write, applied when its answer was lost; elsewhere in the calendar
                 // it is the same event, and the two are joined.
                 self.outbox.remove(&entry.event_id);
                 sent.changed.push((at.unwrap_or(entry.remote_id), entry.event_id));
-                Ok(vec![done])
+                return vec![done];
             }
             ErrorKind::Unauthorized | ErrorKind::CalendarGone => {
                 sent.stop = Some(error);
                 self.outbox.insert(entry.event_id.clone(), entry);
-                Ok(Vec::new())
+                return Vec::new();
             }
             _ if error.retry == Retry::Never && !error.is_ambiguous() => {
                 entry.attempts += 1;
                 entry.state = OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() };
-                self.outbox.insert(entry.event_id.clone(), entry.clone());
-                Ok(vec![Write::PutOutbox(Box::new(entry))])
             }
             _ => {
-                let step = BACKOFF.get(entry.attempts as usize).copied();
-                entry.attempts += 1;
-                // An outage ends, however long it lasts; only what is refused time and again needs a person.
-                let outage = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unavailable);
-                entry.state = match step {
-                    _ if error.is_ambiguous() => OutboxState::Ambiguous,
-                    _ if outage => OutboxState::Pending,
-                    Some(_) => OutboxState::Pending,
-                    None => OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },
-                };
-                let advised = match error.retry {
-                    Retry::After(delay) => from_std(delay),
-                    Retry::Never | Retry::Backoff => TimeDelta::zero(),
-                };
-                let delay = advised.max(TimeDelta::minutes(step.unwrap_or(BACKOFF[BACKOFF.len() - 1])));
-                entry.not_before = self.engine.clock.now().checked_add_signed(delay);
-                self.waiting += 1;
-                self.outbox.insert(entry.event_id.clone(), entry.clone());
-                if outage {
+                let now = self.engine.clock.now();
+                entry = after_failure(&entry, &error, sent.health(), &self.link.retries, now);
+                self.waiting += usize::from(!matches!(entry.state, OutboxState::Wedged { .. }));
+                if stops_all(&error) {
                     sent.stop = Some(error);
+                } else if error.kind == ErrorKind::Unavailable {
+                    sent.down = Some(error);
                 }
-                Ok(vec![Write::PutOutbox(Box::new(entry))])
             }
         }
+        if let OutboxState::Wedged { kind, .. } = &entry.state {
+            self.tell(&Progress::Wedged {
+                link: self.link.id.clone(),
+                event: entry.event_id.clone(),
+                kind: kind.clone(),
+            });
+        }
+        self.outbox.insert(entry.event_id.clone(), entry.clone());
+        vec![Write::PutOutbox(Box::new(entry))]
     }
 
     /// Reads what the provider made of our writes: that, not what was sent, is its side of the base.
@@ -475,6 +527,24 @@ fn answer(result: Result<Written, ProviderError>) -> Answer {
     }
 }
 
-fn from_std(delay: Duration) -> TimeDelta {
-    TimeDelta::from_std(delay).unwrap_or(TimeDelta::days(1))
+/// The id of an entry led by its urgency: the outbox is read in the order of its ids.
+pub(super) fn ranked(entry: &OutboxEntry, now: DateTime<Utc>) -> OutboxId {
+    let event = match entry.op {
+        OutboxOp::Delete { .. } => None,
+        OutboxOp::Create { .. } | OutboxOp::Update { .. } => entry.local.as_deref(),
+    };
+    let urgency = match (&entry.op, event) {
+        (OutboxOp::Delete { .. }, _) | (_, Some(_)) => Urgency::of(event, now),
+        (_, None) => Urgency::LATER,
+    };
+    let plain = match entry.id.0.split_once('.') {
+        Some((digit, rest)) if digit.len() == 1 => rest,
+        _ => &entry.id.0,
+    };
+    OutboxId(format!("{}.{plain}", urgency.digit()))
+}
+
+/// Whether a failure says that no write would be taken now.
+fn stops_all(error: &ProviderError) -> bool {
+    matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unauthorized | ErrorKind::CalendarGone)
 }

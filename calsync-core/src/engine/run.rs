@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a lease lasts. A worker that dies is replaced after this; one that works renews in time.
-const LEASE: TimeDelta = TimeDelta::seconds(10);
+pub(super) const LEASE: TimeDelta = TimeDelta::seconds(10);
 /// Rows read from the store at once.
 pub(super) const PAGE: usize = 200;
 /// How often a step is decided again when the host edits the same events meanwhile.
@@ -278,6 +278,12 @@ impl<'a> Run<'a> {
             events.extend(outcome.event_id.map(|id| (id, outcome.revision.unwrap_or_default())));
         }
         batch.writes.append(&mut extra);
+        let now = self.engine.clock.now();
+        for write in &mut batch.writes {
+            if let Write::PutOutbox(entry) = write {
+                entry.id = super::push::ranked(entry, now);
+            }
+        }
         for (event, revision) in events {
             self.handled.insert(event, revision);
         }

@@ -49,6 +49,8 @@ enum Command {
     Conflicts(Json),
     /// Show past runs.
     Log(Json),
+    /// Show writes the remote side has not confirmed, or settle one that is stuck.
+    Outbox(OutboxArgs),
     /// Take back what a run did, and carry that to the remote side.
     Undo {
         /// The run, as `log` shows it.
@@ -82,6 +84,30 @@ struct Json {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct OutboxArgs {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    action: Option<OutboxAction>,
+}
+
+#[derive(Subcommand)]
+enum OutboxAction {
+    /// Give a stuck write all its tries again.
+    Retry {
+        /// The event's UID, or its id in the store.
+        event: String,
+    },
+    /// Give a write up: both sides stay as they are until the next edit.
+    Drop {
+        /// The event's UID, or its id in the store.
+        event: String,
+    },
 }
 
 #[derive(Args)]
@@ -130,6 +156,15 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
             commands::conflicts::run(&app, output::Format::from_flag(json.json)).await
         }
         Command::Log(json) => commands::log::run(&app, output::Format::from_flag(json.json)).await,
+        Command::Outbox(args) => match args.action {
+            None => commands::outbox::list(&app, output::Format::from_flag(args.json)).await,
+            Some(OutboxAction::Retry { event }) => {
+                commands::outbox::settle(&app, &event, commands::outbox::Verdict::Retry).await
+            }
+            Some(OutboxAction::Drop { event }) => {
+                commands::outbox::settle(&app, &event, commands::outbox::Verdict::Drop).await
+            }
+        },
         Command::Undo { run } => commands::undo::run(&app, &run).await,
         Command::Explain { event } => commands::explain::run(&app, &event).await,
     }

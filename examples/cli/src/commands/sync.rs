@@ -75,7 +75,7 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
         .sum();
     if stuck > 0 {
         return Err(CliError::Unmet(format!(
-            "{stuck} changes did not reach the remote side; they are kept, and `calsync sync` tries those again that can be"
+            "{stuck} changes did not reach the remote side; they are kept, and `calsync sync` tries those again that can be; `calsync outbox` lists them"
         )));
     }
     let held = reports.iter().any(|(_, result)| result.as_ref().is_ok_and(|report| report.plan.held));
