@@ -10,6 +10,7 @@
 
 mod envelope;
 mod error;
+mod keeper;
 mod keys;
 mod name;
 mod sealed;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 
 pub use envelope::Envelope;
 pub use error::{VaultError, VaultErrorKind};
+pub use keeper::{Keeper, KeeperError, KeptSecret, SecretKey};
 pub use keys::{KeyId, KeyWrapper, LocalKeys, WrappedKey};
 pub use name::SecretName;
 pub use sealed::Sealed;

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use calsync_core::provider::{ErrorKind, Fault, ProviderError, Retry};
 
 /// Why a person has to connect the account again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ReauthReason {
     /// The grant was revoked, or ran out; providers do not always say which.

@@ -102,6 +102,11 @@ impl Exchange {
         Self { config, transport }
     }
 
+    /// The provider's name.
+    pub fn provider(&self) -> &str {
+        &self.config.provider
+    }
+
     /// Exchanges an authorization code.
     ///
     /// # Errors
@@ -183,9 +188,14 @@ impl Exchange {
         headers.insert(http::header::CONTENT_TYPE, form);
         let request = self.request(Method::POST, url.clone(), headers, body.into_bytes());
         let answer = self.transport.send(request).await.map_err(|error| unreachable(operation, &error))?;
+        let code = serde_json::from_slice::<TokenError>(&answer.body).map(|error| error.error);
         match answer.status.as_u16() {
-            // A token that is not known is revoked (RFC 7009 section 2.2); Google answers 400 for it.
-            200 | 204 | 400 => Ok(true),
+            200 | 204 => Ok(true),
+            // A token that is not known is as good as revoked (RFC 7009 section 2.2); Google says so with an error.
+            400 if code.as_deref().is_ok_and(|code| code == "invalid_token") => Ok(true),
+            400..=499 => {
+                Err(OAuthError::of_response(operation, code.as_deref().unwrap_or("invalid_request"), &[]))
+            }
             status => Err(OAuthError::new(
                 OAuthErrorKind::Unavailable,
                 operation,
@@ -220,6 +230,7 @@ impl Exchange {
             refresh: answer.refresh_token().map(|token| Secret::from(token.secret().as_str())),
             scopes,
             subject: account.as_ref().map(|account| account.subject.clone()),
+            dead: None,
         };
         Grant { tokens, account, missing_scopes }
     }

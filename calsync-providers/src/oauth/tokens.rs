@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::ReauthReason;
 use crate::http::Secret;
 
 /// Access to an account. `Debug` shows no token.
@@ -18,6 +19,8 @@ pub struct TokenSet {
     pub scopes: Option<Vec<String>>,
     /// [`Account::subject`](super::Account::subject), when the provider said.
     pub subject: Option<String>,
+    /// Why no more tokens come of this grant: the provider refused it.
+    pub(super) dead: Option<ReauthReason>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -27,6 +30,8 @@ struct Kept {
     refresh: Option<String>,
     scopes: Option<Vec<String>>,
     subject: Option<String>,
+    #[serde(default)]
+    dead: Option<ReauthReason>,
 }
 
 impl Drop for Kept {
@@ -46,6 +51,7 @@ impl TokenSet {
             refresh: self.refresh.as_ref().map(|token| token.expose().clone()),
             scopes: self.scopes.clone(),
             subject: self.subject.clone(),
+            dead: self.dead,
         };
         serde_json::to_string(&kept).ok().map(Secret::from)
     }
@@ -59,6 +65,7 @@ impl TokenSet {
             refresh: kept.refresh.take().map(Secret::from),
             scopes: kept.scopes.take(),
             subject: kept.subject.take(),
+            dead: kept.dead,
         })
     }
 }
