@@ -2,9 +2,6 @@
 //!
 //! The configuration and the JSON output are a contract; see `README.md` beside `Cargo.toml`.
 
-// A command line program talks to its terminal.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 mod app;
 mod commands;
 mod config;
@@ -130,7 +127,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("calsync: {error}");
+            output::tell(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     config::LinkConfig,
     connect::{self, Joined},
     error::CliError,
-    output::{Format, print, print_json, print_table},
+    output::{Format, print, print_json, print_table, tell},
 };
 
 /// Whether anything is written.
@@ -53,7 +53,7 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
             approved |= !report.plan.held && report.plan.deletions_id().0 == *plan;
         }
         if let Err(error) = &result {
-            eprintln!("calsync: link {}: {error}", config.name);
+            tell(&format!("link {} ({}): {error}", config.name, app.whereabouts(&config.connection)));
         }
         reports.push((config, result));
     }
@@ -122,11 +122,11 @@ async fn run_when_free(
         match app.engine.sync(link, provider, options).await {
             Err(EngineError::Busy { until }) if app.clock.now() < give_up => {
                 let wait = (until - app.clock.now()).max(chrono::TimeDelta::milliseconds(100));
-                eprintln!(
-                    "calsync: link {}: another process is at it, or died there; waiting {} s for its lease",
+                tell(&format!(
+                    "link {}: another process is at it, or died there; waiting {} s for its lease",
                     link.id,
                     wait.num_seconds() + 1
-                );
+                ));
                 tokio::time::sleep(wait.to_std().unwrap_or_default()).await;
             }
             other => return Ok(other?),
