@@ -156,3 +156,108 @@ async fn priv_04_nothing_of_a_secret_is_shown() {
     assert!(!String::from_utf8_lossy(sealed.as_bytes()).contains("hunter2"));
     assert_eq!(format!("{sealed:?}"), format!("Sealed({} bytes)", sealed.as_bytes().len()));
 }
+
+mod kept {
+    use calsync_core::{
+        store::{Batch, Doc, DocQuery, MemoryStore, Store, StoreErrorKind, Write},
+        vault::{Keeper, KeeperError, SecretKey},
+    };
+
+    use super::*;
+
+    const KEY: SecretKey<'static> = SecretKey { account: "home", provider: "caldav", field: "password" };
+
+    fn keeper(store: &Arc<dyn Store>, keys: LocalKeys) -> Keeper {
+        Keeper::new(store.clone(), Arc::new(vault(keys)), "acme")
+    }
+
+    fn store() -> Arc<dyn Store> {
+        Arc::new(MemoryStore::default())
+    }
+
+    #[tokio::test]
+    async fn a_secret_is_kept_replaced_and_forgotten() {
+        let store = store();
+        let keeper = keeper(&store, keys("k1", FIRST));
+        assert!(keeper.get(KEY).await.expect("read").is_none());
+        let first = keeper.put(KEY, &Secret::from("one"), None, None).await.expect("kept");
+        let second = keeper.put(KEY, &Secret::from("two"), Some(&first), None).await.expect("replaced");
+        let read = keeper.get(KEY).await.expect("read").expect("there");
+        assert_eq!((read.secret.expose().as_str(), read.version), ("two", second.version));
+        for over in [None, Some(&first)] {
+            let error = keeper.put(KEY, &Secret::from("late"), over, None).await.expect_err("another row");
+            let KeeperError::Store(error) = error else { panic!("{error}") };
+            assert!(matches!(error.kind, StoreErrorKind::Conflict { .. }));
+        }
+        keeper.remove(KEY).await.expect("forgotten");
+        assert!(keeper.get(KEY).await.expect("read").is_none());
+    }
+
+    /// Attack 18: names that hold the separators of a key are still two names.
+    #[tokio::test]
+    async fn odd_names_are_told_apart() {
+        let store = store();
+        let keeper = keeper(&store, keys("k1", FIRST));
+        let odd = [
+            SecretKey { account: "a\",\"b", provider: "c", field: "d" },
+            SecretKey { account: "a", provider: "b\",\"c", field: "d" },
+            SecretKey { account: "a", provider: "b", field: "c" },
+            SecretKey { account: "", provider: "a", field: "bc" },
+        ];
+        for (n, key) in odd.iter().enumerate() {
+            keeper.put(*key, &Secret::from(n.to_string()), None, None).await.expect("kept");
+        }
+        for (n, key) in odd.iter().enumerate() {
+            let read = keeper.get(*key).await.expect("read").expect("there");
+            assert_eq!(*read.secret.expose(), n.to_string(), "{key:?}");
+        }
+    }
+
+    /// Attack 23: somebody who can write to the database moves a row, or brings an old one back.
+    #[tokio::test]
+    async fn rows_cannot_be_swapped_or_brought_back() {
+        let store = store();
+        let keeper = keeper(&store, keys("k1", FIRST));
+        let other = SecretKey { account: "work", ..KEY };
+        let first = keeper.put(KEY, &Secret::from("one"), None, None).await.expect("kept");
+        let old = rows(&store).await.remove(0);
+        keeper.put(KEY, &Secret::from("two"), Some(&first), None).await.expect("replaced");
+        keeper.put(other, &Secret::from("theirs"), None, None).await.expect("kept");
+        let all = rows(&store).await;
+        let theirs = all.iter().find(|doc| doc.key.contains("work")).expect("there");
+        write(&store, Doc::new("secrets", old.key.clone(), theirs.value.clone())).await;
+        keeper.get(KEY).await.expect_err("the row of another account");
+        // The number beside the sealed part says which version it is, and is sealed in.
+        let forged = String::from_utf8(old.value).expect("JSON").replace("\"count\":1", "\"count\":2");
+        write(&store, Doc::new("secrets", old.key, forged)).await;
+        keeper.get(KEY).await.expect_err("an old row with a new number");
+    }
+
+    #[tokio::test]
+    async fn all_rows_come_under_the_new_master_key() {
+        let store = store();
+        let old = keeper(&store, keys("k1", FIRST));
+        let names: Vec<String> = (0..250).map(|n| format!("account-{n}")).collect();
+        for account in &names {
+            let key = SecretKey { account, ..KEY };
+            old.put(key, &Secret::from(account.as_str()), None, None).await.expect("kept");
+        }
+        let both = keys("k2", SECOND).with_earlier("k1", &Secret::from(FIRST)).expect("a key");
+        assert_eq!(keeper(&store, both.clone()).rewrap_all().await.expect("wrapped"), 250);
+        assert_eq!(keeper(&store, both).rewrap_all().await.expect("nothing to do"), 0);
+        let new = keeper(&store, keys("k2", SECOND));
+        for account in &names {
+            let read = new.get(SecretKey { account, ..KEY }).await.expect("read").expect("there");
+            assert_eq!(read.secret.expose(), account);
+        }
+    }
+
+    async fn rows(store: &Arc<dyn Store>) -> Vec<Doc> {
+        store.docs("secrets", DocQuery::Page { after: None, limit: 10 }).await.expect("read")
+    }
+
+    async fn write(store: &Arc<dyn Store>, doc: Doc) {
+        let batch = Batch { writes: vec![Write::PutDoc(doc)], ..Batch::default() };
+        store.commit(batch).await.expect("written");
+    }
+}

@@ -84,7 +84,11 @@ mod tests {
         let google = OAuthConfig::google("me").unwrap();
         let microsoft = OAuthConfig::microsoft("common", "me").unwrap();
         let table = [
-            (&google, r#"{"iss":"https://accounts.google.com","aud":"me","sub":"1","email":"a@b"}"#, Some("1")),
+            (
+                &google,
+                r#"{"iss":"https://accounts.google.com","aud":"me","sub":"1","email":"a@b"}"#,
+                Some("1"),
+            ),
             (&google, r#"{"iss":"accounts.google.com","aud":["x","me"],"sub":"1"}"#, Some("1")),
             (&google, r#"{"iss":"https://evil.example","aud":"me","sub":"1"}"#, None),
             (&google, r#"{"iss":"https://accounts.google.com","aud":"other","sub":"1"}"#, None),

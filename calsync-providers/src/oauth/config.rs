@@ -48,7 +48,12 @@ pub struct OAuthConfig {
 
 impl OAuthConfig {
     /// A client of any standard server.
-    pub fn new(provider: impl Into<String>, authorize: Url, token: Url, client_id: impl Into<String>) -> Self {
+    pub fn new(
+        provider: impl Into<String>,
+        authorize: Url,
+        token: Url,
+        client_id: impl Into<String>,
+    ) -> Self {
         Self {
             provider: provider.into(),
             authorize,

@@ -55,7 +55,8 @@ pub async fn start_device(exchange: &Exchange, now: DateTime<Utc>) -> Result<Dev
     Ok(DeviceCode {
         url: details.verification_uri().url().clone(),
         code: details.user_code().secret().clone(),
-        expires: now.checked_add_signed(chrono::TimeDelta::from_std(details.expires_in()).unwrap_or_default())
+        expires: now
+            .checked_add_signed(chrono::TimeDelta::from_std(details.expires_in()).unwrap_or_default())
             .unwrap_or(now),
         details,
     })

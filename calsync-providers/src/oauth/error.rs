@@ -94,10 +94,10 @@ impl OAuthError {
                 70043 | 50076 | 50078 | 50079 | 50072 | 50074 | 50158 => NeedsReauth(Interaction),
                 65001 => NeedsReauth(Consent),
                 65004 => Denied,
-                90094 | 65005 | 650_056 | 650_057 | 50105 | 53000 | 53001 | 53003 | 530_035 | 50131 | 50005
-                | 50057 | 50034 | 51004 | 50020 | 500_208 | 500_212 | 500_213 => NeedsAdmin,
-                7_000_215 | 7_000_222 | 70002 | 700_016 | 700_011 | 50011 | 50194 | 700_025 | 70011 | 28002
-                | 28003 => Configuration,
+                90094 | 65005 | 650_056 | 650_057 | 50105 | 53000 | 53001 | 53003 | 530_035 | 50131
+                | 50005 | 50057 | 50034 | 51004 | 50020 | 500_208 | 500_212 | 500_213 => NeedsAdmin,
+                7_000_215 | 7_000_222 | 70002 | 700_016 | 700_011 | 50011 | 50194 | 700_025 | 70011
+                | 28002 | 28003 => Configuration,
                 50033 | 50087 | 40010 | 70012 | 50196 => Unavailable,
                 _ => return None,
             })
@@ -110,8 +110,13 @@ impl OAuthError {
             "consent_required" => NeedsReauth(Consent),
             "access_denied" => Denied,
             "admin_policy_enforced" | "org_internal" => NeedsAdmin,
-            "invalid_client" | "unauthorized_client" | "invalid_scope" | "unsupported_grant_type"
-            | "unsupported_response_type" | "redirect_uri_mismatch" | "invalid_request"
+            "invalid_client"
+            | "unauthorized_client"
+            | "invalid_scope"
+            | "unsupported_grant_type"
+            | "unsupported_response_type"
+            | "redirect_uri_mismatch"
+            | "invalid_request"
             | "disallowed_useragent" => Configuration,
             "temporarily_unavailable" | "server_error" => Unavailable,
             _ => Protocol,
@@ -139,7 +144,9 @@ impl OAuthError {
     /// Whether trying again can help.
     pub fn retry(&self) -> Retry {
         match self.kind {
-            OAuthErrorKind::Unavailable | OAuthErrorKind::Protocol | OAuthErrorKind::Storage => Retry::Backoff,
+            OAuthErrorKind::Unavailable | OAuthErrorKind::Protocol | OAuthErrorKind::Storage => {
+                Retry::Backoff
+            }
             _ => Retry::Never,
         }
     }
@@ -155,8 +162,12 @@ impl fmt::Display for OAuthErrorKind {
         f.write_str(match self {
             Self::NeedsReauth(ReauthReason::Revoked) => "access was revoked or has run out; connect again",
             Self::NeedsReauth(ReauthReason::Inactive) => "access was not used for too long; connect again",
-            Self::NeedsReauth(ReauthReason::Password) => "the password was changed or has run out; connect again",
-            Self::NeedsReauth(ReauthReason::Interaction) => "the provider wants the person to sign in; connect again",
+            Self::NeedsReauth(ReauthReason::Password) => {
+                "the password was changed or has run out; connect again"
+            }
+            Self::NeedsReauth(ReauthReason::Interaction) => {
+                "the provider wants the person to sign in; connect again"
+            }
             Self::NeedsReauth(ReauthReason::Consent) => "consent is missing; connect again",
             Self::NeedsReauth(ReauthReason::NoRefreshToken) => "there is no refresh token; connect again",
             Self::NeedsAdmin => "an administrator of the account has to allow it",

@@ -12,7 +12,8 @@ use oauth2::{
     AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ErrorResponse,
     ExtraTokenFields, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
     RevocationErrorResponseType, StandardErrorResponse, StandardRevocableToken,
-    StandardTokenIntrospectionResponse, StandardTokenResponse, TokenResponse, TokenUrl, basic::BasicTokenType,
+    StandardTokenIntrospectionResponse, StandardTokenResponse, TokenResponse, TokenUrl,
+    basic::BasicTokenType,
 };
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -219,7 +220,8 @@ impl Exchange {
     }
 
     pub(super) fn grant(&self, answer: &Tokens, now: DateTime<Utc>) -> Grant {
-        let scopes = answer.scopes().map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>());
+        let scopes =
+            answer.scopes().map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>());
         let account =
             answer.extra_fields().id_token.as_deref().and_then(|token| account::read(&self.config, token));
         let life = answer.expires_in().unwrap_or(DEFAULT_LIFE).min(LONGEST_LIFE);
@@ -256,10 +258,7 @@ impl Exchange {
         let mut request = HttpRequest::new(method, url).body(body);
         request.headers = headers;
         request.addresses = self.config.addresses;
-        let mut limits = Limits::default();
-        limits.body_max = 1 << 20;
-        limits.total = Duration::from_secs(30);
-        request.limits = limits;
+        request.limits = Limits { body_max: 1 << 20, total: Duration::from_secs(30), ..Limits::default() };
         request
     }
 }

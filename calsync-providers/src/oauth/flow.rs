@@ -173,8 +173,7 @@ pub fn redeem(
     callback: Callback,
     now: DateTime<Utc>,
 ) -> Result<Secret, OAuthError> {
-    let refused =
-        |problem: StateProblem| OAuthError::new(OAuthErrorKind::State(problem), "connecting", "");
+    let refused = |problem: StateProblem| OAuthError::new(OAuthErrorKind::State(problem), "connecting", "");
     if !pending.state.same(&callback.state) {
         return Err(refused(StateProblem::Unknown));
     }

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 use url::Url;
 
-use super::{Callback, Exchange, Grant, Intent, OAuthError, OAuthErrorKind, Pending, StateProblem, begin, redeem};
+use super::{
+    Callback, Exchange, Grant, Intent, OAuthError, OAuthErrorKind, Pending, StateProblem, begin, redeem,
+};
 use crate::http::Secret;
 
 /// The documents' space.
@@ -92,7 +94,8 @@ impl Flows {
             expires: pending.expires,
         };
         let text = Secret::from(serde_json::to_string(&row).map_err(|_| storage("a flow"))?);
-        let sealed = self.vault.seal(&self.name(&key), &text).await.map_err(|error| storage(error.to_string()))?;
+        let sealed =
+            self.vault.seal(&self.name(&key), &text).await.map_err(|error| storage(error.to_string()))?;
         let doc = Doc::new(SPACE, key, sealed.as_bytes()).with_due(Some(pending.expires));
         let mut writes = vec![Write::PutDoc(doc)];
         let over = self.store.docs(SPACE, DocQuery::Due { at: now, limit: SWEEP }).await;
@@ -125,8 +128,7 @@ impl Flows {
 
     /// Of two that bring the same state at the same time, one gets the flow.
     async fn take(&self, state: &Secret) -> Result<Pending, OAuthError> {
-        let unknown =
-            || OAuthError::new(OAuthErrorKind::State(StateProblem::Unknown), OPERATION, "");
+        let unknown = || OAuthError::new(OAuthErrorKind::State(StateProblem::Unknown), OPERATION, "");
         let key = key(state);
         let found = self.store.docs(SPACE, DocQuery::Keys(&[&key])).await;
         let Some(doc) = found.map_err(|error| storage(error.to_string()))?.pop() else {
@@ -147,8 +149,10 @@ impl Flows {
             Err(error) => return Err(storage(error.to_string())),
         }
         let sealed = Sealed::from_bytes(doc.value);
-        let text = self.vault.open(&self.name(&key), &sealed).await.map_err(|error| storage(error.to_string()))?;
-        let row: Row = serde_json::from_str(text.expose()).map_err(|_| storage("a flow that cannot be read"))?;
+        let text =
+            self.vault.open(&self.name(&key), &sealed).await.map_err(|error| storage(error.to_string()))?;
+        let row: Row =
+            serde_json::from_str(text.expose()).map_err(|_| storage("a flow that cannot be read"))?;
         let mut intent = Intent::new(row.account, row.session);
         intent.expected = row.expected;
         Ok(Pending {

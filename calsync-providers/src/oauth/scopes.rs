@@ -49,7 +49,11 @@ mod tests {
             (google, "https://www.googleapis.com/auth/calendar.events.readonly openid", google),
         ];
         for (asked, granted, missing) in table {
-            assert_eq!(missing_scopes(&list(asked), Some(&list(granted))), list(missing), "{asked} / {granted}");
+            assert_eq!(
+                missing_scopes(&list(asked), Some(&list(granted))),
+                list(missing),
+                "{asked} / {granted}"
+            );
         }
         assert!(missing_scopes(&list(google), None).is_empty(), "nothing said, everything granted");
     }
