@@ -6,6 +6,6 @@ mod decide;
 mod guard;
 mod operation;
 
-pub use decide::{Action, Direction, LocalSide, Meeting, RemoteSide, decide};
+pub use decide::{Action, Direction, LocalSide, Meeting, RemoteSide, Rules, decide};
 pub use guard::{DeletionGuard, Verdict};
 pub use operation::{Operation, Plan, PlanId};
