@@ -38,6 +38,26 @@ pub enum EngineError {
         /// The link.
         link: String,
     },
+    /// There is no such conflict.
+    #[error("no conflict {conflict} on this link")]
+    UnknownConflict {
+        /// The conflict asked for.
+        conflict: String,
+    },
+    /// Nobody waits for an answer to it any more.
+    #[error("conflict {conflict} is settled already")]
+    ConflictSettled {
+        /// The conflict.
+        conflict: String,
+    },
+    /// An answer is about something that is not asked.
+    #[error("conflict {conflict} does not wait for an answer about {field}")]
+    NotContested {
+        /// The conflict.
+        conflict: String,
+        /// The field, without values.
+        field: String,
+    },
     /// There is no such run.
     #[error("no run {run} on this link")]
     UnknownRun {
@@ -61,8 +81,11 @@ impl EngineError {
             Self::Busy { .. }
             | Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
-            | Self::UnknownRun { .. }
-            | Self::UnknownWrite { .. } => Fault::Caller,
+            | Self::UnknownWrite { .. }
+            | Self::UnknownConflict { .. }
+            | Self::ConflictSettled { .. }
+            | Self::NotContested { .. }
+            | Self::UnknownRun { .. } => Fault::Caller,
         }
     }
 
@@ -74,8 +97,11 @@ impl EngineError {
             Self::Busy { .. } => Retry::Backoff,
             Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
-            | Self::UnknownRun { .. }
-            | Self::UnknownWrite { .. } => Retry::Never,
+            | Self::UnknownWrite { .. }
+            | Self::UnknownConflict { .. }
+            | Self::ConflictSettled { .. }
+            | Self::NotContested { .. }
+            | Self::UnknownRun { .. } => Retry::Never,
         }
     }
 

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::RetryBudget;
 use crate::{
-    merge::ConflictPolicy,
+    merge::{ConflictPolicy, DeletionPolicy},
     model::{CalendarId, LinkId, RemoteCalendarId},
-    plan::{DeletionGuard, Direction},
+    plan::{DeletionGuard, Direction, Rules},
     provider::PeoplePolicy,
 };
 
@@ -25,6 +25,10 @@ pub struct Link {
     pub direction: Direction,
     /// Who wins a field both sides changed. Default: the remote side.
     pub conflicts: ConflictPolicy,
+    /// What becomes of an event that one side deleted and the other edited. Default: `conflicts` where it names a side,
+    /// else the edit survives.
+    #[serde(default)]
+    pub deletions: DeletionPolicy,
     /// Whether people may be written to the remote side. Default: those there stay as they are.
     pub people: PeoplePolicy,
     /// When deletions wait for approval.
@@ -56,6 +60,7 @@ impl Link {
             remote: remote.into(),
             direction: Direction::default(),
             conflicts: ConflictPolicy::default(),
+            deletions: DeletionPolicy::default(),
             people: PeoplePolicy::default(),
             guard: DeletionGuard::default(),
             audit_every: TimeDelta::hours(24),
@@ -77,6 +82,18 @@ impl Link {
     pub fn with_conflicts(mut self, policy: ConflictPolicy) -> Self {
         self.conflicts = policy;
         self
+    }
+
+    /// Sets what becomes of an event that one side deleted and the other edited.
+    #[must_use]
+    pub fn with_deletions(mut self, policy: DeletionPolicy) -> Self {
+        self.deletions = policy;
+        self
+    }
+
+    /// The rules a decision about one pair follows.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules { direction: self.direction, conflicts: self.conflicts, deletions: self.deletions }
     }
 
     /// Sets whether people are written.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     EngineError, Progress,
-    pair::{Outcome, Pair, RemoteView, consider},
+    conflicts::OpenFields,
+    pair::{Outcome, Pair, RemoteView},
     run::{Ids, Mode, PAGE, Pulled, Run},
 };
 use crate::{
@@ -337,8 +338,7 @@ impl Run<'_> {
                 base,
                 base_event,
             };
-            let outcome = self.with_context(|cx| consider(&pair, cx));
-            match outcome {
+            match self.consider(&pair).await? {
                 Ok(mut outcome) => {
                     // What an earlier run decided on an older state of the item is decided anew.
                     outcome.supersedes.clone_from(&outcome.event_id);
@@ -378,9 +378,13 @@ impl Run<'_> {
             return None;
         }
         let before = self.provider.read(&base.payload).ok().map(Box::new);
+        let open = before.as_ref().and_then(|before| OpenFields::of(base, before));
         let journal = self.journal(JournalOp::RemoteUpdate, &entry, &item.id, before);
-        let agreed =
+        let mut agreed =
             BaseRecord { payload: item.payload.clone(), local: entry.local, remote: None, ..base.clone() };
+        if let Some(open) = open {
+            open.keep(&mut agreed, &item.event);
+        }
         Some((agreed, journal))
     }
 
@@ -474,7 +478,7 @@ impl Run<'_> {
                         base: (!undone).then_some(base),
                         base_event: base_event.as_ref().filter(|_| !undone),
                     };
-                    let mut outcome = match self.with_context(|cx| consider(&pair, cx)) {
+                    let mut outcome = match self.consider(&pair).await? {
                         Ok(outcome) => outcome,
                         Err(error) => match local {
                             Some(record) => self.unwritable(record, Some(base), &error),

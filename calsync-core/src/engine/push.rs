@@ -10,6 +10,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     EngineError, Progress,
+    conflicts::OpenFields,
     outbox::{Health, after_failure, is_nameless},
     pull::{Found, Item},
     run::{Mode, PAGE, Run},
@@ -46,7 +47,14 @@ struct Echo {
     id: RemoteId,
     version: Option<Version>,
     local: Option<Box<Event>>,
+    open: Option<OpenFields>,
     event_id: EventId,
+}
+
+/// The remote side of a pair before a write.
+struct Before {
+    event: Event,
+    open: Option<OpenFields>,
 }
 
 /// What became of a round of writes.
@@ -154,7 +162,8 @@ impl Run<'_> {
         let OutboxOp::Create { payload } = &entry.op else { return Vec::new() };
         self.counts.pushed += 1;
         let version = version.filter(|_| found == payload);
-        let mut writes = self.confirmed(entry, entry.remote_id.clone(), version, payload.clone(), None);
+        let mut writes =
+            self.confirmed(entry, (entry.remote_id.clone(), version), payload.clone(), None, None);
         writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
         writes
     }
@@ -287,18 +296,21 @@ impl Run<'_> {
         sent: &mut Sent,
     ) -> Result<(), EngineError> {
         let mut writes = Vec::new();
-        let before = self.before(&answers).await?;
+        let mut before = self.before(&answers).await?;
         sent.taken |=
             answers.iter().any(|(_, answer)| matches!(answer, Answer::Confirmed(_) | Answer::Deleted));
         let mut unsent = 0;
         for (entry, answer) in answers {
-            let before = before.get(&entry.event_id).cloned().map(Box::new);
+            let (before, open) = match before.remove(&entry.event_id) {
+                Some(Before { event, open }) => (Some(Box::new(event)), open),
+                None => (None, None),
+            };
             let done = Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() };
             match answer {
                 Answer::Confirmed(written) => {
                     self.outbox.remove(&entry.event_id);
                     writes.push(done);
-                    writes.extend(self.written(&entry, written, before, sent));
+                    writes.extend(self.written(&entry, written, (before, open), sent));
                 }
                 Answer::Deleted => {
                     self.outbox.remove(&entry.event_id);
@@ -326,7 +338,7 @@ impl Run<'_> {
     async fn before(
         &self,
         answers: &[(OutboxEntry, Answer)],
-    ) -> Result<HashMap<EventId, Event>, EngineError> {
+    ) -> Result<HashMap<EventId, Before>, EngineError> {
         let ids: Vec<EventId> = answers
             .iter()
             .filter(|(entry, answer)| {
@@ -341,7 +353,11 @@ impl Run<'_> {
         let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
         Ok(bases
             .into_iter()
-            .filter_map(|base| Some((base.event_id, self.provider.read(&base.payload).ok()?)))
+            .filter_map(|base| {
+                let event = self.provider.read(&base.payload).ok()?;
+                let open = OpenFields::of(&base, &event);
+                Some((base.event_id, Before { event, open }))
+            })
             .collect())
     }
 
@@ -349,37 +365,34 @@ impl Run<'_> {
         &mut self,
         entry: &OutboxEntry,
         written: Written,
-        before: Option<Box<Event>>,
+        (before, open): (Option<Box<Event>>, Option<OpenFields>),
         sent: &mut Sent,
     ) -> Vec<Write> {
         let (OutboxOp::Create { payload } | OutboxOp::Update { payload, .. }) = &entry.op else {
             return Vec::new();
         };
         self.counts.pushed += 1;
-        if written.payload.is_none() {
-            sent.echoes.push(Echo {
-                id: written.id.clone(),
-                version: written.version.clone(),
-                local: entry.local.clone(),
-                event_id: entry.event_id.clone(),
-            });
-        }
+        let echo = written.payload.is_none().then(|| (written.id.clone(), written.version.clone()));
         let stored = written.payload.unwrap_or_else(|| payload.clone());
         let mut writes = Vec::new();
         if written.id != entry.remote_id {
             writes.push(Write::DeleteBase { link: entry.link.clone(), remote_id: entry.remote_id.clone() });
         }
-        writes.extend(self.confirmed(entry, written.id, written.version, stored, before));
+        writes.extend(self.confirmed(entry, (written.id, written.version), stored, before, open.as_ref()));
+        if let Some((id, version)) = echo {
+            let (local, event_id) = (entry.local.clone(), entry.event_id.clone());
+            sent.echoes.push(Echo { id, version, local, open, event_id });
+        }
         writes
     }
 
     fn confirmed(
         &mut self,
         entry: &OutboxEntry,
-        id: RemoteId,
-        version: Option<Version>,
+        (id, version): (RemoteId, Option<Version>),
         payload: Payload,
         before: Option<Box<Event>>,
+        open: Option<&OpenFields>,
     ) -> Vec<Write> {
         let read = self.provider.read(&payload).ok();
         let op = match entry.op {
@@ -388,7 +401,7 @@ impl Run<'_> {
         };
         let journal = self.journal(op, entry, &id, before);
         let local = entry.local.clone().filter(|local| read.as_ref() != Some(&**local));
-        let base = BaseRecord {
+        let mut base = BaseRecord {
             link: entry.link.clone(),
             remote_id: id,
             event_id: entry.event_id.clone(),
@@ -398,6 +411,9 @@ impl Run<'_> {
             remote: None,
             state: BaseState::Linked,
         };
+        if let (Some(open), Some(read)) = (open, &read) {
+            open.keep(&mut base, read);
+        }
         vec![Write::PutBase(Box::new(base)), journal]
     }
 
@@ -500,7 +516,7 @@ impl Run<'_> {
                     edited.push(Item { id, version, payload: Some(payload) });
                     continue;
                 }
-                writes.push(Write::PutBase(Box::new(BaseRecord {
+                let mut base = BaseRecord {
                     link: self.link.id.clone(),
                     remote_id: id,
                     event_id: echo.event_id.clone(),
@@ -509,7 +525,11 @@ impl Run<'_> {
                     local: echo.local.clone().filter(|local| **local != read),
                     remote: None,
                     state: BaseState::Linked,
-                })));
+                };
+                if let Some(open) = &echo.open {
+                    open.keep(&mut base, &read);
+                }
+                writes.push(Write::PutBase(Box::new(base)));
             }
             if !writes.is_empty() {
                 self.commit(Batch { writes, ..Batch::default() }).await?;

@@ -317,6 +317,7 @@ impl<'a> Run<'a> {
     /// Commits a batch under the lease; the first one also records that the run began.
     pub(super) async fn commit(&mut self, mut batch: Batch) -> Result<CommitReceipt, EngineError> {
         self.keep_lease().await?;
+        self.settle_ended(&mut batch).await?;
         batch.lease.clone_from(&self.lease);
         if !self.recorded {
             batch.writes.push(Write::PutRun(Box::new(self.record(RunOutcome::Running))));

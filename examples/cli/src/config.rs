@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, env, fmt, fs, path::Path};
 
-use calsync_core::{merge::ConflictPolicy, plan::Direction};
+use calsync_core::{
+    merge::{ConflictPolicy, DeletionPolicy},
+    plan::Direction,
+};
 use calsync_providers::http::Secret;
 use serde::Deserialize;
 
@@ -70,6 +73,10 @@ pub(crate) struct LinkConfig {
     /// `remote-wins` (default), `local-wins`, `newest-wins`, `keep-both` or `manual`.
     #[serde(default)]
     pub(crate) conflicts: ConflictPolicy,
+    /// `by-conflicts` (default: as `conflicts` where that names a side, else the edit survives), `keep-edit`, `delete`,
+    /// `remote-wins` or `local-wins`.
+    #[serde(default)]
+    pub(crate) deletions: DeletionPolicy,
 }
 
 impl Config {
@@ -135,6 +142,12 @@ impl Config {
             if link.calendar.is_empty() {
                 return wrong(format!(
                     "link {name}: `calendar` is empty: give the calendar in the store a name"
+                ));
+            }
+            if link.conflicts == ConflictPolicy::Resolver {
+                return wrong(format!(
+                    "link {name}: `conflicts` is \"resolver\", but there is no program here to ask: write \"manual\" \
+                     and answer with `calsync conflicts answer`"
                 ));
             }
             match connection.provider {

@@ -42,8 +42,8 @@ enum Command {
     Calendars(Json),
     /// Show the events of a calendar in the store.
     Events(EventsArgs),
-    /// Show what both sides changed at once, and how it was decided.
-    Conflicts(Json),
+    /// Show what both sides changed at once and how it was decided, answer what waits, or export all of it.
+    Conflicts(commands::conflicts::ConflictsArgs),
     /// Show past runs.
     Log(Json),
     /// Show writes the remote side has not confirmed, or settle one that is stuck.
@@ -149,9 +149,7 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
             commands::calendars::run(&app, output::Format::from_flag(json.json)).await
         }
         Command::Events(args) => commands::events::run(&app, &args.calendar, args.ics).await,
-        Command::Conflicts(json) => {
-            commands::conflicts::run(&app, output::Format::from_flag(json.json)).await
-        }
+        Command::Conflicts(args) => commands::conflicts::run(&app, args).await,
         Command::Log(json) => commands::log::run(&app, output::Format::from_flag(json.json)).await,
         Command::Outbox(args) => match args.action {
             None => commands::outbox::list(&app, output::Format::from_flag(args.json)).await,

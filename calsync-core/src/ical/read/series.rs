@@ -124,6 +124,7 @@ fn join(master: Option<VEvent>, overrides: Vec<VEvent>) -> Assembled {
             rules: Vec::new(),
             excluded_rules: Vec::new(),
             overrides: BTreeMap::new(),
+            lineage: None,
         },
         master: None,
         overrides: Vec::new(),

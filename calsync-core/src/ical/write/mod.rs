@@ -13,7 +13,7 @@ pub(crate) mod zones;
 use chrono::{DateTime, Datelike, Utc};
 
 use crate::ical::text::push_single_line;
-use crate::model::{Event, EventBody, EventTime, Override, RecurrenceId};
+use crate::model::{Descent, Event, EventBody, EventTime, Lineage, Override, RecurrenceId};
 
 use line::LineStyle;
 use property::SimpleField;
@@ -98,7 +98,9 @@ fn vevents(event: &Event, options: &WriteOptions, zones: &mut ZoneNames) -> Vec<
     let people = People::of(options.people);
     if let Some(body) = &event.master {
         let head = Head { uid: &event.uid, recurrence_id: None, stamp: Some(options.stamp) };
-        lines.extend(vevent(&head, body, repetition(event, &body.time.start, zones), people, zones));
+        let mut beside = repetition(event, &body.time.start, zones);
+        beside.extend(event.lineage.as_ref().map(lineage));
+        lines.extend(vevent(&head, body, beside, people, zones));
     }
     for (id, body) in changed(event) {
         let like = event.master.as_ref().map_or(&body.time.start, |master| &master.time.start);
@@ -107,6 +109,15 @@ fn vevents(event: &Event, options: &WriteOptions, zones: &mut ZoneNames) -> Vec<
         lines.extend(vevent(&head, body, Vec::new(), people, zones));
     }
     lines
+}
+
+/// The event it was made from. `FIRST` is of RFC 9253; readers that do not know it take it for the default, `PARENT`.
+fn lineage(lineage: &Lineage) -> String {
+    let head = match lineage.how {
+        Descent::Copy => "RELATED-TO;RELTYPE=SIBLING",
+        Descent::Following => "RELATED-TO;RELTYPE=FIRST",
+    };
+    property::text(head, &lineage.uid)
 }
 
 /// The instances with content of their own.
