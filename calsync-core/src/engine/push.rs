@@ -7,12 +7,14 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     EngineError, Progress,
-    pull::{Found, Item},
+    journal::left_as,
+    pull::{Found, Gone, Item},
     run::{Mode, PAGE, Run},
 };
 use crate::{
     diff::changed_fields,
     model::{Event, EventId, RemoteId, Version},
+    plan::Evidence,
     provider::{ErrorKind, Fetched, Payload, ProviderError, Retry, Written},
     store::{
         BaseQuery, BaseRecord, BaseState, Batch, JournalEntry, JournalOp, OutboxEntry, OutboxId, OutboxOp,
@@ -143,7 +145,7 @@ impl Run<'_> {
                 break;
             }
             // Somebody else was faster: read, merge, and send the result.
-            let mut gone = Vec::new();
+            let mut gone: Vec<Gone> = Vec::new();
             let (changed, events): (Vec<RemoteId>, Vec<EventId>) = sent.changed.into_iter().unzip();
             for event in &events {
                 self.handled.remove(event);
@@ -156,7 +158,7 @@ impl Run<'_> {
                         Fetched::Found { id, version, payload } => {
                             items.push(Item { id, version, payload: Some(payload) });
                         }
-                        Fetched::Missing(id) => gone.push(id),
+                        Fetched::Missing(id) => gone.push(Gone { id, evidence: Evidence::NotFound }),
                         Fetched::Failed(_, error) => return Err(error.into()),
                     }
                 }
@@ -360,6 +362,8 @@ impl Run<'_> {
             reason: entry.reason.clone(),
             before,
             fields: entry.fields.clone(),
+            evidence: (op == JournalOp::RemoteDelete).then_some(Evidence::DeletedHere),
+            after: Some(left_as(entry.local.as_deref())),
             at: self.engine.clock.now(),
         }))
     }

@@ -7,5 +7,5 @@ mod guard;
 mod operation;
 
 pub use decide::{Action, Direction, LocalSide, Meeting, RemoteSide, decide};
-pub use guard::{DeletionGuard, Verdict};
+pub use guard::{DeletionGuard, Evidence, Tally, Verdict};
 pub use operation::{Operation, Plan, PlanId};
