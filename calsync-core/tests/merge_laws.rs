@@ -145,5 +145,6 @@ fn operation(action: u8, id: u8, version: u8) -> Operation {
         contested: Vec::new(),
         losses: Vec::new(),
         reason: String::new(),
+        evidence: None,
     }
 }

@@ -136,6 +136,8 @@ impl Engine {
                 op: JournalOp::Kept,
                 reason: "a write that could not be made was given up by a person".to_owned(),
                 before: None,
+                after: None,
+                evidence: None,
                 fields: entry.fields.clone(),
                 at: now,
             };

@@ -228,6 +228,8 @@ impl Context<'_> {
             reason: reason.to_owned(),
             before: before.cloned().map(Box::new),
             fields,
+            evidence: None,
+            after: None,
             at: self.now,
         }))
     }
@@ -282,6 +284,7 @@ pub(super) fn operation(pair: &Pair<'_>, action: Action, reason: &str) -> Operat
         contested: Vec::new(),
         losses: Vec::new(),
         reason: reason.to_owned(),
+        evidence: None,
     }
 }
 
@@ -368,7 +371,11 @@ fn create_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
     }
 }
 
-fn create_remote(pair: &Pair<'_>, cx: &mut Context<'_>, reason: &str) -> Result<Outcome, ProviderError> {
+pub(super) fn create_remote(
+    pair: &Pair<'_>,
+    cx: &mut Context<'_>,
+    reason: &str,
+) -> Result<Outcome, ProviderError> {
     let Some(record) = pair.local else { return Ok(Outcome::default()) };
     let rendered = cx.provider.render(RenderRequest {
         event: &record.event,

@@ -11,14 +11,15 @@ use futures_util::{StreamExt, stream};
 use super::{
     EngineError, Progress,
     conflicts::OpenFields,
+    journal::left_as,
     outbox::{Health, after_failure, is_nameless},
-    pull::{Found, Item},
+    pull::{Found, Gone, Item},
     run::{Mode, PAGE, Run},
 };
 use crate::{
     diff::changed_fields,
     model::{Event, EventId, RemoteId, Version},
-    plan::Urgency,
+    plan::{Evidence, Urgency},
     provider::{ErrorKind, Fetched, Payload, ProviderError, Retry, Written},
     store::{
         BaseQuery, BaseRecord, BaseState, Batch, JournalEntry, JournalOp, OutboxEntry, OutboxId, OutboxOp,
@@ -187,7 +188,7 @@ impl Run<'_> {
                 break;
             }
             // Somebody else was faster: read, merge, and send the result.
-            let mut gone = Vec::new();
+            let mut gone: Vec<Gone> = Vec::new();
             let (changed, events): (Vec<RemoteId>, Vec<EventId>) = sent.changed.into_iter().unzip();
             for event in &events {
                 self.handled.remove(event);
@@ -200,7 +201,7 @@ impl Run<'_> {
                         Fetched::Found { id, version, payload } => {
                             items.push(Item { id, version, payload: Some(payload) });
                         }
-                        Fetched::Missing(id) => gone.push(id),
+                        Fetched::Missing(id) => gone.push(Gone { id, evidence: Evidence::NotFound }),
                         Fetched::Failed(_, error) => return Err(error.into()),
                     }
                 }
@@ -440,6 +441,8 @@ impl Run<'_> {
             reason: entry.reason.clone(),
             before,
             fields: entry.fields.clone(),
+            evidence: (op == JournalOp::RemoteDelete).then_some(Evidence::DeletedHere),
+            after: Some(left_as(entry.local.as_deref())),
             at: self.engine.clock.now(),
         }))
     }

@@ -73,6 +73,8 @@ pub struct SyncReport {
     pub counts: RunCounts,
     /// What to approve, when deletions were held back; else the id of the plan.
     pub plan_id: PlanId,
+    /// The held plan that was approved or refused in this run.
+    pub answered: Option<PlanId>,
     /// Decided writes that the provider does not take for now; the next run tries again.
     pub waiting: usize,
     /// Decided writes that the provider refuses for good; they wait for a person or for another edit.

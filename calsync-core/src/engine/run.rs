@@ -4,10 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Engine, EngineError, Link, Progress, SyncOptions, SyncReport, pair::Context, pair::Outcome};
+use super::{
+    Engine, EngineError, Link, Progress, SyncOptions, SyncReport,
+    journal::note_what_is_left,
+    pair::{Context, Outcome},
+    pull::Gone,
+};
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
-    plan::{Operation, Plan, PlanId},
+    plan::{Action, Evidence, Operation, Plan, PlanId},
     provider::{Capabilities, Cursor, ErrorKind, Provider, ProviderError, ReadError, UnreadKind},
     store::{
         Batch, CommitReceipt, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, OutboxState,
@@ -36,8 +41,8 @@ pub(super) struct Pulled {
     pub(super) cursor: Option<Cursor>,
     /// Everything there is was listed and compared.
     pub(super) audited: bool,
-    /// Items that were listed as there.
-    pub(super) gone: Vec<RemoteId>,
+    /// Items that are gone.
+    pub(super) gone: Vec<Gone>,
     /// Something could not be read for now: the cursor must not move past it.
     pub(super) incomplete: bool,
 }
@@ -64,6 +69,7 @@ pub(super) struct Run<'a> {
     pub(super) id: RunId,
     pub(super) state: LinkState,
     pub(super) approve: Option<PlanId>,
+    pub(super) refuse: Option<PlanId>,
     pub(super) audit: bool,
     pub(super) plan: Plan,
     pub(super) counts: RunCounts,
@@ -78,6 +84,13 @@ pub(super) struct Run<'a> {
     /// Events to look at again, because what was sent for them is not what they are now.
     pub(super) recheck: Vec<EventId>,
     pub(super) deletions: Vec<PlannedDeletion>,
+    /// Those of them that wait for a person.
+    pub(super) held: Vec<PlannedDeletion>,
+    /// The held plan that was approved or refused in this run.
+    pub(super) approved: Option<PlanId>,
+    pub(super) refused: Option<PlanId>,
+    /// Deletions of this run that nobody was asked about.
+    pub(super) unasked: u64,
     /// Names of items that came under a UID which another item of the calendar has.
     pub(super) deferred: Vec<super::pull::Item>,
     pub(super) waiting: usize,
@@ -113,6 +126,7 @@ impl<'a> Run<'a> {
             id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), &engine.ids.fresh()[..8])),
             state: new_state(link),
             approve: options.approve.clone(),
+            refuse: options.refuse.clone(),
             audit: options.audit,
             plan: Plan { link: link.id.clone(), operations: Vec::new(), held: false },
             counts: RunCounts::default(),
@@ -122,6 +136,10 @@ impl<'a> Run<'a> {
             outbox: BTreeMap::new(),
             recheck: Vec::new(),
             deletions: Vec::new(),
+            held: Vec::new(),
+            approved: None,
+            refused: None,
+            unasked: 0,
             deferred: Vec::new(),
             waiting: 0,
             seen_before: Revision::default(),
@@ -189,7 +207,11 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn records(&self, kind: RecordKind, after: Option<&str>) -> Result<Vec<Record>, EngineError> {
+    pub(super) async fn records(
+        &self,
+        kind: RecordKind,
+        after: Option<&str>,
+    ) -> Result<Vec<Record>, EngineError> {
         let query = RecordQuery { kind, link: &self.link.id, event: None, run: None, after, limit: PAGE };
         Ok(self.engine.store.records(query).await?)
     }
@@ -268,7 +290,10 @@ impl<'a> Run<'a> {
             created += outcome.created;
             updated += outcome.updated;
             conflicts += outcome.conflicts;
-            if let Some(operation) = outcome.operation {
+            if let Some(mut operation) = outcome.operation {
+                if operation.action == Action::DeleteRemote {
+                    operation.evidence.get_or_insert(Evidence::DeletedHere);
+                }
                 if operation.deletes() {
                     deletions.push(PlannedDeletion { operation, revision: outcome.revision });
                 } else {
@@ -319,6 +344,7 @@ impl<'a> Run<'a> {
         self.keep_lease().await?;
         self.settle_ended(&mut batch).await?;
         batch.lease.clone_from(&self.lease);
+        note_what_is_left(&mut batch.writes);
         if !self.recorded {
             batch.writes.push(Write::PutRun(Box::new(self.record(RunOutcome::Running))));
         }
@@ -376,7 +402,7 @@ impl<'a> Run<'a> {
         self.engine.observer.progress(progress);
     }
 
-    fn record(&self, outcome: RunOutcome) -> RunRecord {
+    pub(super) fn record(&self, outcome: RunOutcome) -> RunRecord {
         let ended = (outcome != RunOutcome::Running).then(|| self.engine.clock.now());
         RunRecord {
             id: self.id.clone(),
@@ -385,7 +411,10 @@ impl<'a> Run<'a> {
             ended,
             outcome,
             counts: self.counts,
-            held_plan: self.plan.held.then(|| self.plan.deletions_id().0),
+            held_plan: self.plan.held.then(|| self.held_id().0),
+            approved: self.approved.as_ref().map(|plan| plan.0.clone()),
+            refused: self.refused.as_ref().map(|plan| plan.0.clone()),
+            unasked_deletions: self.unasked,
         }
     }
 
@@ -407,12 +436,13 @@ impl<'a> Run<'a> {
         result?;
         let wedged =
             self.outbox.values().filter(|entry| matches!(entry.state, OutboxState::Wedged { .. })).count();
-        let plan_id = if self.plan.held { self.plan.deletions_id() } else { self.plan.id() };
+        let plan_id = if self.plan.held { self.held_id() } else { self.plan.id() };
         Ok(SyncReport {
             run: self.id,
             plan: self.plan,
             counts: self.counts,
             plan_id,
+            answered: self.approved.or(self.refused),
             waiting: self.waiting,
             wedged,
         })

@@ -8,6 +8,6 @@ mod operation;
 mod urgency;
 
 pub use decide::{Action, Direction, LocalSide, Meeting, RemoteSide, Rules, decide};
-pub use guard::{DeletionGuard, Verdict};
+pub use guard::{DeletionGuard, Evidence, Tally, Verdict};
 pub use operation::{Operation, Plan, PlanId};
 pub use urgency::Urgency;

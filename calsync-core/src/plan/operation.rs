@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
+use super::{Action, Evidence};
 use crate::{
     diff::Field,
     model::{EventId, LinkId, RemoteId, Version},
@@ -38,6 +38,9 @@ pub struct Operation {
     pub losses: Vec<String>,
     /// Why, in words for a person, without event text.
     pub reason: String,
+    /// What speaks for a deletion; `None` for anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
 }
 
 impl Operation {

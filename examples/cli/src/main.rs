@@ -49,10 +49,7 @@ enum Command {
     /// Show writes the remote side has not confirmed, or settle one that is stuck.
     Outbox(OutboxArgs),
     /// Take back what a run did, and carry that to the remote side.
-    Undo {
-        /// The run, as `log` shows it.
-        run: String,
-    },
+    Undo(UndoArgs),
     /// Tell what was done about an event, and why.
     Explain {
         /// Its UID, or its id in the store.
@@ -72,8 +69,24 @@ struct SyncArgs {
     #[arg(long)]
     json: bool,
     /// Carry out the held deletions of this plan, if they are still exactly these.
-    #[arg(long, value_name = "PLAN_ID")]
+    #[arg(long, value_name = "PLAN_ID", conflicts_with = "refuse")]
     approve: Option<String>,
+    /// Take the held deletions of this plan back, if they are still exactly these: the events return.
+    #[arg(long, value_name = "PLAN_ID")]
+    refuse: Option<String>,
+}
+
+#[derive(Args)]
+struct UndoArgs {
+    /// The run, as `log` shows it.
+    #[arg(required_unless_present = "last", conflicts_with = "last")]
+    run: Option<String>,
+    /// Instead of one run, the last so many runs of a link.
+    #[arg(long, value_name = "COUNT", requires = "link")]
+    last: Option<usize>,
+    /// The link of `--last`.
+    #[arg(long, value_name = "NAME")]
+    link: Option<String>,
 }
 
 #[derive(Args)]
@@ -142,6 +155,7 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
                 mode: if args.dry_run { commands::sync::Mode::DryRun } else { commands::sync::Mode::Apply },
                 format: output::Format::from_flag(args.json),
                 approve: args.approve,
+                refuse: args.refuse,
             };
             commands::sync::run(&app, request).await
         }
@@ -160,7 +174,15 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
                 commands::outbox::settle(&app, &event, commands::outbox::Verdict::Drop).await
             }
         },
-        Command::Undo { run } => commands::undo::run(&app, &run).await,
+        Command::Undo(args) => {
+            let what = match (args.run, args.last, args.link) {
+                (Some(run), ..) => commands::undo::What::Run(run),
+                (None, count, link) => {
+                    commands::undo::What::Last(count.unwrap_or(1), link.unwrap_or_default())
+                }
+            };
+            commands::undo::run(&app, &what).await
+        }
         Command::Explain { event } => commands::explain::run(&app, &event).await,
     }
 }
