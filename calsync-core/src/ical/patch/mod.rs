@@ -384,13 +384,7 @@ impl<'a> Patcher<'a, '_> {
             let lines = self.lines(span.clone());
             let mut ids = lines.named("RECURRENCE-ID").peekable();
             let goes = if ids.peek().is_none() {
-                // A single event of another day under the same UID is no version of anything.
-                let same_start = lines.named("DTSTART").any(|property| {
-                    let Some(line) = property.line() else { return false };
-                    let value = self.zones.time(&line.split_at_last_colon(), "DTSTART").ok();
-                    value.as_ref().map(RecurrenceId::of) == start.as_ref().map(RecurrenceId::of)
-                });
-                master_parts && (same_start || lines.named("RRULE").next().is_some())
+                master_parts
             } else {
                 let key = ids.find_map(|property| {
                     let line = property.line()?.split_at_last_colon();
@@ -408,8 +402,7 @@ impl<'a> Patcher<'a, '_> {
     /// Whether the target's master would not be taken for a version of the current one.
     fn master_parts(&self) -> bool {
         let key = |event: &Event| event.master.as_ref().map(|body| RecurrenceId::of(&body.time.start));
-        key(&self.current) != key(self.target)
-            || self.current.rules.is_empty() != self.target.rules.is_empty()
+        key(&self.current) != key(self.target) || self.current.is_series() != self.target.is_series()
     }
 
     /// `DTSTAMP`, `LAST-MODIFIED` and `SEQUENCE` of a component that changed.
