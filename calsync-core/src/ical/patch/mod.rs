@@ -263,14 +263,12 @@ impl<'a> Patcher<'a, '_> {
         };
         let lines = self.lines(span.clone());
         let before = self.edits.len();
-        instances::patch_rules(&lines, "RRULE", &self.current.rules, &self.target.rules, &mut self.edits);
-        instances::patch_rules(
-            &lines,
-            "EXRULE",
-            &self.current.excluded_rules,
-            &self.target.excluded_rules,
-            &mut self.edits,
-        );
+        let series = Series::of(&self.current, self.target);
+        if let Some(series) = &series {
+            let (rules, excluded) = (&self.target.rules, &self.target.excluded_rules);
+            instances::patch_rules(&lines, "RRULE", rules, series, &mut self.edits);
+            instances::patch_rules(&lines, "EXRULE", excluded, series, &mut self.edits);
+        }
         time::patch_time(
             &lines,
             &current.time,
@@ -279,7 +277,7 @@ impl<'a> Patcher<'a, '_> {
             &mut self.names,
             &mut self.edits,
         );
-        if let Some(series) = Series::of(&self.current, self.target) {
+        if let Some(series) = series {
             instances::patch_dates(&lines, &series, &mut self.zones, &mut self.names, &mut self.edits);
         }
         let reschedules = self.edits.len() > before || current.status != body.status;
@@ -346,11 +344,11 @@ impl<'a> Patcher<'a, '_> {
                 continue;
             };
             let before = self.edits.len();
-            let changes_kind = series.is_some_and(|series| series.changes_kind());
+            let changes_form = series.is_some_and(|series| series.changes_form());
             // RANGE is never written, only taken away.
             let narrows = was != *scope && *scope == OverrideScope::This;
             let new_id = match (&target.master, recurrence_id) {
-                (Some(master), _) if changes_kind || moved.is_some() => Some(key.to_time(&master.time.start)),
+                (Some(master), _) if changes_form || moved.is_some() => Some(key.to_time(&master.time.start)),
                 (_, recurrence_id) => recurrence_id.filter(|_| narrows),
             };
             if let Some(new_id) = new_id {

@@ -204,8 +204,8 @@ pub(crate) fn vevent(
 
 /// The lines that say how an event repeats.
 pub(crate) fn repetition(event: &Event, start: &EventTime, zones: &mut ZoneNames) -> Vec<String> {
-    let rules = event.rules.iter().map(|rule| property::rule("RRULE", rule));
-    let excluded = event.excluded_rules.iter().map(|rule| property::rule("EXRULE", rule));
+    let rules = event.rules.iter().map(|rule| property::rule("RRULE", rule, start));
+    let excluded = event.excluded_rules.iter().map(|rule| property::rule("EXRULE", rule, start));
     let mut lines: Vec<String> = rules.chain(excluded).collect();
     for (id, instance) in &event.overrides {
         match instance {
