@@ -909,3 +909,40 @@ fn a_series_that_turns_all_day_or_back_takes_its_dates_along() {
     let text = patched(&odd, |event| event.master.as_mut().unwrap().title = Some("new".to_owned()));
     assert!(text.contains("UNTIL=20260112\r\n"), "{text}");
 }
+
+/// 02:30 comes twice in Berlin on 2026-10-25; a series that starts at the second one stays at 02:30.
+#[test]
+fn time_03_a_series_that_starts_in_the_repeated_hour_keeps_its_zone() {
+    use calsync_core::ical::{WriteOptions, write_new};
+    use calsync_core::model::Fold;
+    use chrono::{DateTime, TimeDelta};
+    let text = event_text(
+        "DTSTART;TZID=Europe/Berlin:20261025T030000\nDTEND;TZID=Europe/Berlin:20261025T034500\nRRULE:FREQ=DAILY;COUNT=3",
+    );
+    let zone = Zone::from_iana("Europe/Berlin").unwrap();
+    for (end, fold, written) in [
+        ("20261025T024500", Fold::Second, "DTEND;TZID=Europe/Berlin:20261025T024500"),
+        ("20261025T031500", Fold::First, "DTEND:20261025T011500Z"),
+        ("20261025T050000", Fold::First, "DTEND;TZID=Europe/Berlin:20261025T040000"),
+    ] {
+        let mut series = event_of(&text);
+        let local = |text: &str| NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%S").unwrap();
+        let time = &mut series.master.as_mut().unwrap().time;
+        let zoned = |text: &str, fold| EventTime::Zoned { local: local(text), zone: zone.clone(), fold };
+        (time.start, time.end) = (zoned("20261025T023000", Fold::Second), zoned(end, fold));
+        let length = time.duration();
+        let options = WriteOptions::new(DateTime::UNIX_EPOCH);
+        for text in [write_new(&series, &options), patch(&text, &series, &PatchOptions::default()).unwrap()] {
+            assert!(text.contains("DTSTART;TZID=Europe/Berlin:20261025T023000\r\n"), "{text}");
+            assert!(text.contains(&format!("{written}\r\n")), "{text}");
+            assert_eq!(event_of(&text).master.unwrap().time.duration(), length);
+        }
+        // A single event is the instant it is.
+        series.rules.clear();
+        let single = write_new(&series, &options);
+        assert!(single.contains("DTSTART:20261025T013000Z\r\n"), "{single}");
+        let read = event_of(&single).master.unwrap().time;
+        assert_eq!(read.start.absolute().unwrap() + length, read.end.absolute().unwrap());
+        assert!(length > TimeDelta::zero());
+    }
+}

@@ -92,6 +92,7 @@ pub fn patch(original: &str, target: &Event, options: &PatchOptions) -> Result<S
 /// # Errors
 /// See [`PatchError`].
 pub fn patch_bytes(original: &[u8], target: &Event, options: &PatchOptions) -> Result<Vec<u8>, PatchError> {
+    let target = &*write::repeatable(target);
     let index = Index::of(original, &options.read.limits)?;
     let mut zones = zones_of(original, &index, &options.read);
     let item = find_item(original, &index, &mut zones, target, &options.read)?;
