@@ -946,3 +946,32 @@ fn time_03_a_series_that_starts_in_the_repeated_hour_keeps_its_zone() {
         assert!(length > TimeDelta::zero());
     }
 }
+
+/// RFC 5545 section 3.6.6: a mail alarm without an ATTENDEE is refused by strict servers, and has nobody to go to.
+#[test]
+fn a_mail_alarm_is_written_as_a_message_and_one_that_is_there_stays() {
+    use calsync_core::ical::{WriteOptions, write_new};
+    use calsync_core::model::AlarmAction;
+    let mail = "BEGIN:VALARM\nACTION:EMAIL\nTRIGGER:-PT15M\nSUMMARY:s\nDESCRIPTION:d\nATTENDEE:mailto:ann@example.com\nEND:VALARM";
+    let text = event_text(&format!("DTSTART:20260105T090000Z\nDTEND:20260105T100000Z\nSUMMARY:x\n{mail}"));
+    let event = event_of(&text);
+    assert_eq!(event.master.as_ref().unwrap().alarms[0].action, AlarmAction::Email);
+    for people in [PeoplePolicy::Withhold, PeoplePolicy::Write] {
+        let mut options = WriteOptions::new(chrono::DateTime::UNIX_EPOCH);
+        options.people = people;
+        let fresh = write_new(&event, &options);
+        assert!(fresh.contains("ACTION:DISPLAY\r\n") && fresh.contains("DESCRIPTION:d\r\n"), "{fresh}");
+        assert!(!fresh.contains("EMAIL") && !fresh.contains("mailto:"), "{fresh}");
+
+        let mut options = PatchOptions::default();
+        options.people = people;
+        let mut target = event.clone();
+        let body = target.master.as_mut().unwrap();
+        let mut second = body.alarms[0].clone();
+        second.trigger = AlarmTrigger::Offset { seconds: -3600, relative_to: RelativeTo::Start };
+        body.alarms.push(second);
+        let patched = patch(&text, &target, &options).unwrap();
+        assert!(patched.contains(&crlf(mail)), "{patched}");
+        assert_eq!((patched.matches("EMAIL").count(), patched.matches("ACTION:DISPLAY").count()), (1, 1));
+    }
+}

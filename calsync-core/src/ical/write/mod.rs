@@ -25,8 +25,7 @@ use zones::ZoneNames;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PeoplePolicy {
-    /// `ORGANIZER` and `ATTENDEE` are left alone: a fresh text has none, a patched text keeps those it has. Mail alarms
-    /// become messages.
+    /// `ORGANIZER` and `ATTENDEE` are left alone: a fresh text has none, a patched text keeps those it has.
     #[default]
     Withhold,
     /// They are written as the event has them.
@@ -189,13 +188,6 @@ impl People<'_> {
             PeoplePolicy::Write => Self::OfBody,
         }
     }
-
-    fn policy(self) -> PeoplePolicy {
-        match self {
-            Self::OfBody => PeoplePolicy::Write,
-            Self::Copied(_) => PeoplePolicy::Withhold,
-        }
-    }
 }
 
 /// The lines of a `VEVENT`.
@@ -230,7 +222,7 @@ pub(crate) fn vevent(
         People::Copied(copied) => lines.extend_from_slice(copied),
     }
     for alarm in &body.alarms {
-        lines.extend(property::alarm(alarm, body.title.as_deref(), people.policy()));
+        lines.extend(property::alarm(alarm));
     }
     lines.push("END:VEVENT".to_owned());
     lines

@@ -12,7 +12,6 @@ use crate::model::{
 };
 use crate::recurrence::Until;
 
-use super::PeoplePolicy;
 use super::zones::ZoneNames;
 
 /// `NAME:text` with the text escaped.
@@ -260,25 +259,19 @@ pub(crate) fn categories<'c>(head: &str, values: impl IntoIterator<Item = &'c St
 }
 
 /// The lines of a `VALARM`.
-pub(crate) fn alarm(alarm: &Alarm, title: Option<&str>, people: PeoplePolicy) -> Vec<String> {
-    // A mail from a copy would reach people the original already tells.
-    let action = match (alarm.action, people) {
-        (AlarmAction::Email, PeoplePolicy::Withhold) => AlarmAction::Display,
-        (action, _) => action,
-    };
-    let action_word = match action {
-        AlarmAction::Display => "DISPLAY",
+///
+/// A mail alarm needs an `ATTENDEE` to go to (RFC 5545 section 3.6.6), which an event here has not: it is written as a
+/// message. A mail from a copy would also reach people the original tells already.
+pub(crate) fn alarm(alarm: &Alarm) -> Vec<String> {
+    let action = match alarm.action {
+        AlarmAction::Display | AlarmAction::Email => "DISPLAY",
         AlarmAction::Audio => "AUDIO",
-        AlarmAction::Email => "EMAIL",
     };
-    let mut lines = vec!["BEGIN:VALARM".to_owned(), format!("ACTION:{action_word}"), trigger(&alarm.trigger)];
+    let mut lines = vec!["BEGIN:VALARM".to_owned(), format!("ACTION:{action}"), trigger(&alarm.trigger)];
     match &alarm.description {
         Some(description) => lines.push(text("DESCRIPTION", description)),
-        None if action == AlarmAction::Audio => {}
+        None if alarm.action == AlarmAction::Audio => {}
         None => lines.push(text("DESCRIPTION", DEFAULT_DESCRIPTION)),
-    }
-    if action == AlarmAction::Email {
-        lines.push(text("SUMMARY", title.unwrap_or(DEFAULT_DESCRIPTION)));
     }
     lines.push("END:VALARM".to_owned());
     lines
