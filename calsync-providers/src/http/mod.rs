@@ -18,6 +18,7 @@ mod reqwest_transport;
 mod retry;
 mod secret;
 mod site;
+mod token;
 mod transport;
 
 pub use address::AddressPolicy;
@@ -31,4 +32,5 @@ pub use reqwest_transport::{ReqwestOptions, ReqwestTransport};
 pub use retry::{error_for_status, retry_after};
 pub use secret::Secret;
 pub use site::same_site;
+pub use token::TokenSource;
 pub use transport::{HttpRequest, HttpResponse, HttpTransport, Limits};
