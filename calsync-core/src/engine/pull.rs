@@ -115,6 +115,11 @@ impl Run<'_> {
         });
         let mut items = Vec::new();
         for change in page.changes {
+            if self.unknown.contains(&change.id) {
+                listed.incomplete = true;
+                listed.present.insert(change.id);
+                continue;
+            }
             match change.change {
                 ItemChange::Removed => {
                     listed.removed.push(Gone { id: change.id, evidence: Evidence::Reported });
@@ -153,6 +158,11 @@ impl Run<'_> {
             let absent: Vec<RemoteId> =
                 listed.summaries.keys().filter(|id| !listed.present.contains(*id)).cloned().collect();
             self.confirm_absence(absent, &mut listed).await?;
+            // What cannot be read has no base. A listing that lacks it lets it go; should it be there after all, the next
+            // one sets it aside again.
+            let unread = self.quarantine.keys().filter(|id| !listed.present.contains(*id));
+            let unread = unread.map(|id| Gone { id: id.clone(), evidence: Evidence::Absent });
+            listed.removed.extend(unread.collect::<Vec<_>>());
         }
         if !listed.removed.is_empty() {
             listed.incomplete |= self.defer_duplicates().await?;
