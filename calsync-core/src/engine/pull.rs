@@ -226,16 +226,24 @@ impl Run<'_> {
         let gone: Ids = listed.removed.iter().map(|gone| gone.id.clone()).collect();
         let mut moved = Vec::new();
         let mut duplicates = Vec::new();
+        // One item takes over a join; another one under the same UID waits like any duplicate.
+        let mut taken = std::collections::HashSet::new();
         for item in deferred {
             let Some(payload) = &item.payload else { continue };
-            let holder = self.holder_of(payload).await?;
+            let Ok(event) = self.provider.read(payload) else { continue };
+            let holder = self.holder_of(&event.uid).await?;
             match holder {
+                _ if taken.contains(&event.uid) => duplicates.push(item),
                 Some(base) if !gone.contains(&base.remote_id) => duplicates.push(item),
                 Some(base) => {
                     listed.removed.retain(|gone| gone.id != base.remote_id);
+                    taken.insert(event.uid);
                     moved.push(item);
                 }
-                None => moved.push(item),
+                None => {
+                    taken.insert(event.uid);
+                    moved.push(item);
+                }
             }
         }
         listed.incomplete |= self.chunk(moved, Found::Deferred).await?;
@@ -249,10 +257,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The base of the event that has the UID of `payload`, when that event is joined to another item.
-    async fn holder_of(&self, payload: &Payload) -> Result<Option<BaseRecord>, EngineError> {
-        let Ok(event) = self.provider.read(payload) else { return Ok(None) };
-        let records = self.engine.store.events_by_uid(&self.link.calendar, &[&event.uid]).await?;
+    /// The base of the event that has a UID, when that event is joined to another item.
+    async fn holder_of(&self, uid: &str) -> Result<Option<BaseRecord>, EngineError> {
+        let records = self.engine.store.events_by_uid(&self.link.calendar, &[uid]).await?;
         let ids: Vec<EventId> = records.into_iter().map(|record| record.id).collect();
         Ok(self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?.into_iter().next())
     }
