@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 
 use calsync_core::{
+    diff::{Field, Part},
     merge::{ConflictPolicy, DeletionPolicy},
     plan::{
         Action,
         Direction::{self, Export, Import, TwoWay},
-        LocalSide, Meeting, RemoteSide, Rules, decide,
+        LocalSide, Meeting, Operation, Plan, RemoteSide, Rules, decide,
     },
 };
 
@@ -255,4 +256,63 @@ fn i09_edit_beats_delete_by_default() {
             assert!(matches!(action, Action::RestoreLocal | Action::RestoreRemote), "{rules:?}");
         }
     });
+}
+
+#[test]
+fn a_direction_says_which_side_may_be_written() {
+    let table = [(TwoWay, true, true), (Import, true, false), (Export, false, true)];
+    for (direction, imports, exports) in table {
+        assert_eq!((direction.imports(), direction.exports()), (imports, exports), "{direction:?}");
+    }
+}
+
+/// What a person approves is told apart by everything that would make it another decision, and by nothing else.
+#[test]
+fn a_plan_is_named_by_its_decisions() {
+    let operation = |action, id: &str| Operation {
+        action,
+        event_id: Some(id.into()),
+        remote_id: Some("r".into()),
+        version: Some("v".into()),
+        to_local: Vec::new(),
+        to_remote: Vec::new(),
+        contested: Vec::new(),
+        losses: Vec::new(),
+        reason: "because".to_owned(),
+    };
+    let plan = |operations| Plan { link: "l".into(), operations, held: false };
+    let base = plan(vec![operation(Action::DeleteLocal, "a"), operation(Action::Merge, "b")]);
+    assert_eq!((base.deletions(), base.id().0.len()), (1, 16));
+    assert_eq!(format!("{} {:?}", base.id(), base.id()), format!("{0} PlanId({0})", base.id().0));
+    assert_ne!(base.id(), base.deletions_id());
+    let more = plan(vec![operation(Action::DeleteLocal, "a"), operation(Action::Merge, "c")]);
+    assert_eq!(base.deletions_id(), more.deletions_id(), "other changes do not alter what is approved");
+    assert_ne!(base.id(), more.id());
+    let two = plan(vec![operation(Action::DeleteLocal, "a"), operation(Action::DeleteRemote, "b")]);
+    assert_eq!(two.deletions(), 2);
+    assert_ne!(base.deletions_id(), two.deletions_id());
+    let changes: [fn(&mut Operation); 6] = [
+        |o| o.action = Action::DeleteRemote,
+        |o| o.event_id = None,
+        |o| o.remote_id = Some("s".into()),
+        |o| o.version = None,
+        |o| o.to_local = vec![Field::of(Part::Title)],
+        |o| o.to_remote = vec![Field::of(Part::Title)],
+    ];
+    for change in changes {
+        let mut other = base.clone();
+        change(&mut other.operations[0]);
+        assert_ne!(other.id(), base.id());
+    }
+    // Lengths are part of a name, so that no two ids run into each other.
+    let mut a = operation(Action::Merge, "a");
+    (a.event_id, a.remote_id) = (Some("a 1:r".into()), Some("b".into()));
+    let mut b = operation(Action::Merge, "a");
+    (b.event_id, b.remote_id) = (Some("a".into()), Some("r 1:b".into()));
+    assert_ne!(plan(vec![a]).id(), plan(vec![b]).id());
+    let mut worded = base.clone();
+    worded.operations[0].reason = "for another reason".to_owned();
+    assert_eq!(worded.id(), base.id(), "words are no decision");
+    let elsewhere = Plan { link: "m".into(), ..base.clone() };
+    assert_ne!(elsewhere.id(), base.id());
 }

@@ -135,3 +135,51 @@ impl ConflictPolicy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Times in milliseconds; what does not tell its time is `None`.
+    #[test]
+    fn who_wins_a_field() {
+        use Choice::*;
+        #[rustfmt::skip]
+        let table = [
+            // local,       remote,       remote-wins, local-wins, newest-wins, keep-both, manual, resolver
+            (Some(10_000),  Some(20_000), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+            (Some(20_000),  Some(10_000), [Remote,     Local,      Local,       Both,      Open,   Open]),
+            (Some(10_000),  Some(10_000), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+            // Within five seconds nobody is newer, and the remote side's value stays.
+            (Some(15_000),  Some(10_000), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+            (Some(15_001),  Some(10_000), [Remote,     Local,      Local,       Both,      Open,   Open]),
+            (Some(10_000),  Some(15_001), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+            // A side that does not tell.
+            (None,          Some(10_000), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+            (Some(10_000),  None,         [Remote,     Local,      Remote,      Both,      Open,   Open]),
+            (None,          None,         [Remote,     Local,      Remote,      Both,      Open,   Open]),
+            // The ends of time.
+            (Some(8_210_266_876_799_000), Some(-8_334_601_228_800_000), [Remote, Local, Local, Both, Open, Open]),
+        ];
+        let policies = [
+            ("remote-wins", ConflictPolicy::RemoteWins),
+            ("local-wins", ConflictPolicy::LocalWins),
+            ("newest-wins", ConflictPolicy::NewestWins),
+            ("keep-both", ConflictPolicy::KeepBoth),
+            ("manual", ConflictPolicy::Manual),
+            ("resolver", ConflictPolicy::Resolver),
+        ];
+        for (local, remote, expected) in table {
+            let time = |at: Option<i64>| at.and_then(DateTime::from_timestamp_millis);
+            let freshness = Freshness { local: time(local), remote: time(remote) };
+            for ((name, policy), expected) in policies.into_iter().zip(expected) {
+                assert_eq!(policy.choose(freshness), expected, "{name} {local:?} {remote:?}");
+                assert_eq!(policy.name(), name);
+                assert_eq!(serde_json::to_value(policy).ok(), Some(name.into()));
+            }
+        }
+        for choice in [Local, Remote, Both, Open] {
+            assert_eq!(serde_json::to_value(choice).ok(), Some(choice.name().into()));
+        }
+    }
+}
