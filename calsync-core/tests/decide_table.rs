@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 
 use calsync_core::{
     diff::{Field, Part},
-    merge::{ConflictPolicy, DeletionPolicy},
+    merge::{Choice, ConflictPolicy, DeletionPolicy, Freshness},
     plan::{
-        Action,
+        Action, DeletionGuard,
         Direction::{self, Export, Import, TwoWay},
-        LocalSide, Meeting, Operation, Plan, RemoteSide, Rules, decide,
+        LocalSide, Meeting, Operation, Plan, RemoteSide, Rules, Verdict, decide,
     },
 };
+
+use chrono::DateTime;
 
 /// base, local, remote: two-way, import, export.
 const CELLS: &str = "
@@ -315,4 +317,73 @@ fn a_plan_is_named_by_its_decisions() {
     assert_eq!(worded.id(), base.id(), "words are no decision");
     let elsewhere = Plan { link: "m".into(), ..base.clone() };
     assert_ne!(elsewhere.id(), base.id());
+}
+
+#[test]
+fn deletions_are_held_when_they_are_many_or_all() {
+    #[rustfmt::skip]
+    let table = [
+        // deletions, joined, verdict
+        (0, 0, Verdict::Pass),
+        (0, 1, Verdict::Pass),
+        (1, 1, Verdict::Pass),
+        (2, 2, Verdict::Hold),
+        (2, 3, Verdict::Pass),
+        (3, 2, Verdict::Hold),
+        (10, 11, Verdict::Pass),
+        (11, 12, Verdict::Hold),
+        (11, 55, Verdict::Pass),
+        (11, 54, Verdict::Hold),
+        (241, 241, Verdict::Hold),
+        (100, 10_000, Verdict::Pass),
+        (2_000, 10_000, Verdict::Pass),
+        (2_001, 10_000, Verdict::Hold),
+        (usize::MAX, usize::MAX, Verdict::Hold),
+    ];
+    for (deletions, joined, verdict) in table {
+        assert_eq!(DeletionGuard::default().judge(deletions, joined), verdict, "{deletions} of {joined}");
+    }
+}
+
+/// Times in milliseconds; what does not tell its time is `None`.
+#[test]
+fn who_wins_a_field() {
+    use Choice::*;
+    #[rustfmt::skip]
+    let table = [
+        // local,       remote,       remote-wins, local-wins, newest-wins, keep-both, manual, resolver
+        (Some(10_000),  Some(20_000), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        (Some(20_000),  Some(10_000), [Remote,     Local,      Local,       Both,      Open,   Open]),
+        (Some(10_000),  Some(10_000), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        // Within five seconds nobody is newer, and the remote side's value stays.
+        (Some(15_000),  Some(10_000), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        (Some(15_001),  Some(10_000), [Remote,     Local,      Local,       Both,      Open,   Open]),
+        (Some(10_000),  Some(15_001), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        // A side that does not tell.
+        (None,          Some(10_000), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        (Some(10_000),  None,         [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        (None,          None,         [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        // The ends of time.
+        (Some(8_210_266_876_799_000), Some(-8_334_601_228_800_000), [Remote, Local, Local, Both, Open, Open]),
+    ];
+    let policies = [
+        ("remote-wins", ConflictPolicy::RemoteWins),
+        ("local-wins", ConflictPolicy::LocalWins),
+        ("newest-wins", ConflictPolicy::NewestWins),
+        ("keep-both", ConflictPolicy::KeepBoth),
+        ("manual", ConflictPolicy::Manual),
+        ("resolver", ConflictPolicy::Resolver),
+    ];
+    for (local, remote, expected) in table {
+        let time = |at: Option<i64>| at.and_then(DateTime::from_timestamp_millis);
+        let freshness = Freshness { local: time(local), remote: time(remote) };
+        for ((name, policy), expected) in policies.into_iter().zip(expected) {
+            assert_eq!(policy.choose(freshness), expected, "{name} {local:?} {remote:?}");
+            assert_eq!(policy.name(), name);
+            assert_eq!(serde_json::to_value(policy).ok(), Some(name.into()));
+        }
+    }
+    for choice in [Local, Remote, Both, Open] {
+        assert_eq!(serde_json::to_value(choice).ok(), Some(choice.name().into()));
+    }
 }

@@ -90,6 +90,9 @@ proptest! {
         if open.is_empty() {
             prop_assert!(again.is_empty(), "{:?}", again);
         }
+        let differs = !changed_fields(&base, &edited(&base, &a)).is_empty();
+        let alone = merged(&base, &edited(&base, &a), &base, Choice::Open);
+        prop_assert_eq!(alone.is_empty(), !differs);
         for field in &open {
             prop_assert!(!again.to_local.contains(field), "{field} was open and came in");
             prop_assert!(!again.to_remote.contains(field), "{field} was open and went out");
