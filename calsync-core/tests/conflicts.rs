@@ -7,8 +7,10 @@ use std::sync::{
 };
 
 use calsync_core::{
+    context::Clock,
     diff::{Field, Part},
     engine::{Answer, EngineError, Link, SyncOptions, SyncReport, conflicts_csv},
+    ical::{WriteOptions, write_new},
     merge::{Choice, ConflictPolicy, ContestedEvent, DeletionPolicy, Resolution, ResolverError},
     model::{Descent, Event, EventBody, Participant, ParticipationStatus, Person, RemoteId, Role},
     provider::PeoplePolicy,
@@ -576,6 +578,8 @@ async fn a_kept_copy_has_a_new_uid_its_lineage_and_no_people() {
             assert!(body.organizer.is_none());
             let lineage = item.lineage.clone().expect("it says what it is a copy of");
             assert_eq!((lineage.uid.as_str(), lineage.how), ("u1", Descent::Copy));
+            let text = write_new(item, &WriteOptions::new(lab.world.clock.now()));
+            assert!(text.contains("\r\nRELATED-TO;RELTYPE=SIBLING:u1\r\n"), "{text}");
         }
     }
     let record = lab.conflict().await;

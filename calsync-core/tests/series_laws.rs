@@ -3,7 +3,10 @@
 
 use calsync_core::{
     ical::{WriteOptions, write_new},
-    model::{Descent, Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId, TimeSpan},
+    model::{
+        Alarm, Descent, Event, EventBody, EventTime, Override, OverrideScope, Participant,
+        ParticipationStatus, Person, RecurrenceId, Role, TimeSpan, VirtualLocation,
+    },
     recurrence::{ExpansionLimits, RuleEntry, SplitError},
     zone::Zone,
 };
@@ -120,6 +123,28 @@ fn what_cannot_be_cut_is_said_of_an_event() {
     opaque.rules = vec![RuleEntry::read("FREQ=DAILY;SKIP=FORWARD")];
     assert_eq!(split(&opaque, id(3, 24)).unwrap_err(), SplitError::NotExpandable);
     assert_eq!(split(&Event { master: None, ..event }, id(3, 24)).unwrap_err(), SplitError::NotASeries);
+}
+
+/// FLD-03: both halves keep the people, the reminders and the place to meet.
+#[test]
+fn fld_03_a_split_loses_no_guest_and_no_link() {
+    let mut event = series("FREQ=DAILY;COUNT=20");
+    let body = event.master.as_mut().unwrap();
+    body.participants.push(Participant {
+        person: Person { address: "anna@example.org".to_owned(), name: None },
+        status: ParticipationStatus::Accepted,
+        role: Role::Required,
+        expect_reply: true,
+    });
+    body.alarms.push(Alarm::display_before(600));
+    body.virtual_locations.push(VirtualLocation { uri: "https://example.org/meet".to_owned(), name: None });
+    let (head, tail) = split(&event, id(3, 30)).unwrap();
+    let without_time = |event: &Event| {
+        let mut body = event.master.clone().unwrap();
+        body.time = TimeSpan { start: berlin(1, 1, 0), end: berlin(1, 1, 0) };
+        body
+    };
+    assert!(without_time(&head) == without_time(&event) && without_time(&tail) == without_time(&event));
 }
 
 /// A whole day excluded from a timed series (`EXDATE;VALUE=DATE`) holds on both sides of a cut on that day.
