@@ -189,6 +189,7 @@ fn decide_is_total_and_deletes_only_what_was_joined() {
                             Action::Join | Action::Merge => assert!(!local_gone && !remote_gone, "{cell}"),
                             Action::Forget => assert!(local_gone && remote_gone, "{cell}"),
                             Action::None | Action::Suppress => {}
+                            Action::Ask => panic!("{cell}: only matching asks"),
                         }
                         let edit_against_deletion = meeting == Meeting::Joined
                             && direction == Direction::TwoWay

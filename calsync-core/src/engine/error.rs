@@ -38,6 +38,12 @@ pub enum EngineError {
         /// The link.
         link: String,
     },
+    /// The item does not wait for an answer, or the event is none of those it may be.
+    #[error("no such question on link {link}")]
+    UnknownMatch {
+        /// The link.
+        link: String,
+    },
     /// There is no such run.
     #[error("no run {run} on this link")]
     UnknownRun {
@@ -55,6 +61,7 @@ impl EngineError {
             Self::Busy { .. }
             | Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
+            | Self::UnknownMatch { .. }
             | Self::UnknownRun { .. } => Fault::Caller,
         }
     }
@@ -65,7 +72,10 @@ impl EngineError {
             Self::Provider(error) => error.retry,
             Self::Store(error) => error.retry(),
             Self::Busy { .. } => Retry::Backoff,
-            Self::PlanChanged { .. } | Self::LinkMoved { .. } | Self::UnknownRun { .. } => Retry::Never,
+            Self::PlanChanged { .. }
+            | Self::LinkMoved { .. }
+            | Self::UnknownMatch { .. }
+            | Self::UnknownRun { .. } => Retry::Never,
         }
     }
 

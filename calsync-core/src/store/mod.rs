@@ -15,9 +15,9 @@ pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 pub use records::{
     BaseQuery, BaseRecord, BaseState, BaseSummary, ConflictRecord, ConflictState, EventRecord, FieldConflict,
-    JournalEntry, JournalOp, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, OutboxId, OutboxOp,
-    OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome,
-    RunRecord,
+    JournalEntry, JournalOp, LeaseGrant, LeaseToken, LinkHealth, LinkState, MatchAnswer, MatchQuestion,
+    OutboxEntry, OutboxId, OutboxOp, OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery,
+    Revision, RunCounts, RunOutcome, RunRecord,
 };
 
 use crate::model::{Calendar, CalendarId, EventId, LinkId, RemoteId};
