@@ -10,5 +10,8 @@ pub mod model;
 pub mod plan;
 pub mod provider;
 pub mod recurrence;
+pub mod secret;
 pub mod store;
+#[cfg(feature = "vault")]
+pub mod vault;
 pub mod zone;

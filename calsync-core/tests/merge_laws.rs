@@ -3,9 +3,9 @@
 
 use calsync_core::{
     diff::{changed_fields, copy_field, same_field},
-    merge::{Bases, Choice, ConflictPolicy, Merge, Sides, merge},
+    merge::{Bases, Choice, Merge, Sides, merge},
     model::{Event, EventId, RemoteId, Version},
-    plan::{Action, Direction, LocalSide, Meeting, Operation, Plan, RemoteSide, decide},
+    plan::{Action, Operation, Plan},
 };
 use calsync_testkit::events::{canonical, edited, edits, event};
 use proptest::prelude::*;
@@ -147,63 +147,4 @@ fn operation(action: u8, id: u8, version: u8) -> Operation {
         reason: String::new(),
         evidence: None,
     }
-}
-
-/// Every cell of the table: total, and never destroying the only copy of an edit unless a policy names the other side.
-#[test]
-fn decide_is_total_and_deletes_only_what_was_joined() {
-    let locals = [LocalSide::Absent, LocalSide::Unchanged, LocalSide::Changed, LocalSide::Deleted];
-    let remotes = [RemoteSide::Absent, RemoteSide::Unchanged, RemoteSide::Changed, RemoteSide::Removed];
-    let policies = [
-        ConflictPolicy::RemoteWins,
-        ConflictPolicy::LocalWins,
-        ConflictPolicy::NewestWins,
-        ConflictPolicy::KeepBoth,
-        ConflictPolicy::Manual,
-    ];
-    let mut cells = 0;
-    for meeting in [Meeting::First, Meeting::Joined] {
-        for local in locals {
-            for remote in remotes {
-                for direction in [Direction::TwoWay, Direction::Import, Direction::Export] {
-                    for policy in policies {
-                        let action = decide(meeting, local, remote, direction, policy);
-                        cells += 1;
-                        let cell =
-                            format!("{meeting:?} {local:?} {remote:?} {direction:?} {policy:?}: {action:?}");
-                        let local_gone = matches!(local, LocalSide::Absent | LocalSide::Deleted);
-                        let remote_gone = matches!(remote, RemoteSide::Absent | RemoteSide::Removed);
-                        match action {
-                            Action::DeleteLocal => {
-                                assert!(meeting == Meeting::Joined && remote_gone && !local_gone, "{cell}");
-                            }
-                            Action::DeleteRemote => {
-                                assert!(meeting == Meeting::Joined && local_gone && !remote_gone, "{cell}");
-                            }
-                            Action::CreateLocal | Action::RestoreLocal => {
-                                assert!(local_gone && !remote_gone, "{cell}");
-                            }
-                            Action::CreateRemote | Action::RestoreRemote => {
-                                assert!(remote_gone && !local_gone, "{cell}");
-                            }
-                            Action::Join | Action::Merge => assert!(!local_gone && !remote_gone, "{cell}"),
-                            Action::Forget => assert!(local_gone && remote_gone, "{cell}"),
-                            Action::None | Action::Suppress => {}
-                            Action::Ask => panic!("{cell}: only matching asks"),
-                        }
-                        let edit_against_deletion = meeting == Meeting::Joined
-                            && direction == Direction::TwoWay
-                            && (local == LocalSide::Changed && remote == RemoteSide::Removed
-                                || local == LocalSide::Deleted && remote == RemoteSide::Changed);
-                        if edit_against_deletion
-                            && !matches!(policy, ConflictPolicy::RemoteWins | ConflictPolicy::LocalWins)
-                        {
-                            assert!(matches!(action, Action::RestoreLocal | Action::RestoreRemote), "{cell}");
-                        }
-                    }
-                }
-            }
-        }
-    }
-    assert_eq!(cells, 2 * 4 * 4 * 3 * 5);
 }

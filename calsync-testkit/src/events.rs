@@ -124,6 +124,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         rules,
         excluded_rules: Vec::new(),
         overrides,
+        lineage: None,
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{
     EngineError,
-    pair::{Pair, RemoteView, consider},
+    pair::{Pair, RemoteView},
     pull::{CHUNK, DUPLICATE, Found, Gone, Item, Listed, by_id},
     run::{Ids, PAGE, Pulled, Run},
 };
@@ -185,7 +185,7 @@ impl Run<'_> {
                         base: (!undone).then_some(base),
                         base_event: base_event.as_ref().filter(|_| !undone),
                     };
-                    let mut outcome = match self.with_context(|cx| consider(&pair, cx)) {
+                    let mut outcome = match self.consider(&pair).await? {
                         Ok(outcome) => outcome,
                         Err(error) => match local {
                             Some(record) => self.unwritable(record, Some(base), &error),

@@ -3,8 +3,11 @@
 //! In: a [`Link`], a provider, a store. Out: a [`SyncReport`]. All decisions are made by the pure functions of
 //! [`diff`](crate::diff), [`merge`](crate::merge) and [`plan`](crate::plan); what is here reads, commits and sends.
 
+mod answer;
+mod conflicts;
 mod deletions;
 mod error;
+mod export;
 mod hub;
 mod journal;
 mod link;
@@ -12,6 +15,7 @@ mod listing;
 mod local;
 mod meeting;
 mod merging;
+mod outbox;
 mod pair;
 mod pull;
 mod push;
@@ -22,15 +26,19 @@ mod undo;
 
 use std::sync::Arc;
 
+pub use answer::Answer;
 pub use error::EngineError;
+pub use export::conflicts_csv;
 pub use hub::Hub;
 pub use link::Link;
+pub use outbox::RetryBudget;
 pub use questions::OpenMatch;
 pub use report::{Observer, Progress, Silent, SyncReport};
 pub use undo::UndoReport;
 
 use crate::{
     context::{Clock, IdSource},
+    merge::ConflictResolver,
     model::{LinkId, RemoteId, RunId},
     plan::{Plan, PlanId},
     provider::{PeoplePolicy, Provider},
@@ -45,6 +53,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     observer: Arc<dyn Observer>,
+    resolver: Option<Arc<dyn ConflictResolver>>,
 }
 
 /// What a run may do.
@@ -98,13 +107,21 @@ impl SyncOptions {
 impl Engine {
     /// An engine over the host's store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
-        Self { store, clock, ids, observer: Arc::new(Silent) }
+        Self { store, clock, ids, observer: Arc::new(Silent), resolver: None }
     }
 
     /// Reports progress to `observer`.
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// Asks `resolver` about contested fields of links whose policy is
+    /// [`ConflictPolicy::Resolver`](crate::merge::ConflictPolicy::Resolver).
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Arc<dyn ConflictResolver>) -> Self {
+        self.resolver = Some(resolver);
         self
     }
 

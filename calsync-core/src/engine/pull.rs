@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     EngineError, Progress,
-    pair::{Outcome, Pair, RemoteView, consider},
+    conflicts::OpenFields,
+    pair::{Outcome, Pair, RemoteView},
     run::{Ids, Mode, PAGE, Pulled, Run},
 };
 use crate::{
@@ -326,8 +327,7 @@ impl Run<'_> {
                 base,
                 base_event,
             };
-            let outcome = self.with_context(|cx| consider(&pair, cx));
-            match outcome {
+            match self.consider(&pair).await? {
                 Ok(mut outcome) => {
                     // What an earlier run decided on an older state of the item is decided anew.
                     outcome.supersedes.clone_from(&outcome.event_id);
@@ -347,6 +347,15 @@ impl Run<'_> {
                             id: record.id.clone(),
                             revision: Some(record.revision),
                         }));
+                    }
+                    if local.is_none() && base.is_none() {
+                        // And should somebody make one under its UID meanwhile, the two are joined.
+                        let known = by_uid.get(item.event.uid.as_str()).into_iter().flatten();
+                        outcome.expect.push(Expectation::Uid {
+                            calendar: self.link.calendar.clone(),
+                            uid: item.event.uid.clone(),
+                            events: known.map(|record| record.id.clone()).collect(),
+                        });
                     }
                     outcome.writes.extend(own.map(|(_, journal)| journal));
                     outcomes.push(outcome);
@@ -375,9 +384,13 @@ impl Run<'_> {
             return None;
         }
         let before = self.provider.read(&base.payload).ok().map(Box::new);
+        let open = before.as_ref().and_then(|before| OpenFields::of(base, before));
         let journal = self.journal(JournalOp::RemoteUpdate, &entry, &item.id, before);
-        let agreed =
+        let mut agreed =
             BaseRecord { payload: item.payload.clone(), local: entry.local, remote: None, ..base.clone() };
+        if let Some(open) = open {
+            open.keep(&mut agreed, &item.event);
+        }
         Some((agreed, journal))
     }
 

@@ -1,8 +1,9 @@
 //! What a run tells: while it goes on, and at its end.
 
 use crate::{
-    model::{LinkId, RunId},
+    model::{EventId, LinkId, RunId},
     plan::{Plan, PlanId},
+    provider::ErrorKind,
     store::RunCounts,
 };
 
@@ -34,6 +35,16 @@ pub enum Progress {
         done: usize,
         /// Of so many.
         total: usize,
+    },
+    /// A write is refused for good, or failed too often: it waits for a person
+    /// ([`Engine::retry_write`](super::Engine::retry_write), [`Engine::drop_write`](super::Engine::drop_write)).
+    Wedged {
+        /// The link.
+        link: LinkId,
+        /// The event.
+        event: EventId,
+        /// How it failed.
+        kind: ErrorKind,
     },
 }
 

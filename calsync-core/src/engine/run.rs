@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long a lease lasts. A worker that dies is replaced after this; one that works renews in time.
-const LEASE: TimeDelta = TimeDelta::seconds(10);
+pub(super) const LEASE: TimeDelta = TimeDelta::seconds(10);
 /// Rows read from the store at once.
 pub(super) const PAGE: usize = 200;
 /// How often a step is decided again when the host edits the same events meanwhile.
@@ -330,6 +330,12 @@ impl<'a> Run<'a> {
             events.extend(outcome.event_id.map(|id| (id, outcome.revision.unwrap_or_default())));
         }
         batch.writes.append(&mut extra);
+        let now = self.engine.clock.now();
+        for write in &mut batch.writes {
+            if let Write::PutOutbox(entry) = write {
+                entry.id = super::push::ranked(entry, now);
+            }
+        }
         for (event, revision) in events {
             self.handled.insert(event, revision);
         }
@@ -363,6 +369,7 @@ impl<'a> Run<'a> {
     /// Commits a batch under the lease; the first one also records that the run began.
     pub(super) async fn commit(&mut self, mut batch: Batch) -> Result<CommitReceipt, EngineError> {
         self.keep_lease().await?;
+        self.settle_ended(&mut batch).await?;
         batch.lease.clone_from(&self.lease);
         note_what_is_left(&mut batch.writes);
         if !self.recorded {

@@ -7,10 +7,12 @@
 //! left is a conflict, and only that is put to the policy.
 
 mod policy;
+mod resolver;
 
 use std::collections::BTreeSet;
 
-pub use policy::{Choice, ConflictPolicy, Freshness};
+pub use policy::{Choice, ConflictPolicy, DeletionPolicy, Freshness};
+pub use resolver::{ConflictResolver, ContestedEvent, Resolution, ResolverError};
 
 use crate::{
     diff::{Field, Part, changed_fields, copy_field, field_value, same_field},

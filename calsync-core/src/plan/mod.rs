@@ -5,7 +5,9 @@
 mod decide;
 mod guard;
 mod operation;
+mod urgency;
 
-pub use decide::{Action, Direction, LocalSide, Meeting, RemoteSide, decide};
+pub use decide::{Action, Direction, LocalSide, Meeting, RemoteSide, Rules, decide};
 pub use guard::{DeletionGuard, Evidence, Tally, Verdict};
 pub use operation::{Operation, Plan, PlanId};
+pub use urgency::Urgency;

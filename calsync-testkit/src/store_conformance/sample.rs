@@ -165,6 +165,9 @@ pub fn conflict(link: &LinkId, id: &str, event_id: &str, run: &str) -> ConflictR
         policy: "manual".to_owned(),
         state: ConflictState::Open,
         at: at(0),
+        settled: None,
+        answers: Vec::new(),
+        copy: None,
     }
 }
 

@@ -228,6 +228,7 @@ cases! {
                 local: serde_json::json!({"a": [1, -2, 0.5, "\u{0}", true], "B": {}}),
                 remote: serde_json::json!(i64::MAX),
                 outcome: "open".to_owned(),
+                settled: None,
             }],
             remote: Some(Box::new(rich_event("remote"))),
             ..sample::conflict(&link, "1", "e", "r")

@@ -2,9 +2,6 @@
 //!
 //! The configuration and the JSON output are a contract; see `README.md` beside `Cargo.toml`.
 
-// A command line program talks to its terminal.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 mod app;
 mod commands;
 mod config;
@@ -45,14 +42,16 @@ enum Command {
     Calendars(Json),
     /// Show the events of a calendar in the store.
     Events(EventsArgs),
-    /// Show what both sides changed at once, and how it was decided.
-    Conflicts(Json),
+    /// Show what both sides changed at once and how it was decided, answer what waits, or export all of it.
+    Conflicts(commands::conflicts::ConflictsArgs),
     /// Show remote items that may be the same as events here, and wait for an answer.
     Matches(Json),
     /// Say which event an item is, or that it is none of them.
     Match(MatchArgs),
     /// Show past runs.
     Log(Json),
+    /// Show writes the remote side has not confirmed, or settle one that is stuck.
+    Outbox(OutboxArgs),
     /// Take back what a run did, and carry that to the remote side.
     Undo(UndoArgs),
     /// Tell what was done about an event, and why.
@@ -122,6 +121,30 @@ struct Json {
 }
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct OutboxArgs {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    action: Option<OutboxAction>,
+}
+
+#[derive(Subcommand)]
+enum OutboxAction {
+    /// Give a stuck write all its tries again.
+    Retry {
+        /// The event's UID, or its id in the store.
+        event: String,
+    },
+    /// Give a write up: both sides stay as they are until the next edit.
+    Drop {
+        /// The event's UID, or its id in the store.
+        event: String,
+    },
+}
+
+#[derive(Args)]
 struct EventsArgs {
     /// The calendar in the store.
     #[arg(long, value_name = "NAME")]
@@ -141,7 +164,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("calsync: {error}");
+            output::tell(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }
@@ -164,15 +187,22 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
             commands::calendars::run(&app, output::Format::from_flag(json.json)).await
         }
         Command::Events(args) => commands::events::run(&app, &args.calendar, args.ics).await,
-        Command::Conflicts(json) => {
-            commands::conflicts::run(&app, output::Format::from_flag(json.json)).await
-        }
+        Command::Conflicts(args) => commands::conflicts::run(&app, args).await,
         Command::Matches(json) => commands::matches::list(&app, output::Format::from_flag(json.json)).await,
         Command::Match(args) => {
             let event = args.join.as_deref().filter(|_| !args.keep_both);
             commands::matches::answer(&app, &args.link, &args.item, event).await
         }
         Command::Log(json) => commands::log::run(&app, output::Format::from_flag(json.json)).await,
+        Command::Outbox(args) => match args.action {
+            None => commands::outbox::list(&app, output::Format::from_flag(args.json)).await,
+            Some(OutboxAction::Retry { event }) => {
+                commands::outbox::settle(&app, &event, commands::outbox::Verdict::Retry).await
+            }
+            Some(OutboxAction::Drop { event }) => {
+                commands::outbox::settle(&app, &event, commands::outbox::Verdict::Drop).await
+            }
+        },
         Command::Undo(args) => {
             let what = match (args.run, args.last, args.link) {
                 (Some(run), ..) => commands::undo::What::Run(run),

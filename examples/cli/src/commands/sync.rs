@@ -16,7 +16,7 @@ use crate::{
     config::LinkConfig,
     connect::{self, Joined},
     error::CliError,
-    output::{Format, print, print_json, print_table},
+    output::{Format, print, print_json, print_table, tell},
 };
 
 /// Whether anything is written.
@@ -59,7 +59,7 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
             answered |= report.answered.as_ref().is_some_and(|done| done.0 == *plan);
         }
         if let Err(error) = &result {
-            eprintln!("calsync: link {}: {error}", config.name);
+            tell(&format!("link {} ({}): {error}", config.name, app.whereabouts(&config.connection)));
         }
         reports.push((config, result));
     }
@@ -81,7 +81,7 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
         .sum();
     if stuck > 0 {
         return Err(CliError::Unmet(format!(
-            "{stuck} changes did not reach the remote side; they are kept, and `calsync sync` tries those again that can be"
+            "{stuck} changes did not reach the remote side; they are kept, and `calsync sync` tries those again that can be; `calsync outbox` lists them"
         )));
     }
     let held = reports.iter().any(|(_, result)| {
@@ -132,11 +132,11 @@ async fn run_when_free(
         match app.engine.sync(link, provider, options).await {
             Err(EngineError::Busy { until }) if app.clock.now() < give_up => {
                 let wait = (until - app.clock.now()).max(chrono::TimeDelta::milliseconds(100));
-                eprintln!(
-                    "calsync: link {}: another process is at it, or died there; waiting {} s for its lease",
+                tell(&format!(
+                    "link {}: another process is at it, or died there; waiting {} s for its lease",
                     link.id,
                     wait.num_seconds() + 1
-                );
+                ));
                 tokio::time::sleep(wait.to_std().unwrap_or_default()).await;
             }
             other => return Ok(other?),
