@@ -71,6 +71,10 @@ impl Run<'_> {
                 continue;
             }
             let base = bases.get(&record.id);
+            if base.is_none() && self.meeting.names(&record.id) {
+                // It may be there already: a person decides.
+                continue;
+            }
             let base_event = base.and_then(|base| self.provider.read(&base.payload).ok());
             let pair = Pair {
                 remote: RemoteView::Silent,
