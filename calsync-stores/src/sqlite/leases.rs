@@ -8,9 +8,11 @@ use calsync_core::store::{LeaseGrant, LeaseToken, Result, StoreError, StoreError
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use crate::codec::{signed, unsigned};
+
 use super::{
     error::{During, unreadable},
-    rows::{micros, signed, unsigned},
+    rows::micros,
     sql,
 };
 

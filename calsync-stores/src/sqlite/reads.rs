@@ -12,6 +12,8 @@ use calsync_core::{
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Params, Row, params};
 
+use crate::codec::{limited, signed};
+
 use super::{error::During, rows, sql};
 
 /// Runs a statement and reads all its rows.
@@ -47,11 +49,6 @@ fn each<T>(
         found.extend(all(&transaction, operation, sql, params![owner, key], &read)?);
     }
     Ok(found)
-}
-
-/// SQLite's form of a limit.
-pub(super) fn limited(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 pub(super) fn calendars(connection: &Connection) -> Result<Vec<Calendar>> {
@@ -91,7 +88,7 @@ pub(super) fn events_since(
     limit: usize,
 ) -> Result<Vec<EventRecord>> {
     let operation = "events_since";
-    let params = params![calendar.as_str(), rows::signed(after.0), limited(limit)];
+    let params = params![calendar.as_str(), signed(after.0), limited(limit)];
     all(connection, operation, sql::EVENTS_SINCE, params, |row| rows::event(operation, row))
 }
 

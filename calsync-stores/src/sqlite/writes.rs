@@ -12,14 +12,9 @@ use calsync_core::{
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Params, TransactionBehavior, params};
 
-use super::{
-    error::During,
-    leases,
-    reads::limited,
-    rows,
-    rows::{micros, to_json},
-    sql,
-};
+use crate::codec::{limited, state_name, to_json, unsigned};
+
+use super::{error::During, leases, rows::micros, sql};
 
 const COMMIT: &str = "commit";
 
@@ -75,7 +70,7 @@ fn holds(connection: &Connection, expectation: &Expectation) -> Result<bool> {
 fn number(connection: &Connection, sql: &str, params: impl Params) -> Result<Option<u64>> {
     let mut statement = connection.prepare_cached(sql).during(COMMIT)?;
     let found: Option<i64> = statement.query_row(params, |row| row.get(0)).optional().during(COMMIT)?;
-    Ok(found.map(rows::unsigned))
+    Ok(found.map(unsigned))
 }
 
 fn execute(connection: &Connection, sql: &str, params: impl Params) -> Result<()> {
@@ -212,7 +207,7 @@ fn put_event(
          modified = excluded.modified, deleted = NULL, json = excluded.json",
         params![calendar.as_str(), id.as_str(), event.uid, revision, micros(at), to_json(COMMIT, event)?],
     )?;
-    Ok(Revision(rows::unsigned(revision)))
+    Ok(Revision(unsigned(revision)))
 }
 
 fn delete_event(
@@ -230,7 +225,7 @@ fn delete_event(
         "UPDATE events SET revision = ?3, deleted = ?4 WHERE calendar = ?1 AND id = ?2",
         params![calendar.as_str(), id.as_str(), revision, micros(at)],
     )?;
-    Ok(Some(Revision(rows::unsigned(revision))))
+    Ok(Some(Revision(unsigned(revision))))
 }
 
 fn put_base(connection: &Connection, base: &BaseRecord) -> Result<()> {
@@ -246,7 +241,7 @@ fn put_base(connection: &Connection, base: &BaseRecord) -> Result<()> {
             base.remote_id.as_str(),
             base.event_id.as_str(),
             base.version.as_ref().map(|version| version.as_str()),
-            rows::state_name(base.state),
+            state_name(base.state),
             base.payload.as_str(),
             json(&base.local)?,
             json(&base.remote)?,
@@ -291,5 +286,5 @@ fn put_doc(connection: &Connection, doc: &Doc) -> Result<u64> {
          value = excluded.value",
         params![doc.space, doc.key, version, doc.due.map(micros), doc.value],
     )?;
-    Ok(rows::unsigned(version))
+    Ok(unsigned(version))
 }

@@ -1,0 +1,6 @@
+//! The PostgreSQL store on a real server, started for these tests.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
+mod postgres_conformance;
