@@ -26,6 +26,8 @@ mod reads;
 mod rows;
 mod session;
 mod sql;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use std::{fmt, sync::Arc};
@@ -40,7 +42,9 @@ use calsync_core::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use deadpool_postgres::{Pool, tokio_postgres};
+/// The pool, and in it the client: a host that makes its own uses this version of them.
+pub use deadpool_postgres;
+use deadpool_postgres::{Pool, tokio_postgres};
 
 use self::sql::Sql;
 pub use self::{

@@ -8,13 +8,15 @@ use tokio_postgres::{NoTls, Row};
 
 use super::{
     PostgresConfig, PostgresError, PostgresStore, Shared,
-    error::{During, from_pool},
+    error::{During, from_pool, lost_to_another},
     migrations::{MIGRATIONS, is_schema_name, migrate},
     session::{Call, Param, Session},
     sql::Sql,
 };
 
 const OPEN: &str = "open";
+/// How often what lost to another transaction is begun again before the caller is told.
+pub(super) const ATTEMPTS: usize = 5;
 const SET_TENANT: &str = "SELECT set_config($1, $2, false)";
 
 /// A pool of unencrypted connections.
@@ -73,8 +75,16 @@ impl PostgresStore {
         all.extend(params);
         let mut calls: Vec<Call<'_>> = self.tenant_setting().into_iter().collect();
         calls.push(Call { sql, params: all });
-        let mut answers = session.pipeline(operation, &calls).await?;
-        let answer = answers.pop().ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, operation))?;
-        answer.during(operation)
+        let mut left = ATTEMPTS;
+        loop {
+            left -= 1;
+            let mut answers = session.pipeline(operation, &calls).await?;
+            let answer =
+                answers.pop().ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, operation))?;
+            match answer.during(operation) {
+                Err(error) if left > 0 && lost_to_another(&error) => {}
+                done => return done,
+            }
+        }
     }
 }

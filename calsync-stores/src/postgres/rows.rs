@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use tokio_postgres::{Row, types::FromSql};
 
-use super::error::{During, unreadable};
+use super::error::unreadable;
 use crate::codec::{state, unsigned};
 
 /// How many bytes of a hash stand for a UID.
@@ -26,7 +26,8 @@ pub(super) fn to_micros(instant: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 fn column<'a, T: FromSql<'a>>(operation: &'static str, row: &'a Row, index: usize) -> Result<T> {
-    row.try_get(index).during(operation)
+    // A value that cannot be read is the row's fault, not the connection's; the client's message is left out.
+    row.try_get(index).map_err(|_| unreadable(operation, "row", ""))
 }
 
 /// The value of a JSON column; `kind` and `id` say which row it is when it is not readable.

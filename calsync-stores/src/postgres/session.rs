@@ -63,16 +63,17 @@ impl Session<'_> {
             .collect();
         let waiting = statements.iter().zip(&params).map(|(statement, params)| {
             let call = self.client.query(statement, params);
-            Box::pin(call) as Pin<Box<dyn Future<Output = _> + Send + '_>>
+            Box::pin(call) as Waiting<'_, _, _>
         });
         Ok(in_order(waiting.collect()).await)
     }
 }
 
+/// A call that was or will be sent.
+type Waiting<'a, T, E> = Pin<Box<dyn Future<Output = std::result::Result<T, E>> + Send + 'a>>;
+
 /// Polls futures in their order until all have ended. One that fails when it is first polled ends the list.
-async fn in_order<T, E>(
-    mut waiting: Vec<Pin<Box<dyn Future<Output = std::result::Result<T, E>> + Send + '_>>>,
-) -> Vec<std::result::Result<T, E>> {
+pub(super) async fn in_order<T, E>(mut waiting: Vec<Waiting<'_, T, E>>) -> Vec<std::result::Result<T, E>> {
     let mut answers: Vec<Option<std::result::Result<T, E>>> = waiting.iter().map(|_| None).collect();
     let mut started = false;
     std::future::poll_fn(|context| {

@@ -16,6 +16,7 @@ use super::{
     checks::{Found, Needs},
     config::WakeUps,
     error::{During, from_postgres, lost_to_another},
+    open::ATTEMPTS,
     plan::plan,
     session::{Call, InTransaction, Session},
 };
@@ -26,8 +27,6 @@ const COMMIT: &str = "commit";
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 const END: &str = "COMMIT";
 const TELL: &str = "SELECT pg_notify($1, k.payload) FROM unnest($2::text[]) AS k (payload)";
-/// How often a commit that lost to another one is begun again before the caller is told.
-const ATTEMPTS: usize = 5;
 /// PostgreSQL's limit is 8,000 bytes.
 const PAYLOAD: usize = 7_900;
 

@@ -35,6 +35,7 @@ pub mod owners;
 pub mod pairs;
 pub mod revisions;
 pub mod sample;
+pub mod tenants;
 pub mod values;
 
 /// Declares the cases of one subject: each becomes a public function, and together they become the exported macro
