@@ -1,9 +1,10 @@
 //! A batch as statements: one per table and group of writes, however many rows there are.
 //!
 //! Writes are gathered by table until one of them would be seen by another in the wrong order; then the group goes out
-//! and a new one begins. Within a group the last write of a row counts, as no statement may touch a row twice.
+//! and a new one begins. Within a group the last write of a row counts, as no statement may touch a row twice; a second
+//! write of a base or an outbox entry begins a new group, because what it leaves and takes is checked on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calsync_core::{
     model::{CalendarId, EventId},
@@ -52,35 +53,16 @@ struct Known {
     deleted: Option<DateTime<Utc>>,
 }
 
-/// Rows in the order they were last written, one per key.
-struct Ordered<'a, V> {
-    rows: Vec<Option<(Key<'a>, V)>>,
-    places: BTreeMap<Key<'a>, usize>,
+/// Rows of a table that knows a second unique key, in their order: its statement writes one after the other, and a row
+/// may take a place that one before it left.
+struct Rows<'a, V> {
+    rows: Vec<(Key<'a>, V)>,
+    keys: BTreeSet<Key<'a>>,
 }
 
-impl<V> Default for Ordered<'_, V> {
+impl<V> Default for Rows<'_, V> {
     fn default() -> Self {
-        Self { rows: Vec::new(), places: BTreeMap::new() }
-    }
-}
-
-impl<'a, V> Ordered<'a, V> {
-    fn put(&mut self, key: Key<'a>, value: V) {
-        if let Some(place) = self.places.insert(key, self.rows.len())
-            && let Some(row) = self.rows.get_mut(place)
-        {
-            *row = None;
-        }
-        self.rows.push(Some((key, value)));
-    }
-
-    fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    fn take(&mut self) -> Vec<(Key<'a>, V)> {
-        self.places.clear();
-        std::mem::take(&mut self.rows).into_iter().flatten().collect()
+        Self { rows: Vec::new(), keys: BTreeSet::new() }
     }
 }
 
@@ -91,9 +73,9 @@ struct Group<'a> {
     events: BTreeMap<Key<'a>, EventChange>,
     links: BTreeMap<&'a str, (i64, String)>,
     deleted_bases: Vec<Key<'a>>,
-    bases: Ordered<'a, &'a BaseRecord>,
+    bases: Rows<'a, &'a BaseRecord>,
     deleted_outbox: Vec<Key<'a>>,
-    outbox: Ordered<'a, &'a OutboxEntry>,
+    outbox: Rows<'a, &'a OutboxEntry>,
     conflicts: BTreeMap<Key<'a>, &'a ConflictRecord>,
     /// `None`: let out.
     quarantine: BTreeMap<Key<'a>, Option<String>>,
@@ -187,16 +169,30 @@ impl<'a> Planner<'a> {
                 *generation += 1;
                 group.links.insert(link.id.as_str(), (*generation, to_json(COMMIT, link)?));
             }
-            Write::PutBase(base) => group.bases.put((base.link.as_str(), base.remote_id.as_str()), base),
+            Write::PutBase(base) => {
+                let key = (base.link.as_str(), base.remote_id.as_str());
+                if group.bases.keys.contains(&key) {
+                    self.flush()?;
+                }
+                self.group.bases.keys.insert(key);
+                self.group.bases.rows.push((key, base));
+            }
             Write::DeleteBase { link, remote_id } => {
-                if !group.bases.is_empty() {
+                if !group.bases.rows.is_empty() {
                     self.flush()?;
                 }
                 self.group.deleted_bases.push((link.as_str(), remote_id.as_str()));
             }
-            Write::PutOutbox(entry) => group.outbox.put((entry.link.as_str(), &entry.id.0), entry),
+            Write::PutOutbox(entry) => {
+                let key = (entry.link.as_str(), entry.id.0.as_str());
+                if group.outbox.keys.contains(&key) {
+                    self.flush()?;
+                }
+                self.group.outbox.keys.insert(key);
+                self.group.outbox.rows.push((key, entry));
+            }
             Write::DeleteOutbox { link, id } => {
-                if !group.outbox.is_empty() {
+                if !group.outbox.rows.is_empty() {
                     self.flush()?;
                 }
                 self.group.deleted_outbox.push((link.as_str(), &id.0));
@@ -292,9 +288,9 @@ impl<'a> Planner<'a> {
             self.call(&sql.put_links, vec![Box::new(ids), Box::new(generations), Box::new(json)]);
         }
         self.delete(&sql.delete_bases, group.deleted_bases);
-        self.flush_bases(group.bases)?;
+        self.flush_bases(group.bases.rows)?;
         self.delete(&sql.delete_outbox, group.deleted_outbox);
-        self.flush_outbox(group.outbox)?;
+        self.flush_outbox(group.outbox.rows)?;
         self.flush_records(group.conflicts, group.runs, group.journal)?;
         self.flush_quarantine(group.quarantine);
         self.flush_docs(group.docs);
@@ -355,8 +351,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn flush_bases(&mut self, mut bases: Ordered<'a, &'a BaseRecord>) -> Result<()> {
-        let rows = bases.take();
+    fn flush_bases(&mut self, rows: Vec<(Key<'a>, &'a BaseRecord)>) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -390,8 +385,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    fn flush_outbox(&mut self, mut outbox: Ordered<'a, &'a OutboxEntry>) -> Result<()> {
-        let rows = outbox.take();
+    fn flush_outbox(&mut self, rows: Vec<(Key<'a>, &'a OutboxEntry)>) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
