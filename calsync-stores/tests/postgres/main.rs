@@ -3,4 +3,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
+mod postgres_behaviour;
 mod postgres_conformance;
+mod postgres_engine;
+mod relay;
