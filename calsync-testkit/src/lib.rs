@@ -2,6 +2,8 @@
 
 pub mod dav;
 pub mod events;
+#[cfg(unix)]
+pub mod postgres;
 pub mod recurrence_cases;
 pub mod recurrence_oracle;
 pub mod remote;
