@@ -5,5 +5,6 @@ pub mod events;
 pub mod recurrence_cases;
 pub mod recurrence_oracle;
 pub mod remote;
+pub mod sim;
 pub mod store_conformance;
 pub mod world;
