@@ -37,7 +37,7 @@ impl Wake for Unpark {
 
 /// Waits for a future on this thread. A store that answers from a thread of its own is, to the simulation, one that
 /// answers at once: when it answers is decided by the pauses around the call and by nothing else.
-pub(crate) fn wait<F: Future>(future: F) -> F::Output {
+pub fn wait<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         return value;

@@ -21,12 +21,15 @@ mod provider;
 mod rng;
 mod script;
 mod server;
+mod shrink;
 mod store;
 mod world;
 
 pub use control::{Outcome, Stats, Violation};
+pub use executor::wait;
 pub use fault::Fault;
 pub use law::Law;
 pub use plant::Plant;
 pub use play::{Options, play};
 pub use script::{Dialect, Edit, LinkSetup, Profile, Quirk, Script, Setup, Step};
+pub use shrink::shrink;

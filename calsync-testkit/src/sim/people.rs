@@ -253,6 +253,10 @@ impl People {
             return;
         }
         let Some((Place::Remote(id), mut event)) = self.pick(side, pick) else { return };
+        // Gone under its old name and unreadable under the new one is gone, for all anybody can tell.
+        if quirk == Quirk::Garble && self.book().odd.contains(&event.uid) {
+            return;
+        }
         let mut server = remote.server();
         let kept = server.items.get(&id).map(|item| extra(&item.payload).to_owned()).unwrap_or_default();
         match quirk {

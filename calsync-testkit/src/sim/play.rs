@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use calsync_core::{
     engine::{Answer, EngineError},
     merge::ConflictPolicy,
+    plan::Direction,
     store::{ConflictState, OutboxState, Store, Take},
 };
 use chrono::TimeDelta;
@@ -118,7 +119,11 @@ fn ask_people(world: &mut World) {
         }
         for (number, conflict) in wait(hub.conflicts(&link.id)).unwrap_or_default().into_iter().enumerate() {
             if conflict.state == ConflictState::Open {
-                let take = if number % 2 == 0 { Take::Local } else { Take::Remote };
+                // On a one-way link the other answer keeps a difference, and is not looked at here.
+                let take = match (link.direction, number % 2) {
+                    (Direction::Import, _) | (Direction::TwoWay, 1) => Take::Remote,
+                    _ => Take::Local,
+                };
                 world.control.note(format_args!("a person takes {take:?} for {}", conflict.event_id));
                 let _ = wait(hub.answer(&link.id, &conflict.id, Answer::by("a person").taking(take)));
             }
