@@ -7,5 +7,6 @@ pub mod postgres;
 pub mod recurrence_cases;
 pub mod recurrence_oracle;
 pub mod remote;
+pub mod sim;
 pub mod store_conformance;
 pub mod world;
