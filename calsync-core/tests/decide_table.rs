@@ -10,9 +10,9 @@ use calsync_core::{
     diff::{Field, Part},
     merge::{Choice, ConflictPolicy, DeletionPolicy, Freshness},
     plan::{
-        Action, DeletionGuard,
+        Action,
         Direction::{self, Export, Import, TwoWay},
-        LocalSide, Meeting, Operation, Plan, RemoteSide, Rules, Verdict, decide,
+        LocalSide, Meeting, Operation, Plan, RemoteSide, Rules, decide,
     },
 };
 
@@ -281,6 +281,8 @@ fn a_plan_is_named_by_its_decisions() {
         contested: Vec::new(),
         losses: Vec::new(),
         reason: "because".to_owned(),
+        evidence: None,
+        revision: None,
     };
     let plan = |operations| Plan { link: "l".into(), operations, held: false };
     let base = plan(vec![operation(Action::DeleteLocal, "a"), operation(Action::Merge, "b")]);
@@ -317,32 +319,6 @@ fn a_plan_is_named_by_its_decisions() {
     assert_eq!(worded.id(), base.id(), "words are no decision");
     let elsewhere = Plan { link: "m".into(), ..base.clone() };
     assert_ne!(elsewhere.id(), base.id());
-}
-
-#[test]
-fn deletions_are_held_when_they_are_many_or_all() {
-    #[rustfmt::skip]
-    let table = [
-        // deletions, joined, verdict
-        (0, 0, Verdict::Pass),
-        (0, 1, Verdict::Pass),
-        (1, 1, Verdict::Pass),
-        (2, 2, Verdict::Hold),
-        (2, 3, Verdict::Pass),
-        (3, 2, Verdict::Hold),
-        (10, 11, Verdict::Pass),
-        (11, 12, Verdict::Hold),
-        (11, 55, Verdict::Pass),
-        (11, 54, Verdict::Hold),
-        (241, 241, Verdict::Hold),
-        (100, 10_000, Verdict::Pass),
-        (2_000, 10_000, Verdict::Pass),
-        (2_001, 10_000, Verdict::Hold),
-        (usize::MAX, usize::MAX, Verdict::Hold),
-    ];
-    for (deletions, joined, verdict) in table {
-        assert_eq!(DeletionGuard::default().judge(deletions, joined), verdict, "{deletions} of {joined}");
-    }
 }
 
 /// Times in milliseconds; what does not tell its time is `None`.

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
-        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, EventRecord, LeaseGrant, LeaseToken,
-        LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
+        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
+        LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
     },
 };
 use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
@@ -101,6 +101,10 @@ impl Store for InDirectory {
 
     async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>> {
         pass_on!(self, store => store.records(query))
+    }
+
+    async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
+        pass_on!(self, store => store.docs(space, query))
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {

@@ -8,7 +8,7 @@ use calsync_core::{
     model::{EventTime, LinkId},
     provider::ErrorKind,
     store::{
-        BaseQuery, BaseState, Batch, LeaseGrant, LinkHealth, OutboxOp, OutboxState, Record, RecordKind,
+        BaseQuery, BaseState, Batch, LeaseGrant, LinkHealth, Log, OutboxOp, OutboxState, Record, RecordKind,
         RecordQuery, Revision, RunOutcome, Store, Write,
     },
 };
@@ -103,4 +103,14 @@ async fn every_row_is_read(store: &SqliteStore) {
     }];
     let receipt = store.commit(Batch { writes, ..Batch::default() }).await.unwrap();
     assert_eq!(receipt.revisions[0].2, Revision(5), "revisions go on where they stopped");
+
+    // The old rows have an age too: noon, all of them; the conflict is open.
+    let purge = |before| {
+        let logs = [Log::Runs, Log::Journal, Log::ResolvedConflicts];
+        logs.map(|log| Write::PurgeLog { link: link.clone(), log, before, limit: 10 }).to_vec()
+    };
+    for (before, purged) in [(sample::at(0), [0, 0, 0]), (sample::at(1), [1, 1, 0])] {
+        let receipt = store.commit(Batch { writes: purge(before), ..Batch::default() }).await.unwrap();
+        assert_eq!(receipt.purged, purged);
+    }
 }

@@ -5,8 +5,8 @@ use calsync_core::{
     model::LinkId,
     provider::Payload,
     store::{
-        BaseRecord, Batch, ConflictRecord, FieldConflict, MemoryStore, OutboxEntry, OutboxOp,
-        QuarantineRecord, RunRecord, Store, Write,
+        BaseRecord, Batch, ConflictRecord, Doc, Expectation, FieldConflict, MemoryStore, OutboxEntry,
+        OutboxOp, QuarantineRecord, RunRecord, Store, Write,
     },
 };
 use calsync_testkit::store_conformance::sample;
@@ -54,8 +54,10 @@ async fn debug_of_rows_shows_no_event_text() {
             held_plan: Some("secret".to_owned()),
             ..sample::run(&link, "1")
         })),
+        Write::PutDoc(Doc::new("tokens", "account", "secret")),
     ];
-    let batch = Batch { writes, ..Batch::default() };
+    let uid = Expectation::Uid { calendar: "c".into(), uid: "secret".to_owned(), events: Vec::new() };
+    let batch = Batch { expect: vec![uid], writes, ..Batch::default() };
     let shown = format!("{batch:?}");
     assert!(shown.contains("FieldConflict") && !shown.contains("secret"), "{shown}");
 

@@ -10,11 +10,14 @@ use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     provider::Payload,
     store::{
-        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, EventRecord, LeaseGrant, LeaseToken,
-        LinkState, MemoryStore, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store, Write,
+        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, ConflictState, Doc, DocQuery, EventRecord,
+        Expectation, LeaseGrant, LeaseToken, LinkState, MemoryStore, OutboxEntry, OutboxId, Record,
+        RecordQuery, Result, Revision, Store, Write,
     },
 };
-use calsync_testkit::store_conformance::{batches, leases, lists, owners, pairs, revisions, values};
+use calsync_testkit::store_conformance::{
+    batches, docs, leases, lists, logs, owners, pairs, revisions, values,
+};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 /// What a store could do wrong.
@@ -38,6 +41,16 @@ enum Fault {
     IgnoresTheLimit,
     AnswersEachKey,
     ReadsLinksLate,
+    ChecksNoUids,
+    ForgetsDeletedUids,
+    CountsDocsFromOne,
+    DocsAreText,
+    DueIsBefore,
+    DueByKey,
+    MixesSpaces,
+    CutsLogsTooYoung,
+    CutsLogsWhole,
+    CutsOpenConflicts,
 }
 use Fault::*;
 
@@ -74,6 +87,15 @@ impl Faulty {
             }
             Write::PurgeDeleted { before, .. } if self.has(PurgesEverythingDeleted) => {
                 *before = DateTime::<Utc>::MAX_UTC;
+            }
+            Write::PutConflict(row) if self.has(CutsOpenConflicts) => row.state = ConflictState::Resolved,
+            Write::PurgeLog { before, .. } if self.has(CutsLogsTooYoung) => *before += TimeDelta::seconds(1),
+            Write::PurgeLog { limit, .. } if self.has(CutsLogsWhole) => *limit = usize::MAX,
+            Write::PutDoc(doc) if self.has(DocsAreText) => {
+                doc.value = String::from_utf8_lossy(&doc.value).into_owned().into_bytes();
+            }
+            Write::PutDoc(Doc { space, .. }) | Write::DeleteDoc { space, .. } if self.has(MixesSpaces) => {
+                space.make_ascii_lowercase();
             }
             Write::PutBase(base) if self.has(TurnsLineEnds) => {
                 base.payload = Payload::new(base.payload.as_str().replace("\r\n", "\n"));
@@ -162,10 +184,48 @@ impl Store for Faulty {
         Ok(page.into_iter().filter(|record| kept.contains(record)).collect())
     }
 
+    async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
+        let query = match query {
+            DocQuery::Due { at, limit } if self.has(DueIsBefore) => {
+                DocQuery::Due { at: at - TimeDelta::microseconds(1), limit }
+            }
+            query => query,
+        };
+        let space = if self.has(MixesSpaces) { space.to_lowercase() } else { space.to_owned() };
+        let mut found = self.right.docs(&space, query).await?;
+        if self.has(DueByKey) {
+            found.sort_by(|a, b| a.key.cmp(&b.key));
+        }
+        if self.has(CountsDocsFromOne) {
+            found.iter_mut().for_each(|doc| doc.version = 1);
+        }
+        Ok(found)
+    }
+
     async fn commit(&self, mut given: Batch) -> Result<CommitReceipt> {
         given.writes = given.writes.into_iter().map(|write| self.spoil(write)).collect();
         match self.fault {
             ChecksNoExpectations => given.expect.clear(),
+            ChecksNoUids => given.expect.retain(|expect| !matches!(expect, Expectation::Uid { .. })),
+            ForgetsDeletedUids => {
+                for expect in &mut given.expect {
+                    let Expectation::Uid { calendar, uid, events } = expect else { continue };
+                    let found = self.right.events_by_uid(calendar, &[uid]).await?;
+                    events.extend(found.into_iter().filter(|e| e.deleted.is_some()).map(|e| e.id));
+                }
+            }
+            CountsDocsFromOne => {
+                for expect in &mut given.expect {
+                    if let Expectation::Doc { space, key, version: Some(version) } = expect
+                        && let [doc] = &self.right.docs(space, DocQuery::Keys(&[key])).await?[..]
+                    {
+                        *version = doc.version;
+                    }
+                }
+                let mut receipt = self.right.commit(given).await?;
+                receipt.doc_versions.fill(1);
+                return Ok(receipt);
+            }
             ChecksNoLease => given.lease = None,
             CommitsTheFirstWriteOnly => given.writes.truncate(1),
             CommitsWriteByWrite => {
@@ -252,4 +312,20 @@ caught! {
     IgnoresTheLimit by lists::records_are_paged;
     AnswersEachKey by pairs::reads_by_key_answer_once;
     ReadsLinksLate by pairs::link_generation_is_counted;
+    ChecksNoExpectations by docs::doc_versions_are_expected;
+    ChecksNoExpectations by docs::one_of_concurrent_workers_claims_a_doc;
+    ChecksNoUids by batches::uids_are_expected;
+    ChecksNoUids by batches::one_of_concurrent_writers_makes_a_uid;
+    ForgetsDeletedUids by batches::uids_are_expected;
+    CountsDocsFromOne by docs::doc_versions_never_come_back;
+    CountsDocsFromOne by docs::doc_versions_are_expected;
+    DocsAreText by docs::docs_round_trip;
+    DueIsBefore by docs::due_docs_come_in_order;
+    DueByKey by docs::due_docs_come_in_order;
+    MixesSpaces by docs::spaces_are_isolated;
+    CommitsWriteByWrite by docs::docs_are_part_of_the_batch;
+    CommitsWriteByWrite by logs::purges_are_part_of_the_batch;
+    CutsLogsTooYoung by logs::logs_are_cut_at_their_old_end;
+    CutsLogsWhole by logs::logs_are_cut_at_their_old_end;
+    CutsOpenConflicts by logs::open_conflicts_are_never_purged;
 }

@@ -64,6 +64,12 @@ pub enum EngineError {
         /// The run asked for.
         run: String,
     },
+    /// No write to the remote side waits for this event.
+    #[error("no write waits for event {event} on this link")]
+    UnknownWrite {
+        /// The event asked for.
+        event: String,
+    },
 }
 
 impl EngineError {
@@ -75,6 +81,7 @@ impl EngineError {
             Self::Busy { .. }
             | Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
+            | Self::UnknownWrite { .. }
             | Self::UnknownConflict { .. }
             | Self::ConflictSettled { .. }
             | Self::NotContested { .. }
@@ -90,6 +97,7 @@ impl EngineError {
             Self::Busy { .. } => Retry::Backoff,
             Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
+            | Self::UnknownWrite { .. }
             | Self::UnknownConflict { .. }
             | Self::ConflictSettled { .. }
             | Self::NotContested { .. }

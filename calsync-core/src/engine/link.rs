@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use super::RetryBudget;
 use crate::{
     merge::{ConflictPolicy, DeletionPolicy},
     model::{CalendarId, LinkId, RemoteCalendarId},
@@ -38,6 +39,9 @@ pub struct Link {
     /// How long deleted events are kept, so that they can be brought back. Default: 30 days. A link that does not run
     /// for longer may miss a deletion, and then keeps the event.
     pub keep_deleted: TimeDelta,
+    /// How often a write that the provider did not take is tried again before a person is asked.
+    #[serde(default)]
+    pub retries: RetryBudget,
     /// Kept with the link's state for the host, which finds it there before it has spoken to the provider: a
     /// discovered account, for one. Holds no secret: the store keeps it as it is.
     pub note: Option<String>,
@@ -61,6 +65,7 @@ impl Link {
             guard: DeletionGuard::default(),
             audit_every: TimeDelta::hours(24),
             keep_deleted: TimeDelta::days(30),
+            retries: RetryBudget::default(),
             note: None,
         }
     }
@@ -102,6 +107,13 @@ impl Link {
     #[must_use]
     pub fn with_guard(mut self, guard: DeletionGuard) -> Self {
         self.guard = guard;
+        self
+    }
+
+    /// Sets how often a failed write is tried again.
+    #[must_use]
+    pub fn with_retries(mut self, retries: RetryBudget) -> Self {
+        self.retries = retries;
         self
     }
 

@@ -1,15 +1,17 @@
 //! The one way to write.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 
 use super::{
-    BaseRecord, ConflictRecord, JournalEntry, LeaseToken, LinkState, OutboxEntry, OutboxId, QuarantineRecord,
-    Revision, RunRecord,
+    BaseRecord, ConflictRecord, Doc, JournalEntry, LeaseToken, LinkState, OutboxEntry, OutboxId,
+    QuarantineRecord, Revision, RunRecord,
 };
 use crate::model::{Calendar, CalendarId, Event, EventId, LinkId, RemoteId};
 
 /// What must hold for a batch to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Expectation {
     /// The event has this revision; `None`: there is no such event, not even a deleted one.
     Event {
@@ -27,6 +29,65 @@ pub enum Expectation {
         /// [`LinkState::generation`].
         generation: Option<u64>,
     },
+    /// The events of the calendar with this UID, deleted ones included, are exactly these: what
+    /// [`Store::events_by_uid`](super::Store::events_by_uid) said is still so. It keeps a writer that found no event
+    /// of a UID from making a second one beside the one somebody else made meanwhile.
+    Uid {
+        /// The calendar.
+        calendar: CalendarId,
+        /// The UID.
+        uid: String,
+        /// Their ids, in any order; an id that is named twice counts once.
+        events: Vec<EventId>,
+    },
+    /// The document has this version; `None`: there is none under this key.
+    Doc {
+        /// Its space.
+        space: String,
+        /// Its key.
+        key: String,
+        /// [`Doc::version`].
+        version: Option<u64>,
+    },
+}
+
+impl fmt::Debug for Expectation {
+    /// All but the UID, which may hold an address.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event { calendar, id, revision } => f
+                .debug_struct("Event")
+                .field("calendar", calendar)
+                .field("id", id)
+                .field("revision", revision)
+                .finish(),
+            Self::Link { id, generation } => {
+                f.debug_struct("Link").field("id", id).field("generation", generation).finish()
+            }
+            Self::Uid { calendar, events, .. } => f
+                .debug_struct("Uid")
+                .field("calendar", calendar)
+                .field("events", events)
+                .finish_non_exhaustive(),
+            Self::Doc { space, key, version } => f
+                .debug_struct("Doc")
+                .field("space", space)
+                .field("key", key)
+                .field("version", version)
+                .finish(),
+        }
+    }
+}
+
+/// A log of a link that grows with time and is cut at its old end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Log {
+    /// Runs, by when they started.
+    Runs,
+    /// Journal entries, by when they were made.
+    Journal,
+    /// Conflicts that were decided, by when they were found. Open ones stay however old they are.
+    ResolvedConflicts,
 }
 
 /// One row to write.
@@ -100,6 +161,27 @@ pub enum Write {
     PutRun(Box<RunRecord>),
     /// Adds a journal entry, or replaces the one with this id.
     PutJournal(Box<JournalEntry>),
+    /// Forgets the oldest rows of a log: those from before a time, one of exactly then stays; oldest first, those of
+    /// one instant by id. [`CommitReceipt::purged`] says how many: fewer than `limit` is all there were.
+    PurgeLog {
+        /// Its link.
+        link: LinkId,
+        /// The log.
+        log: Log,
+        /// Older than this.
+        before: DateTime<Utc>,
+        /// At most so many rows.
+        limit: usize,
+    },
+    /// Makes or replaces a document. The store sets its version, whatever the row says.
+    PutDoc(Doc),
+    /// Removes a document. Ignored when there is none.
+    DeleteDoc {
+        /// Its space.
+        space: String,
+        /// Its key.
+        key: String,
+    },
 }
 
 /// Writes that belong together.
@@ -118,4 +200,8 @@ pub struct Batch {
 pub struct CommitReceipt {
     /// The revision of each event that was written or deleted, in the order of the batch.
     pub revisions: Vec<(CalendarId, EventId, Revision)>,
+    /// The new version of each document that was put, in the order of the batch.
+    pub doc_versions: Vec<u64>,
+    /// How many rows each [`Write::PurgeLog`] removed, in the order of the batch.
+    pub purged: Vec<usize>,
 }

@@ -18,8 +18,9 @@ use self::{
     table::start,
 };
 use super::{
-    BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, EventRecord, LeaseGrant, LeaseToken, LinkState,
-    OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store, StoreError, StoreErrorKind,
+    BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
+    LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store, StoreError,
+    StoreErrorKind,
 };
 use crate::model::{Calendar, CalendarId, EventId, LinkId, RemoteId};
 
@@ -168,6 +169,39 @@ impl Store for MemoryStore {
             .take(query.limit)
             .cloned()
             .collect())
+    }
+
+    async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
+        let rows = self.rows();
+        let space = space.to_owned();
+        Ok(match query {
+            DocQuery::Keys(keys) => {
+                let keys: BTreeSet<&str> = keys.iter().copied().collect();
+                keys.into_iter()
+                    .filter_map(|key| rows.docs.get(&(space.clone(), key.to_owned())))
+                    .cloned()
+                    .collect()
+            }
+            DocQuery::Page { after, limit } => {
+                let after = after.map(str::to_owned);
+                rows.docs
+                    .from(start(&space, after.as_ref(), String::new()))
+                    .take_while(|((of, _), _)| *of == space)
+                    .take(limit)
+                    .map(|(_, doc)| doc.clone())
+                    .collect()
+            }
+            DocQuery::Due { at, limit } => {
+                let at = to_micros(at);
+                rows.due
+                    .from(start(&space, None, (DateTime::<Utc>::MIN_UTC, String::new())))
+                    .take_while(|((of, (due, _)), ())| *of == space && *due <= at)
+                    .take(limit)
+                    .filter_map(|((_, (_, key)), ())| rows.docs.get(&(space.clone(), key.clone())))
+                    .cloned()
+                    .collect()
+            }
+        })
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {

@@ -3,6 +3,7 @@
 //! In: one [`Batch`] per decision. Out: rows. A store keeps what it is given; it decides nothing.
 
 mod batch;
+mod doc;
 mod error;
 mod memory;
 mod records;
@@ -10,7 +11,8 @@ mod records;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use batch::{Batch, CommitReceipt, Expectation, Write};
+pub use batch::{Batch, CommitReceipt, Expectation, Log, Write};
+pub use doc::{Doc, DocQuery};
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 pub use records::{
@@ -35,7 +37,9 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 ///    `commit_is_atomic_over_existing_rows`).
 /// 2. **Optimistic**: a batch whose expectations do not hold changes nothing and says which one failed first
 ///    (`expectations_are_checked`, `expectations_come_before_writes`); of writers that decided on the same state, one
-///    wins (`one_of_concurrent_commits_wins`).
+///    wins (`one_of_concurrent_commits_wins`), also when what they agree on is that a UID is not there yet
+///    (`uids_are_expected`, `one_of_concurrent_writers_makes_a_uid`), or the version of a document
+///    (`doc_versions_are_expected`, `one_of_concurrent_workers_claims_a_doc`).
 /// 3. **Read your writes**: what was committed is in every later read of the same store
 ///    (`reads_see_earlier_commits`).
 /// 4. **Monotonic revisions**: each written event of a calendar gets the next integer of that calendar, also when it is
@@ -52,9 +56,14 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 ///    (`instants_are_exact`).
 /// 8. **Unique pairs**: a link has one base per item and one per event (`one_base_per_event_and_item`), and one outbox
 ///    entry per event (`one_outbox_entry_per_event`).
+/// 9. **Bounded forgetting**: a log is cut at its old end, oldest first, at most so many rows at a time
+///    (`logs_are_cut_at_their_old_end`), and never loses an open conflict (`open_conflicts_are_never_purged`).
+/// 10. **Documents**: no version of a key is given out twice (`doc_versions_never_come_back`); values are bytes
+///     (`docs_round_trip`); what is due comes first to last, and only while it is due (`due_docs_come_in_order`).
 ///
 /// Lists are ordered by the bytes of their key and paged by their last key (`changes_are_paged_by_revision`,
-/// `base_summaries_are_paged`, `outbox_is_ordered_and_paged`, `records_are_paged`), so every read needs one index. A
+/// `base_summaries_are_paged`, `outbox_is_ordered_and_paged`, `records_are_paged`, `docs_are_paged`), so every read
+/// needs one index. A
 /// key that is asked for twice is answered once (`reads_by_key_answer_once`). A limit of 0 reads nothing.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -95,6 +104,9 @@ pub trait Store: Send + Sync {
 
     /// Conflicts, quarantined items, runs or journal entries, by their id, starting after the query's `after`.
     async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>>;
+
+    /// Documents of a space, by key, page by page, or by when they are due.
+    async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>>;
 
     /// Writes a batch: all of it, or nothing. The lease is checked first (`fencing_comes_before_expectations`), then the
     /// expectations, both against the state before the batch; then the writes are made in their order.

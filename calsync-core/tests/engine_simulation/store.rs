@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
-        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, EventRecord, LeaseGrant, LeaseToken,
-        LinkState, MemoryStore, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
-        StoreError, StoreErrorKind, Write,
+        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
+        LeaseToken, LinkState, MemoryStore, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision,
+        Store, StoreError, StoreErrorKind, Write,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -88,6 +88,10 @@ impl Store for SimStore {
         self.call("records", self.inner.records(query)).await
     }
 
+    async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
+        self.call("docs", self.inner.docs(space, query)).await
+    }
+
     async fn commit(&self, mut batch: Batch) -> Result<CommitReceipt> {
         let control = &self.control;
         if control.plant == Plant::NoExpectations {
@@ -143,5 +147,8 @@ pub(crate) fn kind(write: &Write) -> &'static str {
         Write::DeleteQuarantine { .. } => "-quarantine",
         Write::PutRun(_) => "run",
         Write::PutJournal(_) => "journal",
+        Write::PurgeLog { .. } => "purge-log",
+        Write::PutDoc(_) => "doc",
+        Write::DeleteDoc { .. } => "-doc",
     }
 }

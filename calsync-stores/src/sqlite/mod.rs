@@ -38,8 +38,8 @@ use async_trait::async_trait;
 use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
-        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, EventRecord, LeaseGrant, LeaseToken,
-        LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
+        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
+        LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -48,7 +48,11 @@ pub use self::{
     config::{Durability, SqliteConfig},
     error::SqliteError,
 };
-use self::{open::Place, reads::OwnedRecordQuery, worker::Worker};
+use self::{
+    open::Place,
+    reads::{OwnedDocQuery, OwnedRecordQuery},
+    worker::Worker,
+};
 
 /// A store in a SQLite file, or in memory.
 ///
@@ -179,6 +183,16 @@ impl Store for SqliteStore {
             limit: query.limit,
         };
         self.worker.run("records", move |connection| reads::records(connection, &query)).await
+    }
+
+    async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
+        let space = space.to_owned();
+        let query = match query {
+            DocQuery::Keys(keys) => OwnedDocQuery::Keys(keys.iter().map(|&key| key.to_owned()).collect()),
+            DocQuery::Page { after, limit } => OwnedDocQuery::Page { after: after.map(str::to_owned), limit },
+            DocQuery::Due { at, limit } => OwnedDocQuery::Due { at, limit },
+        };
+        self.worker.run("docs", move |connection| reads::docs(connection, &space, &query)).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {

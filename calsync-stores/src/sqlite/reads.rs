@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RunId},
     store::{
-        BaseRecord, BaseSummary, EventRecord, LinkState, OutboxEntry, Record, RecordKind, Result, Revision,
+        BaseRecord, BaseSummary, Doc, EventRecord, LinkState, OutboxEntry, Record, RecordKind, Result,
+        Revision,
     },
 };
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Params, Row, params};
 
 use super::{error::During, rows, sql};
@@ -48,7 +50,7 @@ fn each<T>(
 }
 
 /// SQLite's form of a limit.
-fn limited(limit: usize) -> i64 {
+pub(super) fn limited(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
@@ -180,4 +182,32 @@ fn list(
             RecordKind::Journal => Record::Journal(rows::numbered(operation, row, "journal entry")?),
         })
     })
+}
+
+/// A [`DocQuery`](calsync_core::store::DocQuery) that can go to another thread.
+pub(super) enum OwnedDocQuery {
+    Keys(Vec<String>),
+    Page { after: Option<String>, limit: usize },
+    Due { at: DateTime<Utc>, limit: usize },
+}
+
+pub(super) fn docs(connection: &mut Connection, space: &str, query: &OwnedDocQuery) -> Result<Vec<Doc>> {
+    let operation = "docs";
+    let read = |row: &Row<'_>| rows::doc(operation, row, space);
+    match query {
+        OwnedDocQuery::Keys(keys) => {
+            let keys = keys.iter().map(String::as_str).collect();
+            each(connection, operation, sql::DOC, space, &keys, read)
+        }
+        OwnedDocQuery::Page { after, limit } => {
+            all(connection, operation, sql::DOCS, params![space, after, limited(*limit)], read)
+        }
+        OwnedDocQuery::Due { at, limit } => all(
+            connection,
+            operation,
+            sql::DOCS_DUE,
+            params![space, rows::micros(*at), limited(*limit)],
+            read,
+        ),
+    }
 }

@@ -4,7 +4,7 @@ use calsync_core::{
     model::{Event, LinkId},
     provider::Payload,
     store::{
-        BaseRecord, BaseState, BaseSummary, EventRecord, LinkState, Result, Revision, StoreError,
+        BaseRecord, BaseState, BaseSummary, Doc, EventRecord, LinkState, Result, Revision, StoreError,
         StoreErrorKind,
     },
 };
@@ -104,6 +104,19 @@ pub(super) fn numbered<T: DeserializeOwned>(
     let number: i64 = row.get(0).during(operation)?;
     let json = row.get_ref(1).during(operation)?.as_str().map_err(|_| unreadable(operation, kind, number))?;
     from_json(operation, json, kind, number)
+}
+
+/// The row of [`DOC`](super::sql::DOC) and its like.
+pub(super) fn doc(operation: &'static str, row: &Row<'_>, space: &str) -> Result<Doc> {
+    let key: String = row.get(0).during(operation)?;
+    let due = row.get::<_, Option<i64>>(2).during(operation)?;
+    let due = due
+        .map(|due| {
+            DateTime::from_timestamp_micros(due).ok_or_else(|| unreadable(operation, "document", &key))
+        })
+        .transpose()?;
+    let version = unsigned(row.get(1).during(operation)?);
+    Ok(Doc { space: space.to_owned(), version, due, value: row.get(3).during(operation)?, key })
 }
 
 /// The column form of a base's state.

@@ -63,5 +63,18 @@ statements! {
 
     EVENTS_TO_PURGE = "DELETE FROM events WHERE calendar = ?1 AND deleted < ?2";
 
+    EVENT_IDS_OF_UID = "SELECT id FROM events WHERE calendar = ?1 AND uid = ?2";
+
+    RUNS_TO_PURGE = "SELECT rowid FROM runs WHERE link = ?1 AND aged < ?2 ORDER BY aged, id LIMIT ?3";
+    JOURNAL_TO_PURGE = "SELECT rowid FROM journal WHERE link = ?1 AND aged < ?2 ORDER BY aged, id LIMIT ?3";
+    CONFLICTS_TO_PURGE = "SELECT rowid FROM conflicts WHERE link = ?1 AND aged < ?2 ORDER BY aged, id LIMIT ?3";
+
+    DOC = "SELECT key, version, due, value FROM docs WHERE space = ?1 AND key = ?2";
+    DOC_VERSION = "SELECT version FROM docs WHERE space = ?1 AND key = ?2";
+    DOCS = "SELECT key, version, due, value FROM docs \
+         WHERE space = ?1 AND key >= ifnull(?2, '') AND key IS NOT ?2 ORDER BY key LIMIT ?3";
+    DOCS_DUE = "SELECT key, version, due, value FROM docs \
+         WHERE space = ?1 AND due <= ?2 ORDER BY due, key LIMIT ?3";
+
     LEASE = "SELECT epoch, holder, until FROM leases WHERE name = ?1";
 }

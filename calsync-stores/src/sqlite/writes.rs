@@ -1,10 +1,12 @@
 //! The one way to write, on the connection's thread.
 
+use std::collections::BTreeSet;
+
 use calsync_core::{
-    model::{CalendarId, Event, EventId},
+    model::{CalendarId, Event, EventId, LinkId},
     store::{
-        BaseRecord, Batch, CommitReceipt, Expectation, LeaseToken, Result, Revision, StoreError,
-        StoreErrorKind, Write,
+        BaseRecord, Batch, CommitReceipt, ConflictState, Doc, Expectation, LeaseToken, Log, Result, Revision,
+        StoreError, StoreErrorKind, Write,
     },
 };
 use chrono::{DateTime, Utc};
@@ -12,7 +14,9 @@ use rusqlite::{Connection, OptionalExtension, Params, TransactionBehavior, param
 
 use super::{
     error::During,
-    leases, rows,
+    leases,
+    reads::limited,
+    rows,
     rows::{micros, to_json},
     sql,
 };
@@ -54,6 +58,15 @@ fn holds(connection: &Connection, expectation: &Expectation) -> Result<bool> {
         }
         Expectation::Link { id, generation } => {
             number(connection, sql::LINK_GENERATION, [id.as_str()])? == *generation
+        }
+        Expectation::Uid { calendar, uid, events } => {
+            let mut statement = connection.prepare_cached(sql::EVENT_IDS_OF_UID).during(COMMIT)?;
+            let found = statement.query_map([calendar.as_str(), uid], |row| row.get(0)).during(COMMIT)?;
+            let found: BTreeSet<String> = found.collect::<rusqlite::Result<_>>().during(COMMIT)?;
+            found.iter().map(String::as_str).eq(events.iter().map(EventId::as_str).collect::<BTreeSet<_>>())
+        }
+        Expectation::Doc { space, key, version } => {
+            number(connection, sql::DOC_VERSION, [space, key])? == *version
         }
     })
 }
@@ -116,14 +129,15 @@ fn apply(connection: &Connection, write: &Write, receipt: &mut CommitReceipt) ->
         ),
         Write::PutConflict(row) => execute(
             connection,
-            "INSERT INTO conflicts (link, id, event_id, run, json) VALUES (?1, ?2, ?3, ?4, ?5) \
+            "INSERT INTO conflicts (link, id, event_id, run, aged, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
              ON CONFLICT (link, id) DO UPDATE SET \
-             event_id = excluded.event_id, run = excluded.run, json = excluded.json",
+             event_id = excluded.event_id, run = excluded.run, aged = excluded.aged, json = excluded.json",
             params![
                 row.link.as_str(),
                 row.id,
                 row.event_id.as_str(),
                 row.run.as_str(),
+                (row.state == ConflictState::Resolved).then(|| micros(row.at)),
                 to_json(COMMIT, row)?
             ],
         ),
@@ -140,23 +154,35 @@ fn apply(connection: &Connection, write: &Write, receipt: &mut CommitReceipt) ->
         ),
         Write::PutRun(row) => execute(
             connection,
-            "INSERT INTO runs (link, id, json) VALUES (?1, ?2, ?3) \
-             ON CONFLICT (link, id) DO UPDATE SET json = excluded.json",
-            params![row.link.as_str(), row.id.as_str(), to_json(COMMIT, row)?],
+            "INSERT INTO runs (link, id, aged, json) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (link, id) DO UPDATE SET aged = excluded.aged, json = excluded.json",
+            params![row.link.as_str(), row.id.as_str(), micros(row.started), to_json(COMMIT, row)?],
         ),
         Write::PutJournal(row) => execute(
             connection,
-            "INSERT INTO journal (link, id, event_id, run, json) VALUES (?1, ?2, ?3, ?4, ?5) \
+            "INSERT INTO journal (link, id, event_id, run, aged, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
              ON CONFLICT (link, id) DO UPDATE SET \
-             event_id = excluded.event_id, run = excluded.run, json = excluded.json",
+             event_id = excluded.event_id, run = excluded.run, aged = excluded.aged, json = excluded.json",
             params![
                 row.link.as_str(),
                 row.id,
                 row.event_id.as_str(),
                 row.run.as_str(),
+                micros(row.at),
                 to_json(COMMIT, row)?
             ],
         ),
+        Write::PurgeLog { link, log, before, limit } => {
+            receipt.purged.push(purge_log(connection, link, *log, *before, *limit)?);
+            Ok(())
+        }
+        Write::PutDoc(doc) => {
+            receipt.doc_versions.push(put_doc(connection, doc)?);
+            Ok(())
+        }
+        Write::DeleteDoc { space, key } => {
+            execute(connection, "DELETE FROM docs WHERE space = ?1 AND key = ?2", [space, key])
+        }
     }
 }
 
@@ -226,4 +252,44 @@ fn put_base(connection: &Connection, base: &BaseRecord) -> Result<()> {
             json(&base.remote)?,
         ],
     )
+}
+
+fn purge_log(
+    connection: &Connection,
+    link: &LinkId,
+    log: Log,
+    before: DateTime<Utc>,
+    limit: usize,
+) -> Result<usize> {
+    let (find, delete) = match log {
+        Log::Runs => (sql::RUNS_TO_PURGE, "DELETE FROM runs WHERE rowid = ?1"),
+        Log::Journal => (sql::JOURNAL_TO_PURGE, "DELETE FROM journal WHERE rowid = ?1"),
+        Log::ResolvedConflicts => (sql::CONFLICTS_TO_PURGE, "DELETE FROM conflicts WHERE rowid = ?1"),
+    };
+    let mut statement = connection.prepare_cached(find).during(COMMIT)?;
+    let params = params![link.as_str(), micros(before), limited(limit)];
+    let old = statement.query_map(params, |row| row.get(0)).during(COMMIT)?;
+    let old: Vec<i64> = old.collect::<rusqlite::Result<_>>().during(COMMIT)?;
+    for row in &old {
+        execute(connection, delete, [row])?;
+    }
+    Ok(old.len())
+}
+
+fn put_doc(connection: &Connection, doc: &Doc) -> Result<u64> {
+    let version: i64 = connection
+        .prepare_cached(
+            "INSERT INTO counters (name, last) VALUES ('docs', 1) \
+             ON CONFLICT (name) DO UPDATE SET last = last + 1 RETURNING last",
+        )
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+        .during(COMMIT)?;
+    execute(
+        connection,
+        "INSERT INTO docs (space, key, version, due, value) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (space, key) DO UPDATE SET version = excluded.version, due = excluded.due, \
+         value = excluded.value",
+        params![doc.space, doc.key, version, doc.due.map(micros), doc.value],
+    )?;
+    Ok(rows::unsigned(version))
 }

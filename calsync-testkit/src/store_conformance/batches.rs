@@ -125,6 +125,85 @@ cases! {
         assert!(event(&**store, &calendar, "new").await.is_some());
     }
 
+    /// The events of a UID are the expected ones: none, one, several, deleted ones too, of one calendar, in any order.
+    async fn uids_are_expected(store: &S) {
+        let (calendar, other) = (CalendarId::from("c"), CalendarId::from("other"));
+        write(&**store, vec![
+            put_event(&calendar, "one", "single"),
+            put_event(&calendar, "a", "double"),
+            put_event(&calendar, "b", "double"),
+            put_event(&calendar, "gone", "deleted"),
+            delete_event(&calendar, "gone", 1),
+            put_event(&calendar, "renamed", "old name"),
+            put_event(&calendar, "renamed", "new name"),
+            put_event(&calendar, "purged", "purged"),
+            delete_event(&calendar, "purged", -9),
+            Write::PurgeDeleted { calendar: calendar.clone(), before: at(0) },
+            put_event(&other, "elsewhere", "other"),
+        ]).await;
+        let uid = |calendar: &CalendarId, title: &str, ids: &[&str]| Expectation::Uid {
+            calendar: calendar.clone(),
+            uid: format!("uid-{title}"),
+            events: ids.iter().map(|&id| id.into()).collect(),
+        };
+        let held = vec![
+            uid(&calendar, "never", &[]),
+            uid(&calendar, "single", &["one"]),
+            uid(&calendar, "SINGLE", &[]),
+            uid(&calendar, "double", &["b", "a", "b"]),
+            uid(&calendar, "deleted", &["gone"]),
+            uid(&calendar, "old name", &[]),
+            uid(&calendar, "new name", &["renamed"]),
+            uid(&calendar, "purged", &[]),
+            uid(&calendar, "other", &[]),
+            uid(&other, "other", &["elsewhere"]),
+        ];
+        let broken = [
+            uid(&calendar, "never", &["one"]),
+            uid(&calendar, "single", &[]),
+            uid(&calendar, "single", &["a"]),
+            uid(&calendar, "single", &["one", "a"]),
+            uid(&calendar, "double", &["a"]),
+            uid(&calendar, "deleted", &[]),
+            uid(&calendar, "old name", &["renamed"]),
+            uid(&calendar, "purged", &["purged"]),
+            uid(&other, "single", &["one"]),
+        ];
+        for expectation in broken {
+            let mut expect = held.clone();
+            expect.push(expectation);
+            let writes = vec![put_event(&calendar, "new", "never")];
+            let kind = refused(&**store, Batch { expect, writes, ..Batch::default() }).await;
+            assert_eq!(kind, StoreErrorKind::Conflict { expectation: held.len() });
+        }
+        assert_eq!(event(&**store, &calendar, "new").await, None);
+        let writes = vec![put_event(&calendar, "new", "never")];
+        store.commit(Batch { expect: held, writes, ..Batch::default() }).await.unwrap();
+    }
+
+    /// Eight writers found no event with a UID, and each makes one under an id of its own: one is made.
+    async fn one_of_concurrent_writers_makes_a_uid(store: &S) {
+        let calendar = CalendarId::from("c");
+        let tasks: Vec<_> = (0..8).map(|writer| {
+            let (store, calendar) = (Arc::clone(store), calendar.clone());
+            tokio::spawn(async move {
+                let expect = vec![Expectation::Uid {
+                    calendar: calendar.clone(), uid: "uid-same".to_owned(), events: Vec::new(),
+                }];
+                let writes = vec![put_event(&calendar, &format!("of {writer}"), "same")];
+                store.commit(Batch { expect, writes, ..Batch::default() }).await.map_err(|error| error.kind)
+            })
+        }).collect();
+        let mut made = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(_) => made += 1,
+                Err(kind) => assert_eq!(kind, StoreErrorKind::Conflict { expectation: 0 }),
+            }
+        }
+        assert_eq!((made, all_events(&**store, &calendar).await.len()), (1, 1));
+    }
+
     /// Expectations are about what was there before the batch, not about its own writes.
     async fn expectations_come_before_writes(store: &S) {
         let calendar = CalendarId::from("c");

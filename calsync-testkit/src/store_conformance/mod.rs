@@ -27,8 +27,10 @@
 
 pub mod batches;
 mod check;
+pub mod docs;
 pub mod leases;
 pub mod lists;
+pub mod logs;
 pub mod owners;
 pub mod pairs;
 pub mod revisions;
@@ -73,8 +75,10 @@ macro_rules! store_conformance {
     ($factory:expr) => {
         $crate::store_conformance_batches!($factory);
         $crate::store_conformance_revisions!($factory);
+        $crate::store_conformance_docs!($factory);
         $crate::store_conformance_leases!($factory);
         $crate::store_conformance_lists!($factory);
+        $crate::store_conformance_logs!($factory);
         $crate::store_conformance_owners!($factory);
         $crate::store_conformance_pairs!($factory);
         $crate::store_conformance_values!($factory);

@@ -195,6 +195,9 @@ pub fn run(link: &LinkId, id: &str) -> RunRecord {
         outcome: RunOutcome::Running,
         counts: RunCounts::default(),
         held_plan: None,
+        approved: None,
+        refused: None,
+        unasked_deletions: 0,
     }
 }
 
@@ -210,6 +213,8 @@ pub fn journal(link: &LinkId, id: &str, event_id: &str, run: &str) -> JournalEnt
         reason: "new on the remote side".to_owned(),
         before: None,
         fields: vec![Field::of(Part::Title)],
+        evidence: None,
+        after: None,
         at: at(0),
     }
 }

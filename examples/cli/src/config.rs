@@ -91,8 +91,19 @@ impl Config {
             let start = before.rfind('\n').map_or(0, |end| end + 1);
             let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("");
             let key = line.split_once('=').map_or(line, |(key, _)| key).trim();
+            if matches!(key, "password" | "token" | "client_secret") {
+                // Not even the parser's message: it may quote the value.
+                return CliError::Config(format!(
+                    "{}, line {}, `{key}`: write a text, such as \"env:NAME\", \"file:PATH\" or \"plain:TEXT\"",
+                    path.display(),
+                    before.matches('\n').count() + 1,
+                ));
+            }
+            let missing =
+                error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+            let fix = missing.map(|key| format!(": write {key} = \"...\" below it")).unwrap_or_default();
             CliError::Config(format!(
-                "{}, line {}, `{key}`: {}",
+                "{}, line {}, `{key}`: {}{fix}",
                 path.display(),
                 before.matches('\n').count() + 1,
                 error.message()
@@ -109,6 +120,18 @@ impl Config {
                 "`store` is {:?}: write \"sqlite:FILE\", such as \"sqlite:calsync.db\"",
                 self.store
             ));
+        }
+        for (name, connection) in &self.connections {
+            if connection.url.trim().is_empty() {
+                return wrong(format!("connections.{name}: `url` is empty: write where the calendars are"));
+            }
+            let address = connection.url.contains('@') && !connection.url.contains("://");
+            let anonymous = connection.username.as_deref().unwrap_or_default().is_empty();
+            if connection.provider == ProviderKind::Caldav && anonymous && !address {
+                return wrong(format!(
+                    "connections.{name}: `username` is missing: write username = \"NAME\", or an e-mail address as `url`"
+                ));
+            }
         }
         let mut names = std::collections::BTreeSet::new();
         for link in &self.links {

@@ -1,6 +1,9 @@
 //! The rows of the memory store and the writes to them.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use chrono::{DateTime, Utc};
 
@@ -8,8 +11,8 @@ use super::table::Table;
 use crate::{
     model::{Calendar, CalendarId, Event, EventId, LinkId, RemoteId},
     store::{
-        BaseRecord, CommitReceipt, EventRecord, Expectation, LeaseToken, LinkState, OutboxEntry, OutboxId,
-        Record, RecordKind, Result, Revision, StoreError, StoreErrorKind, Write,
+        BaseRecord, CommitReceipt, ConflictState, Doc, EventRecord, Expectation, LeaseToken, LinkState, Log,
+        OutboxEntry, OutboxId, Record, RecordKind, Result, Revision, StoreError, StoreErrorKind, Write,
     },
 };
 
@@ -22,6 +25,9 @@ pub(super) struct Lease {
     pub(super) holder: Option<String>,
     pub(super) until: DateTime<Utc>,
 }
+
+/// An instant and an id: how old rows, and rows that are due, are ordered.
+type Moment = (DateTime<Utc>, String);
 
 #[derive(Default)]
 pub(super) struct Rows {
@@ -40,6 +46,13 @@ pub(super) struct Rows {
     /// Index of `outbox` by event.
     outbox_events: Table<(LinkId, EventId), OutboxId>,
     pub(super) records: Table<((RecordKind, LinkId), String), Record>,
+    /// Index of the records that may be purged, by their age.
+    aged: Table<((RecordKind, LinkId), Moment), ()>,
+    pub(super) docs: Table<(String, String), Doc>,
+    /// Index of `docs` by when they are due.
+    pub(super) due: Table<(String, Moment), ()>,
+    /// The last version a document got. Not taken back with a batch: a gap does no harm.
+    doc_version: u64,
     pub(super) leases: BTreeMap<String, Lease>,
 }
 
@@ -56,6 +69,18 @@ impl Rows {
             }
             Expectation::Link { id, generation } => {
                 self.links.get(id).map(|link| link.generation) == *generation
+            }
+            Expectation::Uid { calendar, uid, events } => {
+                let first = Bound::Included((calendar.clone(), (uid.clone(), EventId::from(""))));
+                let found = self.uids.from(first).map(|(key, ())| key);
+                let found: BTreeSet<&EventId> = found
+                    .take_while(|(owner, (key, _))| owner == calendar && key == uid)
+                    .map(|(_, (_, id))| id)
+                    .collect();
+                found == events.iter().collect()
+            }
+            Expectation::Doc { space, key, version } => {
+                self.docs.get(&(space.clone(), key.clone())).map(|doc| doc.version) == *version
             }
         };
         if holds {
@@ -94,27 +119,72 @@ impl Rows {
                     self.outbox_events.delete(&(link, old.event_id));
                 }
             }
-            Write::PutConflict(row) => {
-                let key = ((RecordKind::Conflict, row.link.clone()), row.id.clone());
-                self.records.put(key, Record::Conflict(row));
-            }
-            Write::PutQuarantine(row) => {
-                let key = ((RecordKind::Quarantine, row.link.clone()), row.remote_id.as_str().to_owned());
-                self.records.put(key, Record::Quarantine(row));
-            }
+            Write::PutConflict(row) => self.put_record(Record::Conflict(row)),
+            Write::PutQuarantine(row) => self.put_record(Record::Quarantine(row)),
             Write::DeleteQuarantine { link, remote_id } => {
                 self.records.delete(&((RecordKind::Quarantine, link), remote_id.as_str().to_owned()));
             }
-            Write::PutRun(row) => {
-                let key = ((RecordKind::Run, row.link.clone()), row.id.as_str().to_owned());
-                self.records.put(key, Record::Run(row));
+            Write::PutRun(row) => self.put_record(Record::Run(row)),
+            Write::PutJournal(row) => self.put_record(Record::Journal(row)),
+            Write::PurgeLog { link, log, before, limit } => {
+                receipt.purged.push(self.purge_log(link, log, before, limit));
             }
-            Write::PutJournal(row) => {
-                let key = ((RecordKind::Journal, row.link.clone()), row.id.clone());
-                self.records.put(key, Record::Journal(row));
-            }
+            Write::PutDoc(doc) => receipt.doc_versions.push(self.put_doc(doc)),
+            Write::DeleteDoc { space, key } => self.delete_doc(space, key),
         }
         Ok(())
+    }
+
+    fn put_record(&mut self, record: Record) {
+        let (owner, id) = key_of(&record);
+        let key = (owner, id);
+        if let Some(age) = self.records.get(&key).and_then(age_of) {
+            self.aged.delete(&(key.0.clone(), (age, key.1.clone())));
+        }
+        if let Some(age) = age_of(&record) {
+            self.aged.put((key.0.clone(), (age, key.1.clone())), ());
+        }
+        self.records.put(key, record);
+    }
+
+    fn purge_log(&mut self, link: LinkId, log: Log, before: DateTime<Utc>, limit: usize) -> usize {
+        let kind = match log {
+            Log::Runs => RecordKind::Run,
+            Log::Journal => RecordKind::Journal,
+            Log::ResolvedConflicts => RecordKind::Conflict,
+        };
+        let (owner, before) = ((kind, link), to_micros(before));
+        let first = Bound::Included((owner.clone(), (DateTime::<Utc>::MIN_UTC, String::new())));
+        let old: Vec<Moment> = self
+            .aged
+            .from(first)
+            .take_while(|((of, (age, _)), ())| *of == owner && *age < before)
+            .take(limit)
+            .map(|((_, aged), ())| aged.clone())
+            .collect();
+        let count = old.len();
+        for (age, id) in old {
+            self.records.delete(&(owner.clone(), id.clone()));
+            self.aged.delete(&(owner.clone(), (age, id)));
+        }
+        count
+    }
+
+    fn put_doc(&mut self, doc: Doc) -> u64 {
+        self.delete_doc(doc.space.clone(), doc.key.clone());
+        self.doc_version += 1;
+        let doc = Doc { version: self.doc_version, due: doc.due.map(to_micros), ..doc };
+        if let Some(due) = doc.due {
+            self.due.put((doc.space.clone(), (due, doc.key.clone())), ());
+        }
+        self.docs.put((doc.space.clone(), doc.key.clone()), doc);
+        self.doc_version
+    }
+
+    fn delete_doc(&mut self, space: String, key: String) {
+        if let Some(due) = self.docs.delete(&(space.clone(), key.clone())).and_then(|doc| doc.due) {
+            self.due.delete(&(space, (due, key)));
+        }
     }
 
     fn next_revision(&mut self, calendar: &CalendarId) -> Revision {
@@ -217,6 +287,9 @@ impl Rows {
         self.outbox.keep();
         self.outbox_events.keep();
         self.records.keep();
+        self.aged.keep();
+        self.docs.keep();
+        self.due.keep();
     }
 
     /// Takes back the changes of a batch.
@@ -232,6 +305,31 @@ impl Rows {
         self.outbox.roll_back();
         self.outbox_events.roll_back();
         self.records.roll_back();
+        self.aged.roll_back();
+        self.docs.roll_back();
+        self.due.roll_back();
+    }
+}
+
+/// Where a record is kept.
+fn key_of(record: &Record) -> ((RecordKind, LinkId), String) {
+    match record {
+        Record::Conflict(row) => ((RecordKind::Conflict, row.link.clone()), row.id.clone()),
+        Record::Quarantine(row) => {
+            ((RecordKind::Quarantine, row.link.clone()), row.remote_id.as_str().to_owned())
+        }
+        Record::Run(row) => ((RecordKind::Run, row.link.clone()), row.id.as_str().to_owned()),
+        Record::Journal(row) => ((RecordKind::Journal, row.link.clone()), row.id.clone()),
+    }
+}
+
+/// The time a log counts a record by; `None` when it is never purged.
+fn age_of(record: &Record) -> Option<DateTime<Utc>> {
+    match record {
+        Record::Conflict(row) => (row.state == ConflictState::Resolved).then(|| to_micros(row.at)),
+        Record::Quarantine(_) => None,
+        Record::Run(row) => Some(to_micros(row.started)),
+        Record::Journal(row) => Some(to_micros(row.at)),
     }
 }
 
