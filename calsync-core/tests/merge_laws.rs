@@ -140,6 +140,7 @@ fn operation(action: u8, id: u8, version: u8) -> Operation {
         event_id: Some(EventId::from(format!("e{id}"))),
         remote_id: Some(RemoteId::from(format!("r{id}"))),
         version: Some(Version::from(format!("v{version}"))),
+        revision: None,
         to_local: Vec::new(),
         to_remote: Vec::new(),
         contested: Vec::new(),

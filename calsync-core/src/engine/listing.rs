@@ -1,6 +1,6 @@
 //! The end of a listing: what was put off is settled, and what is gone is planned.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::{
     EngineError,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     model::{EventId, RemoteId},
     plan::Evidence,
-    provider::{ChangeScope, Cursor, Fetched, Payload},
+    provider::{ChangeScope, Cursor, Fetched},
     store::{BaseQuery, BaseRecord, EventRecord, OutboxOp, Write},
 };
 
@@ -24,10 +24,16 @@ impl Run<'_> {
     ) -> Result<Pulled, EngineError> {
         let complete = listed.scope == Some(ChangeScope::Snapshot);
         if complete {
-            let absent: Vec<RemoteId> =
-                // What is in quarantine is not joined, and may be gone like anything else.
-                listed.summaries.keys().chain(self.quarantine.keys()).filter(|id| !listed.present.contains(*id)).cloned().collect::<BTreeSet<_>>().into_iter().collect();
+            // An item that is asked about holds events here back, so it is looked for as if it were joined.
+            let known = listed.summaries.keys().chain(self.meeting.items());
+            let absent: Vec<RemoteId> = known.filter(|id| !listed.present.contains(*id)).cloned().collect();
             self.confirm_absence(absent, &mut listed).await?;
+            // What cannot be read has no base. A listing that lacks it lets it go; should it be there after all, the next
+            // one sets it aside again.
+            let unread = self.quarantine.keys().filter(|id| !listed.present.contains(*id));
+            let unread = unread.filter(|id| !self.meeting.is_open(id));
+            let unread = unread.map(|id| Gone { id: id.clone(), evidence: Evidence::Absent });
+            listed.removed.extend(unread.collect::<Vec<_>>());
             if self.looks_for_rows {
                 self.find_lost_rows(&mut listed).await?;
             }
@@ -116,16 +122,24 @@ impl Run<'_> {
         let gone: Ids = listed.removed.iter().map(|gone| gone.id.clone()).collect();
         let mut moved = Vec::new();
         let mut duplicates = Vec::new();
+        // One item takes over a join; another one under the same UID waits like any duplicate.
+        let mut taken = std::collections::HashSet::new();
         for item in deferred {
             let Some(payload) = &item.payload else { continue };
-            let holder = self.holder_of(payload).await?;
+            let Ok(event) = self.provider.read(payload) else { continue };
+            let holder = self.holder_of(&event.uid).await?;
             match holder {
+                _ if taken.contains(&event.uid) => duplicates.push(item),
                 Some(base) if !gone.contains(&base.remote_id) => duplicates.push(item),
                 Some(base) => {
                     listed.removed.retain(|gone| gone.id != base.remote_id);
+                    taken.insert(event.uid);
                     moved.push(item);
                 }
-                None => moved.push(item),
+                None => {
+                    taken.insert(event.uid);
+                    moved.push(item);
+                }
             }
         }
         listed.incomplete |= self.chunk(moved, Found::Deferred).await?;
@@ -139,10 +153,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The base of the event that has the UID of `payload`, when that event is joined to another item.
-    async fn holder_of(&self, payload: &Payload) -> Result<Option<BaseRecord>, EngineError> {
-        let Ok(event) = self.provider.read(payload) else { return Ok(None) };
-        let records = self.engine.store.events_by_uid(&self.link.calendar, &[&event.uid]).await?;
+    /// The base of the event that has a UID, when that event is joined to another item.
+    async fn holder_of(&self, uid: &str) -> Result<Option<BaseRecord>, EngineError> {
+        let records = self.engine.store.events_by_uid(&self.link.calendar, &[uid]).await?;
         let ids: Vec<EventId> = records.into_iter().map(|record| record.id).collect();
         Ok(self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?.into_iter().next())
     }

@@ -40,7 +40,7 @@ use crate::{
     context::{Clock, IdSource},
     merge::ConflictResolver,
     model::{LinkId, RemoteId, RunId},
-    plan::{Plan, PlanId},
+    plan::{Permit, Plan, PlanId},
     provider::{PeoplePolicy, Provider},
     store::{MatchAnswer, Store},
 };
@@ -140,6 +140,16 @@ impl Engine {
         provider: &dyn Provider,
         options: &SyncOptions,
     ) -> Result<SyncReport, EngineError> {
+        self.carry_out(link, provider, options, None).await
+    }
+
+    async fn carry_out(
+        &self,
+        link: &Link,
+        provider: &dyn Provider,
+        options: &SyncOptions,
+        permit: Option<Permit>,
+    ) -> Result<SyncReport, EngineError> {
         let silent;
         let link = if options.withhold_people {
             silent = link.clone().with_people(PeoplePolicy::Withhold);
@@ -148,6 +158,7 @@ impl Engine {
             link
         };
         let mut run = Run::begin(self, link, provider, Mode::Apply, options).await?;
+        run.permit = permit;
         let result = run.steps().await;
         run.finish(result).await
     }
@@ -168,7 +179,8 @@ impl Engine {
         run.finish(result).await
     }
 
-    /// Carries out exactly a plan that was previewed, or nothing.
+    /// Carries out exactly a plan that was previewed, or nothing. What turns up on either side after the comparison is left
+    /// for the next run.
     ///
     /// # Errors
     ///
@@ -184,7 +196,7 @@ impl Engine {
         if now.id() != plan.id() {
             return Err(EngineError::PlanChanged { expected: plan.id(), now: now.id() });
         }
-        self.sync(link, provider, options).await
+        self.carry_out(link, provider, options, Some(plan.permit())).await
     }
 
     /// Takes back what a run did. See [`UndoReport`].

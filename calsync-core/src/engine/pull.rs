@@ -118,6 +118,11 @@ impl Run<'_> {
         });
         let mut items = Vec::new();
         for change in page.changes {
+            if self.unknown.contains(&change.id) {
+                listed.incomplete = true;
+                listed.present.insert(change.id);
+                continue;
+            }
             match change.change {
                 ItemChange::Removed => {
                     listed.removed.push(Gone { id: change.id, evidence: Evidence::Reported });

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
-    plan::{Action, Evidence, Operation, Plan, PlanId},
+    plan::{Action, Evidence, Operation, Permit, Plan, PlanId},
     provider::{Capabilities, Cursor, ErrorKind, Provider, ProviderError, ReadError, UnreadKind},
     store::{
         Batch, CommitReceipt, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, OutboxState,
@@ -72,6 +72,8 @@ pub(super) struct Run<'a> {
     pub(super) approve: Option<PlanId>,
     pub(super) refuse: Option<PlanId>,
     pub(super) audit: bool,
+    /// What may be done, when it is not everything.
+    pub(super) permit: Option<Permit>,
     pub(super) plan: Plan,
     pub(super) counts: RunCounts,
     /// Events dealt with in this run, by the revision they have now.
@@ -100,6 +102,8 @@ pub(super) struct Run<'a> {
     pub(super) rejoins: bool,
     /// Rows may be lost: every joined event is looked for.
     pub(super) looks_for_rows: bool,
+    /// Items of our own that could not be looked up: whatever a listing says of them is not decided in this run.
+    pub(super) unknown: HashSet<RemoteId>,
     pub(super) waiting: usize,
     /// The mark of planned local changes when the run began.
     pub(super) seen_before: Revision,
@@ -130,11 +134,12 @@ impl<'a> Run<'a> {
             provider,
             capabilities: provider.capabilities(),
             mode,
-            id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), &engine.ids.fresh()[..8])),
+            id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), short(&engine.ids.fresh()))),
             state: new_state(link),
             approve: options.approve.clone(),
             refuse: options.refuse.clone(),
             audit: options.audit,
+            permit: None,
             plan: Plan { link: link.id.clone(), operations: Vec::new(), held: false },
             counts: RunCounts::default(),
             handled: HashMap::new(),
@@ -151,6 +156,7 @@ impl<'a> Run<'a> {
             meeting: Meeting::default(),
             rejoins: false,
             looks_for_rows: false,
+            unknown: HashSet::new(),
             waiting: 0,
             seen_before: Revision::default(),
             unfinished: false,
@@ -298,21 +304,27 @@ impl<'a> Run<'a> {
     /// decide again.
     pub(super) async fn commit_outcomes(
         &mut self,
-        outcomes: Vec<Outcome>,
+        mut outcomes: Vec<Outcome>,
         mut extra: Vec<Write>,
         attempt: usize,
     ) -> Result<bool, EngineError> {
+        if let Some(permit) = &self.permit {
+            let all = outcomes.len();
+            outcomes.retain(|outcome| outcome.operation.as_ref().is_none_or(|done| permit.covers(done)));
+            // The next run sees the rest again.
+            self.unfinished |= outcomes.len() < all;
+        }
         let mut batch = Batch::default();
         let (mut created, mut updated, mut conflicts) = (0, 0, 0);
         let (mut operations, mut deletions, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut superseded, mut copies) = (Vec::new(), Vec::new());
+        let (mut superseded, mut replanned) = (Vec::new(), Vec::new());
         for outcome in outcomes {
             batch.expect.extend(outcome.expect);
             if let Some(entry) = outcome.supersedes.as_ref().and_then(|id| self.outbox.get(id)) {
                 batch.writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
             }
             superseded.extend(outcome.supersedes);
-            copies.extend(outcome.copy);
+            replanned.extend(outcome.replan);
             batch.writes.extend(outcome.writes);
             created += outcome.created;
             updated += outcome.updated;
@@ -354,10 +366,10 @@ impl<'a> Run<'a> {
             // The host may edit an event again before this run sends what it decided about it.
             self.outbox.extend(decided.into_iter().map(|entry| (entry.event_id.clone(), entry)));
         }
-        for copy in &copies {
-            self.handled.remove(copy);
+        for event in &replanned {
+            self.handled.remove(event);
         }
-        self.recheck.append(&mut copies);
+        self.recheck.append(&mut replanned);
         self.deletions.append(&mut deletions);
         self.plan.operations.append(&mut operations);
         self.counts.created += created;
@@ -526,6 +538,11 @@ impl<'a> Run<'a> {
         .await?;
         Ok(())
     }
+}
+
+/// Enough of a fresh id to tell the runs of one millisecond apart. A host's ids may be shorter.
+pub(super) fn short(fresh: &str) -> &str {
+    fresh.get(..8).unwrap_or(fresh)
 }
 
 fn intent(write: &Write) -> Option<&OutboxEntry> {

@@ -91,6 +91,14 @@ impl Config {
             let start = before.rfind('\n').map_or(0, |end| end + 1);
             let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("");
             let key = line.split_once('=').map_or(line, |(key, _)| key).trim();
+            if matches!(key, "password" | "token" | "client_secret") {
+                // Not even the parser's message: it may quote the value.
+                return CliError::Config(format!(
+                    "{}, line {}, `{key}`: write a text, such as \"env:NAME\", \"file:PATH\" or \"plain:TEXT\"",
+                    path.display(),
+                    before.matches('\n').count() + 1,
+                ));
+            }
             let missing =
                 error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
             let fix = missing.map(|key| format!(": write {key} = \"...\" below it")).unwrap_or_default();
