@@ -1,6 +1,6 @@
 //! The end of a listing: what was put off is settled, and what is gone is planned.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     EngineError,
@@ -123,7 +123,7 @@ impl Run<'_> {
         let mut moved = Vec::new();
         let mut duplicates = Vec::new();
         // One item takes over a join; another one under the same UID waits like any duplicate.
-        let mut taken = std::collections::HashSet::new();
+        let mut taken = HashSet::new();
         for item in deferred {
             let Some(payload) = &item.payload else { continue };
             let Ok(event) = self.provider.read(payload) else { continue };
@@ -131,12 +131,10 @@ impl Run<'_> {
             match holder {
                 _ if taken.contains(&event.uid) => duplicates.push(item),
                 Some(base) if !gone.contains(&base.remote_id) => duplicates.push(item),
-                Some(base) => {
-                    listed.removed.retain(|gone| gone.id != base.remote_id);
-                    taken.insert(event.uid);
-                    moved.push(item);
-                }
-                None => {
+                holder => {
+                    if let Some(base) = holder {
+                        listed.removed.retain(|gone| gone.id != base.remote_id);
+                    }
                     taken.insert(event.uid);
                     moved.push(item);
                 }

@@ -96,14 +96,14 @@ pub(super) struct Run<'a> {
     pub(super) unasked: u64,
     /// Names of items that came under a UID which another item of the calendar has.
     pub(super) deferred: Vec<super::pull::Item>,
+    /// Items of our own that could not be looked up: whatever a listing says of them is not decided in this run.
+    pub(super) unknown: HashSet<RemoteId>,
     /// Items that may be events here under another UID.
     pub(super) meeting: Meeting,
     /// The listing is of everything, so an item may turn out to be another one under a new name and UID.
     pub(super) rejoins: bool,
     /// Rows may be lost: every joined event is looked for.
     pub(super) looks_for_rows: bool,
-    /// Items of our own that could not be looked up: whatever a listing says of them is not decided in this run.
-    pub(super) unknown: HashSet<RemoteId>,
     pub(super) waiting: usize,
     /// The mark of planned local changes when the run began.
     pub(super) seen_before: Revision,
@@ -153,10 +153,10 @@ impl<'a> Run<'a> {
             refused: None,
             unasked: 0,
             deferred: Vec::new(),
+            unknown: HashSet::new(),
             meeting: Meeting::default(),
             rejoins: false,
             looks_for_rows: false,
-            unknown: HashSet::new(),
             waiting: 0,
             seen_before: Revision::default(),
             unfinished: false,
