@@ -2,8 +2,11 @@
 
 pub mod dav;
 pub mod events;
+#[cfg(unix)]
+pub mod postgres;
 pub mod recurrence_cases;
 pub mod recurrence_oracle;
 pub mod remote;
+pub mod sim;
 pub mod store_conformance;
 pub mod world;
