@@ -1,6 +1,6 @@
 //! The end of a listing: what was put off is settled, and what is gone is planned.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::{
     EngineError,
@@ -24,10 +24,16 @@ impl Run<'_> {
     ) -> Result<Pulled, EngineError> {
         let complete = listed.scope == Some(ChangeScope::Snapshot);
         if complete {
-            let absent: Vec<RemoteId> =
-                // What is in quarantine is not joined, and may be gone like anything else.
-                listed.summaries.keys().chain(self.quarantine.keys()).filter(|id| !listed.present.contains(*id)).cloned().collect::<BTreeSet<_>>().into_iter().collect();
+            // An item that is asked about holds events here back, so it is looked for as if it were joined.
+            let known = listed.summaries.keys().chain(self.meeting.items());
+            let absent: Vec<RemoteId> = known.filter(|id| !listed.present.contains(*id)).cloned().collect();
             self.confirm_absence(absent, &mut listed).await?;
+            // What cannot be read has no base. A listing that lacks it lets it go; should it be there after all, the next
+            // one sets it aside again.
+            let unread = self.quarantine.keys().filter(|id| !listed.present.contains(*id));
+            let unread = unread.filter(|id| !self.meeting.is_open(id));
+            let unread = unread.map(|id| Gone { id: id.clone(), evidence: Evidence::Absent });
+            listed.removed.extend(unread.collect::<Vec<_>>());
             if self.looks_for_rows {
                 self.find_lost_rows(&mut listed).await?;
             }

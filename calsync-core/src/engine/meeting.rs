@@ -64,6 +64,11 @@ impl Meeting {
         self.open.contains_key(id)
     }
 
+    /// The items that are asked about.
+    pub(super) fn items(&self) -> impl Iterator<Item = &RemoteId> {
+        self.open.keys()
+    }
+
     /// Whether an open question names the event: then nothing new is made of it.
     pub(super) fn names(&self, event: &EventId) -> bool {
         self.open.values().any(|question| question.candidates.contains(event))
