@@ -15,10 +15,7 @@ use calsync_core::{
     zone::Zone,
 };
 use calsync_providers::google::{HiddenCalendars, UpdateMethod};
-use calsync_testkit::{
-    dav::Fault,
-    google::GoogleQuirks,
-};
+use calsync_testkit::{dav::Fault, google::GoogleQuirks};
 use chrono::NaiveDate;
 use google_support::*;
 use serde_json::json;
@@ -139,7 +136,12 @@ async fn calendars_come_in_pages_with_their_roles() {
         .collect();
     found.sort();
     let expected = [
-        ("ann", false), ("boss", true), ("busy", true), ("de.german#holiday", true), ("new", true), ("part", false),
+        ("ann", false),
+        ("boss", true),
+        ("busy", true),
+        ("de.german#holiday", true),
+        ("new", true),
+        ("part", false),
         ("team", false),
     ];
     assert_eq!(found, expected.map(|(name, read_only)| (name.to_owned(), read_only)));
@@ -157,7 +159,12 @@ async fn calendars_come_in_pages_with_their_roles() {
 async fn tok_03_every_page_is_read_and_the_token_comes_with_the_last() {
     for quirks in [
         GoogleQuirks { page_max: Some(3), ..GoogleQuirks::default() },
-        GoogleQuirks { page_max: Some(2), empty_pages: true, exceptions_first: true, ..GoogleQuirks::default() },
+        GoogleQuirks {
+            page_max: Some(2),
+            empty_pages: true,
+            exceptions_first: true,
+            ..GoogleQuirks::default()
+        },
     ] {
         let server = start(quirks);
         for day in 1..=9 {
@@ -220,7 +227,9 @@ async fn tok_01_a_token_that_died_is_told_apart_from_every_other_failure() {
     let dead = page(&provider, first.cursor.as_ref(), PullMode::Incremental).await.unwrap_err();
     assert_eq!(dead.kind, ErrorKind::CursorInvalid);
     // A 410 with any reason, a 400 with a token; and the cursor of another provider.
-    for (status, body) in [(410, "<html>"), (410, "{}"), (400, r#"{"error":{"errors":[{"reason":"invalid"}]}}"#)] {
+    for (status, body) in
+        [(410, "<html>"), (410, "{}"), (400, r#"{"error":{"errors":[{"reason":"invalid"}]}}"#)]
+    {
         server.inject(Fault::status(status).body(body));
         let dead = page(&provider, first.cursor.as_ref(), PullMode::Incremental).await.unwrap_err();
         assert_eq!(dead.kind, ErrorKind::CursorInvalid, "{status} {body}");
@@ -228,9 +237,17 @@ async fn tok_01_a_token_that_died_is_told_apart_from_every_other_failure() {
     let foreign = calsync_core::provider::Cursor("http://radicale.org/ns/sync/1".into());
     let dead = page(&provider, Some(&foreign), PullMode::Incremental).await.unwrap_err();
     assert_eq!(dead.kind, ErrorKind::CursorInvalid);
-    for (status, kind) in [(500, ErrorKind::Unavailable), (429, ErrorKind::Throttled), (404, ErrorKind::CalendarGone), (403, ErrorKind::Forbidden)] {
+    for (status, kind) in [
+        (500, ErrorKind::Unavailable),
+        (429, ErrorKind::Throttled),
+        (404, ErrorKind::CalendarGone),
+        (403, ErrorKind::Forbidden),
+    ] {
         server.inject(Fault::status(status));
-        assert_eq!(page(&provider, first.cursor.as_ref(), PullMode::Incremental).await.unwrap_err().kind, kind);
+        assert_eq!(
+            page(&provider, first.cursor.as_ref(), PullMode::Incremental).await.unwrap_err().kind,
+            kind
+        );
     }
     // A page in the middle that another process began.
     server.change_quirks(|quirks| quirks.page_max = Some(1));
@@ -256,7 +273,12 @@ async fn the_audit_lists_everything_whatever_the_cursor_says() {
 async fn a_series_is_one_item_whatever_part_of_it_changed() {
     for quirks in [
         GoogleQuirks::default(),
-        GoogleQuirks { full_cancelled_rows: true, cascade_listed: true, exceptions_first: true, ..GoogleQuirks::default() },
+        GoogleQuirks {
+            full_cancelled_rows: true,
+            cascade_listed: true,
+            exceptions_first: true,
+            ..GoogleQuirks::default()
+        },
     ] {
         let server = start(quirks);
         server.put("primary", series("weekly1"));
@@ -277,7 +299,10 @@ async fn a_series_is_one_item_whatever_part_of_it_changed() {
         let item = state.changes.iter().find(|change| change.id.as_str() == "weekly1").unwrap();
         let ItemChange::Present { payload: Some(payload), version } = &item.change else { panic!() };
         assert_ne!(*version, before);
-        assert_eq!(provider.read(payload).unwrap().overrides[&"20260316T080000Z".parse().unwrap()], Override::Excluded);
+        assert_eq!(
+            provider.read(payload).unwrap().overrides[&"20260316T080000Z".parse().unwrap()],
+            Override::Excluded
+        );
         server.edit("primary", "weekly1", |event| {
             event.insert("summary".into(), "renamed".into());
         });
@@ -373,8 +398,16 @@ async fn bad_01_any_member_missing_null_or_of_another_type_harms_only_its_own_ev
     let mut read = 0;
     for member in whole.as_object().unwrap().keys().filter(|name| *name != "id") {
         for broken in [
-            None, Some(json!(null)), Some(json!(7)), Some(json!("")), Some(json!("wordOfNextYear")), Some(json!([])),
-            Some(json!([null, 3, {}])), Some(json!({})), Some(json!({"dateTime": "0000-00-00T00:00:00Z"})), Some(json!(true)),
+            None,
+            Some(json!(null)),
+            Some(json!(7)),
+            Some(json!("")),
+            Some(json!("wordOfNextYear")),
+            Some(json!([])),
+            Some(json!([null, 3, {}])),
+            Some(json!({})),
+            Some(json!({"dateTime": "0000-00-00T00:00:00Z"})),
+            Some(json!(true)),
         ] {
             let mut event = whole.clone();
             match &broken {
@@ -385,7 +418,10 @@ async fn bad_01_any_member_missing_null_or_of_another_type_harms_only_its_own_ev
             server.inject(Fault::status(200).body(&body.to_string()));
             let page = pull(&provider, None).await.unwrap();
             let titles = shown(&provider, &page);
-            assert!(titles.contains(&"one".to_owned()) && titles.contains(&"two".to_owned()), "{member} {broken:?}");
+            assert!(
+                titles.contains(&"one".to_owned()) && titles.contains(&"two".to_owned()),
+                "{member} {broken:?}"
+            );
             for change in &page.changes {
                 if let ItemChange::Present { payload: Some(payload), .. } = &change.change
                     && let Ok(event) = provider.read(payload)
@@ -445,7 +481,12 @@ async fn del_a_calendar_that_is_gone_deletes_nothing() {
 async fn a_new_series_with_exceptions_arrives_whole() {
     for quirks in [
         GoogleQuirks::default(),
-        GoogleQuirks { batch_reversed: true, batch_conflicts: true, exceptions_follow_master: true, ..GoogleQuirks::default() },
+        GoogleQuirks {
+            batch_reversed: true,
+            batch_conflicts: true,
+            exceptions_follow_master: true,
+            ..GoogleQuirks::default()
+        },
     ] {
         let server = start(quirks);
         let provider = provider(&server);
@@ -554,11 +595,14 @@ async fn instances_are_changed_cancelled_and_brought_back() {
         .await;
         // The master itself is not written for it.
         let path = format!("/events/{id}?");
-        let masters = server.requests().into_iter().filter(|r| r.method != "GET" && r.path.contains(&path)).count();
+        let masters =
+            server.requests().into_iter().filter(|r| r.method != "GET" && r.path.contains(&path)).count();
         assert_eq!(masters, 0);
         let (.., read) = item(&provider, &id).await;
         assert_eq!(read.overrides[&key(3)], Override::Excluded);
-        assert!(matches!(&read.overrides[&key(4)], Override::Changed { body, .. } if body.time.start == berlin(4, 15)));
+        assert!(
+            matches!(&read.overrides[&key(4)], Override::Changed { body, .. } if body.time.start == berlin(4, 15))
+        );
         // Back again: both read as the series has them, and go on following it.
         edit(&provider, &id, |event| event.overrides.clear()).await;
         let (.., read) = item(&provider, &id).await;
@@ -623,7 +667,8 @@ async fn put_where_nothing_can_get_lost_and_patch_elsewhere() {
     let server = start(GoogleQuirks::default());
     let plain = server.put("primary", timed("plain", 2)).as_str().into();
     let mut guests = timed("guests", 3);
-    guests["attendees"] = json!([{"email": "ben@example.com", "responseStatus": "accepted", "comment": "late"}]);
+    guests["attendees"] =
+        json!([{"email": "ben@example.com", "responseStatus": "accepted", "comment": "late"}]);
     guests["conferenceData"] = json!({"conferenceId": "abc", "entryPoints": [{"entryPointType": "video", "uri": "https://meet.google.com/abc"}]});
     guests["attachments"] = json!([{"fileUrl": "https://drive.google.com/x"}]);
     guests["brandNew"] = json!({"a": 1});
@@ -687,7 +732,10 @@ async fn mail_10_of_somebody_elses_event_only_what_is_the_guests_own_is_written(
     let quiet = render(&provider, &event, Some(&payload)).payload;
     provider.update(&primary(), &id, &version, &quiet).await.unwrap();
     assert_eq!(server.mails(), 0);
-    assert_eq!(server.event("primary", id.as_str()).unwrap()["attendees"][1]["responseStatus"], "needsAction");
+    assert_eq!(
+        server.event("primary", id.as_str()).unwrap()["attendees"][1]["responseStatus"],
+        "needsAction"
+    );
     let (version, payload, _) = item(&provider, &id).await;
     let told = render_with(&provider, &event, Some(&payload), PeoplePolicy::Write).unwrap().payload;
     provider.update(&primary(), &id, &version, &told).await.unwrap();
@@ -718,14 +766,24 @@ async fn mail_02_people_are_written_only_where_the_link_may() {
     let id = provider.propose_id(&primary(), &event, "4567").unwrap();
     let written = provider.create(&primary(), &id, &told.payload).await.unwrap();
     assert_eq!(server.mails(), 1);
-    assert_eq!(provider.read(&written.payload.unwrap()).unwrap().master.unwrap().participants, event.master.unwrap().participants);
+    assert_eq!(
+        provider.read(&written.payload.unwrap()).unwrap().master.unwrap().participants,
+        event.master.unwrap().participants
+    );
 }
 
 #[tokio::test]
 async fn special_types_are_read_and_never_written() {
     let server = start(GoogleQuirks::default());
     let mut ids = Vec::new();
-    for (kind, title) in [("outOfOffice", "away"), ("focusTime", "focus"), ("fromGmail", "flight"), ("workingLocation", "home"), ("birthday", "ben"), ("kindOfNextYear", "new")] {
+    for (kind, title) in [
+        ("outOfOffice", "away"),
+        ("focusTime", "focus"),
+        ("fromGmail", "flight"),
+        ("workingLocation", "home"),
+        ("birthday", "ben"),
+        ("kindOfNextYear", "new"),
+    ] {
         let mut event = timed(title, 2);
         event["eventType"] = kind.into();
         ids.push((kind, server.put("primary", event)));
@@ -735,7 +793,9 @@ async fn special_types_are_read_and_never_written() {
     assert_eq!(shown(&provider, &all), ["!NotAnEvent", "!NotAnEvent", "away", "flight", "focus", "new"]);
     server.clear_requests();
     for change in &all.changes {
-        let ItemChange::Present { payload: Some(payload), version: Some(version) } = &change.change else { panic!() };
+        let ItemChange::Present { payload: Some(payload), version: Some(version) } = &change.change else {
+            panic!()
+        };
         if let Ok(mut event) = provider.read(payload) {
             event.master.as_mut().unwrap().title = Some("edited".into());
             let rendered = render(&provider, &event, Some(payload));
@@ -766,7 +826,12 @@ async fn quo_03_writes_due_together_are_one_batch_and_only_what_failed_is_sent_a
     assert_eq!(server.requests().len(), 1);
     let failed: Vec<usize> = answers.iter().enumerate().filter(|(_, a)| a.is_err()).map(|(n, _)| n).collect();
     assert_eq!(failed.len(), 20);
-    assert!(answers.iter().flat_map(|answer| answer.as_ref().err()).all(|error| error.kind == ErrorKind::Throttled && !error.is_ambiguous()));
+    assert!(
+        answers
+            .iter()
+            .flat_map(|answer| answer.as_ref().err())
+            .all(|error| error.kind == ErrorKind::Throttled && !error.is_ambiguous())
+    );
     server.change_quirks(|quirks| quirks.batch_throttles_after = None);
     let answers = futures_util::future::join_all(failed.into_iter().map(send)).await;
     assert!(answers.iter().all(Result::is_ok));
@@ -779,7 +844,12 @@ async fn quo_03_writes_due_together_are_one_batch_and_only_what_failed_is_sent_a
 async fn a_batch_without_an_answer_leaves_every_write_in_it_open() {
     let server = start(GoogleQuirks::default());
     let provider = provider(&server);
-    for (fault, ambiguous) in [(Fault::drop_after(), true), (Fault::status(503), false), (Fault::status(500), true), (Fault::html(), true)] {
+    for (fault, ambiguous) in [
+        (Fault::drop_after(), true),
+        (Fault::status(503), false),
+        (Fault::status(500), true),
+        (Fault::html(), true),
+    ] {
         server.inject(fault);
         let send = |n: usize| {
             let (provider, event) = (&provider, single(&format!("u{n}"), "x"));
@@ -811,7 +881,11 @@ async fn quo_05_a_spent_quota_is_left_alone_for_long() {
 
 #[tokio::test]
 async fn channels_are_opened_overlap_and_are_stopped() {
-    let server = start(GoogleQuirks { channel_seconds_max: 3600, numeric_expiration: true, ..GoogleQuirks::default() });
+    let server = start(GoogleQuirks {
+        channel_seconds_max: 3600,
+        numeric_expiration: true,
+        ..GoogleQuirks::default()
+    });
     let provider = provider(&server);
     let request = |id| WatchRequest {
         id,
@@ -829,7 +903,9 @@ async fn channels_are_opened_overlap_and_are_stopped() {
     server.put("primary", timed("a", 2));
     let states: Vec<_> = server.notifications().into_iter().map(|n| (n.channel, n.state, n.token)).collect();
     let secret = Some("0123456789abcdef".to_owned());
-    for (channel, state) in [("channel-1", "sync"), ("channel-2", "sync"), ("channel-1", "exists"), ("channel-2", "exists")] {
+    for (channel, state) in
+        [("channel-1", "sync"), ("channel-2", "sync"), ("channel-1", "exists"), ("channel-2", "exists")]
+    {
         assert!(states.contains(&(channel.to_owned(), state.to_owned(), secret.clone())));
     }
     provider.unwatch(&first).await.unwrap();
@@ -870,6 +946,6 @@ async fn colours_are_known_when_they_are_asked_for() {
     config.colors = provider(&server).event_colors().await.unwrap();
     let provider = with(config);
     assert_eq!(item(&provider, &id).await.2.master.unwrap().color.as_deref(), Some("#dc2127"));
-    edit(&provider, &id, |event| event.master.as_mut().unwrap().color = Some("#A4BDFC".into())).await;
+    edit(&provider, &id, |event| event.master.as_mut().unwrap().color = Some("#a4bdfc".into())).await;
     assert_eq!(server.event("primary", id.as_str()).unwrap()["colorId"], "1");
 }

@@ -107,17 +107,21 @@ async fn both_sides_are_edited_and_agree() {
         event.insert("summary".into(), "other".into());
     });
     server.delete("primary", "weekly1_20260317T080000Z");
-    world.edit("series", |event| {
-        event.overrides.insert(key(8), Override::Excluded);
-        body(event).title = Some("series of ours".into());
-    })
-    .await;
+    world
+        .edit("series", |event| {
+            event.overrides.insert(key(8), Override::Excluded);
+            body(event).title = Some("series of ours".into());
+        })
+        .await;
     converge(&world, &link, &provider, &server).await;
     let weekly = world.local("weekly1@google.com").await.event;
     assert_eq!(weekly.overrides.len(), 2);
     let titles: Vec<String> =
         server.events("primary").iter().map(|event| event["summary"].as_str().unwrap().to_owned()).collect();
-    assert!(titles.contains(&"series of ours".to_owned()) && titles.contains(&"later".to_owned()), "{titles:?}");
+    assert!(
+        titles.contains(&"series of ours".to_owned()) && titles.contains(&"later".to_owned()),
+        "{titles:?}"
+    );
     assert!(server.events("primary").iter().any(|event| event["location"] == "here"));
 
     // A deletion on each side.
@@ -154,7 +158,10 @@ async fn fld_04_what_google_cannot_hold_stays_here_and_is_no_edit() {
     converge(&world, &link, &provider, &server).await;
     assert_eq!(world.local("rich").await.event, event);
     let reminders = &server.events("primary")[0]["reminders"];
-    assert_eq!(*reminders, json!({"useDefault": false, "overrides": [{"method": "popup", "minutes": 10}, {"method": "popup", "minutes": 0}]}));
+    assert_eq!(
+        *reminders,
+        json!({"useDefault": false, "overrides": [{"method": "popup", "minutes": 10}, {"method": "popup", "minutes": 0}]})
+    );
     // An edit there reaches us, and what only we have is still there.
     let id = server.events("primary")[0]["id"].as_str().unwrap().to_owned();
     server.edit("primary", &id, |event| {
@@ -177,7 +184,9 @@ async fn dup_08_lost_answers_leave_one_of_each() {
             series.rules.push(RuleEntry::read("FREQ=DAILY;COUNT=5"));
             let mut later = EventBody::new(TimeSpan { start: berlin(7, 15), end: berlin(7, 16) });
             later.title = Some("later".into());
-            series.overrides.insert(key(7), Override::Changed { body: Box::new(later), scope: OverrideScope::This });
+            series
+                .overrides
+                .insert(key(7), Override::Changed { body: Box::new(later), scope: OverrideScope::This });
             world.add(series.clone()).await;
             world.add(single("one", "one", 2)).await;
             server.inject(fault().nth(nth));
@@ -198,22 +207,24 @@ async fn dup_08_lost_answers_leave_one_of_each() {
 async fn an_edit_interrupted_between_master_and_instances_is_finished() {
     for nth in 1..=10 {
         for fault in [Fault::drop_after, Fault::drop_before, || Fault::status(500)] {
-            let server = start(GoogleQuirks { exceptions_follow_master: nth % 2 == 0, ..GoogleQuirks::default() });
+            let server =
+                start(GoogleQuirks { exceptions_follow_master: nth % 2 == 0, ..GoogleQuirks::default() });
             let (world, provider) = (world(), with(config(&server)));
             let link = link(&world);
             let mut series = single("series", "series", 5);
             series.rules.push(RuleEntry::read("FREQ=DAILY;COUNT=5"));
             world.add(series).await;
             converge(&world, &link, &provider, &server).await;
-            world.edit("series", |event| {
-                body(event).title = Some("renamed".into());
-                event.overrides.insert(key(6), Override::Excluded);
-                let mut later = EventBody::new(TimeSpan { start: berlin(7, 15), end: berlin(7, 16) });
-                later.title = Some("later".into());
-                let changed = Override::Changed { body: Box::new(later), scope: OverrideScope::This };
-                event.overrides.insert(key(7), changed);
-            })
-            .await;
+            world
+                .edit("series", |event| {
+                    body(event).title = Some("renamed".into());
+                    event.overrides.insert(key(6), Override::Excluded);
+                    let mut later = EventBody::new(TimeSpan { start: berlin(7, 15), end: berlin(7, 16) });
+                    later.title = Some("later".into());
+                    let changed = Override::Changed { body: Box::new(later), scope: OverrideScope::This };
+                    event.overrides.insert(key(7), changed);
+                })
+                .await;
             let wanted = world.local("series").await.event;
             server.inject(fault().nth(nth));
             for _ in 0..6 {
@@ -223,7 +234,8 @@ async fn an_edit_interrupted_between_master_and_instances_is_finished() {
             server.clear_faults();
             converge(&world, &link, &provider, &server).await;
             assert_eq!(world.local("series").await.event, wanted, "request {nth}");
-            let id = server.events("primary")[0]["id"].as_str().unwrap().split('_').next().unwrap().to_owned();
+            let id =
+                server.events("primary")[0]["id"].as_str().unwrap().split('_').next().unwrap().to_owned();
             let (.., there) = google_support::item(&provider, &id.as_str().into()).await;
             assert!(calsync_core::diff::changed_fields(&wanted, &there).is_empty(), "request {nth}");
         }
@@ -269,7 +281,10 @@ async fn google_and_caldav_through_one_calendar_in_sqlite() {
     google.edit("primary", "weekly1_20260310T080000Z", |event| {
         event.insert("summary".into(), "moved".into());
     });
-    google.put("primary", json!({"summary": "all day", "start": {"date": "2026-03-05"}, "end": {"date": "2026-03-07"}}));
+    google.put(
+        "primary",
+        json!({"summary": "all day", "start": {"date": "2026-03-05"}, "end": {"date": "2026-03-07"}}),
+    );
     let ics = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:dav1\r\nDTSTAMP:20260101T000000Z\r\n\
         DTSTART:20260304T090000Z\r\nDTEND:20260304T100000Z\r\nSUMMARY:from dav\r\nCATEGORIES:WORK\r\nX-KEPT:yes\r\n\
         ATTENDEE:mailto:ben@example.com\r\nORGANIZER:mailto:user@example.com\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
@@ -280,14 +295,24 @@ async fn google_and_caldav_through_one_calendar_in_sqlite() {
     }
     assert_eq!(dav.list("work").len(), 3);
     let on_dav: String = dav.list("work").into_iter().map(|(_, _, body)| body).collect();
-    for wanted in ["RRULE:FREQ=WEEKLY;COUNT=4", "EXDATE;TZID=Europe/Berlin:20260317T090000", "SUMMARY:moved", "TRIGGER:-PT15M", "DTSTART;VALUE=DATE:20260305", "DTEND;VALUE=DATE:20260307"] {
+    for wanted in [
+        "RRULE:FREQ=WEEKLY;COUNT=4",
+        "EXDATE;TZID=Europe/Berlin:20260317T090000",
+        "SUMMARY:moved",
+        "TRIGGER:-PT15M",
+        "DTSTART;VALUE=DATE:20260305",
+        "DTEND;VALUE=DATE:20260307",
+    ] {
         assert!(on_dav.contains(wanted), "{wanted}\n{on_dav}");
     }
     assert!(google.events("primary").iter().any(|event| event["summary"] == "from dav"));
     assert!(!serde_json::to_string(&google.events("primary")).unwrap().contains("ben@example.com"));
 
     // Edited at Google, seen in CalDAV without losing what only CalDAV has.
-    let id = google.events("primary").iter().find(|event| event["summary"] == "from dav").unwrap()["id"].as_str().unwrap().to_owned();
+    let id = google.events("primary").iter().find(|event| event["summary"] == "from dav").unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     google.edit("primary", &id, |event| {
         event.insert("location".into(), "Room 1".into());
     });

@@ -42,7 +42,8 @@ pub(crate) fn compose(calls: &[Call], root_path: &str) -> Vec<u8> {
         }
         match call.body.as_ref().map(serde_json::to_vec) {
             Some(Ok(json)) => {
-                let head = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", json.len());
+                let head =
+                    format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", json.len());
                 body.extend_from_slice(head.as_bytes());
                 body.extend_from_slice(&json);
             }
@@ -201,14 +202,22 @@ mod tests {
         let parts = take_apart("multipart/mixed; boundary=\"batch_x\"", ANSWER.as_bytes());
         let shown: Vec<_> = parts
             .iter()
-            .map(|(index, part)| (*index, part.status.as_u16(), String::from_utf8_lossy(&part.body).into_owned()))
+            .map(|(index, part)| {
+                (*index, part.status.as_u16(), String::from_utf8_lossy(&part.body).into_owned())
+            })
             .collect();
         assert_eq!(
             shown,
-            [(0, 200, "{\"a\": \"--batch_x\"}".into()), (1, 429, "{\"error\":{}}".into()), (2, 204, String::new())]
+            [
+                (0, 200, "{\"a\": \"--batch_x\"}".into()),
+                (1, 429, "{\"error\":{}}".into()),
+                (2, 204, String::new())
+            ]
         );
         assert_eq!(parts[&1].headers["retry-after"], "10");
-        for (kind, body) in [("text/html", ANSWER), ("multipart/mixed", ANSWER), ("multipart/mixed; boundary=batch_x", "")] {
+        for (kind, body) in
+            [("text/html", ANSWER), ("multipart/mixed", ANSWER), ("multipart/mixed; boundary=batch_x", "")]
+        {
             assert!(take_apart(kind, body.as_bytes()).is_empty());
         }
     }
@@ -241,7 +250,9 @@ mod tests {
             super::super::calls::delete("me@example.com", "b", Some("\"1\"\r\nX: y")),
         ];
         let text = String::from_utf8(compose(&calls, "/")).unwrap();
-        assert!(text.contains("GET /calendar/v3/calendars/me%40example.com/events/a?prettyPrint=false HTTP/1.1\r\n\r\n"));
+        assert!(text.contains(
+            "GET /calendar/v3/calendars/me%40example.com/events/a?prettyPrint=false HTTP/1.1\r\n\r\n"
+        ));
         assert!(text.contains("Content-ID: <1>\r\n"));
         assert!(!text.contains("X: y") && text.ends_with("--batch_calsync--\r\n"));
     }

@@ -77,8 +77,12 @@ pub(crate) struct Position<'a> {
 /// good for the question it was given for, and most other parameters are forbidden with it (TOK-06).
 pub(crate) fn events(calendar: &str, page_max: usize, position: Position<'_>) -> Call {
     let max = page_max.clamp(1, 2500).to_string();
-    let mut query =
-        vec![("singleEvents", "false"), ("showDeleted", "true"), ("maxResults", &max), ("prettyPrint", "false")];
+    let mut query = vec![
+        ("singleEvents", "false"),
+        ("showDeleted", "true"),
+        ("maxResults", &max),
+        ("prettyPrint", "false"),
+    ];
     query.extend(position.sync.map(|token| ("syncToken", token)));
     query.extend(position.page.map(|token| ("pageToken", token)));
     Call::new(Method::GET, &["calendars", calendar, "events"], &query)
@@ -130,16 +134,52 @@ pub(crate) fn insert(calendar: &str, event: Object, notify: Notify) -> Call {
 /// Members of an event that Google makes itself, or that must not be repeated: a stale `sequence` is refused, and
 /// conference data and attachments are only looked at with parameters that are not sent.
 const NOT_PUT: [&str; 12] = [
-    "kind", "etag", "htmlLink", "created", "updated", "creator", "organizer", "sequence", "iCalUID", "hangoutLink",
-    "conferenceData", "attachments",
+    "kind",
+    "etag",
+    "htmlLink",
+    "created",
+    "updated",
+    "creator",
+    "organizer",
+    "sequence",
+    "iCalUID",
+    "hangoutLink",
+    "conferenceData",
+    "attachments",
 ];
 
 /// Members that are known to survive a PUT that repeats them.
 const PLAIN: [&str; 30] = [
-    "kind", "etag", "id", "status", "htmlLink", "created", "updated", "summary", "description", "location", "colorId",
-    "creator", "organizer", "start", "end", "endTimeUnspecified", "recurrence", "transparency", "visibility", "iCalUID",
-    "sequence", "reminders", "extendedProperties", "source", "eventType", "guestsCanInviteOthers",
-    "guestsCanModify", "guestsCanSeeOtherGuests", "anyoneCanAddSelf", "originalStartTime",
+    "kind",
+    "etag",
+    "id",
+    "status",
+    "htmlLink",
+    "created",
+    "updated",
+    "summary",
+    "description",
+    "location",
+    "colorId",
+    "creator",
+    "organizer",
+    "start",
+    "end",
+    "endTimeUnspecified",
+    "recurrence",
+    "transparency",
+    "visibility",
+    "iCalUID",
+    "sequence",
+    "reminders",
+    "extendedProperties",
+    "source",
+    "eventType",
+    "guestsCanInviteOthers",
+    "guestsCanModify",
+    "guestsCanSeeOtherGuests",
+    "anyoneCanAddSelf",
+    "originalStartTime",
 ];
 
 /// Whether an event can be replaced whole without anything getting lost: no people, no conference, no attachments, and
@@ -195,11 +235,13 @@ pub(crate) fn patch(
 /// Takes a private property away.
 pub(crate) fn clear_property(calendar: &str, id: &str, name: &str) -> Call {
     let body = json!({"extendedProperties": {"private": {name: null}}});
-    Call::new(Method::PATCH, &["calendars", calendar, "events", id], &write_query(Notify::Nobody)).with_body(body)
+    Call::new(Method::PATCH, &["calendars", calendar, "events", id], &write_query(Notify::Nobody))
+        .with_body(body)
 }
 
 pub(crate) fn delete(calendar: &str, id: &str, etag: Option<&str>) -> Call {
-    Call::new(Method::DELETE, &["calendars", calendar, "events", id], &write_query(Notify::Nobody)).matching(etag)
+    Call::new(Method::DELETE, &["calendars", calendar, "events", id], &write_query(Notify::Nobody))
+        .matching(etag)
 }
 
 pub(crate) fn watch(calendar: &str, request: WatchRequest<'_>) -> Call {
@@ -210,7 +252,8 @@ pub(crate) fn watch(calendar: &str, request: WatchRequest<'_>) -> Call {
         "token": request.secret,
         "params": {"ttl": request.lifetime.as_secs().to_string()},
     });
-    Call::new(Method::POST, &["calendars", calendar, "events", "watch"], &[("prettyPrint", "false")]).with_body(body)
+    Call::new(Method::POST, &["calendars", calendar, "events", "watch"], &[("prettyPrint", "false")])
+        .with_body(body)
 }
 
 pub(crate) fn stop(id: &str, resource: &str) -> Call {
@@ -238,7 +281,10 @@ mod tests {
     #[test]
     fn tok_06_a_sync_token_goes_with_the_parameters_of_the_first_question_and_no_other() {
         let strip = |path: &str| {
-            path.split(['?', '&']).filter(|p| !p.starts_with("syncToken=") && !p.starts_with("pageToken=")).map(ToOwned::to_owned).collect::<Vec<_>>()
+            path.split(['?', '&'])
+                .filter(|p| !p.starts_with("syncToken=") && !p.starts_with("pageToken="))
+                .map(ToOwned::to_owned)
+                .collect::<Vec<_>>()
         };
         let first = events("a", 2500, Position::default()).path;
         for position in [
@@ -248,11 +294,17 @@ mod tests {
         ] {
             let next = events("a", 2500, position).path;
             assert_eq!(strip(&next), strip(&first));
-            for forbidden in ["iCalUID", "orderBy", "ExtendedProperty", "q=", "timeMin", "timeMax", "updatedMin"] {
+            for forbidden in
+                ["iCalUID", "orderBy", "ExtendedProperty", "q=", "timeMin", "timeMax", "updatedMin"]
+            {
                 assert!(!next.contains(forbidden), "{next}");
             }
         }
-        assert!(events("a", 2500, Position { sync: Some("t=/"), page: None }).path.ends_with("&syncToken=t%3D%2F"));
+        assert!(
+            events("a", 2500, Position { sync: Some("t=/"), page: None })
+                .path
+                .ends_with("&syncToken=t%3D%2F")
+        );
     }
 
     #[test]

@@ -20,7 +20,8 @@ impl GoogleProvider {
     ) -> Result<Watch> {
         const OPERATION: &str = "watch";
         let wrong = |detail: &str| ProviderError::new(ErrorKind::InvalidInput, OPERATION, detail);
-        let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'/' | b'=');
+        let is_id =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'/' | b'=');
         if request.id.is_empty() || request.id.len() > 64 || !request.id.bytes().all(is_id) {
             return Err(wrong("the id is not 1 to 64 letters, digits and -_+/="));
         }
@@ -28,7 +29,8 @@ impl GoogleProvider {
             return Err(wrong("the secret is not 1 to 256 characters long"));
         }
         let part = self.send(OPERATION, Purpose::Write, calls::watch(calendar.as_str(), request)).await?;
-        let channel = object(self.accept(OPERATION, &part)?).ok_or_else(|| self.unusable(OPERATION, &part))?;
+        let channel =
+            object(self.accept(OPERATION, &part)?).ok_or_else(|| self.unusable(OPERATION, &part))?;
         let lifetime = TimeDelta::from_std(request.lifetime).unwrap_or(TimeDelta::days(7));
         // Not told is taken for what was asked, and for no more than Google's default.
         let asked = self.timing().now + lifetime.min(TimeDelta::days(7));

@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase", tag = "google")]
 pub(crate) enum State {
     /// Everything up to this sync token is known.
-    Done {
-        token: String,
-    },
+    Done { token: String },
     /// In the middle of the pages of a listing.
     Paging {
         /// The token of the next page.

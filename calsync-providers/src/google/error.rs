@@ -28,7 +28,8 @@ pub(crate) struct Timing {
 pub(crate) fn classify(operation: &'static str, reply: &Reply<'_>, timing: Timing) -> ProviderError {
     let reason = wire::reason(reply.body);
     let status = reply.status.as_u16();
-    let detail = if reason.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status} {}", word(&reason)) };
+    let detail =
+        if reason.is_empty() { format!("HTTP {status}") } else { format!("HTTP {status} {}", word(&reason)) };
     let error = |kind| ProviderError::new(kind, operation, detail.clone());
     let throttled = |pause: Option<Duration>| {
         let wait = retry_after(reply.headers, timing.now);
@@ -43,15 +44,19 @@ pub(crate) fn classify(operation: &'static str, reply: &Reply<'_>, timing: Timin
         }
     };
     match (status, &*reason) {
-        (403 | 429, "quotaExceeded" | "calendarUsageLimits" | "dailyLimitExceeded" | "dailyLimitExceededUnreg") => {
-            throttled(Some(timing.quota_pause))
-        }
+        (
+            403 | 429,
+            "quotaExceeded" | "calendarUsageLimits" | "dailyLimitExceeded" | "dailyLimitExceededUnreg",
+        ) => throttled(Some(timing.quota_pause)),
         (429, _)
-        | (403, "userRateLimitExceeded" | "rateLimitExceeded" | "RATE_LIMIT_EXCEEDED" | "RESOURCE_EXHAUSTED") => {
-            throttled(None)
-        }
+        | (
+            403,
+            "userRateLimitExceeded" | "rateLimitExceeded" | "RATE_LIMIT_EXCEEDED" | "RESOURCE_EXHAUSTED",
+        ) => throttled(None),
         // The token is fine and lacks a scope: only a person can grant it.
-        (403, "insufficientPermissions" | "ACCESS_TOKEN_SCOPE_INSUFFICIENT") => error(ErrorKind::Unauthorized),
+        (403, "insufficientPermissions" | "ACCESS_TOKEN_SCOPE_INSUFFICIENT") => {
+            error(ErrorKind::Unauthorized)
+        }
         (403, _) => error(ErrorKind::Forbidden),
         (400, _) => error(ErrorKind::Refused),
         (404 | 410, _) => error(ErrorKind::NotFound),
@@ -82,7 +87,8 @@ pub(crate) fn writing(operation: &'static str, reply: &Reply<'_>, timing: Timing
 
 /// Reasons are words; what else a server puts there stays out of messages.
 fn word(reason: &str) -> &str {
-    let is_word = reason.len() <= 64 && reason.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_word =
+        reason.len() <= 64 && reason.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if is_word { reason } else { "(another reason)" }
 }
 
@@ -141,7 +147,8 @@ mod tests {
             (200, "", "Protocol backoff ambiguous"),
             (418, "teapot", "Protocol"),
         ] {
-            let body = format!("{{\"error\":{{\"code\":{status},\"errors\":[{{\"reason\":\"{reason}\"}}]}}}}");
+            let body =
+                format!("{{\"error\":{{\"code\":{status},\"errors\":[{{\"reason\":\"{reason}\"}}]}}}}");
             assert_eq!(kind(status, &body), expected, "{status} {reason}");
         }
         assert_eq!(kind(503, "<html>busy</html>"), "Unavailable backoff");
@@ -151,7 +158,8 @@ mod tests {
     #[test]
     fn priv_04_no_text_of_an_error_body_is_repeated() {
         let headers = HeaderMap::new();
-        let body = br#"{"error":{"message":"ann@example.com","errors":[{"reason":"ann@example.com is wrong"}]}}"#;
+        let body =
+            br#"{"error":{"message":"ann@example.com","errors":[{"reason":"ann@example.com is wrong"}]}}"#;
         let reply = Reply { status: StatusCode::BAD_REQUEST, headers: &headers, body };
         let timing =
             Timing { now: "2026-11-21T12:00:00Z".parse().unwrap(), quota_pause: Duration::from_secs(3600) };

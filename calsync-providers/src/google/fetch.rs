@@ -69,10 +69,12 @@ impl GoogleProvider {
 
     fn one(&self, id: &RemoteId, part: Part) -> Result<One> {
         match part.status.as_u16() {
-            200 => Ok(match wire::object(&part.body).filter(|event| text(event, "id") == Some(id.as_str())) {
-                Some(event) => One::Event(event),
-                None => One::Failed(self.unusable(OPERATION, &part)),
-            }),
+            200 => {
+                Ok(match wire::object(&part.body).filter(|event| text(event, "id") == Some(id.as_str())) {
+                    Some(event) => One::Event(event),
+                    None => One::Failed(self.unusable(OPERATION, &part)),
+                })
+            }
             404 | 410 => Ok(One::NotFound),
             _ => {
                 let error = error::classify(OPERATION, &part.reply(), self.timing());

@@ -32,7 +32,8 @@ impl GoogleProvider {
             let ids: Vec<&str> = group.iter().map(RemoteCalendarId::as_str).collect();
             let call = calls::free_busy(&ids, window.start, window.end);
             let part = self.send(OPERATION, Purpose::Read, call).await?;
-            let body = object(self.accept(OPERATION, &part)?).ok_or_else(|| self.unusable(OPERATION, &part))?;
+            let body =
+                object(self.accept(OPERATION, &part)?).ok_or_else(|| self.unusable(OPERATION, &part))?;
             let answers = inner(&body, "calendars");
             found.extend(group.iter().map(|calendar| {
                 let answer = answers.and_then(|answers| inner(answers, calendar.as_str()));

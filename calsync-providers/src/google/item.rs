@@ -56,7 +56,7 @@ pub(crate) enum Edit {
 
 impl Edits {
     pub(crate) fn is_empty(&self) -> bool {
-        self.event.is_empty() && self.instances.is_empty()
+        self.event.is_empty() && self.instances.is_empty() && !self.notify
     }
 }
 
@@ -188,7 +188,9 @@ mod tests {
 
     #[test]
     fn an_item_is_kept_as_it_came() {
-        let event = object(json!({"id": "a", "etag": "\"1\"", "new": {"deep": [1, null, 9_007_199_254_740_993_i64]}}));
+        let event = object(
+            json!({"id": "a", "etag": "\"1\"", "new": {"deep": [1, null, 9_007_199_254_740_993_i64]}}),
+        );
         let item = Item::new(event).with_exceptions(vec![
             exception("a_2", "2026-01-06T09:00:00Z", "\"3\""),
             exception("a_1", "2026-01-05T10:00:00+01:00", "\"2\""),
@@ -214,7 +216,9 @@ mod tests {
         let mut locked = event();
         locked.insert("eventType".into(), json!("outOfOffice"));
         let locked = Item::new(locked).version().unwrap();
-        assert!(!ItemVersion::read(&locked).unwrap().touchable && ItemVersion::read(&alone).unwrap().touchable);
+        assert!(
+            !ItemVersion::read(&locked).unwrap().touchable && ItemVersion::read(&alone).unwrap().touchable
+        );
         assert_eq!(Item::new(Object::new()).version(), None);
     }
 }

@@ -7,8 +7,9 @@ use calsync_core::{
     context::{Clock, SystemClock},
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Payload, Provider, ProviderError,
-        ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Watch, WatchRequest, Written,
+        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Payload, Provider,
+        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Watch, WatchRequest,
+        Written,
     },
 };
 use chrono::{DateTime, Utc};
@@ -54,7 +55,13 @@ impl GoogleProvider {
         let base = Url::parse(&config.base_url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.path().ends_with('/'))
-            .ok_or_else(|| ProviderError::new(ErrorKind::InvalidInput, "configure", "base_url is no URL with a / at the end"))?;
+            .ok_or_else(|| {
+                ProviderError::new(
+                    ErrorKind::InvalidInput,
+                    "configure",
+                    "base_url is no URL with a / at the end",
+                )
+            })?;
         let options =
             ClientOptions { limits: config.limits, addresses: config.addresses, ..ClientOptions::default() };
         let client =
@@ -100,7 +107,11 @@ impl GoogleProvider {
 
     /// The body of an answer of success, or the error it is.
     pub(super) fn accept<'p>(&self, operation: &'static str, part: &'p Part) -> Result<&'p [u8]> {
-        if part.status.is_success() { Ok(&part.body) } else { Err(error::classify(operation, &part.reply(), self.timing())) }
+        if part.status.is_success() {
+            Ok(&part.body)
+        } else {
+            Err(error::classify(operation, &part.reply(), self.timing()))
+        }
     }
 
     /// An answer of success that makes no sense, perhaps only this once.
@@ -128,7 +139,12 @@ impl GoogleProvider {
         self.exchange(operation, purpose, request).await
     }
 
-    async fn exchange(&self, operation: &'static str, purpose: Purpose, request: HttpRequest) -> Result<Part> {
+    async fn exchange(
+        &self,
+        operation: &'static str,
+        purpose: Purpose,
+        request: HttpRequest,
+    ) -> Result<Part> {
         let failed = match purpose {
             Purpose::Read => HttpError::reading,
             Purpose::Write => HttpError::writing,
@@ -199,7 +215,11 @@ impl GoogleProvider {
     }
 
     /// Whether the calendar is what was not found.
-    pub(super) async fn not_found(&self, operation: &'static str, calendar: &RemoteCalendarId) -> ProviderError {
+    pub(super) async fn not_found(
+        &self,
+        operation: &'static str,
+        calendar: &RemoteCalendarId,
+    ) -> ProviderError {
         match self.send(operation, Purpose::Read, calls::probe(calendar.as_str())).await {
             Ok(part) if part.status.is_success() => {
                 ProviderError::new(ErrorKind::NotFound, operation, "the item is not there")
@@ -215,7 +235,8 @@ impl GoogleProvider {
 
 /// The same error for another part of a batch that failed as a whole.
 fn again(operation: &'static str, error: &ProviderError) -> ProviderError {
-    let same = ProviderError::new(error.kind.clone(), operation, error.detail.clone()).with_retry(error.retry);
+    let same =
+        ProviderError::new(error.kind.clone(), operation, error.detail.clone()).with_retry(error.retry);
     if error.is_ambiguous() { same.maybe_applied() } else { same }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use calsync_core::{
     model::{RemoteCalendarId, RemoteId},
     provider::{
-        Change, ChangePage, ChangeScope, ChangesRequest, ErrorKind, ItemChange, ProviderError, PullMode, Result,
+        Change, ChangePage, ChangeScope, ChangesRequest, ErrorKind, ItemChange, ProviderError, PullMode,
+        Result,
     },
 };
 
@@ -33,12 +34,15 @@ impl GoogleProvider {
     ) -> Result<ChangePage> {
         let invalid = |detail: &str| ProviderError::new(ErrorKind::CursorInvalid, OPERATION, detail);
         let state = match request.cursor {
-            Some(cursor) => Some(State::read(cursor).ok_or_else(|| invalid("the cursor is none of Google's"))?),
+            Some(cursor) => {
+                Some(State::read(cursor).ok_or_else(|| invalid("the cursor is none of Google's"))?)
+            }
             None => None,
         };
         let (token, page, mut round) = match state {
             Some(State::Paging { page, token, round }) => {
-                let round = self.rounds.take(round).ok_or_else(|| invalid("the pages were begun elsewhere"))?;
+                let round =
+                    self.rounds.take(round).ok_or_else(|| invalid("the pages were begun elsewhere"))?;
                 (token, Some(page), round)
             }
             Some(State::Done { token }) if request.mode == PullMode::Incremental => {
@@ -88,9 +92,11 @@ impl GoogleProvider {
         match part.status.as_u16() {
             200 => Page::read(&part.body).ok_or_else(|| self.unusable(OPERATION, &part)),
             // Whatever the reason says: nothing but a token can be gone, or wrong, in this question.
-            400 | 410 if has_token => {
-                Err(ProviderError::new(ErrorKind::CursorInvalid, OPERATION, "the sync token is not valid any more"))
-            }
+            400 | 410 if has_token => Err(ProviderError::new(
+                ErrorKind::CursorInvalid,
+                OPERATION,
+                "the sync token is not valid any more",
+            )),
             _ => {
                 let mut error = error::classify(OPERATION, &part.reply(), self.timing());
                 if error.kind == ErrorKind::NotFound {
@@ -127,7 +133,8 @@ impl GoogleProvider {
         mut round: Round,
         changes: &mut Changes,
     ) -> Result<()> {
-        let gone = |id: &str, changes: &Changes| changes.get(&RemoteId::from(id)) == Some(&ItemChange::Removed);
+        let gone =
+            |id: &str, changes: &Changes| changes.get(&RemoteId::from(id)) == Some(&ItemChange::Removed);
         let exceptions = std::mem::take(&mut round.exceptions);
         let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
         for (series, parts) in &exceptions {

@@ -48,13 +48,15 @@ impl GoogleProvider {
         let part = self.together.send(self, OPERATION, call).await?;
         let stored = match part.status.as_u16() {
             200 => stored(OPERATION, &part, self)?,
-            409 if wire::reason(&part.body) != "conflict" => {
-                self.adopt(calendar, id, &item).await?
-            }
+            409 if wire::reason(&part.body) != "conflict" => self.adopt(calendar, id, &item).await?,
             404 | 410 => {
                 let mut error = self.not_found(OPERATION, calendar).await;
                 if error.kind == ErrorKind::NotFound {
-                    error = ProviderError::new(ErrorKind::Refused, OPERATION, "404 although the calendar is there");
+                    error = ProviderError::new(
+                        ErrorKind::Refused,
+                        OPERATION,
+                        "404 although the calendar is there",
+                    );
                 }
                 return Err(error);
             }
@@ -77,10 +79,16 @@ impl GoogleProvider {
     /// The id is taken: by our own earlier attempt, of which the answer was lost, or by something else.
     async fn adopt(&self, calendar: &RemoteCalendarId, id: &RemoteId, sent: &Item) -> Result<Object> {
         const OPERATION: &str = "create";
-        let taken =
-            || ProviderError::new(ErrorKind::AlreadyExists { at: Some(id.clone()) }, OPERATION, "the id is taken");
+        let taken = || {
+            ProviderError::new(
+                ErrorKind::AlreadyExists { at: Some(id.clone()) },
+                OPERATION,
+                "the id is taken",
+            )
+        };
         let part = self.send(OPERATION, Purpose::Read, calls::get(calendar.as_str(), id.as_str())).await?;
-        let found = wire::object(self.accept(OPERATION, &part)?).ok_or_else(|| self.unusable(OPERATION, &part))?;
+        let found =
+            wire::object(self.accept(OPERATION, &part)?).ok_or_else(|| self.unusable(OPERATION, &part))?;
         if is_cancelled(&found) {
             return Err(taken());
         }
@@ -135,7 +143,13 @@ impl GoogleProvider {
     }
 
     /// The write of the event itself.
-    fn change(&self, calendar: &RemoteCalendarId, id: &RemoteId, item: &Item, expected: &ItemVersion) -> Call {
+    fn change(
+        &self,
+        calendar: &RemoteCalendarId,
+        id: &RemoteId,
+        item: &Item,
+        expected: &ItemVersion,
+    ) -> Call {
         let (etag, notify) = (Some(expected.etag.as_str()), notify(item));
         if self.config.update == UpdateMethod::Cheapest && calls::is_plain(&item.event) {
             calls::put(calendar.as_str(), id.as_str(), etag, &item.event, notify)
@@ -161,10 +175,12 @@ impl GoogleProvider {
                 None => unknown.push(*key),
             }
         }
-        let lookups = unknown.iter().map(|key| calls::instance(calendar.as_str(), id.as_str(), *key)).collect();
+        let lookups =
+            unknown.iter().map(|key| calls::instance(calendar.as_str(), id.as_str(), *key)).collect();
         for (key, part) in unknown.into_iter().zip(self.read_all(operation, lookups).await) {
             let part = part?;
-            let page = Page::read(self.accept(operation, &part)?).ok_or_else(|| self.unusable(operation, &part))?;
+            let page =
+                Page::read(self.accept(operation, &part)?).ok_or_else(|| self.unusable(operation, &part))?;
             match page.items.into_iter().find_map(object_of).filter(|row| text(row, "id").is_some()) {
                 Some(instance) => known.push((key, instance)),
                 // What is not there need not be cancelled.
@@ -175,8 +191,10 @@ impl GoogleProvider {
                 }
             }
         }
-        let calls: Vec<Call> =
-            known.iter().filter_map(|(key, held)| instance_call(calendar.as_str(), item, *key, held)).collect();
+        let calls: Vec<Call> = known
+            .iter()
+            .filter_map(|(key, held)| instance_call(calendar.as_str(), item, *key, held))
+            .collect();
         let answers = self.write_all(operation, calls.clone()).await;
         let mut first = None;
         for (call, answer) in calls.into_iter().zip(answers) {
@@ -189,7 +207,11 @@ impl GoogleProvider {
             }
             let error = match answer {
                 Ok(part) if part.status.is_success() => continue,
-                Ok(part) if call.method == http::Method::DELETE && matches!(part.status.as_u16(), 404 | 410) => continue,
+                Ok(part)
+                    if call.method == http::Method::DELETE && matches!(part.status.as_u16(), 404 | 410) =>
+                {
+                    continue;
+                }
                 Ok(part) => error::writing(operation, &part.reply(), self.timing()),
                 Err(error) => error,
             };
@@ -209,11 +231,16 @@ impl GoogleProvider {
         if version.rest.is_some() {
             // The tag of the master says nothing of its exceptions: a change there would go with them unseen.
             match self.fetch_all(calendar, std::slice::from_ref(id)).await?.pop() {
-                Some(calsync_core::provider::Fetched::Found { version: Some(now), .. }) if now == *expected => {}
+                Some(calsync_core::provider::Fetched::Found { version: Some(now), .. })
+                    if now == *expected => {}
                 Some(calsync_core::provider::Fetched::Missing(_)) | None => return Ok(()),
                 Some(calsync_core::provider::Fetched::Failed(_, error)) => return Err(error),
                 Some(_) => {
-                    return Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "changed meanwhile"));
+                    return Err(ProviderError::new(
+                        ErrorKind::VersionMismatch,
+                        OPERATION,
+                        "changed meanwhile",
+                    ));
                 }
             }
         }
@@ -227,30 +254,38 @@ impl GoogleProvider {
                 error => Err(error),
             },
             // "Not that version" may be said of what is deleted, too.
-            412 => match self.send(OPERATION, Purpose::Read, calls::get(calendar.as_str(), id.as_str())).await? {
-                part if matches!(part.status.as_u16(), 404 | 410) => Ok(()),
-                part if wire::object(&part.body).as_ref().is_some_and(is_cancelled) => Ok(()),
-                _ => Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "changed meanwhile")),
-            },
+            412 => {
+                match self.send(OPERATION, Purpose::Read, calls::get(calendar.as_str(), id.as_str())).await? {
+                    part if matches!(part.status.as_u16(), 404 | 410) => Ok(()),
+                    part if wire::object(&part.body).as_ref().is_some_and(is_cancelled) => Ok(()),
+                    _ => Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "changed meanwhile")),
+                }
+            }
             _ => Err(error::writing(OPERATION, &part.reply(), self.timing())),
         }
     }
 
     /// The version a write expects: one of ours, of an event that may be written.
     fn expect(&self, operation: &'static str, expected: &Version) -> Result<ItemVersion> {
-        let version = ItemVersion::read(expected)
-            .ok_or_else(|| ProviderError::new(ErrorKind::InvalidInput, operation, "no version of Google's"))?;
+        let version = ItemVersion::read(expected).ok_or_else(|| {
+            ProviderError::new(ErrorKind::InvalidInput, operation, "no version of Google's")
+        })?;
         if version.touchable {
             Ok(version)
         } else {
-            Err(ProviderError::new(ErrorKind::Forbidden, operation, "an event of a special type is only read"))
+            Err(ProviderError::new(
+                ErrorKind::Forbidden,
+                operation,
+                "an event of a special type is only read",
+            ))
         }
     }
 }
 
 fn parse(operation: &'static str, payload: &Payload) -> Result<Item> {
-    Item::read(payload)
-        .ok_or_else(|| ProviderError::new(ErrorKind::InvalidInput, operation, "the payload is no item of Google"))
+    Item::read(payload).ok_or_else(|| {
+        ProviderError::new(ErrorKind::InvalidInput, operation, "the payload is no item of Google")
+    })
 }
 
 fn notify(item: &Item) -> Notify {
@@ -281,7 +316,11 @@ fn written(id: &RemoteId, item: Item) -> Written {
 fn instance_call(calendar: &str, item: &Item, key: RecurrenceId, held: &Object) -> Option<Call> {
     let (id, etag) = (text(held, "id")?, text(held, "etag"));
     match item.edits.instances.get(&key)? {
-        Edit::Cancel if is_cancelled(held) && item.exception(key).is_none_or(|target| !target.contains_key("id")) => None,
+        Edit::Cancel
+            if is_cancelled(held) && item.exception(key).is_none_or(|target| !target.contains_key("id")) =>
+        {
+            None
+        }
         Edit::Cancel => Some(calls::delete(calendar, id, etag)),
         Edit::Write(members) => {
             let target = item.exception(key)?;

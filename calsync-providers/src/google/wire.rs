@@ -60,7 +60,9 @@ impl Page {
 }
 
 fn is_listing(object: &Object) -> bool {
-    ["kind", "etag", "nextPageToken", "nextSyncToken", "summary"].iter().any(|name| object.contains_key(*name))
+    ["kind", "etag", "nextPageToken", "nextSyncToken", "summary"]
+        .iter()
+        .any(|name| object.contains_key(*name))
 }
 
 /// The reason in an error body, in any of the forms Google uses; empty when there is none.
@@ -83,8 +85,14 @@ mod tests {
     #[test]
     fn the_reason_in_every_form() {
         for (body, expected) in [
-            (r#"{"error":{"code":410,"errors":[{"domain":"calendar","reason":"fullSyncRequired"}]}}"#, "fullSyncRequired"),
-            (r#"{"error":{"status":"PERMISSION_DENIED","details":[{"@type":"x"},{"reason":"ACCESS_TOKEN_SCOPE_INSUFFICIENT"}]}}"#, "ACCESS_TOKEN_SCOPE_INSUFFICIENT"),
+            (
+                r#"{"error":{"code":410,"errors":[{"domain":"calendar","reason":"fullSyncRequired"}]}}"#,
+                "fullSyncRequired",
+            ),
+            (
+                r#"{"error":{"status":"PERMISSION_DENIED","details":[{"@type":"x"},{"reason":"ACCESS_TOKEN_SCOPE_INSUFFICIENT"}]}}"#,
+                "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+            ),
             (r#"{"error":{"status":"UNAVAILABLE"}}"#, "UNAVAILABLE"),
             (r#"{"error":"invalid_grant"}"#, ""),
             (r#"{"error":{"errors":[null,3,{"reason":4}]}}"#, ""),

@@ -1,6 +1,11 @@
 //! What the tests of the Google provider share.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, dead_code, reason = "a test that cannot go on panics; not every test uses everything")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    dead_code,
+    reason = "a test that cannot go on panics; not every test uses everything"
+)]
 
 use std::sync::Arc;
 
@@ -17,33 +22,37 @@ use calsync_providers::{
 };
 use calsync_testkit::google::{GoogleOptions, GoogleQuirks, GoogleServer};
 
-pub fn start(quirks: GoogleQuirks) -> GoogleServer {
+pub(crate) fn start(quirks: GoogleQuirks) -> GoogleServer {
     GoogleServer::start(GoogleOptions { quirks, ..GoogleOptions::default() }).unwrap()
 }
 
-pub fn config(server: &GoogleServer) -> GoogleConfig {
+pub(crate) fn config(server: &GoogleServer) -> GoogleConfig {
     GoogleConfig::new(Arc::new(Secret::from("secret"))).at(server.url(), AddressPolicy::AllowPrivate)
 }
 
-pub fn with(config: GoogleConfig) -> GoogleProvider {
+pub(crate) fn with(config: GoogleConfig) -> GoogleProvider {
     let transport = ReqwestTransport::new(&ReqwestOptions::default()).unwrap();
     GoogleProvider::new(config, Arc::new(transport)).unwrap()
 }
 
-pub fn provider(server: &GoogleServer) -> GoogleProvider {
+pub(crate) fn provider(server: &GoogleServer) -> GoogleProvider {
     with(config(server))
 }
 
-pub fn primary() -> RemoteCalendarId {
+pub(crate) fn primary() -> RemoteCalendarId {
     RemoteCalendarId::from("ann@example.com")
 }
 
-pub async fn page(provider: &dyn Provider, cursor: Option<&Cursor>, mode: PullMode) -> Result<ChangePage> {
+pub(crate) async fn page(
+    provider: &dyn Provider,
+    cursor: Option<&Cursor>,
+    mode: PullMode,
+) -> Result<ChangePage> {
     provider.changes(&primary(), ChangesRequest { cursor, mode }).await
 }
 
 /// All pages of a pull as one.
-pub async fn pull(provider: &dyn Provider, cursor: Option<Cursor>) -> Result<ChangePage> {
+pub(crate) async fn pull(provider: &dyn Provider, cursor: Option<Cursor>) -> Result<ChangePage> {
     let mut all = page(provider, cursor.as_ref(), PullMode::Incremental).await?;
     while all.more {
         let next = page(provider, all.cursor.as_ref(), PullMode::Incremental).await?;
@@ -56,7 +65,7 @@ pub async fn pull(provider: &dyn Provider, cursor: Option<Cursor>) -> Result<Cha
 }
 
 /// The items of a page by their titles; what was removed by `-` and its name.
-pub fn shown(provider: &dyn Provider, page: &ChangePage) -> Vec<String> {
+pub(crate) fn shown(provider: &dyn Provider, page: &ChangePage) -> Vec<String> {
     let mut shown: Vec<String> = page
         .changes
         .iter()
@@ -74,7 +83,7 @@ pub fn shown(provider: &dyn Provider, page: &ChangePage) -> Vec<String> {
 }
 
 /// One item as it is now.
-pub async fn item(provider: &dyn Provider, id: &RemoteId) -> (Version, Payload, Event) {
+pub(crate) async fn item(provider: &dyn Provider, id: &RemoteId) -> (Version, Payload, Event) {
     match provider.fetch(&primary(), std::slice::from_ref(id)).await.unwrap().pop() {
         Some(Fetched::Found { version, payload, .. }) => {
             let event = provider.read(&payload).unwrap();
@@ -84,11 +93,11 @@ pub async fn item(provider: &dyn Provider, id: &RemoteId) -> (Version, Payload, 
     }
 }
 
-pub fn render(provider: &dyn Provider, event: &Event, original: Option<&Payload>) -> Rendered {
+pub(crate) fn render(provider: &dyn Provider, event: &Event, original: Option<&Payload>) -> Rendered {
     render_with(provider, event, original, PeoplePolicy::Withhold).unwrap()
 }
 
-pub fn render_with(
+pub(crate) fn render_with(
     provider: &dyn Provider,
     event: &Event,
     original: Option<&Payload>,
@@ -99,7 +108,7 @@ pub fn render_with(
 }
 
 /// Reads an item, changes it, and writes it back.
-pub async fn edit(provider: &dyn Provider, id: &RemoteId, change: impl FnOnce(&mut Event)) {
+pub(crate) async fn edit(provider: &dyn Provider, id: &RemoteId, change: impl FnOnce(&mut Event)) {
     let (version, payload, mut event) = item(provider, id).await;
     change(&mut event);
     let rendered = render(provider, &event, Some(&payload));
@@ -108,7 +117,7 @@ pub async fn edit(provider: &dyn Provider, id: &RemoteId, change: impl FnOnce(&m
 }
 
 /// Creates an item of an event; returns its name.
-pub async fn create(provider: &dyn Provider, event: &Event, fresh: &str) -> RemoteId {
+pub(crate) async fn create(provider: &dyn Provider, event: &Event, fresh: &str) -> RemoteId {
     let id = provider.propose_id(&primary(), event, fresh).unwrap();
     let payload = render(provider, event, None).payload;
     provider.create(&primary(), &id, &payload).await.unwrap().id

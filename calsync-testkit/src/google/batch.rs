@@ -14,7 +14,8 @@ const BOUNDARY: &str = "batch_answer";
 pub(super) fn answer(state: &mut State, request: &RecordedRequest) -> Reply {
     let bad = || Reply::from(Refusal { status: 400, reason: "badRequest" });
     let kind = request.header("content-type").unwrap_or_default();
-    let boundary = kind.split(';').find_map(|part| part.trim().strip_prefix("boundary=")).map(|b| b.trim_matches('"'));
+    let boundary =
+        kind.split(';').find_map(|part| part.trim().strip_prefix("boundary=")).map(|b| b.trim_matches('"'));
     let Some(boundary) = boundary.filter(|_| kind.starts_with("multipart/mixed")) else { return bad() };
     let text = request.body_text();
     let delimiter = format!("--{boundary}");
@@ -36,7 +37,10 @@ pub(super) fn answer(state: &mut State, request: &RecordedRequest) -> Reply {
     for (index, (id, part)) in parts.into_iter().enumerate() {
         let reply = if state.quirks.batch_throttles_after.is_some_and(|most| index >= most) {
             Refusal { status: 403, reason: "rateLimitExceeded" }.into()
-        } else if state.quirks.batch_conflicts && part.method != "GET" && !touched.insert(series_of(&part.path)) {
+        } else if state.quirks.batch_conflicts
+            && part.method != "GET"
+            && !touched.insert(series_of(&part.path))
+        {
             Refusal { status: 409, reason: "conflict" }.into()
         } else {
             faulty(state, &part).unwrap_or_else(|| route::single(state, &part))
@@ -52,7 +56,10 @@ pub(super) fn answer(state: &mut State, request: &RecordedRequest) -> Reply {
         let mut head = format!(
             "--{BOUNDARY}\r\nContent-Type: application/http\r\nContent-ID: <response-{id}>\r\n\r\nHTTP/1.1 {} {}\r\n",
             reply.status,
-            http::StatusCode::from_u16(reply.status).ok().and_then(|s| s.canonical_reason()).unwrap_or("Unknown")
+            http::StatusCode::from_u16(reply.status)
+                .ok()
+                .and_then(|s| s.canonical_reason())
+                .unwrap_or("Unknown")
         );
         for (name, value) in &reply.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -72,7 +79,9 @@ fn faulty(state: &mut State, part: &RecordedRequest) -> Option<Reply> {
     let action = state.faults.iter_mut().find_map(|fault| fault.take(part));
     state.faults.retain(|fault| !fault.is_spent());
     match action? {
-        FaultAction::Respond { status, headers, body } => Some(Reply { status, headers, body: body.into_bytes() }),
+        FaultAction::Respond { status, headers, body } => {
+            Some(Reply { status, headers, body: body.into_bytes() })
+        }
         _ => None,
     }
 }

@@ -57,9 +57,10 @@ impl Moment {
             Self::Time(instant, named) => {
                 let offset = Zone::from_iana(zone).map_or(0, |zone| zone.offset_at(*instant));
                 let text = match FixedOffset::east_opt(offset).filter(|_| offset != 0) {
-                    Some(offset) => {
-                        offset.from_utc_datetime(&instant.naive_utc()).format("%Y-%m-%dT%H:%M:%S%:z").to_string()
-                    }
+                    Some(offset) => offset
+                        .from_utc_datetime(&instant.naive_utc())
+                        .format("%Y-%m-%dT%H:%M:%S%:z")
+                        .to_string(),
                     None => instant.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
                 };
                 json!({"dateTime": text, "timeZone": named.as_deref().unwrap_or(zone)})
@@ -135,7 +136,9 @@ fn recurrence_line(line: &str, start: &Moment) -> Result<()> {
             // UNTIL is a date for dates and an instant for times.
             use calsync_core::recurrence::Until;
             match (rule.until, start) {
-                (None, _) | (Some(Until::Date(_)), Moment::Date(_)) | (Some(Until::Utc(_)), Moment::Time(..)) => Ok(()),
+                (None, _)
+                | (Some(Until::Date(_)), Moment::Date(_))
+                | (Some(Until::Utc(_)), Moment::Time(..)) => Ok(()),
                 _ => refuse(400, "invalid"),
             }
         }
@@ -147,13 +150,16 @@ fn recurrence_line(line: &str, start: &Moment) -> Result<()> {
 fn reminders(event: &Object) -> Result<()> {
     let Some(reminders) = event.get("reminders").and_then(Value::as_object) else { return Ok(()) };
     let overrides = reminders.get("overrides").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    if reminders.get("useDefault") == Some(&Value::Bool(true)) && !overrides.is_empty() || overrides.len() > 5 {
+    if reminders.get("useDefault") == Some(&Value::Bool(true)) && !overrides.is_empty() || overrides.len() > 5
+    {
         return refuse(400, "invalid");
     }
     for reminder in overrides {
         let minutes = reminder.get("minutes").and_then(Value::as_i64);
         let method = reminder.get("method").and_then(Value::as_str);
-        if !minutes.is_some_and(|minutes| (0..=40_320).contains(&minutes)) || !matches!(method, Some("email" | "popup")) {
+        if !minutes.is_some_and(|minutes| (0..=40_320).contains(&minutes))
+            || !matches!(method, Some("email" | "popup"))
+        {
             return refuse(400, "invalid");
         }
     }

@@ -30,7 +30,10 @@ pub struct Notification {
 
 impl fmt::Debug for Notification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Notification").field("state", &self.state).field("number", &self.number).finish_non_exhaustive()
+        f.debug_struct("Notification")
+            .field("state", &self.state)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,7 +69,8 @@ impl GoogleServer {
             None => blake3::hash(format!("event {}", state.ticks).as_bytes()).to_hex()[..26].to_owned(),
         };
         let every = |name: &str| vec![if name == "conferenceDataVersion" { "1" } else { "true" }.to_owned()];
-        let query = ["conferenceDataVersion", "supportsAttachments"].map(|name| (name.to_owned(), every(name)));
+        let query =
+            ["conferenceDataVersion", "supportsAttachments"].map(|name| (name.to_owned(), every(name)));
         let asked = Asked {
             method: "POST".to_owned(),
             path: Vec::new(),
@@ -110,7 +114,10 @@ impl GoogleServer {
         let state = self.state();
         let calendar = state.calendar_id(calendar);
         let events = state.calendars.get(&calendar).into_iter().flat_map(|calendar| calendar.events.values());
-        events.map(|stored| Value::Object(stored.event.clone())).filter(|event| event["status"] != "cancelled").collect()
+        events
+            .map(|stored| Value::Object(stored.event.clone()))
+            .filter(|event| event["status"] != "cancelled")
+            .collect()
     }
 
     /// Makes every sync token given out before now unknown, as a change of access rights does.

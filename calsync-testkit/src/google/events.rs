@@ -12,8 +12,18 @@ use super::{
 
 /// Members only Google sets.
 const READ_ONLY: [&str; 12] = [
-    "kind", "etag", "htmlLink", "created", "updated", "creator", "organizer", "hangoutLink", "locked",
-    "attendeesOmitted", "recurringEventId", "originalStartTime",
+    "kind",
+    "etag",
+    "htmlLink",
+    "created",
+    "updated",
+    "creator",
+    "organizer",
+    "hangoutLink",
+    "locked",
+    "attendeesOmitted",
+    "recurringEventId",
+    "originalStartTime",
 ];
 
 /// Members the guest of an event may change in the own copy.
@@ -31,7 +41,8 @@ fn writable(state: &State, calendar: &str) -> Result<String> {
 
 /// Who would have been mailed.
 fn mail(state: &mut State, asked: &Asked, event: &Object) {
-    let told = matches!(asked.get("sendUpdates"), Some("all" | "externalOnly")) || asked.is("sendNotifications");
+    let told =
+        matches!(asked.get("sendUpdates"), Some("all" | "externalOnly")) || asked.is("sendNotifications");
     if told {
         let people = event.get("attendees").and_then(Value::as_array).map_or(0, Vec::len);
         state.mails += people;
@@ -100,7 +111,8 @@ pub(super) fn import(state: &mut State, calendar: &str, asked: &Asked) -> Result
     let Some(uid) = text(&event, "iCalUID").map(ToOwned::to_owned) else { return refuse(400, "required") };
     let zone = state.calendars[&calendar].zone.clone();
     check::event(&mut event, &zone)?;
-    let known = state.calendars[&calendar].events.values().find(|held| text(&held.event, "iCalUID") == Some(&uid));
+    let known =
+        state.calendars[&calendar].events.values().find(|held| text(&held.event, "iCalUID") == Some(&uid));
     let id = known.and_then(|held| text(&held.event, "id").map(ToOwned::to_owned));
     let id = id.unwrap_or_else(|| blake3::hash(uid.as_bytes()).to_hex()[..26].to_owned());
     let organizer = event.get("organizer").cloned();
@@ -223,9 +235,17 @@ fn merge(into: &mut Object, changes: &Object) {
 }
 
 /// Stores what a change made of an event.
-fn write(state: &mut State, calendar: &str, held: &Object, mut event: Object, asked: &Asked) -> Result<Reply> {
+fn write(
+    state: &mut State,
+    calendar: &str,
+    held: &Object,
+    mut event: Object,
+    asked: &Asked,
+) -> Result<Reply> {
     let zone = state.calendars[calendar].zone.clone();
-    if text(held, "eventType").is_some_and(|kind| matches!(kind, "fromGmail" | "birthday" | "workingLocation")) {
+    if text(held, "eventType")
+        .is_some_and(|kind| matches!(kind, "fromGmail" | "birthday" | "workingLocation"))
+    {
         return refuse(400, "eventTypeRestriction");
     }
     let lower = |name| event.get(name).and_then(Value::as_i64) < held.get(name).and_then(Value::as_i64);
@@ -234,7 +254,8 @@ fn write(state: &mut State, calendar: &str, held: &Object, mut event: Object, as
     }
     check::event(&mut event, &zone)?;
     without_defaults(&mut event);
-    let is_guest = held.get("organizer").and_then(|organizer| organizer.get("self")) != Some(&Value::Bool(true))
+    let is_guest = held.get("organizer").and_then(|organizer| organizer.get("self"))
+        != Some(&Value::Bool(true))
         && held.contains_key("organizer");
     let touched = |event: &Object| {
         let names = event.keys().chain(held.keys()).collect::<std::collections::BTreeSet<_>>();
@@ -319,7 +340,10 @@ pub(super) fn delete(state: &mut State, calendar: &str, id: &str, asked: &Asked)
 }
 
 /// When an event that takes up time takes place, for free-busy.
-pub(super) fn busy(event: &Object, zone: &str) -> Option<(chrono::DateTime<chrono::Utc>, chrono::DateTime<chrono::Utc>)> {
+pub(super) fn busy(
+    event: &Object,
+    zone: &str,
+) -> Option<(chrono::DateTime<chrono::Utc>, chrono::DateTime<chrono::Utc>)> {
     if is_cancelled(event) || text(event, "transparency") == Some("transparent") {
         return None;
     }

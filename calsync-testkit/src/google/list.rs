@@ -14,15 +14,43 @@ use super::{
 
 /// Parameters that a sync token forbids.
 const FORBIDDEN: [&str; 8] = [
-    "iCalUID", "orderBy", "privateExtendedProperty", "q", "sharedExtendedProperty", "timeMin", "timeMax", "updatedMin",
+    "iCalUID",
+    "orderBy",
+    "privateExtendedProperty",
+    "q",
+    "sharedExtendedProperty",
+    "timeMin",
+    "timeMax",
+    "updatedMin",
 ];
 
 /// Every parameter of the method.
 const KNOWN: [&str; 25] = [
-    "alwaysIncludeEmail", "eventTypes", "iCalUID", "maxAttendees", "maxResults", "orderBy", "pageToken",
-    "privateExtendedProperty", "q", "sharedExtendedProperty", "showDeleted", "showHiddenInvitations", "singleEvents",
-    "syncToken", "timeMax", "timeMin", "timeZone", "updatedMin", "alt", "fields", "prettyPrint", "quotaUser", "key",
-    "originalStart", "userIp",
+    "alwaysIncludeEmail",
+    "eventTypes",
+    "iCalUID",
+    "maxAttendees",
+    "maxResults",
+    "orderBy",
+    "pageToken",
+    "privateExtendedProperty",
+    "q",
+    "sharedExtendedProperty",
+    "showDeleted",
+    "showHiddenInvitations",
+    "singleEvents",
+    "syncToken",
+    "timeMax",
+    "timeMin",
+    "timeZone",
+    "updatedMin",
+    "alt",
+    "fields",
+    "prettyPrint",
+    "quotaUser",
+    "key",
+    "originalStart",
+    "userIp",
 ];
 
 /// What was asked, without where in it: a sync token is good for nothing else.
@@ -132,7 +160,8 @@ fn begin(state: &mut State, id: &str, asked: &Asked, question: String) -> Result
         let is_instance = event.contains_key("recurringEventId");
         let series = event.contains_key("recurrence");
         if single && series && !is_cancelled(event) {
-            rows.extend(series::instances(calendar, event, from, to));
+            let all = series::instances(calendar, event, from, to);
+            rows.extend(all.into_iter().filter(|row| deleted || !is_cancelled(row)));
             continue;
         }
         // Cancelled instances are listed even when deleted events are not: they are part of their series.
@@ -154,7 +183,9 @@ fn begin(state: &mut State, id: &str, asked: &Asked, question: String) -> Result
         Some("startTime") => return refuse(400, "badRequest"),
         Some("updated") => rows.sort_by_key(|row| text(row, "updated").map(ToOwned::to_owned)),
         Some(_) => return refuse(400, "invalidParameter"),
-        None if state.quirks.exceptions_first => rows.sort_by_key(|row| !row.contains_key("recurringEventId")),
+        None if state.quirks.exceptions_first => {
+            rows.sort_by_key(|row| !row.contains_key("recurringEventId"))
+        }
         None => {}
     }
     let full = state.quirks.full_cancelled_rows;

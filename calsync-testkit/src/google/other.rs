@@ -29,7 +29,8 @@ pub(super) fn calendar_list(state: &State, asked: &Asked) -> Result<Reply> {
     }
     let more = entries.len() > from + most;
     let items: Vec<Value> = entries.into_iter().skip(from).take(most).collect();
-    let mut body = json!({"kind": "calendar#calendarList", "etag": format!("\"l{}\"", state.ticks), "items": items});
+    let mut body =
+        json!({"kind": "calendar#calendarList", "etag": format!("\"l{}\"", state.ticks), "items": items});
     if more {
         body["nextPageToken"] = (from + most).to_string().into();
     } else {
@@ -56,7 +57,9 @@ pub(super) fn calendar(state: &State, id: &str) -> Result<Reply> {
 }
 
 pub(super) fn insert_calendar(state: &mut State, asked: &Asked) -> Result<Reply> {
-    let Some(summary) = text(&asked.body, "summary").map(ToOwned::to_owned) else { return refuse(400, "required") };
+    let Some(summary) = text(&asked.body, "summary").map(ToOwned::to_owned) else {
+        return refuse(400, "required");
+    };
     let zone = text(&asked.body, "timeZone").unwrap_or("UTC").to_owned();
     let id = format!("c{}@group.calendar.google.com", state.ticks);
     state.add_calendar(&id, &summary, &zone, "owner");
@@ -85,7 +88,9 @@ pub(super) fn watch(state: &mut State, calendar: &str, asked: &Asked) -> Result<
     if !text(body, "address").is_some_and(|address| address.starts_with("https://")) {
         return refuse(400, "webhookUrlNotHttps");
     }
-    if !matches!(text(body, "type"), Some("web_hook" | "webhook")) || text(body, "token").is_some_and(|t| t.len() > 256) {
+    if !matches!(text(body, "type"), Some("web_hook" | "webhook"))
+        || text(body, "token").is_some_and(|t| t.len() > 256)
+    {
         return refuse(400, "invalid");
     }
     if state.channels.contains_key(&id) || id.len() > 64 {
@@ -119,7 +124,9 @@ pub(super) fn watch(state: &mut State, calendar: &str, asked: &Asked) -> Result<
 
 pub(super) fn stop(state: &mut State, asked: &Asked) -> Result<Reply> {
     let (id, resource) = (text(&asked.body, "id"), text(&asked.body, "resourceId"));
-    let known = id.and_then(|id| state.channels.get(id)).is_some_and(|known| Some(known.resource.as_str()) == resource);
+    let known = id
+        .and_then(|id| state.channels.get(id))
+        .is_some_and(|known| Some(known.resource.as_str()) == resource);
     match id {
         Some(id) if known => {
             state.channels.remove(id);

@@ -2,9 +2,7 @@
 
 use calsync_core::{
     ical::{ContentLine, value::TimeValue},
-    recurrence::{
-        ExpansionLimits, Instance, RecurrenceDate, RecurrenceSet, RuleEntry, SeriesStart, Window,
-    },
+    recurrence::{ExpansionLimits, Instance, RecurrenceDate, RecurrenceSet, RuleEntry, SeriesStart, Window},
     zone::Zone,
 };
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
@@ -36,7 +34,9 @@ fn set_of(master: &Object, zone: &str) -> Option<RecurrenceSet<Zone>> {
             line.value()
                 .split(',')
                 .filter_map(|value| match TimeValue::parse(value.split('/').next()?)? {
-                    TimeValue::Date(date) if named.is_some() => Some(RecurrenceDate::Local(date.and_time(first.time()))),
+                    TimeValue::Date(date) if named.is_some() => {
+                        Some(RecurrenceDate::Local(date.and_time(first.time())))
+                    }
                     TimeValue::Date(date) => Some(RecurrenceDate::Date(date)),
                     TimeValue::Utc(instant) => Some(RecurrenceDate::Utc(instant)),
                     TimeValue::Local(local) => Some(match &tzid {
@@ -69,7 +69,8 @@ fn suffix(instance: &Instance) -> String {
 
 /// An instance as the series has it.
 fn virtual_instance(master: &Object, zone: &str, instance: &Instance) -> Option<Object> {
-    let (start, end) = (Moment::read(master.get("start"), zone).ok()?, Moment::read(master.get("end"), zone).ok()?);
+    let (start, end) =
+        (Moment::read(master.get("start"), zone).ok()?, Moment::read(master.get("end"), zone).ok()?);
     let (from, to) = match (&start, &end, instance.utc) {
         (Moment::Date(first), Moment::Date(last), _) => {
             let date = instance.local.date();
@@ -122,7 +123,9 @@ pub(super) fn instances(
     to: Option<DateTime<Utc>>,
 ) -> Vec<Object> {
     let id = text(master, "id").unwrap_or_default();
-    let first = Moment::read(master.get("start"), &calendar.zone).map(|start| start.local(&calendar.zone)).unwrap_or_default();
+    let first = Moment::read(master.get("start"), &calendar.zone)
+        .map(|start| start.local(&calendar.zone))
+        .unwrap_or_default();
     let begin = first.and_utc() - TimeDelta::days(2);
     let start = from.map_or(begin, |from| (from - TimeDelta::days(40)).max(begin));
     let end = to.unwrap_or(start + TimeDelta::days(HORIZON_DAYS));
@@ -155,7 +158,12 @@ fn instant_of(event: &Object, name: &str, zone: &str) -> NaiveDateTime {
 }
 
 /// `timeMin` bounds the end and `timeMax` the start, both exclusive.
-pub(super) fn overlaps(event: &Object, zone: &str, from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> bool {
+pub(super) fn overlaps(
+    event: &Object,
+    zone: &str,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+) -> bool {
     from.is_none_or(|from| instant_of(event, "end", zone) > from.naive_utc())
         && to.is_none_or(|to| instant_of(event, "start", zone) < to.naive_utc())
 }

@@ -57,7 +57,10 @@ impl Default for GoogleOptions {
 /// Leaves the token out.
 impl fmt::Debug for GoogleOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GoogleOptions").field("zone", &self.zone).field("quirks", &self.quirks).finish_non_exhaustive()
+        f.debug_struct("GoogleOptions")
+            .field("zone", &self.zone)
+            .field("quirks", &self.quirks)
+            .finish_non_exhaustive()
     }
 }
 
@@ -184,7 +187,9 @@ async fn answer(
     let headers = parts
         .headers
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
         .collect();
     let path = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
     let method = parts.method.as_str().to_ascii_uppercase();

@@ -2,8 +2,8 @@
 
 use calsync_core::{
     model::{
-        Alarm, AlarmAction, AlarmTrigger, EventBody, FreeBusyStatus, Participant, ParticipationStatus, Person,
-        Privacy, RelativeTo, Role, Status, TimeSpan, VirtualLocation,
+        Alarm, AlarmAction, AlarmTrigger, EventBody, FreeBusyStatus, Participant, ParticipationStatus,
+        Person, Privacy, RelativeTo, Role, Status, TimeSpan, VirtualLocation,
     },
     provider::PeoplePolicy,
 };
@@ -109,7 +109,8 @@ fn alarms(event: &Object) -> Vec<Alarm> {
         .iter()
         .filter_map(Value::as_object)
         .filter_map(|reminder| {
-            let minutes = integer(reminder, "minutes").filter(|minutes| (0..=ALARM_MINUTES_MAX).contains(minutes))?;
+            let minutes =
+                integer(reminder, "minutes").filter(|minutes| (0..=ALARM_MINUTES_MAX).contains(minutes))?;
             let action = match text(reminder, "method")? {
                 "email" => AlarmAction::Email,
                 _ => AlarmAction::Display,
@@ -175,7 +176,12 @@ impl Access {
 /// Changes `event`, which reads as `from`, so that it reads as `to`. Returns the members that changed.
 ///
 /// Members that Google would not let this account change, and what it has no member for, stay as they are.
-pub(crate) fn apply(event: &mut Object, from: &EventBody, to: &EventBody, writing: Writing<'_>) -> Vec<String> {
+pub(crate) fn apply(
+    event: &mut Object,
+    from: &EventBody,
+    to: &EventBody,
+    writing: Writing<'_>,
+) -> Vec<String> {
     let access = Access::of(event);
     let mut changed = Vec::new();
     let mut set = |name: &str, value: Option<Value>| {
@@ -272,21 +278,26 @@ fn set_attendees(event: &mut Object, access: Access, to: &EventBody, changed: &m
     }
     let before = list(event, "attendees").to_vec();
     let find = |key: &str| {
-        let is = |attendee: &&Object| text(attendee, "email").is_some_and(|email| email.eq_ignore_ascii_case(key));
+        let is =
+            |attendee: &&Object| text(attendee, "email").is_some_and(|email| email.eq_ignore_ascii_case(key));
         before.iter().filter_map(Value::as_object).find(is).cloned()
     };
     let after: Vec<Value> = if access == Access::Guest {
         // Of an invitation only the own answer is ours.
         let answer = |attendee: &Object| {
             let own = to.participants.iter().find(|participant| {
-                text(attendee, "email").is_some_and(|email| email.eq_ignore_ascii_case(&participant.person.address))
+                text(attendee, "email")
+                    .is_some_and(|email| email.eq_ignore_ascii_case(&participant.person.address))
             });
             match own.filter(|_| flag(attendee, "self")) {
                 Some(own) => answered(attendee.clone(), own),
                 None => attendee.clone(),
             }
         };
-        before.iter().map(|value| value.as_object().map_or_else(|| value.clone(), |a| answer(a).into())).collect()
+        before
+            .iter()
+            .map(|value| value.as_object().map_or_else(|| value.clone(), |a| answer(a).into()))
+            .collect()
     } else {
         to.participants
             .iter()

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use calsync_core::{
     model::{
-        Alarm, AlarmAction, Event, EventBody, EventTime, FreeBusyStatus, Override, OverrideScope,
+        AlarmAction, Event, EventBody, EventTime, FreeBusyStatus, Override, OverrideScope,
         ParticipationStatus, Privacy, Role, Status,
     },
     recurrence::RuleEntry,
@@ -39,6 +39,54 @@ pub(crate) fn project<'e>(event: &'e Event, config: &GoogleConfig) -> Cow<'e, Ev
     if held == *event { Cow::Borrowed(event) } else { Cow::Owned(held) }
 }
 
+/// The same event in the words it is read back in: nothing is taken away that means anything.
+pub(crate) fn tidied(event: &Event) -> Event {
+    let mut tidied = event.clone();
+    if let Some(master) = &mut tidied.master {
+        tidy(master);
+        let start = master.time.start.clone();
+        for rule in tidied.rules.iter_mut().chain(&mut tidied.excluded_rules) {
+            *rule = recurrence::canonical(rule, &start);
+        }
+    }
+    for instance in tidied.overrides.values_mut() {
+        if let Override::Changed { body, .. } = instance {
+            tidy(body);
+        }
+    }
+    drop_idle(&mut tidied);
+    tidied
+}
+
+fn tidy(body: &mut EventBody) {
+    let same = |time: &EventTime| match time {
+        EventTime::Zoned { zone, .. } if is_utc(zone) => utc(time),
+        _ => time.clone(),
+    };
+    body.time = mended(same(&body.time.start), Some(same(&body.time.end)));
+    for text in [&mut body.title, &mut body.description, &mut body.location] {
+        if text.as_deref() == Some("") {
+            *text = None;
+        }
+    }
+    // Confirmed and busy are what Google says when nobody said anything.
+    body.status = body.status.filter(|status| *status != Status::Confirmed);
+    body.free_busy = body.free_busy.filter(|status| *status != FreeBusyStatus::Busy);
+    body.color = body.color.take().map(|color| color.to_ascii_lowercase());
+    for participant in &mut body.participants {
+        participant.expect_reply = false;
+        participant.person.name = participant.person.name.take().filter(|name| !name.is_empty());
+    }
+    for alarm in &mut body.alarms {
+        alarm.description = None;
+        if alarm.action != AlarmAction::Email {
+            alarm.action = AlarmAction::Display;
+        }
+    }
+    body.alarms.sort();
+    body.alarms.dedup();
+}
+
 fn hold_instances(
     held: &mut Event,
     config: &GoogleConfig,
@@ -60,12 +108,15 @@ fn hold_instances(
         };
         held.overrides.insert(key, instance);
     }
-    // A change that changes nothing is none.
+    drop_idle(held);
+}
+
+/// A change that changes nothing is none.
+fn drop_idle(held: &mut Event) {
     let Some(master) = held.master.clone() else { return };
-    let idle = |key, instance: &Override| {
-        matches!(instance, Override::Changed { body, .. } if same(body, &inherited(&master, key)))
-    };
-    let idle: Vec<_> = held.overrides.iter().filter(|(key, instance)| idle(**key, instance)).map(|(key, _)| *key).collect();
+    let idle = |key, instance: &Override| matches!(instance, Override::Changed { body, .. } if same(body, &inherited(&master, key)));
+    let idle: Vec<_> =
+        held.overrides.iter().filter(|(key, instance)| idle(**key, instance)).map(|(key, _)| *key).collect();
     for key in idle {
         if recurrence::generates(held, key) {
             held.overrides.remove(&key);
@@ -77,26 +128,17 @@ fn hold_instances(
 
 fn hold(body: &mut EventBody, config: &GoogleConfig, zoned: &dyn Fn(&EventTime) -> EventTime) {
     body.time = mended(zoned(&body.time.start), Some(zoned(&body.time.end)));
-    for text in [&mut body.title, &mut body.description, &mut body.location] {
-        if text.as_deref() == Some("") {
-            *text = None;
-        }
-    }
+    tidy(body);
     let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
     body.url = body.url.take().filter(is_web);
-    match body.status {
-        Some(Status::Confirmed) => body.status = None,
-        // A cancelled event is a deleted one there: it is shown as one that takes up no time.
-        Some(Status::Cancelled) => {
-            body.status = Some(Status::Tentative);
-            body.free_busy = Some(FreeBusyStatus::Free);
-        }
-        _ => {}
+    // A cancelled event is a deleted one there: it is shown as one that takes up no time.
+    if body.status == Some(Status::Cancelled) {
+        body.status = Some(Status::Tentative);
+        body.free_busy = Some(FreeBusyStatus::Free);
     }
-    if body.free_busy == Some(FreeBusyStatus::Busy) {
-        body.free_busy = None;
-    }
-    body.privacy = body.privacy.filter(|privacy| matches!(privacy, Privacy::Public | Privacy::Private | Privacy::Secret));
+    body.privacy = body
+        .privacy
+        .filter(|privacy| matches!(privacy, Privacy::Public | Privacy::Private | Privacy::Secret));
     let color = body.color.take();
     // In the spelling it is read back in.
     body.color = color.and_then(|color| config.colors.get(color_id(&color, &config.colors)?).cloned());
@@ -107,33 +149,17 @@ fn hold(body: &mut EventBody, config: &GoogleConfig, zoned: &dyn Fn(&EventTime) 
     body.organizer = None;
     body.participants.retain(|participant| participant.person.address.contains('@'));
     for participant in &mut body.participants {
-        participant.expect_reply = false;
         if participant.role != Role::Optional {
             participant.role = Role::Required;
         }
         if participant.status == ParticipationStatus::Delegated {
             participant.status = ParticipationStatus::NeedsAction;
         }
-        participant.person.name = participant.person.name.take().filter(|name| !name.is_empty());
     }
-    let mut alarms: Vec<Alarm> = body
-        .alarms
-        .iter()
-        .filter(|alarm| minutes(alarm).is_some())
-        .map(|alarm| {
-            let action = match alarm.action {
-                AlarmAction::Email => AlarmAction::Email,
-                _ => AlarmAction::Display,
-            };
-            Alarm { trigger: alarm.trigger, action, description: None }
-        })
-        .collect();
-    alarms.sort();
-    alarms.dedup();
+    body.alarms.retain(|alarm| minutes(alarm).is_some());
     // Of too many the ones nearest to the start stay.
-    let excess = alarms.len().saturating_sub(ALARMS_MAX);
-    alarms.drain(..excess);
-    body.alarms = alarms;
+    let excess = body.alarms.len().saturating_sub(ALARMS_MAX);
+    body.alarms.drain(..excess);
 }
 
 /// A time in a form Google has, where there is one that means the same.

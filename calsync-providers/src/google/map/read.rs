@@ -130,7 +130,8 @@ fn uid(event: &Object) -> Result<String, ReadError> {
         return Ok(format!("{known}#{key}"));
     }
     let ours = inner(event, "extendedProperties").and_then(|properties| inner(properties, "private"));
-    let ours = ours.filter(|ours| text(ours, ID) == Some(id)).and_then(|ours| text(ours, UID));
+    // What is about to be created has no id yet.
+    let ours = ours.filter(|ours| text(ours, ID).unwrap_or_default() == id).and_then(|ours| text(ours, UID));
     let uid = ours.unwrap_or(known);
     if uid.is_empty() { Err(unreadable("it has neither a UID nor an id")) } else { Ok(uid.to_owned()) }
 }

@@ -130,7 +130,9 @@ fn dates(name: &str, keys: &BTreeSet<RecurrenceId>, start: &EventTime) -> Vec<St
     for key in keys {
         match (key, zone) {
             (RecurrenceId::Date(_), _) => dates.push(key.to_string()),
-            (RecurrenceId::Instant(instant), Some(zone)) if zone.resolve(zone.to_local(*instant)) == *instant => {
+            (RecurrenceId::Instant(instant), Some(zone))
+                if zone.resolve(zone.to_local(*instant)) == *instant =>
+            {
                 locals.push(zone.to_local(*instant).format("%Y%m%dT%H%M%S").to_string());
             }
             _ => instants.push(key.to_string()),
@@ -197,21 +199,41 @@ mod tests {
     #[test]
     fn lines_of_a_timed_and_an_all_day_series() {
         for (start, line, expected) in [
-            (berlin(), "RRULE:FREQ=WEEKLY;BYDAY=MO;UNTIL=20261231T225959Z", "RRULE:FREQ=WEEKLY;UNTIL=20261231T225959Z;BYDAY=MO"),
+            (
+                berlin(),
+                "RRULE:FREQ=WEEKLY;BYDAY=MO;UNTIL=20261231T225959Z",
+                "RRULE:FREQ=WEEKLY;UNTIL=20261231T225959Z;BYDAY=MO",
+            ),
             // UNTIL in the form of the series: the whole local day, the local time.
             (berlin(), "RRULE:FREQ=DAILY;UNTIL=20260110", "RRULE:FREQ=DAILY;UNTIL=20260110T225959Z"),
             (berlin(), "RRULE:FREQ=DAILY;UNTIL=20260710T090000", "RRULE:FREQ=DAILY;UNTIL=20260710T070000Z"),
             (date(), "RRULE:FREQ=DAILY;UNTIL=20260110T225959Z", "RRULE:FREQ=DAILY;UNTIL=20260110"),
             (berlin(), "EXRULE:FREQ=MONTHLY;BYMONTHDAY=13", "EXRULE:FREQ=MONTHLY;BYMONTHDAY=13"),
-            (berlin(), "EXDATE;TZID=Europe/Berlin:20260105T090000,20260106T090000", "EXDATE;TZID=Europe/Berlin:20260105T090000,20260106T090000"),
+            (
+                berlin(),
+                "EXDATE;TZID=Europe/Berlin:20260105T090000,20260106T090000",
+                "EXDATE;TZID=Europe/Berlin:20260105T090000,20260106T090000",
+            ),
             (berlin(), "EXDATE:20260105T080000Z", "EXDATE;TZID=Europe/Berlin:20260105T090000"),
-            (berlin(), "EXDATE;TZID=America/New_York:20260105T030000", "EXDATE;TZID=Europe/Berlin:20260105T090000"),
+            (
+                berlin(),
+                "EXDATE;TZID=America/New_York:20260105T030000",
+                "EXDATE;TZID=Europe/Berlin:20260105T090000",
+            ),
             // REC-02
             (berlin(), "EXDATE;VALUE=DATE:20260107", "EXDATE;TZID=Europe/Berlin:20260107T090000"),
             (date(), "EXDATE;VALUE=DATE:20260105,20260106", "EXDATE;VALUE=DATE:20260105,20260106"),
             (date(), "EXDATE:20260105T000000Z", "EXDATE;VALUE=DATE:20260105"),
-            (berlin(), "RDATE;TZID=Europe/Berlin:20260201T090000", "RDATE;TZID=Europe/Berlin:20260201T090000"),
-            (berlin(), "RDATE;VALUE=PERIOD:20260201T080000Z/PT1H", "RDATE;TZID=Europe/Berlin:20260201T090000"),
+            (
+                berlin(),
+                "RDATE;TZID=Europe/Berlin:20260201T090000",
+                "RDATE;TZID=Europe/Berlin:20260201T090000",
+            ),
+            (
+                berlin(),
+                "RDATE;VALUE=PERIOD:20260201T080000Z/PT1H",
+                "RDATE;TZID=Europe/Berlin:20260201T090000",
+            ),
             // The second of two equal wall-clock times has no local form.
             (berlin(), "EXDATE:20261025T013000Z", "EXDATE:20261025T013000Z"),
             (berlin(), "X-OTHER:kept", "X-OTHER:kept"),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     body::{self, Access, Writing},
-    project::project,
+    project::{project, tidied},
     read::{self, fits, inherited, instance_body},
     recurrence::{self, Lines},
     time,
@@ -30,25 +30,23 @@ const PROPERTY_MAX: usize = 1024;
 pub(crate) fn render(request: RenderRequest<'_>, config: &GoogleConfig) -> Result<Rendered> {
     let target = project(request.event, config);
     check(&target)?;
-    let writing =
-        Writing { colors: &config.colors, people: request.people, no_alarms: config.no_alarms };
+    let writing = Writing { colors: &config.colors, people: request.people, no_alarms: config.no_alarms };
     let rendered = match request.original {
         None => create(&target, writing),
         Some(payload) => update(&target, payload, writing)?,
     };
-    let mut losses: Vec<String> =
-        changed_fields(&target, request.event).iter().map(ToString::to_string).collect();
-    // What was asked for and is not in the payload: people who are withheld, a member that may not be written.
-    if let Ok(written) = read::read(&rendered, &config.colors) {
-        let written = project(&written, config).into_owned();
-        for field in changed_fields(&written, &target) {
-            let name = field.to_string();
-            if !losses.contains(&name) {
-                losses.push(name);
-            }
+    // What was asked for and is not in the payload: what Google has no member for, people who are withheld, a member that
+    // this account may not write.
+    let losses = match read::read(&rendered, &config.colors) {
+        Ok(written) => {
+            let fields = changed_fields(&tidied(&written), &tidied(request.event));
+            let names: BTreeSet<String> = fields.iter().map(ToString::to_string).collect();
+            names.into_iter().collect()
         }
-    }
-    losses.dedup();
+        Err(_) => {
+            return Err(ProviderError::new(ErrorKind::Internal, OPERATION, "what was written cannot be read"));
+        }
+    };
     Ok(Rendered { payload: rendered, losses })
 }
 
@@ -63,7 +61,9 @@ fn check(event: &Event) -> Result<()> {
     for body in std::iter::once(master).chain(instances) {
         for time in [&body.time.start, &body.time.end] {
             match time {
-                EventTime::Floating(_) => return refuse("Google has no floating times, and no zone is set for them"),
+                EventTime::Floating(_) => {
+                    return refuse("Google has no floating times, and no zone is set for them");
+                }
                 _ if time::write(time).is_none() => return refuse("Google knows no such time zone"),
                 _ => {}
             }
@@ -137,7 +137,13 @@ fn keys(event: &Event, wanted: fn(&Override) -> bool) -> BTreeSet<RecurrenceId> 
 }
 
 /// An instance that is to become an exception: what the series has, with what differs.
-fn add_exception(item: &mut Item, key: RecurrenceId, master: &EventBody, body: &EventBody, writing: Writing<'_>) {
+fn add_exception(
+    item: &mut Item,
+    key: RecurrenceId,
+    master: &EventBody,
+    body: &EventBody,
+    writing: Writing<'_>,
+) {
     let from = inherited(master, key);
     let mut exception = item.event.clone();
     for own_to_master in ["id", "etag", "recurrence", "updated", "created"] {
@@ -177,8 +183,8 @@ fn update(target: &Event, payload: &Payload, writing: Writing<'_>) -> Result<Pay
             set_instance(&mut item, key, before, target, writing);
         }
     }
-    item.edits.notify = writing.people == PeoplePolicy::Write
-        && item.edits.event.iter().any(|member| member == "attendees");
+    item.edits.notify =
+        writing.people == PeoplePolicy::Write && item.edits.event.iter().any(|member| member == "attendees");
     // Nothing to say: the very text that was there.
     Ok(if item.edits.is_empty() { payload.clone() } else { item.payload() })
 }
@@ -218,7 +224,13 @@ fn instance_keys(item: &Item, target: &Event) -> BTreeSet<RecurrenceId> {
 }
 
 /// Makes one instance say what the target has for it.
-fn set_instance(item: &mut Item, key: RecurrenceId, before: &EventBody, target: &Event, writing: Writing<'_>) {
+fn set_instance(
+    item: &mut Item,
+    key: RecurrenceId,
+    before: &EventBody,
+    target: &Event,
+    writing: Writing<'_>,
+) {
     let Some(master) = &target.master else { return };
     let held = item.exception(key).cloned();
     let by_date = {
@@ -239,12 +251,16 @@ fn set_instance(item: &mut Item, key: RecurrenceId, before: &EventBody, target: 
             item.edits.instances.insert(key, Edit::Cancel);
         }
         (Some(Override::Changed { body, .. }), None) => add_exception(item, key, master, body, writing),
-        (Some(Override::Changed { body, .. }), Some(held)) => set_exception(item, key, held, before, body, writing),
+        (Some(Override::Changed { body, .. }), Some(held)) => {
+            set_exception(item, key, held, before, body, writing)
+        }
         (None | Some(Override::Added { .. }), Some(held)) => {
             // What the rules have no instance for any more goes with them. What they have follows the series: a cancelled
             // one is brought back, and one that reads as the series does must go on doing so.
             if fits(key, &master.time.start) && recurrence::generates(target, key) {
                 set_exception(item, key, held, before, &inherited(master, key), writing);
+            } else {
+                item.exceptions.retain(|known| time::original_start(known) != Some(key));
             }
         }
         (None | Some(Override::Added { .. }), None) => {}
@@ -280,7 +296,9 @@ fn set_exception(
             fresh.insert("start".into(), start.into());
             fresh.insert("end".into(), end.into());
         }
-        for member in ["status", "start", "end", "summary", "description", "location", "transparency", "visibility"] {
+        for member in
+            ["status", "start", "end", "summary", "description", "location", "transparency", "visibility"]
+        {
             if fresh.contains_key(member) && !changed.iter().any(|known| known == member) {
                 changed.push(member.to_owned());
             }

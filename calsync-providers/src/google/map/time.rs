@@ -10,9 +10,8 @@ use serde_json::json;
 use crate::google::wire::{Object, inner, text};
 
 /// Names of UTC: written and compared as instants.
-const UTC_NAMES: [&str; 10] = [
-    "UTC", "Etc/UTC", "Etc/UCT", "UCT", "Zulu", "Etc/Zulu", "Universal", "Etc/Universal", "GMT", "Etc/GMT",
-];
+const UTC_NAMES: [&str; 10] =
+    ["UTC", "Etc/UTC", "Etc/UCT", "UCT", "Zulu", "Etc/Zulu", "Universal", "Etc/Universal", "GMT", "Etc/GMT"];
 
 /// Whether a zone is UTC under any of its names.
 pub(crate) fn is_utc(zone: &Zone) -> bool {
@@ -35,7 +34,9 @@ pub(crate) fn read(value: &Object) -> Option<EventTime> {
     }
     // Without an offset the zone says what is meant.
     let local = NaiveDateTime::parse_from_str(written, "%Y-%m-%dT%H:%M:%S%.f").ok()?.with_nanosecond(0)?;
-    zone.map(|zone| if is_utc(&zone) { EventTime::Utc(local.and_utc()) } else { EventTime::zoned(local, zone) })
+    zone.map(
+        |zone| if is_utc(&zone) { EventTime::Utc(local.and_utc()) } else { EventTime::zoned(local, zone) },
+    )
 }
 
 /// The clock of a zone at an instant.
@@ -126,17 +127,35 @@ mod tests {
         for (value, expected) in [
             (json!({"date": "2026-01-05"}), "2026-01-05"),
             // The clock of the event's zone, whatever zone the answer is shown in.
-            (json!({"dateTime": "2026-01-05T09:00:00+01:00", "timeZone": "Europe/Berlin"}), "2026-01-05T09:00:00 Europe/Berlin"),
-            (json!({"dateTime": "2026-01-05T03:00:00-05:00", "timeZone": "Europe/Berlin"}), "2026-01-05T09:00:00 Europe/Berlin"),
-            (json!({"dateTime": "2026-01-05T08:00:00Z", "timeZone": "Europe/Berlin"}), "2026-01-05T09:00:00 Europe/Berlin"),
-            (json!({"dateTime": "2026-01-05T09:00:00", "timeZone": "Europe/Berlin"}), "2026-01-05T09:00:00 Europe/Berlin"),
+            (
+                json!({"dateTime": "2026-01-05T09:00:00+01:00", "timeZone": "Europe/Berlin"}),
+                "2026-01-05T09:00:00 Europe/Berlin",
+            ),
+            (
+                json!({"dateTime": "2026-01-05T03:00:00-05:00", "timeZone": "Europe/Berlin"}),
+                "2026-01-05T09:00:00 Europe/Berlin",
+            ),
+            (
+                json!({"dateTime": "2026-01-05T08:00:00Z", "timeZone": "Europe/Berlin"}),
+                "2026-01-05T09:00:00 Europe/Berlin",
+            ),
+            (
+                json!({"dateTime": "2026-01-05T09:00:00", "timeZone": "Europe/Berlin"}),
+                "2026-01-05T09:00:00 Europe/Berlin",
+            ),
             (json!({"dateTime": "2026-01-05T09:00:00.750Z"}), "2026-01-05T09:00:00Z"),
             (json!({"dateTime": "2026-01-05T09:00:00+01:00"}), "2026-01-05T08:00:00Z"),
             (json!({"dateTime": "2026-01-05T09:00:00Z", "timeZone": "Etc/UTC"}), "2026-01-05T09:00:00Z"),
             (json!({"dateTime": "2026-01-05T09:00:00Z", "timeZone": "Mars/Olympus"}), "2026-01-05T09:00:00Z"),
             // The hour that happens twice.
-            (json!({"dateTime": "2026-10-25T02:30:00+02:00", "timeZone": "Europe/Berlin"}), "2026-10-25T02:30:00 Europe/Berlin"),
-            (json!({"dateTime": "2026-10-25T02:30:00+01:00", "timeZone": "Europe/Berlin"}), "2026-10-25T02:30:00 Europe/Berlin second"),
+            (
+                json!({"dateTime": "2026-10-25T02:30:00+02:00", "timeZone": "Europe/Berlin"}),
+                "2026-10-25T02:30:00 Europe/Berlin",
+            ),
+            (
+                json!({"dateTime": "2026-10-25T02:30:00+01:00", "timeZone": "Europe/Berlin"}),
+                "2026-10-25T02:30:00 Europe/Berlin second",
+            ),
             // BAD-07
             (json!({"date": "0000-00-00"}), "-"),
             (json!({"dateTime": "2026-01-05T09:00:00"}), "-"),
@@ -171,8 +190,14 @@ mod tests {
             (json!({"start": {"date": "2026-03-25"}, "end": {"date": "2026-03-25"}}), "2026-03-26T00:00:00"),
             (json!({"start": {"date": "2026-03-25"}}), "2026-03-26T00:00:00"),
             (json!({"start": {"date": "2026-03-25"}, "end": {"date": "2026-03-27"}}), "2026-03-27T00:00:00"),
-            (json!({"start": {"date": "2026-03-25"}, "end": {"dateTime": "2026-03-25T10:00:00Z"}}), "2026-03-26T00:00:00"),
-            (json!({"start": {"dateTime": "2026-03-25T10:00:00Z"}, "end": {"dateTime": "2026-03-25T09:00:00Z"}}), "2026-03-25T10:00:00"),
+            (
+                json!({"start": {"date": "2026-03-25"}, "end": {"dateTime": "2026-03-25T10:00:00Z"}}),
+                "2026-03-26T00:00:00",
+            ),
+            (
+                json!({"start": {"dateTime": "2026-03-25T10:00:00Z"}, "end": {"dateTime": "2026-03-25T09:00:00Z"}}),
+                "2026-03-25T10:00:00",
+            ),
             (json!({"start": {"dateTime": "2026-03-25T10:00:00Z"}}), "2026-03-25T10:00:00"),
         ] {
             let span = span(event.as_object().unwrap()).unwrap();
