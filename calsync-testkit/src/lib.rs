@@ -2,6 +2,7 @@
 
 pub mod dav;
 pub mod events;
+pub mod google;
 #[cfg(unix)]
 pub mod postgres;
 pub mod recurrence_cases;

@@ -71,8 +71,10 @@ fn link_of(number: usize, setup: LinkSetup, whole: &Setup, control: &Control) ->
         .with_conflicts(setup.policy)
         .with_direction(setup.direction);
     link.guard = match whole.brake {
-        Some(count) if !control.has(Plant::BrakeOff) => DeletionGuard { count, percent: 20 },
-        _ => DeletionGuard { count: usize::MAX, percent: 1000 },
+        Some(count) if !control.has(Plant::BrakeOff) => {
+            DeletionGuard { count, percent: 20, ..DeletionGuard::default() }
+        }
+        _ => DeletionGuard { count: usize::MAX, percent: 1000, ..DeletionGuard::default() },
     };
     if control.has(Plant::DeleteBeatsEdit) {
         link.deletions = DeletionPolicy::Delete;
