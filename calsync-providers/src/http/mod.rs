@@ -17,6 +17,7 @@ mod redirect;
 mod reqwest_transport;
 mod retry;
 mod site;
+mod token;
 mod transport;
 
 pub use address::AddressPolicy;
@@ -30,4 +31,5 @@ pub use redirect::RedirectPolicy;
 pub use reqwest_transport::{ReqwestOptions, ReqwestTransport};
 pub use retry::{error_for_status, retry_after};
 pub use site::same_site;
+pub use token::TokenSource;
 pub use transport::{HttpRequest, HttpResponse, HttpTransport, Limits};
