@@ -8,6 +8,8 @@ pub mod caldav;
 pub mod http;
 #[cfg(feature = "ics")]
 pub mod ics;
+#[cfg(feature = "microsoft")]
+pub mod microsoft;
 #[cfg(feature = "oauth")]
 pub mod oauth;
 

@@ -2,6 +2,7 @@
 
 pub mod dav;
 pub mod events;
+pub mod microsoft;
 pub mod recurrence_cases;
 pub mod recurrence_oracle;
 pub mod remote;

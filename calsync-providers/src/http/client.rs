@@ -97,7 +97,7 @@ impl HttpClient {
         }
         tokens.rejected(&token).await?;
         let fresh = tokens.token().await?;
-        if fresh == token {
+        if fresh.same(&token) {
             return Ok(answer);
         }
         self.send_with(request, Some(&bearer(fresh))).await.map_err(|error| failed(error, operation))

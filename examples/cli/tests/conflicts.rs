@@ -78,7 +78,10 @@ async fn a_conflict_is_shown_answered_and_exported() {
     assert_eq!(event(folder, None).await, ("there".to_owned(), "garden".to_owned()));
 
     let csv = ok(folder, &["conflicts", "--export", "csv"]);
-    assert!(csv.contains("\"title\",\"lunch\",\"'=1+1\",\"there\",\"remote\",\"person\",\"command line\""), "{csv}");
+    assert!(
+        csv.contains("\"title\",\"lunch\",\"'=1+1\",\"there\",\"remote\",\"person\",\"command line\""),
+        "{csv}"
+    );
     let history: Value = serde_json::from_str(&ok(folder, &["conflicts", "--export", "json"])).unwrap();
     assert_eq!(history[0]["fields"][1]["settled"]["who"], "anna");
     assert_eq!(history[0]["local"]["master"]["title"], "=1+1");
