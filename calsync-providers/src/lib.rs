@@ -10,6 +10,8 @@ pub mod google;
 pub mod http;
 #[cfg(feature = "ics")]
 pub mod ics;
+#[cfg(feature = "microsoft")]
+pub mod microsoft;
 #[cfg(feature = "oauth")]
 pub mod oauth;
 

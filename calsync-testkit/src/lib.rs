@@ -3,6 +3,7 @@
 pub mod dav;
 pub mod events;
 pub mod google;
+pub mod microsoft;
 #[cfg(unix)]
 pub mod postgres;
 pub mod recurrence_cases;

@@ -67,7 +67,8 @@ impl Run<'_> {
             let mut there = Vec::new();
             for fetched in self.provider.fetch(&self.link.remote, ids).await? {
                 match fetched {
-                    Fetched::Found { id, version, payload } => {
+                    Fetched::Found { id, version, payload }
+                    | Fetched::Renamed { id, version, payload, .. } => {
                         there.push(Item { id, version, payload: Some(payload) });
                     }
                     Fetched::Missing(id) => listed.removed.push(gone(id)),

@@ -444,7 +444,10 @@ impl Run<'_> {
         for ids in wanted.chunks(most) {
             for fetched in self.provider.fetch(&self.link.remote, ids).await? {
                 match fetched {
-                    Fetched::Found { id, version, payload } => ready.push((id, version, payload)),
+                    Fetched::Found { id, version, payload }
+                    | Fetched::Renamed { id, version, payload, .. } => {
+                        ready.push((id, version, payload));
+                    }
                     // Listed and not there: the next listing tells. Never a deletion.
                     Fetched::Missing(_) => {}
                     Fetched::Failed(id, error) if error.retry == Retry::Never => unreadable.push((id, error)),
