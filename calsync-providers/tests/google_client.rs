@@ -39,7 +39,8 @@ async fn googles_client_and_the_provider_read_each_other() {
     let Ok(url) = std::env::var("CALSYNC_TEST_GOOGLE") else { return };
     let config = |update| {
         let tokens = Arc::new(Secret::from("secret"));
-        let tokens = std::env::var("CALSYNC_TEST_GOOGLE_TOKEN").map_or(tokens, |token| Arc::new(Secret::from(token)));
+        let tokens =
+            std::env::var("CALSYNC_TEST_GOOGLE_TOKEN").map_or(tokens, |token| Arc::new(Secret::from(token)));
         let mut config = GoogleConfig::new(tokens).at(url.clone(), AddressPolicy::AllowPrivate);
         config.page_max = 7;
         config.update = update;
@@ -60,14 +61,16 @@ async fn googles_client_and_the_provider_read_each_other() {
     let (_, weekly) = &read["client weekly"];
     assert_eq!(weekly.rules.len(), 1);
     let keys: Vec<_> = weekly.overrides.iter().map(|(key, o)| format!("{key} {o:?}")).collect();
-    let expected =
-        ["20260511T070000Z Excluded", "20260518T070000Z Changed(..)", "20260525T070000Z Excluded"];
+    let expected = ["20260511T070000Z Excluded", "20260518T070000Z Changed(..)", "20260525T070000Z Excluded"];
     assert_eq!(keys, expected);
     let (_, day) = &read["client day"];
-    assert_eq!(day.master.as_ref().unwrap().time, TimeSpan::all_day(
-        NaiveDate::from_ymd_opt(2026, 5, 4).unwrap(),
-        NaiveDate::from_ymd_opt(2026, 5, 5).unwrap(),
-    ));
+    assert_eq!(
+        day.master.as_ref().unwrap().time,
+        TimeSpan::all_day(
+            NaiveDate::from_ymd_opt(2026, 5, 4).unwrap(),
+            NaiveDate::from_ymd_opt(2026, 5, 5).unwrap(),
+        )
+    );
     let (_, rich) = &read["client rich"];
     let rich = rich.master.as_ref().unwrap();
     assert_eq!((rich.alarms.len(), rich.participants.len()), (2, 1));
@@ -105,7 +108,10 @@ async fn googles_client_and_the_provider_read_each_other() {
     futures_util::future::join_all(due.iter().map(|event| create(&provider, event, &event.uid))).await;
     // The client's own event, changed without touching the rest of it.
     let (rich_id, _) = &read["client rich"];
-    edit(&provider, rich_id, |event| event.master.as_mut().unwrap().title = Some("client rich edited".into())).await;
+    edit(&provider, rich_id, |event| {
+        event.master.as_mut().unwrap().title = Some("client rich edited".into())
+    })
+    .await;
 
     let delta = pull(&provider, all.cursor).await.unwrap();
     assert!(delta.changes.len() >= 24, "{}", delta.changes.len());

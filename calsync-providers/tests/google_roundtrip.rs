@@ -5,38 +5,58 @@
 
 mod google_support;
 
-use std::{collections::BTreeMap, sync::{Arc, LazyLock}};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use calsync_core::{
     diff::changed_fields,
     model::{
-        Alarm, Event, EventBody, EventTime, FreeBusyStatus, Override, OverrideScope, Privacy, RecurrenceId, RuleEntry,
-        Status, TimeSpan,
+        Alarm, Event, EventBody, EventTime, FreeBusyStatus, Override, OverrideScope, Privacy, RecurrenceId,
+        RuleEntry, Status, TimeSpan,
     },
     provider::{PeoplePolicy, Provider},
     recurrence::ExpansionLimits,
     zone::Zone,
 };
-use calsync_providers::{google::{GoogleConfig, GoogleProvider}, http::Secret};
+use calsync_providers::{
+    google::{GoogleConfig, GoogleProvider},
+    http::Secret,
+};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use google_support::{render_with, with};
-use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::{Config, TestRunner}};
+use proptest::{
+    collection::vec,
+    option,
+    prelude::*,
+    sample::select,
+    test_runner::{Config, TestRunner},
+};
 
 const ZONES: [&str; 8] = [
-    "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "UTC", "Etc/UTC", "America/St_Johns",
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Asia/Kathmandu",
+    "UTC",
+    "Etc/UTC",
+    "America/St_Johns",
     "Pacific/Apia",
 ];
 
 fn time() -> impl Strategy<Value = EventTime> {
     let date = (0_u64..700).prop_map(|day| NaiveDate::from_ymd_opt(2026, 1, 1).unwrap() + Days::new(day));
-    (date, 0_u32..24, select(vec![0_u32, 15, 30]), 0_usize..=ZONES.len() + 1).prop_map(|(date, hour, minute, kind)| {
-        let local = date.and_hms_opt(hour, minute, 0).unwrap();
-        match kind {
-            0 => EventTime::Date(date),
-            1 => EventTime::Utc(local.and_utc()),
-            kind => EventTime::zoned(local, Zone::from_iana(ZONES[kind - 2]).unwrap()),
-        }
-    })
+    (date, 0_u32..24, select(vec![0_u32, 15, 30]), 0_usize..=ZONES.len() + 1).prop_map(
+        |(date, hour, minute, kind)| {
+            let local = date.and_hms_opt(hour, minute, 0).unwrap();
+            match kind {
+                0 => EventTime::Date(date),
+                1 => EventTime::Utc(local.and_utc()),
+                kind => EventTime::zoned(local, Zone::from_iana(ZONES[kind - 2]).unwrap()),
+            }
+        },
+    )
 }
 
 fn span() -> impl Strategy<Value = TimeSpan> {
@@ -56,13 +76,28 @@ fn span() -> impl Strategy<Value = TimeSpan> {
 
 fn rule() -> impl Strategy<Value = String> {
     let by = select(vec![
-        "FREQ=DAILY", "FREQ=WEEKLY", "FREQ=WEEKLY;BYDAY=MO,WE,FR", "FREQ=WEEKLY;BYDAY=SU;WKST=SU", "FREQ=MONTHLY",
-        "FREQ=MONTHLY;BYMONTHDAY=31", "FREQ=MONTHLY;BYMONTHDAY=-1", "FREQ=MONTHLY;BYDAY=2TU", "FREQ=MONTHLY;BYDAY=-1FR",
-        "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1", "FREQ=YEARLY", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29",
-        "FREQ=YEARLY;BYDAY=20MO", "FREQ=YEARLY;BYMONTH=1,7;BYDAY=1SU",
+        "FREQ=DAILY",
+        "FREQ=WEEKLY",
+        "FREQ=WEEKLY;BYDAY=MO,WE,FR",
+        "FREQ=WEEKLY;BYDAY=SU;WKST=SU",
+        "FREQ=MONTHLY",
+        "FREQ=MONTHLY;BYMONTHDAY=31",
+        "FREQ=MONTHLY;BYMONTHDAY=-1",
+        "FREQ=MONTHLY;BYDAY=2TU",
+        "FREQ=MONTHLY;BYDAY=-1FR",
+        "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1",
+        "FREQ=YEARLY",
+        "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29",
+        "FREQ=YEARLY;BYDAY=20MO",
+        "FREQ=YEARLY;BYMONTH=1,7;BYDAY=1SU",
     ]);
     let end = select(vec![
-        "", ";COUNT=1", ";COUNT=10", ";UNTIL=20261231", ";UNTIL=20270615T120000", ";UNTIL=20270615T120000Z",
+        "",
+        ";COUNT=1",
+        ";COUNT=10",
+        ";UNTIL=20261231",
+        ";UNTIL=20270615T120000",
+        ";UNTIL=20270615T120000Z",
         ";UNTIL=20250101T000000Z",
     ]);
     (by, 1_u32..4, end).prop_map(|(by, interval, end)| match interval {
@@ -72,7 +107,8 @@ fn rule() -> impl Strategy<Value = String> {
 }
 
 fn content() -> impl Strategy<Value = EventBody> {
-    let text = || option::of(select(vec!["", "a", "Grüße, \"x\"\n;:\\", "\u{1f600}"]).prop_map(str::to_owned));
+    let text =
+        || option::of(select(vec!["", "a", "Grüße, \"x\"\n;:\\", "\u{1f600}"]).prop_map(str::to_owned));
     let status = option::of(select(vec![Status::Confirmed, Status::Tentative, Status::Cancelled]));
     let free = option::of(select(vec![FreeBusyStatus::Busy, FreeBusyStatus::Free]));
     let privacy = option::of(select(vec![Privacy::Public, Privacy::Private, Privacy::Secret]));
@@ -154,7 +190,11 @@ fn instances(event: &Event) -> Vec<(RecurrenceId, String)> {
     let takes_place = |body: &EventBody| body.status != Some(Status::Cancelled);
     found
         .into_iter()
-        .filter(|instance| takes_place(instance.body) || event.overrides.is_empty() || std::ptr::eq(instance.body, event.master.as_ref().unwrap()))
+        .filter(|instance| {
+            takes_place(instance.body)
+                || event.overrides.is_empty()
+                || std::ptr::eq(instance.body, event.master.as_ref().unwrap())
+        })
         .map(|instance| {
             let title = instance.body.title.as_deref().unwrap_or_default();
             (instance.id, format!("{} {title}", shown(&instance.time)))

@@ -177,7 +177,16 @@ fn dav_server(python: &Python) -> Outcome {
 
 /// The check runs calsync's own test in the middle: what each side writes, the other has to read.
 fn google_server(python: &Python) -> Outcome {
-    let build = ["test", "--package", "calsync-providers", "--features", "google", "--test", "google_client", "--no-run"];
+    let build = [
+        "test",
+        "--package",
+        "calsync-providers",
+        "--features",
+        "google",
+        "--test",
+        "google_client",
+        "--no-run",
+    ];
     process::run(process::cargo().args(build), BUILD_AND_RUN)?;
     let (_server, url) = emulator("google-server", &["--token", servers::PASSWORD])?;
     let check = workspace::root().join("calsync-testkit/tests/python/google_server_check.py");
@@ -190,7 +199,10 @@ fn google_server(python: &Python) -> Outcome {
 /// Starts a program of the testkit: it prints its URL on one line when it listens, and serves until its standard input
 /// closes. It ends with the value.
 fn emulator(name: &str, arguments: &[&str]) -> Outcome<((Guarded, workspace::Folder), String)> {
-    process::run(process::cargo().args(["build", "--package", "calsync-testkit", "--bin", name]), BUILD_AND_RUN)?;
+    process::run(
+        process::cargo().args(["build", "--package", "calsync-testkit", "--bin", name]),
+        BUILD_AND_RUN,
+    )?;
     let folder = servers::run_folder(name)?;
     // A named pipe opened for both ways never closes; the process group is ended when the check is done.
     let mut program = Command::new("sh");

@@ -210,9 +210,8 @@ impl Connection {
 /// A secret kept outside of the configuration. `None` when the source is neither `env:` nor `file:`.
 fn stored(source: &str, folder: &Path) -> Option<Result<Secret<String>, String>> {
     let value = match source.split_once(':')? {
-        ("env", variable) => env::var(variable).map_err(|_| {
-            format!("the environment variable {variable} is not set: set it, or use file:PATH")
-        }),
+        ("env", variable) => env::var(variable)
+            .map_err(|_| format!("the environment variable {variable} is not set: set it, or use file:PATH")),
         ("file", path) => fs::read_to_string(folder.join(path))
             .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
             .map_err(|error| format!("cannot read {path}: {error}")),

@@ -205,7 +205,9 @@ fn google(
     if let Some(zone) = &connection.floating_zone {
         let known = Zone::from_iana(zone);
         config.floating_zone = Some(known.ok_or_else(|| {
-            CliError::Config(format!("connections.{name}.floating_zone: {zone:?} is no zone such as Europe/Berlin"))
+            CliError::Config(format!(
+                "connections.{name}.floating_zone: {zone:?} is no zone such as Europe/Berlin"
+            ))
         })?);
     }
     Ok(GoogleProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))

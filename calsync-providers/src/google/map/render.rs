@@ -44,7 +44,11 @@ pub(crate) fn render(request: RenderRequest<'_>, config: &GoogleConfig) -> Resul
             names.into_iter().collect()
         }
         Err(_) => {
-            return Err(ProviderError::new(ErrorKind::Internal, OPERATION, "what was written cannot be read"));
+            return Err(ProviderError::new(
+                ErrorKind::Internal,
+                OPERATION,
+                "what was written cannot be read",
+            ));
         }
     };
     Ok(Rendered { payload: rendered, losses })
