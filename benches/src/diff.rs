@@ -9,9 +9,8 @@ use std::hint::black_box;
 
 use calsync_core::diff::changed_fields;
 use calsync_core::ical::read_calendar;
-use calsync_core::merge::ConflictPolicy;
 use calsync_core::model::{Event, Version};
-use calsync_core::plan::{Action, Direction, LocalSide, Meeting, RemoteSide, decide};
+use calsync_core::plan::{Action, LocalSide, Meeting, RemoteSide, Rules, decide};
 use calsync_core::provider::Payload;
 
 use crate::measure::{fastest, seconds};
@@ -87,8 +86,7 @@ fn at_rest(base: &[Side], side: &[Side], same: impl Fn(&Side, &Side) -> bool) ->
                 black_box(Meeting::Joined),
                 black_box(LocalSide::Unchanged),
                 remote,
-                black_box(Direction::TwoWay),
-                ConflictPolicy::RemoteWins,
+                black_box(Rules::default()),
             );
             action == Action::None
         })

@@ -16,6 +16,26 @@ pub trait IdSource: Send + Sync {
     fn fresh(&self) -> String;
 }
 
+/// Gives bytes nobody can guess: keys, nonces, one-time codes.
+pub trait Entropy: Send + Sync {
+    /// Fills `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no randomness to give. The bytes must not be used then.
+    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()>;
+}
+
+/// The operating system's randomness.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) -> std::io::Result<()> {
+        getrandom::fill(bytes).map_err(std::io::Error::other)
+    }
+}
+
 /// The clock of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
@@ -41,7 +61,7 @@ impl RandomIds {
     /// When the operating system has none to give.
     pub fn new() -> std::io::Result<Self> {
         let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(std::io::Error::other)?;
+        SystemEntropy.fill(&mut seed)?;
         Ok(Self::from_seed(seed))
     }
 

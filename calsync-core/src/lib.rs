@@ -4,10 +4,14 @@ pub mod context;
 pub mod diff;
 pub mod engine;
 pub mod ical;
+pub mod identity;
 pub mod merge;
 pub mod model;
 pub mod plan;
 pub mod provider;
 pub mod recurrence;
+pub mod secret;
 pub mod store;
+#[cfg(feature = "vault")]
+pub mod vault;
 pub mod zone;

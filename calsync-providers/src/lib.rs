@@ -8,6 +8,8 @@ pub mod caldav;
 pub mod http;
 #[cfg(feature = "ics")]
 pub mod ics;
+#[cfg(feature = "oauth")]
+pub mod oauth;
 
 /// The example of the project's README, compiled as a test.
 #[cfg(doctest)]

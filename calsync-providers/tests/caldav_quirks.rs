@@ -853,6 +853,67 @@ async fn quirk_17_one_name_in_every_encoding_is_one_item() {
     assert_eq!(ids, [true; 4]);
 }
 
+/// A server that changes its spelling (an update, another front end) renames nothing, and is asked in its own spelling.
+#[tokio::test]
+async fn quirk_17_dup_04_another_spelling_is_no_other_item() {
+    let server = start(Quirks::default());
+    server.put("work", "a+b@c.ics", &text("a", "one"));
+    let provider = provider(&server);
+    let calendar = work(&server);
+    let mut seen = Vec::new();
+    for (href_encoding, spelling) in [
+        (HrefEncoding::Standard, "/a+b@c.ics"),
+        (HrefEncoding::Eager, "/a%2Bb%40c.ics"),
+        (HrefEncoding::Lower, "/a%2bb%40c.ics"),
+        (HrefEncoding::Upper, "/a%2Bb%40c.ics"),
+    ] {
+        server.change_quirks(|quirks| quirks.href_encoding = href_encoding);
+        for mode in [PullMode::Incremental, PullMode::Snapshot] {
+            let page = changes(&provider, &calendar, None, mode).await.unwrap();
+            assert_eq!(page.changes.len(), 1);
+            seen.push(page.changes[0].id.clone());
+        }
+        let id = seen[0].clone();
+        let version = read_version(&provider, &calendar, &id).await;
+        provider
+            .update(&calendar, &id, &version, &payload("a", &format!("{href_encoding:?}")))
+            .await
+            .unwrap();
+        let requests = server.requests();
+        let put = requests.iter().rfind(|request| request.method == "PUT").unwrap();
+        assert!(put.path.ends_with(spelling), "{} {spelling}", put.path);
+        let report =
+            requests.iter().rfind(|request| request.body_text().contains("calendar-multiget")).unwrap();
+        assert!(report.body_text().contains(spelling), "{spelling}");
+    }
+    seen.dedup();
+    assert_eq!(seen, [id_of("a%2Bb%40c.ics")]);
+}
+
+#[tokio::test]
+async fn quirk_17_two_spellings_in_one_answer_are_one_item() {
+    let server = start(Quirks::default());
+    let item = |name: &str| {
+        format!(
+            "<D:response><D:href>/dav/calendars/user/work/{name}</D:href><D:propstat><D:prop><D:getetag>\"1x\"</D:getetag>\
+             </D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>"
+        )
+    };
+    let body = format!(
+        "<D:multistatus xmlns:D=\"DAV:\">{}{}{}<D:sync-token>t:1</D:sync-token></D:multistatus>",
+        item("a@b.ics"),
+        item("a%40b.ics"),
+        item("c%2fd.ics"),
+    );
+    server.inject(Fault::status(207).header("Content-Type", "application/xml").body(&body).always());
+    let page = changes(&provider(&server), &work(&server), None, PullMode::Incremental).await.unwrap();
+    assert_eq!(names(&page), ["a%40b.ics", "c%2Fd.ics"]);
+    assert!(page.changes.iter().all(|change| matches!(
+        &change.change,
+        ItemChange::Present { version: Some(version), .. } if version.as_str().contains("1x")
+    )));
+}
+
 #[tokio::test]
 async fn quirk_18_what_may_be_tried_again_and_when() {
     let server = start(Quirks::default());

@@ -23,6 +23,7 @@ async fn debug_of_rows_shows_no_event_text() {
         local: value.clone(),
         remote: value,
         outcome: "open".to_owned(),
+        settled: None,
     }];
     let writes = vec![
         sample::put_event(&"c".into(), "e", "secret"),

@@ -21,6 +21,14 @@ use crate::workspace;
 const BUILD_AND_RUN: Duration = Duration::from_secs(1200);
 const RUN: Duration = Duration::from_secs(600);
 
+/// The libraries and their features.
+const LIBRARIES: &[(&str, &[&str])] = &[
+    ("calsync-core", &["vault"]),
+    ("calsync-providers", &["caldav", "ics", "oauth"]),
+    ("calsync-stores", &["sqlite", "postgres"]),
+    ("calsync-testkit", &[]),
+];
+
 /// What to test.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -37,6 +45,8 @@ pub(crate) struct Options {
 enum Part {
     /// `cargo test`: unit tests, store conformance (also on PostgreSQL), the scripted DAV server.
     Rust,
+    /// What a newcomer runs first, built by itself.
+    Quickstart,
     /// The provider conformance suite against Radicale, Xandikos and Cyrus.
     Servers,
     /// The command line, from Radicale through SQLite, then through PostgreSQL, to Xandikos and back.
@@ -78,8 +88,16 @@ pub(crate) fn run(options: &Options) -> Outcome {
             process::run(&mut test, BUILD_AND_RUN)
         });
     }
+    if options.wants(Part::Quickstart) {
+        // By themselves: in the whole workspace, one crate may live on what another one asks of their dependencies.
+        board.step("quickstart", || {
+            process::run(process::cargo().args(["run", "--package", "quickstart"]), BUILD_AND_RUN)
+        });
+        board.step("every feature by itself", features);
+    }
     let mut python = None;
-    if Part::value_variants().iter().any(|&part| part != Part::Rust && options.wants(part)) {
+    let without_python = [Part::Rust, Part::Quickstart];
+    if Part::value_variants().iter().any(|part| !without_python.contains(part) && options.wants(*part)) {
         board.step("python environment", || {
             python = Some(Python::ready()?);
             Ok(())
@@ -109,6 +127,31 @@ pub(crate) fn run(options: &Options) -> Outcome {
         board.step("scripted dav server", || dav_server(python()?));
     }
     board.finish()
+}
+
+/// Checks each library crate with no feature, and with each of its features alone.
+fn features() -> Outcome {
+    for (package, features) in LIBRARIES {
+        let mut bare = process::cargo();
+        process::run(
+            bare.args(["check", "--package", package, "--lib", "--no-default-features"]),
+            BUILD_AND_RUN,
+        )?;
+        for feature in *features {
+            let mut one = process::cargo();
+            one.args([
+                "check",
+                "--package",
+                package,
+                "--lib",
+                "--no-default-features",
+                "--features",
+                feature,
+            ]);
+            process::run(&mut one, BUILD_AND_RUN)?;
+        }
+    }
+    Ok(())
 }
 
 /// One step per server, so that the table says which ones the conformance suite saw.

@@ -38,11 +38,37 @@ pub enum EngineError {
         /// The link.
         link: String,
     },
+    /// There is no such conflict.
+    #[error("no conflict {conflict} on this link")]
+    UnknownConflict {
+        /// The conflict asked for.
+        conflict: String,
+    },
+    /// Nobody waits for an answer to it any more.
+    #[error("conflict {conflict} is settled already")]
+    ConflictSettled {
+        /// The conflict.
+        conflict: String,
+    },
+    /// An answer is about something that is not asked.
+    #[error("conflict {conflict} does not wait for an answer about {field}")]
+    NotContested {
+        /// The conflict.
+        conflict: String,
+        /// The field, without values.
+        field: String,
+    },
     /// There is no such run.
     #[error("no run {run} on this link")]
     UnknownRun {
         /// The run asked for.
         run: String,
+    },
+    /// No write to the remote side waits for this event.
+    #[error("no write waits for event {event} on this link")]
+    UnknownWrite {
+        /// The event asked for.
+        event: String,
     },
 }
 
@@ -55,6 +81,10 @@ impl EngineError {
             Self::Busy { .. }
             | Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
+            | Self::UnknownWrite { .. }
+            | Self::UnknownConflict { .. }
+            | Self::ConflictSettled { .. }
+            | Self::NotContested { .. }
             | Self::UnknownRun { .. } => Fault::Caller,
         }
     }
@@ -65,7 +95,13 @@ impl EngineError {
             Self::Provider(error) => error.retry,
             Self::Store(error) => error.retry(),
             Self::Busy { .. } => Retry::Backoff,
-            Self::PlanChanged { .. } | Self::LinkMoved { .. } | Self::UnknownRun { .. } => Retry::Never,
+            Self::PlanChanged { .. }
+            | Self::LinkMoved { .. }
+            | Self::UnknownWrite { .. }
+            | Self::UnknownConflict { .. }
+            | Self::ConflictSettled { .. }
+            | Self::NotContested { .. }
+            | Self::UnknownRun { .. } => Retry::Never,
         }
     }
 

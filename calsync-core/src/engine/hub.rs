@@ -12,8 +12,8 @@ use crate::{
 /// Reads and edits calendars in the store. Every edit is picked up by the next run of every link on the calendar.
 #[derive(Clone)]
 pub struct Hub {
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
 }
 

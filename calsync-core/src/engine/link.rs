@@ -3,10 +3,11 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
+use super::RetryBudget;
 use crate::{
-    merge::ConflictPolicy,
+    merge::{ConflictPolicy, DeletionPolicy},
     model::{CalendarId, LinkId, RemoteCalendarId},
-    plan::{DeletionGuard, Direction},
+    plan::{DeletionGuard, Direction, Rules},
     provider::PeoplePolicy,
 };
 
@@ -24,6 +25,10 @@ pub struct Link {
     pub direction: Direction,
     /// Who wins a field both sides changed. Default: the remote side.
     pub conflicts: ConflictPolicy,
+    /// What becomes of an event that one side deleted and the other edited. Default: `conflicts` where it names a side,
+    /// else the edit survives.
+    #[serde(default)]
+    pub deletions: DeletionPolicy,
     /// Whether people may be written to the remote side. Default: those there stay as they are.
     pub people: PeoplePolicy,
     /// When deletions wait for approval.
@@ -34,6 +39,9 @@ pub struct Link {
     /// How long deleted events are kept, so that they can be brought back. Default: 30 days. A link that does not run
     /// for longer may miss a deletion, and then keeps the event.
     pub keep_deleted: TimeDelta,
+    /// How often a write that the provider did not take is tried again before a person is asked.
+    #[serde(default)]
+    pub retries: RetryBudget,
     /// Kept with the link's state for the host, which finds it there before it has spoken to the provider: a
     /// discovered account, for one. Holds no secret: the store keeps it as it is.
     pub note: Option<String>,
@@ -52,10 +60,12 @@ impl Link {
             remote: remote.into(),
             direction: Direction::default(),
             conflicts: ConflictPolicy::default(),
+            deletions: DeletionPolicy::default(),
             people: PeoplePolicy::default(),
             guard: DeletionGuard::default(),
             audit_every: TimeDelta::hours(24),
             keep_deleted: TimeDelta::days(30),
+            retries: RetryBudget::default(),
             note: None,
         }
     }
@@ -74,6 +84,18 @@ impl Link {
         self
     }
 
+    /// Sets what becomes of an event that one side deleted and the other edited.
+    #[must_use]
+    pub fn with_deletions(mut self, policy: DeletionPolicy) -> Self {
+        self.deletions = policy;
+        self
+    }
+
+    /// The rules a decision about one pair follows.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules { direction: self.direction, conflicts: self.conflicts, deletions: self.deletions }
+    }
+
     /// Sets whether people are written.
     #[must_use]
     pub fn with_people(mut self, people: PeoplePolicy) -> Self {
@@ -85,6 +107,13 @@ impl Link {
     #[must_use]
     pub fn with_guard(mut self, guard: DeletionGuard) -> Self {
         self.guard = guard;
+        self
+    }
+
+    /// Sets how often a failed write is tried again.
+    #[must_use]
+    pub fn with_retries(mut self, retries: RetryBudget) -> Self {
+        self.retries = retries;
         self
     }
 

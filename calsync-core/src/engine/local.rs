@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     EngineError,
-    pair::{Outcome, Pair, RemoteView, consider},
+    pair::{Outcome, Pair, RemoteView},
     pull::{Found, Item},
     run::{PAGE, Run},
 };
@@ -48,7 +48,7 @@ impl Run<'_> {
             let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
             let bases: HashMap<EventId, BaseRecord> =
                 bases.into_iter().map(|base| (base.event_id.clone(), base)).collect();
-            let (outcomes, unread) = self.decide_local(&records, &bases)?;
+            let (outcomes, unread) = self.decide_local(&records, &bases).await?;
             if self.commit_outcomes(outcomes, Vec::new(), attempt).await? {
                 let items = unread.into_iter().map(|id| Item { id, version: None, payload: None }).collect();
                 self.chunk(items, Found::Asked).await?;
@@ -59,7 +59,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn decide_local(
+    async fn decide_local(
         &mut self,
         records: &[EventRecord],
         bases: &HashMap<EventId, BaseRecord>,
@@ -78,7 +78,7 @@ impl Run<'_> {
                 base,
                 base_event: base_event.as_ref(),
             };
-            match self.with_context(|cx| consider(&pair, cx)) {
+            match self.consider(&pair).await? {
                 Ok(mut outcome) => {
                     outcome.supersedes = Some(record.id.clone());
                     unread.extend(outcome.needs_read.clone());

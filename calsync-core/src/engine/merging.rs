@@ -2,17 +2,17 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use super::pair::{Context, Outcome, Pair, RemoteView, Sided, operation, unless_same};
+use super::{
+    conflicts::{Fate, Standing, Versions, field_conflict, follow_up},
+    pair::{Context, Outcome, Pair, RemoteView, Sided, operation, unless_same},
+};
 use crate::{
-    diff::{Field, copy_field, field_value},
+    diff::{Field, copy_field, same_field},
     merge::{Bases, Choice, ConflictPolicy, Freshness, Merge, Sides, merge},
-    model::{Event, EventId, RemoteId, Version},
+    model::{Descent, Event, EventId, Lineage, Override, RemoteId, UidOrigin, Version},
     plan::{Action, Direction},
     provider::{ErrorKind, Payload, ProviderError, RenderRequest},
-    store::{
-        BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, FieldConflict, JournalOp,
-        OutboxOp, Write,
-    },
+    store::{BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, JournalOp, OutboxOp, Write},
 };
 
 /// A merge that is decided, with everything it was decided on.
@@ -26,6 +26,9 @@ struct Merging<'a> {
     version: Option<&'a Version>,
     payload: &'a Payload,
     remote: &'a Event,
+    /// The local side as the provider can hold it.
+    local: &'a Event,
+    standing: Standing<'a>,
     merged: Merge,
     /// Fields of the local side that the link's direction keeps from the remote one.
     unsent: BTreeSet<Field>,
@@ -36,6 +39,7 @@ pub(super) fn merge_pair(
     pair: &Pair<'_>,
     bases: &Sided<'_>,
     action: Action,
+    standing: Standing<'_>,
     cx: &mut Context<'_>,
 ) -> Result<Outcome, ProviderError> {
     let Some(record) = pair.local else { return Ok(Outcome::default()) };
@@ -45,13 +49,27 @@ pub(super) fn merge_pair(
         _ => return Ok(Outcome::default()),
     };
     let local = cx.provider.project(&record.event);
-    let mut merged = decide(&local, record, bases, remote, cx);
+    let local = &*local;
+    let mut merged = decide((local, record), bases, remote, standing, cx);
     if !cx.link.direction.imports() {
         merged.to_local.clear();
     }
     let unsent =
         if cx.link.direction.exports() { BTreeSet::new() } else { std::mem::take(&mut merged.to_remote) };
-    let mut merging = Merging { pair, bases, action, record, id, version, payload, remote, merged, unsent };
+    let mut merging = Merging {
+        pair,
+        bases,
+        action,
+        record,
+        id,
+        version,
+        payload,
+        remote,
+        local,
+        standing,
+        merged,
+        unsent,
+    };
     if merging.merged.to_remote.is_empty() {
         return Ok(merging.outcome(merging.new_local().as_ref(), cx));
     }
@@ -66,7 +84,7 @@ pub(super) fn merge_pair(
             _ => Ok(Outcome { needs_read: Some(id.clone()), ..Outcome::default() }),
         };
     };
-    let target = merging.merged.apply_to_remote(&local, remote);
+    let target = merging.merged.apply_to_remote(local, remote);
     let rendered = cx.provider.render(RenderRequest {
         event: &target,
         original: Some(payload),
@@ -96,7 +114,13 @@ pub(super) fn merge_pair(
     Ok(outcome)
 }
 
-fn decide(local: &Event, record: &EventRecord, bases: &Sided<'_>, remote: &Event, cx: &Context<'_>) -> Merge {
+fn decide(
+    (local, record): (&Event, &EventRecord),
+    bases: &Sided<'_>,
+    remote: &Event,
+    standing: Standing<'_>,
+    cx: &Context<'_>,
+) -> Merge {
     let base_local = bases.local.map(|base| cx.provider.project(base));
     let freshness = Freshness { local: Some(record.modified), remote: remote.updated() };
     let policy = match cx.link.direction {
@@ -109,7 +133,10 @@ fn decide(local: &Event, record: &EventRecord, bases: &Sided<'_>, remote: &Event
         (Some(local), Some(remote)) => Some(Bases { local, remote }),
         _ => None,
     };
-    merge(Sides { bases, local, remote }, |_| policy.choose(freshness))
+    merge(Sides { bases, local, remote }, |field| match standing.choice(field, &record.event, remote) {
+        Some(chosen) => chosen.choice,
+        None => policy.choose(freshness),
+    })
 }
 
 impl Merging<'_> {
@@ -124,8 +151,13 @@ impl Merging<'_> {
         let (record, merged) = (self.record, &self.merged);
         let base = self.next_base(after.unwrap_or(&record.event), cx);
         let unchanged_base = self.pair.base.is_some_and(|old| *old == base);
-        let nothing_done = merged.is_empty() && self.action == Action::Merge;
         let mut outcome = Outcome { event_id: Some(record.id.clone()), ..Outcome::default() };
+        outcome.open = self.open().cloned().collect();
+        let copy_id = merged.keep_local_copy.then(|| EventId::from(cx.ids.fresh()));
+        let records = self.conflicts(copy_id.as_ref(), &mut outcome.conflicts, cx);
+        // A conflict that goes on waiting as it did is nothing to do.
+        let moved = !merged.to_local.is_empty() || !merged.to_remote.is_empty();
+        let nothing_done = !moved && records.is_empty() && self.action == Action::Merge;
         if nothing_done && unchanged_base {
             return outcome;
         }
@@ -149,19 +181,13 @@ impl Merging<'_> {
                 fields,
             ));
         }
-        if !merged.contested.is_empty() {
-            outcome.writes.push(self.conflict(cx));
-            outcome.conflicts = 1;
-        }
-        if merged.keep_local_copy {
-            let copy_id = EventId::from(cx.ids.fresh());
-            let mut copy = record.event.clone();
-            copy.uid = cx.ids.fresh();
-            outcome.writes.push(cx.put_event(&copy_id, copy));
+        outcome.writes.extend(records);
+        if let Some(copy_id) = copy_id {
+            outcome.writes.push(cx.put_event(&copy_id, copy_of(&record.event, cx.ids.fresh())));
             let reason = "both versions are kept: this is the local one";
             outcome.writes.push(cx.journal(JournalOp::LocalCreate, &copy_id, None, reason, None, Vec::new()));
             outcome.created = 1;
-            outcome.copy = Some(copy_id);
+            outcome.replan = Some(copy_id);
         }
         if !nothing_done {
             let mut operation = operation(self.pair, self.action, reason);
@@ -187,8 +213,7 @@ impl Merging<'_> {
     fn next_base(&self, local: &Event, cx: &Context<'_>) -> BaseRecord {
         let (merged, bases, remote) = (&self.merged, self.bases, self.remote);
         let mut base_local = Cow::Borrowed(local);
-        let open = merged.contested.iter().filter(|c| c.choice == Choice::Open).map(|c| &c.field);
-        for field in merged.to_remote.iter().chain(&self.unsent).chain(open) {
+        for field in merged.to_remote.iter().chain(&self.unsent).chain(self.open()) {
             // What the remote side has yet to receive still counts as a local change, so that a write that never
             // happens is planned again. At a first meeting the base of such a field is what the remote side has.
             copy_field(field, bases.local.unwrap_or(remote), base_local.to_mut());
@@ -205,28 +230,41 @@ impl Merging<'_> {
             version: self.version.cloned(),
             payload: self.payload.clone(),
             local: unless_same(Some(&base_local), remote),
-            remote: unless_same(Some(&base_remote), remote),
+            // Set as long as anything is open, whatever it holds.
+            remote: self.open().next().map(|_| Box::new(base_remote)),
             state: BaseState::Linked,
         }
     }
 
-    fn conflict(&self, cx: &mut Context<'_>) -> Write {
-        let contested = &self.merged.contested;
-        let open = contested.iter().any(|contested| contested.choice == Choice::Open);
-        let fields = contested
+    /// The fields that wait for somebody.
+    fn open(&self) -> impl Iterator<Item = &Field> {
+        self.merged.contested.iter().filter(|c| c.choice == Choice::Open).map(|c| &c.field)
+    }
+
+    /// What is recorded: open conflicts that changed or ended, and one about what is contested now and was not before.
+    fn conflicts(&self, copy: Option<&EventId>, found: &mut u64, cx: &mut Context<'_>) -> Vec<Write> {
+        let sides = Versions { base: self.bases.local, local: &self.record.event, remote: self.remote };
+        let ended = |field: &Field| match () {
+            () if self.merged.to_local.contains(field) => "remote",
+            () if self.merged.to_remote.contains(field) || self.unsent.contains(field) => "local",
+            () if same_field(self.local, self.remote, field) => "agreed",
+            () => "replaced",
+        };
+        let contested = self.merged.contested.iter().map(|c| (&c.field, c.choice)).collect();
+        let (changed, new) = follow_up(self.standing, &Fate { contested, ended: &ended }, sides, cx.now);
+        let mut writes: Vec<Write> =
+            changed.into_iter().map(|record| Write::PutConflict(Box::new(record))).collect();
+        if new.is_empty() {
+            return writes;
+        }
+        *found = 1;
+        let open = new.values().any(|choice| *choice == Choice::Open);
+        let fields: Vec<_> = new
             .iter()
-            .map(|contested| FieldConflict {
-                base: self
-                    .bases
-                    .local
-                    .map_or(serde_json::Value::Null, |base| field_value(base, &contested.field)),
-                local: field_value(&self.record.event, &contested.field),
-                remote: field_value(self.remote, &contested.field),
-                outcome: contested.choice.name().to_owned(),
-                field: contested.field.clone(),
-            })
+            .map(|(field, choice)| field_conflict(field, *choice, self.standing, sides, cx.now))
             .collect();
-        Write::PutConflict(Box::new(ConflictRecord {
+        let settled = fields.iter().filter_map(|field| field.settled.clone()).next_back();
+        writes.push(Write::PutConflict(Box::new(ConflictRecord {
             id: (cx.next)(),
             link: cx.link.id.clone(),
             run: cx.run.clone(),
@@ -239,6 +277,27 @@ impl Merging<'_> {
             policy: cx.link.conflicts.name().to_owned(),
             state: if open { ConflictState::Open } else { ConflictState::Resolved },
             at: cx.now,
-        }))
+            settled: settled.filter(|_| !open),
+            answers: Vec::new(),
+            copy: copy.cloned(),
+        })));
+        writes
     }
+}
+
+/// The local version as an event of its own. People stay behind: a copy invites nobody, also where the link writes
+/// people.
+fn copy_of(event: &Event, uid: String) -> Event {
+    let mut copy = event.clone();
+    copy.lineage = Some(Lineage { uid: std::mem::replace(&mut copy.uid, uid), how: Descent::Copy });
+    copy.uid_origin = UidOrigin::Given;
+    let instances = copy.overrides.values_mut().filter_map(|instance| match instance {
+        Override::Changed { body, .. } => Some(&mut **body),
+        Override::Excluded | Override::Added { .. } => None,
+    });
+    for body in copy.master.iter_mut().chain(instances) {
+        body.organizer = None;
+        body.participants.clear();
+    }
+    copy
 }

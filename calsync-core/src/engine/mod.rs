@@ -3,12 +3,17 @@
 //! In: a [`Link`], a provider, a store. Out: a [`SyncReport`]. All decisions are made by the pure functions of
 //! [`diff`](crate::diff), [`merge`](crate::merge) and [`plan`](crate::plan); what is here reads, commits and sends.
 
+mod answer;
+mod conflicts;
 mod deletions;
 mod error;
+mod export;
 mod hub;
+mod journal;
 mod link;
 mod local;
 mod merging;
+mod outbox;
 mod pair;
 mod pull;
 mod push;
@@ -18,17 +23,21 @@ mod undo;
 
 use std::sync::Arc;
 
+pub use answer::Answer;
 pub use error::EngineError;
+pub use export::conflicts_csv;
 pub use hub::Hub;
 pub use link::Link;
+pub use outbox::RetryBudget;
 pub use report::{Observer, Progress, Silent, SyncReport};
 pub use undo::UndoReport;
 
 use crate::{
     context::{Clock, IdSource},
+    merge::ConflictResolver,
     model::{LinkId, RunId},
-    plan::{Plan, PlanId},
-    provider::Provider,
+    plan::{Permit, Plan, PlanId},
+    provider::{PeoplePolicy, Provider},
     store::Store,
 };
 use run::{Mode, Run};
@@ -40,6 +49,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     observer: Arc<dyn Observer>,
+    resolver: Option<Arc<dyn ConflictResolver>>,
 }
 
 /// What a run may do.
@@ -48,8 +58,12 @@ pub struct Engine {
 pub struct SyncOptions {
     /// The held plan a person approved: its deletions are carried out if they are still exactly these.
     pub approve: Option<PlanId>,
+    /// The plan a person refused: its deletions are taken back on the side that deleted, if they are still exactly these.
+    pub refuse: Option<PlanId>,
     /// Compare everything with the remote listing, whatever the cursor says.
     pub audit: bool,
+    /// Write no people in this run, whatever the link says: nobody is mailed by what is made again after an undo.
+    pub withhold_people: bool,
 }
 
 impl SyncOptions {
@@ -57,6 +71,24 @@ impl SyncOptions {
     #[must_use]
     pub fn approving(mut self, plan: PlanId) -> Self {
         self.approve = Some(plan);
+        self
+    }
+
+    /// Refuses the deletions of a plan: the events come back.
+    ///
+    /// What the remote side deleted is made there again from what is here, and what was deleted here is brought back here.
+    /// Where the link may not write the side that deleted, both sides are left alone from then on. It is not asked again;
+    /// nobody is mailed.
+    #[must_use]
+    pub fn refusing(mut self, plan: PlanId) -> Self {
+        self.refuse = Some(plan);
+        self
+    }
+
+    /// Keeps people out of every write of the run.
+    #[must_use]
+    pub fn withholding_people(mut self) -> Self {
+        self.withhold_people = true;
         self
     }
 
@@ -71,13 +103,21 @@ impl SyncOptions {
 impl Engine {
     /// An engine over the host's store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
-        Self { store, clock, ids, observer: Arc::new(Silent) }
+        Self { store, clock, ids, observer: Arc::new(Silent), resolver: None }
     }
 
     /// Reports progress to `observer`.
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// Asks `resolver` about contested fields of links whose policy is
+    /// [`ConflictPolicy::Resolver`](crate::merge::ConflictPolicy::Resolver).
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Arc<dyn ConflictResolver>) -> Self {
+        self.resolver = Some(resolver);
         self
     }
 
@@ -96,7 +136,25 @@ impl Engine {
         provider: &dyn Provider,
         options: &SyncOptions,
     ) -> Result<SyncReport, EngineError> {
+        self.carry_out(link, provider, options, None).await
+    }
+
+    async fn carry_out(
+        &self,
+        link: &Link,
+        provider: &dyn Provider,
+        options: &SyncOptions,
+        permit: Option<Permit>,
+    ) -> Result<SyncReport, EngineError> {
+        let silent;
+        let link = if options.withhold_people {
+            silent = link.clone().with_people(PeoplePolicy::Withhold);
+            &silent
+        } else {
+            link
+        };
         let mut run = Run::begin(self, link, provider, Mode::Apply, options).await?;
+        run.permit = permit;
         let result = run.steps().await;
         run.finish(result).await
     }
@@ -117,7 +175,8 @@ impl Engine {
         run.finish(result).await
     }
 
-    /// Carries out exactly a plan that was previewed, or nothing.
+    /// Carries out exactly a plan that was previewed, or nothing. What turns up on either side after the comparison is left
+    /// for the next run.
     ///
     /// # Errors
     ///
@@ -133,7 +192,7 @@ impl Engine {
         if now.id() != plan.id() {
             return Err(EngineError::PlanChanged { expected: plan.id(), now: now.id() });
         }
-        self.sync(link, provider, options).await
+        self.carry_out(link, provider, options, Some(plan.permit())).await
     }
 
     /// Takes back what a run did. See [`UndoReport`].
@@ -143,6 +202,20 @@ impl Engine {
     /// When the store fails, or the run is not known.
     pub async fn undo(&self, link: &Link, run: &RunId) -> Result<UndoReport, EngineError> {
         undo::undo(self, link, run).await
+    }
+
+    /// Takes back what the last `count` runs of a link did, the last one first; runs that did nothing or were taken back
+    /// already do not count. Returns what became of each.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails. Runs taken back before that stay so.
+    pub async fn undo_last(
+        &self,
+        link: &Link,
+        count: usize,
+    ) -> Result<Vec<(RunId, UndoReport)>, EngineError> {
+        undo::undo_last(self, link, count).await
     }
 
     /// The store this engine works on.

@@ -4,17 +4,21 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Link, merging};
+use super::{
+    Link,
+    conflicts::{Standing, settle},
+    merging,
+};
 use crate::{
     context::IdSource,
-    diff::{Field, changed_fields},
+    diff::{Field, changed_fields, copy_field},
     merge::Choice,
     model::{Event, EventId, RemoteId, RunId, Version},
     plan::{Action, LocalSide, Meeting, Operation, RemoteSide, decide},
     provider::{Payload, Provider, ProviderError, RenderRequest},
     store::{
         BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, Expectation, JournalEntry,
-        JournalOp, OutboxEntry, OutboxId, OutboxOp, OutboxState, Revision, Write,
+        JournalOp, OutboxEntry, OutboxId, OutboxOp, OutboxState, Revision, SettledBy, Settlement, Write,
     },
 };
 
@@ -30,6 +34,7 @@ pub(super) enum RemoteView<'a> {
 }
 
 /// What is known of a pair.
+#[derive(Clone, Copy)]
 pub(super) struct Pair<'a> {
     pub(super) remote: RemoteView<'a>,
     pub(super) local: Option<&'a EventRecord>,
@@ -59,29 +64,58 @@ pub(super) struct Outcome {
     pub(super) created: u64,
     pub(super) updated: u64,
     pub(super) conflicts: u64,
+    /// Contested fields nobody decided.
+    pub(super) open: Vec<Field>,
     /// The event this is about, once it has an id.
     pub(super) event_id: Option<EventId>,
     /// Its revision when this was decided.
     pub(super) revision: Option<Revision>,
     /// The event whose earlier, unconfirmed write this takes the place of.
     pub(super) supersedes: Option<EventId>,
-    /// An event made beside this one, which is to be planned as well.
-    pub(super) copy: Option<EventId>,
+    /// An event that is to be planned as well once this is committed: a copy made beside this one, or this one itself.
+    pub(super) replan: Option<EventId>,
     /// The remote item has to be read before anything can be decided.
     pub(super) needs_read: Option<RemoteId>,
 }
 
 /// Decides about a pair. Deletions are only planned, not written: see [`super::deletions`].
-pub(super) fn consider(pair: &Pair<'_>, cx: &mut Context<'_>) -> Result<Outcome, ProviderError> {
-    if pair.base.is_some_and(|base| base.state == BaseState::Suppressed) {
-        return Ok(suppressed(pair, cx));
-    }
+pub(super) fn consider(
+    pair: &Pair<'_>,
+    standing: Standing<'_>,
+    cx: &mut Context<'_>,
+) -> Result<Outcome, ProviderError> {
+    let pair = &heard(pair, standing);
     let bases = Sided::of(pair);
     let local = local_side(pair, &bases, cx.provider);
     let remote = remote_side(pair, &bases);
-    let meeting = if pair.base.is_some() { Meeting::Joined } else { Meeting::First };
-    let action = decide(meeting, local, remote, cx.link.direction, cx.link.conflicts);
-    let mut outcome = carry_out(pair, &bases, action, local, remote, cx)?;
+    let meeting = match pair.base {
+        None => Meeting::First,
+        Some(base) if base.state == BaseState::Suppressed => Meeting::Parted,
+        Some(_) => Meeting::Joined,
+    };
+    let action = decide(meeting, local, remote, cx.link.rules());
+    let mut outcome = match (meeting, action) {
+        (Meeting::Parted, Action::None) => return Ok(left_alone(pair, cx)),
+        (Meeting::Parted, _) => return Ok(forget(pair)),
+        _ => carry_out(pair, &bases, action, (local, remote), standing, cx)?,
+    };
+    if !standing.open.is_empty() {
+        let now = cx.now;
+        let settled = match action {
+            // Both sides have again what they agreed on.
+            Action::None => settle(standing.open, "agreed", SettledBy::Edits, now),
+            Action::RestoreLocal => settle(standing.open, "remote", SettledBy::Deletion, now),
+            Action::RestoreRemote => settle(standing.open, "local", SettledBy::Deletion, now),
+            Action::Suppress | Action::Forget => settle(standing.open, "deleted", SettledBy::Deletion, now),
+            // A merge settles field by field; a deletion when it is carried out, which may be held.
+            _ => Vec::new(),
+        };
+        if let (false, Some(record)) = (settled.is_empty(), pair.local) {
+            // Somebody may be answering it right now.
+            outcome.expect.push(cx.expect(pair, &record.id));
+        }
+        outcome.writes.extend(settled);
+    }
     if let (RemoteView::Read { id, .. }, Some(base)) = (pair.remote, pair.base)
         && *id != base.remote_id
     {
@@ -96,21 +130,35 @@ pub(super) fn consider(pair: &Pair<'_>, cx: &mut Context<'_>) -> Result<Outcome,
     Ok(outcome)
 }
 
+/// A remote side that is silent still has what an open conflict left undecided, or what came with a deletion that was
+/// taken back before it was carried out: it counts as read.
+fn heard<'a>(pair: &Pair<'a>, standing: Standing<'_>) -> Pair<'a> {
+    let mut pair = *pair;
+    if let (RemoteView::Silent, Some(base), Some(event)) = (pair.remote, pair.base, pair.base_event)
+        && (!standing.open.is_empty() || base.remote.is_some())
+        && base.version.is_some()
+    {
+        let version = base.version.as_ref();
+        pair.remote = RemoteView::Read { id: &base.remote_id, version, payload: &base.payload, event };
+    }
+    pair
+}
+
 fn carry_out(
     pair: &Pair<'_>,
     bases: &Sided<'_>,
     action: Action,
-    local: LocalSide,
-    remote: RemoteSide,
+    (local, remote): (LocalSide, RemoteSide),
+    standing: Standing<'_>,
     cx: &mut Context<'_>,
 ) -> Result<Outcome, ProviderError> {
     match action {
         Action::None => Ok(at_rest(pair, bases, cx)),
         Action::CreateLocal => Ok(create_local(pair, cx)),
         Action::CreateRemote => create_remote(pair, cx, "it is new here"),
-        Action::Join | Action::Merge => merging::merge_pair(pair, bases, action, cx),
+        Action::Join | Action::Merge => merging::merge_pair(pair, bases, action, standing, cx),
         Action::DeleteLocal | Action::DeleteRemote => Ok(plan_deletion(pair, action, local, remote, cx)),
-        Action::RestoreLocal => Ok(restore_local(pair, cx)),
+        Action::RestoreLocal => Ok(restore_local(pair, bases, cx)),
         Action::RestoreRemote => restore_remote(pair, cx),
         Action::Forget => Ok(forget(pair)),
         Action::Suppress => Ok(suppress(pair, local, cx)),
@@ -181,6 +229,8 @@ impl Context<'_> {
             reason: reason.to_owned(),
             before: before.cloned().map(Box::new),
             fields,
+            evidence: None,
+            after: None,
             at: self.now,
         }))
     }
@@ -230,35 +280,34 @@ pub(super) fn operation(pair: &Pair<'_>, action: Action, reason: &str) -> Operat
         event_id: pair.local.map(|record| record.id.clone()).or(pair.base.map(|base| base.event_id.clone())),
         remote_id: remote_id.cloned(),
         version: version.cloned(),
+        revision: pair.local.map(|record| record.revision),
         to_local: Vec::new(),
         to_remote: Vec::new(),
         contested: Vec::new(),
         losses: Vec::new(),
         reason: reason.to_owned(),
+        evidence: None,
     }
 }
 
-/// A suppressed pair stays as it is until the remote item is gone too.
-fn suppressed(pair: &Pair<'_>, cx: &Context<'_>) -> Outcome {
-    match (pair.remote, pair.base) {
-        (RemoteView::Removed, Some(_)) if pair.local.is_none_or(|record| record.deleted.is_some()) => {
-            forget(pair)
-        }
-        (RemoteView::Read { id, version, payload, .. }, Some(base)) => Outcome {
-            writes: vec![
-                // The item may have been renamed; an event has one base at any time.
-                Write::DeleteBase { link: cx.link.id.clone(), remote_id: base.remote_id.clone() },
-                Write::PutBase(Box::new(BaseRecord {
-                    link: cx.link.id.clone(),
-                    remote_id: id.clone(),
-                    version: version.cloned(),
-                    payload: payload.clone(),
-                    ..base.clone()
-                })),
-            ],
-            ..Outcome::default()
-        },
-        _ => Outcome::default(),
+/// A pair that is left alone still follows the name and version of its item.
+fn left_alone(pair: &Pair<'_>, cx: &Context<'_>) -> Outcome {
+    let (RemoteView::Read { id, version, payload, .. }, Some(base)) = (pair.remote, pair.base) else {
+        return Outcome::default();
+    };
+    Outcome {
+        writes: vec![
+            // The item may have been renamed; an event has one base at any time.
+            Write::DeleteBase { link: cx.link.id.clone(), remote_id: base.remote_id.clone() },
+            Write::PutBase(Box::new(BaseRecord {
+                link: cx.link.id.clone(),
+                remote_id: id.clone(),
+                version: version.cloned(),
+                payload: payload.clone(),
+                ..base.clone()
+            })),
+        ],
+        ..Outcome::default()
     }
 }
 
@@ -267,7 +316,8 @@ fn at_rest(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> Outcome {
     let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) else {
         return Outcome::default();
     };
-    if base.remote_id == *id && base.version.as_ref() == version && base.payload == *payload {
+    let same = base.remote_id == *id && base.version.as_ref() == version && base.payload == *payload;
+    if same && base.remote.is_none() {
         return Outcome::default();
     }
     let record = BaseRecord {
@@ -277,7 +327,8 @@ fn at_rest(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> Outcome {
         version: version.cloned(),
         payload: payload.clone(),
         local: unless_same(bases.local, event),
-        remote: base.remote.clone(),
+        // It reads as its base does: nothing is open any more.
+        remote: None,
         state: BaseState::Linked,
     };
     Outcome {
@@ -322,7 +373,11 @@ fn create_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
     }
 }
 
-fn create_remote(pair: &Pair<'_>, cx: &mut Context<'_>, reason: &str) -> Result<Outcome, ProviderError> {
+pub(super) fn create_remote(
+    pair: &Pair<'_>,
+    cx: &mut Context<'_>,
+    reason: &str,
+) -> Result<Outcome, ProviderError> {
     let Some(record) = pair.local else { return Ok(Outcome::default()) };
     let rendered = cx.provider.render(RenderRequest {
         event: &record.event,
@@ -372,6 +427,9 @@ pub(super) fn deletion_conflict(
         policy: format!("{} ({})", cx.link.conflicts.name(), outcome.name()),
         state: ConflictState::Resolved,
         at: cx.now,
+        settled: Some(Settlement { by: SettledBy::Policy, who: None, at: cx.now }),
+        answers: Vec::new(),
+        copy: None,
     }))
 }
 
@@ -410,18 +468,29 @@ fn plan_deletion(
     outcome
 }
 
-fn restore_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
+/// The deleted event comes back with what the remote side changed. What only this side has, or had edited before it was
+/// deleted, comes back with it.
+fn restore_local(pair: &Pair<'_>, bases: &Sided<'_>, cx: &mut Context<'_>) -> Outcome {
     let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) else {
         return Outcome::default();
     };
     let reason = "it was deleted here and edited on the remote side: the edit survives";
+    let edited = bases.remote.map(|base| changed_fields(base, event)).unwrap_or_default();
+    let with_edit = |mut side: Event| {
+        edited.iter().for_each(|field| copy_field(field, event, &mut side));
+        side
+    };
+    let restored = pair.local.map_or_else(|| event.clone(), |record| with_edit(record.event.clone()));
+    let agreed = bases.local.cloned().map(with_edit);
+    // What was edited here before it was deleted has still to go out.
+    let unsent = agreed.as_ref().is_some_and(|agreed| *agreed != restored);
     let record = BaseRecord {
         link: cx.link.id.clone(),
         remote_id: id.clone(),
         event_id: base.event_id.clone(),
         version: version.cloned(),
         payload: payload.clone(),
-        local: None,
+        local: unless_same(agreed.as_ref(), event),
         remote: None,
         state: BaseState::Linked,
     };
@@ -431,7 +500,7 @@ fn restore_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
         operation: Some(operation(pair, Action::RestoreLocal, reason)),
         expect: vec![cx.expect(pair, &base.event_id)],
         writes: vec![
-            cx.put_event(&base.event_id, event.clone()),
+            cx.put_event(&base.event_id, restored),
             Write::PutBase(Box::new(record)),
             conflict,
             journal,
@@ -439,6 +508,7 @@ fn restore_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
         updated: 1,
         conflicts: 1,
         event_id: Some(base.event_id.clone()),
+        replan: unsent.then(|| base.event_id.clone()),
         ..Outcome::default()
     }
 }

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     EngineError, Progress,
-    pair::{Outcome, Pair, RemoteView, consider},
+    conflicts::OpenFields,
+    pair::{Outcome, Pair, RemoteView},
     run::{Ids, Mode, PAGE, Pulled, Run},
 };
 use crate::{
     diff::changed_fields,
     model::{Event, EventId, RemoteId, Version},
+    plan::Evidence,
     provider::{
         ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange, Payload,
         ProviderError, PullMode, Retry,
@@ -34,6 +36,13 @@ pub(super) enum Found {
     Asked,
     /// It was deferred, because its UID belonged to another name: it takes over the join of that name.
     Deferred,
+}
+
+/// An item that is gone, and what says so.
+#[derive(Clone, Debug)]
+pub(super) struct Gone {
+    pub(super) id: RemoteId,
+    pub(super) evidence: Evidence,
 }
 
 /// An item that was listed.
@@ -106,8 +115,15 @@ impl Run<'_> {
         });
         let mut items = Vec::new();
         for change in page.changes {
+            if self.unknown.contains(&change.id) {
+                listed.incomplete = true;
+                listed.present.insert(change.id);
+                continue;
+            }
             match change.change {
-                ItemChange::Removed => listed.removed.push(change.id),
+                ItemChange::Removed => {
+                    listed.removed.push(Gone { id: change.id, evidence: Evidence::Reported });
+                }
                 ItemChange::Present { version, payload } => {
                     if page.scope != ChangeScope::Delta {
                         listed.present.insert(change.id.clone());
@@ -139,8 +155,14 @@ impl Run<'_> {
     async fn listed(&mut self, mut listed: Listed, cursor: Option<Cursor>) -> Result<Pulled, EngineError> {
         let complete = listed.scope == Some(ChangeScope::Snapshot);
         if complete {
-            let absent = listed.summaries.keys().filter(|id| !listed.present.contains(*id)).cloned();
-            listed.removed.extend(absent);
+            let absent: Vec<RemoteId> =
+                listed.summaries.keys().filter(|id| !listed.present.contains(*id)).cloned().collect();
+            self.confirm_absence(absent, &mut listed).await?;
+            // What cannot be read has no base. A listing that lacks it lets it go; should it be there after all, the next
+            // one sets it aside again.
+            let unread = self.quarantine.keys().filter(|id| !listed.present.contains(*id));
+            let unread = unread.map(|id| Gone { id: id.clone(), evidence: Evidence::Absent });
+            listed.removed.extend(unread.collect::<Vec<_>>());
         }
         if !listed.removed.is_empty() {
             listed.incomplete |= self.defer_duplicates().await?;
@@ -150,6 +172,37 @@ impl Run<'_> {
             self.settle_deferred(deferred, &mut listed).await?;
         }
         Ok(Pulled { cursor, audited: complete, gone: listed.removed, incomplete: listed.incomplete })
+    }
+
+    /// What a complete listing lacks is asked for by name before it counts as gone: a listing that was taken while somebody
+    /// wrote, or by a server that forgot an item, is no evidence by itself.
+    async fn confirm_absence(
+        &mut self,
+        absent: Vec<RemoteId>,
+        listed: &mut Listed,
+    ) -> Result<(), EngineError> {
+        let gone = |id| Gone { id, evidence: Evidence::Absent };
+        if self.capabilities.pull_with_payload {
+            // The listing is the content: asking again would read the same.
+            listed.removed.extend(absent.into_iter().map(gone));
+            return Ok(());
+        }
+        let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
+        for ids in absent.chunks(most) {
+            let mut there = Vec::new();
+            for fetched in self.provider.fetch(&self.link.remote, ids).await? {
+                match fetched {
+                    Fetched::Found { id, version, payload } => {
+                        there.push(Item { id, version, payload: Some(payload) });
+                    }
+                    Fetched::Missing(id) => listed.removed.push(gone(id)),
+                    // It may be there.
+                    Fetched::Failed(..) => listed.incomplete = true,
+                }
+            }
+            listed.incomplete |= self.chunk(there, Found::Asked).await?;
+        }
+        Ok(())
     }
 
     /// Duplicates in quarantine are looked at again when anything is gone: it may be what they wait for. An item renamed
@@ -170,19 +223,27 @@ impl Run<'_> {
 
     /// Items under a UID that another item of the calendar has: renamed when that one is gone, a duplicate when not.
     async fn settle_deferred(&mut self, deferred: Vec<Item>, listed: &mut Listed) -> Result<(), EngineError> {
-        let gone: Ids = listed.removed.iter().cloned().collect();
+        let gone: Ids = listed.removed.iter().map(|gone| gone.id.clone()).collect();
         let mut moved = Vec::new();
         let mut duplicates = Vec::new();
+        // One item takes over a join; another one under the same UID waits like any duplicate.
+        let mut taken = std::collections::HashSet::new();
         for item in deferred {
             let Some(payload) = &item.payload else { continue };
-            let holder = self.holder_of(payload).await?;
+            let Ok(event) = self.provider.read(payload) else { continue };
+            let holder = self.holder_of(&event.uid).await?;
             match holder {
+                _ if taken.contains(&event.uid) => duplicates.push(item),
                 Some(base) if !gone.contains(&base.remote_id) => duplicates.push(item),
                 Some(base) => {
-                    listed.removed.retain(|id| *id != base.remote_id);
+                    listed.removed.retain(|gone| gone.id != base.remote_id);
+                    taken.insert(event.uid);
                     moved.push(item);
                 }
-                None => moved.push(item),
+                None => {
+                    taken.insert(event.uid);
+                    moved.push(item);
+                }
             }
         }
         listed.incomplete |= self.chunk(moved, Found::Deferred).await?;
@@ -196,10 +257,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The base of the event that has the UID of `payload`, when that event is joined to another item.
-    async fn holder_of(&self, payload: &Payload) -> Result<Option<BaseRecord>, EngineError> {
-        let Ok(event) = self.provider.read(payload) else { return Ok(None) };
-        let records = self.engine.store.events_by_uid(&self.link.calendar, &[&event.uid]).await?;
+    /// The base of the event that has a UID, when that event is joined to another item.
+    async fn holder_of(&self, uid: &str) -> Result<Option<BaseRecord>, EngineError> {
+        let records = self.engine.store.events_by_uid(&self.link.calendar, &[uid]).await?;
         let ids: Vec<EventId> = records.into_iter().map(|record| record.id).collect();
         Ok(self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?.into_iter().next())
     }
@@ -337,8 +397,7 @@ impl Run<'_> {
                 base,
                 base_event,
             };
-            let outcome = self.with_context(|cx| consider(&pair, cx));
-            match outcome {
+            match self.consider(&pair).await? {
                 Ok(mut outcome) => {
                     // What an earlier run decided on an older state of the item is decided anew.
                     outcome.supersedes.clone_from(&outcome.event_id);
@@ -378,9 +437,13 @@ impl Run<'_> {
             return None;
         }
         let before = self.provider.read(&base.payload).ok().map(Box::new);
+        let open = before.as_ref().and_then(|before| OpenFields::of(base, before));
         let journal = self.journal(JournalOp::RemoteUpdate, &entry, &item.id, before);
-        let agreed =
+        let mut agreed =
             BaseRecord { payload: item.payload.clone(), local: entry.local, remote: None, ..base.clone() };
+        if let Some(open) = open {
+            open.keep(&mut agreed, &item.event);
+        }
         Some((agreed, journal))
     }
 
@@ -439,11 +502,12 @@ impl Run<'_> {
     }
 
     /// Items the provider says are gone, or that a complete listing lacks.
-    pub(super) async fn plan_remote_deletions(&mut self, gone: &[RemoteId]) -> Result<(), EngineError> {
-        for ids in gone.chunks(CHUNK) {
-            let bases = self.bases_by_remote(ids).await?;
+    pub(super) async fn plan_remote_deletions(&mut self, gone: &[Gone]) -> Result<(), EngineError> {
+        for chunk in gone.chunks(CHUNK) {
+            let ids: Vec<RemoteId> = chunk.iter().map(|gone| gone.id.clone()).collect();
+            let bases = self.bases_by_remote(&ids).await?;
             let mut extra = Vec::new();
-            for id in ids {
+            for id in &ids {
                 if self.quarantine.remove(id).is_some() {
                     extra.push(Write::DeleteQuarantine { link: self.link.id.clone(), remote_id: id.clone() });
                 }
@@ -456,7 +520,7 @@ impl Run<'_> {
                     by_id(self.engine.store.events(&self.link.calendar, &event_ids).await?)
                 };
                 let mut outcomes = Vec::new();
-                for id in ids {
+                for Gone { id, evidence } in chunk {
                     let Some(base) = bases.get(id) else { continue };
                     let local = events.get(&base.event_id);
                     if self.left_the_window(local) {
@@ -474,13 +538,18 @@ impl Run<'_> {
                         base: (!undone).then_some(base),
                         base_event: base_event.as_ref().filter(|_| !undone),
                     };
-                    let mut outcome = match self.with_context(|cx| consider(&pair, cx)) {
+                    let mut outcome = match self.consider(&pair).await? {
                         Ok(outcome) => outcome,
                         Err(error) => match local {
                             Some(record) => self.unwritable(record, Some(base), &error),
                             None => return Err(error.into()),
                         },
                     };
+                    if let Some(operation) = &mut outcome.operation
+                        && operation.deletes()
+                    {
+                        operation.evidence = Some(*evidence);
+                    }
                     // A write decided earlier meant an item that is gone now.
                     outcome.supersedes = Some(base.event_id.clone());
                     if undone {
@@ -568,7 +637,7 @@ struct Listed {
     /// The versions both sides agreed on; loaded for snapshots only.
     summaries: BTreeMap<RemoteId, Option<Version>>,
     present: Ids,
-    removed: Vec<RemoteId>,
+    removed: Vec<Gone>,
     incomplete: bool,
 }
 

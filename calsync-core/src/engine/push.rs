@@ -1,18 +1,25 @@
 //! Push and confirm: what is committed to the outbox is sent, and what is answered becomes the new base.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 
 use super::{
     EngineError, Progress,
-    pull::{Found, Item},
+    conflicts::OpenFields,
+    journal::left_as,
+    outbox::{Health, after_failure, is_nameless},
+    pull::{Found, Gone, Item},
     run::{Mode, PAGE, Run},
 };
 use crate::{
     diff::changed_fields,
     model::{Event, EventId, RemoteId, Version},
+    plan::{Evidence, Urgency},
     provider::{ErrorKind, Fetched, Payload, ProviderError, Retry, Written},
     store::{
         BaseQuery, BaseRecord, BaseState, Batch, JournalEntry, JournalOp, OutboxEntry, OutboxId, OutboxOp,
@@ -24,14 +31,16 @@ use crate::{
 const GROUP: usize = 50;
 /// How often a write that met a newer version is merged and sent again in one run.
 const ROUNDS: usize = 3;
-/// Delays before a write that failed is tried again, in minutes.
-const BACKOFF: [i64; 3] = [1, 5, 15];
+/// Writes the provider may fail in a row before it counts as down: then no more are sent in this run.
+const FAILURES: usize = 3;
 
 /// The answer to a write.
 enum Answer {
     Confirmed(Written),
     Deleted,
     Failed(ProviderError),
+    /// The provider was found down before its turn came.
+    Unsent,
 }
 
 /// A confirmed write whose stored form is still to be read.
@@ -39,7 +48,14 @@ struct Echo {
     id: RemoteId,
     version: Option<Version>,
     local: Option<Box<Event>>,
+    open: Option<OpenFields>,
     event_id: EventId,
+}
+
+/// The remote side of a pair before a write.
+struct Before {
+    event: Event,
+    open: Option<OpenFields>,
 }
 
 /// What became of a round of writes.
@@ -48,8 +64,20 @@ struct Sent {
     echoes: Vec<Echo>,
     /// Items that have another version than the write expected, with the event that was to be written.
     changed: Vec<(RemoteId, EventId)>,
+    /// Creations refused because another item has the UID.
+    elsewhere: Vec<(RemoteId, OutboxEntry)>,
     /// The error that stops all further writes of this run.
     stop: Option<ProviderError>,
+    /// The last failure that may be the whole provider's and not the item's.
+    down: Option<ProviderError>,
+    /// It took a write.
+    taken: bool,
+}
+
+impl Sent {
+    fn health(&self) -> Health {
+        if self.taken { Health::TakesWrites } else { Health::Unknown }
+    }
 }
 
 impl Run<'_> {
@@ -59,6 +87,10 @@ impl Run<'_> {
             return Ok(());
         }
         let now = self.engine.clock.now();
+        if !self.link.direction.exports() {
+            self.forget_writes().await?;
+        }
+        self.rank_again(now).await?;
         let ready: Vec<OutboxEntry> = self
             .outbox
             .values()
@@ -71,11 +103,12 @@ impl Run<'_> {
         let creations: Vec<OutboxEntry> = self
             .outbox
             .values()
-            .filter(|entry| matches!(entry.op, OutboxOp::Create { .. }))
+            .filter(|entry| matches!(entry.op, OutboxOp::Create { .. }) && !is_nameless(entry))
             .filter(|entry| !matches!(entry.state, OutboxState::Wedged { .. }))
             .cloned()
             .collect();
         let mut there = Vec::new();
+        let mut writes = Vec::new();
         let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
         for entries in creations.chunks(most) {
             let ids: Vec<RemoteId> = entries.iter().map(|entry| entry.remote_id.clone()).collect();
@@ -83,12 +116,11 @@ impl Run<'_> {
                 match fetched {
                     Fetched::Found { id, version, payload } => there.push((id, version, payload)),
                     Fetched::Missing(id) => self.not_applied(&id),
-                    // It may be there: nothing about it can be decided now.
-                    Fetched::Failed(_, error) => return Err(error.into()),
+                    // It may be there: nothing about it can be decided now, and nothing else waits for it.
+                    Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
                 }
             }
         }
-        let mut writes = Vec::new();
         for (id, version, payload) in &there {
             if let Some(entry) = creations.iter().find(|entry| entry.remote_id == *id) {
                 writes.extend(self.adopt(entry, version.clone(), payload));
@@ -101,6 +133,55 @@ impl Run<'_> {
         // Everything else is sent with what this run decides.
         let events = ready.iter().chain(&creations).map(|entry| entry.event_id.clone());
         self.recheck.extend(events);
+        Ok(())
+    }
+
+    /// A link that does not write to the remote side any more sends nothing of what it decided when it did. A creation
+    /// that may have been applied is looked up all the same; every other write names a version, and is found by the pull
+    /// if it was applied.
+    async fn forget_writes(&mut self) -> Result<(), EngineError> {
+        let mut writes = Vec::new();
+        self.outbox.retain(|_, entry| {
+            let keep = entry.state == OutboxState::Ambiguous && matches!(entry.op, OutboxOp::Create { .. });
+            if !keep {
+                writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+            }
+            keep
+        });
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+        Ok(())
+    }
+
+    /// A creation whose item can not be looked up: it spends its tries like a write that failed.
+    fn still_unknown(&mut self, id: &RemoteId, error: ProviderError) -> Option<Write> {
+        let now = self.engine.clock.now();
+        let entry = self.outbox.values_mut().find(|entry| entry.remote_id == *id)?;
+        if entry.not_before.is_none_or(|time| time <= now) {
+            let error = error.maybe_applied();
+            *entry = after_failure(entry, &error, Health::TakesWrites, &self.link.retries, now);
+        }
+        let entry = entry.clone();
+        // The listing may hold it, and must not be taken for somebody else's item.
+        self.unknown.insert(entry.remote_id.clone());
+        Some(Write::PutOutbox(Box::new(entry)))
+    }
+
+    /// What waited meanwhile may be due within the hour by now.
+    async fn rank_again(&mut self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let mut writes = Vec::new();
+        for entry in self.outbox.values_mut() {
+            let id = ranked(entry, now);
+            if id != entry.id {
+                writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+                entry.id = id;
+                writes.push(Write::PutOutbox(Box::new(entry.clone())));
+            }
+        }
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
         Ok(())
     }
 
@@ -119,7 +200,8 @@ impl Run<'_> {
         let OutboxOp::Create { payload } = &entry.op else { return Vec::new() };
         self.counts.pushed += 1;
         let version = version.filter(|_| found == payload);
-        let mut writes = self.confirmed(entry, entry.remote_id.clone(), version, payload.clone(), None);
+        let mut writes =
+            self.confirmed(entry, (entry.remote_id.clone(), version), payload.clone(), None, None);
         writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
         writes
     }
@@ -143,12 +225,13 @@ impl Run<'_> {
                 break;
             }
             // Somebody else was faster: read, merge, and send the result.
-            let mut gone = Vec::new();
-            let (changed, events): (Vec<RemoteId>, Vec<EventId>) = sent.changed.into_iter().unzip();
-            for event in &events {
+            let mut gone: Vec<Gone> = Vec::new();
+            let voided = sent.changed;
+            for (_, event) in &voided {
                 self.handled.remove(event);
+                self.recheck.push(event.clone());
             }
-            self.recheck.extend(events);
+            let changed: Vec<RemoteId> = voided.iter().map(|(item, _)| item.clone()).collect();
             for ids in changed.chunks(self.capabilities.fetch_max.max(1)) {
                 let mut items = Vec::new();
                 for fetched in self.provider.fetch(&self.link.remote, ids).await? {
@@ -156,8 +239,14 @@ impl Run<'_> {
                         Fetched::Found { id, version, payload } => {
                             items.push(Item { id, version, payload: Some(payload) });
                         }
-                        Fetched::Missing(id) => gone.push(id),
-                        Fetched::Failed(_, error) => return Err(error.into()),
+                        Fetched::Missing(id) => gone.push(Gone { id, evidence: Evidence::NotFound }),
+                        // Left for the next run, which reads it again.
+                        Fetched::Failed(id, _) => {
+                            let about = voided.iter().filter(|(item, _)| *item == id).map(|(_, event)| event);
+                            let about: Vec<&EventId> = about.collect();
+                            self.recheck.retain(|event| !about.contains(&event));
+                            self.unfinished = true;
+                        }
                     }
                 }
                 self.chunk(items, Found::Asked).await?;
@@ -171,11 +260,19 @@ impl Run<'_> {
 
     async fn send_all(&mut self, total: &mut usize) -> Result<Sent, EngineError> {
         let mut sent = Sent::default();
+        if !self.link.direction.exports() {
+            return Ok(sent);
+        }
         let mut after: Option<OutboxId> = None;
         let now = self.engine.clock.now();
         loop {
             let page = self.engine.store.outbox(&self.link.id, after.as_ref(), GROUP).await?;
-            let Some(last) = page.last() else { return Ok(sent) };
+            let Some(last) = page.last() else {
+                if !sent.taken {
+                    sent.stop = sent.stop.or(sent.down.take());
+                }
+                return Ok(sent);
+            };
             after = Some(last.id.clone());
             let mut ready = Vec::new();
             for entry in page {
@@ -203,11 +300,16 @@ impl Run<'_> {
         }
     }
 
-    /// Sends some writes, a few at a time. Answers come in the order the provider gives them.
+    /// Sends some writes, a few at a time, until the provider is found down. Answers come in the order the provider gives
+    /// them.
     async fn send(&self, entries: Vec<OutboxEntry>) -> Vec<(OutboxEntry, Answer)> {
         let (provider, calendar) = (self.provider, &self.link.remote);
+        let failures = &AtomicUsize::new(0);
         stream::iter(entries)
             .map(|entry| async move {
+                if failures.load(Ordering::Relaxed) >= FAILURES {
+                    return (entry, Answer::Unsent);
+                }
                 let answer = match &entry.op {
                     OutboxOp::Create { payload } => {
                         answer(provider.create(calendar, &entry.remote_id, payload).await)
@@ -222,6 +324,13 @@ impl Run<'_> {
                         }
                     }
                 };
+                match &answer {
+                    Answer::Failed(error) if stops_all(error) => failures.store(FAILURES, Ordering::Relaxed),
+                    Answer::Failed(error) if error.kind == ErrorKind::Unavailable => {
+                        failures.fetch_add(1, Ordering::Relaxed);
+                    }
+                    _ => failures.store(0, Ordering::Relaxed),
+                }
                 (entry, answer)
             })
             .buffer_unordered(self.capabilities.requests_max.max(1))
@@ -235,23 +344,38 @@ impl Run<'_> {
         sent: &mut Sent,
     ) -> Result<(), EngineError> {
         let mut writes = Vec::new();
-        let before = self.before(&answers).await?;
+        let mut before = self.before(&answers).await?;
+        sent.taken |=
+            answers.iter().any(|(_, answer)| matches!(answer, Answer::Confirmed(_) | Answer::Deleted));
+        let mut unsent = 0;
         for (entry, answer) in answers {
-            let before = before.get(&entry.event_id).cloned().map(Box::new);
+            let (before, open) = match before.remove(&entry.event_id) {
+                Some(Before { event, open }) => (Some(Box::new(event)), open),
+                None => (None, None),
+            };
             let done = Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() };
             match answer {
                 Answer::Confirmed(written) => {
                     self.outbox.remove(&entry.event_id);
                     writes.push(done);
-                    writes.extend(self.written(&entry, written, before, sent));
+                    writes.extend(self.written(&entry, written, (before, open), sent));
                 }
                 Answer::Deleted => {
                     self.outbox.remove(&entry.event_id);
                     writes.push(done);
                     writes.extend(self.removed(&entry, before));
                 }
-                Answer::Failed(error) => writes.extend(self.failed(entry, error, sent).await?),
+                Answer::Failed(error) => writes.extend(self.failed(entry, error, sent)),
+                Answer::Unsent => {
+                    unsent += 1;
+                    self.outbox.insert(entry.event_id.clone(), entry);
+                }
             }
+        }
+        writes.extend(self.same_uid(sent).await?);
+        self.waiting += unsent;
+        if unsent > 0 && sent.stop.is_none() {
+            sent.stop = sent.down.take();
         }
         if !writes.is_empty() {
             self.commit(Batch { writes, ..Batch::default() }).await?;
@@ -259,15 +383,47 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// What becomes of creations whose UID an item of the calendar has: it is the same event and the two are joined, unless
+    /// that item is joined to another event already. Then there are two events here that only one item can be.
+    async fn same_uid(&mut self, sent: &mut Sent) -> Result<Vec<Write>, EngineError> {
+        let elsewhere = std::mem::take(&mut sent.elsewhere);
+        if elsewhere.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<RemoteId> = elsewhere.iter().map(|(at, _)| at.clone()).collect();
+        let bases = self.bases_by_remote(&ids).await?;
+        let mut writes = Vec::new();
+        for (at, mut entry) in elsewhere {
+            if bases.get(&at).is_none_or(|base| base.event_id == entry.event_id) {
+                self.outbox.remove(&entry.event_id);
+                writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+                sent.changed.push((at, entry.event_id));
+                continue;
+            }
+            let detail =
+                "another event of this calendar has the same UID, and the item there is joined to it";
+            entry.attempts += 1;
+            entry.state = OutboxState::Wedged {
+                kind: ErrorKind::AlreadyExists { at: Some(at) },
+                detail: detail.to_owned(),
+            };
+            self.wedged(&entry);
+            self.outbox.insert(entry.event_id.clone(), entry.clone());
+            writes.push(Write::PutOutbox(Box::new(entry)));
+        }
+        Ok(writes)
+    }
+
     /// The remote sides as they were before these writes, for the journal.
     async fn before(
         &self,
         answers: &[(OutboxEntry, Answer)],
-    ) -> Result<HashMap<EventId, Event>, EngineError> {
+    ) -> Result<HashMap<EventId, Before>, EngineError> {
         let ids: Vec<EventId> = answers
             .iter()
             .filter(|(entry, answer)| {
-                !matches!(entry.op, OutboxOp::Create { .. }) && !matches!(answer, Answer::Failed(_))
+                !matches!(entry.op, OutboxOp::Create { .. })
+                    && matches!(answer, Answer::Confirmed(_) | Answer::Deleted)
             })
             .map(|(entry, _)| entry.event_id.clone())
             .collect();
@@ -277,7 +433,11 @@ impl Run<'_> {
         let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
         Ok(bases
             .into_iter()
-            .filter_map(|base| Some((base.event_id, self.provider.read(&base.payload).ok()?)))
+            .filter_map(|base| {
+                let event = self.provider.read(&base.payload).ok()?;
+                let open = OpenFields::of(&base, &event);
+                Some((base.event_id, Before { event, open }))
+            })
             .collect())
     }
 
@@ -285,37 +445,37 @@ impl Run<'_> {
         &mut self,
         entry: &OutboxEntry,
         written: Written,
-        before: Option<Box<Event>>,
+        (before, open): (Option<Box<Event>>, Option<OpenFields>),
         sent: &mut Sent,
     ) -> Vec<Write> {
         let (OutboxOp::Create { payload } | OutboxOp::Update { payload, .. }) = &entry.op else {
             return Vec::new();
         };
         self.counts.pushed += 1;
-        if written.payload.is_none() {
-            sent.echoes.push(Echo {
-                id: written.id.clone(),
-                version: written.version.clone(),
-                local: entry.local.clone(),
-                event_id: entry.event_id.clone(),
-            });
-        }
+        let echo = written.payload.is_none().then(|| (written.id.clone(), written.version.clone()));
+        // Until the echo is read, what the provider made of it is not known, and no later write may be a patch of what was
+        // sent: without a version the item is read first.
+        let version = written.version.filter(|_| echo.is_none());
         let stored = written.payload.unwrap_or_else(|| payload.clone());
         let mut writes = Vec::new();
         if written.id != entry.remote_id {
             writes.push(Write::DeleteBase { link: entry.link.clone(), remote_id: entry.remote_id.clone() });
         }
-        writes.extend(self.confirmed(entry, written.id, written.version, stored, before));
+        writes.extend(self.confirmed(entry, (written.id, version), stored, before, open.as_ref()));
+        if let Some((id, version)) = echo {
+            let (local, event_id) = (entry.local.clone(), entry.event_id.clone());
+            sent.echoes.push(Echo { id, version, local, open, event_id });
+        }
         writes
     }
 
     fn confirmed(
         &mut self,
         entry: &OutboxEntry,
-        id: RemoteId,
-        version: Option<Version>,
+        (id, version): (RemoteId, Option<Version>),
         payload: Payload,
         before: Option<Box<Event>>,
+        open: Option<&OpenFields>,
     ) -> Vec<Write> {
         let read = self.provider.read(&payload).ok();
         let op = match entry.op {
@@ -324,7 +484,7 @@ impl Run<'_> {
         };
         let journal = self.journal(op, entry, &id, before);
         let local = entry.local.clone().filter(|local| read.as_ref() != Some(&**local));
-        let base = BaseRecord {
+        let mut base = BaseRecord {
             link: entry.link.clone(),
             remote_id: id,
             event_id: entry.event_id.clone(),
@@ -334,6 +494,9 @@ impl Run<'_> {
             remote: None,
             state: BaseState::Linked,
         };
+        if let (Some(open), Some(read)) = (open, &read) {
+            open.keep(&mut base, read);
+        }
         vec![Write::PutBase(Box::new(base)), journal]
     }
 
@@ -360,66 +523,64 @@ impl Run<'_> {
             reason: entry.reason.clone(),
             before,
             fields: entry.fields.clone(),
+            evidence: (op == JournalOp::RemoteDelete).then_some(Evidence::DeletedHere),
+            after: Some(left_as(entry.local.as_deref())),
             at: self.engine.clock.now(),
         }))
     }
 
-    async fn failed(
-        &mut self,
-        mut entry: OutboxEntry,
-        error: ProviderError,
-        sent: &mut Sent,
-    ) -> Result<Vec<Write>, EngineError> {
+    fn failed(&mut self, mut entry: OutboxEntry, error: ProviderError, sent: &mut Sent) -> Vec<Write> {
         let done = Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() };
         match error.kind {
             // Somebody else was faster, or it is gone: what was decided is void, and decided again on what is there.
             ErrorKind::VersionMismatch | ErrorKind::NotFound => {
                 self.outbox.remove(&entry.event_id);
                 sent.changed.push((entry.remote_id, entry.event_id));
-                Ok(vec![done])
+                return vec![done];
             }
-            ErrorKind::AlreadyExists { at } => {
-                // Under our own name it is our own write, applied when its answer was lost; elsewhere in the calendar
-                // it is the same event, and the two are joined.
+            ErrorKind::AlreadyExists { at: Some(at) } if at != entry.remote_id => {
+                sent.elsewhere.push((at, entry));
+                return Vec::new();
+            }
+            ErrorKind::AlreadyExists { .. } => {
+                // Under our own name it is our own write, applied when its answer was lost.
                 self.outbox.remove(&entry.event_id);
-                sent.changed.push((at.unwrap_or(entry.remote_id), entry.event_id));
-                Ok(vec![done])
+                sent.changed.push((entry.remote_id, entry.event_id));
+                return vec![done];
             }
             ErrorKind::Unauthorized | ErrorKind::CalendarGone => {
                 sent.stop = Some(error);
                 self.outbox.insert(entry.event_id.clone(), entry);
-                Ok(Vec::new())
+                return Vec::new();
             }
             _ if error.retry == Retry::Never && !error.is_ambiguous() => {
                 entry.attempts += 1;
                 entry.state = OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() };
-                self.outbox.insert(entry.event_id.clone(), entry.clone());
-                Ok(vec![Write::PutOutbox(Box::new(entry))])
             }
             _ => {
-                let step = BACKOFF.get(entry.attempts as usize).copied();
-                entry.attempts += 1;
-                // An outage ends, however long it lasts; only what is refused time and again needs a person.
-                let outage = matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unavailable);
-                entry.state = match step {
-                    _ if error.is_ambiguous() => OutboxState::Ambiguous,
-                    _ if outage => OutboxState::Pending,
-                    Some(_) => OutboxState::Pending,
-                    None => OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },
-                };
-                let advised = match error.retry {
-                    Retry::After(delay) => from_std(delay),
-                    Retry::Never | Retry::Backoff => TimeDelta::zero(),
-                };
-                let delay = advised.max(TimeDelta::minutes(step.unwrap_or(BACKOFF[BACKOFF.len() - 1])));
-                entry.not_before = self.engine.clock.now().checked_add_signed(delay);
-                self.waiting += 1;
-                self.outbox.insert(entry.event_id.clone(), entry.clone());
-                if outage {
+                let now = self.engine.clock.now();
+                entry = after_failure(&entry, &error, sent.health(), &self.link.retries, now);
+                self.waiting += usize::from(!matches!(entry.state, OutboxState::Wedged { .. }));
+                if stops_all(&error) {
                     sent.stop = Some(error);
+                } else if error.kind == ErrorKind::Unavailable {
+                    sent.down = Some(error);
                 }
-                Ok(vec![Write::PutOutbox(Box::new(entry))])
             }
+        }
+        self.wedged(&entry);
+        self.outbox.insert(entry.event_id.clone(), entry.clone());
+        vec![Write::PutOutbox(Box::new(entry))]
+    }
+
+    /// Tells about a write that waits for a person from now on.
+    fn wedged(&self, entry: &OutboxEntry) {
+        if let OutboxState::Wedged { kind, .. } = &entry.state {
+            self.tell(&Progress::Wedged {
+                link: self.link.id.clone(),
+                event: entry.event_id.clone(),
+                kind: kind.clone(),
+            });
         }
     }
 
@@ -448,7 +609,7 @@ impl Run<'_> {
                     edited.push(Item { id, version, payload: Some(payload) });
                     continue;
                 }
-                writes.push(Write::PutBase(Box::new(BaseRecord {
+                let mut base = BaseRecord {
                     link: self.link.id.clone(),
                     remote_id: id,
                     event_id: echo.event_id.clone(),
@@ -457,7 +618,11 @@ impl Run<'_> {
                     local: echo.local.clone().filter(|local| **local != read),
                     remote: None,
                     state: BaseState::Linked,
-                })));
+                };
+                if let Some(open) = &echo.open {
+                    open.keep(&mut base, &read);
+                }
+                writes.push(Write::PutBase(Box::new(base)));
             }
             if !writes.is_empty() {
                 self.commit(Batch { writes, ..Batch::default() }).await?;
@@ -475,6 +640,24 @@ fn answer(result: Result<Written, ProviderError>) -> Answer {
     }
 }
 
-fn from_std(delay: Duration) -> TimeDelta {
-    TimeDelta::from_std(delay).unwrap_or(TimeDelta::days(1))
+/// The id of an entry led by its urgency: the outbox is read in the order of its ids.
+pub(super) fn ranked(entry: &OutboxEntry, now: DateTime<Utc>) -> OutboxId {
+    let event = match entry.op {
+        OutboxOp::Delete { .. } => None,
+        OutboxOp::Create { .. } | OutboxOp::Update { .. } => entry.local.as_deref(),
+    };
+    let urgency = match (&entry.op, event) {
+        (OutboxOp::Delete { .. }, _) | (_, Some(_)) => Urgency::of(event, now),
+        (_, None) => Urgency::LATER,
+    };
+    let plain = match entry.id.0.split_once('.') {
+        Some((digit, rest)) if digit.len() == 1 => rest,
+        _ => &entry.id.0,
+    };
+    OutboxId(format!("{}.{plain}", urgency.digit()))
+}
+
+/// Whether a failure says that no write would be taken now.
+fn stops_all(error: &ProviderError) -> bool {
+    matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unauthorized | ErrorKind::CalendarGone)
 }

@@ -1,8 +1,9 @@
 //! What a run tells: while it goes on, and at its end.
 
 use crate::{
-    model::{LinkId, RunId},
+    model::{EventId, LinkId, RunId},
     plan::{Plan, PlanId},
+    provider::ErrorKind,
     store::RunCounts,
 };
 
@@ -35,6 +36,16 @@ pub enum Progress {
         /// Of so many.
         total: usize,
     },
+    /// A write is refused for good, or failed too often: it waits for a person
+    /// ([`Engine::retry_write`](super::Engine::retry_write), [`Engine::drop_write`](super::Engine::drop_write)).
+    Wedged {
+        /// The link.
+        link: LinkId,
+        /// The event.
+        event: EventId,
+        /// How it failed.
+        kind: ErrorKind,
+    },
 }
 
 /// Is told how far a run is. Must not block.
@@ -62,6 +73,8 @@ pub struct SyncReport {
     pub counts: RunCounts,
     /// What to approve, when deletions were held back; else the id of the plan.
     pub plan_id: PlanId,
+    /// The held plan that was approved or refused in this run.
+    pub answered: Option<PlanId>,
     /// Decided writes that the provider does not take for now; the next run tries again.
     pub waiting: usize,
     /// Decided writes that the provider refuses for good; they wait for a person or for another edit.

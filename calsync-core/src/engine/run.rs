@@ -4,10 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Engine, EngineError, Link, Progress, SyncOptions, SyncReport, pair::Context, pair::Outcome};
+use super::{
+    Engine, EngineError, Link, Progress, SyncOptions, SyncReport,
+    journal::note_what_is_left,
+    pair::{Context, Outcome},
+    pull::Gone,
+};
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
-    plan::{Operation, Plan, PlanId},
+    plan::{Action, Evidence, Operation, Permit, Plan, PlanId},
     provider::{Capabilities, Cursor, ErrorKind, Provider, ProviderError, ReadError, UnreadKind},
     store::{
         Batch, CommitReceipt, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, OutboxState,
@@ -16,7 +21,7 @@ use crate::{
 };
 
 /// How long a lease lasts. A worker that dies is replaced after this; one that works renews in time.
-const LEASE: TimeDelta = TimeDelta::seconds(10);
+pub(super) const LEASE: TimeDelta = TimeDelta::seconds(10);
 /// Rows read from the store at once.
 pub(super) const PAGE: usize = 200;
 /// How often a step is decided again when the host edits the same events meanwhile.
@@ -36,8 +41,8 @@ pub(super) struct Pulled {
     pub(super) cursor: Option<Cursor>,
     /// Everything there is was listed and compared.
     pub(super) audited: bool,
-    /// Items that were listed as there.
-    pub(super) gone: Vec<RemoteId>,
+    /// Items that are gone.
+    pub(super) gone: Vec<Gone>,
     /// Something could not be read for now: the cursor must not move past it.
     pub(super) incomplete: bool,
 }
@@ -64,7 +69,10 @@ pub(super) struct Run<'a> {
     pub(super) id: RunId,
     pub(super) state: LinkState,
     pub(super) approve: Option<PlanId>,
+    pub(super) refuse: Option<PlanId>,
     pub(super) audit: bool,
+    /// What may be done, when it is not everything.
+    pub(super) permit: Option<Permit>,
     pub(super) plan: Plan,
     pub(super) counts: RunCounts,
     /// Events dealt with in this run, by the revision they have now.
@@ -78,8 +86,17 @@ pub(super) struct Run<'a> {
     /// Events to look at again, because what was sent for them is not what they are now.
     pub(super) recheck: Vec<EventId>,
     pub(super) deletions: Vec<PlannedDeletion>,
+    /// Those of them that wait for a person.
+    pub(super) held: Vec<PlannedDeletion>,
+    /// The held plan that was approved or refused in this run.
+    pub(super) approved: Option<PlanId>,
+    pub(super) refused: Option<PlanId>,
+    /// Deletions of this run that nobody was asked about.
+    pub(super) unasked: u64,
     /// Names of items that came under a UID which another item of the calendar has.
     pub(super) deferred: Vec<super::pull::Item>,
+    /// Items of our own that could not be looked up: whatever a listing says of them is not decided in this run.
+    pub(super) unknown: HashSet<RemoteId>,
     pub(super) waiting: usize,
     /// The mark of planned local changes when the run began.
     pub(super) seen_before: Revision,
@@ -110,10 +127,12 @@ impl<'a> Run<'a> {
             provider,
             capabilities: provider.capabilities(),
             mode,
-            id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), &engine.ids.fresh()[..8])),
+            id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), short(&engine.ids.fresh()))),
             state: new_state(link),
             approve: options.approve.clone(),
+            refuse: options.refuse.clone(),
             audit: options.audit,
+            permit: None,
             plan: Plan { link: link.id.clone(), operations: Vec::new(), held: false },
             counts: RunCounts::default(),
             handled: HashMap::new(),
@@ -122,7 +141,12 @@ impl<'a> Run<'a> {
             outbox: BTreeMap::new(),
             recheck: Vec::new(),
             deletions: Vec::new(),
+            held: Vec::new(),
+            approved: None,
+            refused: None,
+            unasked: 0,
             deferred: Vec::new(),
+            unknown: HashSet::new(),
             waiting: 0,
             seen_before: Revision::default(),
             unfinished: false,
@@ -189,7 +213,11 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn records(&self, kind: RecordKind, after: Option<&str>) -> Result<Vec<Record>, EngineError> {
+    pub(super) async fn records(
+        &self,
+        kind: RecordKind,
+        after: Option<&str>,
+    ) -> Result<Vec<Record>, EngineError> {
         let query = RecordQuery { kind, link: &self.link.id, event: None, run: None, after, limit: PAGE };
         Ok(self.engine.store.records(query).await?)
     }
@@ -249,26 +277,35 @@ impl<'a> Run<'a> {
     /// decide again.
     pub(super) async fn commit_outcomes(
         &mut self,
-        outcomes: Vec<Outcome>,
+        mut outcomes: Vec<Outcome>,
         mut extra: Vec<Write>,
         attempt: usize,
     ) -> Result<bool, EngineError> {
+        if let Some(permit) = &self.permit {
+            let all = outcomes.len();
+            outcomes.retain(|outcome| outcome.operation.as_ref().is_none_or(|done| permit.covers(done)));
+            // The next run sees the rest again.
+            self.unfinished |= outcomes.len() < all;
+        }
         let mut batch = Batch::default();
         let (mut created, mut updated, mut conflicts) = (0, 0, 0);
         let (mut operations, mut deletions, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut superseded, mut copies) = (Vec::new(), Vec::new());
+        let (mut superseded, mut replanned) = (Vec::new(), Vec::new());
         for outcome in outcomes {
             batch.expect.extend(outcome.expect);
             if let Some(entry) = outcome.supersedes.as_ref().and_then(|id| self.outbox.get(id)) {
                 batch.writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
             }
             superseded.extend(outcome.supersedes);
-            copies.extend(outcome.copy);
+            replanned.extend(outcome.replan);
             batch.writes.extend(outcome.writes);
             created += outcome.created;
             updated += outcome.updated;
             conflicts += outcome.conflicts;
-            if let Some(operation) = outcome.operation {
+            if let Some(mut operation) = outcome.operation {
+                if operation.action == Action::DeleteRemote {
+                    operation.evidence.get_or_insert(Evidence::DeletedHere);
+                }
                 if operation.deletes() {
                     deletions.push(PlannedDeletion { operation, revision: outcome.revision });
                 } else {
@@ -278,6 +315,12 @@ impl<'a> Run<'a> {
             events.extend(outcome.event_id.map(|id| (id, outcome.revision.unwrap_or_default())));
         }
         batch.writes.append(&mut extra);
+        let now = self.engine.clock.now();
+        for write in &mut batch.writes {
+            if let Write::PutOutbox(entry) = write {
+                entry.id = super::push::ranked(entry, now);
+            }
+        }
         for (event, revision) in events {
             self.handled.insert(event, revision);
         }
@@ -296,10 +339,10 @@ impl<'a> Run<'a> {
             // The host may edit an event again before this run sends what it decided about it.
             self.outbox.extend(decided.into_iter().map(|entry| (entry.event_id.clone(), entry)));
         }
-        for copy in &copies {
-            self.handled.remove(copy);
+        for event in &replanned {
+            self.handled.remove(event);
         }
-        self.recheck.append(&mut copies);
+        self.recheck.append(&mut replanned);
         self.deletions.append(&mut deletions);
         self.plan.operations.append(&mut operations);
         self.counts.created += created;
@@ -311,7 +354,9 @@ impl<'a> Run<'a> {
     /// Commits a batch under the lease; the first one also records that the run began.
     pub(super) async fn commit(&mut self, mut batch: Batch) -> Result<CommitReceipt, EngineError> {
         self.keep_lease().await?;
+        self.settle_ended(&mut batch).await?;
         batch.lease.clone_from(&self.lease);
+        note_what_is_left(&mut batch.writes);
         if !self.recorded {
             batch.writes.push(Write::PutRun(Box::new(self.record(RunOutcome::Running))));
         }
@@ -369,7 +414,7 @@ impl<'a> Run<'a> {
         self.engine.observer.progress(progress);
     }
 
-    fn record(&self, outcome: RunOutcome) -> RunRecord {
+    pub(super) fn record(&self, outcome: RunOutcome) -> RunRecord {
         let ended = (outcome != RunOutcome::Running).then(|| self.engine.clock.now());
         RunRecord {
             id: self.id.clone(),
@@ -378,7 +423,10 @@ impl<'a> Run<'a> {
             ended,
             outcome,
             counts: self.counts,
-            held_plan: self.plan.held.then(|| self.plan.deletions_id().0),
+            held_plan: self.plan.held.then(|| self.held_id().0),
+            approved: self.approved.as_ref().map(|plan| plan.0.clone()),
+            refused: self.refused.as_ref().map(|plan| plan.0.clone()),
+            unasked_deletions: self.unasked,
         }
     }
 
@@ -400,12 +448,13 @@ impl<'a> Run<'a> {
         result?;
         let wedged =
             self.outbox.values().filter(|entry| matches!(entry.state, OutboxState::Wedged { .. })).count();
-        let plan_id = if self.plan.held { self.plan.deletions_id() } else { self.plan.id() };
+        let plan_id = if self.plan.held { self.held_id() } else { self.plan.id() };
         Ok(SyncReport {
             run: self.id,
             plan: self.plan,
             counts: self.counts,
             plan_id,
+            answered: self.approved.or(self.refused),
             waiting: self.waiting,
             wedged,
         })
@@ -456,6 +505,11 @@ impl<'a> Run<'a> {
         .await?;
         Ok(())
     }
+}
+
+/// Enough of a fresh id to tell the runs of one millisecond apart. A host's ids may be shorter.
+pub(super) fn short(fresh: &str) -> &str {
+    fresh.get(..8).unwrap_or(fresh)
 }
 
 fn intent(write: &Write) -> Option<&OutboxEntry> {

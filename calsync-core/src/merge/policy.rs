@@ -1,4 +1,4 @@
-//! Who wins a field both sides changed.
+//! Who wins a field both sides changed, and who wins when one side deleted what the other edited.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,13 +12,60 @@ pub enum ConflictPolicy {
     RemoteWins,
     /// The local side's value.
     LocalWins,
-    /// The value of the side that was changed last; the remote side's within the tolerance, or when a side does not
-    /// tell its time.
+    /// The value of the side that was changed last. The remote side's when the two times are at most 5 seconds apart,
+    /// and when either is missing: a clock that says nothing is no reason to write to somebody else's calendar.
     NewestWins,
-    /// The remote side's value stays on the event; the local version becomes an event of its own.
+    /// The remote side's value stays on the event; the local version becomes an event of its own, with a new UID, and
+    /// without the people invited, so that nobody is mailed about it.
     KeepBoth,
     /// Nobody's: both sides keep theirs until a person decides.
     Manual,
+    /// What the host's [`ConflictResolver`](super::ConflictResolver) says. Without one, when it fails and for fields it
+    /// does not decide: as [`ConflictPolicy::Manual`].
+    Resolver,
+}
+
+/// What becomes of an event that one side deleted and the other edited. A decision of its own: no field is merged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeletionPolicy {
+    /// A [`ConflictPolicy`] that names a side follows that side; under every other one the edit survives.
+    #[default]
+    ByConflicts,
+    /// The edit survives: the event is brought back where it was deleted.
+    KeepEdit,
+    /// The deletion is carried out; the edit is in the conflict record.
+    Delete,
+    /// As the remote side has it: edited or gone.
+    RemoteWins,
+    /// As the local side has it: edited or gone.
+    LocalWins,
+}
+
+impl DeletionPolicy {
+    /// Whether an event deleted here and edited there comes back here.
+    pub fn keeps_remote_edit(self, conflicts: ConflictPolicy) -> bool {
+        match self.settled(conflicts) {
+            Self::ByConflicts | Self::KeepEdit | Self::RemoteWins => true,
+            Self::Delete | Self::LocalWins => false,
+        }
+    }
+
+    /// Whether an event edited here and deleted there is made again there.
+    pub fn keeps_local_edit(self, conflicts: ConflictPolicy) -> bool {
+        match self.settled(conflicts) {
+            Self::ByConflicts | Self::KeepEdit | Self::LocalWins => true,
+            Self::Delete | Self::RemoteWins => false,
+        }
+    }
+
+    fn settled(self, conflicts: ConflictPolicy) -> Self {
+        match (self, conflicts) {
+            (Self::ByConflicts, ConflictPolicy::RemoteWins) => Self::RemoteWins,
+            (Self::ByConflicts, ConflictPolicy::LocalWins) => Self::LocalWins,
+            (own, _) => own,
+        }
+    }
 }
 
 /// What is done with a contested field.
@@ -56,7 +103,7 @@ pub struct Freshness {
     pub remote: Option<DateTime<Utc>>,
 }
 
-/// Two times closer than this are one: clocks of different machines say no more.
+/// Two times not further apart than this are one: clocks of different machines say no more.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(5);
 
 impl ConflictPolicy {
@@ -66,11 +113,13 @@ impl ConflictPolicy {
             Self::RemoteWins => Choice::Remote,
             Self::LocalWins => Choice::Local,
             Self::NewestWins => match (freshness.local, freshness.remote) {
-                (Some(local), Some(remote)) if local - remote > TOLERANCE => Choice::Local,
+                (Some(local), Some(remote)) if local.signed_duration_since(remote) > TOLERANCE => {
+                    Choice::Local
+                }
                 _ => Choice::Remote,
             },
             Self::KeepBoth => Choice::Both,
-            Self::Manual => Choice::Open,
+            Self::Manual | Self::Resolver => Choice::Open,
         }
     }
 
@@ -82,6 +131,7 @@ impl ConflictPolicy {
             Self::NewestWins => "newest-wins",
             Self::KeepBoth => "keep-both",
             Self::Manual => "manual",
+            Self::Resolver => "resolver",
         }
     }
 }

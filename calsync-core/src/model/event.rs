@@ -35,6 +35,29 @@ pub struct Event {
     /// Instances that differ from what the rules say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<RecurrenceId, Override>,
+    /// The event this one was made from, when calsync made it. A hint for people and programs, written as `RELATED-TO`
+    /// where the event is created: it is never compared, and nothing is ever decided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
+}
+
+/// What an event was made from.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Lineage {
+    /// The UID of the other event.
+    pub uid: String,
+    /// How.
+    pub how: Descent,
+}
+
+/// How one event was made from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Descent {
+    /// Both versions of a conflict were kept, and this is the local one (`RELTYPE=SIBLING`, RFC 5545 section 3.2.15).
+    Copy,
+    /// A series was cut in two, and this is the later half (`RELTYPE=FIRST`, RFC 9253 section 5).
+    Following,
 }
 
 /// Where a UID came from.
@@ -232,6 +255,7 @@ impl Event {
             rules: Vec::new(),
             excluded_rules: Vec::new(),
             overrides: BTreeMap::new(),
+            lineage: None,
         }
     }
 
@@ -273,6 +297,12 @@ impl fmt::Debug for Event {
 impl fmt::Debug for EventBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventBody").field("all_day", &self.time.is_all_day()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lineage").field("how", &self.how).finish_non_exhaustive()
     }
 }
 

@@ -21,7 +21,8 @@ pub use crate::recurrence::RuleEntry;
 pub use alarm::{Alarm, AlarmAction, AlarmTrigger, RelativeTo};
 pub use calendar::Calendar;
 pub use event::{
-    Event, EventBody, FreeBusyStatus, Override, OverrideScope, Privacy, Status, UidOrigin, VirtualLocation,
+    Descent, Event, EventBody, FreeBusyStatus, Lineage, Override, OverrideScope, Privacy, Status, UidOrigin,
+    VirtualLocation,
 };
 pub use ids::{CalendarId, ConnectionId, EventId, LinkId, RemoteCalendarId, RemoteId, RunId, Version};
 pub use people::{Participant, ParticipationStatus, Person, Role};

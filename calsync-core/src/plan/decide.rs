@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::merge::ConflictPolicy;
+use crate::merge::{ConflictPolicy, DeletionPolicy};
 
 /// Which way a link carries changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,13 +55,26 @@ pub enum RemoteSide {
     Removed,
 }
 
-/// Whether the two were ever joined.
+/// Whether the two were ever joined: the state of the base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meeting {
-    /// They have a base.
-    Joined,
     /// They have none.
     First,
+    /// They have a base.
+    Joined,
+    /// They have one that is left alone, because one side was deleted where the link may not delete the other.
+    Parted,
+}
+
+/// The rules of a link that decide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Which way changes go.
+    pub direction: Direction,
+    /// Who wins a field both sides changed.
+    pub conflicts: ConflictPolicy,
+    /// What becomes of an event that one side deleted and the other edited.
+    pub deletions: DeletionPolicy,
 }
 
 /// What to do with a pair.
@@ -93,136 +106,91 @@ pub enum Action {
 }
 
 /// Decides for one pair.
-pub fn decide(
-    meeting: Meeting,
-    local: LocalSide,
-    remote: RemoteSide,
-    direction: Direction,
-    policy: ConflictPolicy,
-) -> Action {
+///
+/// Total: every state of base, local and remote side has its arm, in every direction. Deletions are only planned here;
+/// [`DeletionGuard`](super::DeletionGuard) judges all of a run together.
+pub fn decide(meeting: Meeting, local: LocalSide, remote: RemoteSide, rules: Rules) -> Action {
+    use Direction::{Export, Import, TwoWay};
     use LocalSide as L;
+    use Meeting::{First, Joined, Parted};
     use RemoteSide as R;
-    match (meeting, local, remote) {
-        // Never joined, on one side only: it is new. The other side has nothing that could be lost.
-        (Meeting::First, L::Unchanged | L::Changed, R::Absent | R::Removed) => {
-            if direction.exports() {
-                Action::CreateRemote
+    match (meeting, local, remote, rules.direction) {
+        // Only here, and new. Safe: there is nothing on the other side that could be lost or doubled.
+        (First, L::Unchanged | L::Changed, R::Absent | R::Removed, TwoWay | Export) => Action::CreateRemote,
+        // The same where nothing may be written there. Safe: nothing is done.
+        (First, L::Unchanged | L::Changed, R::Absent | R::Removed, Import) => Action::None,
+
+        // Only there, and new. A deleted event without a base was deleted before the two ever met: it says nothing about
+        // this item. Safe: a fresh event takes the place of none.
+        (First, L::Absent | L::Deleted, R::Unchanged | R::Changed, TwoWay | Import) => Action::CreateLocal,
+        // The same where nothing may be written here. Safe: nothing is done.
+        (First, L::Absent | L::Deleted, R::Unchanged | R::Changed, Export) => Action::None,
+
+        // On both sides: the same event came here by two ways. Safe: joining makes no copy, and what differs is merged
+        // or put to the policy; a value on one side only is never taken for a deletion of it.
+        (First, L::Unchanged | L::Changed, R::Unchanged | R::Changed, TwoWay | Import | Export) => {
+            Action::Join
+        }
+
+        // On neither side. Safe: there is nothing.
+        (First, L::Absent | L::Deleted, R::Absent | R::Removed, TwoWay | Import | Export) => Action::None,
+
+        // At rest. Safe: both hold what they agreed on.
+        (Joined, L::Unchanged, R::Unchanged, TwoWay | Import | Export) => Action::None,
+
+        // Edited on one side or both. Safe: the merge moves only the fields that were changed, and what the direction
+        // keeps from the other side still counts as changed.
+        (Joined, L::Changed, R::Unchanged | R::Changed, TwoWay | Import | Export)
+        | (Joined, L::Unchanged, R::Changed, TwoWay | Import | Export) => Action::Merge,
+
+        // Deleted here, at rest there. Safe: the deletion is the only thing that happened since both agreed, and it
+        // names the version they agreed on.
+        (Joined, L::Deleted | L::Absent, R::Unchanged, TwoWay | Export) => Action::DeleteRemote,
+        // The copy was deleted, edited or not. Safe: the source may not be written, and the copy must not come back at
+        // every run.
+        (Joined, L::Deleted | L::Absent, R::Unchanged | R::Changed, Import) => Action::Suppress,
+
+        // Deleted there, at rest here. Safe: `Removed` needs evidence, and the local deletion is soft.
+        (Joined, L::Unchanged, R::Removed | R::Absent, TwoWay | Import) => Action::DeleteLocal,
+        // The copy was deleted, edited here or not. Safe: as above, the source stays.
+        (Joined, L::Unchanged | L::Changed, R::Removed | R::Absent, Export) => Action::Suppress,
+
+        // Deleted here, edited there. Safe: a deletion can be repeated and lost work cannot, so the edit survives unless
+        // the link says otherwise; then the whole edited version is in the conflict record.
+        (Joined, L::Deleted | L::Absent, R::Changed, TwoWay) => {
+            if rules.deletions.keeps_remote_edit(rules.conflicts) {
+                Action::RestoreLocal
             } else {
-                Action::None
+                Action::DeleteRemote
             }
         }
-        (Meeting::First, L::Absent | L::Deleted, R::Unchanged | R::Changed) => {
-            if direction.imports() {
-                Action::CreateLocal
+        // The source was deleted. Safe: what was edited is a copy, and its version is in the conflict record.
+        (Joined, L::Deleted | L::Absent, R::Changed, Export) => Action::DeleteRemote,
+
+        // Edited here, deleted there. Safe: as for the other way round.
+        (Joined, L::Changed, R::Removed | R::Absent, TwoWay) => {
+            if rules.deletions.keeps_local_edit(rules.conflicts) {
+                Action::RestoreRemote
             } else {
-                Action::None
+                Action::DeleteLocal
             }
         }
-        // Never joined, on both sides: the same event came here by two ways. Joining makes no copy.
-        (Meeting::First, L::Unchanged | L::Changed, R::Unchanged | R::Changed) => Action::Join,
-        // Never joined and gone: there is nothing to know.
-        (Meeting::First, L::Absent | L::Deleted, R::Absent | R::Removed) => Action::None,
+        // The source was deleted. Safe: the local deletion is soft, and the edit is in the conflict record.
+        (Joined, L::Changed, R::Removed | R::Absent, Import) => Action::DeleteLocal,
 
-        // Joined and at rest.
-        (Meeting::Joined, L::Unchanged, R::Unchanged) => Action::None,
-        // Joined and edited somewhere: the merge finds out which fields go where, and what each direction lets pass.
-        (Meeting::Joined, L::Changed, R::Unchanged | R::Changed)
-        | (Meeting::Joined, L::Unchanged, R::Changed) => Action::Merge,
-
-        // Deleted on one side, at rest on the other: the deletion is the only thing that happened.
-        (Meeting::Joined, L::Deleted | L::Absent, R::Unchanged) => match direction {
-            Direction::TwoWay | Direction::Export => Action::DeleteRemote,
-            // The copy was deleted here; the source stays and must not come back at every run.
-            Direction::Import => Action::Suppress,
-        },
-        (Meeting::Joined, L::Unchanged, R::Removed | R::Absent) => match direction {
-            Direction::TwoWay | Direction::Import => Action::DeleteLocal,
-            Direction::Export => Action::Suppress,
-        },
-
-        // Deleted on one side, edited on the other: the edit survives, because a deletion can be repeated and lost
-        // work cannot. A policy that names a side follows that side.
-        (Meeting::Joined, L::Deleted | L::Absent, R::Changed) => match (direction, policy) {
-            (Direction::Import, _) => Action::Suppress,
-            (Direction::Export, _) | (Direction::TwoWay, ConflictPolicy::LocalWins) => Action::DeleteRemote,
-            (Direction::TwoWay, _) => Action::RestoreLocal,
-        },
-        (Meeting::Joined, L::Changed, R::Removed | R::Absent) => match (direction, policy) {
-            (Direction::Export, _) => Action::Suppress,
-            (Direction::Import, _) | (Direction::TwoWay, ConflictPolicy::RemoteWins) => Action::DeleteLocal,
-            (Direction::TwoWay, _) => Action::RestoreRemote,
-        },
-
-        // Gone on both sides: they agree.
-        (Meeting::Joined, L::Deleted | L::Absent, R::Removed | R::Absent) => Action::Forget,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Every joined pair in which one side was deleted, for every direction and policy.
-    #[test]
-    fn deletions_as_a_table() {
-        use Action::*;
-        use Direction::*;
-        let policies = [
-            ConflictPolicy::RemoteWins,
-            ConflictPolicy::LocalWins,
-            ConflictPolicy::NewestWins,
-            ConflictPolicy::KeepBoth,
-            ConflictPolicy::Manual,
-        ];
-        #[rustfmt::skip]
-        let table = [
-            // local               remote                 direction  remote-wins    local-wins     newest, both, manual
-            (LocalSide::Deleted,   RemoteSide::Unchanged, TwoWay, DeleteRemote,  DeleteRemote,  DeleteRemote),
-            (LocalSide::Deleted,   RemoteSide::Unchanged, Import, Suppress,      Suppress,      Suppress),
-            (LocalSide::Deleted,   RemoteSide::Unchanged, Export, DeleteRemote,  DeleteRemote,  DeleteRemote),
-            (LocalSide::Unchanged, RemoteSide::Removed,   TwoWay, DeleteLocal,   DeleteLocal,   DeleteLocal),
-            (LocalSide::Unchanged, RemoteSide::Removed,   Import, DeleteLocal,   DeleteLocal,   DeleteLocal),
-            (LocalSide::Unchanged, RemoteSide::Removed,   Export, Suppress,      Suppress,      Suppress),
-            (LocalSide::Deleted,   RemoteSide::Changed,   TwoWay, RestoreLocal,  DeleteRemote,  RestoreLocal),
-            (LocalSide::Deleted,   RemoteSide::Changed,   Import, Suppress,      Suppress,      Suppress),
-            (LocalSide::Deleted,   RemoteSide::Changed,   Export, DeleteRemote,  DeleteRemote,  DeleteRemote),
-            (LocalSide::Changed,   RemoteSide::Removed,   TwoWay, DeleteLocal,   RestoreRemote, RestoreRemote),
-            (LocalSide::Changed,   RemoteSide::Removed,   Import, DeleteLocal,   DeleteLocal,   DeleteLocal),
-            (LocalSide::Changed,   RemoteSide::Removed,   Export, Suppress,      Suppress,      Suppress),
-            (LocalSide::Deleted,   RemoteSide::Removed,   TwoWay, Forget,        Forget,        Forget),
-        ];
-        for (local, remote, direction, remote_wins, local_wins, others) in table {
-            for policy in policies {
-                let expected = match policy {
-                    ConflictPolicy::RemoteWins => remote_wins,
-                    ConflictPolicy::LocalWins => local_wins,
-                    _ => others,
-                };
-                let action = decide(Meeting::Joined, local, remote, direction, policy);
-                assert_eq!(action, expected, "{local:?} {remote:?} {direction:?} {policy:?}");
-            }
+        // Gone on both sides. Safe: they agree.
+        (Joined | Parted, L::Deleted | L::Absent, R::Removed | R::Absent, TwoWay | Import | Export) => {
+            Action::Forget
         }
-    }
-
-    /// MAIL-05, I13: whatever happens, a one-way link never writes to its source.
-    #[test]
-    fn one_way_links_never_write_to_their_source() {
-        let writes_remote = [Action::CreateRemote, Action::DeleteRemote, Action::RestoreRemote];
-        let writes_local = [Action::CreateLocal, Action::DeleteLocal, Action::RestoreLocal];
-        for meeting in [Meeting::Joined, Meeting::First] {
-            for local in [LocalSide::Absent, LocalSide::Unchanged, LocalSide::Changed, LocalSide::Deleted] {
-                for remote in
-                    [RemoteSide::Absent, RemoteSide::Unchanged, RemoteSide::Changed, RemoteSide::Removed]
-                {
-                    for policy in
-                        [ConflictPolicy::RemoteWins, ConflictPolicy::LocalWins, ConflictPolicy::Manual]
-                    {
-                        let action = |direction| decide(meeting, local, remote, direction, policy);
-                        assert!(!writes_remote.contains(&action(Direction::Import)));
-                        assert!(!writes_local.contains(&action(Direction::Export)));
-                    }
-                }
-            }
+        // Left alone as long as anything of it is there. Safe: nothing is done.
+        (
+            Parted,
+            L::Unchanged | L::Changed,
+            R::Absent | R::Unchanged | R::Changed | R::Removed,
+            TwoWay | Import | Export,
+        )
+        | (Parted, L::Absent | L::Deleted, R::Unchanged | R::Changed, TwoWay | Import | Export) => {
+            Action::None
         }
     }
 }

@@ -5,7 +5,10 @@
 mod decide;
 mod guard;
 mod operation;
+mod urgency;
 
-pub use decide::{Action, Direction, LocalSide, Meeting, RemoteSide, decide};
-pub use guard::{DeletionGuard, Verdict};
+pub use decide::{Action, Direction, LocalSide, Meeting, RemoteSide, Rules, decide};
+pub use guard::{DeletionGuard, Evidence, Tally, Verdict};
+pub(crate) use operation::Permit;
 pub use operation::{Operation, Plan, PlanId};
+pub use urgency::Urgency;

@@ -23,4 +23,12 @@ pub struct Capabilities {
     pub fetch_max: usize,
     /// The most requests this provider takes at once.
     pub requests_max: usize,
+    /// The provider can be asked to call when a calendar changes.
+    pub watch: bool,
+    /// The longest a subscription may last, in seconds; `0` is not known.
+    pub watch_seconds_max: u64,
+    /// Busy times of calendars can be asked for.
+    pub free_busy: bool,
+    /// The longest window of one question for busy times, in days; `0` is no limit.
+    pub free_busy_days_max: u32,
 }

@@ -6,8 +6,9 @@
 mod capabilities;
 mod changes;
 mod error;
+mod watch;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use capabilities::Capabilities;
 pub use changes::{Change, ChangePage, ChangeScope, ChangesRequest, Cursor, Fetched, ItemChange, PullMode};
 pub use error::{ErrorKind, Fault, ProviderError, Retry};
+pub use watch::{FreeBusy, Watch, WatchRequest};
 
 pub use crate::ical::PeoplePolicy;
 
@@ -205,5 +207,35 @@ pub trait Provider: Send + Sync {
     async fn delete(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
         let _ = (calendar, id, expected);
         Err(ProviderError::unsupported("delete"))
+    }
+
+    /// Asks to be called when a calendar changes. A subscription cannot be prolonged: the host makes the next one
+    /// before this one ends, and lets the two overlap, so that no change falls between them.
+    ///
+    /// Requires [`Capabilities::watch`]. A calendar the provider does not watch (a holiday calendar) is
+    /// [`ErrorKind::Refused`], and is to be polled.
+    async fn watch(&self, calendar: &RemoteCalendarId, request: WatchRequest<'_>) -> Result<Watch> {
+        let _ = (calendar, request);
+        Err(ProviderError::unsupported("watch"))
+    }
+
+    /// Ends a subscription. One that has ended already is `Ok`.
+    ///
+    /// Requires [`Capabilities::watch`].
+    async fn unwatch(&self, watch: &Watch) -> Result<()> {
+        let _ = watch;
+        Err(ProviderError::unsupported("unwatch"))
+    }
+
+    /// When calendars are busy in a window: exactly one answer for each calendar asked, in the order asked.
+    ///
+    /// Requires [`Capabilities::free_busy`].
+    async fn free_busy(
+        &self,
+        calendars: &[RemoteCalendarId],
+        window: Range<chrono::DateTime<chrono::Utc>>,
+    ) -> Result<Vec<FreeBusy>> {
+        let _ = (calendars, window);
+        Err(ProviderError::unsupported("free_busy"))
     }
 }

@@ -16,10 +16,10 @@ pub use doc::{Doc, DocQuery};
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 pub use records::{
-    BaseQuery, BaseRecord, BaseState, BaseSummary, ConflictRecord, ConflictState, EventRecord, FieldConflict,
-    JournalEntry, JournalOp, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, OutboxId, OutboxOp,
-    OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome,
-    RunRecord,
+    AnswerState, BaseQuery, BaseRecord, BaseState, BaseSummary, ConflictAnswer, ConflictRecord,
+    ConflictState, EventRecord, FieldConflict, JournalEntry, JournalOp, LeaseGrant, LeaseToken, LinkHealth,
+    LinkState, OutboxEntry, OutboxId, OutboxOp, OutboxState, QuarantineRecord, Record, RecordKind,
+    RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, SettledBy, Settlement, Take,
 };
 
 use crate::model::{Calendar, CalendarId, EventId, LinkId, RemoteId};

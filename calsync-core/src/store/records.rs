@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     diff::Field,
     model::{CalendarId, Event, EventId, LinkId, RemoteCalendarId, RemoteId, RunId, Version},
+    plan::Evidence,
     provider::{Cursor, ErrorKind, Payload, UnreadKind},
 };
 
@@ -220,8 +221,78 @@ pub struct FieldConflict {
     pub local: serde_json::Value,
     /// The remote value.
     pub remote: serde_json::Value,
-    /// Which side's value was kept: `local`, `remote`, `both` or `open`.
+    /// Which side's value was kept: `local`, `remote` or `both`; `open` while it waits; `agreed` when both sides came to
+    /// the same value by themselves; `replaced` when a conflict over more of the event took its place; `deleted` when
+    /// the pair ended.
     pub outcome: String,
+    /// Who decided it, and when; `None` while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settlement>,
+}
+
+/// Who ended a conflict, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// What kind of decision it was.
+    pub by: SettledBy,
+    /// The person, as the host names them; `None` for all other kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// When it was carried out, by the engine's clock.
+    pub at: DateTime<Utc>,
+}
+
+/// What kind of decision ended a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SettledBy {
+    /// The policy of the link.
+    Policy,
+    /// The host's own resolver.
+    Resolver,
+    /// A person's answer.
+    Person,
+    /// Nobody had to: by later edits both sides came to agree, one took its edit back, or a conflict over more of the
+    /// event took the place of this one.
+    Edits,
+    /// One side was deleted, or the pair is kept in step no longer.
+    Deletion,
+}
+
+/// Which version of a field a person wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Take {
+    /// The local one goes to the remote side.
+    Local,
+    /// The remote one comes to the local side.
+    Remote,
+}
+
+/// Whether an answer was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerState {
+    /// The next run looks at it.
+    Waiting,
+    /// It was.
+    Applied,
+    /// A side changed after it was given, so that it was an answer to another question. What it was about is still
+    /// open, or was settled otherwise.
+    Stale,
+}
+
+/// What a person answered to an open conflict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictAnswer {
+    /// Who, as the host names them.
+    pub who: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What to take, by field.
+    pub take: Vec<(Field, Take)>,
+    /// Whether it was carried out.
+    pub state: AnswerState,
 }
 
 /// Whether a conflict waits for somebody.
@@ -261,6 +332,28 @@ pub struct ConflictRecord {
     pub state: ConflictState,
     /// When it was found.
     pub at: DateTime<Utc>,
+    /// Who decided the last of it, and when; `None` while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settlement>,
+    /// What people answered, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<ConflictAnswer>,
+    /// The event that keeps the local version, when both were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<EventId>,
+}
+
+impl ConflictRecord {
+    /// Since when nobody is needed: when it was decided, or when it was found where the record does not say. `None`
+    /// while it is open. What [`Log::ResolvedConflicts`](super::Log) is cut by.
+    pub fn resolved_since(&self) -> Option<DateTime<Utc>> {
+        match self.state {
+            ConflictState::Open => None,
+            ConflictState::Resolved => {
+                Some(self.settled.as_ref().map_or(self.at, |settlement| settlement.at))
+            }
+        }
+    }
 }
 
 /// A remote item that cannot be read.
@@ -344,6 +437,16 @@ pub struct RunRecord {
     pub counts: RunCounts,
     /// The plan that waits for approval.
     pub held_plan: Option<String>,
+    /// The held plan that was approved in this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<String>,
+    /// The held plan that was refused in this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// Deletions of both sides that nobody was asked about: what [`DeletionGuard::within`](crate::plan::DeletionGuard)
+    /// counts together. Written with the deletions themselves.
+    #[serde(default)]
+    pub unasked_deletions: u64,
 }
 
 /// What a journal entry is about.
@@ -387,6 +490,12 @@ pub struct JournalEntry {
     pub before: Option<Box<Event>>,
     /// The fields that changed; empty for a creation or deletion.
     pub fields: Vec<Field>,
+    /// What spoke for a deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// How the local event was left, as a hash of its content or `deleted`: what tells whether it was edited since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
     /// When.
     pub at: DateTime<Utc>,
 }

@@ -24,6 +24,7 @@ use super::{
     href::{collection_url, path_key, safe_name},
     map,
     profile::ServerKind,
+    spelling::Spellings,
     wire::Multistatus,
 };
 use crate::http::{
@@ -40,6 +41,7 @@ pub struct CalDavProvider {
     capabilities: Capabilities,
     account: RwLock<Option<Arc<DiscoveredAccount>>>,
     server: RwLock<ServerKind>,
+    pub(super) spellings: Spellings,
 }
 
 impl CalDavProvider {
@@ -99,6 +101,7 @@ impl CalDavProvider {
             clock: Arc::new(SystemClock),
             server: RwLock::new(account.as_ref().map(|account| account.server).unwrap_or_default()),
             account: RwLock::new(account.map(Arc::new)),
+            spellings: Spellings::default(),
             config,
         })
     }

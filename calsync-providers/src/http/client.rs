@@ -13,10 +13,11 @@ use url::Url;
 
 use super::{
     AddressPolicy, Credentials, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpTransport, Limits,
-    RedirectPolicy,
+    RedirectPolicy, TokenSource,
     redirect::{HOPS_MAX, follow},
     same_site,
 };
+use calsync_core::provider::ProviderError;
 
 /// What holds for every request of a client.
 #[derive(Clone, Debug, Default)]
@@ -46,13 +47,14 @@ pub struct HttpClient {
     transport: Arc<dyn HttpTransport>,
     options: ClientOptions,
     credentials: Option<(Credentials, Url)>,
+    tokens: Option<(Arc<dyn TokenSource>, Url)>,
     requests: AtomicU64,
 }
 
 impl HttpClient {
     /// A client without credentials.
     pub fn new(transport: Arc<dyn HttpTransport>, options: ClientOptions) -> Self {
-        Self { transport, options, credentials: None, requests: AtomicU64::new(0) }
+        Self { transport, options, credentials: None, tokens: None, requests: AtomicU64::new(0) }
     }
 
     /// Sends these credentials with every request to the site of this URL, before being asked for them (a server may
@@ -61,6 +63,44 @@ impl HttpClient {
     pub fn with_credentials(mut self, credentials: Credentials, site: Url) -> Self {
         self.credentials = Some((credentials, site));
         self
+    }
+
+    /// Sends a token of this source with every request of [`HttpClient::send_as`] to the site of this URL.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: Arc<dyn TokenSource>, site: Url) -> Self {
+        self.tokens = Some((tokens, site));
+        self
+    }
+
+    /// [`HttpClient::send`] with a token. One that is refused with 401 is replaced and the request sent once more:
+    /// a request refused so was not acted on, so this holds for writes as well. `failed` says what an error without
+    /// an answer means: [`HttpError::reading`] or [`HttpError::writing`].
+    ///
+    /// # Errors
+    ///
+    /// What the source has no token for, and as [`HttpClient::send`]. A second 401 is an answer.
+    pub async fn send_as(
+        &self,
+        operation: &'static str,
+        request: HttpRequest,
+        failed: fn(HttpError, &'static str) -> ProviderError,
+    ) -> Result<Answer, ProviderError> {
+        let Some((tokens, site)) = &self.tokens else {
+            return self.send(request).await.map_err(|error| failed(error, operation));
+        };
+        let token = tokens.token().await?;
+        let bearer = |token| (Credentials::Bearer(token), site.clone());
+        let answer = self.send_with(request.clone(), Some(&bearer(token.clone()))).await;
+        let answer = answer.map_err(|error| failed(error, operation))?;
+        if answer.response.status != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        tokens.rejected(&token).await?;
+        let fresh = tokens.token().await?;
+        if fresh.same(&token) {
+            return Ok(answer);
+        }
+        self.send_with(request, Some(&bearer(fresh))).await.map_err(|error| failed(error, operation))
     }
 
     /// How many requests were sent; each hop of a redirect is one.
@@ -74,14 +114,21 @@ impl HttpClient {
     ///
     /// [`HttpError`]; a status of any kind that is no redirect is an answer.
     pub async fn send(&self, request: HttpRequest) -> Result<Answer, HttpError> {
-        let mut request = request;
+        self.send_with(request, self.credentials.as_ref()).await
+    }
+
+    async fn send_with(
+        &self,
+        mut request: HttpRequest,
+        credentials: Option<&(Credentials, Url)>,
+    ) -> Result<Answer, HttpError> {
         request.limits = self.options.limits;
         request.addresses = self.options.addresses;
         let mut moved_to = None;
         let mut only_permanent = true;
         for _ in 0..=HOPS_MAX {
             let mut hop = request.clone();
-            if let Some((credentials, site)) = &self.credentials
+            if let Some((credentials, site)) = credentials
                 && may_hold_credentials(site, &hop.url)
             {
                 hop.headers.insert(header::AUTHORIZATION, credentials.header()?);

@@ -16,19 +16,20 @@ mod error;
 mod redirect;
 mod reqwest_transport;
 mod retry;
-mod secret;
 mod site;
+mod token;
 mod transport;
 
 pub use address::AddressPolicy;
 pub use auth::Credentials;
 #[cfg(feature = "caldav")]
 pub(crate) use auth::wants_only_digest;
+pub use calsync_core::secret::Secret;
 pub use client::{Answer, ClientOptions, HttpClient};
 pub use error::{HttpError, HttpErrorKind};
 pub use redirect::RedirectPolicy;
 pub use reqwest_transport::{ReqwestOptions, ReqwestTransport};
 pub use retry::{error_for_status, retry_after};
-pub use secret::Secret;
 pub use site::same_site;
+pub use token::TokenSource;
 pub use transport::{HttpRequest, HttpResponse, HttpTransport, Limits};

@@ -97,10 +97,10 @@ pub enum FeedAlarms {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UidCheck {
     /// The first pull asks twice and compares, so that no name is given out that will not come again. Costs one
-    /// request, conditional where the feed has validators.
+    /// request, conditional where the feed has validators, and one or two more where the UIDs changed.
     #[default]
     FetchTwice,
-    /// From one pull to the next. The items of such a feed change their names once.
+    /// From one pull to the next. The items of such a feed change their names once, at the third pull mostly.
     AcrossPulls,
 }
 

@@ -57,6 +57,7 @@ pub(crate) fn event(uid: &str) -> Event {
         rules: Vec::new(),
         excluded_rules: Vec::new(),
         overrides: Default::default(),
+        lineage: None,
     }
 }
 

@@ -165,6 +165,9 @@ pub fn conflict(link: &LinkId, id: &str, event_id: &str, run: &str) -> ConflictR
         policy: "manual".to_owned(),
         state: ConflictState::Open,
         at: at(0),
+        settled: None,
+        answers: Vec::new(),
+        copy: None,
     }
 }
 
@@ -192,6 +195,9 @@ pub fn run(link: &LinkId, id: &str) -> RunRecord {
         outcome: RunOutcome::Running,
         counts: RunCounts::default(),
         held_plan: None,
+        approved: None,
+        refused: None,
+        unasked_deletions: 0,
     }
 }
 
@@ -207,6 +213,8 @@ pub fn journal(link: &LinkId, id: &str, event_id: &str, run: &str) -> JournalEnt
         reason: "new on the remote side".to_owned(),
         before: None,
         fields: vec![Field::of(Part::Title)],
+        evidence: None,
+        after: None,
         at: at(0),
     }
 }

@@ -224,6 +224,7 @@ cases! {
                 local: serde_json::json!({"a": [1, -2, 0.5, "\u{0}", true], "B": {}}),
                 remote: serde_json::json!(i64::MAX),
                 outcome: "open".to_owned(),
+                settled: None,
             }],
             remote: Some(Box::new(rich_event("remote"))),
             ..sample::conflict(&link, "1", "e", "r")
@@ -237,11 +238,16 @@ cases! {
             outcome: RunOutcome::Failed { error: "not reachable".to_owned() },
             counts,
             held_plan: Some("{}".to_owned()),
+            approved: Some("a".to_owned()),
+            refused: Some("b".to_owned()),
+            unasked_deletions: u64::MAX,
             ..sample::run(&link, "1")
         };
         let journal = JournalEntry {
             remote_id: Some("item".into()),
             before: Some(Box::new(rich_event("before"))),
+            evidence: Some(calsync_core::plan::Evidence::Absent),
+            after: Some("deleted".to_owned()),
             ..sample::journal(&link, "1", "e", "1")
         };
         let calendar = calsync_core::model::Calendar {

@@ -79,6 +79,17 @@ impl App {
         }
     }
 
+    /// Where a connection leads, for an error message: the host and port, never the rest of a URL, which may hold a
+    /// secret.
+    pub(crate) fn whereabouts(&self, connection: &str) -> String {
+        let url = self.config.connections.get(connection).map_or("", |connection| connection.url.as_str());
+        match url::Url::parse(url).ok().as_ref().and_then(|url| Some((url.host_str()?, url.port()))) {
+            Some((host, Some(port))) => format!("{connection}, {host}:{port}"),
+            Some((host, None)) => format!("{connection}, {host}"),
+            None => connection.to_owned(),
+        }
+    }
+
     /// Makes the calendar of a link when it is not there yet.
     pub(crate) async fn ensure_calendar(&self, name: &str) -> Result<(), CliError> {
         let id = CalendarId::from(name);

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, env, fmt, fs, path::Path};
 
-use calsync_core::{merge::ConflictPolicy, plan::Direction};
+use calsync_core::{
+    merge::{ConflictPolicy, DeletionPolicy},
+    plan::Direction,
+};
 use calsync_providers::http::Secret;
 use serde::Deserialize;
 
@@ -91,6 +94,10 @@ pub(crate) struct LinkConfig {
     /// `remote-wins` (default), `local-wins`, `newest-wins`, `keep-both` or `manual`.
     #[serde(default)]
     pub(crate) conflicts: ConflictPolicy,
+    /// `by-conflicts` (default: as `conflicts` where that names a side, else the edit survives), `keep-edit`, `delete`,
+    /// `remote-wins` or `local-wins`.
+    #[serde(default)]
+    pub(crate) deletions: DeletionPolicy,
 }
 
 impl Config {
@@ -105,8 +112,19 @@ impl Config {
             let start = before.rfind('\n').map_or(0, |end| end + 1);
             let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("");
             let key = line.split_once('=').map_or(line, |(key, _)| key).trim();
+            if matches!(key, "password" | "token" | "client_secret") {
+                // Not even the parser's message: it may quote the value.
+                return CliError::Config(format!(
+                    "{}, line {}, `{key}`: write a text, such as \"env:NAME\", \"file:PATH\" or \"plain:TEXT\"",
+                    path.display(),
+                    before.matches('\n').count() + 1,
+                ));
+            }
+            let missing =
+                error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+            let fix = missing.map(|key| format!(": write {key} = \"...\" below it")).unwrap_or_default();
             CliError::Config(format!(
-                "{}, line {}, `{key}`: {}",
+                "{}, line {}, `{key}`: {}{fix}",
                 path.display(),
                 before.matches('\n').count() + 1,
                 error.message()
@@ -126,6 +144,18 @@ impl Config {
                  \"postgres://user@host/database\""
             ));
         }
+        for (name, connection) in &self.connections {
+            if connection.url.trim().is_empty() {
+                return wrong(format!("connections.{name}: `url` is empty: write where the calendars are"));
+            }
+            let address = connection.url.contains('@') && !connection.url.contains("://");
+            let anonymous = connection.username.as_deref().unwrap_or_default().is_empty();
+            if connection.provider == ProviderKind::Caldav && anonymous && !address {
+                return wrong(format!(
+                    "connections.{name}: `username` is missing: write username = \"NAME\", or an e-mail address as `url`"
+                ));
+            }
+        }
         let mut names = std::collections::BTreeSet::new();
         for link in &self.links {
             let name = &link.name;
@@ -143,6 +173,12 @@ impl Config {
             if link.calendar.is_empty() {
                 return wrong(format!(
                     "link {name}: `calendar` is empty: give the calendar in the store a name"
+                ));
+            }
+            if link.conflicts == ConflictPolicy::Resolver {
+                return wrong(format!(
+                    "link {name}: `conflicts` is \"resolver\", but there is no program here to ask: write \"manual\" \
+                     and answer with `calsync conflicts answer`"
                 ));
             }
             match connection.provider {

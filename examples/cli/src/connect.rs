@@ -112,6 +112,7 @@ fn link(app: &App, config: &LinkConfig, remote: RemoteCalendarId) -> Link {
     Link::new(config.name.as_str(), config.calendar.as_str(), remote)
         .with_direction(app.config.direction(config))
         .with_conflicts(config.conflicts)
+        .with_deletions(config.deletions)
 }
 
 /// The calendar a configuration means: by id or URL, else by display name.

@@ -11,7 +11,10 @@ use calsync_core::{
 /// A failed command. Messages hold no secret and no event text.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    #[error("cannot read {}: {error}", path.display())]
+    #[error(
+        "cannot read the configuration {}: {error}; write one, or name it with --config FILE",
+        path.display()
+    )]
     ConfigFile { path: PathBuf, error: io::Error },
     /// Names the key and the fix.
     #[error("configuration: {0}")]

@@ -2,9 +2,6 @@
 //!
 //! The configuration and the JSON output are a contract; see `README.md` beside `Cargo.toml`.
 
-// A command line program talks to its terminal.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 mod app;
 mod commands;
 mod config;
@@ -45,15 +42,14 @@ enum Command {
     Calendars(Json),
     /// Show the events of a calendar in the store.
     Events(EventsArgs),
-    /// Show what both sides changed at once, and how it was decided.
-    Conflicts(Json),
+    /// Show what both sides changed at once and how it was decided, answer what waits, or export all of it.
+    Conflicts(commands::conflicts::ConflictsArgs),
     /// Show past runs.
     Log(Json),
+    /// Show writes the remote side has not confirmed, or settle one that is stuck.
+    Outbox(OutboxArgs),
     /// Take back what a run did, and carry that to the remote side.
-    Undo {
-        /// The run, as `log` shows it.
-        run: String,
-    },
+    Undo(UndoArgs),
     /// Tell what was done about an event, and why.
     Explain {
         /// Its UID, or its id in the store.
@@ -73,8 +69,24 @@ struct SyncArgs {
     #[arg(long)]
     json: bool,
     /// Carry out the held deletions of this plan, if they are still exactly these.
-    #[arg(long, value_name = "PLAN_ID")]
+    #[arg(long, value_name = "PLAN_ID", conflicts_with = "refuse")]
     approve: Option<String>,
+    /// Take the held deletions of this plan back, if they are still exactly these: the events return.
+    #[arg(long, value_name = "PLAN_ID")]
+    refuse: Option<String>,
+}
+
+#[derive(Args)]
+struct UndoArgs {
+    /// The run, as `log` shows it.
+    #[arg(required_unless_present = "last", conflicts_with = "last")]
+    run: Option<String>,
+    /// Instead of one run, the last so many runs of a link.
+    #[arg(long, value_name = "COUNT", requires = "link")]
+    last: Option<usize>,
+    /// The link of `--last`.
+    #[arg(long, value_name = "NAME")]
+    link: Option<String>,
 }
 
 #[derive(Args)]
@@ -82,6 +94,30 @@ struct Json {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct OutboxArgs {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    action: Option<OutboxAction>,
+}
+
+#[derive(Subcommand)]
+enum OutboxAction {
+    /// Give a stuck write all its tries again.
+    Retry {
+        /// The event's UID, or its id in the store.
+        event: String,
+    },
+    /// Give a write up: both sides stay as they are until the next edit.
+    Drop {
+        /// The event's UID, or its id in the store.
+        event: String,
+    },
 }
 
 #[derive(Args)]
@@ -104,7 +140,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("calsync: {error}");
+            output::tell(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }
@@ -119,6 +155,7 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
                 mode: if args.dry_run { commands::sync::Mode::DryRun } else { commands::sync::Mode::Apply },
                 format: output::Format::from_flag(args.json),
                 approve: args.approve,
+                refuse: args.refuse,
             };
             commands::sync::run(&app, request).await
         }
@@ -126,11 +163,26 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
             commands::calendars::run(&app, output::Format::from_flag(json.json)).await
         }
         Command::Events(args) => commands::events::run(&app, &args.calendar, args.ics).await,
-        Command::Conflicts(json) => {
-            commands::conflicts::run(&app, output::Format::from_flag(json.json)).await
-        }
+        Command::Conflicts(args) => commands::conflicts::run(&app, args).await,
         Command::Log(json) => commands::log::run(&app, output::Format::from_flag(json.json)).await,
-        Command::Undo { run } => commands::undo::run(&app, &run).await,
+        Command::Outbox(args) => match args.action {
+            None => commands::outbox::list(&app, output::Format::from_flag(args.json)).await,
+            Some(OutboxAction::Retry { event }) => {
+                commands::outbox::settle(&app, &event, commands::outbox::Verdict::Retry).await
+            }
+            Some(OutboxAction::Drop { event }) => {
+                commands::outbox::settle(&app, &event, commands::outbox::Verdict::Drop).await
+            }
+        },
+        Command::Undo(args) => {
+            let what = match (args.run, args.last, args.link) {
+                (Some(run), ..) => commands::undo::What::Run(run),
+                (None, count, link) => {
+                    commands::undo::What::Last(count.unwrap_or(1), link.unwrap_or_default())
+                }
+            };
+            commands::undo::run(&app, &what).await
+        }
         Command::Explain { event } => commands::explain::run(&app, &event).await,
     }
 }

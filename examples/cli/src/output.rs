@@ -31,6 +31,11 @@ pub(crate) fn print(text: &str) -> Result<(), CliError> {
     }
 }
 
+/// Tells a person something on standard error. That nobody reads it changes nothing about the run.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "calsync: {text}");
+}
+
 /// Prints one JSON object.
 pub(crate) fn print_json(value: &Value) -> Result<(), CliError> {
     print(&format!("{value:#}\n"))

@@ -3,11 +3,11 @@
 use std::error::Error;
 
 use calsync_core::{
+    context::{Clock, SystemClock},
     model::{EventBody, RemoteCalendarId, RemoteId, Version},
     provider::{ChangesRequest, Fetched, ItemChange, Payload, PeoplePolicy, Provider, RenderRequest},
 };
 use calsync_providers::caldav::CalDavProvider;
-use chrono::Utc;
 
 /// A phone.
 pub(crate) struct Phone {
@@ -44,7 +44,7 @@ impl Phone {
             let rendered = self.server.render(RenderRequest {
                 event: &event,
                 original: Some(&payload),
-                now: Utc::now(),
+                now: SystemClock.now(),
                 people: PeoplePolicy::default(),
             })?;
             self.server.update(&self.calendar, &id, &version, &rendered.payload).await?;

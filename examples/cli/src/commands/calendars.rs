@@ -7,7 +7,7 @@ use crate::{
     app::App,
     connect,
     error::CliError,
-    output::{Format, print_json, print_table},
+    output::{Format, print_json, print_table, tell},
 };
 
 pub(crate) async fn run(app: &App, format: Format) -> Result<u8, CliError> {
@@ -30,7 +30,7 @@ pub(crate) async fn run(app: &App, format: Format) -> Result<u8, CliError> {
                 }
             }
             Err(error) => {
-                eprintln!("calsync: connection {name}: {error}");
+                tell(&format!("connection {name} ({}): {error}", app.whereabouts(name)));
                 failed.push(error);
             }
         }

@@ -5,5 +5,6 @@ pub(crate) mod conflicts;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod log;
+pub(crate) mod outbox;
 pub(crate) mod sync;
 pub(crate) mod undo;

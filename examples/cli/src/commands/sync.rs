@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use calsync_core::{
     engine::{EngineError, Link, SyncOptions, SyncReport},
-    plan::{Operation, PlanId},
+    plan::{Evidence, Operation, PlanId},
     provider::Provider,
 };
 use calsync_providers::{caldav::same_calendar, http::HttpTransport};
@@ -16,7 +16,7 @@ use crate::{
     config::LinkConfig,
     connect::{self, Joined},
     error::CliError,
-    output::{Format, print, print_json, print_table},
+    output::{Format, print, print_json, print_table, tell},
 };
 
 /// Whether anything is written.
@@ -32,6 +32,7 @@ pub(crate) struct Request {
     pub(crate) mode: Mode,
     pub(crate) format: Format,
     pub(crate) approve: Option<String>,
+    pub(crate) refuse: Option<String>,
 }
 
 /// How long a link that another process works on is waited for: two lives of a lease.
@@ -44,16 +45,21 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
     if let Some(plan) = &request.approve {
         options = options.approving(PlanId(plan.clone()));
     }
+    if let Some(plan) = &request.refuse {
+        options = options.refusing(PlanId(plan.clone()));
+    }
     let mut reports: Vec<(&LinkConfig, Result<SyncReport, CliError>)> = Vec::new();
     let mut joined: Vec<Link> = Vec::new();
-    let mut approved = request.approve.is_none();
+    let asked = request.approve.as_ref().or(request.refuse.as_ref());
+    // A preview answers nothing.
+    let mut answered = asked.is_none() || request.mode == Mode::DryRun;
     for config in &links {
         let result = sync_link(app, config, &transport, request.mode, &options, &mut joined).await;
-        if let (Ok(report), Some(plan)) = (&result, &request.approve) {
-            approved |= !report.plan.held && report.plan.deletions_id().0 == *plan;
+        if let (Ok(report), Some(plan)) = (&result, asked) {
+            answered |= report.answered.as_ref().is_some_and(|done| done.0 == *plan);
         }
         if let Err(error) = &result {
-            eprintln!("calsync: link {}: {error}", config.name);
+            tell(&format!("link {} ({}): {error}", config.name, app.whereabouts(&config.connection)));
         }
         reports.push((config, result));
     }
@@ -63,9 +69,9 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
         let credentials = failed.iter().any(|error| error.needs_credentials());
         return Err(CliError::Links { failed: failed.len(), all: links.len(), credentials });
     }
-    if !approved {
+    if !answered {
         return Err(CliError::Unmet(
-            "no link holds a plan with this id: the deletions to approve are others now".to_owned(),
+            "no link holds a plan with this id: nothing was approved or refused, the deletions are others now".to_owned(),
         ));
     }
     let stuck: usize = reports
@@ -75,7 +81,7 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
         .sum();
     if stuck > 0 {
         return Err(CliError::Unmet(format!(
-            "{stuck} changes did not reach the remote side; they are kept, and `calsync sync` tries those again that can be"
+            "{stuck} changes did not reach the remote side; they are kept, and `calsync sync` tries those again that can be; `calsync outbox` lists them"
         )));
     }
     let held = reports.iter().any(|(_, result)| result.as_ref().is_ok_and(|report| report.plan.held));
@@ -122,11 +128,11 @@ async fn run_when_free(
         match app.engine.sync(link, provider, options).await {
             Err(EngineError::Busy { until }) if app.clock.now() < give_up => {
                 let wait = (until - app.clock.now()).max(chrono::TimeDelta::milliseconds(100));
-                eprintln!(
-                    "calsync: link {}: another process is at it, or died there; waiting {} s for its lease",
+                tell(&format!(
+                    "link {}: another process is at it, or died there; waiting {} s for its lease",
                     link.id,
                     wait.num_seconds() + 1
-                );
+                ));
                 tokio::time::sleep(wait.to_std().unwrap_or_default()).await;
             }
             other => return Ok(other?),
@@ -207,8 +213,10 @@ fn show_plan(name: &str, report: &SyncReport, mode: Mode) -> Result<(), CliError
     }
     if report.plan.held {
         print(&format!(
-            "{name}: {} deletions are held. To carry out exactly these: calsync sync --link {name} --approve {}\n",
-            report.counts.held, report.plan_id
+            "{name}: {} deletions are held. To carry out exactly these: calsync sync --link {name} --approve {id}\n\
+             {name}: To bring the events back where they were deleted: calsync sync --link {name} --refuse {id}\n",
+            report.counts.held,
+            id = report.plan_id
         ))?;
     }
     Ok(())
@@ -226,6 +234,14 @@ fn describe(operation: &Operation) -> String {
     let names =
         |fields: &[calsync_core::diff::Field]| fields.iter().map(ToString::to_string).collect::<Vec<_>>();
     text.push_str(&format!(": {}", operation.reason));
+    if let Some(evidence) = operation.evidence {
+        text.push_str(match evidence {
+            Evidence::Reported => " (the remote side reported it)",
+            Evidence::Absent => " (a complete listing lacks it)",
+            Evidence::NotFound => " (it was asked for and is not there)",
+            Evidence::DeletedHere => "",
+        });
+    }
     text.push_str(&list("comes in:", names(&operation.to_local)));
     text.push_str(&list("goes out:", names(&operation.to_remote)));
     text.push_str(&list("contested:", names(&operation.contested)));

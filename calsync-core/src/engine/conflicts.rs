@@ -1,0 +1,332 @@
+//! Conflicts between runs: kept up to date while they are open, answered, and settled.
+//!
+//! A field that waits for somebody has an old value in both bases of its pair ([`OpenFields`]), so that both sides count
+//! as changed until it is decided. [`BaseRecord::remote`] is set as long as there is one: that is how a pair with an
+//! open conflict is told from all others without reading a list.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::AssertUnwindSafe,
+};
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+
+use super::{
+    EngineError,
+    pair::{Outcome, Pair, RemoteView, consider},
+    run::{PAGE, Run},
+};
+use crate::{
+    diff::{Field, changed_fields, copy_field, field_value, same_field},
+    merge::{Choice, ConflictPolicy, ConflictResolver, ContestedEvent, Resolution},
+    model::{Event, EventId},
+    provider::ProviderError,
+    store::{
+        AnswerState, BaseQuery, BaseRecord, Batch, ConflictRecord, ConflictState, FieldConflict, Record,
+        RecordKind, RecordQuery, SettledBy, Settlement, Take, Write,
+    },
+};
+
+/// Outcome of a field that nobody decided yet.
+pub(super) const OPEN: &str = "open";
+
+/// What is known of the open conflicts of a pair.
+#[derive(Clone, Copy)]
+pub(super) struct Standing<'a> {
+    /// Those recorded, by id.
+    pub(super) open: &'a [ConflictRecord],
+    /// What the host's resolver chose.
+    pub(super) chosen: &'a Resolution,
+}
+
+/// A choice with the one who made it.
+pub(super) struct Chosen<'a> {
+    pub(super) choice: Choice,
+    by: SettledBy,
+    who: Option<&'a str>,
+}
+
+impl<'a> Standing<'a> {
+    /// What was chosen for a field. A person's answer holds for the two values it was given on, and for no others.
+    pub(super) fn choice(&self, field: &Field, local: &Event, remote: &Event) -> Option<Chosen<'a>> {
+        let answered = self.open.iter().filter(|record| {
+            record.local.as_deref().is_some_and(|seen| same_field(seen, local, field))
+                && record.remote.as_deref().is_some_and(|seen| same_field(seen, remote, field))
+        });
+        let waiting = answered
+            .flat_map(|record| record.answers.iter().rev())
+            .filter(|answer| answer.state == AnswerState::Waiting);
+        let person = waiting.flat_map(|answer| {
+            answer.take.iter().filter(|(about, _)| about == field).map(|(_, take)| Chosen {
+                choice: match take {
+                    Take::Local => Choice::Local,
+                    Take::Remote => Choice::Remote,
+                },
+                by: SettledBy::Person,
+                who: Some(&answer.who),
+            })
+        });
+        let resolver = || {
+            let choice = *self.chosen.get(field)?;
+            Some(Chosen { choice, by: SettledBy::Resolver, who: None })
+        };
+        person.take(1).next().or_else(resolver)
+    }
+
+    /// The settlement of a field with a choice.
+    fn settlement(&self, field: &Field, sides: Versions<'_>, at: DateTime<Utc>) -> Settlement {
+        match self.choice(field, sides.local, sides.remote) {
+            Some(chosen) => Settlement { by: chosen.by, who: chosen.who.map(str::to_owned), at },
+            None => Settlement { by: SettledBy::Policy, who: None, at },
+        }
+    }
+}
+
+/// Both sides as they are when a conflict is looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Versions<'a> {
+    pub(super) base: Option<&'a Event>,
+    pub(super) local: &'a Event,
+    pub(super) remote: &'a Event,
+}
+
+/// What became of the fields of a pair.
+pub(super) struct Fate<'a> {
+    /// The contested ones with their choices.
+    pub(super) contested: BTreeMap<&'a Field, Choice>,
+    /// What a field that is contested no longer ended as.
+    pub(super) ended: &'a dyn Fn(&Field) -> &'static str,
+}
+
+/// The records of open conflicts as they are after a decision, without those that stay as they are; and the contested
+/// fields that none of them is about.
+pub(super) fn follow_up<'a>(
+    standing: Standing<'_>,
+    fate: &Fate<'a>,
+    sides: Versions<'_>,
+    now: DateTime<Utc>,
+) -> (Vec<ConflictRecord>, BTreeMap<&'a Field, Choice>) {
+    let mut new = fate.contested.clone();
+    let mut changed = Vec::new();
+    for old in standing.open {
+        let mut record = old.clone();
+        let mut moved = false;
+        let mut applied = BTreeSet::new();
+        for field in record.fields.iter_mut().filter(|field| field.outcome == OPEN) {
+            match new.remove(&field.field) {
+                Some(Choice::Open) => {
+                    let seen = |was: &Option<Box<Event>>, is| {
+                        was.as_deref().is_some_and(|was| same_field(was, is, &field.field))
+                    };
+                    if !seen(&old.local, sides.local) || !seen(&old.remote, sides.remote) {
+                        field.local = field_value(sides.local, &field.field);
+                        field.remote = field_value(sides.remote, &field.field);
+                        moved = true;
+                    }
+                }
+                Some(choice) => {
+                    choice.name().clone_into(&mut field.outcome);
+                    let settled = standing.settlement(&field.field, sides, now);
+                    if settled.by == SettledBy::Person {
+                        applied.insert(field.field.clone());
+                    }
+                    field.settled = Some(settled);
+                }
+                None => {
+                    (fate.ended)(&field.field).clone_into(&mut field.outcome);
+                    field.settled = Some(Settlement { by: SettledBy::Edits, who: None, at: now });
+                }
+            }
+        }
+        if moved {
+            record.local = Some(Box::new(sides.local.clone()));
+            record.remote = Some(Box::new(sides.remote.clone()));
+        }
+        close(&mut record, &applied);
+        if record != *old {
+            changed.push(record);
+        }
+    }
+    (changed, new)
+}
+
+/// Ends every open field of some conflicts alike.
+pub(super) fn settle(
+    open: &[ConflictRecord],
+    outcome: &'static str,
+    by: SettledBy,
+    at: DateTime<Utc>,
+) -> Vec<Write> {
+    let settled = open.iter().map(|old| {
+        let mut record = old.clone();
+        for field in record.fields.iter_mut().filter(|field| field.outcome == OPEN) {
+            outcome.clone_into(&mut field.outcome);
+            field.settled = Some(Settlement { by, who: None, at });
+        }
+        close(&mut record, &BTreeSet::new());
+        Write::PutConflict(Box::new(record))
+    });
+    settled.collect()
+}
+
+/// Marks the answers of a record that was looked at, and the record itself when nothing of it is open any more.
+fn close(record: &mut ConflictRecord, applied: &BTreeSet<Field>) {
+    for answer in record.answers.iter_mut().filter(|answer| answer.state == AnswerState::Waiting) {
+        let carried_out = answer.take.iter().any(|(field, _)| applied.contains(field));
+        answer.state = if carried_out { AnswerState::Applied } else { AnswerState::Stale };
+    }
+    if record.fields.iter().all(|field| field.outcome != OPEN) {
+        record.state = ConflictState::Resolved;
+        record.settled =
+            record.fields.iter().filter_map(|field| field.settled.clone()).max_by_key(|settled| settled.at);
+    }
+}
+
+/// A contested field as it is recorded.
+pub(super) fn field_conflict(
+    field: &Field,
+    choice: Choice,
+    standing: Standing<'_>,
+    sides: Versions<'_>,
+    now: DateTime<Utc>,
+) -> FieldConflict {
+    FieldConflict {
+        base: sides.base.map_or(serde_json::Value::Null, |base| field_value(base, field)),
+        local: field_value(sides.local, field),
+        remote: field_value(sides.remote, field),
+        outcome: choice.name().to_owned(),
+        settled: (choice != Choice::Open).then(|| standing.settlement(field, sides, now)),
+        field: field.clone(),
+    }
+}
+
+/// The fields of a pair that wait for somebody, with what their bases hold.
+pub(super) struct OpenFields {
+    fields: BTreeSet<Field>,
+    local: Event,
+    remote: Event,
+}
+
+impl OpenFields {
+    /// Those of a base whose payload reads as `read`. `None`: nothing is open.
+    pub(super) fn of(base: &BaseRecord, read: &Event) -> Option<Self> {
+        let remote = base.remote.as_deref()?;
+        let local = base.local.as_deref().unwrap_or(read).clone();
+        Some(Self { fields: changed_fields(remote, read), local, remote: remote.clone() })
+    }
+
+    /// Keeps them open in the base that a confirmed write leaves, whose payload reads as `read`.
+    pub(super) fn keep(&self, base: &mut BaseRecord, read: &Event) {
+        let mut local = base.local.as_deref().unwrap_or(read).clone();
+        let mut remote = read.clone();
+        for field in &self.fields {
+            copy_field(field, &self.local, &mut local);
+            copy_field(field, &self.remote, &mut remote);
+        }
+        base.local = (local != *read).then(|| Box::new(local));
+        base.remote = Some(Box::new(remote));
+    }
+}
+
+impl Run<'_> {
+    /// Decides about a pair, with what is recorded of its open conflicts and what the host's resolver says.
+    pub(super) async fn consider(
+        &mut self,
+        pair: &Pair<'_>,
+    ) -> Result<Result<Outcome, ProviderError>, EngineError> {
+        let open = match pair.base {
+            Some(base) if base.remote.is_some() => self.open_conflicts(&base.event_id).await?,
+            _ => Vec::new(),
+        };
+        let nothing = Resolution::new();
+        let standing = Standing { open: &open, chosen: &nothing };
+        let first = self.with_context(|cx| consider(pair, standing, cx));
+        if self.link.conflicts != ConflictPolicy::Resolver {
+            return Ok(first);
+        }
+        let (Some(resolver), Ok(outcome)) = (self.engine.resolver.clone(), &first) else { return Ok(first) };
+        let (false, Some(record)) = (outcome.open.is_empty(), pair.local) else { return Ok(first) };
+        let remote = match (pair.remote, pair.base_event) {
+            (RemoteView::Read { event, .. }, _) | (_, Some(event)) => event,
+            _ => return Ok(first),
+        };
+        let base = pair.base.and_then(|base| base.local.as_deref()).or(pair.base_event);
+        let question =
+            ContestedEvent::new((&self.link.id, &record.id), base, (&record.event, remote), &outcome.open);
+        let chosen = ask(&*resolver, question).await;
+        if chosen.is_empty() {
+            return Ok(first);
+        }
+        let standing = Standing { open: &open, chosen: &chosen };
+        Ok(self.with_context(|cx| consider(pair, standing, cx)))
+    }
+
+    async fn open_conflicts(&self, event: &EventId) -> Result<Vec<ConflictRecord>, EngineError> {
+        let mut open = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let query = RecordQuery {
+                kind: RecordKind::Conflict,
+                link: &self.link.id,
+                event: Some(event),
+                run: None,
+                after: after.as_deref(),
+                limit: PAGE,
+            };
+            let page = self.engine.store.records(query).await?;
+            let Some(Record::Conflict(last)) = page.last() else { return Ok(open) };
+            after = Some(last.id.clone());
+            open.extend(page.into_iter().filter_map(|record| match record {
+                Record::Conflict(conflict) if conflict.state == ConflictState::Open => Some(*conflict),
+                _ => None,
+            }));
+        }
+    }
+
+    /// Settles the open conflicts of pairs that a batch ends: nobody can answer them any more.
+    pub(super) async fn settle_ended(&self, batch: &mut Batch) -> Result<(), EngineError> {
+        let ended: Vec<_> = batch
+            .writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::DeleteBase { remote_id, .. } => Some(remote_id.clone()),
+                _ => None,
+            })
+            .collect();
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let bases = self.engine.store.bases(&self.link.id, BaseQuery::Remote(&ended)).await?;
+        for base in bases.iter().filter(|base| base.remote.is_some()) {
+            let goes_on = batch
+                .writes
+                .iter()
+                .any(|write| matches!(write, Write::PutBase(other) if other.event_id == base.event_id));
+            if goes_on {
+                continue;
+            }
+            let mut open = self.open_conflicts(&base.event_id).await?;
+            open.retain(|record| {
+                !batch
+                    .writes
+                    .iter()
+                    .any(|write| matches!(write, Write::PutConflict(other) if other.id == record.id))
+            });
+            let now = self.engine.clock.now();
+            batch.writes.extend(settle(&open, "deleted", SettledBy::Deletion, now));
+        }
+        Ok(())
+    }
+}
+
+/// Asks the host. What it does not decide, for whatever reason, stays open.
+async fn ask(resolver: &dyn ConflictResolver, question: ContestedEvent<'_>) -> Resolution {
+    let answer = AssertUnwindSafe(async { resolver.resolve(&question).await }).catch_unwind().await;
+    let mut chosen = match answer {
+        Ok(Ok(chosen)) => chosen,
+        Ok(Err(_)) | Err(_) => Resolution::new(),
+    };
+    chosen.retain(|_, choice| *choice != Choice::Open);
+    chosen
+}

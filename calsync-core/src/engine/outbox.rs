@@ -1,0 +1,261 @@
+//! What a failed write costs, and what a person does about one that is stuck.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, EngineError};
+use crate::{
+    model::{EventId, LinkId, RunId},
+    provider::{ErrorKind, ProviderError, Retry},
+    store::{
+        BaseQuery, BaseRecord, BaseState, Batch, JournalEntry, JournalOp, LeaseGrant, LeaseToken,
+        OutboxEntry, OutboxOp, OutboxState, Write,
+    },
+};
+
+/// How often a write the provider did not take is tried again before a person is asked.
+///
+/// An outage costs none of these tries, however long it lasts: it ends by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RetryBudget {
+    /// The delay before each try after the first. When they are used up, the write is
+    /// [wedged](OutboxState::Wedged). Default: 1, 5 and 15 minutes.
+    pub delays: Vec<TimeDelta>,
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self { delays: [1, 5, 15].map(TimeDelta::minutes).to_vec() }
+    }
+}
+
+/// Whether the provider is known to take writes in this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    /// It took another one.
+    TakesWrites,
+    /// Nothing was taken so far: it may be the provider and not the item.
+    Unknown,
+}
+
+/// Delays and tries that follow from a failure. Only for errors after which trying again can help.
+pub(super) fn after_failure(
+    entry: &OutboxEntry,
+    error: &ProviderError,
+    health: Health,
+    budget: &RetryBudget,
+    now: DateTime<Utc>,
+) -> OutboxEntry {
+    let mut entry = entry.clone();
+    // A provider that takes other writes and fails this one is not down. A throttled item is never the item's fault.
+    let outage = match error.kind {
+        ErrorKind::Throttled => true,
+        ErrorKind::Unavailable => health == Health::Unknown,
+        _ => false,
+    };
+    let delay = budget.delays.get(entry.attempts as usize).copied();
+    entry.attempts = entry.attempts.saturating_add(1);
+    entry.state = match delay {
+        None if !outage => OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },
+        _ if error.is_ambiguous() => OutboxState::Ambiguous,
+        _ => OutboxState::Pending,
+    };
+    let advised = match error.retry {
+        Retry::After(delay) => TimeDelta::from_std(delay).unwrap_or(TimeDelta::days(1)),
+        Retry::Never | Retry::Backoff => TimeDelta::zero(),
+    };
+    let delay = delay.or(budget.delays.last().copied()).unwrap_or_default();
+    entry.not_before = now.checked_add_signed(advised.max(delay));
+    entry
+}
+
+/// A write that cannot even be named yet: the event could not be rendered.
+pub(super) fn is_nameless(entry: &OutboxEntry) -> bool {
+    entry.remote_id.as_str().is_empty()
+}
+
+/// Entries read at once.
+const PAGE: usize = 200;
+
+impl Engine {
+    /// The remote writes of a link that are decided and not confirmed, the most urgent first; wedged ones wait for
+    /// [`retry_write`](Self::retry_write) or [`drop_write`](Self::drop_write).
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn outbox(&self, link: &LinkId) -> Result<Vec<OutboxEntry>, EngineError> {
+        let mut all: Vec<OutboxEntry> = Vec::new();
+        loop {
+            let after = all.last().map(|entry| &entry.id);
+            let page = self.store.outbox(link, after, PAGE).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    /// Gives a write that is stuck all its tries again. The next run looks at the event as it is by then, so an edit
+    /// made meanwhile goes out with it.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::UnknownWrite`] when nothing waits for this event, [`EngineError::Busy`] when a run is at the link.
+    pub async fn retry_write(&self, link: &LinkId, event: &EventId) -> Result<(), EngineError> {
+        self.settle_write(link, event, |mut entry, _| {
+            entry.attempts = 0;
+            entry.not_before = None;
+            entry.state = OutboxState::Pending;
+            if !matches!(entry.op, OutboxOp::Delete { .. }) {
+                // Without it the entry is no longer what the event asks for, so it is decided anew.
+                entry.local = None;
+            }
+            vec![Write::PutOutbox(Box::new(entry))]
+        })
+        .await
+    }
+
+    /// Gives a write up: both sides stay as they are, and that is what they agreed on from now on. The next edit of
+    /// either side is carried over as ever. A deletion that is given up leaves the item alone for good.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::UnknownWrite`] when nothing waits for this event, [`EngineError::Busy`] when a run is at the link.
+    pub async fn drop_write(&self, link: &LinkId, event: &EventId) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let id = format!("{:012x}-{}", now.timestamp_millis().max(0), super::run::short(&self.ids.fresh()));
+        self.settle_write(link, event, |entry, base| {
+            let journal = JournalEntry {
+                id: format!("{id}-000001"),
+                link: link.clone(),
+                run: RunId::from(id),
+                event_id: event.clone(),
+                remote_id: Some(entry.remote_id.clone()).filter(|_| !is_nameless(&entry)),
+                op: JournalOp::Kept,
+                reason: "a write that could not be made was given up by a person".to_owned(),
+                before: None,
+                after: None,
+                evidence: None,
+                fields: entry.fields.clone(),
+                at: now,
+            };
+            let mut writes = vec![
+                Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() },
+                Write::PutJournal(Box::new(journal)),
+            ];
+            writes.extend(base.map(|base| {
+                Write::PutBase(Box::new(match entry.op {
+                    OutboxOp::Delete { .. } => BaseRecord { state: BaseState::Suppressed, ..base },
+                    OutboxOp::Create { .. } | OutboxOp::Update { .. } => {
+                        BaseRecord { local: entry.local.or(base.local), ..base }
+                    }
+                }))
+            }));
+            writes
+        })
+        .await
+    }
+
+    async fn settle_write(
+        &self,
+        link: &LinkId,
+        event: &EventId,
+        decide: impl FnOnce(OutboxEntry, Option<BaseRecord>) -> Vec<Write> + Send,
+    ) -> Result<(), EngineError> {
+        let lease = self.exclusive(link).await?;
+        let result = self.settle_under(link, event, &lease, decide).await;
+        // A lease that cannot be given back runs out by itself.
+        let _ = self.store.release_lease(&lease).await;
+        result
+    }
+
+    async fn settle_under(
+        &self,
+        link: &LinkId,
+        event: &EventId,
+        lease: &LeaseToken,
+        decide: impl FnOnce(OutboxEntry, Option<BaseRecord>) -> Vec<Write> + Send,
+    ) -> Result<(), EngineError> {
+        let found = self.outbox(link).await?.into_iter().find(|entry| entry.event_id == *event);
+        let Some(entry) = found else { return Err(EngineError::UnknownWrite { event: event.to_string() }) };
+        let base = self.store.bases(link, BaseQuery::Events(std::slice::from_ref(event))).await?.pop();
+        let writes = decide(entry, base);
+        self.store.commit(Batch { lease: Some(lease.clone()), writes, ..Batch::default() }).await?;
+        Ok(())
+    }
+
+    /// The lease of a link, for what is done outside a run.
+    pub(super) async fn exclusive(&self, link: &LinkId) -> Result<LeaseToken, EngineError> {
+        let name = Self::lease_name(link);
+        let now = self.clock.now();
+        match self.store.acquire_lease(&name, &self.ids.fresh(), now, super::run::LEASE).await? {
+            LeaseGrant::Granted(token) => Ok(token),
+            LeaseGrant::Held { until } => Err(EngineError::Busy { until }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::RemoteId, provider::Payload, store::OutboxId};
+
+    fn entry(attempts: u32) -> OutboxEntry {
+        OutboxEntry {
+            id: OutboxId("7-a".to_owned()),
+            link: LinkId::from("l"),
+            run: RunId::from("r"),
+            event_id: EventId::from("e"),
+            remote_id: RemoteId::from("i"),
+            op: OutboxOp::Create { payload: Payload::new("p") },
+            local: None,
+            fields: Vec::new(),
+            reason: String::new(),
+            state: OutboxState::Pending,
+            attempts,
+            not_before: None,
+        }
+    }
+
+    #[test]
+    fn what_a_failure_costs() {
+        use ErrorKind::{Protocol, Throttled, Unavailable};
+        use Health::{TakesWrites, Unknown};
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let short = || Retry::Backoff;
+        let long = || Retry::After(std::time::Duration::from_secs(3600));
+        // kind, retry, answer lost, provider, tries so far -> state, minutes to wait
+        let table = [
+            (Protocol, short(), false, Unknown, 0, "pending", 1),
+            (Protocol, short(), false, Unknown, 1, "pending", 5),
+            (Protocol, short(), false, Unknown, 2, "pending", 15),
+            (Protocol, short(), false, Unknown, 3, "wedged", 15),
+            (Unavailable, short(), false, TakesWrites, 3, "wedged", 15),
+            (Unavailable, short(), false, Unknown, 3, "pending", 15),
+            (Unavailable, short(), true, Unknown, 0, "ambiguous", 1),
+            (Unavailable, short(), true, Unknown, 9, "ambiguous", 15),
+            (Unavailable, short(), true, TakesWrites, 9, "wedged", 15),
+            (Throttled, long(), false, TakesWrites, 9, "pending", 60),
+            (Throttled, long(), false, Unknown, 0, "pending", 60),
+            (Throttled, short(), false, Unknown, 0, "pending", 1),
+        ];
+        for (kind, retry, lost, health, attempts, state, minutes) in table {
+            let case = format!("{kind:?} {retry:?} {lost} {health:?} {attempts}");
+            let mut error = ProviderError::new(kind, "update", "").with_retry(retry);
+            if lost {
+                error = error.maybe_applied();
+            }
+            let next = after_failure(&entry(attempts), &error, health, &RetryBudget::default(), now);
+            let name = match next.state {
+                OutboxState::Pending => "pending",
+                OutboxState::Ambiguous => "ambiguous",
+                OutboxState::Wedged { .. } => "wedged",
+            };
+            assert_eq!(name, state, "{case}");
+            assert_eq!(next.not_before, Some(now + TimeDelta::minutes(minutes)), "{case}");
+            assert_eq!(next.attempts, attempts + 1, "{case}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Access to an account that lasts: tokens are kept, renewed once for everybody, and given up only when the provider
+//! itself says so.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use calsync_core::{
+    context::{Clock, IdSource},
+    store::{LeaseGrant, LeaseToken, StoreErrorKind},
+    vault::{Keeper, KeeperError, KeptSecret, SecretKey},
+};
+use chrono::TimeDelta;
+use tokio::sync::Mutex;
+
+use super::{Exchange, Grant, OAuthError, OAuthErrorKind, ReauthReason, TokenSet};
+use crate::http::Secret;
+
+/// A token is renewed when less than this is left of its life: longer than the slowest request takes.
+const MARGIN: TimeDelta = TimeDelta::minutes(3);
+/// How long one worker may take to renew: its request has 30 s.
+const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// How often a worker that waits for another one looks.
+const LOOK: Duration = Duration::from_millis(250);
+/// How often it looks before it gives up for now.
+const LOOKS: usize = 300;
+/// How often writing a new token is tried: it may be the only valid one.
+const WRITES: usize = 5;
+
+const OPERATION: &str = "renewing access";
+const FIELD: &str = "tokens";
+
+/// The kept access to one account. Cheap to ask: a token that is still good comes from memory.
+///
+/// Of all workers that share the store, one renews at a time, under a lease, and the others take what it wrote. A new
+/// token is written before anybody uses it, so a rotated refresh token is never lost to a crash.
+pub struct Access {
+    exchange: Exchange,
+    keeper: Keeper,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    account: String,
+    cached: Mutex<Option<Kept>>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    tokens: TokenSet,
+    row: KeptSecret,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("exchange", &self.exchange).finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// The access kept under an account's name.
+    pub fn new(
+        exchange: Exchange,
+        keeper: Keeper,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        account: impl Into<String>,
+    ) -> Self {
+        Self { exchange, keeper, clock, ids, account: account.into(), cached: Mutex::new(None) }
+    }
+
+    /// Keeps what a connection brought, in the place of what was there.
+    ///
+    /// # Errors
+    ///
+    /// [`OAuthErrorKind::Storage`].
+    pub async fn keep(&self, grant: &Grant) -> Result<(), OAuthError> {
+        let mut cached = self.cached.lock().await;
+        for _ in 0..WRITES {
+            let before = self.read().await?;
+            let mut tokens = grant.tokens.clone();
+            if tokens.refresh.is_none() {
+                // Google sends one at the first consent only; the one that is kept is still good.
+                tokens.refresh = before.as_ref().and_then(|kept| kept.tokens.refresh.clone());
+            }
+            let over = before.as_ref().map(|kept| &kept.row);
+            match self.write(&tokens, over, None).await {
+                Ok(kept) => {
+                    *cached = Some(kept);
+                    return Ok(());
+                }
+                Err(WriteError::Changed) => {}
+                Err(WriteError::Failed(error)) => return Err(error),
+            }
+        }
+        Err(storage("somebody else writes the same tokens all the time"))
+    }
+
+    /// A token that is good for some minutes.
+    ///
+    /// # Errors
+    ///
+    /// [`OAuthErrorKind::NeedsReauth`] when there is none to be had without a person, and only then.
+    pub async fn token(&self) -> Result<Secret, OAuthError> {
+        self.good(|_| true).await
+    }
+
+    /// A token in the place of one that the provider refused. Asked again with the same one, the one that took its place
+    /// is returned and nothing is renewed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`token`](Self::token).
+    pub async fn instead_of(&self, refused: &Secret) -> Result<Secret, OAuthError> {
+        self.good(|tokens| !tokens.access.same(refused)).await
+    }
+
+    /// Tells the provider, and forgets the tokens in any case. `Ok(false)`: the provider cannot be told; a person has to
+    /// remove the access there.
+    ///
+    /// # Errors
+    ///
+    /// When the provider could not be reached, or the store failed.
+    pub async fn disconnect(&self) -> Result<bool, OAuthError> {
+        let mut cached = self.cached.lock().await;
+        let told = match self.read().await? {
+            Some(kept) => self.exchange.revoke(&kept.tokens).await,
+            None => Ok(true),
+        };
+        self.keeper.remove(self.key()).await.map_err(|error| kept_error(&error))?;
+        *cached = None;
+        told
+    }
+
+    async fn good(&self, accept: impl Fn(&TokenSet) -> bool) -> Result<Secret, OAuthError> {
+        // One at a time in this process; the others find the new token when it is their turn.
+        let mut cached = self.cached.lock().await;
+        let fits = |kept: &Kept| kept.tokens.expires - self.clock.now() > MARGIN && accept(&kept.tokens);
+        if let Some(kept) = cached.as_ref().filter(|kept| fits(kept)) {
+            return Ok(kept.tokens.access.clone());
+        }
+        for _ in 0..LOOKS {
+            // Another worker may have renewed it already.
+            *cached = self.read().await?;
+            let Some(kept) = cached.clone() else { return Err(reauth(ReauthReason::NoRefreshToken)) };
+            if fits(&kept) {
+                return Ok(kept.tokens.access);
+            }
+            if let Some(reason) = kept.tokens.dead {
+                return Err(reauth(reason));
+            }
+            match self.acquire().await? {
+                LeaseGrant::Granted(lease) => {
+                    let result = self.renew(&fits, &lease).await;
+                    // A lease that cannot be given back runs out by itself.
+                    let _ = self.keeper.store().release_lease(&lease).await;
+                    let kept = result?;
+                    let token = kept.tokens.access.clone();
+                    *cached = Some(kept);
+                    return Ok(token);
+                }
+                LeaseGrant::Held { .. } => tokio::time::sleep(LOOK).await,
+            }
+        }
+        let detail = "another worker is renewing it and does not come to an end";
+        Err(OAuthError::new(OAuthErrorKind::Unavailable, OPERATION, detail))
+    }
+
+    /// Renews under the lease. Whoever had it before may have done so: what is kept is read once more.
+    async fn renew(&self, fits: &impl Fn(&Kept) -> bool, lease: &LeaseToken) -> Result<Kept, OAuthError> {
+        let Some(kept) = self.read().await? else { return Err(reauth(ReauthReason::NoRefreshToken)) };
+        if fits(&kept) {
+            return Ok(kept);
+        }
+        let renewed = self.exchange.refresh(&kept.tokens, self.clock.now()).await;
+        let tokens = match &renewed {
+            Ok(tokens) => tokens.clone(),
+            Err(OAuthError { kind: OAuthErrorKind::NeedsReauth(reason), .. }) => {
+                // Kept, so that no other worker asks again, until a person has connected the account.
+                TokenSet { dead: Some(*reason), ..kept.tokens.clone() }
+            }
+            Err(error) => return Err(error.clone()),
+        };
+        let mut last = None;
+        for _ in 0..WRITES {
+            match self.write(&tokens, Some(&kept.row), Some(lease)).await {
+                Ok(kept) => return renewed.map(|_| kept),
+                // A person connected the account again meanwhile: that is newer than what we have.
+                Err(WriteError::Changed) => {
+                    let kept = self.read().await?.ok_or_else(|| reauth(ReauthReason::NoRefreshToken))?;
+                    return if fits(&kept) { Ok(kept) } else { Err(storage("the tokens changed meanwhile")) };
+                }
+                Err(WriteError::Failed(error)) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| storage("")))
+    }
+
+    async fn acquire(&self) -> Result<LeaseGrant, OAuthError> {
+        let name = format!("oauth:{}:{}", self.exchange.provider(), self.account);
+        let (holder, now) = (self.ids.fresh(), self.clock.now());
+        let grant = self.keeper.store().acquire_lease(&name, &holder, now, LEASE).await;
+        grant.map_err(|error| storage(error.to_string()))
+    }
+
+    async fn read(&self) -> Result<Option<Kept>, OAuthError> {
+        let Some(row) = self.keeper.get(self.key()).await.map_err(|error| kept_error(&error))? else {
+            return Ok(None);
+        };
+        let tokens = TokenSet::from_secret(&row.secret).ok_or_else(|| storage("not a set of tokens"))?;
+        Ok(Some(Kept { tokens, row }))
+    }
+
+    async fn write(
+        &self,
+        tokens: &TokenSet,
+        over: Option<&KeptSecret>,
+        lease: Option<&LeaseToken>,
+    ) -> Result<Kept, WriteError> {
+        let secret = tokens.to_secret().ok_or_else(|| WriteError::Failed(storage("")))?;
+        match self.keeper.put(self.key(), &secret, over, lease).await {
+            Ok(row) => Ok(Kept { tokens: tokens.clone(), row }),
+            Err(KeeperError::Store(error)) if matches!(error.kind, StoreErrorKind::Conflict { .. }) => {
+                Err(WriteError::Changed)
+            }
+            Err(error) => Err(WriteError::Failed(kept_error(&error))),
+        }
+    }
+
+    fn key(&self) -> SecretKey<'_> {
+        SecretKey { account: &self.account, provider: self.exchange.provider(), field: FIELD }
+    }
+}
+
+enum WriteError {
+    Changed,
+    Failed(OAuthError),
+}
+
+fn reauth(reason: ReauthReason) -> OAuthError {
+    OAuthError::new(OAuthErrorKind::NeedsReauth(reason), OPERATION, "")
+}
+
+fn storage(detail: impl Into<String>) -> OAuthError {
+    OAuthError::new(OAuthErrorKind::Storage, OPERATION, detail)
+}
+
+fn kept_error(error: &KeeperError) -> OAuthError {
+    storage(error.to_string())
+}

@@ -1,0 +1,312 @@
+//! The token endpoint.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use http::{HeaderMap, Method};
+use oauth2::{
+    AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ErrorResponse,
+    ExtraTokenFields, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
+    RevocationErrorResponseType, StandardErrorResponse, StandardRevocableToken,
+    StandardTokenIntrospectionResponse, StandardTokenResponse, TokenResponse, TokenUrl,
+    basic::BasicTokenType,
+};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{Account, OAuthConfig, OAuthError, OAuthErrorKind, Pending, TokenSet, account, missing_scopes};
+use crate::http::{HttpError, HttpRequest, HttpTransport, Limits, Secret};
+
+/// An access token whose life is not told is taken to live this long.
+const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
+/// The longest life that is believed.
+const LONGEST_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// What came of a connection.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Access.
+    pub tokens: TokenSet,
+    /// Whose, when the provider said.
+    pub account: Option<Account>,
+    /// What was asked for and not granted. The tokens are good for the rest.
+    pub missing_scopes: Vec<String>,
+}
+
+/// Talks to one token endpoint.
+#[derive(Clone)]
+pub struct Exchange {
+    pub(super) config: OAuthConfig,
+    transport: Arc<dyn HttpTransport>,
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("provider", &self.config.provider).finish_non_exhaustive()
+    }
+}
+
+/// The fields of OpenID Connect in a token response.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct IdToken {
+    #[serde(default)]
+    id_token: Option<String>,
+}
+
+impl fmt::Debug for IdToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdToken")
+    }
+}
+
+impl ExtraTokenFields for IdToken {}
+
+/// An error response, with Microsoft's numbers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct TokenError {
+    pub(super) error: String,
+    #[serde(default)]
+    pub(super) error_codes: Vec<u32>,
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error)
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+impl ErrorResponse for TokenError {}
+
+pub(super) type Tokens = StandardTokenResponse<IdToken, BasicTokenType>;
+pub(super) type OAuthClient<Device = EndpointNotSet, Revoke = EndpointNotSet> = Client<
+    TokenError,
+    Tokens,
+    StandardTokenIntrospectionResponse<IdToken, BasicTokenType>,
+    StandardRevocableToken,
+    StandardErrorResponse<RevocationErrorResponseType>,
+    EndpointNotSet,
+    Device,
+    EndpointNotSet,
+    Revoke,
+    EndpointSet,
+>;
+
+impl Exchange {
+    /// Talks to the endpoints of `config` over `transport`.
+    pub fn new(config: OAuthConfig, transport: Arc<dyn HttpTransport>) -> Self {
+        Self { config, transport }
+    }
+
+    /// The provider's name.
+    pub fn provider(&self) -> &str {
+        &self.config.provider
+    }
+
+    /// Exchanges an authorization code.
+    ///
+    /// # Errors
+    ///
+    /// [`OAuthErrorKind::WrongAccount`] when the flow was to renew another account: these tokens are not for it.
+    pub async fn code(
+        &self,
+        pending: &Pending,
+        code: &Secret,
+        now: DateTime<Utc>,
+    ) -> Result<Grant, OAuthError> {
+        let operation = "connecting";
+        let status = Status::default();
+        let client = self.client().set_redirect_uri(RedirectUrl::from_url(pending.redirect.clone()));
+        let answer = client
+            .exchange_code(AuthorizationCode::new(code.expose().clone()))
+            .set_pkce_verifier(PkceCodeVerifier::new(pending.verifier.expose().clone()))
+            .request_async(&|request| self.send(request, status.clone()))
+            .await
+            .map_err(|error| failed(operation, error, &status))?;
+        let grant = self.grant(&answer, now);
+        match (&pending.intent.expected, &grant.account) {
+            (Some(expected), Some(account)) if *expected != account.subject => {
+                Err(OAuthError::new(OAuthErrorKind::WrongAccount, operation, ""))
+            }
+            (Some(_), None) => Err(OAuthError::new(
+                OAuthErrorKind::Protocol,
+                operation,
+                "the provider did not say whose tokens these are",
+            )),
+            _ => Ok(grant),
+        }
+    }
+
+    /// Asks for a new access token. What the answer leaves out stays as it was (Google sends no new refresh token).
+    ///
+    /// # Errors
+    ///
+    /// [`OAuthErrorKind::NeedsReauth`] only when the provider itself refused the grant.
+    pub async fn refresh(&self, old: &TokenSet, now: DateTime<Utc>) -> Result<TokenSet, OAuthError> {
+        let operation = "renewing access";
+        let Some(refresh) = &old.refresh else {
+            let reason = super::ReauthReason::NoRefreshToken;
+            return Err(OAuthError::new(OAuthErrorKind::NeedsReauth(reason), operation, ""));
+        };
+        let status = Status::default();
+        let client = self.client();
+        let answer = client
+            .exchange_refresh_token(&RefreshToken::new(refresh.expose().clone()))
+            .request_async(&|request| self.send(request, status.clone()))
+            .await
+            .map_err(|error| failed(operation, error, &status))?;
+        let new = self.grant(&answer, now).tokens;
+        Ok(TokenSet {
+            refresh: new.refresh.or_else(|| old.refresh.clone()),
+            scopes: new.scopes.or_else(|| old.scopes.clone()),
+            subject: old.subject.clone(),
+            ..new
+        })
+    }
+
+    /// Tells the provider that the tokens are not wanted any more (RFC 7009). `Ok(false)`: it has no way to be told, and a
+    /// person has to remove the access there.
+    ///
+    /// # Errors
+    ///
+    /// When the provider is not reachable: the grant may live on there.
+    pub async fn revoke(&self, tokens: &TokenSet) -> Result<bool, OAuthError> {
+        let operation = "revoking access";
+        let Some(url) = &self.config.revoke else { return Ok(false) };
+        // The refresh token stands for the grant, and the access tokens made from it go with it.
+        let token = tokens.refresh.as_ref().unwrap_or(&tokens.access);
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("token", token.expose())
+            .append_pair("client_id", &self.config.client_id)
+            .finish();
+        let mut headers = HeaderMap::new();
+        let form = http::HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(http::header::CONTENT_TYPE, form);
+        let request = self.request(Method::POST, url.clone(), headers, body.into_bytes());
+        let answer = self.transport.send(request).await.map_err(|error| unreachable(operation, &error))?;
+        let code = serde_json::from_slice::<TokenError>(&answer.body).map(|error| error.error);
+        match answer.status.as_u16() {
+            200 | 204 => Ok(true),
+            // A token that is not known is as good as revoked (RFC 7009 section 2.2); Google says so with an error.
+            400 if code.as_deref().is_ok_and(|code| code == "invalid_token") => Ok(true),
+            400..=499 => {
+                Err(OAuthError::of_response(operation, code.as_deref().unwrap_or("invalid_request"), &[]))
+            }
+            status => Err(OAuthError::new(
+                OAuthErrorKind::Unavailable,
+                operation,
+                format!("the provider answered {status}"),
+            )),
+        }
+    }
+
+    pub(super) fn client(&self) -> OAuthClient {
+        let config = &self.config;
+        let client = Client::new(ClientId::new(config.client_id.clone()))
+            .set_token_uri(TokenUrl::from_url(config.token.clone()))
+            .set_auth_type(match config.client_auth {
+                super::ClientAuth::RequestBody => AuthType::RequestBody,
+                super::ClientAuth::BasicHeader => AuthType::BasicAuth,
+            });
+        match &config.client_secret {
+            Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().clone())),
+            None => client,
+        }
+    }
+
+    pub(super) fn grant(&self, answer: &Tokens, now: DateTime<Utc>) -> Grant {
+        let scopes =
+            answer.scopes().map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>());
+        let account =
+            answer.extra_fields().id_token.as_deref().and_then(|token| account::read(&self.config, token));
+        let life = answer.expires_in().unwrap_or(DEFAULT_LIFE).min(LONGEST_LIFE);
+        let missing_scopes = missing_scopes(&self.config.scopes, scopes.as_deref());
+        let tokens = TokenSet {
+            access: Secret::from(answer.access_token().secret().as_str()),
+            expires: now + TimeDelta::from_std(life).unwrap_or(TimeDelta::hours(1)),
+            refresh: answer.refresh_token().map(|token| Secret::from(token.secret().as_str())),
+            scopes,
+            subject: account.as_ref().map(|account| account.subject.clone()),
+            dead: None,
+        };
+        Grant { tokens, account, missing_scopes }
+    }
+
+    /// The HTTP client of the `oauth2` crate: no redirects, little patience, small answers.
+    pub(super) async fn send(
+        &self,
+        request: oauth2::HttpRequest,
+        status: Status,
+    ) -> Result<oauth2::HttpResponse, HttpError> {
+        let (parts, body) = request.into_parts();
+        let url = Url::parse(&parts.uri.to_string())
+            .map_err(|_| HttpError::not_sent(crate::http::HttpErrorKind::InvalidRequest, "no URL"))?;
+        let answer = self.transport.send(self.request(parts.method, url, parts.headers, body)).await?;
+        status.note(answer.status.as_u16());
+        let mut response = oauth2::HttpResponse::new(answer.body);
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        Ok(response)
+    }
+
+    fn request(&self, method: Method, url: Url, headers: HeaderMap, body: Vec<u8>) -> HttpRequest {
+        let mut request = HttpRequest::new(method, url).body(body);
+        request.headers = headers;
+        request.addresses = self.config.addresses;
+        request.limits = Limits { body_max: 1 << 20, total: Duration::from_secs(30), ..Limits::default() };
+        request
+    }
+}
+
+/// The status of the last answer: the `oauth2` crate does not keep it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Status(Arc<Mutex<Option<u16>>>);
+
+impl Status {
+    fn note(&self, status: u16) {
+        if let Ok(mut slot) = self.0.lock() {
+            *slot = Some(status);
+        }
+    }
+
+    fn get(&self) -> Option<u16> {
+        self.0.lock().ok().and_then(|slot| *slot)
+    }
+}
+
+/// AUTH-06: only what the provider itself says about the grant is about the grant.
+pub(super) fn failed(
+    operation: &'static str,
+    error: RequestTokenError<HttpError, TokenError>,
+    status: &Status,
+) -> OAuthError {
+    let answered = status.get();
+    if let Some(code @ (408 | 429 | 500..)) = answered {
+        let detail = format!("the provider answered {code}");
+        return OAuthError::new(OAuthErrorKind::Unavailable, operation, detail);
+    }
+    match error {
+        RequestTokenError::ServerResponse(error) => {
+            OAuthError::of_response(operation, &error.error, &error.error_codes)
+        }
+        RequestTokenError::Request(error) => unreachable(operation, &error),
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            let detail = answered.map(|code| format!("status {code}")).unwrap_or_default();
+            OAuthError::new(OAuthErrorKind::Protocol, operation, detail)
+        }
+    }
+}
+
+fn unreachable(operation: &'static str, error: &HttpError) -> OAuthError {
+    use crate::http::HttpErrorKind::{Blocked, InvalidRequest};
+    let kind = match error.kind {
+        Blocked | InvalidRequest => OAuthErrorKind::Configuration,
+        _ => OAuthErrorKind::Unavailable,
+    };
+    OAuthError::new(kind, operation, error.to_string())
+}

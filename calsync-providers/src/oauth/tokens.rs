@@ -1,0 +1,71 @@
+//! What a grant consists of.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::ReauthReason;
+use crate::http::Secret;
+
+/// Access to an account. `Debug` shows no token.
+#[derive(Clone, Debug)]
+pub struct TokenSet {
+    /// Sent with every request until it expires.
+    pub access: Secret,
+    /// When it does, by our clock at the time of the answer.
+    pub expires: DateTime<Utc>,
+    /// What a new access token is asked for with.
+    pub refresh: Option<Secret>,
+    /// What was granted, when the provider said.
+    pub scopes: Option<Vec<String>>,
+    /// [`Account::subject`](super::Account::subject), when the provider said.
+    pub subject: Option<String>,
+    /// Why no more tokens come of this grant: the provider refused it.
+    pub(super) dead: Option<ReauthReason>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    access: String,
+    expires: DateTime<Utc>,
+    refresh: Option<String>,
+    scopes: Option<Vec<String>>,
+    subject: Option<String>,
+    #[serde(default)]
+    dead: Option<ReauthReason>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // What is overwritten is the memory of the tokens, once they are `Secret`s.
+        drop(Secret::from(std::mem::take(&mut self.access)));
+        drop(self.refresh.take().map(Secret::from));
+    }
+}
+
+impl TokenSet {
+    /// One text with everything in it, to be sealed.
+    pub(super) fn to_secret(&self) -> Option<Secret> {
+        let kept = Kept {
+            access: self.access.expose().clone(),
+            expires: self.expires,
+            refresh: self.refresh.as_ref().map(|token| token.expose().clone()),
+            scopes: self.scopes.clone(),
+            subject: self.subject.clone(),
+            dead: self.dead,
+        };
+        serde_json::to_string(&kept).ok().map(Secret::from)
+    }
+
+    /// Reads what [`to_secret`](Self::to_secret) made.
+    pub(super) fn from_secret(secret: &Secret) -> Option<Self> {
+        let mut kept: Kept = serde_json::from_str(secret.expose()).ok()?;
+        Some(Self {
+            access: Secret::from(std::mem::take(&mut kept.access)),
+            expires: kept.expires,
+            refresh: kept.refresh.take().map(Secret::from),
+            scopes: kept.scopes.take(),
+            subject: kept.subject.take(),
+            dead: kept.dead,
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! `calsync outbox`: remote writes that are decided and not confirmed, and what a person does about them.
+
+use calsync_core::{
+    model::{CalendarId, EventId, LinkId},
+    store::{OutboxEntry, OutboxOp, OutboxState},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    IN_STEP,
+    app::App,
+    config::LinkConfig,
+    error::CliError,
+    output::{Format, print, print_json, print_table},
+};
+
+/// What is to become of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Retry,
+    Drop,
+}
+
+pub(crate) async fn list(app: &App, format: Format) -> Result<u8, CliError> {
+    let mut waiting = Vec::new();
+    for config in app.links(None)? {
+        for entry in app.engine.outbox(&LinkId::from(config.name.as_str())).await? {
+            let uid = uid(app, config, &entry).await?;
+            waiting.push((entry, uid));
+        }
+    }
+    match format {
+        Format::Json => {
+            let entries: Vec<Value> = waiting.iter().map(|(entry, uid)| as_json(entry, uid)).collect();
+            print_json(&json!({ "outbox": entries }))?;
+        }
+        Format::Table => {
+            let rows: Vec<Vec<String>> = waiting
+                .iter()
+                .map(|(entry, uid)| {
+                    vec![
+                        entry.link.to_string(),
+                        uid.clone(),
+                        op(entry).to_owned(),
+                        state(entry).to_owned(),
+                        entry.attempts.to_string(),
+                        entry.not_before.map(|at| at.format("%F %T").to_string()).unwrap_or_default(),
+                        why(entry),
+                    ]
+                })
+                .collect();
+            print_table(&["link", "uid", "write", "state", "tries", "not before", "why"], &rows)?;
+        }
+    }
+    Ok(IN_STEP)
+}
+
+/// Retries or drops what waits for an event, on every link that has something for it.
+pub(crate) async fn settle(app: &App, event: &str, verdict: Verdict) -> Result<u8, CliError> {
+    let mut settled = 0;
+    for config in app.links(None)? {
+        let link = LinkId::from(config.name.as_str());
+        for entry in app.engine.outbox(&link).await? {
+            if entry.event_id.as_str() != event && uid(app, config, &entry).await? != event {
+                continue;
+            }
+            match verdict {
+                Verdict::Retry => app.engine.retry_write(&link, &entry.event_id).await?,
+                Verdict::Drop => app.engine.drop_write(&link, &entry.event_id).await?,
+            }
+            settled += 1;
+            let what = match verdict {
+                Verdict::Retry => "the next sync tries it again",
+                Verdict::Drop => "given up; both sides stay as they are",
+            };
+            print(&format!("{link}: {} of event {}: {what}\n", op(&entry), entry.event_id))?;
+        }
+    }
+    if settled > 0 {
+        return Ok(IN_STEP);
+    }
+    Err(CliError::Unmet(format!("no write waits for {event}; `calsync outbox` lists what waits")))
+}
+
+async fn uid(app: &App, link: &LinkConfig, entry: &OutboxEntry) -> Result<String, CliError> {
+    let (calendar, ids) = (CalendarId::from(link.calendar.as_str()), [EventId::clone(&entry.event_id)]);
+    let found = app.store.events(&calendar, &ids).await?.pop();
+    Ok(found.map(|record| record.event.uid).unwrap_or_default())
+}
+
+fn as_json(entry: &OutboxEntry, uid: &str) -> Value {
+    json!({
+        "link": entry.link,
+        "event_id": entry.event_id,
+        "uid": uid,
+        "remote_id": entry.remote_id,
+        "write": op(entry),
+        "state": state(entry),
+        "attempts": entry.attempts,
+        "not_before": entry.not_before,
+        "reason": entry.reason,
+        "why": why(entry),
+    })
+}
+
+fn op(entry: &OutboxEntry) -> &'static str {
+    match entry.op {
+        OutboxOp::Create { .. } => "create",
+        OutboxOp::Update { .. } => "update",
+        OutboxOp::Delete { .. } => "delete",
+    }
+}
+
+fn state(entry: &OutboxEntry) -> &'static str {
+    match entry.state {
+        OutboxState::Pending => "pending",
+        OutboxState::Ambiguous => "unknown",
+        OutboxState::Wedged { .. } => "wedged",
+    }
+}
+
+fn why(entry: &OutboxEntry) -> String {
+    match &entry.state {
+        OutboxState::Wedged { detail, .. } => detail.clone(),
+        OutboxState::Ambiguous => "its answer was lost; it is looked up before it is sent again".to_owned(),
+        OutboxState::Pending => entry.reason.clone(),
+    }
+}
