@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Drives the Microsoft Graph emulator with Microsoft's own client and with O365: independent readers of what it answers.
 
-usage: graph_server_check.py URL TOKEN, as printed by the emulator (ending in /v1.0/)
+usage: graph_server_check.py URL TOKEN write|read, the URL as printed by the emulator (ending in /v1.0/)
 
-Needs the PyPI packages msgraph-sdk and O365, and no network beyond this machine. Leaves one series made by msgraph-sdk and
-one event made by O365 behind, for a reader that comes after it.
+Needs the PyPI packages msgraph-sdk and O365, and no network beyond this machine. `write` leaves one series
+made by msgraph-sdk and one event made by O365 behind, for a reader that comes after it; `read` reads what calsync has
+made of them and added.
 """
 import asyncio
 import datetime as dt
@@ -240,8 +241,37 @@ def o365(url, token):
     assert gone.save() and gone.delete()
 
 
+async def read(url, token):
+    graph = graph_client(url, token)
+    config = RequestConfiguration(headers=headers())
+    events = {event.subject: event for event in (await graph.me.events.get(request_configuration=config)).value}
+    assert sorted(events) == ["event of O365, edited", "series of calsync", "series of msgraph-sdk"], sorted(events)
+    series = events["series of calsync"]
+    assert series.type == EventType.SeriesMaster and series.original_start_time_zone == ROMANCE
+    assert series.recurrence.pattern.days_of_week == [DayOfWeek.Monday]
+    assert series.recurrence.pattern.first_day_of_week == DayOfWeek.Monday
+    assert series.recurrence.range.number_of_occurrences == 4
+    assert "from calsync" in series.body.content and series.is_reminder_on is False and not series.attendees
+    query = InstancesRequestBuilder.InstancesRequestBuilderGetQueryParameters(
+        start_date_time="2026-01-01T00:00:00Z", end_date_time="2026-12-31T00:00:00Z"
+    )
+    config = RequestConfiguration(query_parameters=query, headers=headers())
+    rows = (await graph.me.events.by_event_id(series.id).instances.get(request_configuration=config)).value
+    found = [(row.start.date_time[:16], row.subject) for row in rows]
+    assert found == [
+        ("2026-01-05T08:00", "series of calsync"),
+        ("2026-01-13T15:00", "moved by calsync"),
+        ("2026-01-26T08:00", "series of calsync"),
+    ], found
+    assert events["event of O365, edited"].categories == ["edited by calsync"]
+
+
 def main():
-    url, token = sys.argv[1], sys.argv[2]
+    url, token, what = sys.argv[1:]
+    if what == "read":
+        asyncio.run(read(url, token))
+        print("msgraph-sdk reads calsync: ok")
+        return
     asyncio.run(microsofts_own(url, token))
     print("msgraph-sdk: ok")
     o365(url, token)

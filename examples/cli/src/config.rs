@@ -33,6 +33,8 @@ pub(crate) enum ProviderKind {
     Caldav,
     /// An ICS feed or file.
     Ics,
+    /// A Microsoft 365 or Outlook.com account.
+    Microsoft,
 }
 
 /// An account or a feed.
@@ -42,11 +44,16 @@ pub(crate) struct Connection {
     /// Which provider.
     pub(crate) provider: ProviderKind,
     /// CalDAV: an e-mail address, a host or a URL. ICS: `https`, `http`, `webcal` or `file` URL, or a path.
+    #[serde(default)]
     pub(crate) url: String,
+    /// Microsoft: the root of the service, when it is another than Microsoft's own: a national cloud, an emulator.
+    pub(crate) base_url: Option<String>,
     /// The user name, when there is one.
     pub(crate) username: Option<String>,
     /// `env:NAME`, `file:PATH` or `plain:TEXT`.
     password: Option<String>,
+    /// Microsoft: an access token, written as a password is.
+    token: Option<String>,
 }
 
 impl fmt::Debug for Connection {
@@ -114,8 +121,18 @@ impl Config {
             ));
         }
         for (name, connection) in &self.connections {
+            if connection.provider == ProviderKind::Microsoft {
+                if connection.token.is_none() {
+                    return wrong(format!(
+                        "connections.{name}: `token` is missing: write token = \"env:NAME\" or token = \"file:PATH\""
+                    ));
+                }
+                continue;
+            }
             if connection.url.trim().is_empty() {
-                return wrong(format!("connections.{name}: `url` is empty: write where the calendars are"));
+                return wrong(format!(
+                    "connections.{name}: `url` is missing: write url = \"...\", where the calendars are"
+                ));
             }
             let address = connection.url.contains('@') && !connection.url.contains("://");
             let anonymous = connection.username.as_deref().unwrap_or_default().is_empty();
@@ -157,13 +174,13 @@ impl Config {
                          write direction = \"import\""
                     ));
                 }
-                ProviderKind::Caldav if link.remote.is_empty() => {
+                ProviderKind::Caldav | ProviderKind::Microsoft if link.remote.is_empty() => {
                     return wrong(format!(
                         "link {name}: `remote` is missing: write the display name or URL of a calendar; `calsync \
                          calendars` lists them"
                     ));
                 }
-                ProviderKind::Ics | ProviderKind::Caldav => {}
+                ProviderKind::Ics | ProviderKind::Caldav | ProviderKind::Microsoft => {}
             }
         }
         for (index, link) in self.links.iter().enumerate() {
@@ -200,19 +217,28 @@ impl Config {
 impl Connection {
     /// The password, from where the file says it is. `None` when it names none.
     pub(crate) fn password(&self, name: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
-        let Some(source) = &self.password else { return Ok(None) };
-        let wrong = |text: String| CliError::Config(format!("connections.{name}.password: {text}"));
-        let value = match source.split_once(':') {
-            Some(("env", variable)) => env::var(variable).map_err(|_| {
-                wrong(format!("the environment variable {variable} is not set: set it, or use file:PATH"))
-            })?,
-            Some(("file", path)) => fs::read_to_string(folder.join(path))
-                .map_err(|error| wrong(format!("cannot read {path}: {error}")))?
-                .trim_end_matches(['\r', '\n'])
-                .to_owned(),
-            Some(("plain", text)) => text.to_owned(),
-            _ => return Err(wrong("write env:NAME, file:PATH or plain:TEXT".to_owned())),
-        };
-        Ok(Some(Secret::new(value)))
+        secret(self.password.as_deref(), &format!("connections.{name}.password"), folder)
     }
+
+    /// The access token, likewise.
+    pub(crate) fn token(&self, name: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
+        secret(self.token.as_deref(), &format!("connections.{name}.token"), folder)
+    }
+}
+
+fn secret(source: Option<&str>, key: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
+    let Some(source) = source else { return Ok(None) };
+    let wrong = |text: String| CliError::Config(format!("{key}: {text}"));
+    let value = match source.split_once(':') {
+        Some(("env", variable)) => env::var(variable).map_err(|_| {
+            wrong(format!("the environment variable {variable} is not set: set it, or use file:PATH"))
+        })?,
+        Some(("file", path)) => fs::read_to_string(folder.join(path))
+            .map_err(|error| wrong(format!("cannot read {path}: {error}")))?
+            .trim_end_matches(['\r', '\n'])
+            .to_owned(),
+        Some(("plain", text)) => text.to_owned(),
+        _ => return Err(wrong("write env:NAME, file:PATH or plain:TEXT".to_owned())),
+    };
+    Ok(Some(Secret::new(value)))
 }
