@@ -346,3 +346,64 @@ async fn del_an_instance_deleted_in_silence_is_found_by_the_comparison() {
         assert_eq!(lab.world.locals().await[0].event.overrides.len(), 1, "{how:?}");
     }
 }
+
+/// The start of a series changes, and the writes that bring its exceptions back are lost on the way: they are made again,
+/// and nobody takes the gap for an edit.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_moved_in_part_keeps_its_exceptions() {
+    for method in ["PATCH", "DELETE", "GET"] {
+        for after in 0..4 {
+            let lab = Lab::new();
+            let mut series = local_series("s", "FREQ=WEEKLY;COUNT=8");
+            let id = |at: &str| RecurrenceId::Instant(instant(at));
+            series.overrides.insert(id("2026-01-19T08:00:00Z"), Override::Excluded);
+            lab.world.add(series).await;
+            lab.sync().await;
+            lab.world
+                .edit("s", |event| {
+                    let madrid = Zone::from_iana("Europe/Madrid").unwrap();
+                    let at = |hour| {
+                        EventTime::zoned(day("2026-01-05").and_hms_opt(hour, 0, 0).unwrap(), madrid.clone())
+                    };
+                    body(event).time = TimeSpan { start: at(11), end: at(12) };
+                    event.overrides.clear();
+                    event.overrides.insert(id("2026-01-19T10:00:00Z"), Override::Excluded);
+                    event.overrides.insert(id("2026-02-02T10:00:00Z"), Override::Excluded);
+                })
+                .await;
+            lab.server.inject(Fault::drop_after().on_method(method).on_path("me/events/").after(after));
+            for _ in 0..4 {
+                let _ = lab.try_sync().await;
+            }
+            let stored = lab.server.events(&lab.calendar).remove(0);
+            let what = format!("{method} after {after}");
+            assert_eq!(stored.event["cancelledOccurrences"], json!(["2026-01-19", "2026-02-02"]), "{what}");
+            let here: Vec<String> =
+                lab.world.local("s").await.event.overrides.keys().map(ToString::to_string).collect();
+            assert_eq!(here, ["20260119T100000Z", "20260202T100000Z"], "{what}");
+        }
+    }
+}
+
+/// An instance of a series the account has no access to (an invitation to one instance) is an event by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn rec_22_an_instance_without_its_series_is_an_event() {
+    let lab = Lab::new();
+    lab.server
+        .add(&lab.calendar, &timed("other", "2026-01-06T09:00:00", "2026-01-06T10:00:00", "UTC"))
+        .unwrap();
+    let id = lab.server.add(&lab.calendar, &weekly("s")).unwrap();
+    let instance = lab.server.instance(&id, day("2026-01-12")).unwrap();
+    assert!(lab.server.change(&instance, &json!({"subject": "only this"})));
+    lab.server.hide_series(&id);
+    lab.sync().await;
+    let titles: Vec<_> = lab
+        .world
+        .locals()
+        .await
+        .into_iter()
+        .map(|record| record.event.master.unwrap().title.unwrap())
+        .collect();
+    assert!(titles.contains(&"only this".to_owned()) && titles.len() == 2, "{titles:?}");
+    lab.is_quiet().await;
+}

@@ -18,9 +18,10 @@ const OPERATION: &str = "fetch";
 pub(crate) enum Look {
     /// The item, whole.
     There(Object),
-    /// An instance of a series: the item is its master.
+    /// An instance of a series: the item is its master, where the account has that.
     Instance {
         master: String,
+        instance: Object,
     },
     Gone,
     Failed(ProviderError),
@@ -36,12 +37,12 @@ impl MicrosoftProvider {
         let named: Vec<RemoteId> = ids.iter().filter(|id| item::proposed(id).is_none()).cloned().collect();
         for (id, look) in named.iter().zip(self.look(OPERATION, &named).await?) {
             fetched.push(match look {
-                Look::There(object) => Fetched::Found {
+                Look::There(object) | Look::Instance { instance: object, .. } => Fetched::Found {
                     id: id.clone(),
                     version: item::version(&object),
                     payload: item::payload(object),
                 },
-                Look::Gone | Look::Instance { .. } => Fetched::Missing(id.clone()),
+                Look::Gone => Fetched::Missing(id.clone()),
                 Look::Failed(error) => Fetched::Failed(id.clone(), error),
             });
         }
@@ -101,16 +102,12 @@ impl MicrosoftProvider {
             return Look::Failed(error::unusable(operation, "the batch has no answer for it"));
         };
         if (200..300).contains(&part.status) {
-            return match (
-                text(&part.body, "id"),
-                text(&part.body, "type"),
-                text(&part.body, "seriesMasterId"),
-            ) {
-                (None, ..) => Look::Failed(error::unusable(operation, "the answer is no event")),
-                (Some(id), Some("occurrence" | "exception"), Some(master)) if id != master => {
-                    Look::Instance { master: master.to_owned() }
-                }
-                _ => Look::There(part.body),
+            let is_instance = matches!(text(&part.body, "type"), Some("occurrence" | "exception"));
+            let master = text(&part.body, "seriesMasterId").filter(|_| is_instance).map(ToOwned::to_owned);
+            return match (text(&part.body, "id"), master) {
+                (None, _) => Look::Failed(error::unusable(operation, "the answer is no event")),
+                (Some(_), Some(master)) => Look::Instance { master, instance: part.body },
+                (Some(_), None) => Look::There(part.body),
             };
         }
         let error = error::of(operation, &part.refusal(), self.now());

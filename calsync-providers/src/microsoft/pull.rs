@@ -3,7 +3,7 @@
 //! A delta row of an occurrence is a skeleton, extended properties are never in it, and `@removed` may mean "outside the
 //! window": the rows are a signal, not content.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calsync_core::{
     model::{RemoteCalendarId, RemoteId},
@@ -141,7 +141,7 @@ impl MicrosoftProvider {
                 self.add(&mut changes, id, object, &mut state);
             }
         }
-        self.read_into(&mut changes, masters, &mut state).await?;
+        self.read_into(&mut changes, masters, Instances::new(), &mut state).await?;
         let (phase, more) = match page.next {
             Some(next) if link.as_deref() == Some(next.as_str()) => {
                 return Err(error::unusable(OPERATION, "the service sends the same page again"));
@@ -173,37 +173,62 @@ impl MicrosoftProvider {
     /// Reads the items that rows of a delta query are about.
     async fn look_again(&self, rows: &[Object], state: &mut State) -> Result<Vec<Change>> {
         let mut ids = BTreeSet::new();
+        let mut instances = Instances::new();
         for row in rows {
-            // An instance says that something happened to its series.
-            let name = text(row, "seriesMasterId").or_else(|| text(row, "id"));
-            ids.extend(name.map(RemoteId::from));
+            let Some(id) = text(row, "id").map(RemoteId::from) else { continue };
+            match text(row, "seriesMasterId").map(RemoteId::from) {
+                // An instance says that something happened to its series.
+                Some(master) => {
+                    if text(row, "type") == Some("exception") {
+                        instances.entry(master.clone()).or_default().insert(id);
+                    }
+                    ids.insert(master);
+                }
+                None => {
+                    ids.insert(id);
+                }
+            }
         }
         let mut changes = Vec::new();
-        self.read_into(&mut changes, ids, state).await?;
+        self.read_into(&mut changes, ids, instances, state).await?;
         Ok(changes)
     }
 
+    /// Reads items whole. `instances`: what is known of series that may not be there; who is invited to one instance only
+    /// has no master, and the instance is an event by itself.
     async fn read_into(
         &self,
         changes: &mut Vec<Change>,
         ids: BTreeSet<RemoteId>,
+        mut instances: Instances,
         state: &mut State,
     ) -> Result<()> {
         let mut wanted: Vec<RemoteId> = ids.iter().cloned().collect();
         let mut known = ids;
+        let mut gone: BTreeSet<RemoteId> = BTreeSet::new();
         while !wanted.is_empty() {
             let looks = self.look(OPERATION, &wanted).await?;
-            let mut masters = Vec::new();
+            let mut next = BTreeSet::new();
             for (id, look) in wanted.into_iter().zip(looks) {
                 match look {
                     Look::There(object) => self.add(changes, id, object, state),
-                    Look::Instance { master } => {
+                    Look::Instance { master, instance } => {
                         let master = RemoteId::from(master);
-                        if known.insert(master.clone()) {
-                            masters.push(master);
+                        if gone.contains(&master) {
+                            self.add(changes, id, instance, state);
+                        } else if known.contains(&master) {
+                            // Read with its series.
+                        } else {
+                            instances.entry(master.clone()).or_default().insert(id);
+                            next.insert(master);
                         }
                     }
-                    Look::Gone => changes.push(Change { id, change: ItemChange::Removed }),
+                    Look::Gone => {
+                        let alone = instances.remove(&id).unwrap_or_default();
+                        next.extend(alone);
+                        gone.insert(id.clone());
+                        changes.push(Change { id, change: ItemChange::Removed });
+                    }
                     // It is there and cannot be read: fetching it by name will say why.
                     Look::Failed(_) => {
                         changes.push(Change {
@@ -213,7 +238,8 @@ impl MicrosoftProvider {
                     }
                 }
             }
-            wanted = masters;
+            known.extend(next.iter().cloned());
+            wanted = next.into_iter().collect();
         }
         Ok(())
     }
@@ -232,6 +258,9 @@ impl MicrosoftProvider {
         changes.push(Change { id, change: ItemChange::Present { version, payload } });
     }
 }
+
+/// Series by their ids, with instances of them that were named.
+type Instances = BTreeMap<RemoteId, BTreeSet<RemoteId>>;
 
 enum Next {
     Page(String),

@@ -41,7 +41,7 @@ pub(super) fn list(state: &mut State, request: &Request) -> Reply {
                 "A folder with the specified name already exists.",
             );
         }
-        let id = format!("AAcal/{}=", state.next());
+        let id = format!("AAcal-{}=", state.next());
         let row = CalendarRow { name, default: false, can_edit: true };
         state.calendars.insert(id.clone(), row.clone());
         return Reply::json(201, value(state, &id, &row));

@@ -42,7 +42,7 @@ impl GraphServer {
     /// Adds a calendar; returns its id.
     pub fn add_calendar(&self, name: &str) -> String {
         let mut state = self.state();
-        let id = format!("AAcal/{}=", state.next());
+        let id = format!("AAcal-{}=", state.next());
         state
             .calendars
             .insert(id.clone(), CalendarRow { name: name.to_owned(), default: false, can_edit: true });
@@ -163,6 +163,17 @@ impl GraphServer {
         if let Some(Name::Event(number)) = state.name(id) {
             if let Some(event) = state.events.get_mut(&number) {
                 event.foreign = true;
+            }
+            state.touch(number);
+        }
+    }
+
+    /// Takes the series away from the account, but for its exceptions: an invitation to single instances.
+    pub fn hide_series(&self, id: &str) {
+        let mut state = self.state();
+        if let Some(Name::Event(number)) = state.name(id) {
+            if let Some(event) = state.events.get_mut(&number) {
+                event.hidden = true;
             }
             state.touch(number);
         }

@@ -123,7 +123,8 @@ fn rows(state: &State, request: &Request, calendar: &str, round: &Round, windowe
                 rows.push(view.event(state, *number));
                 continue;
             }
-            let days = event.within(round.from, round.until);
+            let mut days = event.within(round.from, round.until);
+            days.retain(|day| !event.hidden || event.exceptions.contains_key(day));
             if days.is_empty() && !first {
                 rows.push(removed);
             }
@@ -142,7 +143,7 @@ fn rows(state: &State, request: &Request, calendar: &str, round: &Round, windowe
         }
     }
     if !first {
-        let prefix = if view.immutable { "AAImm/" } else { "AAMut/" };
+        let prefix = if view.immutable { "AAImm/" } else { "AAMut-" };
         let gone = state.gone.iter().filter(|gone| {
             gone.calendar == calendar
                 && gone.changed > round.since

@@ -42,7 +42,15 @@ pub(super) fn list(state: &mut State, request: &Request, calendar: &str) -> Repl
         .filter(|(_, event)| event.calendar == calendar && matches(event, &filter))
         .map(|(number, _)| *number)
         .collect();
-    let rows = numbers.into_iter().map(|number| view.event(state, number)).collect();
+    let mut rows = Vec::new();
+    for number in numbers {
+        match state.events.get(&number).filter(|event| event.hidden) {
+            Some(series) => {
+                rows.extend(series.exceptions.keys().map(|day| view.instance(state, number, *day)));
+            }
+            None => rows.push(view.event(state, number)),
+        }
+    }
     page(state, request, rows)
 }
 
@@ -63,6 +71,9 @@ fn matches(event: &Stored, filter: &str) -> bool {
 pub(super) fn get(state: &mut State, request: &Request, name: Name) -> Reply {
     let view = View::of(request);
     match name {
+        Name::Event(number) if state.events.get(&number).is_some_and(|event| event.hidden) => {
+            Reply::not_found()
+        }
         Name::Event(number) => Reply::json(200, view.event(state, number)),
         Name::Occurrence(number, date) if state.has_instance(number, date) => {
             Reply::json(200, view.instance(state, number, date))
@@ -249,6 +260,7 @@ pub(super) fn create(state: &mut State, request: &Request, calendar: &str) -> Re
         updated: state.now,
         request: sent,
         foreign: false,
+        hidden: false,
     };
     state.events.insert(number, stored);
     state.notify(number, "created");

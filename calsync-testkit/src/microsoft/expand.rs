@@ -151,6 +151,15 @@ fn length(date: NaiveDate) -> u32 {
     (28..=31).rev().find(|day| date.with_day(*day).is_some()).unwrap_or(28)
 }
 
+/// The days a `patternedRecurrence` names, up to and including `last`.
+///
+/// # Errors
+///
+/// The property that the service would refuse.
+pub fn pattern_days(recurrence: &Value, last: NaiveDate) -> Result<Vec<NaiveDate>, &'static str> {
+    Ok(Pattern::read(recurrence.as_object().ok_or("recurrence")?)?.days(last))
+}
+
 /// The local time and the zone of a stored `dateTimeTimeZone`.
 pub(super) fn local(point: &Object) -> Option<(NaiveDateTime, &str)> {
     let value = text(point, "dateTime")?;

@@ -41,5 +41,6 @@ mod state;
 mod subscriptions;
 
 pub use control::{Seen, StoredEvent};
+pub use expand::pattern_days;
 pub use quirks::{DeletedInstance, Fault, Quirks};
 pub use server::{GraphOptions, GraphServer};

@@ -7,7 +7,7 @@ use super::{
     expand::local,
     render::{times, zone},
     request::{Reply, Request},
-    state::{State, Stored, text},
+    state::{Object, State, Stored, text},
 };
 
 fn point(value: Option<&Value>) -> Option<DateTime<Utc>> {
@@ -16,8 +16,14 @@ fn point(value: Option<&Value>) -> Option<DateTime<Utc>> {
 }
 
 pub(super) fn serve(state: &mut State, request: &Request) -> Reply {
-    let body = request.json().unwrap_or_default();
-    let (Some(from), Some(until)) = (point(body.get("startTime")), point(body.get("endTime"))) else {
+    // Names of parameters of actions are written either way: msgraph-sdk sends `StartTime`.
+    let body: Object = request
+        .json()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .collect();
+    let (Some(from), Some(until)) = (point(body.get("starttime")), point(body.get("endtime"))) else {
         return Reply::error(400, "ErrorInvalidParameter", "startTime and endTime are required.");
     };
     let schedules: Vec<&str> = body

@@ -110,7 +110,7 @@ impl GraphServer {
             quirks: options.quirks,
             faults: VecDeque::new(),
             seen: Vec::new(),
-            calendars: [("AAcal/default=".to_owned(), calendar)].into(),
+            calendars: [("AAcal-default=".to_owned(), calendar)].into(),
             events: BTreeMap::new(),
             gone: Vec::new(),
             subscriptions: BTreeMap::new(),

@@ -62,6 +62,8 @@ pub(super) struct Stored {
     pub(super) request: Value,
     /// Another mailbox's meeting.
     pub(super) foreign: bool,
+    /// The account sees exceptions of the series only.
+    pub(super) hidden: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -105,7 +107,7 @@ impl State {
 
     /// Reads an id of either kind.
     pub(super) fn name(&self, id: &str) -> Option<Name> {
-        let rest = id.strip_prefix("AAImm/").or_else(|| id.strip_prefix("AAMut/"))?.strip_suffix('=')?;
+        let rest = id.strip_prefix("AAImm/").or_else(|| id.strip_prefix("AAMut-"))?.strip_suffix('=')?;
         let name = match rest.split_once('+') {
             Some((number, date)) => Name::Occurrence(number.parse().ok()?, date.parse().ok()?),
             None => Name::Event(rest.parse().ok()?),
@@ -126,13 +128,14 @@ impl State {
     }
 }
 
-/// The id of an event: real ones hold characters that have to be encoded in a path, and so do these.
+/// The id of an event. Real ones hold characters that have to be encoded in a path; here the immutable ones do, and the
+/// others are left to clients that do not encode (O365).
 pub(super) fn id_of(number: u64, immutable: bool) -> String {
-    format!("{}/{number}=", if immutable { "AAImm" } else { "AAMut" })
+    format!("{}{number}=", if immutable { "AAImm/" } else { "AAMut-" })
 }
 
 pub(super) fn occurrence_id(number: u64, date: NaiveDate, immutable: bool) -> String {
-    format!("{}/{number}+{date}=", if immutable { "AAImm" } else { "AAMut" })
+    format!("{}{number}+{date}=", if immutable { "AAImm/" } else { "AAMut-" })
 }
 
 pub(super) fn text<'o>(object: &'o Object, name: &str) -> Option<&'o str> {

@@ -56,6 +56,8 @@ pub(crate) enum ProviderKind {
     Google,
     /// An ICS feed or file.
     Ics,
+    /// A Microsoft 365 or Outlook.com account.
+    Microsoft,
 }
 
 /// An account or a feed.
@@ -64,17 +66,19 @@ pub(crate) enum ProviderKind {
 pub(crate) struct Connection {
     /// Which provider.
     pub(crate) provider: ProviderKind,
-    /// CalDAV: an e-mail address, a host or a URL. ICS: `https`, `http`, `webcal` or `file` URL, or a path. Google: none.
+    /// CalDAV: an e-mail address, a host or a URL. ICS: `https`, `http`, `webcal` or `file` URL, or a path. Google and
+    /// Microsoft: none.
     #[serde(default)]
     pub(crate) url: String,
+    /// Google, Microsoft: the root of the service, when it is another than the provider's own: a national cloud, an
+    /// emulator.
+    pub(crate) base_url: Option<String>,
     /// The user name, when there is one.
     pub(crate) username: Option<String>,
     /// `env:NAME`, `file:PATH` or `plain:TEXT`.
     password: Option<String>,
-    /// Google: the access token, as `env:NAME` or `file:PATH`.
+    /// Google, Microsoft: the access token, as `env:NAME` or `file:PATH`.
     token: Option<String>,
-    /// Google: another root than the service's own, such as an emulator's.
-    pub(crate) base_url: Option<String>,
     /// Google: the zone floating times are written in.
     pub(crate) floating_zone: Option<String>,
 }
@@ -154,8 +158,19 @@ impl Config {
             ));
         }
         for (name, connection) in &self.connections {
-            if connection.provider != ProviderKind::Google && connection.url.trim().is_empty() {
-                return wrong(format!("connections.{name}: `url` is empty: write where the calendars are"));
+            let by_token = matches!(connection.provider, ProviderKind::Google | ProviderKind::Microsoft);
+            if by_token {
+                if connection.token.is_none() {
+                    return wrong(format!(
+                        "connections.{name}: `token` is missing: write token = \"env:NAME\" or token = \"file:PATH\""
+                    ));
+                }
+                continue;
+            }
+            if connection.url.trim().is_empty() {
+                return wrong(format!(
+                    "connections.{name}: `url` is missing: write url = \"...\", where the calendars are"
+                ));
             }
             let address = connection.url.contains('@') && !connection.url.contains("://");
             let anonymous = connection.username.as_deref().unwrap_or_default().is_empty();
@@ -197,13 +212,16 @@ impl Config {
                          write direction = \"import\""
                     ));
                 }
-                ProviderKind::Caldav | ProviderKind::Google if link.remote.is_empty() => {
+                ProviderKind::Caldav | ProviderKind::Google | ProviderKind::Microsoft
+                    if link.remote.is_empty() =>
+                {
                     return wrong(format!(
                         "link {name}: `remote` is missing: write the display name, id or URL of a calendar; `calsync \
                          calendars` lists them"
                     ));
                 }
-                ProviderKind::Ics | ProviderKind::Caldav | ProviderKind::Google => {}
+                ProviderKind::Ics | ProviderKind::Caldav | ProviderKind::Google | ProviderKind::Microsoft => {
+                }
             }
         }
         for (index, link) in self.links.iter().enumerate() {

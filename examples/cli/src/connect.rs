@@ -13,6 +13,7 @@ use calsync_providers::{
     google::{GoogleConfig, GoogleProvider},
     http::{AddressPolicy, Credentials, HttpTransport, ReqwestOptions, ReqwestTransport, Secret},
     ics::{IcsConfig, IcsProvider},
+    microsoft::{MicrosoftConfig, MicrosoftProvider},
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,15 @@ struct Note {
     username: String,
     remote: String,
     account: DiscoveredAccount,
+    calendar: RemoteCalendarId,
+}
+
+/// What is kept with a link whose calendar was found by its name.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Chosen {
+    /// The root of the service.
+    root: String,
+    remote: String,
     calendar: RemoteCalendarId,
 }
 
@@ -62,6 +72,7 @@ pub(crate) async fn join(
             let remote = google_calendar(config, &provider).await?;
             Ok(Joined { link: link(app, config, remote), provider: Box::new(provider) })
         }
+        ProviderKind::Microsoft => join_microsoft(app, config, connection, transport).await,
         ProviderKind::Ics => {
             let provider = ics(app, &config.connection, connection, transport)?;
             let remote = provider.calendar().clone();
@@ -113,6 +124,44 @@ async fn join_caldav(
         }
         None => Ok(Joined { link, provider: Box::new(found.with_clock(app.clock.clone())) }),
     }
+}
+
+async fn join_microsoft(
+    app: &App,
+    config: &LinkConfig,
+    connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<Joined, CliError> {
+    let provider = microsoft(app, &config.connection, connection, transport)?;
+    let root = connection.base_url.clone().unwrap_or_default();
+    let state = app.store.link(&LinkId::from(config.name.as_str())).await?;
+    let known = state
+        .and_then(|state| state.note)
+        .and_then(|note| serde_json::from_str::<Chosen>(&note).ok())
+        .filter(|chosen| chosen.root == root && chosen.remote == config.remote);
+    if let Some(chosen) = known {
+        return Ok(Joined { link: link(app, config, chosen.calendar), provider: Box::new(provider) });
+    }
+    let calendars = provider.calendars().await?;
+    let calendar = choose(config, &calendars)?.id.clone();
+    let chosen = Chosen { root, remote: config.remote.clone(), calendar: calendar.clone() };
+    let note = serde_json::to_string(&chosen).map_err(|error| CliError::Config(error.to_string()))?;
+    Ok(Joined { link: link(app, config, calendar).with_note(note), provider: Box::new(provider) })
+}
+
+fn microsoft(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<MicrosoftProvider, CliError> {
+    let token = connection.token(name, &app.folder)?;
+    let mut config = MicrosoftConfig::new(Arc::new(token));
+    if let Some(base_url) = &connection.base_url {
+        // The person who runs the command wrote it.
+        config = config.at(base_url.as_str(), AddressPolicy::AllowPrivate);
+    }
+    Ok(MicrosoftProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
 }
 
 fn link(app: &App, config: &LinkConfig, remote: RemoteCalendarId) -> Link {
@@ -177,6 +226,7 @@ pub(crate) fn provider(
         }
         ProviderKind::Google => Box::new(google(app, name, connection, transport)?),
         ProviderKind::Ics => Box::new(ics(app, name, connection, transport)?),
+        ProviderKind::Microsoft => Box::new(microsoft(app, name, connection, transport)?),
     })
 }
 

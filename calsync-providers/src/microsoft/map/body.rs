@@ -237,7 +237,7 @@ mod tests {
             ("<div>&nbsp;</div>", " "),
             ("", ""),
         ] {
-            assert_eq!(to_text(html), expected, "{html}");
+            assert_eq!(to_text(html).trim_end_matches('\n'), expected, "{html}");
         }
     }
 

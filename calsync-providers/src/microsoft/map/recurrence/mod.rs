@@ -4,6 +4,8 @@
 //! compared with those of the rule: a pattern that would mean other dates is never written.
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub(crate) use read::rule;

@@ -17,9 +17,9 @@ use super::{INDEXES, name_of, read::Pattern};
 
 /// Graph takes no more.
 const COUNT_MAX: u32 = 999;
-/// Instances compared before a pattern is taken to mean what the rule says: more than four years of days, a hundred years
-/// of months.
-const COMPARED: usize = 1_500;
+/// Instances compared before a pattern is taken to mean what the rule says: four months of days, ten years of
+/// months.
+const COMPARED: usize = 120;
 
 /// A series as Graph can hold it.
 #[derive(Clone, Debug, PartialEq)]
