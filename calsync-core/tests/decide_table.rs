@@ -239,6 +239,7 @@ fn only_what_was_joined_is_deleted() {
             Action::Forget => assert!(meeting != Meeting::First && local_gone && remote_gone, "{cell}"),
             Action::Suppress => assert!(meeting == Meeting::Joined && rules.direction != TwoWay, "{cell}"),
             Action::None => {}
+            Action::Ask => panic!("{cell}: only matching asks"),
         }
     });
 }

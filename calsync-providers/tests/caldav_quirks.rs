@@ -230,6 +230,41 @@ async fn a_home_that_moved_is_found_again() {
     assert_eq!(second.calendars().await.unwrap()[0].id, work(&server));
 }
 
+#[tokio::test]
+async fn quirk_06_del_17_one_home_that_fails_hides_no_other() {
+    for (status, kind) in [
+        (403, ErrorKind::Forbidden),
+        (404, ErrorKind::NotFound),
+        (500, ErrorKind::Unavailable),
+        (200, ErrorKind::Protocol),
+    ] {
+        let server = start(Quirks { homes: Homes::Two, ..Quirks::default() });
+        server.add_shared_calendar("team", "Team");
+        let provider = provider(&server);
+        provider.discover().await.unwrap();
+        server.inject(Fault::status(status).on_path("/shared/").always());
+        let listed = provider.list_calendars().await.unwrap();
+        let names: Vec<_> = listed.calendars.iter().map(|calendar| calendar.name.as_str()).collect();
+        assert_eq!(names, ["Work"], "{status}");
+        let failed: Vec<_> =
+            listed.failed.iter().map(|home| (home.host.as_str(), home.error.kind.clone())).collect();
+        assert_eq!(failed, [("127.0.0.1", kind)], "{status}");
+        assert_eq!(provider.calendars().await.unwrap().len(), 1);
+    }
+    // All of them: an error, and not an account without calendars.
+    let server = start(Quirks { homes: Homes::Two, ..Quirks::default() });
+    let provider = provider(&server);
+    provider.discover().await.unwrap();
+    server.inject(Fault::status(403).on_body("supported-calendar-component-set").always());
+    assert_eq!(provider.list_calendars().await.unwrap_err().kind, ErrorKind::Forbidden);
+    // Wrong credentials are about the account.
+    let server = start(Quirks { homes: Homes::Two, ..Quirks::default() });
+    let provider = self::provider(&server);
+    provider.discover().await.unwrap();
+    server.inject(Fault::status(401).always());
+    assert_eq!(provider.list_calendars().await.unwrap_err().kind, ErrorKind::Unauthorized);
+}
+
 // ---- 7, 8: tokens and sync answers
 
 #[tokio::test]

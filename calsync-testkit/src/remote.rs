@@ -47,12 +47,22 @@ struct State {
     /// Which item changed at which tick.
     log: Vec<(u64, RemoteId)>,
     tick: u64,
+    /// The last tick before it went back to a backup.
+    highest: u64,
     /// Cursors before this tick are forgotten.
     forgotten: u64,
     faults: VecDeque<(&'static str, RemoteFault)>,
     partial: bool,
     hidden: BTreeSet<RemoteId>,
     writes: u64,
+}
+
+/// What a server held at some time; see [`MemoryRemote::backup`].
+#[derive(Clone)]
+pub struct RemoteBackup {
+    items: BTreeMap<RemoteId, Item>,
+    log: Vec<(u64, RemoteId)>,
+    tick: u64,
 }
 
 #[derive(Clone)]
@@ -169,8 +179,24 @@ impl MemoryRemote {
     /// All cursors given out so far are not valid any more.
     pub fn forget_cursors(&self) {
         let mut state = self.lock();
-        state.tick += 1;
+        state.tick = state.tick.max(state.highest) + 1;
         state.forgotten = state.tick;
+    }
+
+    /// Everything the server holds now.
+    pub fn backup(&self) -> RemoteBackup {
+        let state = self.lock();
+        RemoteBackup { items: state.items.clone(), log: state.log.clone(), tick: state.tick }
+    }
+
+    /// The server goes back to a backup and counts on from there: a cursor made since means something else now, and the
+    /// server does not notice.
+    pub fn restore(&self, backup: &RemoteBackup) {
+        let mut state = self.lock();
+        state.highest = state.highest.max(state.tick);
+        state.items.clone_from(&backup.items);
+        state.log.clone_from(&backup.log);
+        state.tick = backup.tick;
     }
 
     /// From now on listings say that they may lack something.

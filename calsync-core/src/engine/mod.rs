@@ -11,12 +11,15 @@ mod export;
 mod hub;
 mod journal;
 mod link;
+mod listing;
 mod local;
+mod meeting;
 mod merging;
 mod outbox;
 mod pair;
 mod pull;
 mod push;
+mod questions;
 mod report;
 mod run;
 mod undo;
@@ -29,16 +32,17 @@ pub use export::conflicts_csv;
 pub use hub::Hub;
 pub use link::Link;
 pub use outbox::RetryBudget;
+pub use questions::OpenMatch;
 pub use report::{Observer, Progress, Silent, SyncReport};
 pub use undo::UndoReport;
 
 use crate::{
     context::{Clock, IdSource},
     merge::ConflictResolver,
-    model::{LinkId, RunId},
+    model::{LinkId, RemoteId, RunId},
     plan::{Permit, Plan, PlanId},
     provider::{PeoplePolicy, Provider},
-    store::Store,
+    store::{MatchAnswer, Store},
 };
 use run::{Mode, Run};
 
@@ -216,6 +220,30 @@ impl Engine {
         count: usize,
     ) -> Result<Vec<(RunId, UndoReport)>, EngineError> {
         undo::undo_last(self, link, count).await
+    }
+
+    /// Items of a link that may be events here, and wait for a person to say so; answered ones until the next run.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn open_matches(&self, link: &LinkId) -> Result<Vec<OpenMatch>, EngineError> {
+        questions::open_matches(self, link).await
+    }
+
+    /// Says what an item is: one of the events it may be, or none of them. The next run does it.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::UnknownMatch`] when the item does not wait for an answer, or the event is none of those it may be;
+    /// [`EngineError::Busy`] while a run is at the link.
+    pub async fn answer(
+        &self,
+        link: &Link,
+        remote_id: &RemoteId,
+        answer: MatchAnswer,
+    ) -> Result<(), EngineError> {
+        questions::answer(self, link, remote_id, answer).await
     }
 
     /// The store this engine works on.

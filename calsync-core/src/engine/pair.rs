@@ -153,7 +153,7 @@ fn carry_out(
     cx: &mut Context<'_>,
 ) -> Result<Outcome, ProviderError> {
     match action {
-        Action::None => Ok(at_rest(pair, bases, cx)),
+        Action::None | Action::Ask => Ok(at_rest(pair, bases, cx)),
         Action::CreateLocal => Ok(create_local(pair, cx)),
         Action::CreateRemote => create_remote(pair, cx, "it is new here"),
         Action::Join | Action::Merge => merging::merge_pair(pair, bases, action, standing, cx),

@@ -16,11 +16,11 @@ use crate::{
         ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange, Payload,
         ProviderError, PullMode, Retry,
     },
-    store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, OutboxOp, Write},
+    store::{BaseQuery, BaseRecord, BaseState, EventRecord, Expectation, JournalOp, OutboxOp, Write},
 };
 
 /// Items decided and committed at once: what bounds the memory of a run.
-const CHUNK: usize = 100;
+pub(super) const CHUNK: usize = 100;
 /// Pages of one pull: more means that a provider goes round in circles.
 const PAGES_MAX: usize = 100_000;
 
@@ -72,8 +72,9 @@ impl Run<'_> {
         let usable = self.state.cursor_key == self.link.cursor_key();
         let mut cursor = self.state.cursor.clone().filter(|_| usable);
         let mut mode = if audit { PullMode::Snapshot } else { PullMode::Incremental };
-        let mut listed = Listed::default();
+        let mut listed = Listed { incomplete: self.settle_answers().await?, ..Listed::default() };
         let mut resynced = false;
+        self.looks_for_rows |= audit || cursor.is_none() && self.state.last_audit.is_some();
         for _ in 0..PAGES_MAX {
             let request = ChangesRequest { cursor: cursor.as_ref(), mode };
             let page = match self.provider.changes(&self.link.remote, request).await {
@@ -83,7 +84,8 @@ impl Run<'_> {
                     resynced = true;
                     cursor = None;
                     mode = PullMode::Incremental;
-                    listed = Listed::default();
+                    listed = Listed { incomplete: listed.incomplete, ..Listed::default() };
+                    self.looks_for_rows = true;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -107,6 +109,7 @@ impl Run<'_> {
             listed.summaries = self.summaries().await?;
             listed.has_summaries = true;
         }
+        self.rejoins = page.scope == ChangeScope::Snapshot && !listed.summaries.is_empty();
         listed.scope = Some(match (listed.scope, page.scope) {
             (Some(ChangeScope::PartialSnapshot), _) | (_, ChangeScope::PartialSnapshot) => {
                 ChangeScope::PartialSnapshot
@@ -151,119 +154,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Ends a pull: what was deferred is settled, what is absent is found.
-    async fn listed(&mut self, mut listed: Listed, cursor: Option<Cursor>) -> Result<Pulled, EngineError> {
-        let complete = listed.scope == Some(ChangeScope::Snapshot);
-        if complete {
-            let absent: Vec<RemoteId> =
-                listed.summaries.keys().filter(|id| !listed.present.contains(*id)).cloned().collect();
-            self.confirm_absence(absent, &mut listed).await?;
-            // What cannot be read has no base. A listing that lacks it lets it go; should it be there after all, the next
-            // one sets it aside again.
-            let unread = self.quarantine.keys().filter(|id| !listed.present.contains(*id));
-            let unread = unread.map(|id| Gone { id: id.clone(), evidence: Evidence::Absent });
-            listed.removed.extend(unread.collect::<Vec<_>>());
-        }
-        if !listed.removed.is_empty() {
-            listed.incomplete |= self.defer_duplicates().await?;
-        }
-        let deferred = std::mem::take(&mut self.deferred);
-        if !deferred.is_empty() {
-            self.settle_deferred(deferred, &mut listed).await?;
-        }
-        Ok(Pulled { cursor, audited: complete, gone: listed.removed, incomplete: listed.incomplete })
-    }
-
-    /// What a complete listing lacks is asked for by name before it counts as gone: a listing that was taken while somebody
-    /// wrote, or by a server that forgot an item, is no evidence by itself.
-    async fn confirm_absence(
-        &mut self,
-        absent: Vec<RemoteId>,
-        listed: &mut Listed,
-    ) -> Result<(), EngineError> {
-        let gone = |id| Gone { id, evidence: Evidence::Absent };
-        if self.capabilities.pull_with_payload {
-            // The listing is the content: asking again would read the same.
-            listed.removed.extend(absent.into_iter().map(gone));
-            return Ok(());
-        }
-        let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
-        for ids in absent.chunks(most) {
-            let mut there = Vec::new();
-            for fetched in self.provider.fetch(&self.link.remote, ids).await? {
-                match fetched {
-                    Fetched::Found { id, version, payload } => {
-                        there.push(Item { id, version, payload: Some(payload) });
-                    }
-                    Fetched::Missing(id) => listed.removed.push(gone(id)),
-                    // It may be there.
-                    Fetched::Failed(..) => listed.incomplete = true,
-                }
-            }
-            listed.incomplete |= self.chunk(there, Found::Asked).await?;
-        }
-        Ok(())
-    }
-
-    /// Duplicates in quarantine are looked at again when anything is gone: it may be what they wait for. An item renamed
-    /// while the pages of a listing were read was in it under both names.
-    async fn defer_duplicates(&mut self) -> Result<bool, EngineError> {
-        let mut items = Vec::new();
-        for id in std::mem::take(&mut self.duplicates) {
-            if !self.deferred.iter().any(|item| item.id == id) {
-                items.push(Item { id, version: None, payload: None });
-            }
-        }
-        let (items, incomplete) = self.with_payloads(items).await?;
-        let items =
-            items.into_iter().map(|(id, version, payload)| Item { id, version, payload: Some(payload) });
-        self.deferred.extend(items);
-        Ok(incomplete)
-    }
-
-    /// Items under a UID that another item of the calendar has: renamed when that one is gone, a duplicate when not.
-    async fn settle_deferred(&mut self, deferred: Vec<Item>, listed: &mut Listed) -> Result<(), EngineError> {
-        let gone: Ids = listed.removed.iter().map(|gone| gone.id.clone()).collect();
-        let mut moved = Vec::new();
-        let mut duplicates = Vec::new();
-        // One item takes over a join; another one under the same UID waits like any duplicate.
-        let mut taken = std::collections::HashSet::new();
-        for item in deferred {
-            let Some(payload) = &item.payload else { continue };
-            let Ok(event) = self.provider.read(payload) else { continue };
-            let holder = self.holder_of(&event.uid).await?;
-            match holder {
-                _ if taken.contains(&event.uid) => duplicates.push(item),
-                Some(base) if !gone.contains(&base.remote_id) => duplicates.push(item),
-                Some(base) => {
-                    listed.removed.retain(|gone| gone.id != base.remote_id);
-                    taken.insert(event.uid);
-                    moved.push(item);
-                }
-                None => {
-                    taken.insert(event.uid);
-                    moved.push(item);
-                }
-            }
-        }
-        listed.incomplete |= self.chunk(moved, Found::Deferred).await?;
-        let writes: Vec<Write> = duplicates
-            .into_iter()
-            .map(|item| {
-                self.quarantine_write(&item.id, item.version.as_ref(), DUPLICATE.to_owned(), item.payload)
-            })
-            .collect();
-        self.commit_outcomes(Vec::new(), writes, usize::MAX).await?;
-        Ok(())
-    }
-
-    /// The base of the event that has a UID, when that event is joined to another item.
-    async fn holder_of(&self, uid: &str) -> Result<Option<BaseRecord>, EngineError> {
-        let records = self.engine.store.events_by_uid(&self.link.calendar, &[uid]).await?;
-        let ids: Vec<EventId> = records.into_iter().map(|record| record.id).collect();
-        Ok(self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?.into_iter().next())
-    }
-
     async fn summaries(&self) -> Result<BTreeMap<RemoteId, Option<Version>>, EngineError> {
         let mut all = BTreeMap::new();
         let mut after = None;
@@ -301,6 +191,9 @@ impl Run<'_> {
         let mut read = Vec::new();
         for (id, version, payload) in items {
             match self.provider.read(&payload) {
+                Ok(_) if found == Found::Listed && self.meeting.is_open(&id) => {
+                    extra.extend(self.still_asked(&id, version.as_ref(), payload));
+                }
                 Ok(event) => {
                     if self.quarantine.remove(&id).is_some() {
                         extra.push(Write::DeleteQuarantine {
@@ -315,13 +208,14 @@ impl Run<'_> {
                 }
             }
         }
-        let deferred = self.deferred.len();
+        let (deferred, strangers) = (self.deferred.len(), self.meeting.strangers());
         for attempt in 0.. {
             let outcomes = self.decide(&read, &bases, found).await?;
             if self.commit_outcomes(outcomes, extra.clone(), attempt).await? {
                 break;
             }
             self.deferred.truncate(deferred);
+            self.meeting.forget_strangers(strangers);
             bases = self.bases_by_remote(&ids).await?;
         }
         Ok(incomplete)
@@ -342,7 +236,29 @@ impl Run<'_> {
             .collect();
         let namesakes =
             if new.is_empty() { Vec::new() } else { store.events_by_uid(&self.link.calendar, &new).await? };
-        let ids: Vec<EventId> = namesakes.iter().map(|record| record.id.clone()).collect();
+        let matched: Vec<EventId> = read
+            .iter()
+            .filter_map(|item| self.meeting.matched.get(&item.id))
+            .map(|(event, _)| event.clone())
+            .collect();
+        let ids: Vec<EventId> =
+            namesakes.iter().map(|record| record.id.clone()).chain(matched.iter().cloned()).collect();
+        let matched = by_id(if matched.is_empty() {
+            Vec::new()
+        } else {
+            store.events(&self.link.calendar, &matched).await?
+        });
+        let unanswered: Vec<EventId> = self
+            .outbox
+            .values()
+            .filter(|entry| entry.attempts > 0 && matches!(entry.op, OutboxOp::Create { .. }))
+            .map(|entry| entry.event_id.clone())
+            .collect();
+        let sent = by_id(if unanswered.is_empty() {
+            Vec::new()
+        } else {
+            store.events(&self.link.calendar, &unanswered).await?
+        });
         let joined: HashMap<EventId, BaseRecord> = if ids.is_empty() {
             HashMap::new()
         } else {
@@ -361,7 +277,17 @@ impl Run<'_> {
         for item in read {
             let mut base = bases.get(&item.id);
             let mut local = base.and_then(|base| events.remove(&base.event_id));
-            if base.is_none() {
+            if local.is_none() && base.is_some_and(|base| self.lost_its_row(base)) {
+                base = None;
+            }
+            let mut sure = None;
+            if base.is_none()
+                && let Some((event, confidence)) = self.meeting.matched.get(&item.id)
+            {
+                base = joined.get(event);
+                local = matched.get(event).filter(|record| record.deleted.is_none()).cloned();
+                sure = Some(*confidence);
+            } else if base.is_none() {
                 let candidates = by_uid.get(item.event.uid.as_str()).map_or(&[][..], Vec::as_slice);
                 let joined_elsewhere = candidates.iter().find_map(|record| joined.get(&record.id));
                 if let Some(other) = joined_elsewhere {
@@ -378,6 +304,15 @@ impl Run<'_> {
                     continue;
                 } else {
                     local = candidates.iter().find(|record| record.deleted.is_none()).map(|r| (*r).clone());
+                    if local.is_none() {
+                        local = self.sent_before(&item.event).and_then(|event| sent.get(&event).cloned());
+                    }
+                    if local.is_none()
+                        && found == Found::Listed
+                        && self.puts_off(&item.id, item.version.as_ref(), &item.payload, &item.event).await?
+                    {
+                        continue;
+                    }
                 }
             }
             let own = base.and_then(|base| self.own_write(base, item));
@@ -401,6 +336,14 @@ impl Run<'_> {
                 Ok(mut outcome) => {
                     // What an earlier run decided on an older state of the item is decided anew.
                     outcome.supersedes.clone_from(&outcome.event_id);
+                    if let (Some(operation), Some(sure)) = (&mut outcome.operation, sure) {
+                        operation.reason = match sure {
+                            Some(sure) => {
+                                format!("title, start and place are the same on both sides ({sure})")
+                            }
+                            None => "a person said that it is the same event".to_owned(),
+                        };
+                    }
                     if local.is_none() {
                         // Deleted events with its UID: should the host bring one back meanwhile, that one is the event.
                         let deleted = by_uid.get(item.event.uid.as_str()).into_iter().flatten();
@@ -409,6 +352,15 @@ impl Run<'_> {
                             id: record.id.clone(),
                             revision: Some(record.revision),
                         }));
+                    }
+                    if local.is_none() && base.is_none() {
+                        // And should somebody make one under its UID meanwhile, the two are joined.
+                        let known = by_uid.get(item.event.uid.as_str()).into_iter().flatten();
+                        outcome.expect.push(Expectation::Uid {
+                            calendar: self.link.calendar.clone(),
+                            uid: item.event.uid.clone(),
+                            events: known.map(|record| record.id.clone()).collect(),
+                        });
                     }
                     outcome.writes.extend(own.map(|(_, journal)| journal));
                     outcomes.push(outcome);
@@ -447,6 +399,15 @@ impl Run<'_> {
         Some((agreed, journal))
     }
 
+    /// A joined event without a row was not deleted here, or the row would say so: it was lost, and comes in again.
+    fn lost_its_row(&self, base: &BaseRecord) -> bool {
+        base.state == BaseState::Linked
+            && !self
+                .outbox
+                .get(&base.event_id)
+                .is_some_and(|entry| matches!(entry.op, OutboxOp::Delete { .. }))
+    }
+
     fn defer(&mut self, item: &ReadItem) {
         self.deferred.push(Item {
             id: item.id.clone(),
@@ -464,7 +425,7 @@ impl Run<'_> {
     }
 
     /// Fetches what the listing did not carry. The flag says that something could not be read for now.
-    async fn with_payloads(
+    pub(super) async fn with_payloads(
         &mut self,
         items: Vec<Item>,
     ) -> Result<(Vec<(RemoteId, Option<Version>, Payload)>, bool), EngineError> {
@@ -483,7 +444,10 @@ impl Run<'_> {
         for ids in wanted.chunks(most) {
             for fetched in self.provider.fetch(&self.link.remote, ids).await? {
                 match fetched {
-                    Fetched::Found { id, version, payload } => ready.push((id, version, payload)),
+                    Fetched::Found { id, version, payload }
+                    | Fetched::Renamed { id, version, payload, .. } => {
+                        ready.push((id, version, payload));
+                    }
                     // Listed and not there: the next listing tells. Never a deletion.
                     Fetched::Missing(_) => {}
                     Fetched::Failed(id, error) if error.retry == Retry::Never => unreadable.push((id, error)),
@@ -499,82 +463,6 @@ impl Run<'_> {
             self.commit_outcomes(Vec::new(), writes, usize::MAX).await?;
         }
         Ok((ready, incomplete))
-    }
-
-    /// Items the provider says are gone, or that a complete listing lacks.
-    pub(super) async fn plan_remote_deletions(&mut self, gone: &[Gone]) -> Result<(), EngineError> {
-        for chunk in gone.chunks(CHUNK) {
-            let ids: Vec<RemoteId> = chunk.iter().map(|gone| gone.id.clone()).collect();
-            let bases = self.bases_by_remote(&ids).await?;
-            let mut extra = Vec::new();
-            for id in &ids {
-                if self.quarantine.remove(id).is_some() {
-                    extra.push(Write::DeleteQuarantine { link: self.link.id.clone(), remote_id: id.clone() });
-                }
-            }
-            let event_ids: Vec<EventId> = bases.values().map(|base| base.event_id.clone()).collect();
-            for attempt in 0.. {
-                let events = if event_ids.is_empty() {
-                    HashMap::new()
-                } else {
-                    by_id(self.engine.store.events(&self.link.calendar, &event_ids).await?)
-                };
-                let mut outcomes = Vec::new();
-                for Gone { id, evidence } in chunk {
-                    let Some(base) = bases.get(id) else { continue };
-                    let local = events.get(&base.event_id);
-                    if self.left_the_window(local) {
-                        continue;
-                    }
-                    let base_event = self.provider.read(&base.payload).ok();
-                    // Our own deletion, its answer lost, and the event brought back here since: it is new there.
-                    let undone = local.is_some_and(|record| record.deleted.is_none())
-                        && self.outbox.get(&base.event_id).is_some_and(|entry| {
-                            entry.remote_id == *id && matches!(entry.op, OutboxOp::Delete { .. })
-                        });
-                    let pair = Pair {
-                        remote: RemoteView::Removed,
-                        local,
-                        base: (!undone).then_some(base),
-                        base_event: base_event.as_ref().filter(|_| !undone),
-                    };
-                    let mut outcome = match self.consider(&pair).await? {
-                        Ok(outcome) => outcome,
-                        Err(error) => match local {
-                            Some(record) => self.unwritable(record, Some(base), &error),
-                            None => return Err(error.into()),
-                        },
-                    };
-                    if let Some(operation) = &mut outcome.operation
-                        && operation.deletes()
-                    {
-                        operation.evidence = Some(*evidence);
-                    }
-                    // A write decided earlier meant an item that is gone now.
-                    outcome.supersedes = Some(base.event_id.clone());
-                    if undone {
-                        let (link, remote_id) = (base.link.clone(), base.remote_id.clone());
-                        outcome.writes.insert(0, Write::DeleteBase { link, remote_id });
-                    }
-                    outcomes.push(outcome);
-                }
-                if self.commit_outcomes(outcomes, extra.clone(), attempt).await? {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A feed that publishes a window drops what is over; that is no deletion.
-    fn left_the_window(&self, local: Option<&EventRecord>) -> bool {
-        if !self.capabilities.pull_window_slides {
-            return false;
-        }
-        let Some(body) = local.and_then(|record| record.event.body()) else { return false };
-        let series = local.is_some_and(|record| record.event.is_series());
-        let yesterday = self.engine.clock.now() - chrono::TimeDelta::days(1);
-        !series && body.time.end.instant(&crate::zone::Zone::UTC) < yesterday
     }
 
     /// Ends a run: the cursor moves past what is applied, quarantined or queued, and past nothing else.
@@ -631,14 +519,14 @@ impl Run<'_> {
 
 /// What a pull has seen so far.
 #[derive(Default)]
-struct Listed {
-    scope: Option<ChangeScope>,
+pub(super) struct Listed {
+    pub(super) scope: Option<ChangeScope>,
     has_summaries: bool,
     /// The versions both sides agreed on; loaded for snapshots only.
-    summaries: BTreeMap<RemoteId, Option<Version>>,
-    present: Ids,
-    removed: Vec<Gone>,
-    incomplete: bool,
+    pub(super) summaries: BTreeMap<RemoteId, Option<Version>>,
+    pub(super) present: Ids,
+    pub(super) removed: Vec<Gone>,
+    pub(super) incomplete: bool,
 }
 
 pub(super) fn by_id(records: Vec<EventRecord>) -> HashMap<EventId, EventRecord> {

@@ -114,16 +114,19 @@ impl Run<'_> {
             let ids: Vec<RemoteId> = entries.iter().map(|entry| entry.remote_id.clone()).collect();
             for fetched in self.provider.fetch(&self.link.remote, &ids).await? {
                 match fetched {
-                    Fetched::Found { id, version, payload } => there.push((id, version, payload)),
+                    Fetched::Found { id, version, payload } => there.push((id.clone(), id, version, payload)),
+                    Fetched::Renamed { asked, id, version, payload } => {
+                        there.push((asked, id, version, payload))
+                    }
                     Fetched::Missing(id) => self.not_applied(&id),
                     // It may be there: nothing about it can be decided now, and nothing else waits for it.
                     Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
                 }
             }
         }
-        for (id, version, payload) in &there {
-            if let Some(entry) = creations.iter().find(|entry| entry.remote_id == *id) {
-                writes.extend(self.adopt(entry, version.clone(), payload));
+        for (asked, id, version, payload) in &there {
+            if let Some(entry) = creations.iter().find(|entry| entry.remote_id == *asked) {
+                writes.extend(self.adopt(entry, id, version.clone(), payload));
                 self.outbox.remove(&entry.event_id);
             }
         }
@@ -196,12 +199,17 @@ impl Run<'_> {
 
     /// A creation that was applied although its answer was lost. The base is what was sent: what the item holds beyond
     /// that is an edit of the remote side, found by the pull because the version is not known.
-    fn adopt(&mut self, entry: &OutboxEntry, version: Option<Version>, found: &Payload) -> Vec<Write> {
+    fn adopt(
+        &mut self,
+        entry: &OutboxEntry,
+        id: &RemoteId,
+        version: Option<Version>,
+        found: &Payload,
+    ) -> Vec<Write> {
         let OutboxOp::Create { payload } = &entry.op else { return Vec::new() };
         self.counts.pushed += 1;
         let version = version.filter(|_| found == payload);
-        let mut writes =
-            self.confirmed(entry, (entry.remote_id.clone(), version), payload.clone(), None, None);
+        let mut writes = self.confirmed(entry, (id.clone(), version), payload.clone(), None, None);
         writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
         writes
     }
@@ -236,7 +244,8 @@ impl Run<'_> {
                 let mut items = Vec::new();
                 for fetched in self.provider.fetch(&self.link.remote, ids).await? {
                     match fetched {
-                        Fetched::Found { id, version, payload } => {
+                        Fetched::Found { id, version, payload }
+                        | Fetched::Renamed { id, version, payload, .. } => {
                             items.push(Item { id, version, payload: Some(payload) });
                         }
                         Fetched::Missing(id) => gone.push(Gone { id, evidence: Evidence::NotFound }),

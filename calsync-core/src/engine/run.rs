@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     Engine, EngineError, Link, Progress, SyncOptions, SyncReport,
     journal::note_what_is_left,
+    meeting::Meeting,
     pair::{Context, Outcome},
     pull::Gone,
 };
@@ -97,6 +98,12 @@ pub(super) struct Run<'a> {
     pub(super) deferred: Vec<super::pull::Item>,
     /// Items of our own that could not be looked up: whatever a listing says of them is not decided in this run.
     pub(super) unknown: HashSet<RemoteId>,
+    /// Items that may be events here under another UID.
+    pub(super) meeting: Meeting,
+    /// The listing is of everything, so an item may turn out to be another one under a new name and UID.
+    pub(super) rejoins: bool,
+    /// Rows may be lost: every joined event is looked for.
+    pub(super) looks_for_rows: bool,
     pub(super) waiting: usize,
     /// The mark of planned local changes when the run began.
     pub(super) seen_before: Revision,
@@ -147,6 +154,9 @@ impl<'a> Run<'a> {
             unasked: 0,
             deferred: Vec::new(),
             unknown: HashSet::new(),
+            meeting: Meeting::default(),
+            rejoins: false,
+            looks_for_rows: false,
             waiting: 0,
             seen_before: Revision::default(),
             unfinished: false,
@@ -187,6 +197,7 @@ impl<'a> Run<'a> {
             }
             self.seen_before = state.seen;
             self.state = state;
+            self.check_revisions().await?;
         }
         let mut after: Option<String> = None;
         loop {
@@ -198,6 +209,7 @@ impl<'a> Run<'a> {
                     if record.reason == super::pull::DUPLICATE {
                         self.duplicates.insert(record.remote_id.clone());
                     }
+                    self.meeting.remember(&record);
                     let unread = Unread { version: record.version, kind: record.kind };
                     self.quarantine.insert(record.remote_id, unread);
                 }
@@ -210,6 +222,21 @@ impl<'a> Run<'a> {
             after = Some(last.id.clone());
             self.outbox.extend(page.into_iter().map(|entry| (entry.event_id.clone(), entry)));
         }
+        Ok(())
+    }
+
+    /// Revisions never go back, and the last one that was seen is there unless its event was purged. Where it is missing
+    /// the host may have lost or restored its rows: then all of them are looked at again.
+    async fn check_revisions(&mut self) -> Result<(), EngineError> {
+        let Some(before) = self.state.seen.0.checked_sub(1).map(Revision) else { return Ok(()) };
+        let store = &self.engine.store;
+        if !store.events_since(&self.link.calendar, before, 1).await?.is_empty() {
+            return Ok(());
+        }
+        (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
+        self.looks_for_rows = true;
+        // A calendar that is empty as a whole is filled again at once.
+        self.audit |= store.events_since(&self.link.calendar, Revision::default(), 1).await?.is_empty();
         Ok(())
     }
 
@@ -396,7 +423,7 @@ impl<'a> Run<'a> {
         error: ReadError,
         payload: Option<crate::provider::Payload>,
     ) -> Write {
-        self.quarantine.insert(remote_id.clone(), Unread { version: version.cloned(), kind: error.kind });
+        self.note_unread(remote_id, version, error.kind);
         Write::PutQuarantine(Box::new(QuarantineRecord {
             link: self.link.id.clone(),
             remote_id: remote_id.clone(),
@@ -407,7 +434,12 @@ impl<'a> Run<'a> {
             payload: payload.filter(|_| error.kind == UnreadKind::Unreadable),
             attempts: 1,
             since: self.engine.clock.now(),
+            question: None,
         }))
+    }
+
+    pub(super) fn note_unread(&mut self, remote_id: &RemoteId, version: Option<&Version>, kind: UnreadKind) {
+        self.quarantine.insert(remote_id.clone(), Unread { version: version.cloned(), kind });
     }
 
     pub(super) fn tell(&self, progress: &Progress) {
@@ -454,6 +486,7 @@ impl<'a> Run<'a> {
             plan: self.plan,
             counts: self.counts,
             plan_id,
+            undecided: self.meeting.open(),
             answered: self.approved.or(self.refused),
             waiting: self.waiting,
             wedged,

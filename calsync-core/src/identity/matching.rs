@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::profile::{Confidence, Moment, Profile, confidence};
 
 /// How sure a match must be, and how much is spent on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct MatchOptions {
     /// What joins a pair. Default 0.85.
@@ -17,6 +20,13 @@ pub struct MatchOptions {
     pub pairs_max: usize,
     /// Candidates named for one question. Default 10.
     pub candidates_max: usize,
+}
+
+impl MatchOptions {
+    /// Joins by UID alone.
+    pub fn uid_only() -> Self {
+        Self { confidence: Confidence(u16::MAX), ..Self::default() }
+    }
 }
 
 impl Default for MatchOptions {

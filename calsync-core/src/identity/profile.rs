@@ -1,6 +1,6 @@
 //! What of an event tells whether another one is the same.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,28 @@ impl Profile {
 impl fmt::Debug for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Profile").field("series", &self.rules.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// When some events begin: tells at once that another one cannot be any of them.
+#[derive(Clone, Debug, Default)]
+pub struct Starts(HashSet<Moment>);
+
+impl Starts {
+    /// Adds an event.
+    pub fn insert(&mut self, profile: &Profile) {
+        self.0.insert(profile.start);
+    }
+
+    /// Whether one of the events begins when this one does.
+    pub fn contains(&self, profile: &Profile) -> bool {
+        self.0.contains(&profile.start)
+    }
+}
+
+impl<'a> FromIterator<&'a Profile> for Starts {
+    fn from_iter<I: IntoIterator<Item = &'a Profile>>(profiles: I) -> Self {
+        Self(profiles.into_iter().map(|profile| profile.start).collect())
     }
 }
 

@@ -203,6 +203,7 @@ fn put(a: &Field, b: &Field, sides: Sides<'_>, contested: &mut BTreeSet<Field>) 
     for field in [a, b] {
         let held = |other: &Field| match other.part {
             Part::Override => field.part != Part::Override,
+            // What repeats is no part of a master: it may differ where the masters do not.
             Part::Master => field.part != Part::Master && field.part != Part::Rules,
             _ => false,
         };

@@ -97,6 +97,17 @@ pub enum Fetched {
         /// Its content.
         payload: Payload,
     },
+    /// It is there, under the name the provider gave it when it was created: it was asked for by the one proposed.
+    Renamed {
+        /// The name proposed.
+        asked: RemoteId,
+        /// The item.
+        id: RemoteId,
+        /// Its version.
+        version: Option<Version>,
+        /// Its content.
+        payload: Payload,
+    },
     /// It is not there.
     Missing(RemoteId),
     /// It could not be read; others could.

@@ -18,8 +18,8 @@ pub use memory::MemoryStore;
 pub use records::{
     AnswerState, BaseQuery, BaseRecord, BaseState, BaseSummary, ConflictAnswer, ConflictRecord,
     ConflictState, EventRecord, FieldConflict, JournalEntry, JournalOp, LeaseGrant, LeaseToken, LinkHealth,
-    LinkState, OutboxEntry, OutboxId, OutboxOp, OutboxState, QuarantineRecord, Record, RecordKind,
-    RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, SettledBy, Settlement, Take,
+    LinkState, MatchAnswer, MatchQuestion, OutboxEntry, OutboxId, OutboxOp, OutboxState, QuarantineRecord,
+    Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, SettledBy, Settlement, Take,
 };
 
 use crate::model::{Calendar, CalendarId, EventId, LinkId, RemoteId};

@@ -376,6 +376,29 @@ pub struct QuarantineRecord {
     pub attempts: u32,
     /// Since when.
     pub since: DateTime<Utc>,
+    /// The question about it, when it may be an event here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<MatchQuestion>,
+}
+
+/// Which event here an item may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatchQuestion {
+    /// The events, the likeliest first. While the question is open none of them is made on the remote side.
+    pub candidates: Vec<EventId>,
+    /// What a person said; the next run does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<MatchAnswer>,
+}
+
+/// What a person says about an item that may be an event here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MatchAnswer {
+    /// It is this event: the two are joined and merged.
+    Join(EventId),
+    /// It is none of them: each side gets what the other has.
+    KeepBoth,
 }
 
 /// What a run did, in numbers.

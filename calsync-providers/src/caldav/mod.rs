@@ -35,7 +35,7 @@ mod wire;
 mod xml;
 
 pub use config::CalDavConfig;
-pub use discovery::DiscoveredAccount;
+pub use discovery::{CalendarList, DiscoveredAccount, FailedHome};
 pub use href::same_calendar;
 pub use profile::ServerKind;
 pub use provider::CalDavProvider;

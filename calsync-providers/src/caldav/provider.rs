@@ -19,7 +19,7 @@ use url::Url;
 use super::{
     calls, capability,
     config::CalDavConfig,
-    discovery::{self, DiscoveredAccount},
+    discovery::{self, CalendarList, DiscoveredAccount},
     error,
     href::{collection_url, path_key, safe_name},
     map,
@@ -129,6 +129,15 @@ impl CalDavProvider {
         let account = Arc::new(discovery::discover(self).await?);
         *self.account.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&account));
         Ok(account)
+    }
+
+    /// The calendars, and the homes that could not be listed; [`Provider::calendars`] gives the calendars alone.
+    ///
+    /// # Errors
+    ///
+    /// When no home could be listed, or the account as a whole is refused or throttled.
+    pub async fn list_calendars(&self) -> Result<CalendarList> {
+        discovery::calendars(self).await
     }
 
     pub(super) fn server(&self) -> ServerKind {
@@ -246,7 +255,7 @@ impl Provider for CalDavProvider {
     }
 
     async fn calendars(&self) -> Result<Vec<RemoteCalendar>> {
-        discovery::calendars(self).await
+        Ok(self.list_calendars().await?.calendars)
     }
 
     async fn changes(&self, calendar: &RemoteCalendarId, request: ChangesRequest<'_>) -> Result<ChangePage> {

@@ -24,7 +24,9 @@ pub struct IcsConfig {
     /// not let them read its disk.
     pub allow_file: bool,
     /// Whether a `webcal://` or `feed://` source that cannot be reached by https may be asked by plain http. A source
-    /// that says `http://` is asked by http whatever this says. Default: no.
+    /// that says `http://` is asked by http whatever this says, but with credentials only where this is set or the host
+    /// is this machine. The fallback of a `webcal://` source never carries credentials, except to this machine. Default:
+    /// no.
     pub allow_plain_http: bool,
     /// Which addresses may be connected to. Default: public ones.
     pub addresses: AddressPolicy,

@@ -110,6 +110,7 @@ pub(crate) fn outcomes(fetched: &[Fetched]) -> Vec<String> {
                 let summary = payload.as_str().lines().find_map(|line| line.strip_prefix("SUMMARY:"));
                 format!("{}: found {}", name(id), summary.unwrap_or("nothing"))
             }
+            Fetched::Renamed { asked, .. } => format!("{}: renamed", name(asked)),
             Fetched::Missing(id) => format!("{}: missing", name(id)),
             Fetched::Failed(id, error) => format!("{}: failed {:?}", name(id), error.kind),
         })

@@ -182,6 +182,7 @@ pub fn quarantine(link: &LinkId, remote_id: &str) -> QuarantineRecord {
         payload: Some(Payload::new("BEGIN:VEVENT")),
         attempts: 1,
         since: at(0),
+        question: None,
     }
 }
 

@@ -174,6 +174,10 @@ cases! {
             let item = QuarantineRecord {
                 payload: Some(payload),
                 reason: text.clone(),
+                question: Some(calsync_core::store::MatchQuestion {
+                    candidates: vec![text.clone().into()],
+                    answer: Some(calsync_core::store::MatchAnswer::Join("e".into())),
+                }),
                 ..sample::quarantine(&link, "item")
             };
             write(&**store, vec![

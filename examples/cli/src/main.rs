@@ -18,12 +18,12 @@ use error::CliError;
 
 /// Exit code when both sides are in step.
 const IN_STEP: u8 = 0;
-/// Exit code when deletions wait for approval.
+/// Exit code when deletions or pairs wait for a person.
 const HELD: u8 = 2;
 
 /// Keeps calendars in SQLite or PostgreSQL in step with CalDAV servers and ICS feeds.
 ///
-/// Exit code: 0 in step, 1 error, 2 held for approval, 3 credentials needed.
+/// Exit code: 0 in step, 1 error, 2 something waits for a person, 3 credentials needed.
 #[derive(Parser)]
 #[command(name = "calsync", version)]
 struct Cli {
@@ -44,6 +44,10 @@ enum Command {
     Events(EventsArgs),
     /// Show what both sides changed at once and how it was decided, answer what waits, or export all of it.
     Conflicts(commands::conflicts::ConflictsArgs),
+    /// Show remote items that may be the same as events here, and wait for an answer.
+    Matches(Json),
+    /// Say which event an item is, or that it is none of them.
+    Match(MatchArgs),
     /// Show past runs.
     Log(Json),
     /// Show writes the remote side has not confirmed, or settle one that is stuck.
@@ -74,6 +78,26 @@ struct SyncArgs {
     /// Take the held deletions of this plan back, if they are still exactly these: the events return.
     #[arg(long, value_name = "PLAN_ID")]
     refuse: Option<String>,
+}
+
+#[derive(Args)]
+struct MatchArgs {
+    /// The item, as `matches` shows it.
+    item: String,
+    /// Its link.
+    #[arg(long, value_name = "NAME")]
+    link: String,
+    /// It is this event, as `matches` shows it: the two become one.
+    #[arg(
+        long,
+        value_name = "EVENT_ID",
+        required_unless_present = "keep_both",
+        conflicts_with = "keep_both"
+    )]
+    join: Option<String>,
+    /// It is none of them: each side gets what the other has.
+    #[arg(long)]
+    keep_both: bool,
 }
 
 #[derive(Args)]
@@ -164,6 +188,11 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
         }
         Command::Events(args) => commands::events::run(&app, &args.calendar, args.ics).await,
         Command::Conflicts(args) => commands::conflicts::run(&app, args).await,
+        Command::Matches(json) => commands::matches::list(&app, output::Format::from_flag(json.json)).await,
+        Command::Match(args) => {
+            let event = args.join.as_deref().filter(|_| !args.keep_both);
+            commands::matches::answer(&app, &args.link, &args.item, event).await
+        }
         Command::Log(json) => commands::log::run(&app, output::Format::from_flag(json.json)).await,
         Command::Outbox(args) => match args.action {
             None => commands::outbox::list(&app, output::Format::from_flag(args.json)).await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use calsync_core::{
     engine::{EngineError, Link, SyncOptions, SyncReport},
-    plan::{Evidence, Operation, PlanId},
+    plan::{Action, Evidence, Operation, PlanId},
     provider::Provider,
 };
 use calsync_providers::{caldav::same_calendar, http::HttpTransport};
@@ -84,7 +84,11 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
             "{stuck} changes did not reach the remote side; they are kept, and `calsync sync` tries those again that can be; `calsync outbox` lists them"
         )));
     }
-    let held = reports.iter().any(|(_, result)| result.as_ref().is_ok_and(|report| report.plan.held));
+    let held = reports.iter().any(|(_, result)| {
+        result
+            .as_ref()
+            .is_ok_and(|report| report.plan.held || report.undecided > 0 && request.mode == Mode::Apply)
+    });
     Ok(if held { HELD } else { IN_STEP })
 }
 
@@ -198,7 +202,7 @@ fn show(
     print_table(&head, &rows)?;
     for (config, result) in reports {
         if let Ok(report) = result
-            && (mode == Mode::DryRun || report.plan.held)
+            && (mode == Mode::DryRun || report.plan.held || report.undecided > 0)
         {
             show_plan(&config.name, report, mode)?;
         }
@@ -207,9 +211,16 @@ fn show(
 }
 
 fn show_plan(name: &str, report: &SyncReport, mode: Mode) -> Result<(), CliError> {
-    let shown = report.plan.operations.iter().filter(|operation| mode == Mode::DryRun || operation.deletes());
+    let waits = |operation: &&Operation| operation.deletes() || operation.action == Action::Ask;
+    let shown = report.plan.operations.iter().filter(|operation| mode == Mode::DryRun || waits(operation));
     for operation in shown {
         print(&format!("{name}: {}\n", describe(operation)))?;
+    }
+    if report.undecided > 0 && mode == Mode::Apply {
+        print(&format!(
+            "{name}: {} items there may be the same as events here: `calsync matches` shows them\n",
+            report.undecided
+        ))?;
     }
     if report.plan.held {
         print(&format!(
@@ -254,6 +265,7 @@ fn verdict(report: &SyncReport, mode: Mode) -> String {
         () if report.plan.held => format!("held: plan {}", report.plan_id),
         () if mode == Mode::DryRun => format!("would do plan {}", report.plan_id),
         () if report.wedged > 0 => format!("{} refused by the remote side", report.wedged),
+        () if report.undecided > 0 => format!("{} wait for an answer", report.undecided),
         () if report.waiting > 0 => format!("{} waiting for the remote side", report.waiting),
         () => "in step".to_owned(),
     }
@@ -271,6 +283,8 @@ fn as_json(name: &str, result: &Result<SyncReport, CliError>, mode: Mode) -> Val
             link["run_id"] = json!(report.run.as_str());
             link["waiting"] = json!(report.waiting);
             link["wedged"] = json!(report.wedged);
+            link["undecided"] = json!(report.undecided);
+            link["answered"] = json!(report.answered);
             if mode == Mode::DryRun || report.plan.held {
                 link["plan"] = json!(report.plan.operations);
             }

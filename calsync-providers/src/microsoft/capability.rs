@@ -1,0 +1,22 @@
+//! What Graph can do.
+
+use calsync_core::provider::Capabilities;
+
+use super::config::{Listing, MicrosoftConfig};
+
+pub(crate) fn capabilities(config: &MicrosoftConfig) -> Capabilities {
+    let mut capabilities = Capabilities::default();
+    capabilities.pull_incremental = true;
+    capabilities.pull_with_payload = true;
+    capabilities.pull_window_slides = config.listing == Listing::Window;
+    capabilities.write = true;
+    capabilities.write_mails_people = true;
+    capabilities.fetch_max = config.batch_max.max(1);
+    // Graph allows four at a time for each application and mailbox; one is left for a person's other requests.
+    capabilities.requests_max = 3;
+    capabilities.watch = true;
+    capabilities.watch_seconds_max = u64::from(config.watch_minutes_max) * 60;
+    capabilities.free_busy = true;
+    capabilities.free_busy_days_max = config.free_busy_days_max;
+    capabilities
+}

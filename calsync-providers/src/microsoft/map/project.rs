@@ -1,0 +1,54 @@
+//! What of an event Graph can hold: the rest stays here, and is no change.
+
+use std::borrow::Cow;
+
+use calsync_core::model::{Alarm, Event, EventBody, Override, Privacy, Status};
+
+use super::{Options, fields, recurrence};
+
+/// Reduces an event to what Graph can hold. Idempotent.
+pub(crate) fn project<'e>(event: &'e Event, options: &Options<'_>) -> Cow<'e, Event> {
+    let mut reduced = event.clone();
+    if let Some(master) = &event.master
+        && event.is_series()
+    {
+        let can = !event.rules.is_empty()
+            && event.excluded_rules.is_empty()
+            && recurrence::series(&event.rules, &master.time.start, options.floating, options.month_end)
+                .is_some();
+        if can {
+            reduced.overrides.retain(|_, instance| !matches!(instance, Override::Added { .. }));
+        } else {
+            reduced.rules.clear();
+            reduced.excluded_rules.clear();
+            reduced.overrides.clear();
+        }
+    }
+    if let Some(master) = &mut reduced.master {
+        body(master);
+    }
+    for instance in reduced.overrides.values_mut() {
+        if let Override::Changed { body: changed, .. } = instance {
+            body(changed);
+        }
+    }
+    if reduced == *event { Cow::Borrowed(event) } else { Cow::Owned(reduced) }
+}
+
+fn body(body: &mut EventBody) {
+    body.url = None;
+    body.color = None;
+    if body.status == Some(Status::Confirmed) {
+        body.status = None;
+    }
+    if body.privacy == Some(Privacy::Public) {
+        body.privacy = None;
+    }
+    body.priority = match fields::importance(body.priority) {
+        "high" => Some(1),
+        "low" => Some(9),
+        _ => None,
+    };
+    let (minutes, _) = fields::reminder(&body.alarms);
+    body.alarms = minutes.map(|minutes| Alarm::display_before(minutes * 60)).into_iter().collect();
+}

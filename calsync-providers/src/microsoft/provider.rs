@@ -1,0 +1,234 @@
+//! The provider: what it holds, and the trait put together from the other files.
+
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+
+use async_trait::async_trait;
+use calsync_core::{
+    context::{Clock, SystemClock},
+    model::{Event, RemoteCalendarId, RemoteId, Version},
+    provider::{
+        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Payload, Provider,
+        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Watch, WatchRequest,
+        Written,
+    },
+};
+use chrono::{DateTime, Utc};
+use http::Method;
+use url::Url;
+
+use super::{
+    calls::{self, Paths},
+    capability,
+    config::MicrosoftConfig,
+    error::{self, Refusal, calendar_gone},
+    map,
+    wire::{self, Page, flag, text},
+};
+use crate::http::{Answer, ClientOptions, HttpClient, HttpError, HttpRequest, HttpTransport};
+
+/// More pages of calendars than anybody has.
+const CALENDAR_PAGES_MAX: usize = 100;
+
+/// One account on Microsoft Graph.
+pub struct MicrosoftProvider {
+    pub(super) config: MicrosoftConfig,
+    pub(super) paths: Paths,
+    pub(super) root: Url,
+    client: HttpClient,
+    clock: Arc<dyn Clock>,
+}
+
+impl MicrosoftProvider {
+    /// An account. Nothing is sent before it is used.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] when the root is no `http` or `https` URL.
+    pub fn new(config: MicrosoftConfig, transport: Arc<dyn HttpTransport>) -> Result<Self> {
+        let mut text = config.base_url.clone();
+        if !text.ends_with('/') {
+            text.push('/');
+        }
+        let root = Url::parse(&text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .ok_or_else(|| ProviderError::new(ErrorKind::InvalidInput, "configure", "the root is no URL"))?;
+        let mut options = ClientOptions::default();
+        options.limits = config.limits;
+        options.addresses = config.addresses;
+        let client =
+            HttpClient::new(transport, options).with_tokens(Arc::clone(&config.tokens), root.clone());
+        Ok(Self { paths: Paths::new(&config), root, client, clock: Arc::new(SystemClock), config })
+    }
+
+    /// Takes the time from elsewhere: the window of changes and a `Retry-After` that is a date go by it. Default:
+    /// [`SystemClock`].
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    pub(super) fn url(&self, path: &str, operation: &'static str) -> Result<Url> {
+        calls::url(&self.root, path, operation)
+    }
+
+    /// A link the service gave. Tokens go to no other place.
+    pub(super) fn link(&self, link: &str, operation: &'static str) -> Result<Url> {
+        Url::parse(link)
+            .ok()
+            .filter(|url| url.origin() == self.root.origin())
+            .ok_or_else(|| ProviderError::new(ErrorKind::Blocked, operation, "a link to another site"))
+    }
+
+    pub(super) fn options(&self) -> map::Options<'_> {
+        map::Options {
+            set: &self.config.property_set,
+            month_end: self.config.month_end,
+            floating: &self.config.floating_zone,
+        }
+    }
+
+    /// Sends a request that reads.
+    pub(super) async fn send(&self, operation: &'static str, request: HttpRequest) -> Result<Answer> {
+        self.client.send_as(operation, request, HttpError::reading).await
+    }
+
+    /// Sends a request that writes.
+    pub(super) async fn send_write(&self, operation: &'static str, request: HttpRequest) -> Result<Answer> {
+        self.client.send_as(operation, request, HttpError::writing).await
+    }
+
+    /// The body of a success.
+    pub(super) fn success<'a>(&self, operation: &'static str, answer: &'a Answer) -> Result<&'a [u8]> {
+        if answer.response.status.is_success() {
+            return Ok(&answer.response.body);
+        }
+        let found = wire::error_of(&answer.response.body);
+        Err(error::of(operation, &refusal(answer, found.as_ref()), self.now()))
+    }
+
+    /// The body of a write that was applied.
+    pub(super) fn applied<'a>(&self, operation: &'static str, answer: &'a Answer) -> Result<&'a [u8]> {
+        if answer.response.status.is_success() {
+            return Ok(&answer.response.body);
+        }
+        let found = wire::error_of(&answer.response.body);
+        Err(error::of_write(operation, &refusal(answer, found.as_ref()), self.now()))
+    }
+
+    /// One page of a listing.
+    pub(super) async fn page(&self, operation: &'static str, url: Url) -> Result<Page> {
+        let request = calls::with_page_size(calls::request(Method::GET, url), self.config.page_max);
+        let answer = self.send(operation, request).await?;
+        let body = self.success(operation, &answer)?;
+        Page::read(body).ok_or_else(|| error::unusable(operation, "the answer is no list"))
+    }
+}
+
+fn refusal<'a>(answer: &'a Answer, error: Option<&'a wire::Object>) -> Refusal<'a> {
+    Refusal { status: answer.response.status.as_u16(), headers: &answer.response.headers, error }
+}
+
+#[async_trait]
+impl Provider for MicrosoftProvider {
+    fn capabilities(&self) -> Capabilities {
+        capability::capabilities(&self.config)
+    }
+
+    fn requests(&self) -> u64 {
+        self.client.requests()
+    }
+
+    async fn calendars(&self) -> Result<Vec<RemoteCalendar>> {
+        const OPERATION: &str = "calendars";
+        let mut calendars = Vec::new();
+        let mut url = self.url(&self.paths.calendars(), OPERATION)?;
+        for _ in 0..CALENDAR_PAGES_MAX {
+            let page = self.page(OPERATION, url).await?;
+            calendars.extend(page.items.iter().filter_map(|item| {
+                let color = text(item, "hexColor").map(ToOwned::to_owned);
+                Some(RemoteCalendar {
+                    id: RemoteCalendarId::from(text(item, "id")?),
+                    name: text(item, "name").unwrap_or_default().to_owned(),
+                    color,
+                    read_only: !flag(item, "canEdit"),
+                })
+            }));
+            match page.next {
+                Some(next) => url = self.link(&next, OPERATION)?,
+                None => return Ok(calendars),
+            }
+        }
+        Err(error::unusable(OPERATION, "the pages do not end"))
+    }
+
+    async fn changes(&self, calendar: &RemoteCalendarId, request: ChangesRequest<'_>) -> Result<ChangePage> {
+        self.pull(calendar, request).await.map_err(calendar_gone)
+    }
+
+    async fn fetch(&self, calendar: &RemoteCalendarId, ids: &[RemoteId]) -> Result<Vec<Fetched>> {
+        self.fetch_all(calendar, ids).await
+    }
+
+    fn read(&self, payload: &Payload) -> std::result::Result<Event, ReadError> {
+        map::read_payload(payload, &self.options())
+    }
+
+    fn project<'e>(&self, event: &'e Event) -> Cow<'e, Event> {
+        map::project(event, &self.options())
+    }
+
+    fn render(&self, request: RenderRequest<'_>) -> Result<Rendered> {
+        map::render(&request, &self.options())
+    }
+
+    fn propose_id(&self, _: &RemoteCalendarId, _: &Event, fresh: &str) -> Result<RemoteId> {
+        // Graph chooses the id. Until it has, the item goes by the name it can be found by.
+        Ok(RemoteId::from(format!("{}{fresh}", super::item::PROPOSED)))
+    }
+
+    async fn create(&self, calendar: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {
+        self.post(calendar, id, payload).await
+    }
+
+    async fn update(
+        &self,
+        _: &RemoteCalendarId,
+        id: &RemoteId,
+        expected: &Version,
+        payload: &Payload,
+    ) -> Result<Written> {
+        self.patch(id, expected, payload).await
+    }
+
+    async fn delete(&self, _: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
+        self.remove(id, expected).await
+    }
+
+    async fn watch(&self, calendar: &RemoteCalendarId, request: WatchRequest<'_>) -> Result<Watch> {
+        self.subscribe(calendar, request).await
+    }
+
+    async fn unwatch(&self, watch: &Watch) -> Result<()> {
+        self.unsubscribe(watch).await
+    }
+
+    async fn free_busy(
+        &self,
+        calendars: &[RemoteCalendarId],
+        window: Range<DateTime<Utc>>,
+    ) -> Result<Vec<FreeBusy>> {
+        self.schedules(calendars, window).await
+    }
+}
+
+impl fmt::Debug for MicrosoftProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MicrosoftProvider").field("requests", &self.requests()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,260 @@
+//! Changes: a delta query says that something happened, and what it happened to is read anew.
+//!
+//! A delta row of an occurrence is a skeleton, extended properties are never in it, and `@removed` may mean "outside the
+//! window": the rows are a signal, not content.
+
+use std::collections::BTreeSet;
+
+use calsync_core::{
+    model::{RemoteCalendarId, RemoteId},
+    provider::{
+        Change, ChangePage, ChangeScope, ChangesRequest, ErrorKind, ItemChange, ProviderError, PullMode,
+        Result,
+    },
+};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+use super::{
+    config::{DeltaSource, Listing},
+    cursor::{Phase, State},
+    error,
+    fetch::Look,
+    item,
+    provider::MicrosoftProvider,
+    wire::{Object, Page, text},
+};
+
+const OPERATION: &str = "changes";
+
+impl MicrosoftProvider {
+    pub(super) async fn pull(
+        &self,
+        calendar: &RemoteCalendarId,
+        request: ChangesRequest<'_>,
+    ) -> Result<ChangePage> {
+        let state = match request.cursor {
+            None => None,
+            Some(cursor) => Some(State::read(cursor).ok_or_else(|| {
+                ProviderError::new(ErrorKind::CursorInvalid, OPERATION, "not a cursor of Microsoft Graph")
+            })?),
+        };
+        match state {
+            Some(state) if self.goes_on(&state, request.mode) => self.step(calendar, state).await,
+            _ => self.step(calendar, self.start()).await,
+        }
+    }
+
+    /// Whether a cursor is to be followed: the next page of anything, or the changes since, as long as enough of the
+    /// window lies ahead.
+    fn goes_on(&self, state: &State, mode: PullMode) -> bool {
+        match &state.phase {
+            Phase::Start { .. } | Phase::List { .. } | Phase::Delta { mid: true, .. } => true,
+            Phase::Delta { mid: false, .. } => {
+                let least = TimeDelta::days(i64::from(self.config.window.ahead_days) / 2);
+                mode == PullMode::Incremental
+                    && (self.config.delta == DeltaSource::Events || state.until - self.now() > least)
+            }
+        }
+    }
+
+    fn start(&self) -> State {
+        let now = self.now();
+        let days = |days: u32| TimeDelta::days(i64::from(days));
+        State {
+            from: now - days(self.config.window.past_days),
+            until: now + days(self.config.window.ahead_days),
+            phase: Phase::Start { link: None },
+            partial: false,
+        }
+    }
+
+    async fn step(&self, calendar: &RemoteCalendarId, state: State) -> Result<ChangePage> {
+        match state.phase.clone() {
+            Phase::Start { link } => self.start_page(calendar, state, link).await,
+            Phase::List { link, delta } => self.list_page(calendar, state, link, delta).await,
+            Phase::Delta { link, .. } => self.delta_page(state, &link).await,
+        }
+    }
+
+    /// A page of the first round. Its rows are what takes place in the window.
+    async fn start_page(
+        &self,
+        calendar: &RemoteCalendarId,
+        mut state: State,
+        link: Option<String>,
+    ) -> Result<ChangePage> {
+        let url = match &link {
+            Some(link) => self.link(link, OPERATION)?,
+            None => {
+                let (from, until) = (stamp(state.from), stamp(state.until));
+                let path = match self.config.delta {
+                    DeltaSource::CalendarView => self.paths.view_delta(calendar, &from, &until),
+                    DeltaSource::Events => self.paths.events_delta(calendar, &from),
+                };
+                self.url(&path, OPERATION)?
+            }
+        };
+        let page = self.page(OPERATION, url).await?;
+        let next = next_of(&page, link.as_deref())?;
+        let changes = match self.config.listing {
+            Listing::Everything => Vec::new(),
+            Listing::Window => {
+                state.partial |= page.broken > 0;
+                let seen = self.look_again(&page.items, &mut state).await?;
+                // The first round names only what is there.
+                seen.into_iter().filter(|change| change.change != ItemChange::Removed).collect()
+            }
+        };
+        let (phase, more) = match (next, self.config.listing) {
+            (Next::Page(link), _) => (Phase::Start { link: Some(link) }, true),
+            (Next::Delta(delta), Listing::Everything) => (Phase::List { link: None, delta }, true),
+            (Next::Delta(link), Listing::Window) => (Phase::Delta { link, mid: false }, false),
+        };
+        state.phase = phase;
+        Ok(snapshot(changes, &state, more))
+    }
+
+    /// A page of the listing: single events as they are, masters read anew with all that belongs to them.
+    async fn list_page(
+        &self,
+        calendar: &RemoteCalendarId,
+        mut state: State,
+        link: Option<String>,
+        delta: String,
+    ) -> Result<ChangePage> {
+        let url = match &link {
+            Some(link) => self.link(link, OPERATION)?,
+            None => self.url(&self.paths.events(calendar), OPERATION)?,
+        };
+        let page = self.page(OPERATION, url).await?;
+        state.partial |= page.broken > 0;
+        let mut changes = Vec::new();
+        let mut masters = BTreeSet::new();
+        for object in page.items {
+            let Some(id) = text(&object, "id").map(RemoteId::from) else {
+                state.partial = true;
+                continue;
+            };
+            if item::is_series(&object) {
+                masters.insert(id);
+            } else {
+                self.add(&mut changes, id, object, &mut state);
+            }
+        }
+        self.read_into(&mut changes, masters, &mut state).await?;
+        let (phase, more) = match page.next {
+            Some(next) if link.as_deref() == Some(next.as_str()) => {
+                return Err(error::unusable(OPERATION, "the service sends the same page again"));
+            }
+            Some(next) => (Phase::List { link: Some(next), delta }, true),
+            None => (Phase::Delta { link: delta, mid: false }, false),
+        };
+        state.phase = phase;
+        Ok(snapshot(changes, &state, more))
+    }
+
+    async fn delta_page(&self, mut state: State, link: &str) -> Result<ChangePage> {
+        let page = self.page(OPERATION, self.link(link, OPERATION)?).await?;
+        if page.broken > 0 {
+            // The link moves past a change nobody can name: a listing says what there is.
+            return Err(ProviderError::new(ErrorKind::CursorInvalid, OPERATION, "a change without a name"));
+        }
+        let next = next_of(&page, Some(link))?;
+        let changes = self.look_again(&page.items, &mut state).await?;
+        let (phase, more) = match next {
+            Next::Page(link) => (Phase::Delta { link, mid: true }, true),
+            Next::Delta(link) => (Phase::Delta { link, mid: false }, false),
+        };
+        state.phase = phase;
+        state.partial = false;
+        Ok(ChangePage { changes, scope: ChangeScope::Delta, cursor: state.cursor(), more })
+    }
+
+    /// Reads the items that rows of a delta query are about.
+    async fn look_again(&self, rows: &[Object], state: &mut State) -> Result<Vec<Change>> {
+        let mut ids = BTreeSet::new();
+        for row in rows {
+            // An instance says that something happened to its series.
+            let name = text(row, "seriesMasterId").or_else(|| text(row, "id"));
+            ids.extend(name.map(RemoteId::from));
+        }
+        let mut changes = Vec::new();
+        self.read_into(&mut changes, ids, state).await?;
+        Ok(changes)
+    }
+
+    async fn read_into(
+        &self,
+        changes: &mut Vec<Change>,
+        ids: BTreeSet<RemoteId>,
+        state: &mut State,
+    ) -> Result<()> {
+        let mut wanted: Vec<RemoteId> = ids.iter().cloned().collect();
+        let mut known = ids;
+        while !wanted.is_empty() {
+            let looks = self.look(OPERATION, &wanted).await?;
+            let mut masters = Vec::new();
+            for (id, look) in wanted.into_iter().zip(looks) {
+                match look {
+                    Look::There(object) => self.add(changes, id, object, state),
+                    Look::Instance { master } => {
+                        let master = RemoteId::from(master);
+                        if known.insert(master.clone()) {
+                            masters.push(master);
+                        }
+                    }
+                    Look::Gone => changes.push(Change { id, change: ItemChange::Removed }),
+                    // It is there and cannot be read: fetching it by name will say why.
+                    Look::Failed(_) => {
+                        changes.push(Change {
+                            id,
+                            change: ItemChange::Present { version: None, payload: None },
+                        });
+                    }
+                }
+            }
+            wanted = masters;
+        }
+        Ok(())
+    }
+
+    fn add(&self, changes: &mut Vec<Change>, id: RemoteId, object: Object, state: &mut State) {
+        if self.is_unfinished(&object) {
+            // Half of a write that is still to be finished is nobody's edit.
+            state.partial = true;
+            return;
+        }
+        if changes.iter().any(|change| change.id == id) {
+            return;
+        }
+        let version = item::version(&object);
+        let payload = Some(item::payload(object));
+        changes.push(Change { id, change: ItemChange::Present { version, payload } });
+    }
+}
+
+enum Next {
+    Page(String),
+    Delta(String),
+}
+
+/// Where a page leads. One that leads nowhere, or to itself, cannot be followed.
+fn next_of(page: &Page, this: Option<&str>) -> Result<Next> {
+    match (&page.next, &page.delta) {
+        (Some(next), _) if Some(next.as_str()) == this => {
+            Err(error::unusable(OPERATION, "the service sends the same page again"))
+        }
+        (Some(next), _) => Ok(Next::Page(next.clone())),
+        (None, Some(delta)) => Ok(Next::Delta(delta.clone())),
+        (None, None) => Err(error::unusable(OPERATION, "a page that leads nowhere")),
+    }
+}
+
+fn snapshot(changes: Vec<Change>, state: &State, more: bool) -> ChangePage {
+    let scope = if state.partial { ChangeScope::PartialSnapshot } else { ChangeScope::Snapshot };
+    ChangePage { changes, scope, cursor: state.cursor(), more }
+}
+
+fn stamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

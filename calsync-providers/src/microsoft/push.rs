@@ -1,0 +1,159 @@
+//! Writes: each conditional where Graph has a condition, each found again when its answer was lost.
+
+use calsync_core::{
+    model::{RemoteCalendarId, RemoteId, Version},
+    provider::{ErrorKind, Payload, ProviderError, Result, Written},
+};
+use http::{Method, header};
+use serde_json::Value;
+
+use super::{
+    calls,
+    config::Meetings,
+    item::{self, Unfinished},
+    map::{self, Plan, props},
+    provider::MicrosoftProvider,
+    wire::{self, Object, object, text},
+};
+
+impl MicrosoftProvider {
+    /// Creates an item. Sent again with the same name, it goes on where it stopped.
+    pub(super) async fn post(
+        &self,
+        calendar: &RemoteCalendarId,
+        id: &RemoteId,
+        payload: &Payload,
+    ) -> Result<Written> {
+        const OPERATION: &str = "create";
+        let invalid = |text| ProviderError::new(ErrorKind::InvalidInput, OPERATION, text);
+        let fresh = item::proposed(id).ok_or_else(|| invalid("not a name this provider proposed"))?;
+        let mut item = item::object_of(payload).ok_or_else(|| invalid("not a payload of this provider"))?;
+        let plan = Plan::take(&mut item);
+        let mut body = plan.master.clone();
+        body.insert("transactionId".into(), fresh.into());
+        let set = &self.config.property_set;
+        props::put(&mut body, set, props::CREATE, fresh);
+        if plan.has_steps() {
+            props::put(&mut body, set, props::PENDING, &Unfinished::mark("", self.now()));
+        }
+        let url = self.url(&self.paths.create(calendar), OPERATION)?;
+        let request = calls::with_json(calls::request(Method::POST, url), &Value::Object(body));
+        let answer = self.send_write(OPERATION, request).await?;
+        let mut created = match self.applied(OPERATION, &answer) {
+            Ok(body) => object(body).filter(|object| text(object, "id").is_some()).ok_or_else(|| {
+                ProviderError::new(ErrorKind::Protocol, OPERATION, "the answer is no event").maybe_applied()
+            })?,
+            Err(refused) => {
+                let code = wire::code(wire::error_of(&answer.response.body).as_ref());
+                if code != "errorduplicatetransactionid" {
+                    return Err(match refused.kind {
+                        ErrorKind::NotFound => {
+                            ProviderError::new(ErrorKind::CalendarGone, OPERATION, refused.detail)
+                        }
+                        _ => refused,
+                    });
+                }
+                self.made_before(calendar, fresh, OPERATION).await?
+            }
+        };
+        if plan.has_steps() {
+            let rest = Plan { master: Object::new(), ..plan };
+            created = self.carry_out(OPERATION, created, &rest, "").await?;
+            return Ok(written_whole(created, id));
+        }
+        Ok(written(&created, id))
+    }
+
+    /// The service has seen this creation before: it is unfinished, or it is there.
+    async fn made_before(
+        &self,
+        calendar: &RemoteCalendarId,
+        fresh: &str,
+        operation: &'static str,
+    ) -> Result<Object> {
+        match self.find(calendar, fresh, operation).await? {
+            Some(found) if self.is_unfinished(&found) => Ok(found),
+            found => {
+                let at = found.as_ref().and_then(|found| text(found, "id")).map(RemoteId::from);
+                let kind = ErrorKind::AlreadyExists { at };
+                Err(ProviderError::new(kind, operation, "it was created before"))
+            }
+        }
+    }
+
+    pub(super) async fn patch(
+        &self,
+        id: &RemoteId,
+        expected: &Version,
+        payload: &Payload,
+    ) -> Result<Written> {
+        const OPERATION: &str = "update";
+        let mut item = item::object_of(payload).ok_or_else(|| {
+            ProviderError::new(ErrorKind::InvalidInput, OPERATION, "not a payload of this provider")
+        })?;
+        let plan = Plan::take(&mut item);
+        let simple = !plan.has_steps()
+            && !item::is_series(&item)
+            && !plan.master.contains_key("recurrence")
+            && !plan.master.is_empty();
+        if simple {
+            let body = Value::Object(plan.master);
+            let patched = self.patch_event(OPERATION, id, Some(expected.as_str()), &body).await?;
+            return Ok(written(&patched, id));
+        }
+        // A series has no etag of its own: its parts are looked at first.
+        let current = self
+            .look_at(OPERATION, id)
+            .await?
+            .ok_or_else(|| ProviderError::new(ErrorKind::NotFound, OPERATION, "it is not there"))?;
+        let own = Unfinished::of(&current, &self.config.property_set)
+            .is_some_and(|unfinished| unfinished.expected == expected.as_str());
+        if !own && item::version(&current).as_ref() != Some(expected) {
+            return Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "it has another version"));
+        }
+        let object = self.carry_out(OPERATION, current, &plan, expected.as_str()).await?;
+        Ok(written_whole(object, id))
+    }
+
+    pub(super) async fn remove(&self, id: &RemoteId, expected: &Version) -> Result<()> {
+        const OPERATION: &str = "delete";
+        if item::proposed(id).is_some() {
+            return Ok(());
+        }
+        let Some(current) = self.look_at(OPERATION, id).await? else { return Ok(()) };
+        if item::version(&current).as_ref() != Some(expected) {
+            return Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "it has another version"));
+        }
+        if self.config.meetings == Meetings::Keep && map::is_meeting(&current) && map::is_own(&current) {
+            return Err(ProviderError::new(
+                ErrorKind::Refused,
+                OPERATION,
+                "deleting it would mail a cancellation to the people invited",
+            ));
+        }
+        let url = self.url(&self.paths.event(id.as_str()), OPERATION)?;
+        let mut request = calls::request(Method::DELETE, url);
+        if let Some(etag) = item::etag(&current) {
+            request =
+                request.try_header(header::IF_MATCH, &etag).map_err(|error| error.writing(OPERATION))?;
+        }
+        let answer = self.send_write(OPERATION, request).await?;
+        match self.applied(OPERATION, &answer) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What the answer tells of a single event. The service rewrites what it is given and does not send the noted
+/// properties along: it is read back.
+fn written(object: &Object, id: &RemoteId) -> Written {
+    let id = text(object, "id").map_or_else(|| id.clone(), RemoteId::from);
+    Written { id, version: item::version(object), payload: None }
+}
+
+fn written_whole(object: Object, id: &RemoteId) -> Written {
+    let id = text(&object, "id").map_or_else(|| id.clone(), RemoteId::from);
+    Written { id, version: item::version(&object), payload: Some(item::payload(object)) }
+}

@@ -1,0 +1,348 @@
+//! Microsoft Graph through the engine: what both sides hold after what happens to calendars.
+#![cfg(feature = "microsoft")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
+use std::sync::Arc;
+
+use calsync_core::{
+    engine::{Link, SyncOptions, SyncReport},
+    model::{Event, EventBody, EventTime, Override, RecurrenceId, TimeSpan},
+    recurrence::RuleEntry,
+    store::MemoryStore,
+    zone::Zone,
+};
+use calsync_providers::{
+    http::{AddressPolicy, ReqwestOptions, ReqwestTransport, Secret},
+    microsoft::{MicrosoftConfig, MicrosoftProvider},
+};
+use calsync_testkit::{
+    microsoft::{DeletedInstance, Fault, GraphOptions, GraphServer},
+    world::{World, body, event},
+};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+struct Lab {
+    world: World,
+    server: GraphServer,
+    provider: MicrosoftProvider,
+    link: Link,
+    calendar: String,
+}
+
+impl Lab {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut MicrosoftConfig)) -> Self {
+        let server = GraphServer::start(GraphOptions::default()).unwrap();
+        let world = World::new(Arc::new(MemoryStore::default()), 1);
+        let provider = provider(&server, &world, change);
+        let calendar = server.default_calendar();
+        let link = Link::new("graph", "family", calendar.as_str());
+        Self { world, server, provider, link, calendar }
+    }
+
+    async fn try_sync(&self) -> Result<SyncReport, calsync_core::engine::EngineError> {
+        self.world.clock.advance(TimeDelta::minutes(15));
+        self.world.engine.sync(&self.link, &self.provider, &SyncOptions::default()).await
+    }
+
+    async fn sync(&self) -> SyncReport {
+        self.try_sync().await.unwrap()
+    }
+
+    /// A run that finds nothing to do, in one request.
+    async fn is_quiet(&self) {
+        let before = calsync_core::provider::Provider::requests(&self.provider);
+        let report = self.sync().await;
+        assert!(report.plan.operations.is_empty(), "{:?}", report.plan.operations);
+        let after = calsync_core::provider::Provider::requests(&self.provider);
+        assert_eq!(after - before, 1, "requests of a run without changes");
+    }
+
+    fn remote(&self) -> Vec<Value> {
+        self.server.events(&self.calendar).into_iter().map(|stored| stored.event).collect()
+    }
+}
+
+fn provider(
+    server: &GraphServer,
+    world: &World,
+    change: impl FnOnce(&mut MicrosoftConfig),
+) -> MicrosoftProvider {
+    let transport = Arc::new(ReqwestTransport::new(&ReqwestOptions::default()).unwrap());
+    let mut config =
+        MicrosoftConfig::new(Arc::new(Secret::from("secret"))).at(server.url(), AddressPolicy::AllowPrivate);
+    change(&mut config);
+    MicrosoftProvider::new(config, transport).unwrap().with_clock(world.clock.clone())
+}
+
+fn timed(subject: &str, start: &str, end: &str, zone: &str) -> Value {
+    json!({
+        "subject": subject, "start": {"dateTime": start, "timeZone": zone}, "end": {"dateTime": end, "timeZone": zone},
+    })
+}
+
+fn weekly(subject: &str) -> Value {
+    let mut event = timed(subject, "2026-01-05T09:00:00", "2026-01-05T10:00:00", "Romance Standard Time");
+    event["recurrence"] = json!({
+        "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["Monday"], "firstDayOfWeek": "monday"},
+        "range": {"type": "noEnd", "startDate": "2026-01-05", "recurrenceTimeZone": "Romance Standard Time"},
+    });
+    event
+}
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+fn instant(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// A local series on Mondays at nine in Madrid.
+fn local_series(uid: &str, rule: &str) -> Event {
+    let madrid = Zone::from_iana("Europe/Madrid").unwrap();
+    let at = |hour| EventTime::zoned(day("2026-01-05").and_hms_opt(hour, 0, 0).unwrap(), madrid.clone());
+    let time = TimeSpan { start: at(9), end: at(10) };
+    let mut series = Event::single(uid, EventBody { title: Some("series".into()), ..EventBody::new(time) });
+    series.rules.push(RuleEntry::read(rule));
+    series
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_go_both_ways_and_then_there_is_nothing_to_do() {
+    let lab = Lab::new();
+    let graph = &lab.server;
+    graph.add(&lab.calendar, &timed("theirs", "2026-01-06T09:00:00", "2026-01-06T10:00:00", "UTC")).unwrap();
+    lab.world.add(event("ours", "mine")).await;
+    // So many that deleting two is nothing to ask a person about.
+    for n in 0..20 {
+        lab.world.add(event(&format!("other-{n}"), "other")).await;
+    }
+    let report = lab.sync().await;
+    assert_eq!((report.counts.created, report.counts.pushed), (1, 21));
+    assert_eq!(lab.remote().len(), 22);
+    lab.is_quiet().await;
+
+    lab.world.edit("ours", |event| body(event).title = Some("mine, edited".into())).await;
+    lab.sync().await;
+    lab.is_quiet().await;
+    let has = |title: &str| lab.remote().iter().any(|event| event["subject"] == title);
+    assert!(has("theirs") && has("mine, edited") && !has("mine"));
+
+    let theirs = graph.events(&lab.calendar).remove(0).id;
+    assert!(graph.change(&theirs, &json!({"subject": "theirs, edited"})));
+    lab.sync().await;
+    assert!(
+        lab.world
+            .locals()
+            .await
+            .iter()
+            .any(|r| r.event.master.as_ref().unwrap().title.as_deref() == Some("theirs, edited"))
+    );
+    lab.is_quiet().await;
+
+    assert!(graph.delete(&theirs));
+    lab.world.delete("ours").await;
+    lab.sync().await;
+    assert_eq!((lab.world.locals().await.len(), lab.remote().len()), (20, 20));
+    lab.is_quiet().await;
+    assert_eq!(graph.mails(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_of_theirs_is_one_event_with_its_exceptions() {
+    let lab = Lab::new();
+    let id = lab.server.add(&lab.calendar, &weekly("review")).unwrap();
+    let at = |date: &str| lab.server.instance(&id, day(date)).unwrap();
+    assert!(lab.server.change(&at("2026-01-12"), &json!({"subject": "moved", "start": {"dateTime": "2026-01-13T11:00:00", "timeZone": "UTC"}, "end": {"dateTime": "2026-01-13T12:00:00", "timeZone": "UTC"}})));
+    assert!(lab.server.delete(&at("2026-01-19")));
+    lab.sync().await;
+    let series = lab.world.locals().await.remove(0).event;
+    assert_eq!(series.rules.len(), 1);
+    let ids: Vec<String> = series.overrides.keys().map(ToString::to_string).collect();
+    assert_eq!(ids, ["20260112T080000Z", "20260119T080000Z"]);
+    lab.is_quiet().await;
+    // One instance changes: the series is read anew.
+    assert!(lab.server.change(&at("2026-01-26"), &json!({"subject": "other"})));
+    assert!(lab.server.delete(&at("2026-02-02")));
+    lab.sync().await;
+    assert_eq!(lab.world.locals().await[0].event.overrides.len(), 4);
+    lab.is_quiet().await;
+    // What is out of the window and changed is no deletion.
+    assert!(lab.server.delete(&id));
+    lab.sync().await;
+    assert!(lab.world.locals().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_of_ours_arrives_with_its_exceptions_and_is_edited_in_place() {
+    let lab = Lab::new();
+    let mut series = local_series("s", "FREQ=WEEKLY;COUNT=8");
+    let id = |date: &str| RecurrenceId::Instant(instant(&format!("{date}T08:00:00Z")));
+    series.overrides.insert(id("2026-01-19"), Override::Excluded);
+    let mut moved = series.master.clone().unwrap();
+    moved.title = Some("moved".into());
+    moved.time.start = EventTime::Utc(instant("2026-01-13T15:00:00Z"));
+    moved.time.end = EventTime::Utc(instant("2026-01-13T16:00:00Z"));
+    series
+        .overrides
+        .insert(id("2026-01-12"), Override::Changed { body: Box::new(moved), scope: Default::default() });
+    lab.world.add(series).await;
+    lab.sync().await;
+    lab.is_quiet().await;
+    let stored = lab.server.events(&lab.calendar).remove(0);
+    let found =
+        lab.server.instants(&stored.id, instant("2026-01-01T00:00:00Z"), instant("2027-01-01T00:00:00Z"));
+    let found: Vec<String> = found.iter().map(|at| at.format("%m-%dT%H").to_string()).collect();
+    assert_eq!(found, ["01-05T08", "01-13T15", "01-26T08", "02-02T08", "02-09T08", "02-16T08", "02-23T08"]);
+    assert_eq!(stored.event["originalStartTimeZone"], "Romance Standard Time");
+
+    // The start of the series moves: Exchange drops its exceptions, and they are there again afterwards.
+    lab.world
+        .edit("s", |event| {
+            let madrid = Zone::from_iana("Europe/Madrid").unwrap();
+            let at =
+                |hour| EventTime::zoned(day("2026-01-05").and_hms_opt(hour, 0, 0).unwrap(), madrid.clone());
+            body(event).time = TimeSpan { start: at(11), end: at(12) };
+            let overrides = std::mem::take(&mut event.overrides);
+            event.overrides = overrides
+                .into_iter()
+                .map(|(id, value)| match id {
+                    RecurrenceId::Instant(at) => (RecurrenceId::Instant(at + TimeDelta::hours(2)), value),
+                    other => (other, value),
+                })
+                .collect();
+        })
+        .await;
+    lab.sync().await;
+    lab.is_quiet().await;
+    let found =
+        lab.server.instants(&stored.id, instant("2026-01-01T00:00:00Z"), instant("2026-02-01T00:00:00Z"));
+    let found: Vec<String> = found.iter().map(|at| at.format("%m-%dT%H").to_string()).collect();
+    assert_eq!(found, ["01-05T10", "01-13T15", "01-26T10"]);
+    assert_eq!(lab.server.mails(), 0);
+}
+
+/// The answer to a creation is lost: the item is found by the name it was to have, and there is one of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn dup_a_creation_whose_answer_is_lost_is_found_again() {
+    for fault in [Fault::drop_after(), Fault::drop_before(), Fault::status(502)] {
+        let lab = Lab::new();
+        lab.world.add(event("ours", "mine")).await;
+        lab.server.inject(fault.on_method("POST").on_path("/events"));
+        let _ = lab.try_sync().await;
+        lab.world.clock.advance(TimeDelta::hours(2));
+        lab.sync().await;
+        lab.world.clock.advance(TimeDelta::hours(2));
+        lab.sync().await;
+        assert_eq!(lab.remote().len(), 1);
+        assert_eq!(lab.world.locals().await.len(), 1);
+        lab.is_quiet().await;
+    }
+}
+
+/// A series is written in several requests. Wherever they stop, the rest follows, and nothing of it is taken for an edit of
+/// the other side.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_written_in_part_is_finished() {
+    for method in ["POST", "DELETE", "PATCH", "GET"] {
+        for lost in [Fault::drop_after as fn() -> Fault, Fault::drop_before] {
+            for after in 0..4 {
+                let lab = Lab::new();
+                let mut series = local_series("s", "FREQ=WEEKLY;COUNT=8");
+                for date in ["2026-01-19", "2026-01-26"] {
+                    let id = RecurrenceId::Instant(instant(&format!("{date}T08:00:00Z")));
+                    series.overrides.insert(id, Override::Excluded);
+                }
+                let mut other = series.master.clone().unwrap();
+                other.title = Some("other".into());
+                other.time.start = EventTime::Utc(instant("2026-01-12T08:00:00Z"));
+                other.time.end = EventTime::Utc(instant("2026-01-12T09:00:00Z"));
+                let id = RecurrenceId::Instant(instant("2026-01-12T08:00:00Z"));
+                series
+                    .overrides
+                    .insert(id, Override::Changed { body: Box::new(other), scope: Default::default() });
+                lab.world.add(series.clone()).await;
+                lab.server.inject(lost().on_method(method).on_path("me/").after(after));
+                for _ in 0..4 {
+                    let _ = lab.try_sync().await;
+                    lab.world.clock.advance(TimeDelta::minutes(3));
+                }
+                let what = format!("{method} after {after}");
+                assert_eq!(lab.remote().len(), 1, "{what}");
+                let stored = lab.server.events(&lab.calendar).remove(0);
+                assert_eq!(
+                    stored.event["cancelledOccurrences"],
+                    json!(["2026-01-19", "2026-01-26"]),
+                    "{what}"
+                );
+                assert_eq!(stored.event["exceptionOccurrences"][0]["subject"], "other", "{what}");
+                assert_eq!(lab.world.locals().await.len(), 1, "{what}");
+                assert_eq!(lab.world.local("s").await.event.overrides, series.overrides, "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cur_a_lost_sync_state_compares_everything_and_changes_nothing() {
+    let lab = Lab::new();
+    for n in 0..5 {
+        lab.server
+            .add(&lab.calendar, &timed(&format!("e{n}"), "2026-01-06T09:00:00", "2026-01-06T10:00:00", "UTC"))
+            .unwrap();
+    }
+    lab.server.add(&lab.calendar, &weekly("s")).unwrap();
+    lab.sync().await;
+    lab.server.expire_tokens();
+    let report = lab.sync().await;
+    assert!(report.plan.operations.is_empty());
+    assert_eq!(lab.world.locals().await.len(), 6);
+    lab.is_quiet().await;
+    // The window moves on: the same.
+    lab.world.clock.advance(TimeDelta::days(300));
+    let report = lab.sync().await;
+    assert!(report.plan.operations.is_empty());
+    lab.is_quiet().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cur_what_leaves_the_window_is_not_deleted() {
+    let lab = Lab::new();
+    let id = lab
+        .server
+        .add(&lab.calendar, &timed("e", "2026-01-06T09:00:00", "2026-01-06T10:00:00", "UTC"))
+        .unwrap();
+    lab.sync().await;
+    let far = timed("e", "2036-01-06T09:00:00", "2036-01-06T10:00:00", "UTC");
+    assert!(lab.server.change(&id, &far));
+    lab.server
+        .add(&lab.calendar, &timed("far", "2046-01-06T09:00:00", "2046-01-06T10:00:00", "UTC"))
+        .unwrap();
+    lab.sync().await;
+    let locals = lab.world.locals().await;
+    assert_eq!(locals.len(), 2);
+    assert!(locals.iter().all(|record| record.event.master.as_ref().unwrap().time.start.local().date() > day("2030-01-01")));
+}
+
+/// A deleted instance that the delta query does not tell of is found by the next comparison.
+#[tokio::test(flavor = "multi_thread")]
+async fn del_an_instance_deleted_in_silence_is_found_by_the_comparison() {
+    for how in [DeletedInstance::Silent, DeletedInstance::Removed] {
+        let lab = Lab::new();
+        lab.server.change_quirks(|quirks| quirks.deleted_instance = how);
+        let id = lab.server.add(&lab.calendar, &weekly("s")).unwrap();
+        lab.sync().await;
+        let instance = lab.server.instance(&id, day("2026-01-12")).unwrap();
+        assert!(lab.server.delete(&instance));
+        lab.sync().await;
+        assert_eq!(lab.world.locals().await.len(), 1, "{how:?}");
+        lab.world.clock.advance(TimeDelta::days(8));
+        lab.sync().await;
+        assert_eq!(lab.world.locals().await[0].event.overrides.len(), 1, "{how:?}");
+    }
+}
