@@ -24,7 +24,7 @@ const RUN: Duration = Duration::from_secs(600);
 /// The libraries and their features.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("calsync-core", &["vault"]),
-    ("calsync-providers", &["caldav", "ics", "microsoft", "oauth"]),
+    ("calsync-providers", &["caldav", "google", "ics", "microsoft", "oauth"]),
     ("calsync-stores", &["sqlite", "postgres"]),
     ("calsync-testkit", &[]),
 ];
@@ -57,6 +57,8 @@ enum Part {
     Recurrence,
     /// The scripted DAV server against the Python `caldav` client.
     DavServer,
+    /// The Google emulator against Google's own Python client and schema, and calsync's provider against both.
+    GoogleServer,
 }
 
 impl Options {
@@ -125,6 +127,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     if options.wants(Part::DavServer) {
         board.step("scripted dav server", || dav_server(python()?));
+    }
+    if options.wants(Part::GoogleServer) {
+        board.step("google emulator", || google_server(python()?));
     }
     board.finish()
 }
@@ -242,26 +247,53 @@ fn recurrence(python: &Python) -> Outcome {
     process::run(&mut compare, RUN)
 }
 
-/// The scripted server prints its URL on one line when it listens, and serves until its standard input closes.
 fn dav_server(python: &Python) -> Outcome {
-    let build = ["build", "--package", "calsync-testkit", "--bin", "dav-server"];
+    let credentials = ["--user", servers::USER, "--password", servers::PASSWORD];
+    let (_server, url) = emulator("dav-server", &credentials)?;
+    let check = workspace::root().join("calsync-testkit/tests/python/dav_server_check.py");
+    process::run(python.script(&check).args([url.as_str(), servers::USER, servers::PASSWORD]), RUN)
+}
+
+/// The check runs calsync's own test in the middle: what each side writes, the other has to read.
+fn google_server(python: &Python) -> Outcome {
+    let build = [
+        "test",
+        "--package",
+        "calsync-providers",
+        "--features",
+        "google",
+        "--test",
+        "google_client",
+        "--no-run",
+    ];
     process::run(process::cargo().args(build), BUILD_AND_RUN)?;
-    let folder = servers::run_folder("dav")?;
+    let (_server, url) = emulator("google-server", &["--token", servers::PASSWORD])?;
+    let check = workspace::root().join("calsync-testkit/tests/python/google_server_check.py");
+    let mut check = python.script(&check);
+    check.args([url.as_str(), servers::PASSWORD, "--"]).arg(process::cargo().get_program());
+    check.args(["test", "--package", "calsync-providers", "--features", "google", "--test", "google_client"]);
+    process::run(&mut check, BUILD_AND_RUN)
+}
+
+/// Starts a program of the testkit: it prints its URL on one line when it listens, and serves until its standard input
+/// closes. It ends with the value.
+fn emulator(name: &str, arguments: &[&str]) -> Outcome<((Guarded, workspace::Folder), String)> {
+    process::run(
+        process::cargo().args(["build", "--package", "calsync-testkit", "--bin", name]),
+        BUILD_AND_RUN,
+    )?;
+    let folder = servers::run_folder(name)?;
     // A named pipe opened for both ways never closes; the process group is ended when the check is done.
     let mut program = Command::new("sh");
     program.args(["-c", r#"mkfifo "$0" && exec "$@" <>"$0""#]).arg(folder.path().join("open"));
-    program.arg(workspace::target().join("debug").join("dav-server"));
-    program.args(["--user", servers::USER, "--password", servers::PASSWORD]);
+    program.arg(workspace::target().join("debug").join(name)).args(arguments);
     let mut server = Guarded::spawn(&program, Stdio::piped(), Stdio::inherit())?;
     let Some(pipe) = server.stdout() else { return failed("the server's output is not piped") };
     let mut line = String::new();
-    // Kept until the end: a server whose output nobody reads any more could not print.
-    let mut printed = BufReader::new(pipe);
-    printed.read_line(&mut line).doing("cannot read what dav-server printed")?;
-    let url = line.trim();
+    BufReader::new(pipe).read_line(&mut line).doing("cannot read what the server printed")?;
+    let url = line.trim().to_owned();
     if !url.starts_with("http://") {
-        return failed(format!("dav-server printed {line:?} and not its URL"));
+        return failed(format!("{name} printed {line:?} and not its URL"));
     }
-    let check = workspace::root().join("calsync-testkit/tests/python/dav_server_check.py");
-    process::run(python.script(&check).args([url, servers::USER, servers::PASSWORD]), RUN)
+    Ok(((server, folder), url))
 }

@@ -52,6 +52,8 @@ impl fmt::Debug for Config {
 pub(crate) enum ProviderKind {
     /// A CalDAV account.
     Caldav,
+    /// A Google account.
+    Google,
     /// An ICS feed or file.
     Ics,
 }
@@ -62,12 +64,19 @@ pub(crate) enum ProviderKind {
 pub(crate) struct Connection {
     /// Which provider.
     pub(crate) provider: ProviderKind,
-    /// CalDAV: an e-mail address, a host or a URL. ICS: `https`, `http`, `webcal` or `file` URL, or a path.
+    /// CalDAV: an e-mail address, a host or a URL. ICS: `https`, `http`, `webcal` or `file` URL, or a path. Google: none.
+    #[serde(default)]
     pub(crate) url: String,
     /// The user name, when there is one.
     pub(crate) username: Option<String>,
     /// `env:NAME`, `file:PATH` or `plain:TEXT`.
     password: Option<String>,
+    /// Google: the access token, as `env:NAME` or `file:PATH`.
+    token: Option<String>,
+    /// Google: another root than the service's own, such as an emulator's.
+    pub(crate) base_url: Option<String>,
+    /// Google: the zone floating times are written in.
+    pub(crate) floating_zone: Option<String>,
 }
 
 impl fmt::Debug for Connection {
@@ -145,7 +154,7 @@ impl Config {
             ));
         }
         for (name, connection) in &self.connections {
-            if connection.url.trim().is_empty() {
+            if connection.provider != ProviderKind::Google && connection.url.trim().is_empty() {
                 return wrong(format!("connections.{name}: `url` is empty: write where the calendars are"));
             }
             let address = connection.url.contains('@') && !connection.url.contains("://");
@@ -188,13 +197,13 @@ impl Config {
                          write direction = \"import\""
                     ));
                 }
-                ProviderKind::Caldav if link.remote.is_empty() => {
+                ProviderKind::Caldav | ProviderKind::Google if link.remote.is_empty() => {
                     return wrong(format!(
-                        "link {name}: `remote` is missing: write the display name or URL of a calendar; `calsync \
+                        "link {name}: `remote` is missing: write the display name, id or URL of a calendar; `calsync \
                          calendars` lists them"
                     ));
                 }
-                ProviderKind::Ics | ProviderKind::Caldav => {}
+                ProviderKind::Ics | ProviderKind::Caldav | ProviderKind::Google => {}
             }
         }
         for (index, link) in self.links.iter().enumerate() {
@@ -236,17 +245,34 @@ impl Connection {
     pub(crate) fn password(&self, name: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
         let Some(source) = &self.password else { return Ok(None) };
         let wrong = |text: String| CliError::Config(format!("connections.{name}.password: {text}"));
-        let value = match source.split_once(':') {
-            Some(("env", variable)) => env::var(variable).map_err(|_| {
-                wrong(format!("the environment variable {variable} is not set: set it, or use file:PATH"))
-            })?,
-            Some(("file", path)) => fs::read_to_string(folder.join(path))
-                .map_err(|error| wrong(format!("cannot read {path}: {error}")))?
-                .trim_end_matches(['\r', '\n'])
-                .to_owned(),
-            Some(("plain", text)) => text.to_owned(),
-            _ => return Err(wrong("write env:NAME, file:PATH or plain:TEXT".to_owned())),
-        };
-        Ok(Some(Secret::new(value)))
+        match source.split_once(':') {
+            Some(("plain", text)) => Ok(Some(Secret::new(text.to_owned()))),
+            _ => match stored(source, folder) {
+                Some(found) => found.map(Some).map_err(wrong),
+                None => Err(wrong("write env:NAME, file:PATH or plain:TEXT".to_owned())),
+            },
+        }
     }
+
+    /// The access token, from where the file says it is.
+    pub(crate) fn token(&self, name: &str, folder: &Path) -> Result<Secret<String>, CliError> {
+        let wrong = |text: String| CliError::Config(format!("connections.{name}.token: {text}"));
+        match self.token.as_deref().and_then(|source| stored(source, folder)) {
+            Some(found) => found.map_err(wrong),
+            None => Err(wrong("write env:NAME or file:PATH".to_owned())),
+        }
+    }
+}
+
+/// A secret kept outside of the configuration. `None` when the source is neither `env:` nor `file:`.
+fn stored(source: &str, folder: &Path) -> Option<Result<Secret<String>, String>> {
+    let value = match source.split_once(':')? {
+        ("env", variable) => env::var(variable)
+            .map_err(|_| format!("the environment variable {variable} is not set: set it, or use file:PATH")),
+        ("file", path) => fs::read_to_string(folder.join(path))
+            .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+            .map_err(|error| format!("cannot read {path}: {error}")),
+        _ => return None,
+    };
+    Some(value.map(Secret::new))
 }
