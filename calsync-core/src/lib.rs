@@ -4,6 +4,7 @@ pub mod context;
 pub mod diff;
 pub mod engine;
 pub mod ical;
+pub mod identity;
 pub mod merge;
 pub mod model;
 pub mod plan;

@@ -7,8 +7,10 @@ use std::sync::{
 };
 
 use calsync_core::{
+    context::Clock,
     diff::{Field, Part},
     engine::{Answer, EngineError, Link, SyncOptions, SyncReport, conflicts_csv},
+    ical::{WriteOptions, write_new},
     merge::{Choice, ConflictPolicy, ContestedEvent, DeletionPolicy, Resolution, ResolverError},
     model::{Descent, Event, EventBody, Participant, ParticipationStatus, Person, RemoteId, Role},
     provider::PeoplePolicy,
@@ -132,7 +134,9 @@ fn outcomes(record: &ConflictRecord) -> Vec<(String, &str)> {
     record.fields.iter().map(|field| (field.field.to_string(), field.outcome.as_str())).collect()
 }
 
-const BOTH_OPEN: [(&str, &str); 2] = [("title", "open"), ("location", "open")];
+type Outcomes = [(&'static str, &'static str); 2];
+
+const BOTH_OPEN: Outcomes = [("title", "open"), ("location", "open")];
 
 fn is(record: &ConflictRecord, expected: [(&str, &str); 2]) {
     let found = outcomes(record);
@@ -222,7 +226,8 @@ async fn a_new_question_is_a_new_record() {
 
 #[tokio::test]
 async fn a_conflict_ends_when_both_sides_come_to_agree() {
-    let table: [(&str, Option<Texts<'_>>, Option<Texts<'_>>, Texts<'_>, [(&str, &str); 2]); 5] = [
+    type Row<'a> = (&'a str, Option<Texts<'a>>, Option<Texts<'a>>, Texts<'a>, Outcomes);
+    let table: [Row<'_>; 5] = [
         (
             "the local side takes the remote values",
             Some(("there", "garden")),
@@ -285,7 +290,8 @@ async fn a_conflict_ends_when_both_sides_come_to_agree() {
 
 #[tokio::test]
 async fn an_answer_is_carried_out_field_by_field() {
-    let table: [(&str, Answer, Texts<'_>, Texts<'_>, [(&str, &str); 2]); 4] = [
+    type Row<'a> = (&'a str, Answer, Texts<'a>, Texts<'a>, Outcomes);
+    let table: [Row<'_>; 4] = [
         (
             "all from here",
             Answer::by("anna").taking(Take::Local),
@@ -341,47 +347,46 @@ async fn an_answer_is_carried_out_field_by_field() {
 #[tokio::test]
 async fn a_late_answer_is_looked_at_again() {
     let answers = || Answer::by("anna").taking(Take::Local);
-    let table: [(&str, Texts<'_>, Texts<'_>, Texts<'_>, Texts<'_>, [(&str, &str); 2], AnswerState); 5] = [
+    type Row<'a> = (&'a str, [Texts<'a>; 2], [Texts<'a>; 2], Outcomes, AnswerState);
+    let table: [Row<'_>; 5] = [
         // why, edited here, edited there, here after, there after
         (
             "the remote side changed one field",
-            ("here", "hall"),
-            ("third", "garden"),
-            ("here", "hall"),
-            ("third", "hall"),
+            [("here", "hall"), ("third", "garden")],
+            [("here", "hall"), ("third", "hall")],
             [("title", "open"), ("location", "local")],
             AnswerState::Applied,
         ),
         (
             "the local side changed one field",
-            ("third", "hall"),
-            ("there", "garden"),
-            ("third", "hall"),
-            ("there", "hall"),
+            [("third", "hall"), ("there", "garden")],
+            [("third", "hall"), ("there", "hall")],
             [("title", "open"), ("location", "local")],
             AnswerState::Applied,
         ),
-        ("everything changed", ("a", "b"), ("c", "d"), ("a", "b"), ("c", "d"), BOTH_OPEN, AnswerState::Stale),
+        (
+            "everything changed",
+            [("a", "b"), ("c", "d")],
+            [("a", "b"), ("c", "d")],
+            BOTH_OPEN,
+            AnswerState::Stale,
+        ),
         (
             "both came to agree",
-            ("same", "same"),
-            ("same", "same"),
-            ("same", "same"),
-            ("same", "same"),
+            [("same", "same"), ("same", "same")],
+            [("same", "same"), ("same", "same")],
             [("title", "agreed"), ("location", "agreed")],
             AnswerState::Stale,
         ),
         (
             "nothing that was asked changed",
-            ("here", "hall"),
-            ("there", "garden"),
-            ("here", "hall"),
-            ("here", "hall"),
+            [("here", "hall"), ("there", "garden")],
+            [("here", "hall"), ("here", "hall")],
             [("title", "local"), ("location", "local")],
             AnswerState::Applied,
         ),
     ];
-    for (why, here, there, local, remote, expected, state) in table {
+    for (why, [here, there], [local, remote], expected, state) in table {
         let lab = Lab::contested(ConflictPolicy::Manual).await;
         lab.answer(answers()).await.expect("accepted");
         lab.local_is(here).await;
@@ -573,6 +578,8 @@ async fn a_kept_copy_has_a_new_uid_its_lineage_and_no_people() {
             assert!(body.organizer.is_none());
             let lineage = item.lineage.clone().expect("it says what it is a copy of");
             assert_eq!((lineage.uid.as_str(), lineage.how), ("u1", Descent::Copy));
+            let text = write_new(item, &WriteOptions::new(lab.world.clock.now()));
+            assert!(text.contains("\r\nRELATED-TO;RELTYPE=SIBLING:u1\r\n"), "{text}");
         }
     }
     let record = lab.conflict().await;

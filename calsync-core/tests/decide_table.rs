@@ -7,13 +7,17 @@
 use std::collections::BTreeMap;
 
 use calsync_core::{
-    merge::{ConflictPolicy, DeletionPolicy},
+    diff::{Field, Part},
+    merge::{Choice, ConflictPolicy, DeletionPolicy, Freshness},
     plan::{
-        Action,
+        Action, DeletionGuard,
         Direction::{self, Export, Import, TwoWay},
-        LocalSide, Meeting, RemoteSide, Rules, decide,
+        LocalSide, Meeting, Operation, Plan, RemoteSide, Rules, Tally, Verdict, decide,
     },
 };
+
+use calsync_core::store::Revision;
+use chrono::DateTime;
 
 /// base, local, remote: two-way, import, export.
 const CELLS: &str = "
@@ -235,6 +239,7 @@ fn only_what_was_joined_is_deleted() {
             Action::Forget => assert!(meeting != Meeting::First && local_gone && remote_gone, "{cell}"),
             Action::Suppress => assert!(meeting == Meeting::Joined && rules.direction != TwoWay, "{cell}"),
             Action::None => {}
+            Action::Ask => panic!("{cell}: only matching asks"),
         }
     });
 }
@@ -255,4 +260,165 @@ fn i09_edit_beats_delete_by_default() {
             assert!(matches!(action, Action::RestoreLocal | Action::RestoreRemote), "{rules:?}");
         }
     });
+}
+
+#[test]
+fn a_direction_says_which_side_may_be_written() {
+    let table = [(TwoWay, true, true), (Import, true, false), (Export, false, true)];
+    for (direction, imports, exports) in table {
+        assert_eq!((direction.imports(), direction.exports()), (imports, exports), "{direction:?}");
+    }
+}
+
+/// What a person approves is told apart by everything that would make it another decision, and by nothing else.
+#[test]
+fn a_plan_is_named_by_its_decisions() {
+    let operation = |action, id: &str| Operation {
+        action,
+        event_id: Some(id.into()),
+        remote_id: Some("r".into()),
+        version: Some("v".into()),
+        to_local: Vec::new(),
+        to_remote: Vec::new(),
+        contested: Vec::new(),
+        losses: Vec::new(),
+        reason: "because".to_owned(),
+        revision: Some(Revision(1)),
+        evidence: None,
+    };
+    let plan = |operations| Plan { link: "l".into(), operations, held: false };
+    let base = plan(vec![operation(Action::DeleteLocal, "a"), operation(Action::Merge, "b")]);
+    assert_eq!((base.deletions(), base.id().0.len()), (1, 16));
+    assert_eq!(format!("{} {:?}", base.id(), base.id()), format!("{0} PlanId({0})", base.id().0));
+    assert_ne!(base.id(), base.deletions_id());
+    let more = plan(vec![operation(Action::DeleteLocal, "a"), operation(Action::Merge, "c")]);
+    assert_eq!(base.deletions_id(), more.deletions_id(), "other changes do not alter what is approved");
+    assert_ne!(base.id(), more.id());
+    let two = plan(vec![operation(Action::DeleteLocal, "a"), operation(Action::DeleteRemote, "b")]);
+    assert_eq!(two.deletions(), 2);
+    assert_ne!(base.deletions_id(), two.deletions_id());
+    let changes: [fn(&mut Operation); 7] = [
+        |o| o.action = Action::DeleteRemote,
+        |o| o.event_id = None,
+        |o| o.remote_id = Some("s".into()),
+        |o| o.version = None,
+        |o| o.revision = Some(Revision(2)),
+        |o| o.to_local = vec![Field::of(Part::Title)],
+        |o| o.to_remote = vec![Field::of(Part::Title)],
+    ];
+    for change in changes {
+        let mut other = base.clone();
+        change(&mut other.operations[0]);
+        assert_ne!(other.id(), base.id());
+    }
+    // Lengths are part of a name, so that no two ids run into each other.
+    let mut a = operation(Action::Merge, "a");
+    (a.event_id, a.remote_id) = (Some("a 1:r".into()), Some("b".into()));
+    let mut b = operation(Action::Merge, "a");
+    (b.event_id, b.remote_id) = (Some("a".into()), Some("r 1:b".into()));
+    assert_ne!(plan(vec![a]).id(), plan(vec![b]).id());
+    let mut worded = base.clone();
+    worded.operations[0].reason = "for another reason".to_owned();
+    assert_eq!(worded.id(), base.id(), "words are no decision");
+    let elsewhere = Plan { link: "m".into(), ..base.clone() };
+    assert_ne!(elsewhere.id(), base.id());
+}
+
+#[test]
+fn deletions_are_held_when_they_are_many_or_all() {
+    #[rustfmt::skip]
+    let table = [
+        // planned, recent, joined, verdict
+        (0, 0, 0, Verdict::Pass),
+        (0, 0, 1, Verdict::Pass),
+        (1, 0, 1, Verdict::Pass),
+        (2, 0, 2, Verdict::Hold),
+        (2, 0, 3, Verdict::Pass),
+        (3, 0, 2, Verdict::Hold),
+        (10, 0, 11, Verdict::Pass),
+        (11, 0, 12, Verdict::Hold),
+        (11, 0, 55, Verdict::Pass),
+        (11, 0, 54, Verdict::Hold),
+        (241, 0, 241, Verdict::Hold),
+        (100, 0, 10_000, Verdict::Pass),
+        (2_000, 0, 10_000, Verdict::Pass),
+        (2_001, 0, 10_000, Verdict::Hold),
+        (usize::MAX, 0, usize::MAX, Verdict::Hold),
+        // In slices: 54 pairs of which 10 are gone already.
+        (1, 10, 44, Verdict::Hold),
+        (1, 10, 45, Verdict::Pass),
+        (0, 30, 1, Verdict::Pass),
+        // The last of three, the others went one by one.
+        (1, 2, 1, Verdict::Hold),
+        (1, 1, 2, Verdict::Pass),
+    ];
+    for (planned, recent, joined, verdict) in table {
+        let tally = Tally { planned, recent, joined };
+        assert_eq!(DeletionGuard::default().judge(tally), verdict, "{tally:?}");
+    }
+}
+
+/// However deletions are cut into slices, as many go through as in one piece at the most.
+#[test]
+fn slices_do_not_slip_through() {
+    let guard = DeletionGuard::default();
+    for size in [1_usize, 2, 3, 5, 8, 10, 11, 12, 20, 50, 54, 55, 56, 100, 1000] {
+        for slice in [1_usize, 2, 3, 7, 10, 11, 50] {
+            let mut gone = 0;
+            while gone < size {
+                let tally = Tally { planned: slice.min(size - gone), recent: gone, joined: size - gone };
+                if guard.judge(tally) == Verdict::Hold {
+                    break;
+                }
+                gone += tally.planned;
+            }
+            let whole = (0..=size)
+                .filter(|&planned| guard.judge(Tally { planned, recent: 0, joined: size }) == Verdict::Pass)
+                .max();
+            assert!(Some(gone) <= whole, "{gone} of {size} in slices of {slice}, {whole:?} at once");
+        }
+    }
+}
+
+/// Times in milliseconds; what does not tell its time is `None`.
+#[test]
+fn who_wins_a_field() {
+    use Choice::*;
+    #[rustfmt::skip]
+    let table = [
+        // local,       remote,       remote-wins, local-wins, newest-wins, keep-both, manual, resolver
+        (Some(10_000),  Some(20_000), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        (Some(20_000),  Some(10_000), [Remote,     Local,      Local,       Both,      Open,   Open]),
+        (Some(10_000),  Some(10_000), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        // Within five seconds nobody is newer, and the remote side's value stays.
+        (Some(15_000),  Some(10_000), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        (Some(15_001),  Some(10_000), [Remote,     Local,      Local,       Both,      Open,   Open]),
+        (Some(10_000),  Some(15_001), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        // A side that does not tell.
+        (None,          Some(10_000), [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        (Some(10_000),  None,         [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        (None,          None,         [Remote,     Local,      Remote,      Both,      Open,   Open]),
+        // The ends of time.
+        (Some(8_210_266_876_799_000), Some(-8_334_601_228_800_000), [Remote, Local, Local, Both, Open, Open]),
+    ];
+    let policies = [
+        ("remote-wins", ConflictPolicy::RemoteWins),
+        ("local-wins", ConflictPolicy::LocalWins),
+        ("newest-wins", ConflictPolicy::NewestWins),
+        ("keep-both", ConflictPolicy::KeepBoth),
+        ("manual", ConflictPolicy::Manual),
+        ("resolver", ConflictPolicy::Resolver),
+    ];
+    for (local, remote, expected) in table {
+        let time = |at: Option<i64>| at.and_then(DateTime::from_timestamp_millis);
+        let freshness = Freshness { local: time(local), remote: time(remote) };
+        for ((name, policy), expected) in policies.into_iter().zip(expected) {
+            assert_eq!(policy.choose(freshness), expected, "{name} {local:?} {remote:?}");
+            assert_eq!(policy.name(), name);
+            assert_eq!(serde_json::to_value(policy).ok(), Some(name.into()));
+        }
+    }
+    for choice in [Local, Remote, Both, Open] {
+        assert_eq!(serde_json::to_value(choice).ok(), Some(choice.name().into()));
+    }
 }

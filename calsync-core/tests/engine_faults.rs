@@ -7,7 +7,7 @@ use calsync_core::{
     engine::{EngineError, Link, SyncOptions, SyncReport},
     merge::ConflictPolicy,
     model::RemoteId,
-    provider::ErrorKind,
+    provider::{ErrorKind, Payload},
     store::MemoryStore,
 };
 use calsync_testkit::{
@@ -255,4 +255,24 @@ async fn a_held_deletion_that_took_the_place_of_a_refused_one_is_not_forgotten()
     }
     lab.sync_after(HOUR).await.expect("one deletion is an ordinary day");
     assert_eq!(lab.remote.items().len(), 2);
+}
+
+/// I02, I20: an item that became unreadable takes no write, so none is tried at every run; once it can be read again, the
+/// edit made meanwhile goes out.
+#[tokio::test]
+async fn an_edit_waits_while_its_item_cannot_be_read() {
+    let lab = Lab::new(ConflictPolicy::default());
+    lab.remote.put("r1", &event("u1", "one"));
+    lab.sync_after(HOUR).await.expect("joined");
+    lab.remote.put_payload("r1", Payload::new("garbled"));
+    lab.world.edit("u1", |event| body(event).title = Some("two".to_owned())).await;
+    lab.sync_after(HOUR).await.expect("the rest is in step");
+    for _ in 0..2 {
+        let report = lab.sync_after(HOUR).await.expect("the rest is in step");
+        assert!(report.plan.operations.is_empty(), "{:?}", report.plan.operations);
+        assert_eq!(report.counts.requests, 1, "only the listing");
+    }
+    lab.remote.put("r1", &event("u1", "one"));
+    lab.sync_after(HOUR).await.expect("readable again");
+    assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]));
 }

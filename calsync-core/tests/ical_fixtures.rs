@@ -167,6 +167,7 @@ fn our_own_files() {
             "mixed-line-ends: 2 + 0",
             "outlook-windows-zone: 2 + 0",
             "school-feed-without-uids: 3 + 1",
+            "shared-uids: 4 + 0",
             "truncated: 1 + 1, cut off",
         ]
     );

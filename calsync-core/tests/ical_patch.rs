@@ -823,3 +823,155 @@ fn another_event_under_the_same_uid_is_not_removed() {
     });
     assert!(text.contains("DTSTART:20260105T100000Z\r\n") && text.contains("SUMMARY:other\r\n"), "{text}");
 }
+
+/// RFC 5545 sections 3.3.10, 3.8.4.4, 3.8.5.1 and 3.8.5.2: `UNTIL` and the names of instances have the form of the start.
+/// A target may still carry the old `UNTIL`.
+#[test]
+fn a_series_that_turns_all_day_or_back_takes_its_dates_along() {
+    use calsync_core::ical::{WriteOptions, write_new};
+    use chrono::DateTime;
+    let series = |start: &str, end: &str, exdate: &str, rdate: &str, id: &str, once: &str| {
+        event_text(&format!(
+            "{start}\n{end}\nRRULE:FREQ=DAILY;UNTIL=UNTIL\n{exdate}\n{rdate}\nEND:VEVENT\nBEGIN:VEVENT\nUID:1\n{id}\n\
+             {once}\nSUMMARY:once"
+        ))
+    };
+    let zoned = series(
+        "DTSTART;TZID=Europe/Berlin:20260105T090000",
+        "DTEND;TZID=Europe/Berlin:20260105T100000",
+        "EXDATE;TZID=Europe/Berlin:20260106T090000",
+        "RDATE;TZID=Europe/Berlin:20260301T090000",
+        "RECURRENCE-ID;TZID=Europe/Berlin:20260107T090000",
+        "DTSTART;TZID=Europe/Berlin:20260107T110000\nDTEND;TZID=Europe/Berlin:20260107T120000",
+    );
+    let floating = zoned.replace(";TZID=Europe/Berlin", "");
+    let utc = series(
+        "DTSTART:20260105T090000Z",
+        "DTEND:20260105T100000Z",
+        "EXDATE:20260106T090000Z",
+        "RDATE:20260301T090000Z",
+        "RECURRENCE-ID:20260107T090000Z",
+        "DTSTART:20260107T110000Z\nDTEND:20260107T120000Z",
+    );
+    let all_day = series(
+        "DTSTART;VALUE=DATE:20260105",
+        "DTEND;VALUE=DATE:20260106",
+        "EXDATE;VALUE=DATE:20260106",
+        "RDATE;VALUE=DATE:20260301",
+        "RECURRENCE-ID;VALUE=DATE:20260107",
+        "DTSTART;VALUE=DATE:20260107\nDTEND;VALUE=DATE:20260108",
+    );
+    let forms = [
+        (&zoned, "20260112T225959Z"),
+        (&floating, "20260112T235959"),
+        (&utc, "20260112T235959Z"),
+        (&all_day, "20260112"),
+    ];
+    let expected_end = [
+        // From zoned, floating, UTC and all-day, each read in the form it turns to.
+        ["20260112T225959Z", "20260112T225959Z", "20260112T235959Z", "20260112T225959Z"],
+        ["20260112T225959", "20260112T235959", "20260112T235959", "20260112T235959"],
+        ["20260112T225959Z", "20260112T235959Z", "20260112T235959Z", "20260112T235959Z"],
+        ["20260112"; 4],
+    ];
+    for (to, (target, _)) in forms.iter().enumerate() {
+        for (from, (original, until)) in forms.iter().enumerate() {
+            let original = original.replace("UNTIL=UNTIL", &format!("UNTIL={until}"));
+            let mut target = event_of(&target.replace("UNTIL=UNTIL", &format!("UNTIL={until}")));
+            target.rules.clone_from(&event_of(&original).rules);
+            let text = patch(&original, &target, &PatchOptions::default()).unwrap();
+            let lines = |text: &str, names: &[&str]| -> Vec<String> {
+                let is_named = |line: &&str| names.iter().any(|name| line.starts_with(name));
+                let event = &text[text.find("BEGIN:VEVENT").unwrap()..];
+                let mut lines: Vec<String> = event.lines().filter(is_named).map(str::to_owned).collect();
+                lines.sort();
+                lines
+            };
+            let names = ["DTSTART", "DTEND", "EXDATE", "RDATE", "RECURRENCE-ID"];
+            // Between the two forms of an instant, values that name the same moment may stay.
+            if from == to || from == 3 || to == 3 || from == 1 || to == 1 {
+                assert_eq!(lines(&text, &names), lines(forms[to].0, &names), "{from} to {to}");
+            }
+            let end = expected_end[to][from];
+            assert_eq!(lines(&text, &["RRULE"]), [format!("RRULE:FREQ=DAILY;UNTIL={end}")], "{from} to {to}");
+            let fresh = write_new(&target, &WriteOptions::new(DateTime::UNIX_EPOCH));
+            assert_eq!(
+                lines(&fresh, &["RRULE"]),
+                [format!("RRULE:FREQ=DAILY;UNTIL={end}")],
+                "{from} to {to}"
+            );
+            // The target says no more than the text: a second patch is quiet.
+            assert_eq!(patch(&text, &target, &PatchOptions::default()).unwrap(), text, "{from} to {to}");
+        }
+    }
+    // A form nobody asked to change stays, right or wrong.
+    let odd = zoned.replace("UNTIL=UNTIL", "UNTIL=20260112");
+    let text = patched(&odd, |event| event.master.as_mut().unwrap().title = Some("new".to_owned()));
+    assert!(text.contains("UNTIL=20260112\r\n"), "{text}");
+}
+
+/// 02:30 comes twice in Berlin on 2026-10-25; a series that starts at the second one stays at 02:30.
+#[test]
+fn time_03_a_series_that_starts_in_the_repeated_hour_keeps_its_zone() {
+    use calsync_core::ical::{WriteOptions, write_new};
+    use calsync_core::model::Fold;
+    use chrono::{DateTime, TimeDelta};
+    let text = event_text(
+        "DTSTART;TZID=Europe/Berlin:20261025T030000\nDTEND;TZID=Europe/Berlin:20261025T034500\nRRULE:FREQ=DAILY;COUNT=3",
+    );
+    let zone = Zone::from_iana("Europe/Berlin").unwrap();
+    for (end, fold, written) in [
+        ("20261025T024500", Fold::Second, "DTEND;TZID=Europe/Berlin:20261025T024500"),
+        ("20261025T031500", Fold::First, "DTEND:20261025T011500Z"),
+        ("20261025T050000", Fold::First, "DTEND;TZID=Europe/Berlin:20261025T040000"),
+    ] {
+        let mut series = event_of(&text);
+        let local = |text: &str| NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%S").unwrap();
+        let time = &mut series.master.as_mut().unwrap().time;
+        let zoned = |text: &str, fold| EventTime::Zoned { local: local(text), zone: zone.clone(), fold };
+        (time.start, time.end) = (zoned("20261025T023000", Fold::Second), zoned(end, fold));
+        let length = time.duration();
+        let options = WriteOptions::new(DateTime::UNIX_EPOCH);
+        for text in [write_new(&series, &options), patch(&text, &series, &PatchOptions::default()).unwrap()] {
+            assert!(text.contains("DTSTART;TZID=Europe/Berlin:20261025T023000\r\n"), "{text}");
+            assert!(text.contains(&format!("{written}\r\n")), "{text}");
+            assert_eq!(event_of(&text).master.unwrap().time.duration(), length);
+        }
+        // A single event is the instant it is.
+        series.rules.clear();
+        let single = write_new(&series, &options);
+        assert!(single.contains("DTSTART:20261025T013000Z\r\n"), "{single}");
+        let read = event_of(&single).master.unwrap().time;
+        assert_eq!(read.start.absolute().unwrap() + length, read.end.absolute().unwrap());
+        assert!(length > TimeDelta::zero());
+    }
+}
+
+/// RFC 5545 section 3.6.6: a mail alarm without an ATTENDEE is refused by strict servers, and has nobody to go to.
+#[test]
+fn a_mail_alarm_is_written_as_a_message_and_one_that_is_there_stays() {
+    use calsync_core::ical::{WriteOptions, write_new};
+    use calsync_core::model::AlarmAction;
+    let mail = "BEGIN:VALARM\nACTION:EMAIL\nTRIGGER:-PT15M\nSUMMARY:s\nDESCRIPTION:d\nATTENDEE:mailto:ann@example.com\nEND:VALARM";
+    let text = event_text(&format!("DTSTART:20260105T090000Z\nDTEND:20260105T100000Z\nSUMMARY:x\n{mail}"));
+    let event = event_of(&text);
+    assert_eq!(event.master.as_ref().unwrap().alarms[0].action, AlarmAction::Email);
+    for people in [PeoplePolicy::Withhold, PeoplePolicy::Write] {
+        let mut options = WriteOptions::new(chrono::DateTime::UNIX_EPOCH);
+        options.people = people;
+        let fresh = write_new(&event, &options);
+        assert!(fresh.contains("ACTION:DISPLAY\r\n") && fresh.contains("DESCRIPTION:d\r\n"), "{fresh}");
+        assert!(!fresh.contains("EMAIL") && !fresh.contains("mailto:"), "{fresh}");
+
+        let mut options = PatchOptions::default();
+        options.people = people;
+        let mut target = event.clone();
+        let body = target.master.as_mut().unwrap();
+        let mut second = body.alarms[0].clone();
+        second.trigger = AlarmTrigger::Offset { seconds: -3600, relative_to: RelativeTo::Start };
+        body.alarms.push(second);
+        let patched = patch(&text, &target, &options).unwrap();
+        assert!(patched.contains(&crlf(mail)), "{patched}");
+        assert_eq!((patched.matches("EMAIL").count(), patched.matches("ACTION:DISPLAY").count()), (1, 1));
+    }
+}

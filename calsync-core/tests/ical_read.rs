@@ -613,14 +613,35 @@ fn shared_uids() {
     let newer = event("DTSTART:20260105T090000Z\nSUMMARY:new\nSEQUENCE:2");
     let other_day = event("DTSTART:20260106\nSUMMARY:b");
     assert_eq!(uids(&format!("{a}{a}")), ["1"]);
-    assert_eq!(uids(&format!("{a}{other_day}")), ["1#20260105T090000Z", "1#20260106"]);
+    assert_eq!(uids(&format!("{a}{other_day}")), ["1", "1#20260106"]);
+    assert_eq!(uids(&format!("{other_day}{a}")), ["1#20260106", "1"]);
     for text in [format!("{a}{newer}"), format!("{newer}{a}")] {
         let item = one(&calendar(&text));
         assert_eq!(item.event.master.unwrap().title.as_deref(), Some("new"));
         assert_eq!(item.issues[0].kind, IssueKind::DuplicateDropped);
     }
     let series = event("DTSTART:20260107\nRRULE:FREQ=DAILY\nSEQUENCE:3");
-    assert_eq!(uids(&format!("{a}{series}")), ["1"]);
+    // Nothing is hidden by a series: a single event of another day is an event.
+    for text in [format!("{a}{series}{other_day}"), format!("{other_day}{series}{a}{newer}")] {
+        let document = read(&calendar(&text));
+        let mut uids: Vec<&str> = document.items.iter().map(|item| item.event.uid.as_str()).collect();
+        uids.sort_unstable();
+        assert_eq!(uids, ["1", "1#20260105T090000Z", "1#20260106"]);
+        for item in &document.items {
+            assert_eq!(item.event.is_series(), item.event.uid == "1");
+            assert!(item.issues.iter().any(|issue| issue.kind == IssueKind::UidShared));
+        }
+        let spans: usize = document.items.iter().map(|item| item.spans.len()).sum();
+        assert_eq!(spans, text.matches("BEGIN:VEVENT").count());
+    }
+    // One that starts with the series is a version of it.
+    let before = event("DTSTART:20260107\nSEQUENCE:2");
+    let after = event("DTSTART:20260107\nSEQUENCE:4");
+    assert!(one(&calendar(&format!("{before}{series}"))).event.is_series());
+    assert!(!one(&calendar(&format!("{after}{series}"))).event.is_series());
+    // A series of dates alone is one as well.
+    let dates = event("DTSTART:20260107\nRDATE;VALUE=DATE:20260109");
+    assert_eq!(uids(&format!("{a}{dates}")), ["1#20260105T090000Z", "1"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "helpers of tests may fail loudly")]
 
 use calsync_core::{
-    diff::{changed_fields, copy_field, same_field},
+    diff::{Field, changed_fields, copy_field, same_field},
     merge::{Bases, Choice, Merge, Sides, merge},
     model::{Event, EventId, RemoteId, Version},
     plan::{Action, Operation, Plan},
@@ -28,8 +28,111 @@ fn after(merge: &Merge, local: &Event, remote: &Event) -> (Event, Event) {
     (merge.apply_to_local(local, remote), merge.apply_to_remote(local, remote))
 }
 
+/// How many cases each law is tried on: `CALSYNC_CASES`, as `cargo xtask laws` sets it.
+fn cases() -> u32 {
+    std::env::var("CALSYNC_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1200)
+}
+
+/// Choices for contested fields that depend on nothing but the field.
+fn by_field(field: &Field, salt: u8) -> Choice {
+    let sum = field.to_string().bytes().fold(salt, u8::wrapping_add);
+    [Choice::Local, Choice::Remote, Choice::Both, Choice::Open][usize::from(sum % 4)]
+}
+
+fn mirrored(choice: Choice) -> Choice {
+    match choice {
+        Choice::Local => Choice::Remote,
+        Choice::Remote => Choice::Local,
+        other => other,
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// I19: symmetric where the policy is. Who is called local changes nothing but the names of the choices.
+    #[test]
+    fn the_sides_are_mirror_images(base in event(), a in edits(), b in edits(), salt in any::<u8>()) {
+        let (a, b) = (edited(&base, &a), edited(&base, &b));
+        let choose = |field: &Field| match by_field(field, salt) {
+            // The copy is of the local version: that one choice has no mirror image.
+            Choice::Both => Choice::Open,
+            other => other,
+        };
+        let bases = Some(Bases { local: &base, remote: &base });
+        let here = merge(Sides { bases, local: &a, remote: &b }, choose);
+        let there = merge(Sides { bases, local: &b, remote: &a }, |field| mirrored(choose(field)));
+        prop_assert_eq!(&here.to_local, &there.to_remote);
+        prop_assert_eq!(&here.to_remote, &there.to_local);
+        let (x, y) = (after(&here, &a, &b), after(&there, &b, &a));
+        same(&x.0, &y.1)?;
+        same(&x.1, &y.0)?;
+    }
+
+    /// I02: what a merge leaves is at rest: merged again on the bases it leaves, nothing moves, and what is open is
+    /// open as before, field for field.
+    #[test]
+    fn merging_again_moves_nothing(base in event(), a in edits(), b in edits(), salt in any::<u8>()) {
+        let (local, remote) = (edited(&base, &a), edited(&base, &b));
+        let bases = Some(Bases { local: &base, remote: &base });
+        let first = merge(Sides { bases, local: &local, remote: &remote }, |field| by_field(field, salt));
+        let (local, remote) = after(&first, &local, &remote);
+        let open: Vec<&Field> =
+            first.contested.iter().filter(|c| c.choice == Choice::Open).map(|c| &c.field).collect();
+        let (mut base_local, mut base_remote) = (local.clone(), remote.clone());
+        for field in &open {
+            copy_field(field, &base, &mut base_local);
+            copy_field(field, &base, &mut base_remote);
+        }
+        same(&base_remote, &first.remote_base(&base, &remote))?;
+        let bases = Some(Bases { local: &base_local, remote: &base_remote });
+        let again = merge(Sides { bases, local: &local, remote: &remote }, |_| Choice::Open);
+        if open.is_empty() {
+            prop_assert!(again.is_empty(), "{:?}", again);
+        }
+        let differs = !changed_fields(&base, &edited(&base, &a)).is_empty();
+        let alone = merged(&base, &edited(&base, &a), &base, Choice::Open);
+        prop_assert_eq!(alone.is_empty(), !differs);
+        for field in &open {
+            prop_assert!(!again.to_local.contains(field), "{field} was open and came in");
+            prop_assert!(!again.to_remote.contains(field), "{field} was open and went out");
+        }
+        let (x, y) = after(&again, &local, &remote);
+        let third = merge(Sides { bases, local: &x, remote: &y }, |_| Choice::Open);
+        prop_assert!(third.to_local.is_empty() && third.to_remote.is_empty(), "it settles");
+    }
+
+    /// I05: with both versions kept, everything either side changed is on the event or on the copy.
+    #[test]
+    fn keeping_both_loses_nothing(base in event(), a in edits(), b in edits()) {
+        let (local, remote) = (edited(&base, &a), edited(&base, &b));
+        let both = merged(&base, &local, &remote, Choice::Both);
+        prop_assert_eq!(both.keep_local_copy, !both.contested.is_empty());
+        let result = after(&both, &local, &remote).0;
+        for field in changed_fields(&base, &remote) {
+            prop_assert!(same_field(&result, &remote, &field), "{field} of the remote side is lost");
+        }
+        if !both.keep_local_copy {
+            for field in changed_fields(&base, &local) {
+                prop_assert!(same_field(&result, &local, &field), "{field} of the local side is lost");
+            }
+        }
+    }
+
+    /// Nothing comes from nowhere: each field of the result has the value of one of the sides.
+    #[test]
+    fn every_value_is_somebodys(base in event(), a in edits(), b in edits(), salt in any::<u8>()) {
+        let (local, remote) = (edited(&base, &a), edited(&base, &b));
+        let bases = Some(Bases { local: &base, remote: &base });
+        let merge = merge(Sides { bases, local: &local, remote: &remote }, |field| by_field(field, salt));
+        let (here, there) = after(&merge, &local, &remote);
+        for result in [&here, &there] {
+            for field in changed_fields(&local, result) {
+                prop_assert!(same_field(result, &remote, &field), "{field} is nobody's");
+            }
+            prop_assert_eq!(&result.uid, &base.uid);
+        }
+    }
 
     /// I19: an edit on one side only is all the other side gets, and no conflict.
     #[test]
@@ -140,10 +243,12 @@ fn operation(action: u8, id: u8, version: u8) -> Operation {
         event_id: Some(EventId::from(format!("e{id}"))),
         remote_id: Some(RemoteId::from(format!("r{id}"))),
         version: Some(Version::from(format!("v{version}"))),
+        revision: None,
         to_local: Vec::new(),
         to_remote: Vec::new(),
         contested: Vec::new(),
         losses: Vec::new(),
         reason: String::new(),
+        evidence: None,
     }
 }

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 
 use calsync_core::{
+    diff::{Field, Part},
     merge::{Bases, Choice, Sides, merge},
     model::{
         Alarm, Event, EventBody, EventTime, FreeBusyStatus, Override, OverrideScope, Participant,
@@ -293,6 +294,39 @@ fn instances_merge_one_by_one() {
         ),
         ("an added date each", "", "@8=yes", "@9=yes", "@8=yes @9=yes", ""),
         ("an added date, taken away there", "@8=yes", "@8=yes @9=yes", "", "@9=yes", ""),
+        ("excluded here, cancelled there", "", "@1=no", "@1.status=off", "@1=no", ""),
+        (
+            "cancelled, then excluded there",
+            "@1.status=off",
+            "@1.status=off @2=no",
+            "@1=no",
+            "@1=no @2=no",
+            "",
+        ),
+        (
+            "the text of a cancelled one is no edit",
+            "@1.status=off",
+            "@1.status=off @1.title=b",
+            "@1=no",
+            "@1=no",
+            "",
+        ),
+        (
+            "cancelled here, edited there",
+            "@1.title=a",
+            "@1.title=a @1.status=off",
+            "@1.title=b",
+            "@1.title=b",
+            "@1/override",
+        ),
+        (
+            "taken back here with another text",
+            "@1.status=off @1.title=a",
+            "@1.title=b",
+            "@1=no",
+            "@1.title=b",
+            "",
+        ),
         ("an exclusion taken back here", "@1=no @2=no", "@2=no", "@1=no @2=no", "@2=no", ""),
     ];
     for (why, base, local, remote, merged, contested) in rows {
@@ -355,6 +389,46 @@ fn rec_17_a_moved_series_meets_instances_whole() {
             "time @1/override @1+1/override @2/override",
         ),
         (
+            "moved here with another title, an instance edited there with another place",
+            "@2.title=a",
+            "start=10 title=b @2+1.title=a",
+            "place=x @2.title=c",
+            "title=b place=x @2.title=c",
+            "time @2/override @2+1/override",
+        ),
+        (
+            "moved elsewhere on each side, an instance excluded there",
+            "",
+            "start=10",
+            "start=11 @2+2=no",
+            "start=11 @2+2=no",
+            "time @2+2/override",
+        ),
+        (
+            "moved elsewhere on each side, an instance excluded here",
+            "",
+            "start=10 @2+1=no",
+            "start=11",
+            "start=11",
+            "time @2+1/override",
+        ),
+        (
+            "moved elsewhere on each side, no instances",
+            "",
+            "start=10 title=b",
+            "start=11",
+            "start=11 title=b",
+            "time",
+        ),
+        (
+            "moved here, another rule there",
+            "@1=no",
+            "start=10 @1+1=no",
+            "rule=FREQ=WEEKLY @1=no",
+            "start=10 rule=FREQ=WEEKLY @1+1=no",
+            "",
+        ),
+        (
             "moved to the same hour on both sides",
             "@1=no",
             "start=10 @1+1=no",
@@ -379,6 +453,44 @@ fn rec_17_a_moved_series_meets_instances_whole() {
             contested: Box::leak(contested.into_boxed_str()),
         });
     }
+}
+
+/// A master that came or went is decided whole, with its rules.
+#[test]
+fn a_master_meets_everything_of_it_whole() {
+    #[rustfmt::skip]
+    let rows = [
+        // what it shows                  base                               local                        remote                                      merged                                  contested
+        ("gone here, edited there",       "title=a rule=FREQ=DAILY @1.title=x", "nomaster @1.title=x",    "title=b place=p rule=FREQ=DAILY @1.title=x", "title=b place=p rule=FREQ=DAILY @1.title=x", "master rules"),
+        ("gone here, at rest there",      "title=a @1.title=x",              "nomaster @1.title=x",       "title=a @1.title=x",                       "nomaster @1.title=x",                  ""),
+        ("gone here, an instance there",  "title=a @1.title=x",              "nomaster @1.title=x",       "title=a @1.title=y",                       "nomaster @1.title=y",                  ""),
+        ("edited here, gone there",       "title=a @1.title=x",              "title=b @1.title=x",        "nomaster @1.title=x",                      "nomaster @1.title=x",                  "master"),
+        ("came on both sides",            "nomaster @1.title=x",             "title=a @1.title=x",        "title=b @1.title=x",                       "title=b @1.title=x",                   "master"),
+        ("gone on both sides, other rules here", "title=a rule=FREQ=DAILY @1.title=x", "nomaster rule=FREQ=WEEKLY @1.title=x", "nomaster rule=FREQ=DAILY @1.title=x", "nomaster rule=FREQ=DAILY @1.title=x", "rules"),
+        ("came on both sides alike",      "nomaster @1.title=x",             "title=a @1.title=x",        "title=a @1.title=x",                       "title=a @1.title=x",                   ""),
+    ];
+    check_all(&rows);
+}
+
+/// Of what only means something together, a mixed decision decides nothing.
+#[test]
+fn a_mixed_decision_about_a_moved_series_decides_nothing() {
+    let base = event("rule=FREQ=DAILY title=a @1=no");
+    let local = event("rule=FREQ=DAILY title=b start=10 @1+1=no");
+    let remote = event("rule=FREQ=DAILY title=c @1=no @2=no");
+    let bases = Some(Bases { local: &base, remote: &base });
+    let mixed = merge(Sides { bases, local: &local, remote: &remote }, |field| match field.part {
+        Part::Override => Choice::Remote,
+        _ => Choice::Local,
+    });
+    let open: Vec<_> = mixed.contested.iter().filter(|c| c.choice == Choice::Open).collect();
+    assert_eq!(open.len(), 4, "the start and three instances");
+    assert_eq!(
+        mixed.to_remote,
+        BTreeSet::from([Field::of(Part::Title)]),
+        "the title is nobody else's business"
+    );
+    assert!(mixed.to_local.is_empty());
 }
 
 #[test]

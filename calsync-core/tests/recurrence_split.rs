@@ -85,6 +85,17 @@ fn what_cannot_be_cut_is_said() {
     assert_eq!(extra.split_at(&key("20250114T080000"), &limits).unwrap_err(), SplitError::NotASeries);
 }
 
+/// Cut at an extra date after the last instance of its rule: the rule does not go on up to the cut.
+#[test]
+fn a_count_that_ran_out_before_the_cut_stays() {
+    let mut set = berlin("20250106T090000", "FREQ=DAILY;COUNT=3");
+    set.rdates = vec![RecurrenceDate::Local(time("20250120T090000"))];
+    let cut = RecurrenceKey::Utc(time("20250120T080000").and_utc());
+    let (head, tail) = set.split_at(&cut, &ExpansionLimits::default()).unwrap();
+    assert_eq!((rule_text(&head).as_str(), rule_text(&tail).as_str()), ("FREQ=DAILY;COUNT=3", ""));
+    assert_eq!([all(&head), all(&tail)].concat(), all(&set));
+}
+
 #[test]
 fn random_series_are_cut_without_loss_or_not_at_all() {
     let limits = ExpansionLimits::default();

@@ -230,6 +230,41 @@ async fn a_home_that_moved_is_found_again() {
     assert_eq!(second.calendars().await.unwrap()[0].id, work(&server));
 }
 
+#[tokio::test]
+async fn quirk_06_del_17_one_home_that_fails_hides_no_other() {
+    for (status, kind) in [
+        (403, ErrorKind::Forbidden),
+        (404, ErrorKind::NotFound),
+        (500, ErrorKind::Unavailable),
+        (200, ErrorKind::Protocol),
+    ] {
+        let server = start(Quirks { homes: Homes::Two, ..Quirks::default() });
+        server.add_shared_calendar("team", "Team");
+        let provider = provider(&server);
+        provider.discover().await.unwrap();
+        server.inject(Fault::status(status).on_path("/shared/").always());
+        let listed = provider.list_calendars().await.unwrap();
+        let names: Vec<_> = listed.calendars.iter().map(|calendar| calendar.name.as_str()).collect();
+        assert_eq!(names, ["Work"], "{status}");
+        let failed: Vec<_> =
+            listed.failed.iter().map(|home| (home.host.as_str(), home.error.kind.clone())).collect();
+        assert_eq!(failed, [("127.0.0.1", kind)], "{status}");
+        assert_eq!(provider.calendars().await.unwrap().len(), 1);
+    }
+    // All of them: an error, and not an account without calendars.
+    let server = start(Quirks { homes: Homes::Two, ..Quirks::default() });
+    let provider = provider(&server);
+    provider.discover().await.unwrap();
+    server.inject(Fault::status(403).on_body("supported-calendar-component-set").always());
+    assert_eq!(provider.list_calendars().await.unwrap_err().kind, ErrorKind::Forbidden);
+    // Wrong credentials are about the account.
+    let server = start(Quirks { homes: Homes::Two, ..Quirks::default() });
+    let provider = self::provider(&server);
+    provider.discover().await.unwrap();
+    server.inject(Fault::status(401).always());
+    assert_eq!(provider.list_calendars().await.unwrap_err().kind, ErrorKind::Unauthorized);
+}
+
 // ---- 7, 8: tokens and sync answers
 
 #[tokio::test]
@@ -851,6 +886,67 @@ async fn quirk_17_one_name_in_every_encoding_is_one_item() {
         ids.push(listed.iter().any(|id| name(id) == "x~y.ics"));
     }
     assert_eq!(ids, [true; 4]);
+}
+
+/// A server that changes its spelling (an update, another front end) renames nothing, and is asked in its own spelling.
+#[tokio::test]
+async fn quirk_17_dup_04_another_spelling_is_no_other_item() {
+    let server = start(Quirks::default());
+    server.put("work", "a+b@c.ics", &text("a", "one"));
+    let provider = provider(&server);
+    let calendar = work(&server);
+    let mut seen = Vec::new();
+    for (href_encoding, spelling) in [
+        (HrefEncoding::Standard, "/a+b@c.ics"),
+        (HrefEncoding::Eager, "/a%2Bb%40c.ics"),
+        (HrefEncoding::Lower, "/a%2bb%40c.ics"),
+        (HrefEncoding::Upper, "/a%2Bb%40c.ics"),
+    ] {
+        server.change_quirks(|quirks| quirks.href_encoding = href_encoding);
+        for mode in [PullMode::Incremental, PullMode::Snapshot] {
+            let page = changes(&provider, &calendar, None, mode).await.unwrap();
+            assert_eq!(page.changes.len(), 1);
+            seen.push(page.changes[0].id.clone());
+        }
+        let id = seen[0].clone();
+        let version = read_version(&provider, &calendar, &id).await;
+        provider
+            .update(&calendar, &id, &version, &payload("a", &format!("{href_encoding:?}")))
+            .await
+            .unwrap();
+        let requests = server.requests();
+        let put = requests.iter().rfind(|request| request.method == "PUT").unwrap();
+        assert!(put.path.ends_with(spelling), "{} {spelling}", put.path);
+        let report =
+            requests.iter().rfind(|request| request.body_text().contains("calendar-multiget")).unwrap();
+        assert!(report.body_text().contains(spelling), "{spelling}");
+    }
+    seen.dedup();
+    assert_eq!(seen, [id_of("a%2Bb%40c.ics")]);
+}
+
+#[tokio::test]
+async fn quirk_17_two_spellings_in_one_answer_are_one_item() {
+    let server = start(Quirks::default());
+    let item = |name: &str| {
+        format!(
+            "<D:response><D:href>/dav/calendars/user/work/{name}</D:href><D:propstat><D:prop><D:getetag>\"1x\"</D:getetag>\
+             </D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>"
+        )
+    };
+    let body = format!(
+        "<D:multistatus xmlns:D=\"DAV:\">{}{}{}<D:sync-token>t:1</D:sync-token></D:multistatus>",
+        item("a@b.ics"),
+        item("a%40b.ics"),
+        item("c%2fd.ics"),
+    );
+    server.inject(Fault::status(207).header("Content-Type", "application/xml").body(&body).always());
+    let page = changes(&provider(&server), &work(&server), None, PullMode::Incremental).await.unwrap();
+    assert_eq!(names(&page), ["a%40b.ics", "c%2Fd.ics"]);
+    assert!(page.changes.iter().all(|change| matches!(
+        &change.change,
+        ItemChange::Present { version: Some(version), .. } if version.as_str().contains("1x")
+    )));
 }
 
 #[tokio::test]

@@ -188,3 +188,20 @@ async fn one_uid_for_many_events_is_many_events() {
     assert_eq!(lab.count().await, 4);
     lab.is_quiet().await;
 }
+
+#[tokio::test]
+async fn an_event_keeps_its_name_when_another_one_takes_its_uid() {
+    let one = |day: usize, title: &str| event("same", day, title);
+    let lab = Lab::new(feed(&one(8, "A")));
+    assert_eq!(lab.count().await, 1);
+    let alone = lab.world.local("same").await;
+    lab.serves(feed(&format!("{}{}", one(12, "B"), one(8, "A"))));
+    let report = lab.sync().await.unwrap();
+    assert_eq!((report.counts.created, report.counts.updated, report.counts.deleted), (1, 0, 0));
+    assert_eq!(lab.world.local("same").await.id, alone.id);
+    // And when it is alone again.
+    lab.serves(feed(&one(8, "A")));
+    let report = lab.sync().await.unwrap();
+    assert_eq!((report.counts.created, report.counts.updated, report.counts.deleted), (0, 0, 1));
+    assert_eq!(lab.world.local("same").await.id, alone.id);
+}

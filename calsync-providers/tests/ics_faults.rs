@@ -246,3 +246,48 @@ async fn errors_and_debug_tell_neither_the_address_nor_the_text() {
     }
     assert!(!good.calendar().as_str().contains("secret"));
 }
+
+/// Who can cut a connection can also read what comes after it in the clear.
+#[tokio::test]
+async fn priv_06_credentials_do_not_fall_back_to_plain_http() {
+    use std::sync::Arc;
+
+    use calsync_providers::http::AddressPolicy;
+    let with = "ann:pw@";
+    for (source, allow, expected) in [
+        // Without credentials: as before.
+        ("webcal://feeds.example.com/x".to_owned(), true, Ok(vec!["https", "http"])),
+        ("http://feeds.example.com/x".to_owned(), false, Ok(vec!["http"])),
+        (format!("webcal://{with}feeds.example.com/x"), true, Ok(vec!["https"])),
+        (format!("feed://{with}feeds.example.com/x"), true, Ok(vec!["https"])),
+        (format!("webcal://{with}192.168.1.5/x"), true, Ok(vec!["https"])),
+        (format!("webcal://{with}127.0.0.1/x"), true, Ok(vec!["https", "http"])),
+        (format!("webcal://{with}localhost/x"), true, Ok(vec!["https", "http"])),
+        (format!("http://{with}[::1]/x"), false, Ok(vec!["http"])),
+        (format!("http://{with}feeds.example.com/x"), false, Err(ErrorKind::Blocked)),
+        (format!("http://{with}feeds.example.com/x"), true, Ok(vec!["http"])),
+        (format!("http://{with}localhost.example.com/x"), false, Err(ErrorKind::Blocked)),
+    ] {
+        let fake = Fake::new(|request, _| match request.url.scheme() {
+            "https" => Err(HttpError::not_sent(HttpErrorKind::Connect, "refused")),
+            _ => Ok(answer(200, &[], events_feed(1))),
+        });
+        let config =
+            IcsConfig { allow_plain_http: allow, addresses: AddressPolicy::AllowPrivate, ..config(&source) };
+        let asked = match IcsProvider::new(config, fake.clone(), Arc::new(FixedClock)) {
+            Ok(provider) => {
+                let _ = provider.calendars().await;
+                Ok(fake.seen.lock().unwrap().iter().map(|request| request.url.scheme().to_owned()).collect())
+            }
+            Err(error) => Err(error.kind),
+        };
+        assert_eq!(
+            asked,
+            expected.map(|schemes| schemes.into_iter().map(str::to_owned).collect::<Vec<_>>()),
+            "{source}"
+        );
+        for request in fake.seen.lock().unwrap().iter() {
+            assert_eq!(request.headers.contains_key("authorization"), source.contains(with), "{source}");
+        }
+    }
+}

@@ -115,7 +115,7 @@ async fn one_uid_several_times() {
                 "UID:a|DTSTART:20260102T090000Z|SUMMARY:x",
                 "UID:a|DTSTART:20260103T090000Z|SUMMARY:y|SEQUENCE:4",
             ],
-            vec!["derived x 01", "derived x 02", "derived y 03"],
+            vec!["a x 01", "derived x 02", "derived y 03"],
         ),
         // (c) the same start: the higher revision
         (

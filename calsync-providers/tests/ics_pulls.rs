@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use calsync_core::context::Clock;
 use calsync_core::provider::{ChangePage, ChangeScope, Cursor, ErrorKind, Provider, PullMode};
-use calsync_providers::ics::{IcsConfig, IcsProvider};
+use calsync_providers::ics::{IcsConfig, IcsProvider, UidCheck};
 use ics_common::*;
 
 fn counts(page: &ChangePage) -> (ChangeScope, usize) {
@@ -177,7 +177,7 @@ async fn loop_08_new_uids_at_every_fetch_are_quiet_from_the_first_pull_on() {
     let fake = unstable_fake(&["A", "B", "C", "C"]);
     let provider = IcsProvider::new(IcsConfig::new(URL), fake, Arc::new(FixedClock)).unwrap();
     let first = pull(&provider, None).await.unwrap();
-    assert_eq!((counts(&first), provider.requests()), ((ChangeScope::Snapshot, 4), 2));
+    assert_eq!((counts(&first), provider.requests()), ((ChangeScope::Snapshot, 4), 3));
     let mut cursor = first.cursor.clone();
     for _ in 0..3 {
         let page = pull(&provider, cursor.as_ref()).await.unwrap();
@@ -198,12 +198,92 @@ async fn loop_08_new_uids_at_every_fetch_are_quiet_from_the_first_pull_on() {
 
 #[tokio::test]
 async fn loop_08_across_pulls_names_change_once() {
-    let provider = provider(unstable_fake(&["A", "B", "C"]));
+    // A content counts that comes under another UID: three times in all, and on two fetches.
+    for (titles, quiet) in [(&["A", "B", "C"][..], 1), (&["A", "B"], 1), (&["A"], 2)] {
+        let provider = provider(unstable_fake(titles));
+        let first = pull(&provider, None).await.unwrap();
+        let mut cursor = first.cursor.clone();
+        for _ in 0..quiet {
+            let page = pull(&provider, cursor.as_ref()).await.unwrap();
+            assert_eq!(counts(&page), QUIET, "{titles:?}");
+            cursor = page.cursor;
+        }
+        let renamed = pull(&provider, cursor.as_ref()).await.unwrap();
+        assert_eq!(counts(&renamed), (ChangeScope::Snapshot, titles.len()));
+        assert_ne!(listing(&first), listing(&renamed));
+        let last = pull(&provider, renamed.cursor.as_ref()).await.unwrap();
+        assert_eq!(counts(&last), QUIET);
+    }
+}
+
+#[tokio::test]
+async fn one_event_replaced_by_an_equal_one_changes_no_names() {
+    let one = |uid: &str| feed(&event(uid, 1, "A"));
+    // Both a first pull that sees it and a later one.
+    for check in [UidCheck::FetchTwice, UidCheck::AcrossPulls] {
+        let bodies = [one("a"), one("b"), one("b"), one("b").replace("SUMMARY:A", "SUMMARY:AA")];
+        let provider = IcsProvider::new(
+            IcsConfig { uid_check: check, ..config(URL) },
+            Fake::bodies(bodies),
+            Arc::new(FixedClock),
+        )
+        .unwrap();
+        let mut cursor = None;
+        let mut names = Vec::new();
+        for _ in 0..4 {
+            let page = pull(&provider, cursor.as_ref()).await.unwrap();
+            names.extend(page.changes.iter().map(|change| change.id.clone()));
+            cursor = page.cursor;
+        }
+        let expected = page_of(one("b")).await.1.changes[0].id.clone();
+        assert_eq!(names.last(), Some(&expected), "{check:?}");
+    }
+}
+
+#[tokio::test]
+async fn new_uids_for_all_events_once_are_taken_over_at_the_second_look() {
+    let bodies = [unstable(1, &["A", "B", "C"]), unstable(2, &["A", "B", "C"])];
+    let provider = provider(Fake::bodies(bodies));
     let first = pull(&provider, None).await.unwrap();
     let second = pull(&provider, first.cursor.as_ref()).await.unwrap();
-    assert_ne!(listing(&first), listing(&second));
+    assert_eq!(counts(&second), QUIET);
     let third = pull(&provider, second.cursor.as_ref()).await.unwrap();
-    assert_eq!(counts(&third), QUIET);
+    assert_eq!(counts(&third), (ChangeScope::Snapshot, 3));
+    let (_, expected) = page_of(unstable(2, &["A", "B", "C"])).await;
+    assert_eq!(listing(&third), listing(&expected));
+}
+
+/// A server that makes its feed anew once a day is asked every six hours; then it gets a better program.
+#[tokio::test]
+async fn uids_count_again_when_they_have_stayed_for_five_weeks() {
+    let start = FixedClock.now();
+    let clock = Arc::new(SetClock(std::sync::Mutex::new(start)));
+    let titles = ["A", "B", "C", "D"];
+    let calls = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let at = calls.clone();
+    let fake = Fake::new(move |_, _| {
+        let day = at.load(std::sync::atomic::Ordering::Relaxed) / 4;
+        // Something is always new in it.
+        let body = unstable(day.min(10), &titles).replace("PRODID:-//x", &format!("PRODID:-//{day}"));
+        Ok(answer(200, &[], body + &"\r\n".repeat(day)))
+    });
+    let provider = IcsProvider::new(config(URL), fake, clock.clone()).unwrap();
+    let mut cursor = None;
+    let mut listed = Vec::new();
+    for run in 0..4 * 60 {
+        calls.store(run, std::sync::atomic::Ordering::Relaxed);
+        *clock.0.lock().unwrap() = start + chrono::TimeDelta::hours(6) * i32::try_from(run).unwrap();
+        let page = pull(&provider, cursor.as_ref()).await.unwrap();
+        if !page.changes.is_empty() {
+            listed.push((run / 4, listing(&page)));
+        }
+        cursor = page.cursor;
+    }
+    let days: Vec<usize> = listed.iter().map(|(day, _)| *day).collect();
+    // By UID, by content, and by UID again.
+    assert_eq!(days, [0, 1, 2, 45]);
+    let (_, expected) = page_of(unstable(10, &titles)).await;
+    assert_eq!(listed.last().unwrap().1, listing(&expected));
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ use http::{HeaderMap, StatusCode};
 use url::{Url, form_urlencoded};
 
 /// What the endpoint answers out of order.
-enum Fault1 {
+enum Outage {
     Status(u16, &'static str),
     Unreachable,
     /// It did what it was asked, and the answer is lost.
@@ -48,7 +48,7 @@ struct State {
     scope: Option<String>,
     subject: &'static str,
     requests: Vec<String>,
-    faults: VecDeque<Fault1>,
+    faults: VecDeque<Outage>,
 }
 
 #[derive(Clone, Default)]
@@ -96,8 +96,8 @@ impl HttpTransport for Provider {
         state.requests.push(grant.clone());
         let fault = state.faults.pop_front();
         match fault {
-            Some(Fault1::Status(status, body)) => return Ok(answer(status, body)),
-            Some(Fault1::Unreachable) => {
+            Some(Outage::Status(status, body)) => return Ok(answer(status, body)),
+            Some(Outage::Unreachable) => {
                 return Err(HttpError::not_sent(HttpErrorKind::Connect, "no such host"));
             }
             _ => {}
@@ -145,7 +145,7 @@ impl HttpTransport for Provider {
             });
             body["id_token"] = format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string())).into();
         }
-        if matches!(fault, Some(Fault1::Lost)) {
+        if matches!(fault, Some(Outage::Lost)) {
             return Err(HttpError::maybe_sent(HttpErrorKind::Interrupted, "the connection broke"));
         }
         Ok(answer(200, body.to_string()))
@@ -375,20 +375,20 @@ async fn a_refused_token_is_renewed_once() {
 /// AUTH-06, I25: only the provider's own word about the grant asks a person to connect again.
 #[tokio::test]
 async fn auth_06_an_outage_is_no_reason_to_sign_in_again() {
-    let faults: [(&str, fn() -> Fault1); 8] = [
-        ("no such host", || Fault1::Unreachable),
-        ("the answer is lost", || Fault1::Lost),
-        ("500", || Fault1::Status(500, "oops")),
-        ("503 with JSON", || Fault1::Status(503, r#"{"error":"invalid_grant"}"#)),
-        ("429", || Fault1::Status(429, "")),
-        ("200 with HTML", || Fault1::Status(200, "<html>sign in to the airport</html>")),
-        ("400 with HTML", || Fault1::Status(400, "<html>")),
-        ("temporarily", || Fault1::Status(400, r#"{"error":"temporarily_unavailable"}"#)),
+    let faults = [
+        ("no such host", Outage::Unreachable),
+        ("the answer is lost", Outage::Lost),
+        ("500", Outage::Status(500, "oops")),
+        ("503 with JSON", Outage::Status(503, r#"{"error":"invalid_grant"}"#)),
+        ("429", Outage::Status(429, "")),
+        ("200 with HTML", Outage::Status(200, "<html>sign in to the airport</html>")),
+        ("400 with HTML", Outage::Status(400, "<html>")),
+        ("temporarily", Outage::Status(400, r#"{"error":"temporarily_unavailable"}"#)),
     ];
     for (case, fault) in faults {
         let lab = Lab::connected().await;
         lab.clock.advance(TimeDelta::hours(1));
-        lab.provider.state().faults.push_back(fault());
+        lab.provider.state().faults.push_back(fault);
         let error = lab.access().token().await.expect_err(case);
         assert_eq!(error.fault(), Fault::Provider, "{case}: {error}");
         lab.access().token().await.unwrap_or_else(|error| panic!("{case}: it is over: {error}"));

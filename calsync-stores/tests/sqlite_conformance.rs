@@ -8,10 +8,11 @@ use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
-        LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
+        LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store, Write,
     },
 };
 use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
+use calsync_testkit::store_conformance::sample;
 use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::TempDir;
 
@@ -131,6 +132,35 @@ mod in_memory {
 
     async fn fresh() -> SqliteStore {
         SqliteStore::open_in_memory().await.expect("a store")
+    }
+
+    calsync_testkit::store_conformance!(fresh);
+
+    async fn tenants() -> impl Fn(&str) -> SqliteStore {
+        let store = fresh().await;
+        move |name| store.tenant(name)
+    }
+
+    calsync_testkit::tenant_conformance!(tenants);
+}
+
+/// A tenant among others, who have rows of every kind under the names the suite uses.
+mod one_of_many_tenants {
+    use super::*;
+
+    async fn fresh() -> SqliteStore {
+        let store = SqliteStore::open_in_memory().await.expect("a store");
+        let link = LinkId::from("l");
+        let writes = vec![
+            sample::put_event(&"c".into(), "e", "of another tenant"),
+            Write::PutCalendar(sample::calendar("c")),
+            Write::PutLink(Box::new(sample::link_state(&link))),
+            sample::put_base(&link, "item", "e"),
+            sample::put_outbox(&link, "o1", "e"),
+            Write::PutDoc(Doc::new("s", "k", "of another tenant")),
+        ];
+        store.commit(Batch { writes, ..Batch::default() }).await.expect("accepted");
+        store.tenant("one")
     }
 
     calsync_testkit::store_conformance!(fresh);

@@ -230,9 +230,18 @@ pub fn shift(event: &mut Event, by: TimeDelta) {
         .collect();
 }
 
-/// The event without what no merge compares: bookkeeping, and the order of people and alarms.
+/// The event without what no merge compares: bookkeeping, the order of people and alarms, and whether an instance that
+/// does not take place is excluded or cancelled.
 pub fn canonical(event: &Event) -> Event {
     let mut event = event.clone();
+    event.lineage = None;
+    for value in event.overrides.values_mut() {
+        if let Override::Changed { body, scope: OverrideScope::This } = value
+            && body.status == Some(Status::Cancelled)
+        {
+            *value = Override::Excluded;
+        }
+    }
     let instances = event.overrides.values_mut().filter_map(|value| match value {
         Override::Changed { body, .. } => Some(&mut **body),
         Override::Excluded | Override::Added { .. } => None,

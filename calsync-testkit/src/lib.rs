@@ -2,9 +2,13 @@
 
 pub mod dav;
 pub mod events;
+pub mod google;
 pub mod microsoft;
+#[cfg(unix)]
+pub mod postgres;
 pub mod recurrence_cases;
 pub mod recurrence_oracle;
 pub mod remote;
+pub mod sim;
 pub mod store_conformance;
 pub mod world;

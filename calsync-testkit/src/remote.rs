@@ -4,7 +4,7 @@
 //! that never go back.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -16,8 +16,8 @@ use calsync_core::{
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
         Capabilities, Change, ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched,
-        ItemChange, Payload, Provider, ProviderError, PullMode, ReadError, RemoteCalendar, RenderRequest,
-        Rendered, Result, UnreadKind, Written,
+        ItemChange, Payload, PeoplePolicy, Provider, ProviderError, PullMode, ReadError, RemoteCalendar,
+        RenderRequest, Rendered, Result, UnreadKind, Written,
     },
 };
 
@@ -34,6 +34,7 @@ pub enum RemoteFault {
 pub struct MemoryRemote {
     state: Mutex<State>,
     requests: AtomicU64,
+    with_people: AtomicU64,
     capabilities: Capabilities,
     page: usize,
     /// What it can hold of an event.
@@ -46,11 +47,22 @@ struct State {
     /// Which item changed at which tick.
     log: Vec<(u64, RemoteId)>,
     tick: u64,
+    /// The last tick before it went back to a backup.
+    highest: u64,
     /// Cursors before this tick are forgotten.
     forgotten: u64,
     faults: VecDeque<(&'static str, RemoteFault)>,
     partial: bool,
+    hidden: BTreeSet<RemoteId>,
     writes: u64,
+}
+
+/// What a server held at some time; see [`MemoryRemote::backup`].
+#[derive(Clone)]
+pub struct RemoteBackup {
+    items: BTreeMap<RemoteId, Item>,
+    log: Vec<(u64, RemoteId)>,
+    tick: u64,
 }
 
 #[derive(Clone)]
@@ -69,6 +81,7 @@ impl Default for MemoryRemote {
         Self {
             state: Mutex::default(),
             requests: AtomicU64::new(0),
+            with_people: AtomicU64::new(0),
             capabilities,
             page: 1000,
             holds: Event::clone,
@@ -124,6 +137,24 @@ impl MemoryRemote {
         self.lock().remove(&RemoteId::from(id));
     }
 
+    /// Somebody else deletes an item, and the server forgets to say so.
+    pub fn remove_unannounced(&self, id: &str) {
+        let mut state = self.lock();
+        if state.remove(&RemoteId::from(id)) {
+            state.log.pop();
+        }
+    }
+
+    /// From now on listings lack an item that is there.
+    pub fn hide(&self, id: &str) {
+        self.lock().hidden.insert(RemoteId::from(id));
+    }
+
+    /// How often something was rendered that people may be in.
+    pub fn renders_with_people(&self) -> u64 {
+        self.with_people.load(Ordering::Relaxed)
+    }
+
     /// The items by name.
     pub fn items(&self) -> BTreeMap<RemoteId, Event> {
         let state = self.lock();
@@ -148,8 +179,24 @@ impl MemoryRemote {
     /// All cursors given out so far are not valid any more.
     pub fn forget_cursors(&self) {
         let mut state = self.lock();
-        state.tick += 1;
+        state.tick = state.tick.max(state.highest) + 1;
         state.forgotten = state.tick;
+    }
+
+    /// Everything the server holds now.
+    pub fn backup(&self) -> RemoteBackup {
+        let state = self.lock();
+        RemoteBackup { items: state.items.clone(), log: state.log.clone(), tick: state.tick }
+    }
+
+    /// The server goes back to a backup and counts on from there: a cursor made since means something else now, and the
+    /// server does not notice.
+    pub fn restore(&self, backup: &RemoteBackup) {
+        let mut state = self.lock();
+        state.highest = state.highest.max(state.tick);
+        state.items.clone_from(&backup.items);
+        state.log.clone_from(&backup.log);
+        state.tick = backup.tick;
     }
 
     /// From now on listings say that they may lack something.
@@ -186,11 +233,13 @@ impl State {
         version
     }
 
-    fn remove(&mut self, id: &RemoteId) {
-        if self.items.remove(id).is_some() {
+    fn remove(&mut self, id: &RemoteId) -> bool {
+        let there = self.items.remove(id).is_some();
+        if there {
             self.tick += 1;
             self.log.push((self.tick, id.clone()));
         }
+        there
     }
 
     fn present(&self, id: &RemoteId) -> Change {
@@ -253,7 +302,7 @@ impl Provider for MemoryRemote {
         };
         let page = match cursor {
             Some((tick, None)) if request.mode == PullMode::Incremental => {
-                let changed: std::collections::BTreeSet<&RemoteId> =
+                let changed: BTreeSet<&RemoteId> =
                     state.log.iter().filter(|(at, _)| *at > tick).map(|(_, id)| id).collect();
                 ChangePage {
                     changes: changed.into_iter().map(|id| state.present(id)).collect(),
@@ -267,8 +316,13 @@ impl Provider for MemoryRemote {
                     Some((tick, after @ Some(_))) => (tick, after),
                     _ => (state.tick, None),
                 };
-                let rest: Vec<&RemoteId> =
-                    state.items.keys().filter(|id| after.as_ref().is_none_or(|after| *id > after)).collect();
+                let rest: Vec<&RemoteId> = state
+                    .items
+                    .keys()
+                    .filter(|id| {
+                        after.as_ref().is_none_or(|after| *id > after) && !state.hidden.contains(*id)
+                    })
+                    .collect();
                 let shown = &rest[..rest.len().min(self.page)];
                 let more = shown.len() < rest.len();
                 let cursor = match shown.last() {
@@ -308,6 +362,7 @@ impl Provider for MemoryRemote {
     }
 
     fn render(&self, request: RenderRequest<'_>) -> Result<Rendered> {
+        self.with_people.fetch_add(u64::from(request.people == PeoplePolicy::Write), Ordering::Relaxed);
         Ok(Rendered { payload: payload_of(&(self.holds)(request.event)), losses: Vec::new() })
     }
 

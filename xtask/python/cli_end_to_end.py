@@ -1,4 +1,4 @@
-"""`calsync` from end to end: Radicale and Xandikos kept in step through one SQLite store.
+"""`calsync` from end to end: Radicale and Xandikos kept in step through one store.
 
 Each scenario has its own calendar on both servers, its own store and its own configuration. Both sides are edited and checked with
 the Python `caldav` client; what calsync wrote is read with `icalendar`, and by vdirsyncer. All scenarios run, also after one
@@ -23,7 +23,7 @@ from harness.remote import Remote, components, event, property_of, text
 LINKS = {"a", "b"}
 
 CONFIG = """
-store = "sqlite:calsync.db"
+{store}
 
 [connections.radicale]
 provider = "caldav"
@@ -109,6 +109,8 @@ class World:
     def __init__(self, options, folder, name):
         self.options = options
         self.folder = folder
+        # Each scenario is a tenant of its own in a database they share, or has its own file.
+        self.store = f'store = "{options.store}"\ntenant = "{name}"' if options.store else 'store = "sqlite:calsync.db"'
         self.proxies = {"a": Proxy(options.radicale), "b": Proxy(options.xandikos)}
         self.a = Remote(options.radicale, options.user, options.password, f"{name} a")
         self.b = Remote(options.xandikos, options.user, options.password, f"{name} b")
@@ -118,6 +120,7 @@ class World:
         a, b = self.proxies["a"].url, self.proxies["b"].url
         # One remote by its display name and one by its URL: both are ways to say it.
         return CONFIG.format(
+            store=self.store,
             a_url=a,
             b_url=b,
             user=self.options.user,
@@ -424,7 +427,7 @@ def scenario_feed_file_is_imported(world):
 
     world.calsync.configure(
         f"""
-store = "sqlite:feed.db"
+{world.store}
 
 [connections.feed]
 provider = "ics"
@@ -538,6 +541,7 @@ def main():
     parser.add_argument("--user", required=True)
     parser.add_argument("--password", required=True)
     parser.add_argument("--vdirsyncer", required=True, help="the program")
+    parser.add_argument("--store", help="postgres:// URL of a store; a SQLite file for each scenario when left out")
     parser.add_argument("--only", nargs="*", help="scenarios whose name contains one of these words")
     options = parser.parse_args()
     prefix = "scenario_"

@@ -11,6 +11,7 @@
 mod board;
 mod fixtures;
 mod fuzz;
+mod laws;
 mod lint;
 mod process;
 mod python;
@@ -47,6 +48,8 @@ enum Command {
     Bench(BenchArgs),
     /// Run the fuzz targets in `fuzz/`. Installs `cargo-fuzz` when it is missing.
     Fuzz(fuzz::Options),
+    /// Try the laws of merge and series on a million cases, in an optimised build.
+    Laws(laws::Options),
     /// Download the third-party calendar files the parser tests read.
     Fixtures,
 }
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Servers(ServersCommand::Stop { which }) => hand::stop(which),
         Command::Bench(bench) => run_benches(&bench),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Laws(options) => laws::run(&options),
         Command::Fixtures => python::Python::ready()
             .and_then(|python| fixtures::download(&python))
             .map(|dir| println!("fixtures are in {}", dir.display())),

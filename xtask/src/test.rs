@@ -11,7 +11,10 @@ use crate::board::{Board, Doing, Outcome, Stop, failed};
 use crate::fixtures;
 use crate::process::{self, Guarded};
 use crate::python::{self, Python};
-use crate::servers::{self, Kind, Server};
+use crate::servers::{
+    self, Kind, Server,
+    postgres::{self, Install, Postgres},
+};
 use crate::workspace;
 
 /// For steps that may have to compile the workspace first.
@@ -40,13 +43,13 @@ pub(crate) struct Options {
 /// The parts of the whole.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// `cargo test`: unit tests, store conformance, the scripted DAV server.
+    /// `cargo test`: unit tests, store conformance (also on PostgreSQL), the scripted DAV server.
     Rust,
     /// What a newcomer runs first, built by itself.
     Quickstart,
     /// The provider conformance suite against Radicale, Xandikos and Cyrus.
     Servers,
-    /// The command line, from Radicale through SQLite to Xandikos and back.
+    /// The command line, from Radicale through SQLite, then through PostgreSQL, to Xandikos and back.
     Cli,
     /// The parser against the calendar files other projects ship.
     Fixtures,
@@ -59,6 +62,10 @@ enum Part {
 }
 
 impl Options {
+    fn install(&self) -> Install {
+        if self.no_root { Install::Forbidden } else { Install::Allowed }
+    }
+
     fn wants(&self, part: Part) -> bool {
         self.only.is_empty() || self.only.contains(&part)
     }
@@ -68,8 +75,19 @@ impl Options {
 pub(crate) fn run(options: &Options) -> Outcome {
     let mut board = Board::default();
     if options.wants(Part::Rust) {
+        let mut postgres = false;
+        board.step("postgresql is there", || {
+            postgres::install(options.install())?;
+            postgres = true;
+            Ok(())
+        });
         board.step("rust tests", || {
-            process::run(process::cargo().args(["test", "--workspace", "--all-features"]), BUILD_AND_RUN)
+            let mut test = process::cargo();
+            test.args(["test", "--workspace", "--all-features"]);
+            if !postgres {
+                test.args(["--", "--skip", "postgres"]);
+            }
+            process::run(&mut test, BUILD_AND_RUN)
         });
     }
     if options.wants(Part::Quickstart) {
@@ -95,7 +113,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
         }
     }
     if options.wants(Part::Cli) {
-        board.step("command line end to end", || command_line(python()?));
+        board.step("command line end to end", || command_line(python()?, Place::Sqlite));
+        board.step("command line on postgresql", || {
+            postgres::install(options.install())?;
+            command_line(python()?, Place::Postgres)
+        });
     }
     if options.wants(Part::Fixtures) {
         board.step("calendar files of other projects", || calendar_files(python()?));
@@ -177,7 +199,14 @@ fn server_steps(board: &mut Board, python: &Python, options: &Options) {
     drop(folder);
 }
 
-fn command_line(python: &Python) -> Outcome {
+/// Where the command line keeps its calendars.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Sqlite,
+    Postgres,
+}
+
+fn command_line(python: &Python, place: Place) -> Outcome {
     process::run(process::cargo().args(["build", "--package", "calsync-cli"]), BUILD_AND_RUN)?;
     let folder = servers::run_folder("cli")?;
     let radicale = Server::start(Kind::Radicale, python, folder.path())?;
@@ -187,6 +216,13 @@ fn command_line(python: &Python) -> Outcome {
     script.args(["--radicale", radicale.url(), "--xandikos", xandikos.url()]);
     script.args(["--user", servers::USER, "--password", servers::PASSWORD]);
     script.arg("--vdirsyncer").arg(python.program("vdirsyncer").get_program());
+    let postgres = match place {
+        Place::Sqlite => None,
+        Place::Postgres => Some(Postgres::start(folder.path())?),
+    };
+    if let Some(postgres) = &postgres {
+        script.args(["--store", postgres.url()]);
+    }
     process::run(&mut script, RUN)
 }
 

@@ -1,7 +1,8 @@
 //! Which fields of an event one side changed since both agreed.
 //!
 //! In: two events as borrowed values. Out: the fields that differ, as names; values are looked up and copied by name.
-//! Bookkeeping (`SEQUENCE`, `CREATED`, `LAST-MODIFIED`) and the UID are never compared.
+//! Bookkeeping (`SEQUENCE`, `CREATED`, `LAST-MODIFIED`), the UID and the lineage are never compared. An instance that is
+//! cancelled is the same as one that is excluded: some servers keep the one form, some the other.
 
 mod field;
 mod value;
@@ -38,14 +39,16 @@ pub fn changed_fields(base: &Event, side: &Event) -> BTreeSet<Field> {
 fn override_fields(base: &Event, side: &Event, fields: &mut BTreeSet<Field>) {
     let ids: BTreeSet<&RecurrenceId> = base.overrides.keys().chain(side.overrides.keys()).collect();
     for id in ids {
-        match (base.overrides.get(id), side.overrides.get(id)) {
+        let (a, b) = (base.overrides.get(id), side.overrides.get(id));
+        match (a, b) {
+            _ if value::is_off(a) && value::is_off(b) => {}
             (
-                Some(Override::Changed { body: a, scope: s }),
-                Some(Override::Changed { body: b, scope: t }),
-            ) if s == t => {
-                body_fields(a, b, Some(*id), fields);
+                Some(Override::Changed { body: a_body, scope: s }),
+                Some(Override::Changed { body: b_body, scope: t }),
+            ) if s == t && !value::is_off(a) && !value::is_off(b) => {
+                body_fields(a_body, b_body, Some(*id), fields);
             }
-            (a, b) if a != b => {
+            _ if a != b => {
                 fields.insert(Field { instance: Some(*id), part: Part::Override });
             }
             _ => {}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{Field, Part};
-use crate::model::{Alarm, AlarmTrigger, Event, EventBody, Override, Participant};
+use crate::model::{Alarm, AlarmTrigger, Event, EventBody, Override, OverrideScope, Participant, Status};
 
 pub(super) fn participant<'a>(body: &'a EventBody, key: &str) -> Option<&'a Participant> {
     body.participants.iter().find(|p| p.person.address.eq_ignore_ascii_case(key))
@@ -15,10 +15,23 @@ pub(super) fn alarms<'a>(body: &'a EventBody, trigger: &'a AlarmTrigger) -> impl
     body.alarms.iter().filter(move |alarm| alarm.trigger == *trigger)
 }
 
+/// Whether an instance does not take place: excluded (`EXDATE`), or an exception that is cancelled.
+pub(super) fn is_off(value: Option<&Override>) -> bool {
+    match value {
+        Some(Override::Excluded) => true,
+        Some(Override::Changed { body, scope: OverrideScope::This }) => {
+            body.status == Some(Status::Cancelled)
+        }
+        _ => false,
+    }
+}
+
+/// The content of an instance that takes place, or of the master.
 fn body<'a>(event: &'a Event, field: &Field) -> Option<&'a EventBody> {
     match &field.instance {
         None => event.master.as_ref(),
         Some(id) => match event.overrides.get(id) {
+            off if is_off(off) => None,
             Some(Override::Changed { body, .. }) => Some(&**body),
             _ => None,
         },
@@ -45,6 +58,7 @@ pub fn same_field(a: &Event, b: &Event, field: &Field) -> bool {
         },
         (Part::Rules, _) => a.rules == b.rules && a.excluded_rules == b.excluded_rules,
         (Part::Override, Some(id)) => match (a.overrides.get(&id), b.overrides.get(&id)) {
+            (a, b) if is_off(a) && is_off(b) => true,
             (
                 Some(Override::Changed { body: a, scope: s }),
                 Some(Override::Changed { body: b, scope: t }),

@@ -2,16 +2,17 @@
 
 use super::{
     EngineError,
-    pair::{Outcome, Pair, RemoteView, deletion_conflict},
+    pair::{Context, Outcome, Pair, RemoteView, create_remote, deletion_conflict, operation},
     run::{Mode, PAGE, PlannedDeletion, Run},
 };
 use crate::{
     merge::Choice,
     model::EventId,
-    plan::{Action, Operation, Verdict},
+    plan::{Action, Operation, Plan, PlanId, Tally, Verdict},
+    provider::{PeoplePolicy, ProviderError},
     store::{
-        BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, OutboxEntry, OutboxId, OutboxOp,
-        OutboxState, Revision, Write,
+        BaseQuery, BaseRecord, BaseState, EventRecord, Expectation, JournalOp, OutboxEntry, OutboxId,
+        OutboxOp, OutboxState, Record, RecordKind, Revision, RunOutcome, Write,
     },
 };
 
@@ -19,50 +20,104 @@ use crate::{
 const CHUNK: usize = 100;
 
 impl Run<'_> {
-    /// Carries the planned deletions out, or holds all of them for a person to approve.
+    /// Carries the planned deletions out, takes them back, or holds all of them for a person to decide.
+    ///
+    /// Called more than once in a run: what is planned later is judged together with what waits already.
     pub(super) async fn carry_out_deletions(&mut self) -> Result<(), EngineError> {
         if self.deletions.is_empty() {
             return Ok(());
         }
-        let joined = self.joined().await?;
         let planned = std::mem::take(&mut self.deletions);
         self.plan.operations.extend(planned.iter().map(|deletion| deletion.operation.clone()));
-        let approved = self.approve.as_ref() == Some(&self.plan.deletions_id());
-        if self.link.guard.judge(planned.len(), joined) == Verdict::Hold && !approved {
-            self.plan.held = true;
-            // What waits is decided again by every run: the mark stays before it, also when it was planned long ago.
-            for Revision(held) in planned.iter().filter_map(|deletion| deletion.revision) {
-                self.seen_before = self.seen_before.min(Revision(held.saturating_sub(1)));
+        self.held.extend(planned);
+        let id = self.held_id();
+        let approved = self.approve.as_ref() == Some(&id);
+        let refused = self.refuse.as_ref() == Some(&id);
+        if !approved && !refused {
+            let recent = self.recent_deletions().await?;
+            let tally = Tally { planned: self.held.len(), recent, joined: self.joined().await? };
+            if self.plan.held || self.link.guard.judge(tally) == Verdict::Hold {
+                self.hold();
+                return Ok(());
             }
-            self.counts.held = planned.len() as u64;
-            return Ok(());
         }
         if self.mode == Mode::Preview {
+            self.held.clear();
             return Ok(());
         }
+        (self.plan.held, self.counts.held) = (false, 0);
+        if approved {
+            // A person has seen what is deleted: what went before it does not count against later ones.
+            (self.approved, self.unasked) = (Some(id.clone()), 0);
+        }
+        let planned = std::mem::take(&mut self.held);
+        if refused {
+            self.refused = Some(id);
+            return self.take_back(&planned).await;
+        }
         for chunk in planned.chunks(CHUNK) {
-            self.delete(chunk).await?;
+            self.delete(chunk, approved).await?;
         }
         Ok(())
     }
 
-    async fn joined(&self) -> Result<usize, EngineError> {
+    fn hold(&mut self) {
+        self.plan.held = true;
+        // What waits is decided again by every run: the mark stays before it, also when it was planned long ago.
+        for Revision(held) in self.held.iter().filter_map(|deletion| deletion.revision) {
+            self.seen_before = self.seen_before.min(Revision(held.saturating_sub(1)));
+        }
+        self.counts.held = self.held.len() as u64;
+    }
+
+    /// What a person approves or refuses: exactly the deletions that wait. The next run plans the same, if nothing changed.
+    pub(super) fn held_id(&self) -> PlanId {
+        let operations = self.held.iter().map(|deletion| deletion.operation.clone()).collect();
+        Plan { link: self.link.id.clone(), operations, held: true }.deletions_id()
+    }
+
+    /// Deletions of this run and of the ones before it that nobody was asked about. Their numbers are written with the
+    /// deletions themselves, so none is missed, whenever a run ended.
+    async fn recent_deletions(&self) -> Result<usize, EngineError> {
+        let now = self.engine.clock.now();
+        let since = now.checked_sub_signed(self.link.guard.within).unwrap_or(now);
+        // Ids of runs begin with their time.
+        let mut after = Some(format!("{:012x}", since.timestamp_millis().max(0)));
         let mut count = 0;
+        while let Some(id) = after.take() {
+            for record in self.records(RecordKind::Run, Some(&id)).await? {
+                let Record::Run(run) = record else { continue };
+                after = Some(run.id.to_string());
+                if run.approved.is_some() {
+                    count = 0;
+                }
+                if run.outcome != RunOutcome::Undone && run.id != self.id {
+                    count += run.unasked_deletions;
+                }
+            }
+        }
+        let before = if self.approved.is_some() { 0 } else { count };
+        Ok(usize::try_from(before + self.unasked).unwrap_or(usize::MAX))
+    }
+
+    /// Pairs that are joined and not about to be deleted already.
+    async fn joined(&self) -> Result<usize, EngineError> {
+        let leaving =
+            self.outbox.values().filter(|entry| matches!(entry.op, OutboxOp::Delete { .. })).count();
+        let mut count = 0_usize;
         let mut after = None;
         loop {
             let page = self.engine.store.base_summaries(&self.link.id, after.as_ref(), PAGE * 5).await?;
-            let Some(last) = page.last() else { return Ok(count) };
+            let Some(last) = page.last() else { return Ok(count.saturating_sub(leaving)) };
             after = Some(last.remote_id.clone());
             count += page.len();
         }
     }
 
-    async fn delete(&mut self, chunk: &[PlannedDeletion]) -> Result<(), EngineError> {
-        let ids: Vec<EventId> =
-            chunk.iter().filter_map(|deletion| deletion.operation.event_id.clone()).collect();
-        let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
-        let records = self.engine.store.events(&self.link.calendar, &ids).await?;
+    async fn delete(&mut self, chunk: &[PlannedDeletion], approved: bool) -> Result<(), EngineError> {
+        let Rows { bases, records } = self.rows(chunk).await?;
         let mut outcomes = Vec::new();
+        let mut count = 0;
         for deletion in chunk {
             let operation = &deletion.operation;
             let Some(base) = bases.iter().find(|base| Some(&base.event_id) == operation.event_id.as_ref())
@@ -70,26 +125,76 @@ impl Run<'_> {
                 continue;
             };
             let record = records.iter().find(|record| record.id == base.event_id);
-            // An event edited since this was decided is not what was to be deleted: the next run decides again.
-            if record.map(|record| record.revision) != deletion.revision {
+            // An event edited since this was decided is not what was to be deleted: the next run decides again. And
+            // nothing is deleted without evidence.
+            if record.map(|record| record.revision) != deletion.revision || operation.evidence.is_none() {
                 self.unfinished = true;
                 continue;
             }
-            outcomes.push(match operation.action {
+            let outcome = match operation.action {
                 Action::DeleteLocal => self.delete_local(operation, base, record),
                 _ => self.delete_remote(operation, base),
-            });
+            };
+            count += u64::from(!outcome.writes.is_empty());
+            outcomes.push(outcome);
         }
         let deleted = outcomes
             .iter()
             .flat_map(|o| &o.writes)
             .filter(|w| matches!(w, Write::DeleteEvent { .. }))
             .count();
-        if self.commit_outcomes(outcomes, Vec::new(), 0).await? {
+        let before = self.unasked;
+        if !approved {
+            self.unasked += count;
+        }
+        // The number is there as soon as the deletions are: a crash does not make room for more of them.
+        let record = Write::PutRun(Box::new(self.record(RunOutcome::Running)));
+        if self.commit_outcomes(outcomes, vec![record], 0).await? {
             self.counts.deleted += deleted as u64;
         } else {
+            self.unasked = before;
             self.unfinished = true;
         }
+        Ok(())
+    }
+
+    async fn rows(&self, chunk: &[PlannedDeletion]) -> Result<Rows, EngineError> {
+        let ids: Vec<EventId> =
+            chunk.iter().filter_map(|deletion| deletion.operation.event_id.clone()).collect();
+        let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
+        let records = self.engine.store.events(&self.link.calendar, &ids).await?;
+        Ok(Rows { bases, records })
+    }
+
+    /// Takes refused deletions back on the side that deleted. Where the link may not write that side, both are left alone.
+    async fn take_back(&mut self, planned: &[PlannedDeletion]) -> Result<(), EngineError> {
+        for chunk in planned.chunks(CHUNK) {
+            let Rows { bases, records } = self.rows(chunk).await?;
+            let mut outcomes = Vec::new();
+            for deletion in chunk {
+                let event = deletion.operation.event_id.as_ref();
+                let Some(base) = bases.iter().find(|base| Some(&base.event_id) == event) else { continue };
+                let Some(record) = records.iter().find(|record| record.id == base.event_id) else { continue };
+                if Some(record.revision) != deletion.revision {
+                    continue;
+                }
+                let pair = Pair {
+                    remote: RemoteView::Removed,
+                    local: Some(record),
+                    base: Some(base),
+                    base_event: None,
+                };
+                let action = deletion.operation.action;
+                let outcome = self.with_context(|cx| take_back(&pair, base, record, action, cx));
+                outcomes.push(match outcome {
+                    Ok(outcome) => outcome,
+                    Err(error) => self.unwritable(record, Some(base), &error),
+                });
+            }
+            self.commit_outcomes(outcomes, Vec::new(), usize::MAX).await?;
+        }
+        // What is back is compared again by the next run: it may have been edited before it was deleted.
+        self.unfinished = true;
         Ok(())
     }
 
@@ -115,14 +220,18 @@ impl Run<'_> {
             base_event: base_event.as_ref(),
         };
         self.with_context(|cx| {
-            writes.push(cx.journal(
+            let mut journal = cx.journal(
                 JournalOp::LocalDelete,
                 &record.id,
                 Some(&base.remote_id),
                 &operation.reason,
                 Some(&record.event),
                 Vec::new(),
-            ));
+            );
+            if let Write::PutJournal(entry) = &mut journal {
+                entry.evidence = operation.evidence;
+            }
+            writes.push(journal);
             if edited {
                 // The deletion won over an edit: the edit is kept where a person finds it.
                 writes.push(deletion_conflict(&pair, base, Choice::Remote, cx));
@@ -170,4 +279,67 @@ impl Run<'_> {
             ..Outcome::default()
         }
     }
+}
+
+/// What a chunk of deletions is about.
+struct Rows {
+    bases: Vec<BaseRecord>,
+    records: Vec<EventRecord>,
+}
+
+/// Takes one refused deletion back.
+fn take_back(
+    pair: &Pair<'_>,
+    base: &BaseRecord,
+    record: &EventRecord,
+    action: Action,
+    cx: &mut Context<'_>,
+) -> Result<Outcome, ProviderError> {
+    let reason = "its deletion was refused";
+    let may_return = match action {
+        Action::DeleteLocal => cx.link.direction.exports(),
+        _ => cx.link.direction.imports(),
+    };
+    let revision = Some(record.revision);
+    if !may_return {
+        let kept = BaseRecord { state: BaseState::Suppressed, ..base.clone() };
+        let journal =
+            cx.journal(JournalOp::Kept, &record.id, Some(&base.remote_id), reason, None, Vec::new());
+        let writes = vec![Write::PutBase(Box::new(kept)), journal];
+        return Ok(Outcome { event_id: Some(record.id.clone()), revision, writes, ..Outcome::default() });
+    }
+    if action == Action::DeleteLocal {
+        // Made again there, without telling anybody: nobody is invited twice.
+        let silent = cx.link.clone().with_people(PeoplePolicy::Withhold);
+        let mut quiet = Context {
+            link: &silent,
+            provider: cx.provider,
+            run: cx.run,
+            ids: cx.ids,
+            now: cx.now,
+            next: &mut *cx.next,
+        };
+        let mut outcome = create_remote(pair, &mut quiet, reason)?;
+        let (link, remote_id) = (base.link.clone(), base.remote_id.clone());
+        outcome.writes.insert(0, Write::DeleteBase { link, remote_id });
+        if let Some(operation) = &mut outcome.operation {
+            operation.action = Action::RestoreRemote;
+        }
+        outcome.revision = revision;
+        return Ok(outcome);
+    }
+    let mut operation = operation(pair, Action::RestoreLocal, reason);
+    operation.event_id = Some(record.id.clone());
+    let journal =
+        cx.journal(JournalOp::LocalUpdate, &record.id, Some(&base.remote_id), reason, None, Vec::new());
+    Ok(Outcome {
+        operation: Some(operation),
+        expect: vec![cx.expect(pair, &record.id)],
+        writes: vec![cx.put_event(&record.id, record.event.clone()), journal],
+        updated: 1,
+        event_id: Some(record.id.clone()),
+        revision,
+        supersedes: Some(record.id.clone()),
+        ..Outcome::default()
+    })
 }

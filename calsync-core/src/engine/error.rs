@@ -38,6 +38,12 @@ pub enum EngineError {
         /// The link.
         link: String,
     },
+    /// The item does not wait for an answer, or the event is none of those it may be.
+    #[error("no such question on link {link}")]
+    UnknownMatch {
+        /// The link.
+        link: String,
+    },
     /// There is no such conflict.
     #[error("no conflict {conflict} on this link")]
     UnknownConflict {
@@ -81,6 +87,7 @@ impl EngineError {
             Self::Busy { .. }
             | Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
+            | Self::UnknownMatch { .. }
             | Self::UnknownWrite { .. }
             | Self::UnknownConflict { .. }
             | Self::ConflictSettled { .. }
@@ -97,6 +104,7 @@ impl EngineError {
             Self::Busy { .. } => Retry::Backoff,
             Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
+            | Self::UnknownMatch { .. }
             | Self::UnknownWrite { .. }
             | Self::UnknownConflict { .. }
             | Self::ConflictSettled { .. }

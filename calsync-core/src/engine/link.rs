@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RetryBudget;
 use crate::{
+    identity::MatchOptions,
     merge::{ConflictPolicy, DeletionPolicy},
     model::{CalendarId, LinkId, RemoteCalendarId},
     plan::{DeletionGuard, Direction, Rules},
@@ -33,6 +34,9 @@ pub struct Link {
     pub people: PeoplePolicy,
     /// When deletions wait for approval.
     pub guard: DeletionGuard,
+    /// How sure it must be that two events under different UIDs are the same when the calendars meet.
+    #[serde(default)]
+    pub matching: MatchOptions,
     /// How often everything is listed and compared although the provider reports changes: servers forget to.
     /// Default: 24 hours.
     pub audit_every: TimeDelta,
@@ -63,6 +67,7 @@ impl Link {
             deletions: DeletionPolicy::default(),
             people: PeoplePolicy::default(),
             guard: DeletionGuard::default(),
+            matching: MatchOptions::default(),
             audit_every: TimeDelta::hours(24),
             keep_deleted: TimeDelta::days(30),
             retries: RetryBudget::default(),
@@ -107,6 +112,13 @@ impl Link {
     #[must_use]
     pub fn with_guard(mut self, guard: DeletionGuard) -> Self {
         self.guard = guard;
+        self
+    }
+
+    /// Sets what is joined when the calendars meet.
+    #[must_use]
+    pub fn with_matching(mut self, matching: MatchOptions) -> Self {
+        self.matching = matching;
         self
     }
 

@@ -71,6 +71,14 @@ impl Run<'_> {
                 continue;
             }
             let base = bases.get(&record.id);
+            // What the item holds now cannot be read, so nothing can be merged with it: decided once it can be.
+            if base.is_some_and(|base| self.quarantine.contains_key(&base.remote_id)) {
+                continue;
+            }
+            if base.is_none() && self.meeting.names(&record.id) {
+                // It may be there already: a person decides.
+                continue;
+            }
             let base_event = base.and_then(|base| self.provider.read(&base.payload).ok());
             let pair = Pair {
                 remote: RemoteView::Silent,

@@ -187,7 +187,7 @@ impl Merging<'_> {
             let reason = "both versions are kept: this is the local one";
             outcome.writes.push(cx.journal(JournalOp::LocalCreate, &copy_id, None, reason, None, Vec::new()));
             outcome.created = 1;
-            outcome.copy = Some(copy_id);
+            outcome.replan = Some(copy_id);
         }
         if !nothing_done {
             let mut operation = operation(self.pair, self.action, reason);

@@ -9,13 +9,17 @@ mod deletions;
 mod error;
 mod export;
 mod hub;
+mod journal;
 mod link;
+mod listing;
 mod local;
+mod meeting;
 mod merging;
 mod outbox;
 mod pair;
 mod pull;
 mod push;
+mod questions;
 mod report;
 mod run;
 mod undo;
@@ -28,16 +32,17 @@ pub use export::conflicts_csv;
 pub use hub::Hub;
 pub use link::Link;
 pub use outbox::RetryBudget;
+pub use questions::OpenMatch;
 pub use report::{Observer, Progress, Silent, SyncReport};
 pub use undo::UndoReport;
 
 use crate::{
     context::{Clock, IdSource},
     merge::ConflictResolver,
-    model::{LinkId, RunId},
-    plan::{Plan, PlanId},
-    provider::Provider,
-    store::Store,
+    model::{LinkId, RemoteId, RunId},
+    plan::{Permit, Plan, PlanId},
+    provider::{PeoplePolicy, Provider},
+    store::{MatchAnswer, Store},
 };
 use run::{Mode, Run};
 
@@ -57,8 +62,12 @@ pub struct Engine {
 pub struct SyncOptions {
     /// The held plan a person approved: its deletions are carried out if they are still exactly these.
     pub approve: Option<PlanId>,
+    /// The plan a person refused: its deletions are taken back on the side that deleted, if they are still exactly these.
+    pub refuse: Option<PlanId>,
     /// Compare everything with the remote listing, whatever the cursor says.
     pub audit: bool,
+    /// Write no people in this run, whatever the link says: nobody is mailed by what is made again after an undo.
+    pub withhold_people: bool,
 }
 
 impl SyncOptions {
@@ -66,6 +75,24 @@ impl SyncOptions {
     #[must_use]
     pub fn approving(mut self, plan: PlanId) -> Self {
         self.approve = Some(plan);
+        self
+    }
+
+    /// Refuses the deletions of a plan: the events come back.
+    ///
+    /// What the remote side deleted is made there again from what is here, and what was deleted here is brought back here.
+    /// Where the link may not write the side that deleted, both sides are left alone from then on. It is not asked again;
+    /// nobody is mailed.
+    #[must_use]
+    pub fn refusing(mut self, plan: PlanId) -> Self {
+        self.refuse = Some(plan);
+        self
+    }
+
+    /// Keeps people out of every write of the run.
+    #[must_use]
+    pub fn withholding_people(mut self) -> Self {
+        self.withhold_people = true;
         self
     }
 
@@ -113,7 +140,25 @@ impl Engine {
         provider: &dyn Provider,
         options: &SyncOptions,
     ) -> Result<SyncReport, EngineError> {
+        self.carry_out(link, provider, options, None).await
+    }
+
+    async fn carry_out(
+        &self,
+        link: &Link,
+        provider: &dyn Provider,
+        options: &SyncOptions,
+        permit: Option<Permit>,
+    ) -> Result<SyncReport, EngineError> {
+        let silent;
+        let link = if options.withhold_people {
+            silent = link.clone().with_people(PeoplePolicy::Withhold);
+            &silent
+        } else {
+            link
+        };
         let mut run = Run::begin(self, link, provider, Mode::Apply, options).await?;
+        run.permit = permit;
         let result = run.steps().await;
         run.finish(result).await
     }
@@ -134,7 +179,8 @@ impl Engine {
         run.finish(result).await
     }
 
-    /// Carries out exactly a plan that was previewed, or nothing.
+    /// Carries out exactly a plan that was previewed, or nothing. What turns up on either side after the comparison is left
+    /// for the next run.
     ///
     /// # Errors
     ///
@@ -150,7 +196,7 @@ impl Engine {
         if now.id() != plan.id() {
             return Err(EngineError::PlanChanged { expected: plan.id(), now: now.id() });
         }
-        self.sync(link, provider, options).await
+        self.carry_out(link, provider, options, Some(plan.permit())).await
     }
 
     /// Takes back what a run did. See [`UndoReport`].
@@ -160,6 +206,44 @@ impl Engine {
     /// When the store fails, or the run is not known.
     pub async fn undo(&self, link: &Link, run: &RunId) -> Result<UndoReport, EngineError> {
         undo::undo(self, link, run).await
+    }
+
+    /// Takes back what the last `count` runs of a link did, the last one first; runs that did nothing or were taken back
+    /// already do not count. Returns what became of each.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails. Runs taken back before that stay so.
+    pub async fn undo_last(
+        &self,
+        link: &Link,
+        count: usize,
+    ) -> Result<Vec<(RunId, UndoReport)>, EngineError> {
+        undo::undo_last(self, link, count).await
+    }
+
+    /// Items of a link that may be events here, and wait for a person to say so; answered ones until the next run.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn open_matches(&self, link: &LinkId) -> Result<Vec<OpenMatch>, EngineError> {
+        questions::open_matches(self, link).await
+    }
+
+    /// Says what an item is: one of the events it may be, or none of them. The next run does it.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::UnknownMatch`] when the item does not wait for an answer, or the event is none of those it may be;
+    /// [`EngineError::Busy`] while a run is at the link.
+    pub async fn answer(
+        &self,
+        link: &Link,
+        remote_id: &RemoteId,
+        answer: MatchAnswer,
+    ) -> Result<(), EngineError> {
+        questions::answer(self, link, remote_id, answer).await
     }
 
     /// The store this engine works on.

@@ -125,7 +125,7 @@ impl Engine {
     /// [`EngineError::UnknownWrite`] when nothing waits for this event, [`EngineError::Busy`] when a run is at the link.
     pub async fn drop_write(&self, link: &LinkId, event: &EventId) -> Result<(), EngineError> {
         let now = self.clock.now();
-        let id = format!("{:012x}-{}", now.timestamp_millis().max(0), &self.ids.fresh()[..8]);
+        let id = format!("{:012x}-{}", now.timestamp_millis().max(0), super::run::short(&self.ids.fresh()));
         self.settle_write(link, event, |entry, base| {
             let journal = JournalEntry {
                 id: format!("{id}-000001"),
@@ -136,6 +136,8 @@ impl Engine {
                 op: JournalOp::Kept,
                 reason: "a write that could not be made was given up by a person".to_owned(),
                 before: None,
+                after: None,
+                evidence: None,
                 fields: entry.fields.clone(),
                 at: now,
             };

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     context::IdSource,
-    diff::{Field, changed_fields},
+    diff::{Field, changed_fields, copy_field},
     merge::Choice,
     model::{Event, EventId, RemoteId, RunId, Version},
     plan::{Action, LocalSide, Meeting, Operation, RemoteSide, decide},
@@ -72,8 +72,8 @@ pub(super) struct Outcome {
     pub(super) revision: Option<Revision>,
     /// The event whose earlier, unconfirmed write this takes the place of.
     pub(super) supersedes: Option<EventId>,
-    /// An event made beside this one, which is to be planned as well.
-    pub(super) copy: Option<EventId>,
+    /// An event that is to be planned as well once this is committed: a copy made beside this one, or this one itself.
+    pub(super) replan: Option<EventId>,
     /// The remote item has to be read before anything can be decided.
     pub(super) needs_read: Option<RemoteId>,
 }
@@ -130,11 +130,12 @@ pub(super) fn consider(
     Ok(outcome)
 }
 
-/// A remote side that is silent still has what an open conflict left undecided: it counts as read.
+/// A remote side that is silent still has what an open conflict left undecided, or what came with a deletion that was
+/// taken back before it was carried out: it counts as read.
 fn heard<'a>(pair: &Pair<'a>, standing: Standing<'_>) -> Pair<'a> {
     let mut pair = *pair;
-    if let (RemoteView::Silent, false, Some(base), Some(event)) =
-        (pair.remote, standing.open.is_empty(), pair.base, pair.base_event)
+    if let (RemoteView::Silent, Some(base), Some(event)) = (pair.remote, pair.base, pair.base_event)
+        && (!standing.open.is_empty() || base.remote.is_some())
         && base.version.is_some()
     {
         let version = base.version.as_ref();
@@ -152,12 +153,12 @@ fn carry_out(
     cx: &mut Context<'_>,
 ) -> Result<Outcome, ProviderError> {
     match action {
-        Action::None => Ok(at_rest(pair, bases, cx)),
+        Action::None | Action::Ask => Ok(at_rest(pair, bases, cx)),
         Action::CreateLocal => Ok(create_local(pair, cx)),
         Action::CreateRemote => create_remote(pair, cx, "it is new here"),
         Action::Join | Action::Merge => merging::merge_pair(pair, bases, action, standing, cx),
         Action::DeleteLocal | Action::DeleteRemote => Ok(plan_deletion(pair, action, local, remote, cx)),
-        Action::RestoreLocal => Ok(restore_local(pair, cx)),
+        Action::RestoreLocal => Ok(restore_local(pair, bases, cx)),
         Action::RestoreRemote => restore_remote(pair, cx),
         Action::Forget => Ok(forget(pair)),
         Action::Suppress => Ok(suppress(pair, local, cx)),
@@ -228,6 +229,8 @@ impl Context<'_> {
             reason: reason.to_owned(),
             before: before.cloned().map(Box::new),
             fields,
+            evidence: None,
+            after: None,
             at: self.now,
         }))
     }
@@ -277,11 +280,13 @@ pub(super) fn operation(pair: &Pair<'_>, action: Action, reason: &str) -> Operat
         event_id: pair.local.map(|record| record.id.clone()).or(pair.base.map(|base| base.event_id.clone())),
         remote_id: remote_id.cloned(),
         version: version.cloned(),
+        revision: pair.local.map(|record| record.revision),
         to_local: Vec::new(),
         to_remote: Vec::new(),
         contested: Vec::new(),
         losses: Vec::new(),
         reason: reason.to_owned(),
+        evidence: None,
     }
 }
 
@@ -368,7 +373,11 @@ fn create_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
     }
 }
 
-fn create_remote(pair: &Pair<'_>, cx: &mut Context<'_>, reason: &str) -> Result<Outcome, ProviderError> {
+pub(super) fn create_remote(
+    pair: &Pair<'_>,
+    cx: &mut Context<'_>,
+    reason: &str,
+) -> Result<Outcome, ProviderError> {
     let Some(record) = pair.local else { return Ok(Outcome::default()) };
     let rendered = cx.provider.render(RenderRequest {
         event: &record.event,
@@ -459,18 +468,29 @@ fn plan_deletion(
     outcome
 }
 
-fn restore_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
+/// The deleted event comes back with what the remote side changed. What only this side has, or had edited before it was
+/// deleted, comes back with it.
+fn restore_local(pair: &Pair<'_>, bases: &Sided<'_>, cx: &mut Context<'_>) -> Outcome {
     let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) else {
         return Outcome::default();
     };
     let reason = "it was deleted here and edited on the remote side: the edit survives";
+    let edited = bases.remote.map(|base| changed_fields(base, event)).unwrap_or_default();
+    let with_edit = |mut side: Event| {
+        edited.iter().for_each(|field| copy_field(field, event, &mut side));
+        side
+    };
+    let restored = pair.local.map_or_else(|| event.clone(), |record| with_edit(record.event.clone()));
+    let agreed = bases.local.cloned().map(with_edit);
+    // What was edited here before it was deleted has still to go out.
+    let unsent = agreed.as_ref().is_some_and(|agreed| *agreed != restored);
     let record = BaseRecord {
         link: cx.link.id.clone(),
         remote_id: id.clone(),
         event_id: base.event_id.clone(),
         version: version.cloned(),
         payload: payload.clone(),
-        local: None,
+        local: unless_same(agreed.as_ref(), event),
         remote: None,
         state: BaseState::Linked,
     };
@@ -480,7 +500,7 @@ fn restore_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
         operation: Some(operation(pair, Action::RestoreLocal, reason)),
         expect: vec![cx.expect(pair, &base.event_id)],
         writes: vec![
-            cx.put_event(&base.event_id, event.clone()),
+            cx.put_event(&base.event_id, restored),
             Write::PutBase(Box::new(record)),
             conflict,
             journal,
@@ -488,6 +508,7 @@ fn restore_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
         updated: 1,
         conflicts: 1,
         event_id: Some(base.event_id.clone()),
+        replan: unsent.then(|| base.event_id.clone()),
         ..Outcome::default()
     }
 }

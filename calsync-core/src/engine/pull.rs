@@ -11,15 +11,16 @@ use super::{
 use crate::{
     diff::changed_fields,
     model::{Event, EventId, RemoteId, Version},
+    plan::Evidence,
     provider::{
         ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange, Payload,
         ProviderError, PullMode, Retry,
     },
-    store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, OutboxOp, Write},
+    store::{BaseQuery, BaseRecord, BaseState, EventRecord, Expectation, JournalOp, OutboxOp, Write},
 };
 
 /// Items decided and committed at once: what bounds the memory of a run.
-const CHUNK: usize = 100;
+pub(super) const CHUNK: usize = 100;
 /// Pages of one pull: more means that a provider goes round in circles.
 const PAGES_MAX: usize = 100_000;
 
@@ -35,6 +36,13 @@ pub(super) enum Found {
     Asked,
     /// It was deferred, because its UID belonged to another name: it takes over the join of that name.
     Deferred,
+}
+
+/// An item that is gone, and what says so.
+#[derive(Clone, Debug)]
+pub(super) struct Gone {
+    pub(super) id: RemoteId,
+    pub(super) evidence: Evidence,
 }
 
 /// An item that was listed.
@@ -64,8 +72,9 @@ impl Run<'_> {
         let usable = self.state.cursor_key == self.link.cursor_key();
         let mut cursor = self.state.cursor.clone().filter(|_| usable);
         let mut mode = if audit { PullMode::Snapshot } else { PullMode::Incremental };
-        let mut listed = Listed::default();
+        let mut listed = Listed { incomplete: self.settle_answers().await?, ..Listed::default() };
         let mut resynced = false;
+        self.looks_for_rows |= audit || cursor.is_none() && self.state.last_audit.is_some();
         for _ in 0..PAGES_MAX {
             let request = ChangesRequest { cursor: cursor.as_ref(), mode };
             let page = match self.provider.changes(&self.link.remote, request).await {
@@ -75,7 +84,8 @@ impl Run<'_> {
                     resynced = true;
                     cursor = None;
                     mode = PullMode::Incremental;
-                    listed = Listed::default();
+                    listed = Listed { incomplete: listed.incomplete, ..Listed::default() };
+                    self.looks_for_rows = true;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -99,6 +109,7 @@ impl Run<'_> {
             listed.summaries = self.summaries().await?;
             listed.has_summaries = true;
         }
+        self.rejoins = page.scope == ChangeScope::Snapshot && !listed.summaries.is_empty();
         listed.scope = Some(match (listed.scope, page.scope) {
             (Some(ChangeScope::PartialSnapshot), _) | (_, ChangeScope::PartialSnapshot) => {
                 ChangeScope::PartialSnapshot
@@ -107,8 +118,15 @@ impl Run<'_> {
         });
         let mut items = Vec::new();
         for change in page.changes {
+            if self.unknown.contains(&change.id) {
+                listed.incomplete = true;
+                listed.present.insert(change.id);
+                continue;
+            }
             match change.change {
-                ItemChange::Removed => listed.removed.push(change.id),
+                ItemChange::Removed => {
+                    listed.removed.push(Gone { id: change.id, evidence: Evidence::Reported });
+                }
                 ItemChange::Present { version, payload } => {
                     if page.scope != ChangeScope::Delta {
                         listed.present.insert(change.id.clone());
@@ -134,75 +152,6 @@ impl Run<'_> {
             self.tell(&Progress::Pulled { link: self.link.id.clone(), done, total });
         }
         Ok(())
-    }
-
-    /// Ends a pull: what was deferred is settled, what is absent is found.
-    async fn listed(&mut self, mut listed: Listed, cursor: Option<Cursor>) -> Result<Pulled, EngineError> {
-        let complete = listed.scope == Some(ChangeScope::Snapshot);
-        if complete {
-            let absent = listed.summaries.keys().filter(|id| !listed.present.contains(*id)).cloned();
-            listed.removed.extend(absent);
-        }
-        if !listed.removed.is_empty() {
-            listed.incomplete |= self.defer_duplicates().await?;
-        }
-        let deferred = std::mem::take(&mut self.deferred);
-        if !deferred.is_empty() {
-            self.settle_deferred(deferred, &mut listed).await?;
-        }
-        Ok(Pulled { cursor, audited: complete, gone: listed.removed, incomplete: listed.incomplete })
-    }
-
-    /// Duplicates in quarantine are looked at again when anything is gone: it may be what they wait for. An item renamed
-    /// while the pages of a listing were read was in it under both names.
-    async fn defer_duplicates(&mut self) -> Result<bool, EngineError> {
-        let mut items = Vec::new();
-        for id in std::mem::take(&mut self.duplicates) {
-            if !self.deferred.iter().any(|item| item.id == id) {
-                items.push(Item { id, version: None, payload: None });
-            }
-        }
-        let (items, incomplete) = self.with_payloads(items).await?;
-        let items =
-            items.into_iter().map(|(id, version, payload)| Item { id, version, payload: Some(payload) });
-        self.deferred.extend(items);
-        Ok(incomplete)
-    }
-
-    /// Items under a UID that another item of the calendar has: renamed when that one is gone, a duplicate when not.
-    async fn settle_deferred(&mut self, deferred: Vec<Item>, listed: &mut Listed) -> Result<(), EngineError> {
-        let gone: Ids = listed.removed.iter().cloned().collect();
-        let mut moved = Vec::new();
-        let mut duplicates = Vec::new();
-        for item in deferred {
-            let Some(payload) = &item.payload else { continue };
-            let holder = self.holder_of(payload).await?;
-            match holder {
-                Some(base) if !gone.contains(&base.remote_id) => duplicates.push(item),
-                Some(base) => {
-                    listed.removed.retain(|id| *id != base.remote_id);
-                    moved.push(item);
-                }
-                None => moved.push(item),
-            }
-        }
-        listed.incomplete |= self.chunk(moved, Found::Deferred).await?;
-        let writes: Vec<Write> = duplicates
-            .into_iter()
-            .map(|item| {
-                self.quarantine_write(&item.id, item.version.as_ref(), DUPLICATE.to_owned(), item.payload)
-            })
-            .collect();
-        self.commit_outcomes(Vec::new(), writes, usize::MAX).await?;
-        Ok(())
-    }
-
-    /// The base of the event that has the UID of `payload`, when that event is joined to another item.
-    async fn holder_of(&self, payload: &Payload) -> Result<Option<BaseRecord>, EngineError> {
-        let Ok(event) = self.provider.read(payload) else { return Ok(None) };
-        let records = self.engine.store.events_by_uid(&self.link.calendar, &[&event.uid]).await?;
-        let ids: Vec<EventId> = records.into_iter().map(|record| record.id).collect();
-        Ok(self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?.into_iter().next())
     }
 
     async fn summaries(&self) -> Result<BTreeMap<RemoteId, Option<Version>>, EngineError> {
@@ -242,6 +191,9 @@ impl Run<'_> {
         let mut read = Vec::new();
         for (id, version, payload) in items {
             match self.provider.read(&payload) {
+                Ok(_) if found == Found::Listed && self.meeting.is_open(&id) => {
+                    extra.extend(self.still_asked(&id, version.as_ref(), payload));
+                }
                 Ok(event) => {
                     if self.quarantine.remove(&id).is_some() {
                         extra.push(Write::DeleteQuarantine {
@@ -256,13 +208,14 @@ impl Run<'_> {
                 }
             }
         }
-        let deferred = self.deferred.len();
+        let (deferred, strangers) = (self.deferred.len(), self.meeting.strangers());
         for attempt in 0.. {
             let outcomes = self.decide(&read, &bases, found).await?;
             if self.commit_outcomes(outcomes, extra.clone(), attempt).await? {
                 break;
             }
             self.deferred.truncate(deferred);
+            self.meeting.forget_strangers(strangers);
             bases = self.bases_by_remote(&ids).await?;
         }
         Ok(incomplete)
@@ -283,7 +236,29 @@ impl Run<'_> {
             .collect();
         let namesakes =
             if new.is_empty() { Vec::new() } else { store.events_by_uid(&self.link.calendar, &new).await? };
-        let ids: Vec<EventId> = namesakes.iter().map(|record| record.id.clone()).collect();
+        let matched: Vec<EventId> = read
+            .iter()
+            .filter_map(|item| self.meeting.matched.get(&item.id))
+            .map(|(event, _)| event.clone())
+            .collect();
+        let ids: Vec<EventId> =
+            namesakes.iter().map(|record| record.id.clone()).chain(matched.iter().cloned()).collect();
+        let matched = by_id(if matched.is_empty() {
+            Vec::new()
+        } else {
+            store.events(&self.link.calendar, &matched).await?
+        });
+        let unanswered: Vec<EventId> = self
+            .outbox
+            .values()
+            .filter(|entry| entry.attempts > 0 && matches!(entry.op, OutboxOp::Create { .. }))
+            .map(|entry| entry.event_id.clone())
+            .collect();
+        let sent = by_id(if unanswered.is_empty() {
+            Vec::new()
+        } else {
+            store.events(&self.link.calendar, &unanswered).await?
+        });
         let joined: HashMap<EventId, BaseRecord> = if ids.is_empty() {
             HashMap::new()
         } else {
@@ -302,7 +277,17 @@ impl Run<'_> {
         for item in read {
             let mut base = bases.get(&item.id);
             let mut local = base.and_then(|base| events.remove(&base.event_id));
-            if base.is_none() {
+            if local.is_none() && base.is_some_and(|base| self.lost_its_row(base)) {
+                base = None;
+            }
+            let mut sure = None;
+            if base.is_none()
+                && let Some((event, confidence)) = self.meeting.matched.get(&item.id)
+            {
+                base = joined.get(event);
+                local = matched.get(event).filter(|record| record.deleted.is_none()).cloned();
+                sure = Some(*confidence);
+            } else if base.is_none() {
                 let candidates = by_uid.get(item.event.uid.as_str()).map_or(&[][..], Vec::as_slice);
                 let joined_elsewhere = candidates.iter().find_map(|record| joined.get(&record.id));
                 if let Some(other) = joined_elsewhere {
@@ -319,6 +304,15 @@ impl Run<'_> {
                     continue;
                 } else {
                     local = candidates.iter().find(|record| record.deleted.is_none()).map(|r| (*r).clone());
+                    if local.is_none() {
+                        local = self.sent_before(&item.event).and_then(|event| sent.get(&event).cloned());
+                    }
+                    if local.is_none()
+                        && found == Found::Listed
+                        && self.puts_off(&item.id, item.version.as_ref(), &item.payload, &item.event).await?
+                    {
+                        continue;
+                    }
                 }
             }
             let own = base.and_then(|base| self.own_write(base, item));
@@ -342,6 +336,14 @@ impl Run<'_> {
                 Ok(mut outcome) => {
                     // What an earlier run decided on an older state of the item is decided anew.
                     outcome.supersedes.clone_from(&outcome.event_id);
+                    if let (Some(operation), Some(sure)) = (&mut outcome.operation, sure) {
+                        operation.reason = match sure {
+                            Some(sure) => {
+                                format!("title, start and place are the same on both sides ({sure})")
+                            }
+                            None => "a person said that it is the same event".to_owned(),
+                        };
+                    }
                     if local.is_none() {
                         // Deleted events with its UID: should the host bring one back meanwhile, that one is the event.
                         let deleted = by_uid.get(item.event.uid.as_str()).into_iter().flatten();
@@ -350,6 +352,15 @@ impl Run<'_> {
                             id: record.id.clone(),
                             revision: Some(record.revision),
                         }));
+                    }
+                    if local.is_none() && base.is_none() {
+                        // And should somebody make one under its UID meanwhile, the two are joined.
+                        let known = by_uid.get(item.event.uid.as_str()).into_iter().flatten();
+                        outcome.expect.push(Expectation::Uid {
+                            calendar: self.link.calendar.clone(),
+                            uid: item.event.uid.clone(),
+                            events: known.map(|record| record.id.clone()).collect(),
+                        });
                     }
                     outcome.writes.extend(own.map(|(_, journal)| journal));
                     outcomes.push(outcome);
@@ -388,6 +399,15 @@ impl Run<'_> {
         Some((agreed, journal))
     }
 
+    /// A joined event without a row was not deleted here, or the row would say so: it was lost, and comes in again.
+    fn lost_its_row(&self, base: &BaseRecord) -> bool {
+        base.state == BaseState::Linked
+            && !self
+                .outbox
+                .get(&base.event_id)
+                .is_some_and(|entry| matches!(entry.op, OutboxOp::Delete { .. }))
+    }
+
     fn defer(&mut self, item: &ReadItem) {
         self.deferred.push(Item {
             id: item.id.clone(),
@@ -405,7 +425,7 @@ impl Run<'_> {
     }
 
     /// Fetches what the listing did not carry. The flag says that something could not be read for now.
-    async fn with_payloads(
+    pub(super) async fn with_payloads(
         &mut self,
         items: Vec<Item>,
     ) -> Result<(Vec<(RemoteId, Option<Version>, Payload)>, bool), EngineError> {
@@ -443,76 +463,6 @@ impl Run<'_> {
             self.commit_outcomes(Vec::new(), writes, usize::MAX).await?;
         }
         Ok((ready, incomplete))
-    }
-
-    /// Items the provider says are gone, or that a complete listing lacks.
-    pub(super) async fn plan_remote_deletions(&mut self, gone: &[RemoteId]) -> Result<(), EngineError> {
-        for ids in gone.chunks(CHUNK) {
-            let bases = self.bases_by_remote(ids).await?;
-            let mut extra = Vec::new();
-            for id in ids {
-                if self.quarantine.remove(id).is_some() {
-                    extra.push(Write::DeleteQuarantine { link: self.link.id.clone(), remote_id: id.clone() });
-                }
-            }
-            let event_ids: Vec<EventId> = bases.values().map(|base| base.event_id.clone()).collect();
-            for attempt in 0.. {
-                let events = if event_ids.is_empty() {
-                    HashMap::new()
-                } else {
-                    by_id(self.engine.store.events(&self.link.calendar, &event_ids).await?)
-                };
-                let mut outcomes = Vec::new();
-                for id in ids {
-                    let Some(base) = bases.get(id) else { continue };
-                    let local = events.get(&base.event_id);
-                    if self.left_the_window(local) {
-                        continue;
-                    }
-                    let base_event = self.provider.read(&base.payload).ok();
-                    // Our own deletion, its answer lost, and the event brought back here since: it is new there.
-                    let undone = local.is_some_and(|record| record.deleted.is_none())
-                        && self.outbox.get(&base.event_id).is_some_and(|entry| {
-                            entry.remote_id == *id && matches!(entry.op, OutboxOp::Delete { .. })
-                        });
-                    let pair = Pair {
-                        remote: RemoteView::Removed,
-                        local,
-                        base: (!undone).then_some(base),
-                        base_event: base_event.as_ref().filter(|_| !undone),
-                    };
-                    let mut outcome = match self.consider(&pair).await? {
-                        Ok(outcome) => outcome,
-                        Err(error) => match local {
-                            Some(record) => self.unwritable(record, Some(base), &error),
-                            None => return Err(error.into()),
-                        },
-                    };
-                    // A write decided earlier meant an item that is gone now.
-                    outcome.supersedes = Some(base.event_id.clone());
-                    if undone {
-                        let (link, remote_id) = (base.link.clone(), base.remote_id.clone());
-                        outcome.writes.insert(0, Write::DeleteBase { link, remote_id });
-                    }
-                    outcomes.push(outcome);
-                }
-                if self.commit_outcomes(outcomes, extra.clone(), attempt).await? {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A feed that publishes a window drops what is over; that is no deletion.
-    fn left_the_window(&self, local: Option<&EventRecord>) -> bool {
-        if !self.capabilities.pull_window_slides {
-            return false;
-        }
-        let Some(body) = local.and_then(|record| record.event.body()) else { return false };
-        let series = local.is_some_and(|record| record.event.is_series());
-        let yesterday = self.engine.clock.now() - chrono::TimeDelta::days(1);
-        !series && body.time.end.instant(&crate::zone::Zone::UTC) < yesterday
     }
 
     /// Ends a run: the cursor moves past what is applied, quarantined or queued, and past nothing else.
@@ -569,14 +519,14 @@ impl Run<'_> {
 
 /// What a pull has seen so far.
 #[derive(Default)]
-struct Listed {
-    scope: Option<ChangeScope>,
+pub(super) struct Listed {
+    pub(super) scope: Option<ChangeScope>,
     has_summaries: bool,
     /// The versions both sides agreed on; loaded for snapshots only.
-    summaries: BTreeMap<RemoteId, Option<Version>>,
-    present: Ids,
-    removed: Vec<RemoteId>,
-    incomplete: bool,
+    pub(super) summaries: BTreeMap<RemoteId, Option<Version>>,
+    pub(super) present: Ids,
+    pub(super) removed: Vec<Gone>,
+    pub(super) incomplete: bool,
 }
 
 pub(super) fn by_id(records: Vec<EventRecord>) -> HashMap<EventId, EventRecord> {

@@ -11,14 +11,15 @@ use futures_util::{StreamExt, stream};
 use super::{
     EngineError, Progress,
     conflicts::OpenFields,
+    journal::left_as,
     outbox::{Health, after_failure, is_nameless},
-    pull::{Found, Item},
+    pull::{Found, Gone, Item},
     run::{Mode, PAGE, Run},
 };
 use crate::{
     diff::changed_fields,
     model::{Event, EventId, RemoteId, Version},
-    plan::Urgency,
+    plan::{Evidence, Urgency},
     provider::{ErrorKind, Fetched, Payload, ProviderError, Retry, Written},
     store::{
         BaseQuery, BaseRecord, BaseState, Batch, JournalEntry, JournalOp, OutboxEntry, OutboxId, OutboxOp,
@@ -63,6 +64,8 @@ struct Sent {
     echoes: Vec<Echo>,
     /// Items that have another version than the write expected, with the event that was to be written.
     changed: Vec<(RemoteId, EventId)>,
+    /// Creations refused because another item has the UID.
+    elsewhere: Vec<(RemoteId, OutboxEntry)>,
     /// The error that stops all further writes of this run.
     stop: Option<ProviderError>,
     /// The last failure that may be the whole provider's and not the item's.
@@ -84,6 +87,9 @@ impl Run<'_> {
             return Ok(());
         }
         let now = self.engine.clock.now();
+        if !self.link.direction.exports() {
+            self.forget_writes().await?;
+        }
         self.rank_again(now).await?;
         let ready: Vec<OutboxEntry> = self
             .outbox
@@ -102,6 +108,7 @@ impl Run<'_> {
             .cloned()
             .collect();
         let mut there = Vec::new();
+        let mut writes = Vec::new();
         let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
         for entries in creations.chunks(most) {
             let ids: Vec<RemoteId> = entries.iter().map(|entry| entry.remote_id.clone()).collect();
@@ -112,12 +119,11 @@ impl Run<'_> {
                         there.push((asked, id, version, payload))
                     }
                     Fetched::Missing(id) => self.not_applied(&id),
-                    // It may be there: nothing about it can be decided now.
-                    Fetched::Failed(_, error) => return Err(error.into()),
+                    // It may be there: nothing about it can be decided now, and nothing else waits for it.
+                    Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
                 }
             }
         }
-        let mut writes = Vec::new();
         for (asked, id, version, payload) in &there {
             if let Some(entry) = creations.iter().find(|entry| entry.remote_id == *asked) {
                 writes.extend(self.adopt(entry, id, version.clone(), payload));
@@ -131,6 +137,38 @@ impl Run<'_> {
         let events = ready.iter().chain(&creations).map(|entry| entry.event_id.clone());
         self.recheck.extend(events);
         Ok(())
+    }
+
+    /// A link that does not write to the remote side any more sends nothing of what it decided when it did. A creation
+    /// that may have been applied is looked up all the same; every other write names a version, and is found by the pull
+    /// if it was applied.
+    async fn forget_writes(&mut self) -> Result<(), EngineError> {
+        let mut writes = Vec::new();
+        self.outbox.retain(|_, entry| {
+            let keep = entry.state == OutboxState::Ambiguous && matches!(entry.op, OutboxOp::Create { .. });
+            if !keep {
+                writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+            }
+            keep
+        });
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+        Ok(())
+    }
+
+    /// A creation whose item can not be looked up: it spends its tries like a write that failed.
+    fn still_unknown(&mut self, id: &RemoteId, error: ProviderError) -> Option<Write> {
+        let now = self.engine.clock.now();
+        let entry = self.outbox.values_mut().find(|entry| entry.remote_id == *id)?;
+        if entry.not_before.is_none_or(|time| time <= now) {
+            let error = error.maybe_applied();
+            *entry = after_failure(entry, &error, Health::TakesWrites, &self.link.retries, now);
+        }
+        let entry = entry.clone();
+        // The listing may hold it, and must not be taken for somebody else's item.
+        self.unknown.insert(entry.remote_id.clone());
+        Some(Write::PutOutbox(Box::new(entry)))
     }
 
     /// What waited meanwhile may be due within the hour by now.
@@ -195,12 +233,13 @@ impl Run<'_> {
                 break;
             }
             // Somebody else was faster: read, merge, and send the result.
-            let mut gone = Vec::new();
-            let (changed, events): (Vec<RemoteId>, Vec<EventId>) = sent.changed.into_iter().unzip();
-            for event in &events {
+            let mut gone: Vec<Gone> = Vec::new();
+            let voided = sent.changed;
+            for (_, event) in &voided {
                 self.handled.remove(event);
+                self.recheck.push(event.clone());
             }
-            self.recheck.extend(events);
+            let changed: Vec<RemoteId> = voided.iter().map(|(item, _)| item.clone()).collect();
             for ids in changed.chunks(self.capabilities.fetch_max.max(1)) {
                 let mut items = Vec::new();
                 for fetched in self.provider.fetch(&self.link.remote, ids).await? {
@@ -209,8 +248,14 @@ impl Run<'_> {
                         | Fetched::Renamed { id, version, payload, .. } => {
                             items.push(Item { id, version, payload: Some(payload) });
                         }
-                        Fetched::Missing(id) => gone.push(id),
-                        Fetched::Failed(_, error) => return Err(error.into()),
+                        Fetched::Missing(id) => gone.push(Gone { id, evidence: Evidence::NotFound }),
+                        // Left for the next run, which reads it again.
+                        Fetched::Failed(id, _) => {
+                            let about = voided.iter().filter(|(item, _)| *item == id).map(|(_, event)| event);
+                            let about: Vec<&EventId> = about.collect();
+                            self.recheck.retain(|event| !about.contains(&event));
+                            self.unfinished = true;
+                        }
                     }
                 }
                 self.chunk(items, Found::Asked).await?;
@@ -224,6 +269,9 @@ impl Run<'_> {
 
     async fn send_all(&mut self, total: &mut usize) -> Result<Sent, EngineError> {
         let mut sent = Sent::default();
+        if !self.link.direction.exports() {
+            return Ok(sent);
+        }
         let mut after: Option<OutboxId> = None;
         let now = self.engine.clock.now();
         loop {
@@ -333,6 +381,7 @@ impl Run<'_> {
                 }
             }
         }
+        writes.extend(self.same_uid(sent).await?);
         self.waiting += unsent;
         if unsent > 0 && sent.stop.is_none() {
             sent.stop = sent.down.take();
@@ -341,6 +390,37 @@ impl Run<'_> {
             self.commit(Batch { writes, ..Batch::default() }).await?;
         }
         Ok(())
+    }
+
+    /// What becomes of creations whose UID an item of the calendar has: it is the same event and the two are joined, unless
+    /// that item is joined to another event already. Then there are two events here that only one item can be.
+    async fn same_uid(&mut self, sent: &mut Sent) -> Result<Vec<Write>, EngineError> {
+        let elsewhere = std::mem::take(&mut sent.elsewhere);
+        if elsewhere.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<RemoteId> = elsewhere.iter().map(|(at, _)| at.clone()).collect();
+        let bases = self.bases_by_remote(&ids).await?;
+        let mut writes = Vec::new();
+        for (at, mut entry) in elsewhere {
+            if bases.get(&at).is_none_or(|base| base.event_id == entry.event_id) {
+                self.outbox.remove(&entry.event_id);
+                writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+                sent.changed.push((at, entry.event_id));
+                continue;
+            }
+            let detail =
+                "another event of this calendar has the same UID, and the item there is joined to it";
+            entry.attempts += 1;
+            entry.state = OutboxState::Wedged {
+                kind: ErrorKind::AlreadyExists { at: Some(at) },
+                detail: detail.to_owned(),
+            };
+            self.wedged(&entry);
+            self.outbox.insert(entry.event_id.clone(), entry.clone());
+            writes.push(Write::PutOutbox(Box::new(entry)));
+        }
+        Ok(writes)
     }
 
     /// The remote sides as they were before these writes, for the journal.
@@ -382,12 +462,15 @@ impl Run<'_> {
         };
         self.counts.pushed += 1;
         let echo = written.payload.is_none().then(|| (written.id.clone(), written.version.clone()));
+        // Until the echo is read, what the provider made of it is not known, and no later write may be a patch of what was
+        // sent: without a version the item is read first.
+        let version = written.version.filter(|_| echo.is_none());
         let stored = written.payload.unwrap_or_else(|| payload.clone());
         let mut writes = Vec::new();
         if written.id != entry.remote_id {
             writes.push(Write::DeleteBase { link: entry.link.clone(), remote_id: entry.remote_id.clone() });
         }
-        writes.extend(self.confirmed(entry, (written.id, written.version), stored, before, open.as_ref()));
+        writes.extend(self.confirmed(entry, (written.id, version), stored, before, open.as_ref()));
         if let Some((id, version)) = echo {
             let (local, event_id) = (entry.local.clone(), entry.event_id.clone());
             sent.echoes.push(Echo { id, version, local, open, event_id });
@@ -449,6 +532,8 @@ impl Run<'_> {
             reason: entry.reason.clone(),
             before,
             fields: entry.fields.clone(),
+            evidence: (op == JournalOp::RemoteDelete).then_some(Evidence::DeletedHere),
+            after: Some(left_as(entry.local.as_deref())),
             at: self.engine.clock.now(),
         }))
     }
@@ -462,11 +547,14 @@ impl Run<'_> {
                 sent.changed.push((entry.remote_id, entry.event_id));
                 return vec![done];
             }
-            ErrorKind::AlreadyExists { at } => {
-                // Under our own name it is our own write, applied when its answer was lost; elsewhere in the calendar
-                // it is the same event, and the two are joined.
+            ErrorKind::AlreadyExists { at: Some(at) } if at != entry.remote_id => {
+                sent.elsewhere.push((at, entry));
+                return Vec::new();
+            }
+            ErrorKind::AlreadyExists { .. } => {
+                // Under our own name it is our own write, applied when its answer was lost.
                 self.outbox.remove(&entry.event_id);
-                sent.changed.push((at.unwrap_or(entry.remote_id), entry.event_id));
+                sent.changed.push((entry.remote_id, entry.event_id));
                 return vec![done];
             }
             ErrorKind::Unauthorized | ErrorKind::CalendarGone => {
@@ -489,6 +577,13 @@ impl Run<'_> {
                 }
             }
         }
+        self.wedged(&entry);
+        self.outbox.insert(entry.event_id.clone(), entry.clone());
+        vec![Write::PutOutbox(Box::new(entry))]
+    }
+
+    /// Tells about a write that waits for a person from now on.
+    fn wedged(&self, entry: &OutboxEntry) {
         if let OutboxState::Wedged { kind, .. } = &entry.state {
             self.tell(&Progress::Wedged {
                 link: self.link.id.clone(),
@@ -496,8 +591,6 @@ impl Run<'_> {
                 kind: kind.clone(),
             });
         }
-        self.outbox.insert(entry.event_id.clone(), entry.clone());
-        vec![Write::PutOutbox(Box::new(entry))]
     }
 
     /// Reads what the provider made of our writes: that, not what was sent, is its side of the base.

@@ -73,6 +73,10 @@ pub struct SyncReport {
     pub counts: RunCounts,
     /// What to approve, when deletions were held back; else the id of the plan.
     pub plan_id: PlanId,
+    /// Items that may be events here; a person says which, see [`Engine::answer`](super::Engine::answer).
+    pub undecided: usize,
+    /// The held plan that was approved or refused in this run.
+    pub answered: Option<PlanId>,
     /// Decided writes that the provider does not take for now; the next run tries again.
     pub waiting: usize,
     /// Decided writes that the provider refuses for good; they wait for a person or for another edit.
@@ -82,6 +86,6 @@ pub struct SyncReport {
 impl SyncReport {
     /// Whether both sides hold the same now, as far as the provider can.
     pub fn in_step(&self) -> bool {
-        self.counts.held == 0 && self.waiting == 0 && self.wedged == 0
+        self.counts.held == 0 && self.waiting == 0 && self.wedged == 0 && self.undecided == 0
     }
 }

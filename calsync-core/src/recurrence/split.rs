@@ -84,14 +84,16 @@ impl<Z: ZoneRules + Clone> RecurrenceSet<Z> {
         let mut tail = Self::new(self.start_at(&at));
         for entry in &self.rules {
             if let RuleEntry::Rule(rule) = entry {
-                head.rules.push(rule.truncate_before(&at.key).into());
-                tail.rules.extend(self.rest_of(rule, &at, limits)?.map(RuleEntry::from));
+                let (before, after) = self.divide_rule(rule, &at, limits)?;
+                head.rules.push(before.into());
+                tail.rules.extend(after.map(RuleEntry::from));
             }
         }
         for entry in &self.exrules {
             if let RuleEntry::Rule(rule) = entry {
-                head.exrules.push(rule.truncate_before(&at.key).into());
-                tail.exrules.extend(self.rest_of(rule, &at, limits)?.map(RuleEntry::from));
+                let (before, after) = self.divide_rule(rule, &at, limits)?;
+                head.exrules.push(before.into());
+                tail.exrules.extend(after.map(RuleEntry::from));
             }
         }
         (head.rdates, tail.rdates) = self.divide(&self.rdates, &at);
@@ -114,6 +116,20 @@ impl<Z: ZoneRules + Clone> RecurrenceSet<Z> {
         };
         let window = Window::Utc(around..around.checked_add_signed(TimeDelta::seconds(1))?);
         self.instances(window, limits).find(|instance| instance.key == *key)
+    }
+
+    /// A rule up to an instance, and what is left of it from there on.
+    fn divide_rule(
+        &self,
+        rule: &RecurrenceRule,
+        at: &Instance,
+        limits: &ExpansionLimits,
+    ) -> Result<(RecurrenceRule, Option<RecurrenceRule>), SplitError> {
+        Ok(match self.rest_of(rule, at, limits)? {
+            Some(rest) => (rule.truncate_before(&at.key), Some(rest)),
+            // Its COUNT ran out before the cut: with an UNTIL in its place it would go on up to it.
+            None => (rule.clone(), None),
+        })
     }
 
     /// What is left of a rule from an instance on; `None` when COUNT is used up.

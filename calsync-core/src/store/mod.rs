@@ -18,8 +18,8 @@ pub use memory::MemoryStore;
 pub use records::{
     AnswerState, BaseQuery, BaseRecord, BaseState, BaseSummary, ConflictAnswer, ConflictRecord,
     ConflictState, EventRecord, FieldConflict, JournalEntry, JournalOp, LeaseGrant, LeaseToken, LinkHealth,
-    LinkState, OutboxEntry, OutboxId, OutboxOp, OutboxState, QuarantineRecord, Record, RecordKind,
-    RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, SettledBy, Settlement, Take,
+    LinkState, MatchAnswer, MatchQuestion, OutboxEntry, OutboxId, OutboxOp, OutboxState, QuarantineRecord,
+    Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, SettledBy, Settlement, Take,
 };
 
 use crate::model::{Calendar, CalendarId, EventId, LinkId, RemoteId};
@@ -40,6 +40,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 ///    wins (`one_of_concurrent_commits_wins`), also when what they agree on is that a UID is not there yet
 ///    (`uids_are_expected`, `one_of_concurrent_writers_makes_a_uid`), or the version of a document
 ///    (`doc_versions_are_expected`, `one_of_concurrent_workers_claims_a_doc`).
+///    The writes of a batch are made in their order (`random_batches_agree_with_the_memory_store`).
 /// 3. **Read your writes**: what was committed is in every later read of the same store
 ///    (`reads_see_earlier_commits`).
 /// 4. **Monotonic revisions**: each written event of a calendar gets the next integer of that calendar, also when it is

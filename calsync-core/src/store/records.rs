@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     diff::Field,
     model::{CalendarId, Event, EventId, LinkId, RemoteCalendarId, RemoteId, RunId, Version},
+    plan::Evidence,
     provider::{Cursor, ErrorKind, Payload, UnreadKind},
 };
 
@@ -362,6 +363,29 @@ pub struct QuarantineRecord {
     pub attempts: u32,
     /// Since when.
     pub since: DateTime<Utc>,
+    /// The question about it, when it may be an event here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<MatchQuestion>,
+}
+
+/// Which event here an item may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatchQuestion {
+    /// The events, the likeliest first. While the question is open none of them is made on the remote side.
+    pub candidates: Vec<EventId>,
+    /// What a person said; the next run does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<MatchAnswer>,
+}
+
+/// What a person says about an item that may be an event here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MatchAnswer {
+    /// It is this event: the two are joined and merged.
+    Join(EventId),
+    /// It is none of them: each side gets what the other has.
+    KeepBoth,
 }
 
 /// What a run did, in numbers.
@@ -423,6 +447,16 @@ pub struct RunRecord {
     pub counts: RunCounts,
     /// The plan that waits for approval.
     pub held_plan: Option<String>,
+    /// The held plan that was approved in this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<String>,
+    /// The held plan that was refused in this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// Deletions of both sides that nobody was asked about: what [`DeletionGuard::within`](crate::plan::DeletionGuard)
+    /// counts together. Written with the deletions themselves.
+    #[serde(default)]
+    pub unasked_deletions: u64,
 }
 
 /// What a journal entry is about.
@@ -466,6 +500,12 @@ pub struct JournalEntry {
     pub before: Option<Box<Event>>,
     /// The fields that changed; empty for a creation or deletion.
     pub fields: Vec<Field>,
+    /// What spoke for a deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+    /// How the local event was left, as a hash of its content or `deleted`: what tells whether it was edited since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
     /// When.
     pub at: DateTime<Utc>,
 }

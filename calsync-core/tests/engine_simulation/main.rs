@@ -80,6 +80,7 @@ impl Scene {
                 control: control.clone(),
                 link: link.id.clone(),
                 begun: AtomicU64::new(0),
+                hidden: std::sync::Mutex::default(),
             }),
             link,
             clock,

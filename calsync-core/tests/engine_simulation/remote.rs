@@ -1,8 +1,11 @@
 //! A provider whose every call can be stopped, fail, or lie as planted.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -26,6 +29,8 @@ pub(crate) struct SimRemote {
     pub(crate) link: LinkId,
     /// Writes whose call has begun and whose effect is still to come.
     pub(crate) begun: AtomicU64,
+    /// Items that the server forgets once.
+    pub(crate) hidden: Mutex<BTreeSet<RemoteId>>,
 }
 
 impl SimRemote {
@@ -100,7 +105,8 @@ impl Provider for SimRemote {
             page.changes.pop();
         }
         if page.scope != ChangeScope::Delta && control.strikes(Plant::PartialCallsItselfComplete, 300) {
-            page.changes.pop();
+            // A server whose index lost an item does not find it by name either.
+            self.hidden.lock().expect("no panic").extend(page.changes.pop().map(|change| change.id));
         }
         if page.scope == ChangeScope::Delta
             && control.strikes(Plant::UnreadIsRemoved, 300)
@@ -124,6 +130,12 @@ impl Provider for SimRemote {
         }
         let mut found = self.call("fetch", self.inner.fetch(calendar, ids)).await?;
         for fetched in &mut found {
+            if let Fetched::Found { id, .. } = &*fetched
+                && self.hidden.lock().expect("no panic").remove(id)
+            {
+                *fetched = Fetched::Missing(id.clone());
+                continue;
+            }
             if let (Fate::Before(_), Fetched::Found { id, .. }) = (self.control.fate(), &*fetched) {
                 let error = ProviderError::new(ErrorKind::Unavailable, "fetch", "this one not now");
                 *fetched = Fetched::Failed(id.clone(), error);

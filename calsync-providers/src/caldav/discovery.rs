@@ -1,5 +1,7 @@
 //! From an e-mail address, a host or any URL to the calendars (RFC 6764, 5397, 4791 section 6.2.1).
 
+use std::collections::HashSet;
+
 use calsync_core::{
     model::RemoteCalendarId,
     provider::{ErrorKind, ProviderError, RemoteCalendar, Result},
@@ -286,16 +288,43 @@ async fn account(
     }))
 }
 
+/// The calendars of an account, and where some could not be listed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CalendarList {
+    /// The calendars of all places that could be listed.
+    pub calendars: Vec<RemoteCalendar>,
+    /// The places that could not: a home shared by somebody who took the permission back, one that was moved, one whose
+    /// answer cannot be read. What was listed there before is not gone; nothing is known of it.
+    pub failed: Vec<FailedHome>,
+}
+
+/// A home that could not be listed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct FailedHome {
+    /// Its host; the path may name a person.
+    pub host: String,
+    /// Why.
+    pub error: ProviderError,
+}
+
 /// The calendars of the account; a home that moved is discovered anew, once.
-pub(crate) async fn calendars(provider: &CalDavProvider) -> Result<Vec<RemoteCalendar>> {
+pub(crate) async fn calendars(provider: &CalDavProvider) -> Result<CalendarList> {
     let known = provider.account();
     let fresh = known.is_none();
     let account = match known {
         Some(account) => account,
         None => provider.discover().await?,
     };
+    let is_moved = |error: &ProviderError| error.kind == ErrorKind::NotFound && !fresh;
     match list(provider, &account).await {
-        Err(error) if error.kind == ErrorKind::NotFound && !fresh => {
+        Ok(found) if found.failed.iter().any(|home| is_moved(&home.error)) => {
+            // What was found is worth more than where the rest went to.
+            let Ok(account) = provider.discover().await else { return Ok(found) };
+            list(provider, &account).await
+        }
+        Err(error) if is_moved(&error) => {
             let account = provider.discover().await?;
             list(provider, &account).await
         }
@@ -303,36 +332,72 @@ pub(crate) async fn calendars(provider: &CalDavProvider) -> Result<Vec<RemoteCal
     }
 }
 
-async fn list(provider: &CalDavProvider, account: &DiscoveredAccount) -> Result<Vec<RemoteCalendar>> {
-    const OPERATION: &str = "calendars";
-    let mut calendars: Vec<RemoteCalendar> = Vec::new();
-    let mut keys = Vec::new();
+/// One place that fails is no reason to hide the others. An error when all do, or when it is about the account.
+async fn list(provider: &CalDavProvider, account: &DiscoveredAccount) -> Result<CalendarList> {
+    let mut found = CalendarList { calendars: Vec::new(), failed: Vec::new() };
+    let mut keys = HashSet::new();
     let places =
         account.homes.iter().map(|home| (home, true)).chain(account.calendar.iter().map(|c| (c, false)));
+    let mut any = false;
     for (place, is_home) in places {
-        let url = provider.collection(&RemoteCalendarId::from(place.as_str()), OPERATION)?;
-        let request = if is_home { calls::propfind::calendars(url) } else { calls::propfind::calendar(url) };
-        let (multistatus, base) = provider.multistatus(OPERATION, request).await?;
-        for response in &multistatus.responses {
-            let Some(url) = response.hrefs.first().and_then(|href| resolve(&base, href)) else { continue };
-            if !holds_events(response) {
-                continue;
+        match list_place(provider, place, is_home).await {
+            Ok(listed) => {
+                any = true;
+                found.calendars.extend(
+                    listed
+                        .into_iter()
+                        .filter(|(key, _)| keys.insert(key.clone()))
+                        .map(|(_, calendar)| calendar),
+                );
             }
-            let url = collection_url(url);
-            let key = (url.host_str().map(ToOwned::to_owned), path_key(url.path()));
-            if keys.contains(&key) {
-                continue;
+            Err(error) if matches!(error.kind, ErrorKind::Unauthorized | ErrorKind::Throttled) => {
+                return Err(error);
             }
-            keys.push(key);
-            calendars.push(RemoteCalendar {
-                name: response.text(Ns::Dav, "displayname").unwrap_or_default().to_owned(),
-                color: response.text(Ns::Apple, "calendar-color").map(ToOwned::to_owned),
-                read_only: !writable(response),
-                id: RemoteCalendarId::from(String::from(url)),
-            });
+            Err(error) => {
+                let host = Url::parse(place).ok().and_then(|url| url.host_str().map(ToOwned::to_owned));
+                found.failed.push(FailedHome { host: host.unwrap_or_default(), error });
+            }
         }
     }
-    Ok(calendars)
+    match found.failed.pop() {
+        // The first is where most of the calendars are.
+        Some(last) if !any => Err(found.failed.into_iter().next().unwrap_or(last).error),
+        Some(last) => {
+            found.failed.push(last);
+            Ok(found)
+        }
+        None => Ok(found),
+    }
+}
+
+/// Host and path: what two spellings of one calendar share.
+type Key = (Option<String>, Vec<u8>);
+
+async fn list_place(
+    provider: &CalDavProvider,
+    place: &str,
+    is_home: bool,
+) -> Result<Vec<(Key, RemoteCalendar)>> {
+    const OPERATION: &str = "calendars";
+    let url = provider.collection(&RemoteCalendarId::from(place), OPERATION)?;
+    let request = if is_home { calls::propfind::calendars(url) } else { calls::propfind::calendar(url) };
+    let (multistatus, base) = provider.multistatus(OPERATION, request).await?;
+    let calendar = |response: &DavResponse| {
+        let url = response.hrefs.first().and_then(|href| resolve(&base, href))?;
+        if !holds_events(response) {
+            return None;
+        }
+        let url = collection_url(url);
+        let key = (url.host_str().map(ToOwned::to_owned), path_key(url.path()));
+        let calendar = RemoteCalendar {
+            name: response.text(Ns::Dav, "displayname").unwrap_or_default().to_owned(),
+            color: response.text(Ns::Apple, "calendar-color").map(ToOwned::to_owned),
+            read_only: !writable(response),
+            id: RemoteCalendarId::from(String::from(url)),
+        };
+        Some((key, calendar))
+    };
+    Ok(multistatus.responses.iter().filter_map(calendar).collect())
 }
 
 /// A calendar, whatever else it says it is (SOGo's personal one is an outbox, too), that takes events.

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{
     calls, error, etag,
-    href::{path_key, resource_id, resource_url},
+    href::{path_key, resource_id},
     provider::{CalDavProvider, calendar_gone},
     wire::{Multistatus, preconditions},
     xml::Ns,
@@ -89,8 +89,8 @@ impl CalDavProvider {
     }
 
     async fn multiget(&self, collection: &Url, batch: &[RemoteId]) -> Result<Batch> {
-        let hrefs = batch.iter().map(RemoteId::as_str);
-        let request = calls::multiget::request(collection.clone(), hrefs);
+        let hrefs: Vec<String> = batch.iter().map(|id| self.spellings.href(id)).collect();
+        let request = calls::multiget::request(collection.clone(), hrefs.iter().map(String::as_str));
         let answer = match self.client().send(request).await {
             Ok(answer) => self.seen(OPERATION, answer).await?,
             // Too much at once is a matter of the batch.
@@ -126,7 +126,7 @@ impl CalDavProvider {
 
     /// One item by itself: what several could not tell, and whether it is really gone.
     pub(super) async fn get(&self, collection: &Url, id: &RemoteId) -> Result<Fetched> {
-        let Some(url) = resource_url(collection, id) else {
+        let Some(url) = self.spellings.url(collection, id) else {
             let error = ProviderError::new(ErrorKind::Blocked, OPERATION, "an item of another site");
             return Ok(Fetched::Failed(id.clone(), error));
         };

@@ -1,7 +1,8 @@
 //! Names of collections and resources: what is sent, and what is compared.
 //!
 //! Servers spell one name in several ways (`+`, `%2B`, `%2b`; `@`, `%40`; path or URL; with or without the slash of a
-//! collection). What is sent stays as the server spelled it; what is compared is decoded.
+//! collection), and some spell it one way today and another way tomorrow. An id has one form whatever the spelling; what is
+//! sent stays as the server spelled it ([`Resource::spelled`]).
 
 use calsync_core::model::{RemoteCalendarId, RemoteId};
 use url::Url;
@@ -50,9 +51,21 @@ pub(crate) fn resolve(base: &Url, href: &str) -> Option<Url> {
     Some(url)
 }
 
-/// The id of a resource listed in a collection: its path, spelled as the server did, but below the collection spelled
-/// as the collection's id. `None` for the collection itself, for collections below it, and for other sites.
+/// A resource listed in a collection.
+pub(crate) struct Resource {
+    /// Its path with everything encoded but letters, digits and `-._~`, below the collection as its own id spells it.
+    pub(crate) id: RemoteId,
+    /// The same as the server spelled it.
+    pub(crate) spelled: String,
+}
+
+/// The id of a resource: see [`resource`].
 pub(crate) fn resource_id(collection: &Url, base: &Url, href: &str) -> Option<RemoteId> {
+    resource(collection, base, href).map(|resource| resource.id)
+}
+
+/// What an href in an answer names. `None` for the collection itself, for collections below it, and for other sites.
+pub(crate) fn resource(collection: &Url, base: &Url, href: &str) -> Option<Resource> {
     // A bare name is below the collection even when the answer came from its URL without the slash.
     let base = if href.contains('/') { base } else { collection };
     let url = resolve(base, href)?;
@@ -61,26 +74,29 @@ pub(crate) fn resource_id(collection: &Url, base: &Url, href: &str) -> Option<Re
     if key == prefix || path.ends_with('/') {
         return None;
     }
-    if url.host() != collection.host() {
-        // Another host of the same site (a partition): the same resources, as far as there is only one path.
-        return below(collection, path, &prefix).or_else(|| Some(RemoteId::from(url.as_str())));
+    // Another host of the same site (a partition) has the same resources, as far as there is only one path.
+    if let Some(below) = below(collection, path, &prefix) {
+        return Some(below);
     }
-    below(collection, path, &prefix).or_else(|| Some(RemoteId::from(tidy(path))))
+    if url.host() == collection.host() {
+        return Some(Resource { id: RemoteId::from(normal(path)), spelled: path.to_owned() });
+    }
+    let mut normal_url = url.clone();
+    normal_url.set_path(&normal(path));
+    Some(Resource { id: RemoteId::from(String::from(normal_url)), spelled: String::from(url) })
 }
 
-fn below(collection: &Url, path: &str, prefix: &[u8]) -> Option<RemoteId> {
+fn below(collection: &Url, path: &str, prefix: &[u8]) -> Option<Resource> {
     let (parent, name) = path.rsplit_once('/')?;
-    (path_key(parent) == prefix).then(|| RemoteId::from(format!("{}{}", collection.path(), tidy(name))))
+    (path_key(parent) == prefix).then(|| Resource {
+        id: RemoteId::from(format!("{}{}", collection.path(), normal(name))),
+        spelled: format!("{}{name}", collection.path()),
+    })
 }
 
 /// Whether an href in an answer names the collection it was asked of.
 pub(crate) fn is_collection(collection: &Url, base: &Url, href: &str) -> bool {
     resolve(base, href).is_some_and(|url| path_key(url.path()) == path_key(collection.path()))
-}
-
-/// The URL of a resource.
-pub(crate) fn resource_url(collection: &Url, id: &RemoteId) -> Option<Url> {
-    resolve(collection, id.as_str())
 }
 
 /// What two spellings of one path have in common: decoded bytes without a final slash. An encoded slash stays
@@ -106,6 +122,34 @@ pub(crate) fn path_key(path: &str) -> Vec<u8> {
         }
     }
     key
+}
+
+/// The one form of a path, whatever its spelling: everything is encoded but letters, digits, `-._~` and the separators.
+fn normal(path: &str) -> String {
+    let mut normal = String::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let byte = match hex(rest) {
+            Some(byte) => {
+                rest = &rest[3..];
+                byte
+            }
+            None => {
+                rest = tail;
+                if *first == b'/' {
+                    normal.push('/');
+                    continue;
+                }
+                *first
+            }
+        };
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            normal.push(char::from(byte));
+        } else {
+            normal.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    normal
 }
 
 /// Spells a path the way RFC 3986 section 6.2.2 has it: upper-case hex, nothing encoded that need not be. Every
@@ -173,6 +217,29 @@ mod tests {
         ] {
             assert_eq!(resource_id(&collection, &collection, href), Some(RemoteId::from(id)), "{href}");
         }
+    }
+
+    #[test]
+    fn an_id_has_one_form_and_the_spelling_of_the_server_is_kept() {
+        let collection = url("https://dav.example.com/cal/ann%40x/work/");
+        for (names, id) in [
+            (&["a@b.ics", "a%40b.ics"][..], "a%40b.ics"),
+            (&["x%2fy.ics", "x%2Fy.ics"], "x%2Fy.ics"),
+            (&["a+b!.ics", "a%2Bb%21.ics", "a%2bb!.ics"], "a%2Bb%21.ics"),
+            (&["%e4%B8%AD.ics", "\u{4e2d}.ics"], "%E4%B8%AD.ics"),
+            (&["100%.ics", "100%25.ics"], "100%25.ics"),
+            (&["a b.ics", "a%20b.ics"], "a%20b.ics"),
+        ] {
+            for name in names {
+                let found = resource(&collection, &collection, &format!("/cal/ann@x/work/{name}")).unwrap();
+                assert_eq!(found.id.as_str(), format!("/cal/ann%40x/work/{id}"), "{name}");
+                let sent = collection.join(&found.spelled).unwrap();
+                assert_eq!(sent, collection.join(name).unwrap());
+            }
+        }
+        // An encoded slash is part of the name: another item than one further below.
+        let deeper = resource(&collection, &collection, "/cal/ann@x/work/x/y.ics").unwrap();
+        assert_eq!(deeper.id.as_str(), "/cal/ann%40x/work/x/y.ics");
     }
 
     #[test]

@@ -8,12 +8,13 @@
 //! | `calls/` | one file per request: what is sent, and how the answer is read |
 //! | `pull`, `fetch`, `push` | the requests put together: changes, payloads, writes |
 //! | `wire`, `xml` | `multistatus` and errors |
-//! | `href`, `etag`, `cursor` | names, versions and where a pull stopped |
+//! | `href`, `spelling`, `etag`, `cursor` | names, versions and where a pull stopped |
 //! | `error` | what a status and a precondition mean |
 //! | `profile` | what is known of server software, as data |
 //!
 //! The provider keeps no state a later process would miss: what discovery found can be taken out
-//! ([`CalDavProvider::account`]) and given back ([`CalDavProvider::with_account`]), and the rest is in the cursor.
+//! ([`CalDavProvider::account`]) and given back ([`CalDavProvider::with_account`]), and the rest is in the cursor. How the server
+//! spells the names of its items is learned again.
 
 mod calls;
 mod capability;
@@ -29,11 +30,12 @@ mod profile;
 mod provider;
 mod pull;
 mod push;
+mod spelling;
 mod wire;
 mod xml;
 
 pub use config::CalDavConfig;
-pub use discovery::DiscoveredAccount;
+pub use discovery::{CalendarList, DiscoveredAccount, FailedHome};
 pub use href::same_calendar;
 pub use profile::ServerKind;
 pub use provider::CalDavProvider;

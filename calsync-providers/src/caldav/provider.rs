@@ -19,11 +19,12 @@ use url::Url;
 use super::{
     calls, capability,
     config::CalDavConfig,
-    discovery::{self, DiscoveredAccount},
+    discovery::{self, CalendarList, DiscoveredAccount},
     error,
     href::{collection_url, path_key, safe_name},
     map,
     profile::ServerKind,
+    spelling::Spellings,
     wire::Multistatus,
 };
 use crate::http::{
@@ -40,6 +41,7 @@ pub struct CalDavProvider {
     capabilities: Capabilities,
     account: RwLock<Option<Arc<DiscoveredAccount>>>,
     server: RwLock<ServerKind>,
+    pub(super) spellings: Spellings,
 }
 
 impl CalDavProvider {
@@ -99,6 +101,7 @@ impl CalDavProvider {
             clock: Arc::new(SystemClock),
             server: RwLock::new(account.as_ref().map(|account| account.server).unwrap_or_default()),
             account: RwLock::new(account.map(Arc::new)),
+            spellings: Spellings::default(),
             config,
         })
     }
@@ -126,6 +129,15 @@ impl CalDavProvider {
         let account = Arc::new(discovery::discover(self).await?);
         *self.account.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&account));
         Ok(account)
+    }
+
+    /// The calendars, and the homes that could not be listed; [`Provider::calendars`] gives the calendars alone.
+    ///
+    /// # Errors
+    ///
+    /// When no home could be listed, or the account as a whole is refused or throttled.
+    pub async fn list_calendars(&self) -> Result<CalendarList> {
+        discovery::calendars(self).await
     }
 
     pub(super) fn server(&self) -> ServerKind {
@@ -243,7 +255,7 @@ impl Provider for CalDavProvider {
     }
 
     async fn calendars(&self) -> Result<Vec<RemoteCalendar>> {
-        discovery::calendars(self).await
+        Ok(self.list_calendars().await?.calendars)
     }
 
     async fn changes(&self, calendar: &RemoteCalendarId, request: ChangesRequest<'_>) -> Result<ChangePage> {

@@ -63,6 +63,7 @@ impl CalDavProvider {
             return match calls::sync_collection::outcome(&answer.response, token, depth) {
                 Outcome::Answer(multistatus, next) => {
                     self.learn(ServerKind::from_token(&next));
+                    self.spellings.learn_all(collection, &answer.url, &multistatus);
                     page(collection, &answer.url, &multistatus, token, next, paging)
                 }
                 Outcome::TokenInvalid => Err(ProviderError::new(
@@ -136,6 +137,7 @@ impl CalDavProvider {
             // Even an empty calendar lists itself.
             return Err(error::unusable(OPERATION, "a listing without the calendar itself"));
         }
+        self.spellings.learn_all(collection, &base, &multistatus);
         let mut changes = Changes::default();
         let mut scope = ChangeScope::Snapshot;
         for response in &multistatus.responses {

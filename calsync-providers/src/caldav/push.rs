@@ -11,7 +11,7 @@ use super::{
     calls,
     error::{WriteOutcome, writing},
     etag,
-    href::{resource_id, resource_url},
+    href::resource_id,
     provider::{CalDavProvider, same_resource},
     wire::Multistatus,
     xml::Ns,
@@ -31,6 +31,9 @@ impl CalDavProvider {
         let error = |kind, detail: &str| ProviderError::new(kind, OPERATION, detail);
         Err(match writing(OPERATION, &answer.response, self.now()) {
             WriteOutcome::Done => {
+                if let Some(location) = answer.response.header(header::LOCATION) {
+                    self.spellings.learn(&collection, &answer.url, location);
+                }
                 return Ok(self.settle(&collection, payload, written(&collection, id, &answer)).await);
             }
             WriteOutcome::ConditionFailed => match self.get(&collection, id).await? {
@@ -175,7 +178,9 @@ impl CalDavProvider {
         operation: &'static str,
     ) -> Result<(Url, Url)> {
         let collection = self.collection(calendar, operation)?;
-        let url = resource_url(&collection, id)
+        let url = self
+            .spellings
+            .url(&collection, id)
             .ok_or_else(|| ProviderError::new(ErrorKind::Blocked, operation, "an item of another site"))?;
         Ok((collection, url))
     }
@@ -216,7 +221,10 @@ impl CalDavProvider {
         href: Option<String>,
         payload: &Payload,
     ) -> ProviderError {
-        let mut at = href.and_then(|href| resource_id(collection, base, &href));
+        let mut at = href.and_then(|href| {
+            self.spellings.learn(collection, base, &href);
+            resource_id(collection, base, &href)
+        });
         if at.is_none() {
             at = self.find_uid(operation, collection, payload).await;
         }
@@ -232,6 +240,7 @@ impl CalDavProvider {
         let uid = super::map::uid(payload.as_str())?;
         let request = calls::uid_query::request(collection.clone(), &uid);
         let (multistatus, base): (Multistatus, Url) = self.multistatus(operation, request).await.ok()?;
+        self.spellings.learn_all(collection, &base, &multistatus);
         // The filter is a hint to the server and no promise: its answer is checked.
         let mut holders = multistatus.responses.iter().filter(|response| {
             response

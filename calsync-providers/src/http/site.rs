@@ -2,64 +2,23 @@
 
 use url::{Host, Url};
 
-// Names under which strangers get hosts. The public suffix list has thousands; these are those under which calendars
-// and their attackers are met. What is missing is covered by the rule for country domains below, or errs by refusing
-// nothing that was typed by the user: only a redirect between two hosts of one unlisted shared domain passes.
+// Names under which strangers get hosts and that are no public suffixes.
 const SHARED: &[&str] = &[
     "amazonaws.com",
-    "appspot.com",
-    "azurewebsites.net",
-    "blogspot.com",
     "cloudapp.azure.com",
-    "cloudapp.net",
-    "cloudfront.net",
-    "ddns.net",
-    "dedyn.io",
-    "deno.dev",
-    "duckdns.org",
-    "dyndns.org",
-    "dynu.net",
-    "firebaseapp.com",
-    "fly.dev",
-    "freeddns.org",
-    "github.io",
-    "gitlab.io",
     "glitch.me",
-    "herokuapp.com",
-    "hopto.org",
-    "myds.me",
-    "myfritz.net",
-    "myqnapcloud.com",
-    "netlify.app",
-    "ngrok-free.app",
-    "ngrok.app",
-    "ngrok.io",
-    "no-ip.org",
-    "nsupdate.info",
-    "onrender.com",
-    "pages.dev",
-    "r2.dev",
     "railway.app",
     "render.com",
-    "replit.app",
     "run.app",
     "selfhost.eu",
-    "spdns.de",
-    "surge.sh",
-    "synology.me",
-    "trycloudflare.com",
-    "ts.net",
-    "vercel.app",
-    "web.app",
     "windows.net",
-    "workers.dev",
-    "zapto.org",
 ];
 
 /// Whether credentials for one URL may be sent to the other: the same host, or hosts under one registrable domain
 /// (`caldav.icloud.com` and `p42-caldav.icloud.com`). Errs towards "no".
 ///
-/// Addresses, and hosts under suffixes where anybody can get a name, are only ever the same as themselves.
+/// Addresses, and hosts under suffixes where anybody can get a name, are only ever the same as themselves. The suffixes
+/// are those of the public suffix list, private ones included, as of the version of the crate `psl`, and some more.
 pub fn same_site(a: &Url, b: &Url) -> bool {
     match (a.host(), b.host()) {
         (Some(Host::Domain(a)), Some(Host::Domain(b))) => {
@@ -81,16 +40,8 @@ fn registrable(host: &str) -> Option<&str> {
     if SHARED.iter().any(|suffix| lower == *suffix || lower.ends_with(&format!(".{suffix}"))) {
         return None;
     }
-    let labels: Vec<&str> = host.split('.').collect();
-    let [.., second, top] = labels.as_slice() else { return None };
-    // co.uk, com.au, gov.pl, ...: below a country's domain a short or generic label is a suffix itself.
-    let country = top.len() == 2 && (second.len() <= 3 || ["info", "gouv", "asso"].contains(second));
-    let count = if country { 3 } else { 2 };
-    if labels.len() < count {
-        return None;
-    }
-    let length = labels[labels.len() - count..].iter().map(|label| label.len() + 1).sum::<usize>() - 1;
-    host.get(host.len() - length..)
+    let length = psl::domain(lower.as_bytes())?.as_bytes().len();
+    host.get(host.len().checked_sub(length)?..)
 }
 
 #[cfg(test)]
@@ -115,6 +66,18 @@ mod tests {
             ("https://10.0.0.1/", "https://11.0.0.1/", false),
             ("https://localhost/", "https://other/", false),
             ("https://com/", "https://example.com/", false),
+            // A city's domain, a hoster with names below names, a home router, a shared domain the list does not have.
+            ("https://a.kawasaki.jp/", "https://b.kawasaki.jp/", false),
+            ("https://x.a.nom.br/", "https://x.b.nom.br/", false),
+            ("https://a.s3.eu-central-1.amazonaws.com/", "https://b.s3.eu-central-1.amazonaws.com/", false),
+            ("https://ann.myfritz.net/", "https://bob.myfritz.net/", false),
+            ("https://ann.selfhost.eu/", "https://bob.selfhost.eu/", false),
+            // A short name below a country is a name.
+            ("https://caldav.gmx.de/", "https://www.gmx.de/", true),
+            ("https://dav.web.de/", "https://web.de/", true),
+            ("https://a.ik.me/", "https://b.ik.me/", true),
+            ("https://dav.home.example/", "https://www.home.example/", true),
+            ("https://dav.example.com./", "https://www.example.com/", true),
         ] {
             let (a, b) = (Url::parse(a).unwrap(), Url::parse(b).unwrap());
             assert_eq!(same_site(&a, &b), together, "{a} {b}");

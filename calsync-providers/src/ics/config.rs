@@ -24,7 +24,9 @@ pub struct IcsConfig {
     /// not let them read its disk.
     pub allow_file: bool,
     /// Whether a `webcal://` or `feed://` source that cannot be reached by https may be asked by plain http. A source
-    /// that says `http://` is asked by http whatever this says. Default: no.
+    /// that says `http://` is asked by http whatever this says, but with credentials only where this is set or the host
+    /// is this machine. The fallback of a `webcal://` source never carries credentials, except to this machine. Default:
+    /// no.
     pub allow_plain_http: bool,
     /// Which addresses may be connected to. Default: public ones.
     pub addresses: AddressPolicy,
@@ -97,10 +99,10 @@ pub enum FeedAlarms {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UidCheck {
     /// The first pull asks twice and compares, so that no name is given out that will not come again. Costs one
-    /// request, conditional where the feed has validators.
+    /// request, conditional where the feed has validators, and one or two more where the UIDs changed.
     #[default]
     FetchTwice,
-    /// From one pull to the next. The items of such a feed change their names once.
+    /// From one pull to the next. The items of such a feed change their names once, at the third pull mostly.
     AcrossPulls,
 }
 

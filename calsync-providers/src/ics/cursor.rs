@@ -9,6 +9,13 @@ use super::items::{Item, Naming};
 const FORM: u32 = 1;
 /// How many items are remembered to find out whether UIDs stay.
 const SAMPLE: usize = 16;
+/// How many times a content came under another UID, over all fetches, before UIDs count as invented.
+const PAIRS_MIN: usize = 3;
+/// On how many fetches. A feed that changes its program gives all its events new UIDs once.
+const FETCHES_MIN: usize = 2;
+/// UIDs that stayed for so long are stable, whatever they were before. Longer than a month, as there are servers that
+/// make a feed anew only every month.
+const SETTLED_SECONDS: i64 = 35 * 86_400;
 /// How long the answer "unchanged" is believed.
 const TRUST_SECONDS: i64 = 86_400;
 
@@ -41,12 +48,33 @@ pub(super) struct State {
     /// Whether the feed invents UIDs.
     #[serde(default)]
     unstable_uids: bool,
+    /// The fetches on which UIDs were seen to change.
+    #[serde(default)]
+    uid_changes: UidChanges,
     /// Content and UID of some items.
     #[serde(default)]
     sample: Vec<(u64, u64)>,
     /// How long the feed asks to be left alone, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) refresh_seconds: Option<u64>,
+}
+
+/// What was seen of contents that came under other UIDs than the time before.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct UidChanges {
+    fetches: usize,
+    pairs: usize,
+    /// The last of those fetches, in seconds since 1970.
+    last: i64,
+}
+
+/// What two fetches say about the UIDs of a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Uids {
+    /// They changed, all that could be compared, but not often enough yet to say that they always do.
+    InDoubt,
+    /// Nothing stands against what is known of them.
+    AsKnown,
 }
 
 /// HTTP validators (RFC 9110 section 8.8), as the server wrote them.
@@ -107,9 +135,12 @@ impl State {
         if self.unstable_uids { Naming::Content } else { Naming::Uid }
     }
 
-    /// Compares the items with those remembered, and remembers them in turn. Once a feed was found to invent UIDs it
-    /// stays so: its items would otherwise change names again.
-    pub(super) fn compare_uids(&mut self, items: &[Item]) {
+    /// Compares the items with those remembered, and remembers them in turn.
+    ///
+    /// A feed invents UIDs when most of its items came under another UID, and none under the same one, on two fetches,
+    /// and three items in all. One event that was replaced by an equal one says nothing. Once found out it stays so
+    /// until its UIDs have stayed for five weeks: its items change their names with each turn.
+    pub(super) fn compare_uids(&mut self, items: &[Item]) -> Uids {
         let mut now: Vec<(u64, u64)> = items.iter().filter_map(Item::sample).collect();
         now.sort_unstable();
         // Items alike in content cannot be told apart by it.
@@ -124,11 +155,35 @@ impl State {
             let at = now.binary_search_by_key(&content, |(content, _)| *content).ok()?;
             now.get(at)
         };
-        let pairs = || self.sample.iter().filter_map(|(content, uid)| Some((*uid, known(*content)?.1)));
-        if pairs().next().is_some() && pairs().all(|(before, now)| before != now) {
-            self.unstable_uids = true;
+        let (mut same, mut changed) = (0, 0);
+        for (content, before) in &self.sample {
+            match known(*content) {
+                Some((_, now)) if now == before => same += 1,
+                Some(_) => changed += 1,
+                None => {}
+            }
+        }
+        let is_most = |pairs: usize| pairs * 2 > now.len().min(SAMPLE);
+        let mut uids = Uids::AsKnown;
+        if same == 0 && is_most(changed) {
+            let known = self.uid_changes;
+            self.uid_changes =
+                UidChanges { fetches: known.fetches + 1, pairs: known.pairs + changed, last: self.read_at };
+            let is_proved = self.uid_changes.fetches >= FETCHES_MIN && self.uid_changes.pairs >= PAIRS_MIN;
+            if is_proved {
+                self.unstable_uids = true;
+            } else if !self.unstable_uids {
+                uids = Uids::InDoubt;
+            }
+        } else if changed == 0
+            && is_most(same)
+            && self.read_at.saturating_sub(self.uid_changes.last) >= SETTLED_SECONDS
+        {
+            self.uid_changes = UidChanges::default();
+            self.unstable_uids = false;
         }
         // The lowest hashes: of contents that stay, the same ones are remembered every time.
         self.sample = now.into_iter().take(SAMPLE).collect();
+        uids
     }
 }

@@ -35,7 +35,7 @@ pub(super) struct Item {
 enum Uid {
     /// It is the item of this UID.
     Own(String),
-    /// One of several single events under a UID; told apart by their starts.
+    /// One of several events under a UID, but not its item; told apart by their starts.
     Shared(String),
     None,
 }
@@ -116,7 +116,8 @@ fn identity(component: &Component<'_>) -> blake3::Hash {
 /// - an event that is there twice is there once;
 /// - of several with the same `RECURRENCE-ID`, or without one and with the same start, the one with the higher
 ///   `SEQUENCE`, then the later `LAST-MODIFIED`, then the later place counts;
-/// - several with different starts are items of their own; the changed instances belong to the one that repeats.
+/// - several with different starts are items of their own. The one that repeats, else the earliest, is the item of the
+///   UID and has the changed instances.
 pub(super) fn gather(feed: &Feed<'_>) -> Vec<Item> {
     let mut places: HashMap<&str, usize> = HashMap::new();
     let mut groups: Vec<(Option<&str>, Vec<usize>)> = Vec::new();
@@ -156,7 +157,11 @@ fn gather_uid(feed: &Feed<'_>, uid: &str, members: &[usize], items: &mut Vec<Ite
         _ => {
             let repeating =
                 masters.iter().copied().filter(|&at| feed.components.get(at).is_some_and(|one| one.repeats));
-            repeating.max_by_key(|&at| revision(feed, at))
+            // An event that had the UID alone keeps its name when another one takes the UID as well: of single events
+            // the earliest, as what is added mostly lies ahead.
+            repeating
+                .max_by_key(|&at| revision(feed, at))
+                .or_else(|| masters.iter().copied().min_by_key(|&at| start_order(feed, at)))
         }
     };
     let own: Vec<usize> = primary.into_iter().chain(instances).collect();
@@ -187,6 +192,12 @@ fn latest_of_each<'f>(
     let mut latest: Vec<usize> = latest.into_values().collect();
     latest.sort_unstable();
     latest
+}
+
+/// Starts in the order of their digits, whatever their zones: it only has to be the same for the same events.
+fn start_order<'f>(feed: &'f Feed<'_>, at: usize) -> (&'f str, &'f str) {
+    let start = feed.components.get(at).and_then(|one| one.start.as_deref()).unwrap_or_default();
+    (start.rsplit(':').next().unwrap_or_default(), start)
 }
 
 /// What tells the newer of two copies. A copy from a cancelled calendar has a higher `SEQUENCE` by RFC 5546, or comes

@@ -3,7 +3,7 @@
 use calsync_core::provider::{Change, ChangePage, ChangeScope, ItemChange, ProviderError, PullMode};
 
 use super::config::IcsLimits;
-use super::cursor::State;
+use super::cursor::{State, Uids, Validators};
 use super::error::FeedError;
 use super::fetch::Body;
 use super::items::{self, Named};
@@ -20,6 +20,8 @@ const DROP_MIN: usize = 10;
 /// - The same bytes, or the same items in the same versions, as in `before` are a delta without changes.
 /// - A feed that has lost more than half of its items, and more than ten, or all of them, is listed as partial once.
 ///   When the next fetch finds no further such loss it is believed.
+/// - A feed whose events all have other UIDs for the first time is a delta without changes, to be looked at again: were
+///   those UIDs invented, all its events would be deleted and made anew.
 pub(super) fn page(
     body: &Body,
     before: Option<&State>,
@@ -38,7 +40,13 @@ pub(super) fn page(
     }
     let feed = split(&body.bytes, limits).map_err(|error| error.during(OPERATION))?;
     let gathered = items::gather(&feed);
-    state.compare_uids(&gathered);
+    let uids = state.compare_uids(&gathered);
+    if let (Some(trusted), Uids::InDoubt) = (trusted, uids) {
+        // What was listed stays listed; without validators the feed is asked for as a whole.
+        state.validators = Validators::default();
+        state.body.clone_from(&trusted.body);
+        return unchanged(&state);
+    }
     let asked = feed.calendars.iter().find_map(|head| refresh::duration(head.refresh.as_deref()?));
     state.refresh_seconds = asked.max(body.max_age).map(|wait| wait.as_secs());
     let named = items::name(&gathered, state.naming(), state.feed());

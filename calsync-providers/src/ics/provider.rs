@@ -16,7 +16,7 @@ use url::Url;
 
 use super::capability::capabilities;
 use super::config::{IcsConfig, UidCheck};
-use super::cursor::State;
+use super::cursor::{State, Uids};
 use super::error::FeedError;
 use super::fetch::{Body, Fetcher, Got, Known};
 use super::items::{self, Naming};
@@ -24,6 +24,9 @@ use super::source::{Location, Source};
 use super::split::split;
 use super::{listing, payload, read};
 use crate::http::HttpTransport;
+
+/// How often a feed is asked again at its first pull: three times settle the doubt about a feed of one event.
+const UID_CHECKS_MAX: usize = 3;
 
 /// One feed, as an account with one calendar that can only be read.
 pub struct IcsProvider {
@@ -81,20 +84,29 @@ impl IcsProvider {
         }
     }
 
-    /// Asks once more and compares the UIDs, before the first names are given out. That the second answer fails means
-    /// nothing.
+    /// Asks again and compares the UIDs, before the first names are given out: once, and as long as there is doubt. That
+    /// an answer fails means nothing.
     async fn check_uids(&self, body: &Body, state: &mut State) {
-        let known = Known { validators: Some(&body.validators), moved_to: body.moved_to.as_ref() };
-        let Ok(first) = split(&body.bytes, &self.config.limits) else { return };
+        let limits = &self.config.limits;
+        let Ok(first) = split(&body.bytes, limits) else { return };
+        state.read_at = body.at;
         state.compare_uids(&items::gather(&first));
         if first.components.is_empty() {
             return;
         }
-        if let Ok(Got::Body(second)) = self.fetcher.get("changes", known).await
-            && second.bytes != body.bytes
-            && let Ok(second) = split(&second.bytes, &self.config.limits)
-        {
-            state.compare_uids(&items::gather(&second));
+        let mut last = None;
+        for _ in 0..UID_CHECKS_MAX {
+            let before: &Body = last.as_ref().unwrap_or(body);
+            let known = Known { validators: Some(&before.validators), moved_to: body.moved_to.as_ref() };
+            let Ok(Got::Body(next)) = self.fetcher.get("changes", known).await else { return };
+            if next.bytes == before.bytes {
+                return;
+            }
+            let Ok(feed) = split(&next.bytes, limits) else { return };
+            if state.compare_uids(&items::gather(&feed)) != Uids::InDoubt {
+                return;
+            }
+            last = Some(next);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use calsync_core::provider::{ErrorKind, ProviderError};
-use url::Url;
+use url::{Host, Url};
 
 use super::config::IcsConfig;
 use crate::http::{Credentials, HttpErrorKind, Secret};
@@ -80,10 +80,31 @@ impl Source {
                 _ => invalid("the source is no valid URL"),
             })?;
         }
+        // What nobody wrote out is not done with a password: https that cannot be reached is no reason to send it in the
+        // clear, where anybody who cut the connection can read it.
+        if credentials.is_some() && urls.len() > 1 {
+            urls.retain(|url| url.scheme() == "https" || is_loopback(url));
+        }
+        if credentials.is_some()
+            && urls.iter().any(|url| url.scheme() == "http" && !is_loopback(url))
+            && !config.allow_plain_http
+        {
+            return Err(blocked("credentials are not sent by plain http"));
+        }
         let first = urls.first().ok_or_else(|| invalid("the source is no valid URL"))?;
         let label = first.host_str().unwrap_or_default().to_owned();
         let fingerprint = fingerprint(first.as_str());
         Ok(Self { location: Location::Http(urls), credentials, fingerprint, label })
+    }
+}
+
+/// Whether what is sent there stays on this machine.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name.trim_end_matches('.').eq_ignore_ascii_case("localhost"),
+        None => false,
     }
 }
 

@@ -8,9 +8,12 @@ use calsync_core::store::{LeaseGrant, LeaseToken, Result, StoreError, StoreError
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use crate::codec::{signed, unsigned};
+
 use super::{
+    Db,
     error::{During, unreadable},
-    rows::{micros, signed, unsigned},
+    rows::micros,
     sql,
 };
 
@@ -26,12 +29,12 @@ pub(super) struct Lease {
     until: i64,
 }
 
-pub(super) fn read(connection: &Connection, operation: &'static str, name: &str) -> Result<Option<Lease>> {
-    connection
+pub(super) fn read(db: &Db<'_>, operation: &'static str, name: &str) -> Result<Option<Lease>> {
+    db.connection
         .prepare_cached(sql::LEASE)
         .and_then(|mut statement| {
             statement
-                .query_row([name], |row| {
+                .query_row([db.tenant, name], |row| {
                     Ok(Lease { epoch: unsigned(row.get(0)?), holder: row.get(1)?, until: row.get(2)? })
                 })
                 .optional()
@@ -41,6 +44,7 @@ pub(super) fn read(connection: &Connection, operation: &'static str, name: &str)
 
 pub(super) fn acquire(
     connection: &mut Connection,
+    tenant: &str,
     name: &str,
     holder: &str,
     now: DateTime<Utc>,
@@ -53,7 +57,7 @@ pub(super) fn acquire(
         .filter(|until| *until > now_micros)
         .ok_or_else(|| StoreError::new(StoreErrorKind::InvalidInput, ACQUIRE))?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).during(ACQUIRE)?;
-    let epoch = match read(&transaction, ACQUIRE, name)? {
+    let epoch = match read(&Db { connection: &transaction, tenant }, ACQUIRE, name)? {
         None => 1,
         Some(lease) => match &lease.holder {
             Some(other) if now_micros < lease.until && other != holder => {
@@ -67,22 +71,22 @@ pub(super) fn acquire(
     };
     transaction
         .prepare_cached(
-            "INSERT INTO leases (name, epoch, holder, until) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT (name) DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, \
+            "INSERT INTO leases (tenant, name, epoch, holder, until) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (tenant, name) DO UPDATE SET epoch = excluded.epoch, holder = excluded.holder, \
              until = excluded.until",
         )
-        .and_then(|mut statement| statement.execute(params![name, signed(epoch), holder, until]))
+        .and_then(|mut statement| statement.execute(params![tenant, name, signed(epoch), holder, until]))
         .during(ACQUIRE)?;
     transaction.commit().during(ACQUIRE)?;
     Ok(LeaseGrant::Granted(LeaseToken { name: name.to_owned(), epoch }))
 }
 
-pub(super) fn release(connection: &Connection, token: &LeaseToken) -> Result<()> {
+pub(super) fn release(connection: &Connection, tenant: &str, token: &LeaseToken) -> Result<()> {
     // An epoch SQLite cannot hold is nobody's.
     let Ok(epoch) = i64::try_from(token.epoch) else { return Ok(()) };
     connection
-        .prepare_cached("UPDATE leases SET holder = NULL WHERE name = ?1 AND epoch = ?2")
-        .and_then(|mut statement| statement.execute(params![token.name, epoch]))
+        .prepare_cached("UPDATE leases SET holder = NULL WHERE tenant = ?1 AND name = ?2 AND epoch = ?3")
+        .and_then(|mut statement| statement.execute(params![tenant, token.name, epoch]))
         .during(RELEASE)?;
     Ok(())
 }

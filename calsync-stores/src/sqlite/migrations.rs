@@ -13,8 +13,11 @@ const APPLICATION_ID: i64 = 0x6361_6c73;
 const OPEN: &str = "open";
 
 /// The SQL that leads from each version to the next; the first one starts from an empty file.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// Brings the schema up to the last version of `migrations`, each step in a transaction of its own.
 ///

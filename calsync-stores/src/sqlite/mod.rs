@@ -32,7 +32,7 @@ mod tests;
 mod worker;
 mod writes;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use calsync_core::{
@@ -43,6 +43,7 @@ use calsync_core::{
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::Connection;
 
 pub use self::{
     config::{Durability, SqliteConfig},
@@ -62,9 +63,17 @@ use self::{
 ///   fails with [`StoreErrorKind::Unavailable`](calsync_core::store::StoreErrorKind::Unavailable) and has written
 ///   nothing. The file must be on a local disk: the write-ahead log does not work over a network.
 /// - Instants of event rows are kept to the microsecond.
-#[derive(Debug)]
+/// - Handles of several tenants share the connection; the file is closed when the last handle is.
+#[derive(Clone, Debug)]
 pub struct SqliteStore {
-    worker: Worker,
+    worker: Arc<Worker>,
+    tenant: Arc<str>,
+}
+
+/// The connection, and whose rows a call is about.
+struct Db<'a> {
+    connection: &'a Connection,
+    tenant: &'a str,
 }
 
 impl SqliteStore {
@@ -80,7 +89,7 @@ impl SqliteStore {
     /// [`StoreErrorKind::Unavailable`](calsync_core::store::StoreErrorKind::Unavailable) when another process holds
     /// it for longer than [`SqliteConfig::busy_timeout`].
     pub async fn open(path: impl Into<PathBuf>, config: SqliteConfig) -> Result<Self> {
-        Ok(Self { worker: Worker::start(Place::File(path.into()), config).await? })
+        Ok(Self::new(Worker::start(Place::File(path.into()), config).await?))
     }
 
     /// An empty store that lives as long as this value.
@@ -89,32 +98,57 @@ impl SqliteStore {
     ///
     /// When the thread cannot be started.
     pub async fn open_in_memory() -> Result<Self> {
-        Ok(Self { worker: Worker::start(Place::Memory, SqliteConfig::default()).await? })
+        Ok(Self::new(Worker::start(Place::Memory, SqliteConfig::default()).await?))
     }
 
-    /// Finishes the calls that were made and closes the file. Dropping the store does the same without waiting.
+    fn new(worker: Worker) -> Self {
+        Self { worker: Arc::new(worker), tenant: "".into() }
+    }
+
+    /// A handle of another tenant on the same file; the one a store is opened with is of the tenant `""`. Tenants share
+    /// nothing: each may have the same ids.
+    #[must_use]
+    pub fn tenant(&self, name: &str) -> Self {
+        Self { worker: Arc::clone(&self.worker), tenant: name.into() }
+    }
+
+    /// Finishes the calls that were made and closes the file, when this is the last handle on it. Dropping the last
+    /// handle does the same without waiting.
     pub async fn close(self) {
-        self.worker.close().await;
+        if let Some(worker) = Arc::into_inner(self.worker) {
+            worker.close().await;
+        }
+    }
+
+    /// Runs a call on the connection's thread.
+    async fn run<T, F>(&self, operation: &'static str, call: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection, &str) -> Result<T> + Send + 'static,
+    {
+        let tenant = Arc::clone(&self.tenant);
+        self.worker.run(operation, move |connection| call(connection, &tenant)).await
     }
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn calendars(&self) -> Result<Vec<Calendar>> {
-        self.worker.run("calendars", |connection| reads::calendars(connection)).await
+        self.run("calendars", |connection, tenant| reads::calendars(&Db { connection, tenant })).await
     }
 
     async fn events(&self, calendar: &CalendarId, ids: &[EventId]) -> Result<Vec<EventRecord>> {
         let (calendar, ids) = (calendar.clone(), ids.to_vec());
-        self.worker.run("events", move |connection| reads::events(connection, &calendar, &ids)).await
+        self.run("events", move |connection, tenant| reads::events(connection, tenant, &calendar, &ids)).await
     }
 
     async fn events_by_uid(&self, calendar: &CalendarId, uids: &[&str]) -> Result<Vec<EventRecord>> {
         let calendar = calendar.clone();
         let uids: Vec<String> = uids.iter().map(|&uid| uid.to_owned()).collect();
-        self.worker
-            .run("events_by_uid", move |connection| reads::events_by_uid(connection, &calendar, &uids))
-            .await
+        self.run("events_by_uid", move |connection, tenant| {
+            reads::events_by_uid(connection, tenant, &calendar, &uids)
+        })
+        .await
     }
 
     async fn events_since(
@@ -124,14 +158,15 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<EventRecord>> {
         let calendar = calendar.clone();
-        self.worker
-            .run("events_since", move |connection| reads::events_since(connection, &calendar, after, limit))
-            .await
+        self.run("events_since", move |connection, tenant| {
+            reads::events_since(&Db { connection, tenant }, &calendar, after, limit)
+        })
+        .await
     }
 
     async fn link(&self, link: &LinkId) -> Result<Option<LinkState>> {
         let link = link.clone();
-        self.worker.run("link", move |connection| reads::link(connection, &link)).await
+        self.run("link", move |connection, tenant| reads::link(&Db { connection, tenant }, &link)).await
     }
 
     async fn bases(&self, link: &LinkId, query: BaseQuery<'_>) -> Result<Vec<BaseRecord>> {
@@ -142,7 +177,7 @@ impl Store for SqliteStore {
             }
             BaseQuery::Events(ids) => (sql::BASE_BY_EVENT, ids.iter().map(|id| id.as_str().into()).collect()),
         };
-        self.worker.run("bases", move |connection| reads::bases(connection, &link, sql, &keys)).await
+        self.run("bases", move |connection, tenant| reads::bases(connection, tenant, &link, sql, &keys)).await
     }
 
     async fn base_summaries(
@@ -152,11 +187,15 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<BaseSummary>> {
         let (link, after) = (link.clone(), after.cloned());
-        self.worker
-            .run("base_summaries", move |connection| {
-                reads::base_summaries(connection, &link, after.as_ref().map(RemoteId::as_str), limit)
-            })
-            .await
+        self.run("base_summaries", move |connection, tenant| {
+            reads::base_summaries(
+                &Db { connection, tenant },
+                &link,
+                after.as_ref().map(RemoteId::as_str),
+                limit,
+            )
+        })
+        .await
     }
 
     async fn outbox(
@@ -166,11 +205,10 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<OutboxEntry>> {
         let (link, after) = (link.clone(), after.cloned());
-        self.worker
-            .run("outbox", move |connection| {
-                reads::outbox(connection, &link, after.as_ref().map(|id| id.0.as_str()), limit)
-            })
-            .await
+        self.run("outbox", move |connection, tenant| {
+            reads::outbox(&Db { connection, tenant }, &link, after.as_ref().map(|id| id.0.as_str()), limit)
+        })
+        .await
     }
 
     async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>> {
@@ -182,7 +220,8 @@ impl Store for SqliteStore {
             after: query.after.map(str::to_owned),
             limit: query.limit,
         };
-        self.worker.run("records", move |connection| reads::records(connection, &query)).await
+        self.run("records", move |connection, tenant| reads::records(&Db { connection, tenant }, &query))
+            .await
     }
 
     async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
@@ -192,11 +231,11 @@ impl Store for SqliteStore {
             DocQuery::Page { after, limit } => OwnedDocQuery::Page { after: after.map(str::to_owned), limit },
             DocQuery::Due { at, limit } => OwnedDocQuery::Due { at, limit },
         };
-        self.worker.run("docs", move |connection| reads::docs(connection, &space, &query)).await
+        self.run("docs", move |connection, tenant| reads::docs(connection, tenant, &space, &query)).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
-        self.worker.run("commit", move |connection| writes::commit(connection, &batch)).await
+        self.run("commit", move |connection, tenant| writes::commit(connection, tenant, &batch)).await
     }
 
     async fn acquire_lease(
@@ -207,13 +246,14 @@ impl Store for SqliteStore {
         ttl: TimeDelta,
     ) -> Result<LeaseGrant> {
         let (name, holder) = (name.to_owned(), holder.to_owned());
-        self.worker
-            .run("acquire_lease", move |connection| leases::acquire(connection, &name, &holder, now, ttl))
-            .await
+        self.run("acquire_lease", move |connection, tenant| {
+            leases::acquire(connection, tenant, &name, &holder, now, ttl)
+        })
+        .await
     }
 
     async fn release_lease(&self, token: &LeaseToken) -> Result<()> {
         let token = token.clone();
-        self.worker.run("release_lease", move |connection| leases::release(connection, &token)).await
+        self.run("release_lease", move |connection, tenant| leases::release(connection, tenant, &token)).await
     }
 }

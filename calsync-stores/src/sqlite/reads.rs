@@ -12,17 +12,19 @@ use calsync_core::{
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Params, Row, params};
 
-use super::{error::During, rows, sql};
+use crate::codec::{limited, signed};
+
+use super::{Db, error::During, rows, sql};
 
 /// Runs a statement and reads all its rows.
 fn all<T>(
-    connection: &Connection,
+    db: &Db<'_>,
     operation: &'static str,
     sql: &str,
     params: impl Params,
     read: impl Fn(&Row<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
-    let mut statement = connection.prepare_cached(sql).during(operation)?;
+    let mut statement = db.connection.prepare_cached(sql).during(operation)?;
     let mut rows = statement.query(params).during(operation)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().during(operation)? {
@@ -35,6 +37,7 @@ fn all<T>(
 /// instead of a list of keys in one statement: without a network between, it is as fast, and its plan cannot change.
 fn each<T>(
     connection: &mut Connection,
+    tenant: &str,
     operation: &'static str,
     sql: &str,
     owner: &str,
@@ -42,21 +45,17 @@ fn each<T>(
     read: impl Fn(&Row<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
     let transaction = connection.transaction().during(operation)?;
+    let db = Db { connection: &transaction, tenant };
     let mut found = Vec::new();
     for key in keys {
-        found.extend(all(&transaction, operation, sql, params![owner, key], &read)?);
+        found.extend(all(&db, operation, sql, params![tenant, owner, key], &read)?);
     }
     Ok(found)
 }
 
-/// SQLite's form of a limit.
-pub(super) fn limited(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-pub(super) fn calendars(connection: &Connection) -> Result<Vec<Calendar>> {
+pub(super) fn calendars(db: &Db<'_>) -> Result<Vec<Calendar>> {
     let operation = "calendars";
-    all(connection, operation, sql::CALENDARS, [], |row| {
+    all(db, operation, sql::CALENDARS, [db.tenant], |row| {
         let id: String = row.get(0).during(operation)?;
         let json: String = row.get(1).during(operation)?;
         rows::from_json(operation, &json, "calendar", id)
@@ -65,71 +64,74 @@ pub(super) fn calendars(connection: &Connection) -> Result<Vec<Calendar>> {
 
 pub(super) fn events(
     connection: &mut Connection,
+    tenant: &str,
     calendar: &CalendarId,
     ids: &[EventId],
 ) -> Result<Vec<EventRecord>> {
     let keys = ids.iter().map(EventId::as_str).collect();
-    each(connection, "events", sql::EVENT, calendar.as_str(), &keys, |row| rows::event("events", row))
+    each(connection, tenant, "events", sql::EVENT, calendar.as_str(), &keys, |row| rows::event("events", row))
 }
 
 pub(super) fn events_by_uid(
     connection: &mut Connection,
+    tenant: &str,
     calendar: &CalendarId,
     uids: &[String],
 ) -> Result<Vec<EventRecord>> {
     let operation = "events_by_uid";
     let keys = uids.iter().map(String::as_str).collect();
-    each(connection, operation, sql::EVENTS_BY_UID, calendar.as_str(), &keys, |row| {
+    each(connection, tenant, operation, sql::EVENTS_BY_UID, calendar.as_str(), &keys, |row| {
         rows::event(operation, row)
     })
 }
 
 pub(super) fn events_since(
-    connection: &Connection,
+    db: &Db<'_>,
     calendar: &CalendarId,
     after: Revision,
     limit: usize,
 ) -> Result<Vec<EventRecord>> {
     let operation = "events_since";
-    let params = params![calendar.as_str(), rows::signed(after.0), limited(limit)];
-    all(connection, operation, sql::EVENTS_SINCE, params, |row| rows::event(operation, row))
+    let params = params![db.tenant, calendar.as_str(), signed(after.0), limited(limit)];
+    all(db, operation, sql::EVENTS_SINCE, params, |row| rows::event(operation, row))
 }
 
-pub(super) fn link(connection: &Connection, link: &LinkId) -> Result<Option<LinkState>> {
-    let found = all(connection, "link", sql::LINK, [link.as_str()], |row| rows::link("link", row, link))?;
+pub(super) fn link(db: &Db<'_>, link: &LinkId) -> Result<Option<LinkState>> {
+    let found = all(db, "link", sql::LINK, [db.tenant, link.as_str()], |row| rows::link("link", row, link))?;
     Ok(found.into_iter().next())
 }
 
 /// Bases by remote ids or by event ids, as `sql` says.
 pub(super) fn bases(
     connection: &mut Connection,
+    tenant: &str,
     link: &LinkId,
     sql: &'static str,
     keys: &[String],
 ) -> Result<Vec<BaseRecord>> {
     let keys = keys.iter().map(String::as_str).collect();
-    each(connection, "bases", sql, link.as_str(), &keys, |row| rows::base("bases", row, link))
+    each(connection, tenant, "bases", sql, link.as_str(), &keys, |row| rows::base("bases", row, link))
 }
 
 pub(super) fn base_summaries(
-    connection: &Connection,
+    db: &Db<'_>,
     link: &LinkId,
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<BaseSummary>> {
     let operation = "base_summaries";
-    let params = params![link.as_str(), after, limited(limit)];
-    all(connection, operation, sql::BASE_SUMMARIES, params, |row| rows::base_summary(operation, row))
+    let params = params![db.tenant, link.as_str(), after, limited(limit)];
+    all(db, operation, sql::BASE_SUMMARIES, params, |row| rows::base_summary(operation, row))
 }
 
 pub(super) fn outbox(
-    connection: &Connection,
+    db: &Db<'_>,
     link: &LinkId,
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<OutboxEntry>> {
-    let params = params![link.as_str(), after, limited(limit)];
-    all(connection, "outbox", sql::OUTBOX, params, |row| rows::numbered("outbox", row, "outbox entry"))
+    let params = params![db.tenant, link.as_str(), after, limited(limit)];
+    all(db, "outbox", sql::OUTBOX, params, |row| rows::numbered("outbox", row, "outbox entry"))
 }
 
 /// A [`RecordQuery`](calsync_core::store::RecordQuery) that can go to another thread.
@@ -142,7 +144,7 @@ pub(super) struct OwnedRecordQuery {
     pub(super) limit: usize,
 }
 
-pub(super) fn records(connection: &Connection, query: &OwnedRecordQuery) -> Result<Vec<Record>> {
+pub(super) fn records(db: &Db<'_>, query: &OwnedRecordQuery) -> Result<Vec<Record>> {
     let event = query.event.as_ref().map(EventId::as_str);
     let run = query.run.as_ref().map(RunId::as_str);
     let (unfiltered, of_event, of_run, of_both) = match query.kind {
@@ -152,29 +154,24 @@ pub(super) fn records(connection: &Connection, query: &OwnedRecordQuery) -> Resu
         RecordKind::Journal => {
             (sql::JOURNAL, sql::JOURNAL_OF_EVENT, sql::JOURNAL_OF_RUN, sql::JOURNAL_OF_EVENT_IN_RUN)
         }
-        RecordKind::Quarantine => return list(connection, query, sql::QUARANTINE, &[]),
-        RecordKind::Run => return list(connection, query, sql::RUNS, &[]),
+        RecordKind::Quarantine => return list(db, query, sql::QUARANTINE, &[]),
+        RecordKind::Run => return list(db, query, sql::RUNS, &[]),
     };
     match (event, run) {
-        (None, None) => list(connection, query, unfiltered, &[]),
-        (Some(event), None) => list(connection, query, of_event, &[event]),
-        (None, Some(run)) => list(connection, query, of_run, &[run]),
-        (Some(event), Some(run)) => list(connection, query, of_both, &[event, run]),
+        (None, None) => list(db, query, unfiltered, &[]),
+        (Some(event), None) => list(db, query, of_event, &[event]),
+        (None, Some(run)) => list(db, query, of_run, &[run]),
+        (Some(event), Some(run)) => list(db, query, of_both, &[event, run]),
     }
 }
 
 /// One page of records; `filters` are the parameters from the fourth on.
-fn list(
-    connection: &Connection,
-    query: &OwnedRecordQuery,
-    sql: &str,
-    filters: &[&str],
-) -> Result<Vec<Record>> {
+fn list(db: &Db<'_>, query: &OwnedRecordQuery, sql: &str, filters: &[&str]) -> Result<Vec<Record>> {
     let operation = "records";
     let (link, limit) = (query.link.as_str(), limited(query.limit));
-    let mut params: Vec<&dyn rusqlite::ToSql> = vec![&link, &query.after, &limit];
+    let mut params: Vec<&dyn rusqlite::ToSql> = vec![&db.tenant, &link, &query.after, &limit];
     params.extend(filters.iter().map(|filter| filter as &dyn rusqlite::ToSql));
-    all(connection, operation, sql, &params[..], |row| {
+    all(db, operation, sql, &params[..], |row| {
         Ok(match query.kind {
             RecordKind::Conflict => Record::Conflict(rows::numbered(operation, row, "conflict")?),
             RecordKind::Quarantine => Record::Quarantine(rows::numbered(operation, row, "quarantined item")?),
@@ -191,23 +188,26 @@ pub(super) enum OwnedDocQuery {
     Due { at: DateTime<Utc>, limit: usize },
 }
 
-pub(super) fn docs(connection: &mut Connection, space: &str, query: &OwnedDocQuery) -> Result<Vec<Doc>> {
+pub(super) fn docs(
+    connection: &mut Connection,
+    tenant: &str,
+    space: &str,
+    query: &OwnedDocQuery,
+) -> Result<Vec<Doc>> {
     let operation = "docs";
     let read = |row: &Row<'_>| rows::doc(operation, row, space);
     match query {
         OwnedDocQuery::Keys(keys) => {
             let keys = keys.iter().map(String::as_str).collect();
-            each(connection, operation, sql::DOC, space, &keys, read)
+            each(connection, tenant, operation, sql::DOC, space, &keys, read)
         }
         OwnedDocQuery::Page { after, limit } => {
-            all(connection, operation, sql::DOCS, params![space, after, limited(*limit)], read)
+            let params = params![tenant, space, after, limited(*limit)];
+            all(&Db { connection, tenant }, operation, sql::DOCS, params, read)
         }
-        OwnedDocQuery::Due { at, limit } => all(
-            connection,
-            operation,
-            sql::DOCS_DUE,
-            params![space, rows::micros(*at), limited(*limit)],
-            read,
-        ),
+        OwnedDocQuery::Due { at, limit } => {
+            let params = params![tenant, space, rows::micros(*at), limited(*limit)];
+            all(&Db { connection, tenant }, operation, sql::DOCS_DUE, params, read)
+        }
     }
 }

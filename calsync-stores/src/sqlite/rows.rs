@@ -3,26 +3,19 @@
 use calsync_core::{
     model::{Event, LinkId},
     provider::Payload,
-    store::{
-        BaseRecord, BaseState, BaseSummary, Doc, EventRecord, LinkState, Result, Revision, StoreError,
-        StoreErrorKind,
-    },
+    store::{BaseRecord, BaseSummary, Doc, EventRecord, LinkState, Result, Revision},
 };
 use chrono::{DateTime, Utc};
 use rusqlite::Row;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+
+use crate::codec::{state, unsigned};
 
 use super::error::{During, unreadable};
 
 /// The column form of an instant.
 pub(super) fn micros(instant: DateTime<Utc>) -> i64 {
     instant.timestamp_micros()
-}
-
-/// The JSON of a value.
-pub(super) fn to_json<T: Serialize + ?Sized>(operation: &'static str, value: &T) -> Result<String> {
-    // The cause may quote the value.
-    serde_json::to_string(value).map_err(|_| StoreError::new(StoreErrorKind::InvalidInput, operation))
 }
 
 /// The value of a JSON column; `kind` and `id` say which row it is when it is not readable.
@@ -33,16 +26,6 @@ pub(super) fn from_json<T: DeserializeOwned>(
     id: impl ToString,
 ) -> Result<T> {
     serde_json::from_str(json).map_err(|_| unreadable(operation, kind, id))
-}
-
-/// SQLite counts in signed integers; no counter gets that far.
-pub(super) fn unsigned(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
-}
-
-/// A number of the caller's, for a comparison: past the largest SQLite has, all rows are smaller.
-pub(super) fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// The row of [`EVENT`](super::sql::EVENT) and its like.
@@ -117,16 +100,4 @@ pub(super) fn doc(operation: &'static str, row: &Row<'_>, space: &str) -> Result
         .transpose()?;
     let version = unsigned(row.get(1).during(operation)?);
     Ok(Doc { space: space.to_owned(), version, due, value: row.get(3).during(operation)?, key })
-}
-
-/// The column form of a base's state.
-pub(super) fn state_name(state: BaseState) -> &'static str {
-    match state {
-        BaseState::Linked => "linked",
-        BaseState::Suppressed => "suppressed",
-    }
-}
-
-fn state(name: &str) -> Option<BaseState> {
-    [BaseState::Linked, BaseState::Suppressed].into_iter().find(|state| state_name(*state) == name)
 }

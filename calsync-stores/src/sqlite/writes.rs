@@ -12,127 +12,130 @@ use calsync_core::{
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Params, TransactionBehavior, params};
 
-use super::{
-    error::During,
-    leases,
-    reads::limited,
-    rows,
-    rows::{micros, to_json},
-    sql,
-};
+use crate::codec::{limited, state_name, to_json, unsigned};
+
+use super::{Db, error::During, leases, rows::micros, sql};
 
 const COMMIT: &str = "commit";
 
 /// Writes a batch in one transaction. `IMMEDIATE`: the write lock is taken before anything is read, so that what was
 /// checked still holds when it is written, also with other processes on the same file.
-pub(super) fn commit(connection: &mut Connection, batch: &Batch) -> Result<CommitReceipt> {
+pub(super) fn commit(connection: &mut Connection, tenant: &str, batch: &Batch) -> Result<CommitReceipt> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).during(COMMIT)?;
+    let db = Db { connection: &transaction, tenant };
     if let Some(token) = &batch.lease {
-        check_lease(&transaction, token)?;
+        check_lease(&db, token)?;
     }
     for (index, expectation) in batch.expect.iter().enumerate() {
-        if !holds(&transaction, expectation)? {
+        if !holds(&db, expectation)? {
             return Err(StoreError::new(StoreErrorKind::Conflict { expectation: index }, COMMIT));
         }
     }
     let mut receipt = CommitReceipt::default();
     for write in &batch.writes {
-        apply(&transaction, write, &mut receipt)?;
+        apply(&db, write, &mut receipt)?;
     }
     transaction.commit().during(COMMIT)?;
     Ok(receipt)
 }
 
-fn check_lease(connection: &Connection, token: &LeaseToken) -> Result<()> {
-    let current = leases::read(connection, COMMIT, &token.name)?
-        .filter(|lease| lease.holder.is_some())
-        .map(|l| l.epoch);
+fn check_lease(db: &Db<'_>, token: &LeaseToken) -> Result<()> {
+    let current =
+        leases::read(db, COMMIT, &token.name)?.filter(|lease| lease.holder.is_some()).map(|l| l.epoch);
     if current == Some(token.epoch) { Ok(()) } else { Err(StoreError::new(StoreErrorKind::Fenced, COMMIT)) }
 }
 
-fn holds(connection: &Connection, expectation: &Expectation) -> Result<bool> {
+fn holds(db: &Db<'_>, expectation: &Expectation) -> Result<bool> {
     Ok(match expectation {
         Expectation::Event { calendar, id, revision } => {
-            let params = [calendar.as_str(), id.as_str()];
-            number(connection, sql::EVENT_REVISION, params)? == revision.map(|revision| revision.0)
+            let params = [db.tenant, calendar.as_str(), id.as_str()];
+            number(db, sql::EVENT_REVISION, params)? == revision.map(|revision| revision.0)
         }
         Expectation::Link { id, generation } => {
-            number(connection, sql::LINK_GENERATION, [id.as_str()])? == *generation
+            number(db, sql::LINK_GENERATION, [db.tenant, id.as_str()])? == *generation
         }
         Expectation::Uid { calendar, uid, events } => {
-            let mut statement = connection.prepare_cached(sql::EVENT_IDS_OF_UID).during(COMMIT)?;
-            let found = statement.query_map([calendar.as_str(), uid], |row| row.get(0)).during(COMMIT)?;
+            let mut statement = db.connection.prepare_cached(sql::EVENT_IDS_OF_UID).during(COMMIT)?;
+            let found =
+                statement.query_map([db.tenant, calendar.as_str(), uid], |row| row.get(0)).during(COMMIT)?;
             let found: BTreeSet<String> = found.collect::<rusqlite::Result<_>>().during(COMMIT)?;
             found.iter().map(String::as_str).eq(events.iter().map(EventId::as_str).collect::<BTreeSet<_>>())
         }
         Expectation::Doc { space, key, version } => {
-            number(connection, sql::DOC_VERSION, [space, key])? == *version
+            number(db, sql::DOC_VERSION, [db.tenant, space, key])? == *version
         }
     })
 }
 
 /// The one number a statement finds.
-fn number(connection: &Connection, sql: &str, params: impl Params) -> Result<Option<u64>> {
-    let mut statement = connection.prepare_cached(sql).during(COMMIT)?;
+fn number(db: &Db<'_>, sql: &str, params: impl Params) -> Result<Option<u64>> {
+    let mut statement = db.connection.prepare_cached(sql).during(COMMIT)?;
     let found: Option<i64> = statement.query_row(params, |row| row.get(0)).optional().during(COMMIT)?;
-    Ok(found.map(rows::unsigned))
+    Ok(found.map(unsigned))
 }
 
-fn execute(connection: &Connection, sql: &str, params: impl Params) -> Result<()> {
-    connection.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).during(COMMIT)?;
+fn execute(db: &Db<'_>, sql: &str, params: impl Params) -> Result<()> {
+    db.connection.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).during(COMMIT)?;
     Ok(())
 }
 
-fn apply(connection: &Connection, write: &Write, receipt: &mut CommitReceipt) -> Result<()> {
+fn apply(db: &Db<'_>, write: &Write, receipt: &mut CommitReceipt) -> Result<()> {
     match write {
         Write::PutCalendar(calendar) => execute(
-            connection,
-            "INSERT INTO calendars (id, json) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET json = excluded.json",
-            params![calendar.id.as_str(), to_json(COMMIT, calendar)?],
+            db,
+            "INSERT INTO calendars (tenant, id, json) VALUES (?1, ?2, ?3) ON CONFLICT (tenant, id) DO UPDATE SET json = excluded.json",
+            params![db.tenant, calendar.id.as_str(), to_json(COMMIT, calendar)?],
         ),
         Write::PutEvent { calendar, id, event, at } => {
-            let revision = put_event(connection, calendar, id, event, *at)?;
+            let revision = put_event(db, calendar, id, event, *at)?;
             receipt.revisions.push((calendar.clone(), id.clone(), revision));
             Ok(())
         }
         Write::DeleteEvent { calendar, id, at } => {
-            if let Some(revision) = delete_event(connection, calendar, id, *at)? {
+            if let Some(revision) = delete_event(db, calendar, id, *at)? {
                 receipt.revisions.push((calendar.clone(), id.clone(), revision));
             }
             Ok(())
         }
         Write::PurgeDeleted { calendar, before } => {
-            execute(connection, sql::EVENTS_TO_PURGE, params![calendar.as_str(), micros(*before)])
+            execute(db, sql::EVENTS_TO_PURGE, params![db.tenant, calendar.as_str(), micros(*before)])
         }
         Write::PutLink(link) => execute(
-            connection,
-            "INSERT INTO links (id, generation, json) VALUES (?1, 1, ?2) \
-             ON CONFLICT (id) DO UPDATE SET generation = generation + 1, json = excluded.json",
-            params![link.id.as_str(), to_json(COMMIT, link)?],
+            db,
+            "INSERT INTO links (tenant, id, generation, json) VALUES (?1, ?2, 1, ?3) \
+             ON CONFLICT (tenant, id) DO UPDATE SET generation = generation + 1, json = excluded.json",
+            params![db.tenant, link.id.as_str(), to_json(COMMIT, link)?],
         ),
-        Write::PutBase(base) => put_base(connection, base),
+        Write::PutBase(base) => put_base(db, base),
         Write::DeleteBase { link, remote_id } => execute(
-            connection,
-            "DELETE FROM bases WHERE link = ?1 AND remote_id = ?2",
-            [link.as_str(), remote_id.as_str()],
+            db,
+            "DELETE FROM bases WHERE tenant = ?1 AND link = ?2 AND remote_id = ?3",
+            [db.tenant, link.as_str(), remote_id.as_str()],
         ),
         Write::PutOutbox(entry) => execute(
-            connection,
-            "INSERT INTO outbox (link, id, event_id, json) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT (link, id) DO UPDATE SET event_id = excluded.event_id, json = excluded.json",
-            params![entry.link.as_str(), entry.id.0, entry.event_id.as_str(), to_json(COMMIT, entry)?],
+            db,
+            "INSERT INTO outbox (tenant, link, id, event_id, json) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (tenant, link, id) DO UPDATE SET event_id = excluded.event_id, json = excluded.json",
+            params![
+                db.tenant,
+                entry.link.as_str(),
+                entry.id.0,
+                entry.event_id.as_str(),
+                to_json(COMMIT, entry)?
+            ],
         ),
         Write::DeleteOutbox { link, id } => execute(
-            connection,
-            "DELETE FROM outbox WHERE link = ?1 AND id = ?2",
-            [link.as_str(), id.0.as_str()],
+            db,
+            "DELETE FROM outbox WHERE tenant = ?1 AND link = ?2 AND id = ?3",
+            [db.tenant, link.as_str(), id.0.as_str()],
         ),
         Write::PutConflict(row) => execute(
-            connection,
-            "INSERT INTO conflicts (link, id, event_id, run, aged, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-             ON CONFLICT (link, id) DO UPDATE SET \
+            db,
+            "INSERT INTO conflicts (tenant, link, id, event_id, run, aged, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+             ON CONFLICT (tenant, link, id) DO UPDATE SET \
              event_id = excluded.event_id, run = excluded.run, aged = excluded.aged, json = excluded.json",
             params![
+                db.tenant,
                 row.link.as_str(),
                 row.id,
                 row.event_id.as_str(),
@@ -142,28 +145,35 @@ fn apply(connection: &Connection, write: &Write, receipt: &mut CommitReceipt) ->
             ],
         ),
         Write::PutQuarantine(row) => execute(
-            connection,
-            "INSERT INTO quarantine (link, remote_id, json) VALUES (?1, ?2, ?3) \
-             ON CONFLICT (link, remote_id) DO UPDATE SET json = excluded.json",
-            params![row.link.as_str(), row.remote_id.as_str(), to_json(COMMIT, row)?],
+            db,
+            "INSERT INTO quarantine (tenant, link, remote_id, json) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (tenant, link, remote_id) DO UPDATE SET json = excluded.json",
+            params![db.tenant, row.link.as_str(), row.remote_id.as_str(), to_json(COMMIT, row)?],
         ),
         Write::DeleteQuarantine { link, remote_id } => execute(
-            connection,
-            "DELETE FROM quarantine WHERE link = ?1 AND remote_id = ?2",
-            [link.as_str(), remote_id.as_str()],
+            db,
+            "DELETE FROM quarantine WHERE tenant = ?1 AND link = ?2 AND remote_id = ?3",
+            [db.tenant, link.as_str(), remote_id.as_str()],
         ),
         Write::PutRun(row) => execute(
-            connection,
-            "INSERT INTO runs (link, id, aged, json) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT (link, id) DO UPDATE SET aged = excluded.aged, json = excluded.json",
-            params![row.link.as_str(), row.id.as_str(), micros(row.started), to_json(COMMIT, row)?],
+            db,
+            "INSERT INTO runs (tenant, link, id, aged, json) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (tenant, link, id) DO UPDATE SET aged = excluded.aged, json = excluded.json",
+            params![
+                db.tenant,
+                row.link.as_str(),
+                row.id.as_str(),
+                micros(row.started),
+                to_json(COMMIT, row)?
+            ],
         ),
         Write::PutJournal(row) => execute(
-            connection,
-            "INSERT INTO journal (link, id, event_id, run, aged, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-             ON CONFLICT (link, id) DO UPDATE SET \
+            db,
+            "INSERT INTO journal (tenant, link, id, event_id, run, aged, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+             ON CONFLICT (tenant, link, id) DO UPDATE SET \
              event_id = excluded.event_id, run = excluded.run, aged = excluded.aged, json = excluded.json",
             params![
+                db.tenant,
                 row.link.as_str(),
                 row.id,
                 row.event_id.as_str(),
@@ -173,80 +183,91 @@ fn apply(connection: &Connection, write: &Write, receipt: &mut CommitReceipt) ->
             ],
         ),
         Write::PurgeLog { link, log, before, limit } => {
-            receipt.purged.push(purge_log(connection, link, *log, *before, *limit)?);
+            receipt.purged.push(purge_log(db, link, *log, *before, *limit)?);
             Ok(())
         }
         Write::PutDoc(doc) => {
-            receipt.doc_versions.push(put_doc(connection, doc)?);
+            receipt.doc_versions.push(put_doc(db, doc)?);
             Ok(())
         }
-        Write::DeleteDoc { space, key } => {
-            execute(connection, "DELETE FROM docs WHERE space = ?1 AND key = ?2", [space, key])
-        }
+        Write::DeleteDoc { space, key } => execute(
+            db,
+            "DELETE FROM docs WHERE tenant = ?1 AND space = ?2 AND key = ?3",
+            [db.tenant, space, key],
+        ),
     }
 }
 
-fn next_revision(connection: &Connection, calendar: &CalendarId) -> Result<i64> {
-    connection
+fn next_revision(db: &Db<'_>, calendar: &CalendarId) -> Result<i64> {
+    db.connection
         .prepare_cached(
-            "INSERT INTO revisions (calendar, last) VALUES (?1, 1) \
-             ON CONFLICT (calendar) DO UPDATE SET last = last + 1 RETURNING last",
+            "INSERT INTO revisions (tenant, calendar, last) VALUES (?1, ?2, 1) \
+             ON CONFLICT (tenant, calendar) DO UPDATE SET last = last + 1 RETURNING last",
         )
-        .and_then(|mut statement| statement.query_row([calendar.as_str()], |row| row.get(0)))
+        .and_then(|mut statement| statement.query_row([db.tenant, calendar.as_str()], |row| row.get(0)))
         .during(COMMIT)
 }
 
 fn put_event(
-    connection: &Connection,
+    db: &Db<'_>,
     calendar: &CalendarId,
     id: &EventId,
     event: &Event,
     at: DateTime<Utc>,
 ) -> Result<Revision> {
-    let revision = next_revision(connection, calendar)?;
+    let revision = next_revision(db, calendar)?;
     execute(
-        connection,
-        "INSERT INTO events (calendar, id, uid, revision, modified, deleted, json) \
-         VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6) \
-         ON CONFLICT (calendar, id) DO UPDATE SET uid = excluded.uid, revision = excluded.revision, \
+        db,
+        "INSERT INTO events (tenant, calendar, id, uid, revision, modified, deleted, json) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7) \
+         ON CONFLICT (tenant, calendar, id) DO UPDATE SET uid = excluded.uid, revision = excluded.revision, \
          modified = excluded.modified, deleted = NULL, json = excluded.json",
-        params![calendar.as_str(), id.as_str(), event.uid, revision, micros(at), to_json(COMMIT, event)?],
+        params![
+            db.tenant,
+            calendar.as_str(),
+            id.as_str(),
+            event.uid,
+            revision,
+            micros(at),
+            to_json(COMMIT, event)?
+        ],
     )?;
-    Ok(Revision(rows::unsigned(revision)))
+    Ok(Revision(unsigned(revision)))
 }
 
 fn delete_event(
-    connection: &Connection,
+    db: &Db<'_>,
     calendar: &CalendarId,
     id: &EventId,
     at: DateTime<Utc>,
 ) -> Result<Option<Revision>> {
-    if number(connection, sql::EVENT_LIVES, [calendar.as_str(), id.as_str()])?.is_none() {
+    if number(db, sql::EVENT_LIVES, [db.tenant, calendar.as_str(), id.as_str()])?.is_none() {
         return Ok(None);
     }
-    let revision = next_revision(connection, calendar)?;
+    let revision = next_revision(db, calendar)?;
     execute(
-        connection,
-        "UPDATE events SET revision = ?3, deleted = ?4 WHERE calendar = ?1 AND id = ?2",
-        params![calendar.as_str(), id.as_str(), revision, micros(at)],
+        db,
+        "UPDATE events SET revision = ?4, deleted = ?5 WHERE tenant = ?1 AND calendar = ?2 AND id = ?3",
+        params![db.tenant, calendar.as_str(), id.as_str(), revision, micros(at)],
     )?;
-    Ok(Some(Revision(rows::unsigned(revision))))
+    Ok(Some(Revision(unsigned(revision))))
 }
 
-fn put_base(connection: &Connection, base: &BaseRecord) -> Result<()> {
+fn put_base(db: &Db<'_>, base: &BaseRecord) -> Result<()> {
     let json = |side: &Option<Box<Event>>| side.as_ref().map(|event| to_json(COMMIT, event)).transpose();
     execute(
-        connection,
-        "INSERT INTO bases (link, remote_id, event_id, version, state, payload, local, remote) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-         ON CONFLICT (link, remote_id) DO UPDATE SET event_id = excluded.event_id, version = excluded.version, \
+        db,
+        "INSERT INTO bases (tenant, link, remote_id, event_id, version, state, payload, local, remote) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+         ON CONFLICT (tenant, link, remote_id) DO UPDATE SET event_id = excluded.event_id, version = excluded.version, \
          state = excluded.state, payload = excluded.payload, local = excluded.local, remote = excluded.remote",
         params![
+            db.tenant,
             base.link.as_str(),
             base.remote_id.as_str(),
             base.event_id.as_str(),
             base.version.as_ref().map(|version| version.as_str()),
-            rows::state_name(base.state),
+            state_name(base.state),
             base.payload.as_str(),
             json(&base.local)?,
             json(&base.remote)?,
@@ -254,30 +275,25 @@ fn put_base(connection: &Connection, base: &BaseRecord) -> Result<()> {
     )
 }
 
-fn purge_log(
-    connection: &Connection,
-    link: &LinkId,
-    log: Log,
-    before: DateTime<Utc>,
-    limit: usize,
-) -> Result<usize> {
+fn purge_log(db: &Db<'_>, link: &LinkId, log: Log, before: DateTime<Utc>, limit: usize) -> Result<usize> {
     let (find, delete) = match log {
         Log::Runs => (sql::RUNS_TO_PURGE, "DELETE FROM runs WHERE rowid = ?1"),
         Log::Journal => (sql::JOURNAL_TO_PURGE, "DELETE FROM journal WHERE rowid = ?1"),
         Log::ResolvedConflicts => (sql::CONFLICTS_TO_PURGE, "DELETE FROM conflicts WHERE rowid = ?1"),
     };
-    let mut statement = connection.prepare_cached(find).during(COMMIT)?;
-    let params = params![link.as_str(), micros(before), limited(limit)];
+    let mut statement = db.connection.prepare_cached(find).during(COMMIT)?;
+    let params = params![db.tenant, link.as_str(), micros(before), limited(limit)];
     let old = statement.query_map(params, |row| row.get(0)).during(COMMIT)?;
     let old: Vec<i64> = old.collect::<rusqlite::Result<_>>().during(COMMIT)?;
     for row in &old {
-        execute(connection, delete, [row])?;
+        execute(db, delete, [row])?;
     }
     Ok(old.len())
 }
 
-fn put_doc(connection: &Connection, doc: &Doc) -> Result<u64> {
-    let version: i64 = connection
+fn put_doc(db: &Db<'_>, doc: &Doc) -> Result<u64> {
+    let version: i64 = db
+        .connection
         .prepare_cached(
             "INSERT INTO counters (name, last) VALUES ('docs', 1) \
              ON CONFLICT (name) DO UPDATE SET last = last + 1 RETURNING last",
@@ -285,11 +301,11 @@ fn put_doc(connection: &Connection, doc: &Doc) -> Result<u64> {
         .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
         .during(COMMIT)?;
     execute(
-        connection,
-        "INSERT INTO docs (space, key, version, due, value) VALUES (?1, ?2, ?3, ?4, ?5) \
-         ON CONFLICT (space, key) DO UPDATE SET version = excluded.version, due = excluded.due, \
+        db,
+        "INSERT INTO docs (tenant, space, key, version, due, value) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+         ON CONFLICT (tenant, space, key) DO UPDATE SET version = excluded.version, due = excluded.due, \
          value = excluded.value",
-        params![doc.space, doc.key, version, doc.due.map(micros), doc.value],
+        params![db.tenant, doc.space, doc.key, version, doc.due.map(micros), doc.value],
     )?;
-    Ok(rows::unsigned(version))
+    Ok(unsigned(version))
 }

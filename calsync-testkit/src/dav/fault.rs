@@ -217,7 +217,7 @@ impl Fault {
     }
 
     /// Whether it acts on this request; counts it.
-    pub(super) fn take(&mut self, request: &RecordedRequest) -> Option<FaultAction> {
+    pub(crate) fn take(&mut self, request: &RecordedRequest) -> Option<FaultAction> {
         let matches = self.left != Some(0)
             && self.method.as_ref().is_none_or(|method| *method == request.method)
             && self.path.as_ref().is_none_or(|part| request.path.contains(part))
@@ -235,7 +235,7 @@ impl Fault {
         Some(self.action.clone())
     }
 
-    pub(super) fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         self.left == Some(0)
     }
 }

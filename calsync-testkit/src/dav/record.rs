@@ -23,6 +23,11 @@ pub struct RecordedRequest {
 }
 
 impl RecordedRequest {
+    /// A request that came inside another.
+    pub(crate) fn inner(method: String, path: String, headers: Vec<(String, String)>, body: Vec<u8>) -> Self {
+        Self { method, path, headers, body, status: None, response_headers: Vec::new(), response: Vec::new() }
+    }
+
     /// The first header of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         find(&self.headers, name)

@@ -33,8 +33,10 @@ pub mod lists;
 pub mod logs;
 pub mod owners;
 pub mod pairs;
+pub mod random;
 pub mod revisions;
 pub mod sample;
+pub mod tenants;
 pub mod values;
 
 /// Declares the cases of one subject: each becomes a public function, and together they become the exported macro
@@ -81,6 +83,7 @@ macro_rules! store_conformance {
         $crate::store_conformance_logs!($factory);
         $crate::store_conformance_owners!($factory);
         $crate::store_conformance_pairs!($factory);
+        $crate::store_conformance_random!($factory);
         $crate::store_conformance_values!($factory);
     };
 }

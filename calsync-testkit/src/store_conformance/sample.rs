@@ -182,6 +182,7 @@ pub fn quarantine(link: &LinkId, remote_id: &str) -> QuarantineRecord {
         payload: Some(Payload::new("BEGIN:VEVENT")),
         attempts: 1,
         since: at(0),
+        question: None,
     }
 }
 
@@ -195,6 +196,9 @@ pub fn run(link: &LinkId, id: &str) -> RunRecord {
         outcome: RunOutcome::Running,
         counts: RunCounts::default(),
         held_plan: None,
+        approved: None,
+        refused: None,
+        unasked_deletions: 0,
     }
 }
 
@@ -210,6 +214,8 @@ pub fn journal(link: &LinkId, id: &str, event_id: &str, run: &str) -> JournalEnt
         reason: "new on the remote side".to_owned(),
         before: None,
         fields: vec![Field::of(Part::Title)],
+        evidence: None,
+        after: None,
         at: at(0),
     }
 }

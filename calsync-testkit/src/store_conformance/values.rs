@@ -174,6 +174,10 @@ cases! {
             let item = QuarantineRecord {
                 payload: Some(payload),
                 reason: text.clone(),
+                question: Some(calsync_core::store::MatchQuestion {
+                    candidates: vec![text.clone().into()],
+                    answer: Some(calsync_core::store::MatchAnswer::Join("e".into())),
+                }),
                 ..sample::quarantine(&link, "item")
             };
             write(&**store, vec![
@@ -238,11 +242,16 @@ cases! {
             outcome: RunOutcome::Failed { error: "not reachable".to_owned() },
             counts,
             held_plan: Some("{}".to_owned()),
+            approved: Some("a".to_owned()),
+            refused: Some("b".to_owned()),
+            unasked_deletions: u64::MAX,
             ..sample::run(&link, "1")
         };
         let journal = JournalEntry {
             remote_id: Some("item".into()),
             before: Some(Box::new(rich_event("before"))),
+            evidence: Some(calsync_core::plan::Evidence::Absent),
+            after: Some("deleted".to_owned()),
             ..sample::journal(&link, "1", "e", "1")
         };
         let calendar = calsync_core::model::Calendar {

@@ -11,10 +11,13 @@ use calsync_core::{
     model::{Calendar, CalendarId, LinkId},
     store::{Record, RecordKind, RecordQuery, Store},
 };
-use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
+use calsync_stores::{
+    postgres::{PostgresConfig, PostgresStore},
+    sqlite::{SqliteConfig, SqliteStore},
+};
 
 use crate::{
-    config::{Config, LinkConfig},
+    config::{Config, LinkConfig, Place},
     error::CliError,
 };
 
@@ -36,8 +39,16 @@ impl App {
     pub(crate) async fn open(path: &Path) -> Result<Self, CliError> {
         let config = Config::read(path)?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        let file = folder.join(config.sqlite_path().unwrap_or_default());
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&file, SqliteConfig::default()).await?);
+        let store: Arc<dyn Store> = match config.place() {
+            Some(Place::Postgres(url)) => {
+                Arc::new(PostgresStore::connect(url, PostgresConfig::default()).await?.tenant(&config.tenant))
+            }
+            Some(Place::Sqlite(file)) => {
+                let file = folder.join(file);
+                Arc::new(SqliteStore::open(&file, SqliteConfig::default()).await?.tenant(&config.tenant))
+            }
+            None => return Err(CliError::Config("`store` names no place".to_owned())),
+        };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdSource> = Arc::new(
             RandomIds::new().map_err(|error| CliError::Io { what: "randomness".to_owned(), error })?,

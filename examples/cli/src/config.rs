@@ -12,17 +12,38 @@ use serde::Deserialize;
 use crate::error::CliError;
 
 /// The whole file.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Where the calendars are kept: `sqlite:FILE`, relative to the configuration file.
-    pub(crate) store: String,
+    /// Where the calendars are kept: `sqlite:FILE`, relative to the configuration file, or a `postgres://` URL.
+    store: String,
+    /// Whose calendars these are, where a store is shared.
+    #[serde(default)]
+    pub(crate) tenant: String,
     /// Accounts and feeds by name.
     #[serde(default)]
     pub(crate) connections: BTreeMap<String, Connection>,
     /// What is kept in step with what.
     #[serde(default)]
     pub(crate) links: Vec<LinkConfig>,
+}
+
+/// Where the calendars are kept.
+pub(crate) enum Place<'a> {
+    /// A SQLite file.
+    Sqlite(&'a str),
+    /// A PostgreSQL server, by its connection string.
+    Postgres(&'a str),
+}
+
+impl fmt::Debug for Config {
+    /// Without `store`, which may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("connections", &self.connections)
+            .field("links", &self.links)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A kind of provider.
@@ -98,6 +119,14 @@ impl Config {
             let start = before.rfind('\n').map_or(0, |end| end + 1);
             let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("");
             let key = line.split_once('=').map_or(line, |(key, _)| key).trim();
+            if matches!(key, "password" | "token" | "client_secret") {
+                // Not even the parser's message: it may quote the value.
+                return CliError::Config(format!(
+                    "{}, line {}, `{key}`: write a text, such as \"env:NAME\", \"file:PATH\" or \"plain:TEXT\"",
+                    path.display(),
+                    before.matches('\n').count() + 1,
+                ));
+            }
             let missing =
                 error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
             let fix = missing.map(|key| format!(": write {key} = \"...\" below it")).unwrap_or_default();
@@ -114,10 +143,12 @@ impl Config {
 
     fn check(&self) -> Result<(), CliError> {
         let wrong = |text: String| Err(CliError::Config(text));
-        if self.sqlite_path().is_none() {
+        if self.place().is_none() {
+            // No more than its first word: the rest may hold a password.
+            let kind = self.store.split(':').next().unwrap_or_default();
             return wrong(format!(
-                "`store` is {:?}: write \"sqlite:FILE\", such as \"sqlite:calsync.db\"",
-                self.store
+                "`store` begins with {kind:?}: write \"sqlite:FILE\", such as \"sqlite:calsync.db\", or \
+                 \"postgres://user@host/database\""
             ));
         }
         for (name, connection) in &self.connections {
@@ -199,9 +230,12 @@ impl Config {
         Ok(())
     }
 
-    /// The file of the store, as written.
-    pub(crate) fn sqlite_path(&self) -> Option<&str> {
-        self.store.strip_prefix("sqlite:").filter(|path| !path.is_empty())
+    /// Where the calendars are kept, as written.
+    pub(crate) fn place(&self) -> Option<Place<'_>> {
+        if self.store.starts_with("postgres://") || self.store.starts_with("postgresql://") {
+            return Some(Place::Postgres(&self.store));
+        }
+        self.store.strip_prefix("sqlite:").filter(|path| !path.is_empty()).map(Place::Sqlite)
     }
 
     /// A link's direction: two-way, or import where the remote side can only be read.

@@ -1,4 +1,4 @@
-//! `calsync`: calendars in SQLite, kept in step with CalDAV servers and ICS feeds.
+//! `calsync`: calendars in SQLite or PostgreSQL, kept in step with CalDAV servers and ICS feeds.
 //!
 //! The configuration and the JSON output are a contract; see `README.md` beside `Cargo.toml`.
 
@@ -18,12 +18,12 @@ use error::CliError;
 
 /// Exit code when both sides are in step.
 const IN_STEP: u8 = 0;
-/// Exit code when deletions wait for approval.
+/// Exit code when deletions or pairs wait for a person.
 const HELD: u8 = 2;
 
-/// Keeps calendars in SQLite in step with CalDAV servers and ICS feeds.
+/// Keeps calendars in SQLite or PostgreSQL in step with CalDAV servers and ICS feeds.
 ///
-/// Exit code: 0 in step, 1 error, 2 held for approval, 3 credentials needed.
+/// Exit code: 0 in step, 1 error, 2 something waits for a person, 3 credentials needed.
 #[derive(Parser)]
 #[command(name = "calsync", version)]
 struct Cli {
@@ -44,15 +44,16 @@ enum Command {
     Events(EventsArgs),
     /// Show what both sides changed at once and how it was decided, answer what waits, or export all of it.
     Conflicts(commands::conflicts::ConflictsArgs),
+    /// Show remote items that may be the same as events here, and wait for an answer.
+    Matches(Json),
+    /// Say which event an item is, or that it is none of them.
+    Match(MatchArgs),
     /// Show past runs.
     Log(Json),
     /// Show writes the remote side has not confirmed, or settle one that is stuck.
     Outbox(OutboxArgs),
     /// Take back what a run did, and carry that to the remote side.
-    Undo {
-        /// The run, as `log` shows it.
-        run: String,
-    },
+    Undo(UndoArgs),
     /// Tell what was done about an event, and why.
     Explain {
         /// Its UID, or its id in the store.
@@ -72,8 +73,44 @@ struct SyncArgs {
     #[arg(long)]
     json: bool,
     /// Carry out the held deletions of this plan, if they are still exactly these.
-    #[arg(long, value_name = "PLAN_ID")]
+    #[arg(long, value_name = "PLAN_ID", conflicts_with = "refuse")]
     approve: Option<String>,
+    /// Take the held deletions of this plan back, if they are still exactly these: the events return.
+    #[arg(long, value_name = "PLAN_ID")]
+    refuse: Option<String>,
+}
+
+#[derive(Args)]
+struct MatchArgs {
+    /// The item, as `matches` shows it.
+    item: String,
+    /// Its link.
+    #[arg(long, value_name = "NAME")]
+    link: String,
+    /// It is this event, as `matches` shows it: the two become one.
+    #[arg(
+        long,
+        value_name = "EVENT_ID",
+        required_unless_present = "keep_both",
+        conflicts_with = "keep_both"
+    )]
+    join: Option<String>,
+    /// It is none of them: each side gets what the other has.
+    #[arg(long)]
+    keep_both: bool,
+}
+
+#[derive(Args)]
+struct UndoArgs {
+    /// The run, as `log` shows it.
+    #[arg(required_unless_present = "last", conflicts_with = "last")]
+    run: Option<String>,
+    /// Instead of one run, the last so many runs of a link.
+    #[arg(long, value_name = "COUNT", requires = "link")]
+    last: Option<usize>,
+    /// The link of `--last`.
+    #[arg(long, value_name = "NAME")]
+    link: Option<String>,
 }
 
 #[derive(Args)]
@@ -142,6 +179,7 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
                 mode: if args.dry_run { commands::sync::Mode::DryRun } else { commands::sync::Mode::Apply },
                 format: output::Format::from_flag(args.json),
                 approve: args.approve,
+                refuse: args.refuse,
             };
             commands::sync::run(&app, request).await
         }
@@ -150,6 +188,11 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
         }
         Command::Events(args) => commands::events::run(&app, &args.calendar, args.ics).await,
         Command::Conflicts(args) => commands::conflicts::run(&app, args).await,
+        Command::Matches(json) => commands::matches::list(&app, output::Format::from_flag(json.json)).await,
+        Command::Match(args) => {
+            let event = args.join.as_deref().filter(|_| !args.keep_both);
+            commands::matches::answer(&app, &args.link, &args.item, event).await
+        }
         Command::Log(json) => commands::log::run(&app, output::Format::from_flag(json.json)).await,
         Command::Outbox(args) => match args.action {
             None => commands::outbox::list(&app, output::Format::from_flag(args.json)).await,
@@ -160,7 +203,15 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
                 commands::outbox::settle(&app, &event, commands::outbox::Verdict::Drop).await
             }
         },
-        Command::Undo { run } => commands::undo::run(&app, &run).await,
+        Command::Undo(args) => {
+            let what = match (args.run, args.last, args.link) {
+                (Some(run), ..) => commands::undo::What::Run(run),
+                (None, count, link) => {
+                    commands::undo::What::Last(count.unwrap_or(1), link.unwrap_or_default())
+                }
+            };
+            commands::undo::run(&app, &what).await
+        }
         Command::Explain { event } => commands::explain::run(&app, &event).await,
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{PASSWORD, Recipe, USER, free_port};
+use super::{PASSWORD, Recipe, USER, apt, free_port};
 use crate::board::{Doing, Outcome, Stop};
 use crate::process;
 use crate::workspace;
@@ -48,21 +48,7 @@ pub(super) fn install() -> Outcome {
     if Path::new(MASTER).exists() && process::exists("saslpasswd2") {
         return Ok(());
     }
-    if !process::exists("apt-get") {
-        return Err(Stop::Skipped(
-            "Cyrus is not installed, and there is no apt-get to install it with".into(),
-        ));
-    }
-    let apt = |args: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command.args(["-qq", "-o", "Acquire::Retries=3"]).args(args).env("DEBIAN_FRONTEND", "noninteractive");
-        process::run(&mut command, LIMIT)
-            .map_err(|stop| Stop::Skipped(format!("Cyrus could not be installed: {stop}")))
-    };
-    apt(&["update"])?;
-    let mut install = vec!["install", "--yes", "--no-install-recommends"];
-    install.extend(PACKAGES);
-    apt(&install)
+    apt::install("Cyrus", &PACKAGES)
 }
 
 pub(super) fn recipe(dir: &Path) -> Outcome<Recipe> {

@@ -3,8 +3,10 @@
 //! A recipe (`radicale`, `xandikos`, `cyrus`) writes the configuration and says how to start the server and what to make in it;
 //! this module starts it, waits for its port and makes the calendar.
 
+mod apt;
 mod cyrus;
 pub(crate) mod hand;
+pub(crate) mod postgres;
 mod radicale;
 mod xandikos;
 

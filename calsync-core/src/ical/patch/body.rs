@@ -35,7 +35,7 @@ pub(crate) fn patch_body(
         people::patch_people(lines, current, target, edits);
     }
     if current.alarms != target.alarms {
-        patch_alarms(lines, target, policy, edits);
+        patch_alarms(lines, target, edits);
     }
 }
 
@@ -130,7 +130,7 @@ fn patch_meetings(
 }
 
 /// Alarms are keyed by trigger and action; one whose text alone changed keeps all its other lines.
-fn patch_alarms(lines: &ComponentLines<'_>, target: &EventBody, policy: PeoplePolicy, edits: &mut Edits<'_>) {
+fn patch_alarms(lines: &ComponentLines<'_>, target: &EventBody, edits: &mut Edits<'_>) {
     let mut wanted: Vec<Option<&Alarm>> = target.alarms.iter().map(Some).collect();
     let mut take = |matches: &dyn Fn(&Alarm) -> bool| {
         wanted.iter_mut().find(|alarm| alarm.is_some_and(matches)).and_then(Option::take)
@@ -146,11 +146,11 @@ fn patch_alarms(lines: &ComponentLines<'_>, target: &EventBody, policy: PeoplePo
             take(&|alarm| alarm.trigger == place.alarm.trigger && alarm.action == place.alarm.action);
         match same_key {
             None => edits.delete(place.span.clone()),
-            Some(alarm) => patch_alarm_text(lines, place.span.clone(), alarm, target, policy, edits),
+            Some(alarm) => patch_alarm_text(lines, place.span.clone(), alarm, edits),
         }
     }
     for alarm in wanted.into_iter().flatten() {
-        edits.insert(lines.component_end, &property::alarm(alarm, target.title.as_deref(), policy));
+        edits.insert(lines.component_end, &property::alarm(alarm));
     }
 }
 
@@ -158,11 +158,9 @@ fn patch_alarm_text(
     lines: &ComponentLines<'_>,
     span: std::ops::Range<usize>,
     alarm: &Alarm,
-    target: &EventBody,
-    policy: PeoplePolicy,
     edits: &mut Edits<'_>,
 ) {
-    let fresh = property::alarm(alarm, target.title.as_deref(), policy);
+    let fresh = property::alarm(alarm);
     let description = fresh.iter().find(|line| starts_with_ignore_case(line, "DESCRIPTION:"));
     let component = lines.sub_component(span);
     component.set(

@@ -6,29 +6,31 @@
 use std::collections::BTreeSet;
 
 use crate::ical::read::{Zones, instance_key, read_rdate, read_rule};
-use crate::ical::write::property;
+use crate::ical::write::property::{self, TimeForm};
 use crate::ical::write::zones::ZoneNames;
 use crate::model::{Event, EventTime, Override, RecurrenceId, RuleEntry};
 
 use super::component::{ComponentLines, with_value};
 use super::edits::Edits;
 
-/// Changes the rules; those that read the same keep their lines.
+/// Changes the rules; those that mean the same keep their lines, unless the start turned to another form and the `UNTIL`
+/// has to follow.
 pub(crate) fn patch_rules(
     lines: &ComponentLines<'_>,
     name: &str,
-    current: &[RuleEntry],
     target: &[RuleEntry],
+    series: &Series<'_>,
     edits: &mut Edits<'_>,
 ) {
-    if current == target {
-        return;
-    }
-    let mut wanted: Vec<&RuleEntry> = target.iter().collect();
+    let start = series.target_start;
+    let mut wanted: Vec<RuleEntry> = target.iter().map(|rule| property::fitting(rule, start)).collect();
     let mut stale = Vec::new();
     for property in lines.named(name) {
-        let rule = property.line().map(|line| read_rule(line.value()));
-        match wanted.iter().position(|wanted| Some(*wanted) == rule.as_ref()) {
+        let rule = property.line().map(|line| {
+            let rule = read_rule(line.value());
+            if series.changes_form() { rule } else { property::fitting(&rule, start) }
+        });
+        match wanted.iter().position(|wanted| Some(wanted) == rule.as_ref()) {
             Some(at) => drop(wanted.remove(at)),
             None => stale.push(property),
         }
@@ -36,12 +38,12 @@ pub(crate) fn patch_rules(
     let mut wanted = wanted.into_iter();
     for property in stale {
         match wanted.next() {
-            Some(rule) => edits.replace(property.span.clone(), &property::rule(name, rule)),
+            Some(rule) => edits.replace(property.span.clone(), &property::rule(name, &rule, start)),
             None => edits.delete(property.span.clone()),
         }
     }
     for rule in wanted {
-        edits.insert(lines.place_for(name), [&property::rule(name, rule)]);
+        edits.insert(lines.place_for(name), [&property::rule(name, &rule, start)]);
     }
 }
 
@@ -64,9 +66,10 @@ impl<'s> Series<'s> {
         })
     }
 
-    /// Whether the series turns from timed to all-day or back: then no date keeps its form.
-    pub(crate) fn changes_kind(&self) -> bool {
-        self.current_start.is_date() != self.target_start.is_date()
+    /// Whether the start turns into another form (a date, a floating time, an instant): then all that says which
+    /// instance it means has to follow.
+    pub(crate) fn changes_form(&self) -> bool {
+        TimeForm::of(self.current_start) != TimeForm::of(self.target_start)
     }
 
     /// The instance a value names in the target.
@@ -98,8 +101,9 @@ pub(crate) fn patch_dates(
     names: &mut ZoneNames,
     edits: &mut Edits<'_>,
 ) {
-    let keeps_kind =
-        |value: &EventTime| !series.changes_kind() || value.is_date() == series.target_start.is_date();
+    let keeps_form = |value: &EventTime| {
+        !series.changes_form() || TimeForm::of(value) == TimeForm::of(series.target_start)
+    };
     let mut excluded = BTreeSet::new();
     let mut added = BTreeSet::new();
     for property in lines.named("EXDATE") {
@@ -111,7 +115,7 @@ pub(crate) fn patch_dates(
             Ok(time) => {
                 let key = series.target_key(&time);
                 let says_so = series.target.overrides.get(&key) == Some(&Override::Excluded);
-                let stays = keeps_kind(&time) && (says_so || series.is_shadowed(&time));
+                let stays = keeps_form(&time) && (says_so || series.is_shadowed(&time));
                 if stays && says_so {
                     excluded.insert(key);
                 }
@@ -129,7 +133,7 @@ pub(crate) fn patch_dates(
             Ok((time, end)) => {
                 let key = series.target_key(&time);
                 let says_so = series.target.overrides.get(&key) == Some(&Override::Added { end });
-                let stays = keeps_kind(&time) && (says_so || series.is_shadowed(&time));
+                let stays = keeps_form(&time) && (says_so || series.is_shadowed(&time));
                 if stays && says_so {
                     added.insert(key);
                 }

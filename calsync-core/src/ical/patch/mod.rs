@@ -92,6 +92,7 @@ pub fn patch(original: &str, target: &Event, options: &PatchOptions) -> Result<S
 /// # Errors
 /// See [`PatchError`].
 pub fn patch_bytes(original: &[u8], target: &Event, options: &PatchOptions) -> Result<Vec<u8>, PatchError> {
+    let target = &*write::repeatable(target);
     let index = Index::of(original, &options.read.limits)?;
     let mut zones = zones_of(original, &index, &options.read);
     let item = find_item(original, &index, &mut zones, target, &options.read)?;
@@ -263,14 +264,12 @@ impl<'a> Patcher<'a, '_> {
         };
         let lines = self.lines(span.clone());
         let before = self.edits.len();
-        instances::patch_rules(&lines, "RRULE", &self.current.rules, &self.target.rules, &mut self.edits);
-        instances::patch_rules(
-            &lines,
-            "EXRULE",
-            &self.current.excluded_rules,
-            &self.target.excluded_rules,
-            &mut self.edits,
-        );
+        let series = Series::of(&self.current, self.target);
+        if let Some(series) = &series {
+            let (rules, excluded) = (&self.target.rules, &self.target.excluded_rules);
+            instances::patch_rules(&lines, "RRULE", rules, series, &mut self.edits);
+            instances::patch_rules(&lines, "EXRULE", excluded, series, &mut self.edits);
+        }
         time::patch_time(
             &lines,
             &current.time,
@@ -279,7 +278,7 @@ impl<'a> Patcher<'a, '_> {
             &mut self.names,
             &mut self.edits,
         );
-        if let Some(series) = Series::of(&self.current, self.target) {
+        if let Some(series) = series {
             instances::patch_dates(&lines, &series, &mut self.zones, &mut self.names, &mut self.edits);
         }
         let reschedules = self.edits.len() > before || current.status != body.status;
@@ -346,11 +345,11 @@ impl<'a> Patcher<'a, '_> {
                 continue;
             };
             let before = self.edits.len();
-            let changes_kind = series.is_some_and(|series| series.changes_kind());
+            let changes_form = series.is_some_and(|series| series.changes_form());
             // RANGE is never written, only taken away.
             let narrows = was != *scope && *scope == OverrideScope::This;
             let new_id = match (&target.master, recurrence_id) {
-                (Some(master), _) if changes_kind || moved.is_some() => Some(key.to_time(&master.time.start)),
+                (Some(master), _) if changes_form || moved.is_some() => Some(key.to_time(&master.time.start)),
                 (_, recurrence_id) => recurrence_id.filter(|_| narrows),
             };
             if let Some(new_id) = new_id {
@@ -384,13 +383,7 @@ impl<'a> Patcher<'a, '_> {
             let lines = self.lines(span.clone());
             let mut ids = lines.named("RECURRENCE-ID").peekable();
             let goes = if ids.peek().is_none() {
-                // A single event of another day under the same UID is no version of anything.
-                let same_start = lines.named("DTSTART").any(|property| {
-                    let Some(line) = property.line() else { return false };
-                    let value = self.zones.time(&line.split_at_last_colon(), "DTSTART").ok();
-                    value.as_ref().map(RecurrenceId::of) == start.as_ref().map(RecurrenceId::of)
-                });
-                master_parts && (same_start || lines.named("RRULE").next().is_some())
+                master_parts
             } else {
                 let key = ids.find_map(|property| {
                     let line = property.line()?.split_at_last_colon();
@@ -408,8 +401,7 @@ impl<'a> Patcher<'a, '_> {
     /// Whether the target's master would not be taken for a version of the current one.
     fn master_parts(&self) -> bool {
         let key = |event: &Event| event.master.as_ref().map(|body| RecurrenceId::of(&body.time.start));
-        key(&self.current) != key(self.target)
-            || self.current.rules.is_empty() != self.target.rules.is_empty()
+        key(&self.current) != key(self.target) || self.current.is_series() != self.target.is_series()
     }
 
     /// `DTSTAMP`, `LAST-MODIFIED` and `SEQUENCE` of a component that changed.

@@ -2,7 +2,7 @@
 
 use crate::ical::read::{Zones, effective_end};
 use crate::ical::value::IcalDuration;
-use crate::ical::write::property::time_parts;
+use crate::ical::write::property::{TimeForm, time_parts};
 use crate::ical::write::zones::ZoneNames;
 use crate::model::{EventTime, TimeSpan};
 
@@ -40,15 +40,15 @@ pub(crate) fn patch_time(
     let duration = lines
         .named("DURATION")
         .find_map(|property| IcalDuration::parse(property.line()?.split_at_last_colon().value()));
-    // Readers forgive an end of another kind than the start; writing one is no way to say a length.
-    let other_kind = match (&end, duration) {
-        (Some(end), _) => end.is_date() != target.start.is_date(),
+    // Readers forgive an end of another form than the start; writing one is no way to say a length.
+    let other_form = match (&end, duration) {
+        (Some(end), _) => TimeForm::of(end) != TimeForm::of(&target.start),
         (None, Some(duration)) => target.start.is_date() && duration.seconds > 0,
         (None, None) => false,
     };
     // What the lines there are would say behind the new start.
     if !is_flagged
-        && !other_kind
+        && !other_form
         && effective_end(&target.start, end.as_ref(), duration) == (target.end.clone(), None)
     {
         return;

@@ -23,7 +23,8 @@ pub(crate) struct Assembled {
     pub(crate) issues: Vec<Issue>,
 }
 
-/// Joins the components of one UID. Several events come out where the UID is shared by things that are no series.
+/// Joins the components of one UID. Several events come out where the UID is shared by things that are no series; the
+/// series among them, else the earliest, keeps the UID and has the overrides.
 pub(crate) fn assemble(
     mut members: Vec<VEvent>,
     max_overrides: usize,
@@ -34,7 +35,7 @@ pub(crate) fn assemble(
     }
     let (mut overrides, masters): (Vec<_>, Vec<_>) =
         members.into_iter().partition(|member| member.recurrence_id.is_some());
-    let (mut masters, dropped) = distinct_masters(masters);
+    let mut masters = distinct_masters(masters);
     if masters.is_empty() {
         // A copy that carries the RECURRENCE-ID of a series it was taken from, and a rule of its own.
         let (series, single): (Vec<_>, Vec<_>) =
@@ -42,39 +43,41 @@ pub(crate) fn assemble(
         overrides = single;
         masters.extend(series.into_iter().map(|mut member| {
             member.issues.push(Issue { kind: IssueKind::OverrideIsSeries, span: member.span.clone() });
-            member
+            Distinct { newest: member, older: Vec::new() }
         }));
     }
     if overrides.len() > max_overrides {
         return Err(QuarantineReason::TooManyOverrides);
     }
     let is_shared = masters.len() > 1;
-    // Overrides belong to the series among the masters.
-    let owner = masters.iter().position(|master| !master.rules.is_empty()).unwrap_or(0);
+    let owner = (0..masters.len()).min_by_key(|at| {
+        masters.get(*at).map(|one| (!repeats(&one.newest), one.newest.body.time.start.local()))
+    });
     let mut overrides = Some(overrides);
     let mut assembled: Vec<Assembled> = masters
         .into_iter()
         .enumerate()
-        .map(|(at, master)| {
-            let own = if at == owner { overrides.take().unwrap_or_default() } else { Vec::new() };
-            let mut event = join(Some(master), own);
+        .map(|(at, Distinct { newest, older })| {
+            let is_owner = Some(at) == owner;
+            let own = if is_owner { overrides.take().unwrap_or_default() } else { Vec::new() };
+            let mut event = join(Some(newest), own);
             if is_shared {
-                event.event.uid = shared_uid(&event.event);
-                event.event.uid_origin = UidOrigin::Derived;
                 let span = event.master.clone().unwrap_or_default();
                 event.issues.push(Issue { kind: IssueKind::UidShared, span });
             }
+            if !is_owner {
+                event.event.uid = shared_uid(&event.event);
+                event.event.uid_origin = UidOrigin::Derived;
+            }
+            event.issues.extend(
+                older.iter().map(|span| Issue { kind: IssueKind::DuplicateDropped, span: span.clone() }),
+            );
+            event.dropped.extend(older);
             event
         })
         .collect();
     if let Some(overrides) = overrides.filter(|overrides| !overrides.is_empty()) {
         assembled.push(join(None, overrides));
-    }
-    if let Some(first) = assembled.first_mut() {
-        first.issues.extend(
-            dropped.iter().map(|span| Issue { kind: IssueKind::DuplicateDropped, span: span.clone() }),
-        );
-        first.dropped.extend(dropped);
     }
     Ok(assembled)
 }
@@ -91,28 +94,54 @@ fn version(member: &VEvent) -> (u32, Option<DateTime<Utc>>) {
     (member.body.sequence, member.body.updated)
 }
 
-/// Masters of one UID: of those that start together, or that are versions of one series, the newest; all others are
-/// things of their own.
-fn distinct_masters(masters: Vec<VEvent>) -> (Vec<VEvent>, Vec<Range<usize>>) {
-    let mut kept: Vec<VEvent> = Vec::with_capacity(masters.len());
-    let mut dropped = Vec::new();
+fn repeats(member: &VEvent) -> bool {
+    !member.rules.is_empty() || !member.rdates.is_empty()
+}
+
+/// One event, and the components that are older versions of it.
+struct Distinct {
+    newest: VEvent,
+    older: Vec<Range<usize>>,
+}
+
+impl Distinct {
+    fn add(&mut self, other: VEvent) {
+        let older = if version(&other) > version(&self.newest) {
+            std::mem::replace(&mut self.newest, other)
+        } else {
+            other
+        };
+        self.older.push(older.span);
+    }
+}
+
+/// Masters of one UID: those that repeat are versions of one series, and those that start together are versions of one
+/// event. All others are events of their own: nothing somebody has is hidden by what shares its UID.
+fn distinct_masters(masters: Vec<VEvent>) -> Vec<Distinct> {
+    let mut kept: Vec<Distinct> = Vec::with_capacity(masters.len());
     let mut by_start: BTreeMap<RecurrenceId, usize> = BTreeMap::new();
-    let is_series = masters.len() > 1 && masters.iter().any(|master| !master.rules.is_empty());
-    for master in masters {
-        let key = RecurrenceId::of(&master.body.time.start);
-        let rival = if is_series { (!kept.is_empty()).then_some(0) } else { by_start.get(&key).copied() };
-        match rival.and_then(|at| kept.get_mut(at)) {
-            None => {
-                by_start.insert(key, kept.len());
-                kept.push(master);
-            }
-            Some(rival) if version(&master) > version(rival) => {
-                dropped.push(std::mem::replace(rival, master).span);
-            }
-            Some(_) => dropped.push(master.span),
+    let (series, single): (Vec<_>, Vec<_>) = masters.into_iter().partition(repeats);
+    for master in series {
+        match kept.first_mut() {
+            Some(known) => known.add(master),
+            None => kept.push(Distinct { newest: master, older: Vec::new() }),
         }
     }
-    (kept, dropped)
+    for known in &kept {
+        by_start.insert(RecurrenceId::of(&known.newest.body.time.start), 0);
+    }
+    for master in single {
+        let key = RecurrenceId::of(&master.body.time.start);
+        match by_start.get(&key).and_then(|at| kept.get_mut(*at)) {
+            Some(known) => known.add(master),
+            None => {
+                by_start.insert(key, kept.len());
+                kept.push(Distinct { newest: master, older: Vec::new() });
+            }
+        }
+    }
+    kept.sort_by_key(|one| one.newest.span.start);
+    kept
 }
 
 fn join(master: Option<VEvent>, overrides: Vec<VEvent>) -> Assembled {

@@ -10,10 +10,12 @@ pub(crate) mod line;
 pub(crate) mod property;
 pub(crate) mod zones;
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Datelike, Utc};
 
 use crate::ical::text::push_single_line;
-use crate::model::{Descent, Event, EventBody, EventTime, Lineage, Override, RecurrenceId};
+use crate::model::{Descent, Event, EventBody, EventTime, Fold, Lineage, Override, RecurrenceId};
 
 use line::LineStyle;
 use property::SimpleField;
@@ -23,8 +25,7 @@ use zones::ZoneNames;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PeoplePolicy {
-    /// `ORGANIZER` and `ATTENDEE` are left alone: a fresh text has none, a patched text keeps those it has. Mail alarms
-    /// become messages.
+    /// `ORGANIZER` and `ATTENDEE` are left alone: a fresh text has none, a patched text keeps those it has.
     #[default]
     Withhold,
     /// They are written as the event has them.
@@ -57,7 +58,8 @@ impl WriteOptions {
 /// Writes an event as a text of its own.
 ///
 /// The event must be sound: ends not before starts, both of one kind. What iCalendar has no form for is written as the
-/// nearest it has: control characters are dropped, years beyond 9999 become the last one, and an override for this and
+/// nearest it has: control characters are dropped, years beyond 9999 become the last one, a series that starts in the
+/// second of two equal hours starts in the first, a mail alarm is a message (it has nobody to go to), and an override for this and
 /// all later instances is written for its own instance only (RFC 5545 section 3.2.13 has almost no readers: split the
 /// series instead).
 pub fn write_new(event: &Event, options: &WriteOptions) -> String {
@@ -94,6 +96,7 @@ pub fn write_calendar(events: &[Event], options: &WriteOptions) -> String {
 }
 
 fn vevents(event: &Event, options: &WriteOptions, zones: &mut ZoneNames) -> Vec<String> {
+    let event = &*repeatable(event);
     let mut lines = Vec::new();
     let people = People::of(options.people);
     if let Some(body) = &event.master {
@@ -118,6 +121,36 @@ fn lineage(lineage: &Lineage) -> String {
         Descent::Following => "RELATED-TO;RELTYPE=FIRST",
     };
     property::text(head, &lineage.uid)
+}
+
+/// The event as iCalendar can repeat it.
+///
+/// A series that starts in the second of two equal hours has no zoned form for that start, and as an instant it would
+/// forget its zone: every later instance would follow UTC instead of the clock. The first of the two hours is off by one
+/// hour once.
+pub(crate) fn repeatable(event: &Event) -> Cow<'_, Event> {
+    let Some(EventTime::Zoned { local, zone, fold: Fold::Second }) =
+        event.master.as_ref().map(|body| &body.time.start).filter(|_| event.is_series())
+    else {
+        return Cow::Borrowed(event);
+    };
+    let start = EventTime::zoned(*local, zone.clone());
+    let mut event = event.clone();
+    let Some(body) = &mut event.master else { return Cow::Owned(event) };
+    let (before, after) = (RecurrenceId::of(&body.time.start), RecurrenceId::of(&start));
+    if let (Some(was), Some(is), Some(end)) =
+        (body.time.start.absolute(), start.absolute(), body.time.end.absolute())
+        && let Some(end) = end.checked_sub_signed(was - is)
+    {
+        body.time.end = RecurrenceId::Instant(end).to_time(&body.time.end);
+    }
+    body.time.start = start;
+    if !event.overrides.contains_key(&after)
+        && let Some(instance) = event.overrides.remove(&before)
+    {
+        event.overrides.insert(after, instance);
+    }
+    Cow::Owned(event)
 }
 
 /// The instances with content of their own.
@@ -166,13 +199,6 @@ impl People<'_> {
             PeoplePolicy::Write => Self::OfBody,
         }
     }
-
-    fn policy(self) -> PeoplePolicy {
-        match self {
-            Self::OfBody => PeoplePolicy::Write,
-            Self::Copied(_) => PeoplePolicy::Withhold,
-        }
-    }
 }
 
 /// The lines of a `VEVENT`.
@@ -207,7 +233,7 @@ pub(crate) fn vevent(
         People::Copied(copied) => lines.extend_from_slice(copied),
     }
     for alarm in &body.alarms {
-        lines.extend(property::alarm(alarm, body.title.as_deref(), people.policy()));
+        lines.extend(property::alarm(alarm));
     }
     lines.push("END:VEVENT".to_owned());
     lines
@@ -215,8 +241,8 @@ pub(crate) fn vevent(
 
 /// The lines that say how an event repeats.
 pub(crate) fn repetition(event: &Event, start: &EventTime, zones: &mut ZoneNames) -> Vec<String> {
-    let rules = event.rules.iter().map(|rule| property::rule("RRULE", rule));
-    let excluded = event.excluded_rules.iter().map(|rule| property::rule("EXRULE", rule));
+    let rules = event.rules.iter().map(|rule| property::rule("RRULE", rule, start));
+    let excluded = event.excluded_rules.iter().map(|rule| property::rule("EXRULE", rule, start));
     let mut lines: Vec<String> = rules.chain(excluded).collect();
     for (id, instance) in &event.overrides {
         match instance {

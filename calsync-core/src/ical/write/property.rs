@@ -10,8 +10,8 @@ use crate::model::{
     Alarm, AlarmAction, AlarmTrigger, EventBody, EventTime, Fold, Participant, ParticipationStatus, Person,
     RelativeTo, Role, RuleEntry, VirtualLocation,
 };
+use crate::recurrence::Until;
 
-use super::PeoplePolicy;
 use super::zones::ZoneNames;
 
 /// `NAME:text` with the text escaped.
@@ -114,11 +114,59 @@ pub(crate) fn rdate(start: &EventTime, end: Option<&EventTime>, zones: &mut Zone
     format!("RDATE;VALUE=PERIOD{params}:{start}/{end}")
 }
 
-/// An `RRULE` or `EXRULE`.
-pub(crate) fn rule(name: &str, rule: &RuleEntry) -> String {
-    match rule {
+/// What the values of a series have in common with its start.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeForm {
+    Date,
+    Floating,
+    /// With a zone, or in UTC.
+    Instant,
+}
+
+impl TimeForm {
+    pub(crate) fn of(time: &EventTime) -> Self {
+        match time {
+            EventTime::Date(_) => Self::Date,
+            EventTime::Floating(_) => Self::Floating,
+            EventTime::Zoned { .. } | EventTime::Utc(_) => Self::Instant,
+        }
+    }
+}
+
+/// An `RRULE` or `EXRULE` of a series with this start.
+pub(crate) fn rule(name: &str, rule: &RuleEntry, start: &EventTime) -> String {
+    match fitting(rule, start) {
         RuleEntry::Rule(rule) => plain(name, &rule.to_string()),
-        RuleEntry::Opaque { text, .. } => plain(name, text),
+        RuleEntry::Opaque { text, .. } => plain(name, &text),
+    }
+}
+
+/// The rule with its `UNTIL` in the form that goes with the start (RFC 5545 section 3.3.10), ending where it ended.
+pub(crate) fn fitting(rule: &RuleEntry, start: &EventTime) -> RuleEntry {
+    let mut rule = rule.clone();
+    if let RuleEntry::Rule(rule) = &mut rule {
+        rule.until = rule.until.map(|until| fitting_until(until, start));
+    }
+    rule
+}
+
+fn fitting_until(until: Until, start: &EventTime) -> Until {
+    // A date lasts to the end of its day, and a local time to the second of two equal ones.
+    let last_second = |date: NaiveDate| date.and_hms_opt(23, 59, 59).unwrap_or_default();
+    let local = match until {
+        Until::Date(date) => last_second(date),
+        Until::Local(local) => local,
+        Until::Utc(instant) => instant.naive_utc(),
+    };
+    match (start, until) {
+        (EventTime::Date(_), _) => Until::Date(local.date()),
+        (EventTime::Floating(_), _) => Until::Local(local),
+        (_, Until::Utc(_)) => until,
+        (EventTime::Zoned { zone, .. }, _) => {
+            let time = EventTime::Zoned { local, zone: zone.clone(), fold: Fold::Second };
+            time.absolute().map_or(until, Until::Utc)
+        }
+        (EventTime::Utc(_), _) => Until::Utc(local.and_utc()),
     }
 }
 
@@ -211,25 +259,19 @@ pub(crate) fn categories<'c>(head: &str, values: impl IntoIterator<Item = &'c St
 }
 
 /// The lines of a `VALARM`.
-pub(crate) fn alarm(alarm: &Alarm, title: Option<&str>, people: PeoplePolicy) -> Vec<String> {
-    // A mail from a copy would reach people the original already tells.
-    let action = match (alarm.action, people) {
-        (AlarmAction::Email, PeoplePolicy::Withhold) => AlarmAction::Display,
-        (action, _) => action,
-    };
-    let action_word = match action {
-        AlarmAction::Display => "DISPLAY",
+///
+/// A mail alarm needs an `ATTENDEE` to go to (RFC 5545 section 3.6.6), which an event here has not: it is written as a
+/// message. A mail from a copy would also reach people the original tells already.
+pub(crate) fn alarm(alarm: &Alarm) -> Vec<String> {
+    let action = match alarm.action {
+        AlarmAction::Display | AlarmAction::Email => "DISPLAY",
         AlarmAction::Audio => "AUDIO",
-        AlarmAction::Email => "EMAIL",
     };
-    let mut lines = vec!["BEGIN:VALARM".to_owned(), format!("ACTION:{action_word}"), trigger(&alarm.trigger)];
+    let mut lines = vec!["BEGIN:VALARM".to_owned(), format!("ACTION:{action}"), trigger(&alarm.trigger)];
     match &alarm.description {
         Some(description) => lines.push(text("DESCRIPTION", description)),
-        None if action == AlarmAction::Audio => {}
+        None if alarm.action == AlarmAction::Audio => {}
         None => lines.push(text("DESCRIPTION", DEFAULT_DESCRIPTION)),
-    }
-    if action == AlarmAction::Email {
-        lines.push(text("SUMMARY", title.unwrap_or(DEFAULT_DESCRIPTION)));
     }
     lines.push("END:VALARM".to_owned());
     lines

@@ -5,6 +5,7 @@ pub(crate) mod conflicts;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod log;
+pub(crate) mod matches;
 pub(crate) mod outbox;
 pub(crate) mod sync;
 pub(crate) mod undo;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use calsync_core::{
     engine::{EngineError, Link, SyncOptions, SyncReport},
-    plan::{Operation, PlanId},
+    plan::{Action, Evidence, Operation, PlanId},
     provider::Provider,
 };
 use calsync_providers::{caldav::same_calendar, http::HttpTransport};
@@ -32,6 +32,7 @@ pub(crate) struct Request {
     pub(crate) mode: Mode,
     pub(crate) format: Format,
     pub(crate) approve: Option<String>,
+    pub(crate) refuse: Option<String>,
 }
 
 /// How long a link that another process works on is waited for: two lives of a lease.
@@ -44,13 +45,18 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
     if let Some(plan) = &request.approve {
         options = options.approving(PlanId(plan.clone()));
     }
+    if let Some(plan) = &request.refuse {
+        options = options.refusing(PlanId(plan.clone()));
+    }
     let mut reports: Vec<(&LinkConfig, Result<SyncReport, CliError>)> = Vec::new();
     let mut joined: Vec<Link> = Vec::new();
-    let mut approved = request.approve.is_none();
+    let asked = request.approve.as_ref().or(request.refuse.as_ref());
+    // A preview answers nothing.
+    let mut answered = asked.is_none() || request.mode == Mode::DryRun;
     for config in &links {
         let result = sync_link(app, config, &transport, request.mode, &options, &mut joined).await;
-        if let (Ok(report), Some(plan)) = (&result, &request.approve) {
-            approved |= !report.plan.held && report.plan.deletions_id().0 == *plan;
+        if let (Ok(report), Some(plan)) = (&result, asked) {
+            answered |= report.answered.as_ref().is_some_and(|done| done.0 == *plan);
         }
         if let Err(error) = &result {
             tell(&format!("link {} ({}): {error}", config.name, app.whereabouts(&config.connection)));
@@ -63,9 +69,9 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
         let credentials = failed.iter().any(|error| error.needs_credentials());
         return Err(CliError::Links { failed: failed.len(), all: links.len(), credentials });
     }
-    if !approved {
+    if !answered {
         return Err(CliError::Unmet(
-            "no link holds a plan with this id: the deletions to approve are others now".to_owned(),
+            "no link holds a plan with this id: nothing was approved or refused, the deletions are others now".to_owned(),
         ));
     }
     let stuck: usize = reports
@@ -78,7 +84,11 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
             "{stuck} changes did not reach the remote side; they are kept, and `calsync sync` tries those again that can be; `calsync outbox` lists them"
         )));
     }
-    let held = reports.iter().any(|(_, result)| result.as_ref().is_ok_and(|report| report.plan.held));
+    let held = reports.iter().any(|(_, result)| {
+        result
+            .as_ref()
+            .is_ok_and(|report| report.plan.held || report.undecided > 0 && request.mode == Mode::Apply)
+    });
     Ok(if held { HELD } else { IN_STEP })
 }
 
@@ -192,7 +202,7 @@ fn show(
     print_table(&head, &rows)?;
     for (config, result) in reports {
         if let Ok(report) = result
-            && (mode == Mode::DryRun || report.plan.held)
+            && (mode == Mode::DryRun || report.plan.held || report.undecided > 0)
         {
             show_plan(&config.name, report, mode)?;
         }
@@ -201,14 +211,23 @@ fn show(
 }
 
 fn show_plan(name: &str, report: &SyncReport, mode: Mode) -> Result<(), CliError> {
-    let shown = report.plan.operations.iter().filter(|operation| mode == Mode::DryRun || operation.deletes());
+    let waits = |operation: &&Operation| operation.deletes() || operation.action == Action::Ask;
+    let shown = report.plan.operations.iter().filter(|operation| mode == Mode::DryRun || waits(operation));
     for operation in shown {
         print(&format!("{name}: {}\n", describe(operation)))?;
     }
+    if report.undecided > 0 && mode == Mode::Apply {
+        print(&format!(
+            "{name}: {} items there may be the same as events here: `calsync matches` shows them\n",
+            report.undecided
+        ))?;
+    }
     if report.plan.held {
         print(&format!(
-            "{name}: {} deletions are held. To carry out exactly these: calsync sync --link {name} --approve {}\n",
-            report.counts.held, report.plan_id
+            "{name}: {} deletions are held. To carry out exactly these: calsync sync --link {name} --approve {id}\n\
+             {name}: To bring the events back where they were deleted: calsync sync --link {name} --refuse {id}\n",
+            report.counts.held,
+            id = report.plan_id
         ))?;
     }
     Ok(())
@@ -226,6 +245,14 @@ fn describe(operation: &Operation) -> String {
     let names =
         |fields: &[calsync_core::diff::Field]| fields.iter().map(ToString::to_string).collect::<Vec<_>>();
     text.push_str(&format!(": {}", operation.reason));
+    if let Some(evidence) = operation.evidence {
+        text.push_str(match evidence {
+            Evidence::Reported => " (the remote side reported it)",
+            Evidence::Absent => " (a complete listing lacks it)",
+            Evidence::NotFound => " (it was asked for and is not there)",
+            Evidence::DeletedHere => "",
+        });
+    }
     text.push_str(&list("comes in:", names(&operation.to_local)));
     text.push_str(&list("goes out:", names(&operation.to_remote)));
     text.push_str(&list("contested:", names(&operation.contested)));
@@ -238,6 +265,7 @@ fn verdict(report: &SyncReport, mode: Mode) -> String {
         () if report.plan.held => format!("held: plan {}", report.plan_id),
         () if mode == Mode::DryRun => format!("would do plan {}", report.plan_id),
         () if report.wedged > 0 => format!("{} refused by the remote side", report.wedged),
+        () if report.undecided > 0 => format!("{} wait for an answer", report.undecided),
         () if report.waiting > 0 => format!("{} waiting for the remote side", report.waiting),
         () => "in step".to_owned(),
     }
@@ -255,6 +283,8 @@ fn as_json(name: &str, result: &Result<SyncReport, CliError>, mode: Mode) -> Val
             link["run_id"] = json!(report.run.as_str());
             link["waiting"] = json!(report.waiting);
             link["wedged"] = json!(report.wedged);
+            link["undecided"] = json!(report.undecided);
+            link["answered"] = json!(report.answered);
             if mode == Mode::DryRun || report.plan.held {
                 link["plan"] = json!(report.plan.operations);
             }

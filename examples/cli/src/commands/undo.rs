@@ -1,30 +1,61 @@
 //! `calsync undo`.
 
 use calsync_core::{
-    engine::SyncOptions,
+    engine::{SyncOptions, UndoReport},
     model::RunId,
     store::{Record, RecordKind},
 };
 
 use crate::{HELD, IN_STEP, app::App, connect, error::CliError, output::print};
 
-pub(crate) async fn run(app: &App, run: &str) -> Result<u8, CliError> {
+/// What is to be taken back.
+pub(crate) enum What {
+    /// One run.
+    Run(String),
+    /// The last so many runs of a link.
+    Last(usize, String),
+}
+
+pub(crate) async fn run(app: &App, what: &What) -> Result<u8, CliError> {
+    let link = match what {
+        What::Last(_, link) => link.clone(),
+        What::Run(run) => link_of(app, run).await?,
+    };
+    let links = app.links(Some(&link))?;
+    let transport = connect::transport()?;
+    let joined = connect::join(app, links[0], &transport).await?;
+    match what {
+        What::Run(run) => show(app.engine.undo(&joined.link, &RunId::from(run.as_str())).await?)?,
+        What::Last(count, _) => {
+            for (run, report) in app.engine.undo_last(&joined.link, *count).await? {
+                print(&format!("run {run}: "))?;
+                show(report)?;
+            }
+        }
+    }
+    // What is made again there is made without telling anybody.
+    let options = SyncOptions::default().withholding_people();
+    let report = app.engine.sync(&joined.link, &*joined.provider, &options).await?;
+    print(&format!("carried to the remote side: {} writes\n", report.counts.pushed))?;
+    Ok(if report.plan.held { HELD } else { IN_STEP })
+}
+
+async fn link_of(app: &App, run: &str) -> Result<String, CliError> {
     let link = app.records(RecordKind::Run).await?.into_iter().find_map(|record| match record {
         Record::Run(record) if record.id.as_str() == run => Some(record.link),
         _ => None,
     });
-    let Some(link) = link else {
-        return Err(CliError::Unmet(format!("no run {run}; `calsync log` lists them")));
-    };
-    let links = app.links(Some(link.as_str()))?;
-    let transport = connect::transport()?;
-    let joined = connect::join(app, links[0], &transport).await?;
-    let undone = app.engine.undo(&joined.link, &RunId::from(run)).await?;
+    let unknown = || CliError::Unmet(format!("no run {run}; `calsync log` lists them"));
+    Ok(link.ok_or_else(unknown)?.to_string())
+}
+
+fn show(undone: UndoReport) -> Result<(), CliError> {
     print(&format!(
         "brought back: {}, removed: {}, left alone: {}\n",
         undone.restored, undone.removed, undone.kept
     ))?;
-    let report = app.engine.sync(&joined.link, &*joined.provider, &SyncOptions::default()).await?;
-    print(&format!("carried to the remote side: {} writes\n", report.counts.pushed))?;
-    Ok(if report.plan.held { HELD } else { IN_STEP })
+    for event in undone.edited {
+        print(&format!("edited since, left as it is: event {event}\n"))?;
+    }
+    Ok(())
 }

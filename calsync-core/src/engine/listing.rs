@@ -1,0 +1,247 @@
+//! The end of a listing: what was put off is settled, and what is gone is planned.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    EngineError,
+    pair::{Pair, RemoteView},
+    pull::{CHUNK, DUPLICATE, Found, Gone, Item, Listed, by_id},
+    run::{Ids, PAGE, Pulled, Run},
+};
+use crate::{
+    model::{EventId, RemoteId},
+    plan::Evidence,
+    provider::{ChangeScope, Cursor, Fetched},
+    store::{BaseQuery, BaseRecord, EventRecord, OutboxOp, Write},
+};
+
+impl Run<'_> {
+    /// Ends a pull: what was deferred is settled, what is absent is found.
+    pub(super) async fn listed(
+        &mut self,
+        mut listed: Listed,
+        cursor: Option<Cursor>,
+    ) -> Result<Pulled, EngineError> {
+        let complete = listed.scope == Some(ChangeScope::Snapshot);
+        if complete {
+            // An item that is asked about holds events here back, so it is looked for as if it were joined.
+            let known = listed.summaries.keys().chain(self.meeting.items());
+            let absent: Vec<RemoteId> = known.filter(|id| !listed.present.contains(*id)).cloned().collect();
+            self.confirm_absence(absent, &mut listed).await?;
+            // What cannot be read has no base. A listing that lacks it lets it go; should it be there after all, the next
+            // one sets it aside again.
+            let unread = self.quarantine.keys().filter(|id| !listed.present.contains(*id));
+            let unread = unread.filter(|id| !self.meeting.is_open(id));
+            let unread = unread.map(|id| Gone { id: id.clone(), evidence: Evidence::Absent });
+            listed.removed.extend(unread.collect::<Vec<_>>());
+            if self.looks_for_rows {
+                self.find_lost_rows(&mut listed).await?;
+            }
+        }
+        if !listed.removed.is_empty() {
+            listed.incomplete |= self.defer_duplicates().await?;
+        }
+        let deferred = std::mem::take(&mut self.deferred);
+        if !deferred.is_empty() {
+            self.settle_deferred(deferred, &mut listed).await?;
+        }
+        self.meet(&mut listed).await?;
+        Ok(Pulled { cursor, audited: complete, gone: listed.removed, incomplete: listed.incomplete })
+    }
+
+    /// What a complete listing lacks is asked for by name before it counts as gone: a listing that was taken while somebody
+    /// wrote, or by a server that forgot an item, is no evidence by itself.
+    async fn confirm_absence(
+        &mut self,
+        absent: Vec<RemoteId>,
+        listed: &mut Listed,
+    ) -> Result<(), EngineError> {
+        let gone = |id| Gone { id, evidence: Evidence::Absent };
+        if self.capabilities.pull_with_payload {
+            // The listing is the content: asking again would read the same.
+            listed.removed.extend(absent.into_iter().map(gone));
+            return Ok(());
+        }
+        let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
+        for ids in absent.chunks(most) {
+            let mut there = Vec::new();
+            for fetched in self.provider.fetch(&self.link.remote, ids).await? {
+                match fetched {
+                    Fetched::Found { id, version, payload }
+                    | Fetched::Renamed { id, version, payload, .. } => {
+                        there.push(Item { id, version, payload: Some(payload) });
+                    }
+                    Fetched::Missing(id) => listed.removed.push(gone(id)),
+                    // It may be there.
+                    Fetched::Failed(..) => listed.incomplete = true,
+                }
+            }
+            listed.incomplete |= self.chunk(there, Found::Asked).await?;
+        }
+        Ok(())
+    }
+
+    /// Joined events whose rows the host has lost come in again: nothing says that anybody deleted them.
+    async fn find_lost_rows(&mut self, listed: &mut Listed) -> Result<(), EngineError> {
+        let mut after = None;
+        loop {
+            let page = self.engine.store.base_summaries(&self.link.id, after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.remote_id.clone());
+            let ids: Vec<EventId> = page.iter().map(|summary| summary.event_id.clone()).collect();
+            let rows = by_id(self.engine.store.events(&self.link.calendar, &ids).await?);
+            let lost = page
+                .into_iter()
+                .filter(|summary| !rows.contains_key(&summary.event_id))
+                .filter(|summary| listed.present.contains(&summary.remote_id))
+                .map(|summary| Item { id: summary.remote_id, version: None, payload: None })
+                .collect::<Vec<_>>();
+            for items in chunks(lost) {
+                listed.incomplete |= self.chunk(items, Found::Asked).await?;
+            }
+        }
+    }
+
+    /// Duplicates in quarantine are looked at again when anything is gone: it may be what they wait for. An item renamed
+    /// while the pages of a listing were read was in it under both names.
+    async fn defer_duplicates(&mut self) -> Result<bool, EngineError> {
+        let mut items = Vec::new();
+        for id in std::mem::take(&mut self.duplicates) {
+            if !self.deferred.iter().any(|item| item.id == id) {
+                items.push(Item { id, version: None, payload: None });
+            }
+        }
+        let (items, incomplete) = self.with_payloads(items).await?;
+        let items =
+            items.into_iter().map(|(id, version, payload)| Item { id, version, payload: Some(payload) });
+        self.deferred.extend(items);
+        Ok(incomplete)
+    }
+
+    /// Items under a UID that another item of the calendar has: renamed when that one is gone, a duplicate when not.
+    async fn settle_deferred(&mut self, deferred: Vec<Item>, listed: &mut Listed) -> Result<(), EngineError> {
+        let gone: Ids = listed.removed.iter().map(|gone| gone.id.clone()).collect();
+        let mut moved = Vec::new();
+        let mut duplicates = Vec::new();
+        // One item takes over a join; another one under the same UID waits like any duplicate.
+        let mut taken = HashSet::new();
+        for item in deferred {
+            let Some(payload) = &item.payload else { continue };
+            let Ok(event) = self.provider.read(payload) else { continue };
+            let holder = self.holder_of(&event.uid).await?;
+            match holder {
+                _ if taken.contains(&event.uid) => duplicates.push(item),
+                Some(base) if !gone.contains(&base.remote_id) => duplicates.push(item),
+                holder => {
+                    if let Some(base) = holder {
+                        listed.removed.retain(|gone| gone.id != base.remote_id);
+                    }
+                    taken.insert(event.uid);
+                    moved.push(item);
+                }
+            }
+        }
+        listed.incomplete |= self.chunk(moved, Found::Deferred).await?;
+        let writes: Vec<Write> = duplicates
+            .into_iter()
+            .map(|item| {
+                self.quarantine_write(&item.id, item.version.as_ref(), DUPLICATE.to_owned(), item.payload)
+            })
+            .collect();
+        self.commit_outcomes(Vec::new(), writes, usize::MAX).await?;
+        Ok(())
+    }
+
+    /// The base of the event that has a UID, when that event is joined to another item.
+    async fn holder_of(&self, uid: &str) -> Result<Option<BaseRecord>, EngineError> {
+        let records = self.engine.store.events_by_uid(&self.link.calendar, &[uid]).await?;
+        let ids: Vec<EventId> = records.into_iter().map(|record| record.id).collect();
+        Ok(self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?.into_iter().next())
+    }
+
+    /// Items the provider says are gone, or that a complete listing lacks.
+    pub(super) async fn plan_remote_deletions(&mut self, gone: &[Gone]) -> Result<(), EngineError> {
+        for chunk in gone.chunks(CHUNK) {
+            let ids: Vec<RemoteId> = chunk.iter().map(|gone| gone.id.clone()).collect();
+            let bases = self.bases_by_remote(&ids).await?;
+            let mut extra = Vec::new();
+            for id in &ids {
+                if self.quarantine.remove(id).is_some() {
+                    self.recheck.extend(self.meeting.forget(id));
+                    extra.push(Write::DeleteQuarantine { link: self.link.id.clone(), remote_id: id.clone() });
+                }
+            }
+            let event_ids: Vec<EventId> = bases.values().map(|base| base.event_id.clone()).collect();
+            for attempt in 0.. {
+                let events = if event_ids.is_empty() {
+                    HashMap::new()
+                } else {
+                    by_id(self.engine.store.events(&self.link.calendar, &event_ids).await?)
+                };
+                let mut outcomes = Vec::new();
+                for Gone { id, evidence } in chunk {
+                    let Some(base) = bases.get(id) else { continue };
+                    let local = events.get(&base.event_id);
+                    if self.left_the_window(local) {
+                        continue;
+                    }
+                    let base_event = self.provider.read(&base.payload).ok();
+                    // Our own deletion, its answer lost, and the event brought back here since: it is new there.
+                    let undone = local.is_some_and(|record| record.deleted.is_none())
+                        && self.outbox.get(&base.event_id).is_some_and(|entry| {
+                            entry.remote_id == *id && matches!(entry.op, OutboxOp::Delete { .. })
+                        });
+                    let pair = Pair {
+                        remote: RemoteView::Removed,
+                        local,
+                        base: (!undone).then_some(base),
+                        base_event: base_event.as_ref().filter(|_| !undone),
+                    };
+                    let mut outcome = match self.consider(&pair).await? {
+                        Ok(outcome) => outcome,
+                        Err(error) => match local {
+                            Some(record) => self.unwritable(record, Some(base), &error),
+                            None => return Err(error.into()),
+                        },
+                    };
+                    if let Some(operation) = &mut outcome.operation
+                        && operation.deletes()
+                    {
+                        operation.evidence = Some(*evidence);
+                    }
+                    // A write decided earlier meant an item that is gone now.
+                    outcome.supersedes = Some(base.event_id.clone());
+                    if undone {
+                        let (link, remote_id) = (base.link.clone(), base.remote_id.clone());
+                        outcome.writes.insert(0, Write::DeleteBase { link, remote_id });
+                    }
+                    outcomes.push(outcome);
+                }
+                if self.commit_outcomes(outcomes, extra.clone(), attempt).await? {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A feed that publishes a window drops what is over; that is no deletion.
+    fn left_the_window(&self, local: Option<&EventRecord>) -> bool {
+        if !self.capabilities.pull_window_slides {
+            return false;
+        }
+        let Some(body) = local.and_then(|record| record.event.body()) else { return false };
+        let series = local.is_some_and(|record| record.event.is_series());
+        let yesterday = self.engine.clock.now() - chrono::TimeDelta::days(1);
+        !series && body.time.end.instant(&crate::zone::Zone::UTC) < yesterday
+    }
+}
+
+/// Items in chunks that are decided at once.
+pub(super) fn chunks(mut items: Vec<Item>) -> impl Iterator<Item = Vec<Item>> {
+    std::iter::from_fn(move || {
+        let rest = items.split_off(items.len().min(CHUNK));
+        let chunk = std::mem::replace(&mut items, rest);
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}

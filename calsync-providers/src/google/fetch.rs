@@ -1,0 +1,167 @@
+//! Payloads by id: events many at once, and the exceptions of those that are series.
+
+use std::collections::BTreeMap;
+
+use calsync_core::{
+    model::{RemoteCalendarId, RemoteId},
+    provider::{ErrorKind, Fetched, ProviderError, Result},
+};
+
+use super::{
+    batch::Part,
+    calls, error,
+    item::{Item, is_cancelled, is_series, master_of, object_of},
+    map::read::{ID, OPEN},
+    provider::{GoogleProvider, Purpose},
+    wire::{self, Object, Page, inner, text},
+};
+
+const OPERATION: &str = "fetch";
+
+/// Pages of one series: more means that the answers go round in circles.
+const PAGES_MAX: usize = 100;
+
+/// A series whose exceptions are not all written yet: to everybody but its writer it is not there.
+pub(crate) fn is_open(event: &Object) -> bool {
+    let ours = inner(event, "extendedProperties").and_then(|properties| inner(properties, "private"));
+    ours.is_some_and(|ours| text(ours, OPEN).is_some() && text(ours, ID) == text(event, "id"))
+}
+
+impl GoogleProvider {
+    /// One answer for each id, in the order asked.
+    pub(super) async fn fetch_all(
+        &self,
+        calendar: &RemoteCalendarId,
+        ids: &[RemoteId],
+    ) -> Result<Vec<Fetched>> {
+        let calls = ids.iter().map(|id| calls::get(calendar.as_str(), id.as_str())).collect();
+        let parts = self.read_all(OPERATION, calls).await;
+        let mut found = Vec::with_capacity(ids.len());
+        let mut wanted = BTreeMap::new();
+        for (id, part) in ids.iter().zip(parts) {
+            let one = self.one(id, part?)?;
+            if let One::Event(event) = &one
+                && is_series(event)
+            {
+                wanted.insert(id.as_str().to_owned(), text(event, "iCalUID").map(ToOwned::to_owned));
+            }
+            found.push((id, one));
+        }
+        // Nothing at all is there: perhaps it is the calendar that is not.
+        if !found.is_empty() && found.iter().all(|(_, one)| matches!(one, One::NotFound)) {
+            let error = self.not_found(OPERATION, calendar).await;
+            if error.kind != ErrorKind::NotFound {
+                return Err(error);
+            }
+        }
+        let mut series = self.series(OPERATION, calendar, wanted).await?;
+        let answer = |(id, one): (&RemoteId, One)| match one {
+            One::NotFound => Fetched::Missing(id.clone()),
+            One::Failed(error) => Fetched::Failed(id.clone(), error),
+            One::Event(event) if is_cancelled(&event) || is_open(&event) => Fetched::Missing(id.clone()),
+            One::Event(event) => {
+                let item = series.remove(id.as_str()).flatten().unwrap_or_else(|| Item::new(event));
+                Fetched::Found { id: id.clone(), version: item.version(), payload: item.payload() }
+            }
+        };
+        Ok(found.into_iter().map(answer).collect())
+    }
+
+    fn one(&self, id: &RemoteId, part: Part) -> Result<One> {
+        match part.status.as_u16() {
+            200 => {
+                Ok(match wire::object(&part.body).filter(|event| text(event, "id") == Some(id.as_str())) {
+                    Some(event) => One::Event(event),
+                    None => One::Failed(self.unusable(OPERATION, &part)),
+                })
+            }
+            404 | 410 => Ok(One::NotFound),
+            _ => {
+                let error = error::classify(OPERATION, &part.reply(), self.timing());
+                match error.kind {
+                    // These are about the account or the service, not about one item.
+                    ErrorKind::Throttled | ErrorKind::Unauthorized | ErrorKind::Unavailable => Err(error),
+                    _ => Ok(One::Failed(error)),
+                }
+            }
+        }
+    }
+
+    /// Series as they are now, each with all its exceptions: by their UID where it is known. `None`: no such master.
+    pub(super) async fn series(
+        &self,
+        operation: &'static str,
+        calendar: &RemoteCalendarId,
+        mut wanted: BTreeMap<String, Option<String>>,
+    ) -> Result<BTreeMap<String, Option<Item>>> {
+        let mut found = BTreeMap::new();
+        // The bare rows of cancelled instances do not tell their UID: the master does.
+        let unknown: Vec<String> =
+            wanted.iter().filter(|(_, uid)| uid.is_none()).map(|(id, _)| id.clone()).collect();
+        let calls = unknown.iter().map(|id| calls::get(calendar.as_str(), id)).collect();
+        for (id, part) in unknown.into_iter().zip(self.read_all(operation, calls).await) {
+            let part = part?;
+            let uid = match part.status.as_u16() {
+                404 | 410 => None,
+                _ => wire::object(self.accept(operation, &part)?)
+                    .filter(|event| !is_cancelled(event))
+                    .and_then(|event| text(&event, "iCalUID").map(ToOwned::to_owned)),
+            };
+            match uid {
+                Some(uid) => wanted.insert(id, Some(uid)),
+                None => {
+                    found.insert(id.clone(), None);
+                    wanted.remove(&id)
+                }
+            };
+        }
+        let asked: Vec<(String, String)> =
+            wanted.into_iter().filter_map(|(id, uid)| Some((id, uid?))).collect();
+        let calls = asked.iter().map(|(_, uid)| calls::by_uid(calendar.as_str(), uid, None)).collect();
+        for ((id, uid), part) in asked.into_iter().zip(self.read_all(operation, calls).await) {
+            let rows = self.rows(operation, calendar, &uid, part?).await?;
+            found.insert(id.clone(), assemble(&id, rows));
+        }
+        Ok(found)
+    }
+
+    async fn rows(
+        &self,
+        operation: &'static str,
+        calendar: &RemoteCalendarId,
+        uid: &str,
+        mut part: Part,
+    ) -> Result<Vec<Object>> {
+        let mut rows = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let body = self.accept(operation, &part)?;
+            let page = Page::read(body).ok_or_else(|| self.unusable(operation, &part))?;
+            rows.extend(page.items.into_iter().filter_map(object_of));
+            let Some(next) = page.next_page else { return Ok(rows) };
+            let call = calls::by_uid(calendar.as_str(), uid, Some(&next));
+            part = self.send(operation, Purpose::Read, call).await?;
+        }
+        Err(ProviderError::new(ErrorKind::Protocol, operation, "the pages of a series do not end"))
+    }
+}
+
+/// Of the rows of one UID those that belong to one master: a series that was split shares its UID.
+fn assemble(id: &str, rows: Vec<Object>) -> Option<Item> {
+    let mut master = None;
+    let mut exceptions = Vec::new();
+    for row in rows {
+        if text(&row, "id") == Some(id) {
+            master = Some(row).filter(|row| !is_cancelled(row));
+        } else if master_of(&row) == Some(id) {
+            exceptions.push(row);
+        }
+    }
+    Some(Item::new(master?).with_exceptions(exceptions))
+}
+
+/// What is known of one id.
+enum One {
+    Event(Object),
+    NotFound,
+    Failed(ProviderError),
+}

@@ -1,0 +1,68 @@
+//! Busy times.
+
+use std::ops::Range;
+
+use calsync_core::{
+    model::RemoteCalendarId,
+    provider::{FreeBusy, Result},
+};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::{
+    calls,
+    provider::{GoogleProvider, Purpose},
+    wire::{Object, inner, list, object, text},
+};
+
+const OPERATION: &str = "free_busy";
+
+/// Calendars in one question (`calendarExpansionMax`).
+const CALENDARS_MAX: usize = 50;
+
+impl GoogleProvider {
+    /// One answer for each calendar, in the order asked.
+    pub(super) async fn busy(
+        &self,
+        calendars: &[RemoteCalendarId],
+        window: Range<DateTime<Utc>>,
+    ) -> Result<Vec<FreeBusy>> {
+        let mut found = Vec::with_capacity(calendars.len());
+        for group in calendars.chunks(CALENDARS_MAX) {
+            let ids: Vec<&str> = group.iter().map(RemoteCalendarId::as_str).collect();
+            let call = calls::free_busy(&ids, window.start, window.end);
+            let part = self.send(OPERATION, Purpose::Read, call).await?;
+            let body =
+                object(self.accept(OPERATION, &part)?).ok_or_else(|| self.unusable(OPERATION, &part))?;
+            let answers = inner(&body, "calendars");
+            found.extend(group.iter().map(|calendar| {
+                let answer = answers.and_then(|answers| inner(answers, calendar.as_str()));
+                of(calendar, answer)
+            }));
+        }
+        Ok(found)
+    }
+}
+
+fn of(calendar: &RemoteCalendarId, answer: Option<&Object>) -> FreeBusy {
+    let unknown = |reason: &str| FreeBusy {
+        calendar: calendar.clone(),
+        busy: Vec::new(),
+        unknown: Some(reason.to_owned()),
+    };
+    let Some(answer) = answer else { return unknown("noAnswer") };
+    let reason = list(answer, "errors").iter().find_map(|error| text(error.as_object()?, "reason"));
+    if let Some(reason) = reason {
+        return unknown(reason);
+    }
+    let instant = |span: &Object, name: &str| {
+        DateTime::parse_from_rfc3339(text(span, name)?).ok().map(|time| time.with_timezone(&Utc))
+    };
+    let span = |span: &Value| {
+        let span = span.as_object()?;
+        Some((instant(span, "start")?, instant(span, "end")?)).filter(|(start, end)| start < end)
+    };
+    let mut busy: Vec<_> = list(answer, "busy").iter().filter_map(span).collect();
+    busy.sort_unstable();
+    FreeBusy { calendar: calendar.clone(), busy, unknown: None }
+}

@@ -1,0 +1,336 @@
+//! The members of one Google event and the body of the model, both ways.
+
+use calsync_core::{
+    model::{
+        Alarm, AlarmAction, AlarmTrigger, EventBody, FreeBusyStatus, Participant, ParticipationStatus,
+        Person, Privacy, RelativeTo, Role, Status, TimeSpan, VirtualLocation,
+    },
+    provider::PeoplePolicy,
+};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::time;
+use crate::google::{
+    config::{EventColors, NoAlarms},
+    wire::{Object, flag, inner, integer, list, text},
+};
+
+/// The most reminders of an event, and the longest before its start.
+pub(crate) const ALARMS_MAX: usize = 5;
+pub(crate) const ALARM_MINUTES_MAX: i64 = 40_320;
+
+/// Reads everything but the time.
+pub(crate) fn read(event: &Object, time: TimeSpan, colors: &EventColors) -> EventBody {
+    let mut body = EventBody::new(time);
+    let owned = |name| text(event, name).map(ToOwned::to_owned);
+    body.title = owned("summary");
+    body.description = owned("description");
+    body.location = owned("location");
+    body.url = inner(event, "source").and_then(|source| text(source, "url")).map(ToOwned::to_owned);
+    // Confirmed, opaque and default are what Google says when nobody said anything.
+    body.status = (text(event, "status") == Some("tentative")).then_some(Status::Tentative);
+    body.free_busy = (text(event, "transparency") == Some("transparent")).then_some(FreeBusyStatus::Free);
+    body.privacy = match text(event, "visibility") {
+        Some("public") => Some(Privacy::Public),
+        Some("private") => Some(Privacy::Private),
+        Some("confidential") => Some(Privacy::Secret),
+        _ => None,
+    };
+    body.color = text(event, "colorId").and_then(|id| colors.get(id)).cloned();
+    body.virtual_locations = conference(event);
+    body.participants = participants(event);
+    let organizer = inner(event, "organizer");
+    body.organizer = organizer
+        .filter(|organizer| !body.participants.is_empty() || !flag(organizer, "self"))
+        .and_then(person);
+    body.alarms = alarms(event);
+    body.sequence = integer(event, "sequence").and_then(|number| number.try_into().ok()).unwrap_or_default();
+    body.created = instant(event, "created");
+    body.updated = instant(event, "updated");
+    body
+}
+
+fn instant(event: &Object, name: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text(event, name)?).ok().map(|time| time.with_timezone(&Utc))
+}
+
+fn person(of: &Object) -> Option<Person> {
+    let address = text(of, "email")?.to_owned();
+    Some(Person { address, name: text(of, "displayName").map(ToOwned::to_owned) })
+}
+
+fn participants(event: &Object) -> Vec<Participant> {
+    let mut participants: Vec<Participant> = Vec::new();
+    for attendee in list(event, "attendees").iter().filter_map(Value::as_object) {
+        let Some(person) = person(attendee) else { continue };
+        if participants.iter().any(|known| known.person.key() == person.key()) {
+            continue;
+        }
+        let status = match text(attendee, "responseStatus") {
+            Some("accepted") => ParticipationStatus::Accepted,
+            Some("declined") => ParticipationStatus::Declined,
+            Some("tentative") => ParticipationStatus::Tentative,
+            _ => ParticipationStatus::NeedsAction,
+        };
+        let role = if flag(attendee, "optional") { Role::Optional } else { Role::Required };
+        participants.push(Participant { person, status, role, expect_reply: false });
+    }
+    participants
+}
+
+/// The ways to join that can be opened; dial-in numbers and codes stay in the payload.
+fn conference(event: &Object) -> Vec<VirtualLocation> {
+    let points = inner(event, "conferenceData").map_or(&[][..], |data| list(data, "entryPoints"));
+    let mut found: Vec<VirtualLocation> = points
+        .iter()
+        .filter_map(Value::as_object)
+        .filter(|point| text(point, "entryPointType") == Some("video"))
+        .filter_map(|point| {
+            let uri = text(point, "uri")?.to_owned();
+            Some(VirtualLocation { uri, name: text(point, "label").map(ToOwned::to_owned) })
+        })
+        .collect();
+    if found.is_empty()
+        && let Some(uri) = text(event, "hangoutLink")
+    {
+        found.push(VirtualLocation { uri: uri.to_owned(), name: None });
+    }
+    found
+}
+
+fn alarms(event: &Object) -> Vec<Alarm> {
+    let Some(reminders) = inner(event, "reminders") else { return Vec::new() };
+    // The calendar's own reminders are no part of the event.
+    if flag(reminders, "useDefault") {
+        return Vec::new();
+    }
+    let mut alarms: Vec<Alarm> = list(reminders, "overrides")
+        .iter()
+        .filter_map(Value::as_object)
+        .filter_map(|reminder| {
+            let minutes =
+                integer(reminder, "minutes").filter(|minutes| (0..=ALARM_MINUTES_MAX).contains(minutes))?;
+            let action = match text(reminder, "method")? {
+                "email" => AlarmAction::Email,
+                _ => AlarmAction::Display,
+            };
+            Some(Alarm { action, ..Alarm::display_before(minutes * 60) })
+        })
+        .collect();
+    alarms.sort();
+    alarms.dedup();
+    alarms
+}
+
+/// How bodies are written.
+#[derive(Clone, Copy)]
+pub(crate) struct Writing<'a> {
+    pub(crate) colors: &'a EventColors,
+    pub(crate) people: PeoplePolicy,
+    pub(crate) no_alarms: NoAlarms,
+}
+
+/// What Google lets this account change of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// All of it.
+    Organizer,
+    /// A copy of somebody else's event: what concerns only the owner of the copy (MAIL-10).
+    Guest,
+    /// Its content is Google's or another application's.
+    Locked,
+    /// Nothing: an event of a special type.
+    None,
+}
+
+impl Access {
+    pub(crate) fn of(event: &Object) -> Self {
+        let foreign = inner(event, "organizer").is_some_and(|organizer| !flag(organizer, "self"));
+        let invited = list(event, "attendees").iter().filter_map(Value::as_object).any(|a| flag(a, "self"));
+        if !crate::google::item::is_touchable(event) {
+            Self::None
+        } else if foreign && invited && !flag(event, "guestsCanModify") {
+            Self::Guest
+        } else if flag(event, "locked") {
+            Self::Locked
+        } else {
+            Self::Organizer
+        }
+    }
+
+    pub(crate) fn may(self, member: &str) -> bool {
+        match self {
+            Self::Organizer => true,
+            Self::Guest => {
+                matches!(member, "reminders" | "colorId" | "transparency" | "visibility" | "attendees")
+            }
+            Self::Locked => {
+                !matches!(member, "summary" | "description" | "location" | "start" | "end" | "recurrence")
+            }
+            Self::None => false,
+        }
+    }
+}
+
+/// Changes `event`, which reads as `from`, so that it reads as `to`. Returns the members that changed.
+///
+/// Members that Google would not let this account change, and what it has no member for, stay as they are.
+pub(crate) fn apply(
+    event: &mut Object,
+    from: &EventBody,
+    to: &EventBody,
+    writing: Writing<'_>,
+) -> Vec<String> {
+    let access = Access::of(event);
+    let mut changed = Vec::new();
+    let mut set = |name: &str, value: Option<Value>| {
+        if !access.may(name) || event.get(name) == value.as_ref() {
+            return;
+        }
+        match value {
+            Some(value) => event.insert(name.to_owned(), value),
+            None => event.remove(name),
+        };
+        changed.push(name.to_owned());
+    };
+    if from.time != to.time
+        && let (Some(start), Some(end)) = (time::write(&to.time.start), time::write(&to.time.end))
+    {
+        set("start", Some(start.into()));
+        set("end", Some(end.into()));
+    }
+    let word = |value: &Option<String>| value.as_deref().filter(|text| !text.is_empty()).map(Value::from);
+    if from.title != to.title {
+        set("summary", word(&to.title));
+    }
+    if from.description != to.description {
+        set("description", word(&to.description));
+    }
+    if from.location != to.location {
+        set("location", word(&to.location));
+    }
+    if from.url != to.url {
+        set("source", to.url.as_ref().map(|url| json!({"url": url, "title": url})));
+    }
+    if from.status != to.status {
+        let status = if to.status == Some(Status::Tentative) { "tentative" } else { "confirmed" };
+        set("status", Some(status.into()));
+    }
+    if from.free_busy != to.free_busy {
+        let free = to.free_busy == Some(FreeBusyStatus::Free);
+        set("transparency", Some(if free { "transparent" } else { "opaque" }.into()));
+    }
+    if from.privacy != to.privacy {
+        let visibility = match to.privacy {
+            None => "default",
+            Some(Privacy::Public) => "public",
+            Some(Privacy::Private) => "private",
+            Some(Privacy::Secret) => "confidential",
+        };
+        set("visibility", Some(visibility.into()));
+    }
+    if from.color != to.color {
+        set("colorId", to.color.as_ref().and_then(|color| color_id(color, writing.colors)).map(Value::from));
+    }
+    if from.alarms != to.alarms {
+        set("reminders", Some(reminders(&to.alarms, writing.no_alarms)));
+    }
+    if from.participants != to.participants && writing.people == PeoplePolicy::Write {
+        set_attendees(event, access, to, &mut changed);
+    }
+    changed
+}
+
+/// Google's number of a colour.
+pub(crate) fn color_id<'c>(color: &str, colors: &'c EventColors) -> Option<&'c str> {
+    colors.iter().find(|(_, known)| known.eq_ignore_ascii_case(color)).map(|(id, _)| id.as_str())
+}
+
+/// FLD-04: a reminder at the start has `minutes: 0`, and no reminder is an empty list, said aloud.
+fn reminders(alarms: &[Alarm], none: NoAlarms) -> Value {
+    if alarms.is_empty() && none == NoAlarms::CalendarDefault {
+        return json!({"useDefault": true});
+    }
+    let overrides: Vec<Value> = alarms
+        .iter()
+        .filter_map(|alarm| {
+            let method = if alarm.action == AlarmAction::Email { "email" } else { "popup" };
+            Some(json!({"method": method, "minutes": minutes(alarm)?}))
+        })
+        .take(ALARMS_MAX)
+        .collect();
+    json!({"useDefault": false, "overrides": overrides})
+}
+
+/// Minutes before the start; `None` for an alarm Google has no form for.
+pub(crate) fn minutes(alarm: &Alarm) -> Option<i64> {
+    let AlarmTrigger::Offset { seconds, relative_to: RelativeTo::Start } = alarm.trigger else { return None };
+    let minutes = seconds.checked_neg()?.div_euclid(60);
+    (seconds % 60 == 0 && (0..=ALARM_MINUTES_MAX).contains(&minutes)).then_some(minutes)
+}
+
+/// The list is replaced whole, so everything Google said of somebody who stays is kept. One that was cut short is not
+/// written at all.
+fn set_attendees(event: &mut Object, access: Access, to: &EventBody, changed: &mut Vec<String>) {
+    if flag(event, "attendeesOmitted") || !access.may("attendees") {
+        return;
+    }
+    let before = list(event, "attendees").to_vec();
+    let find = |key: &str| {
+        let is =
+            |attendee: &&Object| text(attendee, "email").is_some_and(|email| email.eq_ignore_ascii_case(key));
+        before.iter().filter_map(Value::as_object).find(is).cloned()
+    };
+    let after: Vec<Value> = if access == Access::Guest {
+        // Of an invitation only the own answer is ours.
+        let answer = |attendee: &Object| {
+            let own = to.participants.iter().find(|participant| {
+                text(attendee, "email")
+                    .is_some_and(|email| email.eq_ignore_ascii_case(&participant.person.address))
+            });
+            match own.filter(|_| flag(attendee, "self")) {
+                Some(own) => answered(attendee.clone(), own),
+                None => attendee.clone(),
+            }
+        };
+        before
+            .iter()
+            .map(|value| value.as_object().map_or_else(|| value.clone(), |a| answer(a).into()))
+            .collect()
+    } else {
+        to.participants
+            .iter()
+            .map(|participant| {
+                let known = find(&participant.person.address);
+                let mut attendee = answered(known.unwrap_or_default(), participant);
+                let email = participant.person.address.clone();
+                attendee.entry("email").or_insert(email.into());
+                match &participant.person.name {
+                    Some(name) => attendee.insert("displayName".into(), name.clone().into()),
+                    None => attendee.remove("displayName"),
+                };
+                match participant.role {
+                    Role::Optional => attendee.insert("optional".into(), true.into()),
+                    _ => attendee.remove("optional"),
+                };
+                attendee.into()
+            })
+            .collect()
+    };
+    if before != after {
+        event.insert("attendees".to_owned(), after.into());
+        changed.push("attendees".to_owned());
+    }
+}
+
+fn answered(mut attendee: Object, participant: &Participant) -> Object {
+    let answer = match participant.status {
+        ParticipationStatus::Accepted => "accepted",
+        ParticipationStatus::Declined => "declined",
+        ParticipationStatus::Tentative => "tentative",
+        _ => "needsAction",
+    };
+    attendee.insert("responseStatus".to_owned(), answer.into());
+    attendee
+}

@@ -1,0 +1,363 @@
+//! The provider: what it holds, how requests are sent, and the trait put together from the other files.
+
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+
+use async_trait::async_trait;
+use calsync_core::{
+    context::{Clock, SystemClock},
+    model::{Event, RemoteCalendarId, RemoteId, Version},
+    provider::{
+        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Payload, Provider,
+        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Watch, WatchRequest,
+        Written,
+    },
+};
+use chrono::{DateTime, Utc};
+use http::{Method, header};
+use url::Url;
+
+use super::{
+    batch::{BOUNDARY, Part, Together, compose, lost, take_apart},
+    calls::{self, Call},
+    capability,
+    config::{EventColors, GoogleConfig},
+    error::{self, Reply, Timing},
+    map,
+    round::Rounds,
+    wire::{self, inner, text},
+};
+use crate::http::{ClientOptions, HttpClient, HttpError, HttpRequest, HttpTransport};
+
+/// One account at Google Calendar.
+pub struct GoogleProvider {
+    pub(super) config: GoogleConfig,
+    base: Url,
+    client: HttpClient,
+    clock: Arc<dyn Clock>,
+    pub(super) together: Together,
+    pub(super) rounds: Rounds,
+}
+
+/// What a request does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Read,
+    Write,
+}
+
+impl GoogleProvider {
+    /// An account. Nothing is sent before it is needed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] when the root is no `http` or `https` URL that ends in a slash.
+    pub fn new(config: GoogleConfig, transport: Arc<dyn HttpTransport>) -> Result<Self> {
+        let base = Url::parse(&config.base_url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.path().ends_with('/'))
+            .ok_or_else(|| {
+                ProviderError::new(
+                    ErrorKind::InvalidInput,
+                    "configure",
+                    "base_url is no URL with a / at the end",
+                )
+            })?;
+        let options =
+            ClientOptions { limits: config.limits, addresses: config.addresses, ..ClientOptions::default() };
+        let client =
+            HttpClient::new(transport, options).with_tokens(Arc::clone(&config.tokens), base.clone());
+        Ok(Self {
+            base,
+            client,
+            clock: Arc::new(SystemClock),
+            together: Together::default(),
+            rounds: Rounds::default(),
+            config,
+        })
+    }
+
+    /// Takes the time from elsewhere: it is needed to read a `Retry-After` that is a date. Default: [`SystemClock`].
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The colours events can have, as Google shows them now: to be kept as
+    /// [`GoogleConfig::colors`](super::GoogleConfig).
+    ///
+    /// # Errors
+    ///
+    /// What kept Google from answering.
+    pub async fn event_colors(&self) -> Result<EventColors> {
+        const OPERATION: &str = "colors";
+        let part = self.send(OPERATION, Purpose::Read, calls::colors()).await?;
+        let body = self.accept(OPERATION, &part).and_then(|body| {
+            wire::object(body).ok_or_else(|| error::classify(OPERATION, &part.reply(), self.timing()))
+        })?;
+        let of = |(id, color): (&String, &serde_json::Value)| {
+            Some((id.clone(), text(color.as_object()?, "background")?.to_owned()))
+        };
+        Ok(inner(&body, "event").map(|colors| colors.iter().filter_map(of).collect()).unwrap_or_default())
+    }
+
+    pub(super) fn timing(&self) -> Timing {
+        Timing { now: self.clock.now(), quota_pause: self.config.quota_pause }
+    }
+
+    /// The body of an answer of success, or the error it is.
+    pub(super) fn accept<'p>(&self, operation: &'static str, part: &'p Part) -> Result<&'p [u8]> {
+        if part.status.is_success() {
+            Ok(&part.body)
+        } else {
+            Err(error::classify(operation, &part.reply(), self.timing()))
+        }
+    }
+
+    /// An answer of success that makes no sense, perhaps only this once.
+    pub(super) fn unusable(&self, operation: &'static str, part: &Part) -> ProviderError {
+        error::classify(operation, &part.reply(), self.timing())
+    }
+
+    /// Sends one request; the answer may have any status.
+    pub(super) async fn send(&self, operation: &'static str, purpose: Purpose, call: Call) -> Result<Part> {
+        let url = self
+            .base
+            .join(&format!("calendar/v3/{}", call.path))
+            .map_err(|_| ProviderError::new(ErrorKind::InvalidInput, operation, "an unusable identifier"))?;
+        let mut request = HttpRequest::new(call.method, url);
+        if let Some(etag) = &call.if_match {
+            request = request.try_header(header::IF_MATCH, etag).map_err(|error| error.reading(operation))?;
+        }
+        if let Some(body) = &call.body {
+            let body = serde_json::to_vec(body)
+                .map_err(|_| ProviderError::new(ErrorKind::Internal, operation, "a body is no JSON"))?;
+            request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        } else if request.method == Method::POST {
+            request = request.header(header::CONTENT_LENGTH, "0");
+        }
+        self.exchange(operation, purpose, request).await
+    }
+
+    async fn exchange(
+        &self,
+        operation: &'static str,
+        purpose: Purpose,
+        request: HttpRequest,
+    ) -> Result<Part> {
+        let failed = match purpose {
+            Purpose::Read => HttpError::reading,
+            Purpose::Write => HttpError::writing,
+        };
+        let answer = self.client.send_as(operation, request, failed).await?.response;
+        let part = Part { status: answer.status, headers: answer.headers, body: answer.body };
+        if part.status.as_u16() == 401 {
+            return Err(error::classify(operation, &part.reply(), self.timing()));
+        }
+        Ok(part)
+    }
+
+    /// Sends reads, many in one request. One answer for each, in the order asked.
+    pub(super) async fn read_all(&self, operation: &'static str, calls: Vec<Call>) -> Vec<Result<Part>> {
+        self.all(operation, Purpose::Read, calls).await
+    }
+
+    /// Sends writes, many in one request. One answer for each, in the order asked.
+    pub(super) async fn write_all(&self, operation: &'static str, calls: Vec<Call>) -> Vec<Result<Part>> {
+        self.all(operation, Purpose::Write, calls).await
+    }
+
+    async fn all(&self, operation: &'static str, purpose: Purpose, calls: Vec<Call>) -> Vec<Result<Part>> {
+        let mut answers = Vec::with_capacity(calls.len());
+        for calls in calls.chunks(self.config.batch_max.max(1)) {
+            if let [only] = calls {
+                answers.push(self.send(operation, purpose, only.clone()).await);
+                continue;
+            }
+            answers.extend(self.batch(operation, purpose, calls).await);
+        }
+        answers
+    }
+
+    async fn batch(&self, operation: &'static str, purpose: Purpose, calls: &[Call]) -> Vec<Result<Part>> {
+        let whole = self.send_batch(operation, purpose, calls).await;
+        let mut parts = match &whole {
+            Ok(part) if part.status.is_success() => {
+                let kind = part.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+                take_apart(kind.unwrap_or_default(), &part.body)
+            }
+            _ => Default::default(),
+        };
+        let missing = |index: usize| match &whole {
+            Err(error) => Err(again(operation, error)),
+            // Refused as a whole: every part has that answer.
+            Ok(part) if !part.status.is_success() => Ok(part.clone()),
+            Ok(_) if purpose == Purpose::Write => Err(lost(operation)),
+            Ok(_) => {
+                let detail = format!("part {index} of the batch has no answer");
+                Err(ProviderError::new(ErrorKind::Unavailable, operation, detail))
+            }
+        };
+        (0..calls.len()).map(|index| parts.remove(&index).map_or_else(|| missing(index), Ok)).collect()
+    }
+
+    async fn send_batch(&self, operation: &'static str, purpose: Purpose, calls: &[Call]) -> Result<Part> {
+        let url = self
+            .base
+            .join("batch/calendar/v3")
+            .map_err(|_| ProviderError::new(ErrorKind::InvalidInput, operation, "an unusable base_url"))?;
+        let kind = format!("multipart/mixed; boundary={BOUNDARY}");
+        let request = HttpRequest::new(Method::POST, url)
+            .try_header(header::CONTENT_TYPE, &kind)
+            .map_err(|error| error.reading(operation))?
+            .body(compose(calls, self.base.path()));
+        self.exchange(operation, purpose, request).await
+    }
+
+    /// Whether the calendar is what was not found.
+    pub(super) async fn not_found(
+        &self,
+        operation: &'static str,
+        calendar: &RemoteCalendarId,
+    ) -> ProviderError {
+        match self.send(operation, Purpose::Read, calls::probe(calendar.as_str())).await {
+            Ok(part) if part.status.is_success() => {
+                ProviderError::new(ErrorKind::NotFound, operation, "the item is not there")
+            }
+            Ok(part) if matches!(part.status.as_u16(), 404 | 410) => {
+                ProviderError::new(ErrorKind::CalendarGone, operation, "the calendar is not there")
+            }
+            Ok(part) => error::classify(operation, &part.reply(), self.timing()),
+            Err(error) => error,
+        }
+    }
+}
+
+/// The same error for another part of a batch that failed as a whole.
+fn again(operation: &'static str, error: &ProviderError) -> ProviderError {
+    let same =
+        ProviderError::new(error.kind.clone(), operation, error.detail.clone()).with_retry(error.retry);
+    if error.is_ambiguous() { same.maybe_applied() } else { same }
+}
+
+impl Part {
+    pub(super) fn reply(&self) -> Reply<'_> {
+        Reply { status: self.status, headers: &self.headers, body: &self.body }
+    }
+}
+
+#[async_trait]
+impl Provider for GoogleProvider {
+    fn capabilities(&self) -> Capabilities {
+        capability::capabilities(&self.config)
+    }
+
+    fn requests(&self) -> u64 {
+        self.client.requests()
+    }
+
+    async fn calendars(&self) -> Result<Vec<RemoteCalendar>> {
+        self.list_calendars().await
+    }
+
+    async fn changes(&self, calendar: &RemoteCalendarId, request: ChangesRequest<'_>) -> Result<ChangePage> {
+        self.pull(calendar, request).await
+    }
+
+    async fn fetch(&self, calendar: &RemoteCalendarId, ids: &[RemoteId]) -> Result<Vec<Fetched>> {
+        self.fetch_all(calendar, ids).await
+    }
+
+    fn read(&self, payload: &Payload) -> std::result::Result<Event, ReadError> {
+        map::read::read(payload, &self.config.colors)
+    }
+
+    fn project<'e>(&self, event: &'e Event) -> Cow<'e, Event> {
+        map::project::project(event, &self.config)
+    }
+
+    fn render(&self, request: RenderRequest<'_>) -> Result<Rendered> {
+        map::render::render(request, &self.config)
+    }
+
+    fn propose_id(&self, _: &RemoteCalendarId, _: &Event, fresh: &str) -> Result<RemoteId> {
+        Ok(RemoteId::from(base32hex(fresh)))
+    }
+
+    async fn create(&self, calendar: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {
+        self.insert(calendar, id, payload).await
+    }
+
+    async fn update(
+        &self,
+        calendar: &RemoteCalendarId,
+        id: &RemoteId,
+        expected: &Version,
+        payload: &Payload,
+    ) -> Result<Written> {
+        self.write(calendar, id, expected, payload).await
+    }
+
+    async fn delete(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
+        self.remove(calendar, id, expected).await
+    }
+
+    async fn watch(&self, calendar: &RemoteCalendarId, request: WatchRequest<'_>) -> Result<Watch> {
+        self.open_channel(calendar, request).await
+    }
+
+    async fn unwatch(&self, watch: &Watch) -> Result<()> {
+        self.stop_channel(watch).await
+    }
+
+    async fn free_busy(
+        &self,
+        calendars: &[RemoteCalendarId],
+        window: Range<DateTime<Utc>>,
+    ) -> Result<Vec<FreeBusy>> {
+        self.busy(calendars, window).await
+    }
+}
+
+/// An identifier in the alphabet of Google's event ids: `0-9a-v`, 5 to 1024 of them.
+fn base32hex(text: &str) -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+    let mut id = String::from("cs");
+    let (mut bits, mut held) = (0_u32, 0);
+    for byte in text.bytes().take(600) {
+        bits = bits << 8 | u32::from(byte);
+        held += 8;
+        while held >= 5 {
+            held -= 5;
+            id.push(char::from(ALPHABET[(bits >> held & 31) as usize]));
+        }
+        bits &= (1 << held) - 1;
+    }
+    id.push(char::from(ALPHABET[(bits << (5 - held) & 31) as usize]));
+    while id.len() < 5 {
+        id.push('0');
+    }
+    id
+}
+
+impl fmt::Debug for GoogleProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GoogleProvider").field("requests", &self.requests()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_of_googles_alphabet_and_differ() {
+        let mut seen = std::collections::BTreeSet::new();
+        for fresh in ["", "a", "b", "ab", "0123456789abcdef0123456789abcdef", "A-Z", &"x".repeat(5000)] {
+            let id = base32hex(fresh);
+            assert!((5..=1024).contains(&id.len()), "{}", id.len());
+            assert!(id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'v').contains(&byte)), "{id}");
+            assert!(seen.insert(id));
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Every statement, with `@` in the place of the schema's name.
+//!
+//! Keys come as one array per column, so that a statement, its plan and its round trip are one, however many rows
+//! there are. Pages start after the last key of the page before: `>= coalesce($n, '')` finds the place in the index,
+//! `IS DISTINCT FROM $n` leaves out that key itself, and without a key both are true of every row.
+
+/// Declares the statements as the fields of [`Sql`], and the list of them for the test of their plans.
+macro_rules! statements {
+    ($( $(#[$doc:meta])* $name:ident = $sql:expr; )+) => {
+        /// The statements, for one schema.
+        pub(super) struct Sql {
+            $( $(#[$doc])* pub(super) $name: String, )+
+        }
+
+        impl Sql {
+            /// The statements for a schema. Its name was checked: it can stand between quotes.
+            pub(super) fn new(schema: &str) -> Self {
+                let quoted = format!("\"{schema}\"");
+                Self { $( $name: $sql.replace('@', &quoted), )+ }
+            }
+
+            #[cfg(test)]
+            pub(super) fn all(&self) -> Vec<(&'static str, &str)> {
+                vec![$( (stringify!($name), self.$name.as_str()) ),+]
+            }
+        }
+    };
+}
+
+statements! {
+    calendars = "SELECT id, json FROM @.calendars WHERE tenant = $1 ORDER BY id";
+
+    events = "SELECT id, revision, modified, deleted, json FROM @.events \
+        WHERE tenant = $1 AND calendar = $2 AND id = ANY($3)";
+    events_by_uid = "SELECT id, revision, modified, deleted, json FROM @.events \
+        WHERE tenant = $1 AND calendar = $2 AND uid_hash = ANY($3)";
+    events_since = "SELECT id, revision, modified, deleted, json FROM @.events \
+        WHERE tenant = $1 AND calendar = $2 AND revision > $3 ORDER BY revision LIMIT $4";
+    link = "SELECT generation, json FROM @.links WHERE tenant = $1 AND id = $2 AND generation > 0";
+
+    bases_by_remote = "SELECT remote_id, event_id, version, state, payload, local, remote FROM @.bases \
+        WHERE tenant = $1 AND link = $2 AND remote_id = ANY($3)";
+    bases_by_event = "SELECT remote_id, event_id, version, state, payload, local, remote FROM @.bases \
+        WHERE tenant = $1 AND link = $2 AND event_id = ANY($3)";
+    base_summaries = "SELECT remote_id, event_id, version FROM @.bases \
+        WHERE tenant = $1 AND link = $2 AND remote_id >= coalesce($3, '') AND remote_id IS DISTINCT FROM $3 \
+        ORDER BY remote_id LIMIT $4";
+
+    outbox = "SELECT json FROM @.outbox \
+        WHERE tenant = $1 AND link = $2 AND id >= coalesce($3, '') AND id IS DISTINCT FROM $3 \
+        ORDER BY id LIMIT $4";
+    quarantine = "SELECT json FROM @.quarantine \
+        WHERE tenant = $1 AND link = $2 AND remote_id >= coalesce($3, '') AND remote_id IS DISTINCT FROM $3 \
+        ORDER BY remote_id LIMIT $4";
+    runs = "SELECT json FROM @.runs \
+        WHERE tenant = $1 AND link = $2 AND id >= coalesce($3, '') AND id IS DISTINCT FROM $3 \
+        ORDER BY id LIMIT $4";
+
+    conflicts = "SELECT json FROM @.conflicts \
+        WHERE tenant = $1 AND link = $2 AND id >= coalesce($3, '') AND id IS DISTINCT FROM $3 \
+        ORDER BY id LIMIT $4";
+    conflicts_of_event = "SELECT json FROM @.conflicts \
+        WHERE tenant = $1 AND link = $2 AND event_id = $5 AND id >= coalesce($3, '') AND id IS DISTINCT FROM $3 \
+        ORDER BY id LIMIT $4";
+    conflicts_of_run = "SELECT json FROM @.conflicts \
+        WHERE tenant = $1 AND link = $2 AND run = $5 AND id >= coalesce($3, '') AND id IS DISTINCT FROM $3 \
+        ORDER BY id LIMIT $4";
+    conflicts_of_event_in_run = "SELECT json FROM @.conflicts \
+        WHERE tenant = $1 AND link = $2 AND event_id = $5 AND run = $6 AND id >= coalesce($3, '') \
+        AND id IS DISTINCT FROM $3 ORDER BY id LIMIT $4";
+
+    journal = "SELECT json FROM @.journal \
+        WHERE tenant = $1 AND link = $2 AND id >= coalesce($3, '') AND id IS DISTINCT FROM $3 \
+        ORDER BY id LIMIT $4";
+    journal_of_event = "SELECT json FROM @.journal \
+        WHERE tenant = $1 AND link = $2 AND event_id = $5 AND id >= coalesce($3, '') AND id IS DISTINCT FROM $3 \
+        ORDER BY id LIMIT $4";
+    journal_of_run = "SELECT json FROM @.journal \
+        WHERE tenant = $1 AND link = $2 AND run = $5 AND id >= coalesce($3, '') AND id IS DISTINCT FROM $3 \
+        ORDER BY id LIMIT $4";
+    journal_of_event_in_run = "SELECT json FROM @.journal \
+        WHERE tenant = $1 AND link = $2 AND event_id = $5 AND run = $6 AND id >= coalesce($3, '') \
+        AND id IS DISTINCT FROM $3 ORDER BY id LIMIT $4";
+
+    docs_by_key = "SELECT key, version, due, value FROM @.docs \
+        WHERE tenant = $1 AND space = $2 AND key = ANY($3) AND version > 0";
+    docs = "SELECT key, version, due, value FROM @.docs \
+        WHERE tenant = $1 AND space = $2 AND key >= coalesce($3, '') AND key IS DISTINCT FROM $3 AND version > 0 \
+        ORDER BY key LIMIT $4";
+    docs_due = "SELECT key, version, due, value FROM @.docs \
+        WHERE tenant = $1 AND space = $2 AND due <= $3 ORDER BY due, key LIMIT $4";
+
+    /// What a commit reads first. A row that is not there yet is made, because only a row can be locked; `version` 0 and
+    /// `generation` 0 say that it stands for nothing, and what is still so at the end of the commit is removed.
+    lock_lease = "SELECT epoch FROM @.leases WHERE tenant = $1 AND name = $2 AND holder IS NOT NULL FOR SHARE";
+    lock_calendars = "INSERT INTO @.revisions AS r (tenant, calendar, last) \
+        SELECT $1::text, k.calendar, 0 FROM unnest($2::text[]) AS k (calendar) \
+        ON CONFLICT (tenant, calendar) DO UPDATE SET last = r.last RETURNING calendar, last";
+    lock_links = "INSERT INTO @.links AS l (tenant, id, generation, json) \
+        SELECT $1::text, k.id, 0, '' FROM unnest($2::text[]) AS k (id) \
+        ON CONFLICT (tenant, id) DO UPDATE SET generation = l.generation RETURNING id, generation";
+    lock_docs = "INSERT INTO @.docs AS d (tenant, space, key, version, value) \
+        SELECT $1::text, k.space, k.key, 0, '' FROM unnest($2::text[], $3::text[]) AS k (space, key) \
+        ON CONFLICT (tenant, space, key) DO UPDATE SET version = d.version RETURNING space, key, version";
+    event_states = "SELECT e.calendar, e.id, e.revision, e.deleted \
+        FROM unnest($2::text[], $3::text[]) AS k (calendar, id) \
+        JOIN @.events e ON e.tenant = $1 AND e.calendar = k.calendar AND e.id = k.id";
+    event_ids_of_uids = "SELECT e.calendar, e.uid_hash, e.id \
+        FROM unnest($2::text[], $3::bytea[]) AS k (calendar, uid_hash) \
+        JOIN @.events e ON e.tenant = $1 AND e.calendar = k.calendar AND e.uid_hash = k.uid_hash";
+    new_doc_versions = "SELECT nextval('@.doc_versions') FROM generate_series(1, $1::bigint)";
+
+    put_calendars = "INSERT INTO @.calendars (tenant, id, json) \
+        SELECT $1::text, * FROM unnest($2::text[], $3::text[]) \
+        ON CONFLICT (tenant, id) DO UPDATE SET json = excluded.json";
+    set_revisions = "UPDATE @.revisions r SET last = k.last \
+        FROM unnest($2::text[], $3::bigint[]) AS k (calendar, last) \
+        WHERE r.tenant = $1 AND r.calendar = k.calendar";
+    put_events = "INSERT INTO @.events (tenant, calendar, id, uid_hash, revision, modified, deleted, json) \
+        SELECT $1::text, * FROM unnest($2::text[], $3::text[], $4::bytea[], $5::bigint[], $6::timestamptz[], \
+            $7::timestamptz[], $8::text[]) \
+        ON CONFLICT (tenant, calendar, id) DO UPDATE SET uid_hash = excluded.uid_hash, \
+            revision = excluded.revision, modified = excluded.modified, deleted = excluded.deleted, \
+            json = excluded.json";
+    delete_events = "UPDATE @.events e SET revision = k.revision, deleted = k.deleted \
+        FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[]) \
+            AS k (calendar, id, revision, deleted) \
+        WHERE e.tenant = $1 AND e.calendar = k.calendar AND e.id = k.id";
+    purge_events = "DELETE FROM @.events WHERE tenant = $1 AND calendar = $2 AND deleted < $3";
+    put_links = "UPDATE @.links l SET generation = k.generation, json = k.json \
+        FROM unnest($2::text[], $3::bigint[], $4::text[]) AS k (id, generation, json) \
+        WHERE l.tenant = $1 AND l.id = k.id";
+    drop_links = "DELETE FROM @.links WHERE tenant = $1 AND id = ANY($2) AND generation = 0";
+    delete_bases = "DELETE FROM @.bases b USING unnest($2::text[], $3::text[]) AS k (link, remote_id) \
+        WHERE b.tenant = $1 AND b.link = k.link AND b.remote_id = k.remote_id";
+    put_bases = "INSERT INTO @.bases (tenant, link, remote_id, event_id, version, state, payload, local, remote) \
+        SELECT $1::text, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::bytea[], \
+            $8::text[], $9::text[]) \
+        ON CONFLICT (tenant, link, remote_id) DO UPDATE SET event_id = excluded.event_id, \
+            version = excluded.version, state = excluded.state, payload = excluded.payload, \
+            local = excluded.local, remote = excluded.remote";
+    delete_outbox = "DELETE FROM @.outbox o USING unnest($2::text[], $3::text[]) AS k (link, id) \
+        WHERE o.tenant = $1 AND o.link = k.link AND o.id = k.id";
+    put_outbox = "INSERT INTO @.outbox (tenant, link, id, event_id, json) \
+        SELECT $1::text, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) \
+        ON CONFLICT (tenant, link, id) DO UPDATE SET event_id = excluded.event_id, json = excluded.json";
+    put_conflicts = "INSERT INTO @.conflicts (tenant, link, id, event_id, run, aged, json) \
+        SELECT $1::text, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], \
+            $7::text[]) \
+        ON CONFLICT (tenant, link, id) DO UPDATE SET event_id = excluded.event_id, run = excluded.run, \
+            aged = excluded.aged, json = excluded.json";
+    delete_quarantine = "DELETE FROM @.quarantine q USING unnest($2::text[], $3::text[]) AS k (link, remote_id) \
+        WHERE q.tenant = $1 AND q.link = k.link AND q.remote_id = k.remote_id";
+    put_quarantine = "INSERT INTO @.quarantine (tenant, link, remote_id, json) \
+        SELECT $1::text, * FROM unnest($2::text[], $3::text[], $4::text[]) \
+        ON CONFLICT (tenant, link, remote_id) DO UPDATE SET json = excluded.json";
+    put_runs = "INSERT INTO @.runs (tenant, link, id, aged, json) \
+        SELECT $1::text, * FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::text[]) \
+        ON CONFLICT (tenant, link, id) DO UPDATE SET aged = excluded.aged, json = excluded.json";
+    put_journal = "INSERT INTO @.journal (tenant, link, id, event_id, run, aged, json) \
+        SELECT $1::text, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], \
+            $7::text[]) \
+        ON CONFLICT (tenant, link, id) DO UPDATE SET event_id = excluded.event_id, run = excluded.run, \
+            aged = excluded.aged, json = excluded.json";
+    purge_runs = "DELETE FROM @.runs WHERE ctid = ANY(ARRAY(SELECT ctid FROM @.runs \
+        WHERE tenant = $1 AND link = $2 AND aged < $3 ORDER BY aged, id LIMIT $4)) RETURNING 1";
+    purge_journal = "DELETE FROM @.journal WHERE ctid = ANY(ARRAY(SELECT ctid FROM @.journal \
+        WHERE tenant = $1 AND link = $2 AND aged < $3 ORDER BY aged, id LIMIT $4)) RETURNING 1";
+    purge_conflicts = "DELETE FROM @.conflicts WHERE ctid = ANY(ARRAY(SELECT ctid FROM @.conflicts \
+        WHERE tenant = $1 AND link = $2 AND aged < $3 ORDER BY aged, id LIMIT $4)) RETURNING 1";
+    delete_docs = "DELETE FROM @.docs d USING unnest($2::text[], $3::text[]) AS k (space, key) \
+        WHERE d.tenant = $1 AND d.space = k.space AND d.key = k.key";
+    put_docs = "INSERT INTO @.docs (tenant, space, key, version, due, value) \
+        SELECT $1::text, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[], $6::bytea[]) \
+        ON CONFLICT (tenant, space, key) DO UPDATE SET version = excluded.version, due = excluded.due, \
+            value = excluded.value";
+    /// Removes rows that were made to be locked and stand for nothing.
+    drop_docs = "DELETE FROM @.docs d USING unnest($2::text[], $3::text[]) AS k (space, key) \
+        WHERE d.tenant = $1 AND d.space = k.space AND d.key = k.key AND d.version = 0";
+
+    /// One row when the lease was taken, none when somebody has it.
+    take_lease = "INSERT INTO @.leases AS l (tenant, name, epoch, holder, until) VALUES ($1, $2, 1, $3, $5) \
+        ON CONFLICT (tenant, name) DO UPDATE SET \
+            epoch = l.epoch + CASE WHEN l.holder IS NOT NULL AND $4 < l.until THEN 0 ELSE 1 END, \
+            holder = excluded.holder, until = excluded.until \
+            WHERE l.holder IS NULL OR l.holder = excluded.holder OR l.until <= $4 \
+        RETURNING epoch";
+    lease_end = "SELECT until FROM @.leases WHERE tenant = $1 AND name = $2";
+    release_lease = "UPDATE @.leases SET holder = NULL WHERE tenant = $1 AND name = $2 AND epoch = $3";
+}

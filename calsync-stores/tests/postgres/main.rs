@@ -1,0 +1,9 @@
+//! The PostgreSQL store on a real server, started for these tests.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
+mod postgres_behaviour;
+mod postgres_conformance;
+mod postgres_engine;
+mod relay;

@@ -1,0 +1,77 @@
+//! The engine on PostgreSQL: both sides end in step, and what a run costs follows its changes, not the calendar.
+
+use std::sync::Arc;
+
+use calsync_core::{
+    engine::{Link, SyncOptions, SyncReport},
+    store::Store,
+};
+use calsync_stores::postgres::{PostgresConfig, PostgresStore};
+use calsync_testkit::{
+    remote::MemoryRemote,
+    world::{World, body, event},
+};
+use chrono::TimeDelta;
+
+use crate::{postgres_conformance::unique, relay::Relay};
+
+async fn sync(world: &World, remote: &MemoryRemote) -> SyncReport {
+    world.clock.advance(TimeDelta::seconds(30));
+    let link = Link::new("home", "family", "memory");
+    world.engine.sync(&link, remote, &SyncOptions::default()).await.expect("the run goes through")
+}
+
+fn assert_in_step(remote: &MemoryRemote, locals: Vec<calsync_core::store::EventRecord>) {
+    let mut theirs: Vec<String> =
+        remote.items().values().map(|event| serde_json::to_string(event).unwrap()).collect();
+    let mut ours: Vec<String> =
+        locals.iter().map(|record| serde_json::to_string(&record.event).unwrap()).collect();
+    theirs.sort();
+    ours.sort();
+    assert!(theirs == ours, "{} remote events, {} local ones, not the same", theirs.len(), ours.len());
+}
+
+#[tokio::test]
+async fn round_trips_of_a_run_follow_its_changes() {
+    let relay = Relay::start(&calsync_testkit::postgres::url()).await;
+    let schema = unique("engine");
+    let mut costs = Vec::new();
+    for (tenant, size) in [("small", 50), ("large", 600)] {
+        let config = PostgresConfig::default().with_schema(&schema).with_max_connections(1);
+        let store: Arc<dyn Store> =
+            Arc::new(PostgresStore::connect(&relay.url(), config).await.unwrap().tenant(tenant));
+        let world = World::new(store, 1);
+        let remote = MemoryRemote::default();
+        for n in 0..size {
+            remote.put(&format!("item-{n}"), &event(&format!("uid-{n}"), "first"));
+        }
+        let first = sync(&world, &remote).await;
+        assert_eq!(first.counts.created, size);
+        // Warm: each statement was prepared on the one connection.
+        for round in 0..3 {
+            for n in 0..10 {
+                remote.put(&format!("item-{n}"), &event(&format!("uid-{n}"), &format!("round {round}")));
+            }
+            world.edit("uid-20", |event| body(event).title = Some(format!("local {round}"))).await;
+            world.delete(&format!("uid-{}", 30 + round)).await;
+            world.add(event(&format!("new-{round}"), "made here")).await;
+            sync(&world, &remote).await;
+            sync(&world, &remote).await;
+        }
+        assert_in_step(&remote, world.locals().await);
+
+        let before = relay.round_trips();
+        let quiet = sync(&world, &remote).await;
+        assert!(quiet.plan.operations.is_empty());
+        let idle = relay.round_trips() - before;
+        for n in 0..10 {
+            remote.put(&format!("item-{n}"), &event(&format!("uid-{n}"), "last"));
+        }
+        let before = relay.round_trips();
+        assert_eq!(sync(&world, &remote).await.counts.updated, 10);
+        costs.push((idle, relay.round_trips() - before));
+        assert_in_step(&remote, world.locals().await);
+    }
+    eprintln!("round trips of a run without changes, and with ten: {costs:?}");
+    assert_eq!(costs[0], costs[1], "the size of the calendar does not matter");
+}

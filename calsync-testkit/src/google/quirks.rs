@@ -1,0 +1,52 @@
+//! Switches.
+
+/// Deviations and open questions, each off (or the documented value) by default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoogleQuirks {
+    /// Fewer rows on a page than asked for. Default: none.
+    pub page_max: Option<usize>,
+    /// Every second page is empty and has a next one, which the documentation allows.
+    pub empty_pages: bool,
+    /// Exceptions are listed before their masters.
+    pub exceptions_first: bool,
+    /// Cancelled exceptions have more than the three members that are guaranteed.
+    pub full_cancelled_rows: bool,
+    /// A write of a master gives its exceptions new tags.
+    pub exceptions_follow_master: bool,
+    /// The exceptions of a deleted master are listed as cancelled, too.
+    pub cascade_listed: bool,
+    /// Ids of deleted events can be used again.
+    pub free_deleted_ids: bool,
+    /// Parts of one batch past this number are answered 403 `rateLimitExceeded`.
+    pub batch_throttles_after: Option<usize>,
+    /// Parts of one batch that write the same series clash with 409 `conflict`.
+    pub batch_conflicts: bool,
+    /// The answers of a batch come in reverse.
+    pub batch_reversed: bool,
+    /// The most parts of a batch. Default: 1000.
+    pub batch_max: usize,
+    /// `expiration` of a channel is a number and not a text.
+    pub numeric_expiration: bool,
+    /// The longest lifetime of a channel in seconds. Default: 604,800.
+    pub channel_seconds_max: u64,
+}
+
+impl Default for GoogleQuirks {
+    fn default() -> Self {
+        Self {
+            page_max: None,
+            empty_pages: false,
+            exceptions_first: false,
+            full_cancelled_rows: false,
+            exceptions_follow_master: false,
+            cascade_listed: false,
+            free_deleted_ids: false,
+            batch_throttles_after: None,
+            batch_conflicts: false,
+            batch_reversed: false,
+            batch_max: 1000,
+            numeric_expiration: false,
+            channel_seconds_max: 604_800,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What is stored: calendars with their events and the order in which they changed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Map, Value, json};
+
+use super::{control::Notification, quirks::GoogleQuirks};
+use crate::dav::{Fault, RecordedRequest};
+
+pub(super) type Object = Map<String, Value>;
+
+/// The time of the first change: 2026-01-05 12:00 UTC; each change is a second later.
+const EPOCH: i64 = 1_767_614_400;
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) user: String,
+    pub(super) tokens: BTreeSet<String>,
+    pub(super) quirks: GoogleQuirks,
+    pub(super) calendars: BTreeMap<String, Calendar>,
+    pub(super) requests: VecDeque<RecordedRequest>,
+    pub(super) max_recorded: usize,
+    pub(super) faults: VecDeque<Fault>,
+    pub(super) ticks: u64,
+    /// Pages that were begun: what is left of them, by token.
+    pub(super) pages: BTreeMap<String, Pending>,
+    pub(super) channels: BTreeMap<String, Channel>,
+    pub(super) notifications: Vec<Notification>,
+    pub(super) mails: usize,
+    pub(super) quota: u64,
+}
+
+/// A listing in the middle of its pages.
+pub(super) struct Pending {
+    pub(super) rows: VecDeque<Value>,
+    pub(super) sync: Option<String>,
+    pub(super) question: String,
+    pub(super) was_empty: bool,
+}
+
+pub(super) struct Channel {
+    pub(super) calendar: String,
+    pub(super) resource: String,
+    pub(super) token: Option<String>,
+    pub(super) messages: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Calendar {
+    pub(super) entry: Object,
+    pub(super) zone: String,
+    pub(super) events: BTreeMap<String, Stored>,
+    pub(super) changes: u64,
+    /// Tokens from before this change are forgotten.
+    pub(super) oldest: u64,
+}
+
+#[derive(Clone)]
+pub(super) struct Stored {
+    pub(super) event: Object,
+    pub(super) changed: u64,
+}
+
+impl State {
+    pub(super) fn tick(&mut self) -> u64 {
+        self.ticks += 1;
+        self.ticks
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(EPOCH + i64::try_from(self.ticks).unwrap_or_default())
+    }
+
+    pub(super) fn stamp(&self) -> String {
+        self.now().format("%Y-%m-%dT%H:%M:%S.000Z").to_string()
+    }
+
+    /// The calendar of an id; `primary` is the user's own.
+    pub(super) fn calendar_id(&self, id: &str) -> String {
+        if id == "primary" { self.user.clone() } else { id.to_owned() }
+    }
+
+    pub(super) fn add_calendar(&mut self, id: &str, summary: &str, zone: &str, role: &str) {
+        let etag = format!("\"c{}\"", self.tick());
+        let entry = json!({
+            "kind": "calendar#calendarListEntry", "etag": etag, "id": id, "summary": summary, "timeZone": zone,
+            "colorId": "14", "backgroundColor": "#9fe1e7", "foregroundColor": "#000000", "selected": true,
+            "accessRole": role, "defaultReminders": [{"method": "popup", "minutes": 30}],
+            "conferenceProperties": {"allowedConferenceSolutionTypes": ["hangoutsMeet"]},
+        });
+        let mut entry = entry.as_object().cloned().unwrap_or_default();
+        if id == self.user {
+            entry.insert("primary".into(), true.into());
+        }
+        let calendar = Calendar { entry, zone: zone.to_owned(), ..Calendar::default() };
+        self.calendars.insert(id.to_owned(), calendar);
+    }
+
+    /// Stores an event with a new tag, and tells those who watch.
+    pub(super) fn store(&mut self, calendar: &str, mut event: Object, updated: bool) -> Object {
+        let tick = self.tick();
+        event.insert("etag".into(), format!("\"{}\"", 3_535_228_800_000_000 + tick * 2000).into());
+        if updated {
+            event.insert("updated".into(), self.stamp().into());
+        }
+        let id = event.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if let Some(calendar) = self.calendars.get_mut(calendar) {
+            calendar.changes += 1;
+            let stored = Stored { event: event.clone(), changed: calendar.changes };
+            calendar.events.insert(id, stored);
+        }
+        self.notify(calendar);
+        event
+    }
+
+    pub(super) fn notify(&mut self, calendar: &str) {
+        for (id, channel) in self.channels.iter_mut().filter(|(_, channel)| channel.calendar == calendar) {
+            channel.messages += 1;
+            self.notifications.push(Notification {
+                channel: id.clone(),
+                resource: channel.resource.clone(),
+                state: "exists".to_owned(),
+                token: channel.token.clone(),
+                number: channel.messages,
+            });
+        }
+    }
+
+    pub(super) fn record(&mut self, request: RecordedRequest) {
+        self.requests.push_back(request);
+        while self.requests.len() > self.max_recorded {
+            self.requests.pop_front();
+        }
+    }
+}
+
+pub(super) fn text<'o>(object: &'o Object, name: &str) -> Option<&'o str> {
+    object.get(name).and_then(Value::as_str)
+}
+
+pub(super) fn is_cancelled(event: &Object) -> bool {
+    text(event, "status") == Some("cancelled")
+}

@@ -1,0 +1,129 @@
+//! A throw-away PostgreSQL server for tests.
+//!
+//! ```no_run
+//! let url = calsync_testkit::postgres::url();
+//! ```
+
+#![allow(clippy::expect_used, reason = "a test without its server fails by panicking")]
+
+use std::{
+    fs, io,
+    net::TcpListener,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::Duration,
+};
+
+/// Names a server that runs already; its tests make schemas of their own in it.
+const URL: &str = "CALSYNC_TEST_POSTGRES";
+/// The folder with `initdb` and `postgres`.
+const BIN: &str = "CALSYNC_PG_BIN";
+/// `nobody`: PostgreSQL refuses to run as root.
+const NOBODY: u32 = 65534;
+/// How often, and how long in between, the server is asked whether it is up: a minute in all.
+const ASKED: (usize, Duration) = (3000, Duration::from_millis(20));
+
+struct Server {
+    url: String,
+    /// Its standard input is open as long as this process lives: when it closes, the server stops and its folder goes.
+    _guard: Child,
+}
+
+/// The connection string of a server of this process: started at the first call, stopped when the process ends,
+/// however it ends. The server named by `CALSYNC_TEST_POSTGRES` is used instead when that is set.
+///
+/// The programs are looked for in `CALSYNC_PG_BIN`, `/usr/lib/postgresql/*/bin` (the highest version) and `PATH`.
+///
+/// # Panics
+///
+/// When there is no PostgreSQL, or it does not start.
+pub fn url() -> String {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    match std::env::var(URL) {
+        Ok(url) => url,
+        Err(_) => SERVER.get_or_init(|| start().expect("PostgreSQL starts")).url.clone(),
+    }
+}
+
+fn start() -> io::Result<Server> {
+    let bin = find().ok_or_else(|| {
+        io::Error::other(
+            "PostgreSQL is not installed: `cargo xtask test` installs it as root; or name a server in \
+             CALSYNC_TEST_POSTGRES, or its programs' folder in CALSYNC_PG_BIN",
+        )
+    })?;
+    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let folder = std::env::temp_dir().join(format!("calsync-postgres-{}-{port}", std::process::id()));
+    fs::create_dir(&folder)?;
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    if is_root {
+        std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY))?;
+    }
+    let command = |program: &Path| {
+        let mut command = Command::new(program);
+        command.current_dir(&folder);
+        if is_root {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command
+    };
+    let data = folder.join("data");
+    let made = command(&bin.join("initdb"))
+        .arg("-D")
+        .arg(&data)
+        .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])
+        .output()?;
+    if !made.status.success() {
+        return Err(io::Error::other(String::from_utf8_lossy(&made.stderr).into_owned()));
+    }
+    // Nothing here has to outlive a crash of the machine. A zone nobody expects, so that whatever depends on it fails.
+    let script = r#"
+        folder=$1; postgres=$2; port=$3
+        "$postgres" -D "$folder/data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$folder" \
+            -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200 \
+            -c timezone=Asia/Kolkata -c log_timezone=UTC >"$folder/log" 2>&1 </dev/null &
+        server=$!
+        cat >/dev/null
+        kill -QUIT "$server"
+        wait "$server"
+        rm -rf "$folder"
+    "#;
+    let mut guard = command(Path::new("/bin/sh"));
+    guard.args(["-c", script, "sh"]).arg(&folder).arg(bin.join("postgres")).arg(port.to_string());
+    let mut guard =
+        guard.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    for _ in 0..ASKED.0 {
+        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+        if log.contains("database system is ready to accept connections") {
+            let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+            return Ok(Server { url, _guard: guard });
+        }
+        if guard.try_wait()?.is_some() {
+            break;
+        }
+        #[allow(clippy::disallowed_methods, reason = "another program starts; no virtual time reaches it")]
+        std::thread::sleep(ASKED.1);
+    }
+    Err(io::Error::other(fs::read_to_string(folder.join("log")).unwrap_or_default()))
+}
+
+/// The folder of the programs.
+fn find() -> Option<PathBuf> {
+    let whole = |folder: &PathBuf| folder.join("initdb").exists() && folder.join("postgres").exists();
+    if let Some(folder) = std::env::var_os(BIN) {
+        return Some(folder.into());
+    }
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, folder)| whole(folder))
+        .collect();
+    versions.sort();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    versions.pop().map(|(_, folder)| folder).or_else(|| std::env::split_paths(&path).find(whole))
+}

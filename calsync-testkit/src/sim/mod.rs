@@ -1,0 +1,35 @@
+//! The whole engine in a world where everything goes wrong, from one seed.
+//!
+//! In: a [`Script`], drawn from a seed or read from a file, and an empty store. Out: an [`Outcome`] with what was checked and
+//! what was broken.
+//!
+//! Every call of store and provider is a point where anything may happen: somebody edits any side, a worker dies, the call
+//! fails before or after its effect, another worker goes first, time passes. Then everything calms down, and within three
+//! cycles all sides hold the same, nothing anybody wrote is lost, and the next cycle does nothing. What is checked never looks
+//! into the engine: only at what people did, at the sides, and at what crosses the two traits.
+
+mod book;
+mod control;
+mod executor;
+mod fault;
+mod law;
+mod oracle;
+mod people;
+mod plant;
+mod play;
+mod provider;
+mod rng;
+mod script;
+mod server;
+mod shrink;
+mod store;
+mod world;
+
+pub use control::{Outcome, Stats, Violation};
+pub use executor::wait;
+pub use fault::Fault;
+pub use law::Law;
+pub use plant::Plant;
+pub use play::{Options, play};
+pub use script::{Dialect, Edit, LinkSetup, Profile, Quirk, Script, Setup, Step};
+pub use shrink::shrink;

@@ -1,0 +1,239 @@
+//! What must be true once everything is calm: told from what people did and from both sides, never from the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use calsync_core::{
+    merge::ConflictPolicy,
+    model::{Event, Override},
+    plan::Direction,
+};
+
+use super::{
+    book::{Part, Side, Value, values},
+    executor::wait,
+    law::Law,
+    provider::SimRemote,
+    script::Dialect,
+    world::World,
+};
+use crate::events::canonical;
+
+pub(crate) fn revisions(world: &World) -> Vec<u64> {
+    world.people.locals().iter().map(|record| record.revision.0).collect()
+}
+
+/// The events of a side by UID.
+fn side(world: &World, side: Side) -> BTreeMap<String, Event> {
+    match side.checked_sub(1).and_then(|link| world.remotes.get(usize::from(link))) {
+        None => {
+            world.people.locals().into_iter().map(|record| (record.event.uid.clone(), record.event)).collect()
+        }
+        Some(remote) => {
+            let server = remote.server();
+            let events = server.items.values().filter_map(|item| item.event.clone());
+            events.map(|event| (event.uid.clone(), event)).collect()
+        }
+    }
+}
+
+/// UIDs of items that cannot be read at the moment.
+fn garbled(remote: &SimRemote) -> BTreeSet<String> {
+    let server = remote.server();
+    server.items.values().filter_map(|item| Some(item.garbled.as_ref()?.1.uid.clone())).collect()
+}
+
+fn form(remote: &SimRemote, event: &Event) -> Event {
+    let mut event = canonical(&remote.server().held(event));
+    // Times of change are bookkeeping.
+    let instances = event.overrides.values_mut().filter_map(|value| match value {
+        Override::Changed { body, .. } => Some(&mut **body),
+        Override::Excluded | Override::Added { .. } => None,
+    });
+    for body in event.master.iter_mut().chain(instances) {
+        body.updated = None;
+    }
+    event
+}
+
+/// I01, I03, I16, I17, I20: both sides of every link hold the same, as far as the link carries it.
+pub(crate) fn converged(world: &World) {
+    let control = &world.control;
+    let hub = side(world, 0);
+    let rows = world.people.locals().len();
+    control.check(Law::I03, rows == hub.len(), || "an event is in the calendar twice".to_owned());
+    for remote in &world.remotes {
+        let there = side(world, remote.side);
+        let bad = garbled(remote);
+        let items = remote.server().items.len();
+        control.check(Law::I03, items == there.len() + bad.len(), || {
+            format!("an event is on side {} twice", remote.side)
+        });
+        let book = world.people.book();
+        let touched = |uid: &str, side: Side| {
+            book.edited.contains(&(uid.to_owned(), side))
+                || book.deleted.contains(&(uid.to_owned(), side))
+                || book.odd.contains(uid)
+        };
+        let direction = remote.setup.direction;
+        let uids: BTreeSet<&String> = hub.keys().chain(there.keys()).collect();
+        for uid in uids {
+            if bad.contains(uid) {
+                continue;
+            }
+            // Where only one side is right, what people did to the other is theirs.
+            let theirs = match direction {
+                Direction::TwoWay => false,
+                Direction::Import => touched(uid, 0) || !there.contains_key(uid) || world.remotes.len() > 1,
+                Direction::Export => touched(uid, remote.side) || !hub.contains_key(uid),
+            };
+            if theirs {
+                continue;
+            }
+            let (here, there) = (hub.get(uid), there.get(uid));
+            let (here, there) =
+                (here.map(|event| form(remote, event)), there.map(|event| form(remote, event)));
+            if let (Some(here), Some(there)) = (&here, &there) {
+                let time = |event: &Event| event.master.as_ref().map(|body| body.time.clone());
+                control.check(Law::I17, time(here) == time(there), || format!("{uid} is at two times"));
+                let keys = |event: &Event| event.overrides.keys().copied().collect::<Vec<_>>();
+                if here.is_series() || there.is_series() {
+                    control.check(Law::I16, here.rules == there.rules && keys(here) == keys(there), || {
+                        format!("{uid} has other instances on side {}", remote.side)
+                    });
+                }
+            }
+            control.check(Law::I01, here == there, || {
+                let show = |event: &Option<Event>| {
+                    event.as_ref().map(|event| serde_json::to_string(event).unwrap_or_default())
+                };
+                format!("{uid} differs on side {}: {:?} and {:?}", remote.side, show(&here), show(&there))
+            });
+        }
+        if !bad.is_empty() {
+            control.checked(Law::I20);
+            for uid in &bad {
+                let deleted = book.deleted_elsewhere(uid, 200);
+                let known = book.created.get(uid).is_some_and(|sides| sides.contains(&0));
+                control.check(Law::I20, deleted || !known || hub.contains_key(uid), || {
+                    format!("{uid} cannot be read on side {} and is gone here", remote.side)
+                });
+            }
+        }
+    }
+}
+
+/// The sides a change made on one side has to reach.
+fn reached(world: &World, from: Side) -> BTreeSet<Side> {
+    let mut reached = BTreeSet::from([from]);
+    if let Some(remote) = from.checked_sub(1).and_then(|link| world.remotes.get(usize::from(link))) {
+        if remote.setup.direction == Direction::Export {
+            return reached;
+        }
+        reached.insert(0);
+    }
+    for remote in &world.remotes {
+        if remote.setup.direction != Direction::Import {
+            reached.insert(remote.side);
+        }
+    }
+    reached
+}
+
+/// I04, I05, I09, I14: at the end, everything is where it belongs or in a conflict record.
+pub(crate) fn nothing_lost(world: &World) {
+    let control = &world.control;
+    let sides: Vec<BTreeMap<String, Event>> =
+        (0..=world.remotes.len()).map(|number| side(world, Side::try_from(number).unwrap_or(0))).collect();
+    let bad: BTreeSet<String> = world.remotes.iter().flat_map(|remote| garbled(remote)).collect();
+    let book = world.people.book();
+    let one_way = world.remotes.iter().any(|remote| remote.setup.direction != Direction::TwoWay);
+    for (uid, by) in &book.created {
+        if bad.contains(uid) {
+            continue;
+        }
+        let deleters: Vec<Side> =
+            (0..).take(sides.len()).filter(|side| book.deleted.contains(&(uid.clone(), *side))).collect();
+        if deleters.is_empty() {
+            for from in by {
+                for to in reached(world, *from) {
+                    control.check(Law::I04, sides[usize::from(to)].contains_key(uid), || {
+                        format!("nobody deleted {uid}, made on side {from}, and it is not on side {to}")
+                    });
+                }
+            }
+        }
+        if one_way || deleters.is_empty() || book.odd.contains(uid) || by.len() > 1 {
+            continue;
+        }
+        let touched = |side: Side| by.contains(&side) || book.edited.contains(&(uid.clone(), side));
+        // Whoever deletes what nobody else ever wrote to gets what he wanted.
+        let alone = match deleters[..] {
+            [one] => (0..).take(sides.len()).all(|side| side == one || !touched(side)),
+            _ => !book.edited.iter().any(|(edited, _)| edited == uid),
+        };
+        if alone {
+            let back = sides.iter().any(|side| side.contains_key(uid));
+            control.check(Law::I14, !back, || format!("{uid} was deleted on {deleters:?} and came back"));
+        }
+    }
+    let mut found: Vec<BTreeSet<usize>> = Vec::new();
+    for side in &sides {
+        let mut all = Vec::new();
+        side.values().for_each(|event| values(event, &mut all));
+        found.push(all.into_iter().collect());
+    }
+    let recorded = recorded(world);
+    for (number, value) in book.values.iter().enumerate() {
+        if value.replaced || bad.contains(&value.uid) || exempt(world, value, &book.deleted) {
+            continue;
+        }
+        let kept = recorded.contains(&number)
+            || reached(world, value.side).into_iter().all(|side| {
+                let held = value.part == Part::Any
+                    || side
+                        .checked_sub(1)
+                        .and_then(|link| world.remotes.get(usize::from(link)))
+                        .is_none_or(|remote| remote.setup.dialect != Dialect::Graph);
+                !held || found[usize::from(side)].contains(&number)
+            });
+        control.check(Law::I05, kept, || {
+            format!("<{number}> of {}, written on side {}, is lost", value.uid, value.side)
+        });
+    }
+}
+
+/// Where one side alone is right, what is done to a copy that people changed or deleted is not promised.
+fn exempt(world: &World, value: &Value, deleted: &BTreeSet<(String, Side)>) -> bool {
+    world.remotes.iter().any(|remote| {
+        let gone = |side: Side| deleted.contains(&(value.uid.clone(), side));
+        match remote.setup.direction {
+            Direction::TwoWay => false,
+            Direction::Import => value.side != remote.side || gone(0),
+            Direction::Export => value.side == remote.side || gone(remote.side),
+        }
+    })
+}
+
+/// Values in conflict records; on the way I09: what the records say won.
+fn recorded(world: &World) -> BTreeSet<usize> {
+    let mut all = Vec::new();
+    for (link, remote) in world.links.iter().zip(&world.remotes) {
+        for conflict in wait(world.people.hub.conflicts(&link.id)).unwrap_or_default() {
+            for event in conflict.local.iter().chain(&conflict.remote) {
+                values(event, &mut all);
+            }
+            let policy = remote.setup.policy;
+            // Nor is an edit of what the provider has no field for an edit to it.
+            let named = matches!(policy, ConflictPolicy::RemoteWins | ConflictPolicy::LocalWins)
+                || remote.setup.dialect == Dialect::Graph;
+            if conflict.fields.is_empty() && remote.setup.direction == Direction::TwoWay && !named {
+                // One of the two is not there: it was deleted, and the one that is there has to have won.
+                let won = if conflict.local.is_none() { "(remote)" } else { "(local)" };
+                world.control.check(Law::I09, conflict.policy.ends_with(won), || {
+                    format!("a deletion won over an edit of {}: {}", conflict.uid, conflict.policy)
+                });
+            }
+        }
+    }
+    all.into_iter().collect()
+}

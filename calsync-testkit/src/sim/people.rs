@@ -1,0 +1,290 @@
+//! What people do, on whichever side.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use calsync_core::{
+    context::Clock,
+    engine::Hub,
+    model::{CalendarId, Event, EventBody, EventTime, Override, OverrideScope, RemoteId, TimeSpan},
+    recurrence::RuleEntry,
+    store::{EventRecord, Revision, Store},
+};
+use chrono::TimeDelta;
+
+use super::{
+    book::{Book, Part, Side, day, moment, noon, text},
+    control::Control,
+    executor::wait,
+    provider::SimRemote,
+    script::{Dialect, Edit, Quirk},
+    server::extra,
+};
+use crate::{
+    events::instance,
+    world::{VirtualClock, body},
+};
+
+pub(crate) struct People {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hub: Hub,
+    pub(crate) calendar: CalendarId,
+    pub(crate) remotes: Vec<Arc<SimRemote>>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) book: Arc<Mutex<Book>>,
+    pub(crate) clock: Arc<VirtualClock>,
+    /// A run was begun: nobody can be sure any more that nothing was copied yet.
+    pub(crate) begun: bool,
+}
+
+/// Where an event was found.
+enum Place {
+    Hub(Box<EventRecord>),
+    Remote(RemoteId),
+}
+
+impl People {
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn locals(&self) -> Vec<EventRecord> {
+        wait(self.hub.events(&self.calendar)).unwrap_or_default()
+    }
+
+    fn remote(&self, side: Side) -> Option<&Arc<SimRemote>> {
+        self.remotes.get(usize::from(side.checked_sub(1)?))
+    }
+
+    /// Somebody does something somewhere.
+    pub(crate) fn act(&mut self, side: Side, edit: Edit, pick: u16) {
+        let side = if usize::from(side) > self.remotes.len() { 0 } else { side };
+        self.control.count(|stats| stats.edits += 1);
+        match edit {
+            Edit::Create | Edit::CreateSeries | Edit::CreateAllDay => {
+                let uid = self.book().name();
+                self.create(side, &uid, edit);
+            }
+            Edit::CreateBoth => {
+                let uid = self.book().name();
+                // Where a UID can be used twice, an event that arrives there while it is being copied there is there twice:
+                // nothing could prevent it. So it has to be there before anything runs.
+                let guarded = self.remotes.iter().all(|remote| remote.setup.dialect == Dialect::CalDav);
+                if guarded || !self.begun {
+                    let other = if side == 0 { 1 } else { 0 };
+                    self.create(other, &uid, Edit::Create);
+                }
+                self.create(side, &uid, Edit::Create);
+            }
+            Edit::Delete => self.delete(side, pick),
+            Edit::BringBack => self.bring_back(pick),
+            _ => self.edit(side, edit, pick),
+        }
+    }
+
+    pub(crate) fn create(&mut self, side: Side, uid: &str, kind: Edit) {
+        let value = self.book().value(uid, side, Part::Any);
+        let start = noon();
+        let time = match kind {
+            Edit::CreateAllDay => {
+                let first = day(self.book().value(uid, side, Part::Any));
+                TimeSpan::all_day(first, first)
+            }
+            _ => TimeSpan { start: EventTime::Utc(start), end: EventTime::Utc(start + TimeDelta::hours(1)) },
+        };
+        let mut new = Event::single(uid, EventBody { title: Some(text(value)), ..EventBody::new(time) });
+        if kind == Edit::CreateSeries {
+            let start = instance_start();
+            new.rules = vec![RuleEntry::read("FREQ=DAILY;COUNT=5")];
+            body(&mut new).time =
+                TimeSpan { start: EventTime::Utc(start), end: EventTime::Utc(start + TimeDelta::hours(1)) };
+        }
+        self.control.note(format_args!("side {side} creates {uid} <{value}>"));
+        self.book().created.entry(uid.to_owned()).or_default().insert(side);
+        match self.remote(side) {
+            None => {
+                let _ = wait(self.hub.add(&self.calendar, new));
+            }
+            Some(remote) => {
+                body(&mut new).updated = Some(self.clock.now());
+                remote.server().put(&RemoteId::from(format!("r-{uid}")), &format!("X-{value}"), &new);
+            }
+        }
+    }
+
+    fn pick(&self, side: Side, pick: u16) -> Option<(Place, Event)> {
+        match self.remote(side) {
+            None => {
+                let mut all = self.locals();
+                let place = usize::from(pick).checked_rem(all.len())?;
+                let record = all.swap_remove(place);
+                let event = record.event.clone();
+                Some((Place::Hub(Box::new(record)), event))
+            }
+            Some(remote) => {
+                let server = remote.server();
+                let all: Vec<_> =
+                    server.items.iter().filter_map(|(id, item)| Some((id, item.event.as_ref()?))).collect();
+                let (id, event) = all.get(usize::from(pick).checked_rem(all.len())?)?;
+                Some((Place::Remote((*id).clone()), (*event).clone()))
+            }
+        }
+    }
+
+    fn edit(&mut self, side: Side, edit: Edit, pick: u16) {
+        // What a provider has no field for cannot be edited there.
+        let fieldless = self.remote(side).is_some_and(|remote| remote.setup.dialect == Dialect::Graph);
+        let edit = if fieldless && edit == Edit::Url { Edit::Title } else { edit };
+        let Some((place, before)) = self.pick(side, pick) else { return };
+        let uid = before.uid.clone();
+        let mut after = before.clone();
+        let day_number = u8::from(pick >= 1 << 15);
+        let part = if edit == Edit::Url { Part::Url } else { Part::Any };
+        let value = match edit {
+            Edit::Clear | Edit::Exclude => None,
+            _ => Some(self.book().value(&uid, side, part)),
+        };
+        let shown = value.map(text);
+        let at = instance(day_number);
+        match edit {
+            Edit::Location => body(&mut after).location = shown,
+            Edit::Description => body(&mut after).description = shown,
+            Edit::Url => body(&mut after).url = shown,
+            Edit::Category => body(&mut after).categories.extend(shown),
+            Edit::Clear => body(&mut after).location = None,
+            Edit::Move if !after.is_series() => {
+                let value = value.unwrap_or_default();
+                body(&mut after).time = if body(&mut after).time.is_all_day() {
+                    TimeSpan::all_day(day(value), day(value))
+                } else {
+                    let start = moment(value);
+                    TimeSpan {
+                        start: EventTime::Utc(start),
+                        end: EventTime::Utc(start + TimeDelta::hours(1)),
+                    }
+                };
+            }
+            Edit::Instance if after.is_series() => {
+                let mut own = match after.overrides.get(&at) {
+                    Some(Override::Changed { body, .. }) => body.clone(),
+                    // Not a copy of the series: a value in two places is two values to whoever replaces one.
+                    _ => Box::new(EventBody::new(body(&mut after).time.clone())),
+                };
+                own.location = shown;
+                after.overrides.insert(at, Override::Changed { body: own, scope: OverrideScope::This });
+            }
+            Edit::Exclude => {
+                if after.is_series() {
+                    after.overrides.insert(at, Override::Excluded);
+                }
+            }
+            _ => body(&mut after).title = shown,
+        }
+        if after == before {
+            return;
+        }
+        self.control.note(format_args!("side {side} edits {uid} {edit:?} {value:?}"));
+        self.book().edited.insert((uid, side));
+        self.book().replaced(&before, Some(&after));
+        self.write(side, place, after);
+    }
+
+    fn write(&self, side: Side, place: Place, mut after: Event) {
+        match (place, self.remote(side)) {
+            (Place::Hub(record), _) => {
+                let _ = wait(self.hub.update(&self.calendar, &record.id, record.revision, after));
+            }
+            (Place::Remote(id), Some(remote)) => {
+                body(&mut after).updated = Some(self.clock.now());
+                let mut server = remote.server();
+                let kept =
+                    server.items.get(&id).map(|item| extra(&item.payload).to_owned()).unwrap_or_default();
+                server.put(&id, &kept, &after);
+            }
+            (Place::Remote(_), None) => {}
+        }
+    }
+
+    fn delete(&mut self, side: Side, pick: u16) {
+        let Some((place, before)) = self.pick(side, pick) else { return };
+        self.control.note(format_args!("side {side} deletes {}", before.uid));
+        self.book().deleted.insert((before.uid.clone(), side));
+        self.book().replaced(&before, None);
+        match (place, self.remote(side)) {
+            (Place::Hub(record), _) => {
+                let _ = wait(self.hub.delete(&self.calendar, &record.id, record.revision));
+            }
+            (Place::Remote(id), Some(remote)) => remote.server().remove(&id),
+            (Place::Remote(_), None) => {}
+        }
+    }
+
+    /// The host brings back an event that was deleted, with another title.
+    fn bring_back(&mut self, pick: u16) {
+        let all =
+            wait(self.store.events_since(&self.calendar, Revision::default(), 1000)).unwrap_or_default();
+        // Of two rows under one UID, bringing back one beside the other would be the host's own duplicate.
+        let alone = |record: &&EventRecord| {
+            record.deleted.is_some()
+                && all.iter().filter(|other| other.event.uid == record.event.uid).count() == 1
+        };
+        let gone: Vec<&EventRecord> = all.iter().filter(alone).collect();
+        let Some(record) = usize::from(pick).checked_rem(gone.len()).and_then(|place| gone.get(place)) else {
+            return;
+        };
+        let mut event = record.event.clone();
+        let value = self.book().value(&event.uid, 0, Part::Any);
+        body(&mut event).title = Some(text(value));
+        self.control.note(format_args!("side 0 brings back {} <{value}>", event.uid));
+        self.book().odd.insert(event.uid.clone());
+        let _ = wait(self.hub.update(&self.calendar, &record.id, record.revision, event));
+    }
+
+    /// A server does what servers do.
+    pub(crate) fn quirk(&mut self, link: u8, quirk: Quirk, pick: u16) {
+        let side = link + 1;
+        let Some(remote) = self.remote(side).cloned() else { return };
+        self.control.note(format_args!("side {side}: {quirk:?}"));
+        if quirk == Quirk::ForgetCursors {
+            remote.server().forget_tokens();
+            return;
+        }
+        if quirk == Quirk::Mend {
+            self.mend(&remote);
+            return;
+        }
+        let Some((Place::Remote(id), mut event)) = self.pick(side, pick) else { return };
+        // Gone under its old name and unreadable under the new one is gone, for all anybody can tell.
+        if quirk == Quirk::Garble && self.book().odd.contains(&event.uid) {
+            return;
+        }
+        let mut server = remote.server();
+        let kept = server.items.get(&id).map(|item| extra(&item.payload).to_owned()).unwrap_or_default();
+        match quirk {
+            Quirk::Touch => {
+                body(&mut event).sequence += 1;
+                server.put(&id, &kept, &event);
+            }
+            Quirk::Rename => {
+                self.book().odd.insert(event.uid.clone());
+                server.remove(&id);
+                server.put(&RemoteId::from(format!("{id}x")), &kept, &event);
+            }
+            _ => {
+                self.book().garbled.insert(event.uid.clone());
+                server.garble(&id);
+            }
+        }
+    }
+
+    /// What could not be read can be read again.
+    pub(crate) fn mend(&self, remote: &SimRemote) {
+        remote.server().mend();
+    }
+}
+
+fn instance_start() -> chrono::DateTime<chrono::Utc> {
+    match instance(0) {
+        calsync_core::model::RecurrenceId::Instant(start) => start,
+        _ => noon(),
+    }
+}

@@ -1,0 +1,210 @@
+//! Bugs planted around the engine, to show that the checks see them.
+//!
+//! Each stands for a mistake an engine can make, and is made where the engine meets the world: a store that loses what the
+//! engine should not have lost, a provider interface that does what the engine should not have done, a link that is not the one
+//! that was agreed on. So the engine under test is the one that ships, byte for byte: no feature, no `cfg`, nothing that could
+//! be left switched on.
+
+use calsync_core::{
+    model::{RemoteId, Version},
+    provider::{
+        ChangePage, ChangeScope, Cursor, ErrorKind, ItemChange, Payload, ProviderError, Result, Written,
+    },
+};
+
+use super::{control::Control, provider::SimRemote, server::extra};
+
+macro_rules! plants {
+    ($($(#[doc = $says:literal])+ $name:ident,)+) => {
+        /// A planted bug.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Plant {
+            $($(#[doc = $says])+ $name,)+
+        }
+
+        impl Plant {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// What is wrong, in words.
+            pub fn says(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($says,)+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+plants! {
+    /// The cursor is kept before what it stands for is applied.
+    CursorFirst,
+    /// The pair is kept before the item is written.
+    MappingFirst,
+    /// A write that failed counts as done.
+    FailureIsSuccess,
+    /// A 404 to an update counts as done.
+    NotFoundIsDone,
+    /// A 409 to a creation counts as done.
+    ConflictIsDone,
+    /// An update goes out without `If-Match`.
+    UpdateIgnoresVersion,
+    /// A deletion goes out without `If-Match`.
+    DeleteIgnoresVersion,
+    /// A deletion beats an edit.
+    DeleteBeatsEdit,
+    /// The conflict policy is ignored and no conflict recorded.
+    PolicyIgnored,
+    /// The brake on deletions is off.
+    BrakeOff,
+    /// A one-way link writes to its source.
+    OneWayWritesBack,
+    /// Only the first page is read.
+    FirstPageOnly,
+    /// The cursor moves past an item that was not read.
+    CursorPastUnread,
+    /// A listing that lacks an item counts as complete.
+    PartialIsComplete,
+    /// An item that could not be read counts as deleted.
+    UnreadIsRemoved,
+    /// An item that could not be fetched counts as gone.
+    UnreadIsGone,
+    /// A dead cursor counts as an empty calendar.
+    DeadCursorIsEmpty,
+    /// A failed listing counts as an empty calendar.
+    ErrorIsEmpty,
+    /// What left the window counts as deleted.
+    WindowIsDeletion,
+    /// Tombstones are passed over.
+    TombstoneIgnored,
+    /// Changed instances of a series are not written.
+    OverridesNotWritten,
+    /// An update drops what is not understood.
+    UnknownDropped,
+    /// An all-day event is written as midnight.
+    DayIsMidnight,
+    /// A creation whose answer was lost is made again under another name.
+    RetriedBlindly,
+    /// A second item is made under a UID that is taken.
+    TwinsMade,
+    /// A commit does not look whether its events were edited meanwhile.
+    NoExpectations,
+    /// The lease is neither waited for nor checked.
+    NoLease,
+    /// A decided write does not reach the outbox.
+    OutboxDropped,
+    /// A write that failed is forgotten.
+    FailedWriteForgotten,
+    /// What both sides agreed on is sometimes not kept.
+    BaseDropped,
+    /// After a push the base stays what it was.
+    BaseNotUpdated,
+    /// An echo is taken for an edit: the base of the remote side is not what was sent.
+    EchoIsEdit,
+    /// Conflicts are not recorded.
+    ConflictDropped,
+    /// The mark of local changes runs ahead of what is planned.
+    SeenRunsAhead,
+    /// What was edited while a write was under way counts as sent.
+    SecondEditSwallowed,
+    /// An event changed by the other side is not written here.
+    LocalWriteDropped,
+    /// Writes are not journaled.
+    JournalDropped,
+    /// The journal does not keep what was overwritten.
+    BeforeDropped,
+}
+
+/// What a failed listing is taken for.
+pub(crate) fn failed_listing(control: &Control, error: ProviderError, tick: u64) -> Result<ChangePage> {
+    let empty = match error.kind {
+        ErrorKind::CursorInvalid => control.has(Plant::DeadCursorIsEmpty),
+        _ => control.has(Plant::ErrorIsEmpty),
+    };
+    if !empty {
+        return Err(error);
+    }
+    Ok(ChangePage {
+        changes: Vec::new(),
+        scope: ChangeScope::Snapshot,
+        cursor: Some(Cursor(format!("t{tick}"))),
+        more: false,
+    })
+}
+
+/// What is read of a page.
+pub(crate) fn page(control: &Control, page: &mut ChangePage, tick: u64) {
+    let snapshot = page.scope != ChangeScope::Delta;
+    if page.more && control.has(Plant::FirstPageOnly) {
+        page.more = false;
+        page.cursor = Some(Cursor(format!("t{tick}")));
+    }
+    if snapshot && control.strikes(Plant::PartialIsComplete, 300) {
+        page.changes.pop();
+    }
+    if page.scope == ChangeScope::PartialSnapshot && control.has(Plant::PartialIsComplete) {
+        page.scope = ChangeScope::Snapshot;
+    }
+    if snapshot {
+        return;
+    }
+    if control.strikes(Plant::CursorPastUnread, 300) {
+        page.changes.pop();
+    }
+    if control.has(Plant::TombstoneIgnored) {
+        page.changes.retain(|change| change.change != ItemChange::Removed);
+    }
+    if let Some(last) = page.changes.last_mut()
+        && (control.strikes(Plant::UnreadIsRemoved, 300) || control.strikes(Plant::WindowIsDeletion, 100))
+    {
+        last.change = ItemChange::Removed;
+    }
+}
+
+fn done(id: &RemoteId, payload: &Payload) -> Written {
+    Written { id: id.clone(), version: Some(Version::from("v0")), payload: Some(payload.clone()) }
+}
+
+/// What the answer to a creation is taken for.
+pub(crate) fn created(
+    remote: &SimRemote,
+    id: &RemoteId,
+    payload: &Payload,
+    result: Result<Written>,
+) -> Result<Written> {
+    let control = &remote.control;
+    match result {
+        Err(error) if error.is_ambiguous() && control.has(Plant::RetriedBlindly) => {
+            let mut server = remote.server();
+            let Ok(event) = server.read(payload) else { return Err(error) };
+            let again = RemoteId::from(format!("{id}-again"));
+            server.put(&again, extra(payload), &event);
+            let version = server.items.get(&again).map(|item| item.version.clone());
+            Ok(Written { id: again, version, payload: Some(payload.clone()) })
+        }
+        Err(ProviderError { kind: ErrorKind::AlreadyExists { .. }, .. })
+            if control.has(Plant::ConflictIsDone) =>
+        {
+            Ok(done(id, payload))
+        }
+        Err(_) if control.strikes(Plant::FailureIsSuccess, 500) => Ok(done(id, payload)),
+        result => result,
+    }
+}
+
+/// What the answer to an update is taken for.
+pub(crate) fn updated(
+    remote: &SimRemote,
+    id: &RemoteId,
+    payload: &Payload,
+    result: Result<Written>,
+) -> Result<Written> {
+    let control = &remote.control;
+    match result {
+        Err(ProviderError { kind: ErrorKind::NotFound, .. }) if control.has(Plant::NotFoundIsDone) => {
+            Ok(done(id, payload))
+        }
+        Err(_) if control.strikes(Plant::FailureIsSuccess, 500) => Ok(done(id, payload)),
+        result => result,
+    }
+}

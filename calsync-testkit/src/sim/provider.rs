@@ -1,0 +1,598 @@
+//! A provider whose every call can be stopped, fail, or lie as planted. What crosses it is checked as it crosses.
+
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use calsync_core::{
+    model::{Event, EventTime, LinkId, RemoteCalendarId, RemoteId, TimeSpan, Version},
+    plan::Direction,
+    provider::{
+        Capabilities, ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange,
+        Payload, Provider, ProviderError, PullMode, ReadError, RemoteCalendar, RenderRequest, Rendered,
+        Result, Retry, Written,
+    },
+    store::{OutboxEntry, OutboxOp, Store},
+};
+
+use super::{
+    book::{Book, Side},
+    control::Control,
+    executor::{pause, wait},
+    fault::{Fault, Op},
+    law::Law,
+    plant::Plant,
+    script::{Dialect, LinkSetup},
+    server::{Server, extra},
+};
+
+pub(crate) struct SimRemote {
+    pub(crate) setup: LinkSetup,
+    pub(crate) side: Side,
+    pub(crate) link: LinkId,
+    pub(crate) server: Mutex<Server>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) book: Arc<Mutex<Book>>,
+    /// Where intents are looked up.
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) requests: AtomicU64,
+    pub(crate) writes: AtomicU64,
+    pub(crate) seen: Mutex<Seen>,
+}
+
+/// What the engine was told so far.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Versions whose content it was given.
+    pub(crate) contents: HashSet<(RemoteId, Version)>,
+    /// No cursor it uses may be older than this.
+    pub(crate) floor: u64,
+    /// Whether an older cursor can be somebody's who was paused.
+    pub(crate) alone: bool,
+    /// The next listing is the first of its run.
+    pub(crate) first: bool,
+    /// Full listings begun since the run did.
+    pub(crate) full: u32,
+    /// Cursors refused since the run did.
+    pub(crate) refused: u32,
+}
+
+/// A cursor: where a listing stopped, or where the next begins.
+enum Token {
+    /// Everything up to this tick is known.
+    Done(u64),
+    /// Within a full listing that began at a tick.
+    Full(u64, RemoteId),
+    /// Within a listing of what changed between two ticks.
+    Delta(u64, u64, RemoteId),
+}
+
+impl Token {
+    fn read(cursor: &Cursor) -> Option<Self> {
+        let (kind, rest) = cursor.0.split_at_checked(1)?;
+        if kind == "t" {
+            return Some(Self::Done(rest.parse().ok()?));
+        }
+        let (ticks, at) = rest.split_once('@')?;
+        let at = RemoteId::from(at);
+        match ticks.split_once('-') {
+            Some((since, until)) => Some(Self::Delta(since.parse().ok()?, until.parse().ok()?, at)),
+            None => Some(Self::Full(ticks.parse().ok()?, at)),
+        }
+    }
+
+    fn write(&self) -> Cursor {
+        Cursor(match self {
+            Self::Done(tick) => format!("t{tick}"),
+            Self::Full(tick, at) => format!("s{tick}@{at}"),
+            Self::Delta(since, until, at) => format!("d{since}-{until}@{at}"),
+        })
+    }
+
+    fn tick(&self) -> u64 {
+        match self {
+            Self::Done(tick) | Self::Full(tick, _) | Self::Delta(tick, ..) => *tick,
+        }
+    }
+}
+
+fn error(kind: ErrorKind, operation: &'static str) -> ProviderError {
+    ProviderError::new(kind, operation, "injected")
+}
+
+impl SimRemote {
+    pub(crate) fn server(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn told(&self, id: &RemoteId, version: Option<&Version>) {
+        if let Some(version) = version {
+            self.seen().contents.insert((id.clone(), version.clone()));
+        }
+    }
+
+    fn list(&self, request: ChangesRequest<'_>, fate: Option<Fault>) -> Result<ChangePage> {
+        let server = self.server();
+        let token = match request.cursor.map(|cursor| Token::read(cursor).ok_or(())) {
+            None => None,
+            Some(Ok(token)) if !server.is_dead(token.tick()) && fate != Some(Fault::ListPageExpires) => {
+                Some(token)
+            }
+            Some(_) => {
+                self.seen().refused += 1;
+                return Err(error(ErrorKind::CursorInvalid, "changes"));
+            }
+        };
+        let now = server.tick;
+        let feed = self.setup.dialect == Dialect::Feed;
+        let token = match token {
+            Some(Token::Done(since)) if request.mode == PullMode::Incremental && !feed => {
+                self.check_cursor(since);
+                Token::Delta(since, now, RemoteId::from(""))
+            }
+            Some(token @ (Token::Full(..) | Token::Delta(..))) => token,
+            _ => {
+                self.seen().full += 1;
+                Token::Full(now, RemoteId::from(""))
+            }
+        };
+        if fate == Some(Fault::ListStale)
+            && let (Token::Delta(since, ..), Some(cursor)) = (&token, request.cursor)
+        {
+            self.seen().floor = *since;
+            return Ok(ChangePage {
+                changes: Vec::new(),
+                scope: ChangeScope::Delta,
+                cursor: Some(cursor.clone()),
+                more: false,
+            });
+        }
+        if fate == Some(Fault::ListEmptyPage) {
+            let scope =
+                if matches!(token, Token::Delta(..)) { ChangeScope::Delta } else { ChangeScope::Snapshot };
+            return Ok(ChangePage { changes: Vec::new(), scope, cursor: Some(token.write()), more: true });
+        }
+        let page = usize::from(self.setup.page.max(1));
+        let next = |rest: &[RemoteId], token: &Token| -> (usize, bool, Cursor) {
+            let shown = rest.len().min(page);
+            let more = shown < rest.len();
+            let cursor = match (more, token) {
+                (true, Token::Full(tick, _)) => Token::Full(*tick, rest[shown - 1].clone()),
+                (true, Token::Delta(since, until, _)) => {
+                    Token::Delta(*since, *until, rest[shown - 1].clone())
+                }
+                (_, Token::Full(tick, _) | Token::Delta(_, tick, _) | Token::Done(tick)) => {
+                    Token::Done(*tick)
+                }
+            };
+            (shown, more, cursor.write())
+        };
+        let (rest, scope): (Vec<RemoteId>, _) = match &token {
+            Token::Delta(since, until, at) => {
+                let changed = server.changed(*since, *until);
+                (changed.into_iter().filter(|id| id > at).collect(), ChangeScope::Delta)
+            }
+            _ => {
+                let at = at_of(&token);
+                (
+                    server.items.keys().filter(|id| at.is_none_or(|at| *id > at)).cloned().collect(),
+                    ChangeScope::Snapshot,
+                )
+            }
+        };
+        let (shown, more, cursor) = next(&rest, &token);
+        let changes = rest[..shown].iter().map(|id| server.listed(id)).collect();
+        Ok(ChangePage { changes, scope, cursor: Some(cursor), more })
+    }
+
+    /// I15, as far as one worker alone can break it.
+    fn check_cursor(&self, tick: u64) {
+        let mut seen = self.seen();
+        if !seen.alone {
+            return;
+        }
+        // Later ones of a run may be given up with it.
+        if !std::mem::take(&mut seen.first) {
+            return;
+        }
+        let floor = std::mem::replace(&mut seen.floor, tick);
+        drop(seen);
+        self.control.check(Law::I15, tick >= floor, || format!("a cursor went back from {floor} to {tick}"));
+    }
+
+    /// I31: no write without a committed intent that says the same.
+    fn check_intent(&self, name: &str, says: impl Fn(&OutboxEntry) -> bool) {
+        let entries = wait(self.store.outbox(&self.link, None, 1000)).unwrap_or_default();
+        self.control
+            .check(Law::I31, entries.iter().any(says), || format!("{name} without an intent in the outbox"));
+        self.control.check(Law::I13, self.setup.direction != Direction::Import, || {
+            format!("{name} at the source of a one-way link")
+        });
+    }
+
+    /// The fault that strikes before a write has any effect.
+    fn before(&self, name: &'static str, fate: Option<Fault>) -> Result<()> {
+        Err(match fate {
+            Some(Fault::WriteFails) => error(ErrorKind::Unavailable, name),
+            Some(Fault::WriteThrottled) => {
+                error(ErrorKind::Throttled, name).with_retry(Retry::After(Duration::from_secs(30)))
+            }
+            Some(Fault::WriteUnauthorized) => error(ErrorKind::Unauthorized, name),
+            Some(Fault::WriteForbidden) => error(ErrorKind::Forbidden, name),
+            Some(Fault::WriteTooLarge) => error(ErrorKind::TooLarge, name),
+            Some(Fault::WriteNotFound) => error(ErrorKind::NotFound, name),
+            Some(Fault::WriteTimeoutBefore) => error(ErrorKind::Unavailable, name).maybe_applied(),
+            _ => return Ok(()),
+        })
+    }
+
+    /// The fault that strikes once a write had its effect.
+    fn after<T>(&self, name: &'static str, fate: Option<Fault>, result: Result<T>) -> Result<T> {
+        let value = result?;
+        Err(match fate {
+            Some(Fault::WriteAnswerLost) => error(ErrorKind::Unavailable, name).maybe_applied(),
+            Some(Fault::WriteThrottledThoughApplied) => error(ErrorKind::Throttled, name).maybe_applied(),
+            Some(Fault::WriteConflictThoughApplied) if name == "create" => {
+                error(ErrorKind::AlreadyExists { at: None }, name)
+            }
+            Some(Fault::WriteConflictThoughApplied) if name == "update" => {
+                error(ErrorKind::VersionMismatch, name)
+            }
+            _ => return Ok(value),
+        })
+    }
+
+    fn fate_of_write(&self, name: &str) -> Option<Fault> {
+        // What is gone already is what a deletion wants: a 404 there is no failure.
+        self.control.fate(Op::Write, |fault| name != "delete" || fault != Fault::WriteNotFound)
+    }
+
+    fn written(&self, server: &Server, id: &RemoteId, sent: &Payload) -> Written {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.control.count(|stats| stats.writes += 1);
+        let item = server.items.get(id);
+        let (version, payload) = match (item, self.setup.dialect) {
+            (Some(item), Dialect::CalDav) if item.payload == *sent => (Some(item.version.clone()), None),
+            (Some(item), Dialect::Google) => (Some(item.version.clone()), Some(item.payload.clone())),
+            _ => (None, None),
+        };
+        // A version that comes with nothing rewritten stands for what was sent.
+        self.told(id, version.as_ref());
+        Written { id: id.clone(), version, payload }
+    }
+
+    fn create_now(&self, id: &RemoteId, payload: &Payload) -> Result<Written> {
+        let mut server = self.server();
+        let event = server.read(payload).map_err(|_| error(ErrorKind::Refused, "create"))?;
+        if self.setup.dialect == Dialect::Graph
+            && let Some(real) =
+                server.aliases.get(id).filter(|real| server.items.contains_key(*real)).cloned()
+        {
+            // The same transaction id again: the item that was made the first time.
+            return Ok(self.written(&server, &real, payload));
+        }
+        if server.taken(id) {
+            let at = (self.setup.dialect == Dialect::CalDav).then(|| id.clone());
+            return Err(error(ErrorKind::AlreadyExists { at }, "create"));
+        }
+        let twin = server.with_uid(&event.uid).cloned();
+        if let Some(twin) = twin {
+            if self.setup.dialect == Dialect::CalDav && !self.control.has(Plant::TwinsMade) {
+                return Err(error(ErrorKind::AlreadyExists { at: Some(twin) }, "create"));
+            }
+            self.control
+                .broken(Law::I03, format!("{} is made a second time on side {}", event.uid, self.side));
+        }
+        self.control.checked(Law::I03);
+        let name = server.name(id);
+        server.put(&name, extra(payload), &event);
+        Ok(self.written(&server, &name, payload))
+    }
+
+    fn update_now(
+        &self,
+        id: &RemoteId,
+        expected: &Version,
+        payload: &Payload,
+        part: Partly,
+    ) -> Result<Written> {
+        let mut server = self.server();
+        let id = server.real(id).clone();
+        let mut event = server.read(payload).map_err(|_| error(ErrorKind::Refused, "update"))?;
+        let Some(item) = server.items.get(&id).cloned() else {
+            return Err(error(ErrorKind::NotFound, "update"));
+        };
+        if item.version != *expected && !self.control.has(Plant::UpdateIgnoresVersion) {
+            return Err(error(ErrorKind::VersionMismatch, "update"));
+        }
+        if let (Partly::MasterOnly, Some(before)) = (part, &item.event) {
+            event.overrides.clone_from(&before.overrides);
+        }
+        let known = self.seen().contents.contains(&(id.clone(), expected.clone()));
+        self.control.check(Law::I10, known || part == Partly::Rest, || {
+            format!("an update of {id} names {expected}, whose content it never read")
+        });
+        let (before, after) = (extra(&item.payload).to_owned(), extra(payload));
+        self.control
+            .check(Law::I18, before == after, || format!("an update of {id} makes {before:?} {after:?}"));
+        server.put(&id, after, &event);
+        Ok(self.written(&server, &id, payload))
+    }
+
+    fn delete_now(&self, id: &RemoteId, expected: &Version) -> Result<()> {
+        let mut server = self.server();
+        let id = server.real(id).clone();
+        let Some(item) = server.items.get(&id).cloned() else { return Ok(()) };
+        if item.version != *expected && !self.control.has(Plant::DeleteIgnoresVersion) {
+            return Err(error(ErrorKind::VersionMismatch, "delete"));
+        }
+        let known = self.seen().contents.contains(&(id.clone(), expected.clone()));
+        self.control.check(Law::I10, known, || {
+            format!("a deletion of {id} names {expected}, whose content it never read")
+        });
+        if let Some(event) = &item.event {
+            let justified = self.book().deleted_elsewhere(&event.uid, self.side);
+            self.control.checked(Law::I08);
+            self.control.check(Law::I06, justified, || {
+                format!("{} is deleted on side {}, and nobody deleted it anywhere else", event.uid, self.side)
+            });
+        }
+        server.remove(&id);
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.control.count(|stats| stats.writes += 1);
+        Ok(())
+    }
+
+    /// Whether a series of this provider is written in two requests: the series, then its instances.
+    fn in_two(&self, id: &RemoteId, payload: &Payload) -> bool {
+        if self.setup.dialect != Dialect::Google {
+            return false;
+        }
+        let mut server = self.server();
+        let Ok(event) = server.read(payload) else { return false };
+        let before = server.items.get(id).and_then(|item| item.event.as_ref());
+        before.is_some_and(|before| before.overrides != event.overrides)
+    }
+}
+
+/// Which part of an item one request writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Partly {
+    Whole,
+    MasterOnly,
+    Rest,
+}
+
+fn at_of(token: &Token) -> Option<&RemoteId> {
+    match token {
+        Token::Full(_, at) | Token::Delta(_, _, at) => Some(at),
+        Token::Done(_) => None,
+    }
+}
+
+#[async_trait]
+impl Provider for SimRemote {
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        let dialect = self.setup.dialect;
+        capabilities.pull_incremental = dialect != Dialect::Feed;
+        capabilities.pull_with_payload = matches!(dialect, Dialect::Google | Dialect::Feed);
+        capabilities.write = dialect != Dialect::Feed;
+        capabilities.fetch_max = usize::from(self.setup.page);
+        capabilities.requests_max = if dialect == Dialect::CalDav { 2 } else { 1 };
+        capabilities
+    }
+
+    fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    async fn calendars(&self) -> Result<Vec<RemoteCalendar>> {
+        Ok(Vec::new())
+    }
+
+    async fn changes(&self, _: &RemoteCalendarId, request: ChangesRequest<'_>) -> Result<ChangePage> {
+        self.begin();
+        pause().await;
+        let paged = request.cursor.is_some_and(|cursor| !cursor.0.starts_with('t'));
+        let fate = self.control.fate(Op::List, |fault| match fault {
+            Fault::ListPageExpires => paged,
+            Fault::ListEmptyPage => !paged,
+            Fault::ListStale => request.cursor.is_some() && !paged,
+            _ => true,
+        });
+        let failed = match fate {
+            Some(Fault::ListFails) => Some(ErrorKind::Unavailable),
+            Some(Fault::ListThrottled) => Some(ErrorKind::Throttled),
+            Some(Fault::ListUnauthorized) => Some(ErrorKind::Unauthorized),
+            Some(Fault::ListGarbled) => Some(ErrorKind::Protocol),
+            _ => None,
+        };
+        let listed = match failed {
+            Some(kind) => Err(error(kind, "changes")),
+            None => self.list(request, fate),
+        };
+        let mut page = match listed {
+            Ok(page) => page,
+            Err(error) => {
+                self.control.note(format_args!("list {} fails: {:?}", self.side, error.kind));
+                return super::plant::failed_listing(&self.control, error, self.server().tick);
+            }
+        };
+        if fate == Some(Fault::ListPartial) && page.scope == ChangeScope::Snapshot {
+            page.changes.pop();
+            page.scope = ChangeScope::PartialSnapshot;
+        }
+        super::plant::page(&self.control, &mut page, self.server().tick);
+        for change in &page.changes {
+            if let ItemChange::Present { version, payload: Some(_) } = &change.change {
+                self.told(&change.id, version.as_ref());
+            }
+        }
+        self.control.note(format_args!("list {}: {} {}", self.side, page.changes.len(), page.more));
+        pause().await;
+        Ok(page)
+    }
+
+    async fn fetch(&self, _: &RemoteCalendarId, ids: &[RemoteId]) -> Result<Vec<Fetched>> {
+        self.begin();
+        pause().await;
+        let fate = self.control.fate(Op::Fetch, |_| true);
+        self.control.note(format_args!("fetch {}: {}", self.side, ids.len()));
+        match fate {
+            Some(Fault::FetchFails) => return Err(error(ErrorKind::Unavailable, "fetch")),
+            Some(Fault::FetchGarbled) => return Err(error(ErrorKind::Protocol, "fetch")),
+            _ => {}
+        }
+        let mut found = Vec::with_capacity(ids.len());
+        for (place, id) in ids.iter().enumerate() {
+            let fails = fate == Some(Fault::FetchItemFails) && place == 0;
+            let server = self.server();
+            let real = server.real(id);
+            found.push(match server.items.get(real) {
+                _ if fails && self.control.has(Plant::UnreadIsGone) => Fetched::Missing(id.clone()),
+                _ if fails => Fetched::Failed(id.clone(), error(ErrorKind::Unavailable, "fetch")),
+                None => Fetched::Missing(id.clone()),
+                Some(item) => {
+                    self.told(real, Some(&item.version));
+                    Fetched::Found {
+                        id: real.clone(),
+                        version: Some(item.version.clone()),
+                        payload: item.payload.clone(),
+                    }
+                }
+            });
+        }
+        pause().await;
+        Ok(found)
+    }
+
+    fn read(&self, payload: &Payload) -> std::result::Result<Event, ReadError> {
+        self.server().read(payload)
+    }
+
+    fn project<'a>(&self, event: &'a Event) -> Cow<'a, Event> {
+        if self.setup.dialect == Dialect::Graph {
+            Cow::Owned(super::server::held(LinkSetup { rewrites: false, ..self.setup }, event))
+        } else {
+            Cow::Borrowed(event)
+        }
+    }
+
+    fn render(&self, request: RenderRequest<'_>) -> Result<Rendered> {
+        let mut event = self.project(request.event).into_owned();
+        let mut unknown = request.original.map_or("", extra);
+        if self.control.has(Plant::OverridesNotWritten) {
+            event.overrides.clear();
+        }
+        if self.control.has(Plant::UnknownDropped) {
+            unknown = "";
+        }
+        if self.control.has(Plant::DayIsMidnight)
+            && let Some(body) = &mut event.master
+            && body.time.is_all_day()
+        {
+            let midnight = |time: &EventTime| EventTime::Utc(time.local().and_utc());
+            body.time = TimeSpan { start: midnight(&body.time.start), end: midnight(&body.time.end) };
+        }
+        Ok(Rendered { payload: self.server().payload(unknown, &event), losses: Vec::new() })
+    }
+
+    fn propose_id(&self, _: &RemoteCalendarId, _: &Event, fresh: &str) -> Result<RemoteId> {
+        Ok(RemoteId::from(fresh))
+    }
+
+    async fn create(&self, _: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {
+        self.begin();
+        self.check_intent("a creation", |entry| {
+            entry.remote_id == *id
+                && matches!(&entry.op, OutboxOp::Create { payload: kept } if kept == payload)
+        });
+        pause().await;
+        let fate = self.fate_of_write("create");
+        self.control.note(format_args!("create {} {id}", self.side));
+        let result = match self.before("create", fate) {
+            Ok(()) => self.create_now(id, payload),
+            Err(error) => Err(error),
+        };
+        pause().await;
+        let result = self.after("create", fate, result);
+        super::plant::created(self, id, payload, result)
+    }
+
+    async fn update(
+        &self,
+        _: &RemoteCalendarId,
+        id: &RemoteId,
+        expected: &Version,
+        payload: &Payload,
+    ) -> Result<Written> {
+        self.begin();
+        self.check_intent("an update", |entry| {
+            entry.remote_id == *id
+                && matches!(&entry.op, OutboxOp::Update { payload: kept, expected: version }
+                    if kept == payload && version == expected)
+        });
+        pause().await;
+        let fate = self.fate_of_write("update");
+        self.control.note(format_args!("update {} {id} {expected}", self.side));
+        let mut result =
+            self.before("update", fate).map(|()| Written { id: id.clone(), version: None, payload: None });
+        if result.is_ok() {
+            result = if self.in_two(id, payload) {
+                match self.update_now(id, expected, payload, Partly::MasterOnly) {
+                    Ok(written) => {
+                        pause().await;
+                        let expected = written.version.unwrap_or_else(|| expected.clone());
+                        self.update_now(id, &expected, payload, Partly::Rest)
+                    }
+                    Err(error) => Err(error),
+                }
+            } else {
+                self.update_now(id, expected, payload, Partly::Whole)
+            };
+        }
+        pause().await;
+        let result = self.after("update", fate, result);
+        super::plant::updated(self, id, payload, result)
+    }
+
+    async fn delete(&self, _: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
+        self.begin();
+        self.check_intent("a deletion", |entry| {
+            entry.remote_id == *id
+                && matches!(&entry.op, OutboxOp::Delete { expected: kept } if kept == expected)
+        });
+        pause().await;
+        let fate = self.fate_of_write("delete");
+        self.control.note(format_args!("delete {} {id} {expected}", self.side));
+        let result = match self.before("delete", fate) {
+            Ok(()) => self.delete_now(id, expected),
+            Err(error) => Err(error),
+        };
+        pause().await;
+        match self.after("delete", fate, result) {
+            Err(_) if self.control.strikes(Plant::FailureIsSuccess, 500) => Ok(()),
+            result => result,
+        }
+    }
+}

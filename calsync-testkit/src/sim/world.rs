@@ -1,0 +1,298 @@
+//! One calendar, its links, its workers.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, atomic::AtomicU64},
+    task::Poll,
+};
+
+use calsync_core::{
+    context::RandomIds,
+    engine::{Engine, EngineError, Hub, Link, SyncOptions, SyncReport},
+    merge::DeletionPolicy,
+    model::{CalendarId, LinkId},
+    plan::{DeletionGuard, Direction, PlanId},
+    provider::ErrorKind,
+    store::{LinkHealth, Store},
+};
+use chrono::TimeDelta;
+
+use super::{
+    book::Book,
+    control::Control,
+    executor::{poll_once, wait},
+    law::Law,
+    people::People,
+    plant::Plant,
+    provider::{Seen, SimRemote},
+    script::{LinkSetup, Setup},
+    server::Server,
+    store::{Mine, Shared, SimStore},
+};
+use crate::world::VirtualClock;
+
+/// The one calendar.
+pub(crate) const CALENDAR: &str = "family";
+/// Polls after which a run counts as one that never ends.
+const FOREVER: u32 = 20_000;
+
+pub(crate) type Answer = Result<SyncReport, EngineError>;
+type Running = Pin<Box<dyn Future<Output = Answer>>>;
+
+/// A worker: its engine, and the run it is in.
+pub(crate) struct Worker {
+    engine: Engine,
+    store: Arc<SimStore>,
+    running: Option<(usize, Running)>,
+    /// Whose turn it is.
+    next: usize,
+    /// What its last run on each link held back.
+    pub(crate) held: Vec<Option<PlanId>>,
+    approve: Vec<Option<PlanId>>,
+    /// The run under way was approved.
+    approved: bool,
+    polls: u32,
+}
+
+pub(crate) struct World {
+    pub(crate) people: People,
+    /// What the host uses for people's answers.
+    pub(crate) host: Engine,
+    pub(crate) links: Vec<Link>,
+    pub(crate) remotes: Vec<Arc<SimRemote>>,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) clock: Arc<VirtualClock>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) setup: Setup,
+}
+
+fn link_of(number: usize, setup: LinkSetup, whole: &Setup, control: &Control) -> Link {
+    let mut link = Link::new(format!("link{number}"), CALENDAR, format!("remote{number}"))
+        .with_conflicts(setup.policy)
+        .with_direction(setup.direction);
+    link.guard = match whole.brake {
+        Some(count) if !control.has(Plant::BrakeOff) => {
+            DeletionGuard { count, percent: 20, ..DeletionGuard::default() }
+        }
+        _ => DeletionGuard { count: usize::MAX, percent: 1000, ..DeletionGuard::default() },
+    };
+    if control.has(Plant::DeleteBeatsEdit) {
+        link.deletions = DeletionPolicy::Delete;
+    }
+    if control.has(Plant::PolicyIgnored) {
+        link.conflicts = calsync_core::merge::ConflictPolicy::RemoteWins;
+    }
+    if control.has(Plant::OneWayWritesBack) && setup.dialect != super::script::Dialect::Feed {
+        link.direction = Direction::TwoWay;
+    }
+    link
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, setup: &Setup, store: Arc<dyn Store>, control: Arc<Control>) -> Self {
+        let clock = Arc::new(VirtualClock::default());
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        let ids = Arc::new(RandomIds::from_seed(key));
+        let book = Arc::new(Mutex::new(Book::default()));
+        let alone = setup.workers <= 1;
+        let remotes: Vec<Arc<SimRemote>> = (0u8..)
+            .zip(&setup.links)
+            .map(|(number, link)| {
+                Arc::new(SimRemote {
+                    setup: *link,
+                    side: number + 1,
+                    link: LinkId::from(format!("link{number}")),
+                    server: Mutex::new(Server::new(*link)),
+                    control: control.clone(),
+                    book: book.clone(),
+                    store: store.clone(),
+                    requests: AtomicU64::new(0),
+                    writes: AtomicU64::new(0),
+                    seen: Mutex::new(Seen { alone, ..Seen::default() }),
+                })
+            })
+            .collect();
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let links: Vec<Link> = setup
+            .links
+            .iter()
+            .enumerate()
+            .map(|(number, link)| link_of(number, *link, setup, &control))
+            .collect();
+        let workers = (0..setup.workers.max(1))
+            .map(|worker| {
+                let store = Arc::new(SimStore {
+                    inner: store.clone(),
+                    control: control.clone(),
+                    book: book.clone(),
+                    shared: shared.clone(),
+                    remotes: remotes.clone(),
+                    worker,
+                    mine: Mutex::new(Mine::default()),
+                });
+                Worker {
+                    engine: Engine::new(store.clone(), clock.clone(), ids.clone()),
+                    store,
+                    running: None,
+                    next: usize::from(worker),
+                    held: vec![None; links.len()],
+                    approve: vec![None; links.len()],
+                    approved: false,
+                    polls: 0,
+                }
+            })
+            .collect();
+        let host = Engine::new(store.clone(), clock.clone(), ids.clone());
+        let people = People {
+            hub: Hub::new(store.clone(), clock.clone(), ids),
+            store,
+            calendar: CalendarId::from(CALENDAR),
+            remotes: remotes.clone(),
+            control: control.clone(),
+            book,
+            clock: clock.clone(),
+            begun: false,
+        };
+        Self { people, host, links, remotes, workers, clock, control, setup: setup.clone() }
+    }
+
+    /// Begins a run of a worker on a link.
+    pub(crate) fn begin(&mut self, worker: usize, link: usize) {
+        self.people.begun = true;
+        let state = &mut self.workers[worker];
+        {
+            let mut mine = state.store.mine();
+            let run = mine.run + 1;
+            *mine = Mine { run, ..Mine::default() };
+        }
+        {
+            let mut seen = self.remotes[link].seen();
+            (seen.first, seen.full, seen.refused) = (true, 0, 0);
+        }
+        let (engine, link_of, provider) =
+            (state.engine.clone(), self.links[link].clone(), self.remotes[link].clone());
+        let mut options = SyncOptions::default();
+        options.approve = state.approve[link].take();
+        state.approved = options.approve.is_some();
+        state.polls = 0;
+        self.control.note(format_args!("worker {worker} begins on link {link}"));
+        state.running =
+            Some((link, Box::pin(async move { engine.sync(&link_of, &*provider, &options).await })));
+    }
+
+    /// Goes on with a worker's run by one await, beginning one when it is idle.
+    pub(crate) fn step(&mut self, worker: usize) -> Option<Answer> {
+        if self.workers[worker].running.is_none() {
+            let link = self.workers[worker].next % self.links.len();
+            self.workers[worker].next += 1;
+            self.begin(worker, link);
+        }
+        let state = &mut self.workers[worker];
+        let (link, running) = state.running.as_mut()?;
+        let link = *link;
+        state.polls += 1;
+        self.control.count(|stats| stats.awaits += 1);
+        let Poll::Ready(answer) = poll_once(running) else {
+            if state.polls > FOREVER {
+                state.running = None;
+                self.control.broken(Law::I28, format!("a run on link {link} does not end"));
+            }
+            return None;
+        };
+        state.running = None;
+        self.ended(worker, link, &answer);
+        Some(answer)
+    }
+
+    fn ended(&mut self, worker: usize, link: usize, answer: &Answer) {
+        let state = &mut self.workers[worker];
+        let control = &self.control;
+        control.count(|stats| stats.runs += 1);
+        control.checked(Law::I28);
+        match answer {
+            Ok(report) => {
+                control.note(format_args!("worker {worker} ends: {:?}", report.counts));
+                state.held[link] = report.plan.held.then(|| report.plan_id.clone());
+            }
+            Err(error) => control.note(format_args!("worker {worker} fails: {error}")),
+        }
+        // I07: two sides of one deletion are one event.
+        if let Some(brake) = self.setup.brake {
+            let deleted = state.store.mine().deletions.len();
+            let held = self.people.locals().len() + deleted;
+            control.check(Law::I07, state.approved || deleted <= brake || deleted * 100 <= held * 20, || {
+                format!("{deleted} of at most {held} were deleted, {brake} may be")
+            });
+        }
+        let seen = self.remotes[link].seen();
+        if self.setup.workers <= 1 && seen.refused > 0 {
+            let (full, refused) = (seen.full, seen.refused);
+            drop(seen);
+            control.check(Law::I15, full <= 2 && refused <= 2, || {
+                format!("{refused} dead cursors led to {full} full listings")
+            });
+        }
+    }
+
+    /// I25, once a run has ended and nothing fails any more.
+    pub(crate) fn check_health(&self, link: usize, answer: &Answer) {
+        let Ok(Some(state)) = wait(self.people.store.link(&self.links[link].id)) else { return };
+        let refused =
+            matches!(answer, Err(EngineError::Provider(error)) if error.kind == ErrorKind::Unauthorized);
+        self.control.check(Law::I25, (state.health == LinkHealth::NeedsReauth) == refused, || {
+            format!("credentials were refused: {refused}, and the link is {:?}", state.health)
+        });
+    }
+
+    /// The worker dies.
+    pub(crate) fn crash(&mut self, worker: usize) -> bool {
+        let died = self.workers[worker].running.take().is_some();
+        if died {
+            self.control.count(|stats| stats.crashes += 1);
+            self.control.note(format_args!("worker {worker} dies"));
+        }
+        died
+    }
+
+    pub(crate) fn approve(&mut self, worker: usize) {
+        let state = &mut self.workers[worker];
+        state.approve.clone_from(&state.held);
+    }
+
+    pub(crate) fn pass(&self, by: TimeDelta) {
+        self.clock.advance(by);
+    }
+
+    /// Runs on a link to the end, without anybody interfering, approving what is held back.
+    pub(crate) fn run(&mut self, worker: usize, link: usize) -> Answer {
+        for _ in 0..4 {
+            self.begin(worker, link);
+            let answer = loop {
+                if self.workers[worker].running.is_none() {
+                    return Err(EngineError::Busy { until: chrono::DateTime::<chrono::Utc>::MAX_UTC });
+                }
+                if let Some(answer) = self.step(worker) {
+                    break answer;
+                }
+            };
+            self.check_health(link, &answer);
+            match &answer {
+                Ok(report) if report.plan.held => self.approve(worker),
+                _ => return answer,
+            }
+        }
+        self.control.broken(Law::I24, "what was approved is held back again".to_owned());
+        Err(EngineError::Busy { until: chrono::DateTime::<chrono::Utc>::MAX_UTC })
+    }
+
+    /// Whether a worker is in a run.
+    pub(crate) fn workers_busy(&self, worker: usize) -> bool {
+        self.workers[worker].running.is_some()
+    }
+
+    /// Rows the last run of a worker wrote, without the heartbeat.
+    pub(crate) fn rows(&self, worker: usize) -> u64 {
+        self.workers[worker].store.mine().rows
+    }
+}

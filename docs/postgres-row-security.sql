@@ -1,0 +1,27 @@
+-- Row-level security for a host whose tenants share one database: even a statement that forgets its WHERE sees one
+-- tenant's rows only. Run once, by the owner of the schema `calsync`, after the store was first opened.
+--
+-- The store then connects as `calsync_app` with
+--     PostgresConfig::default().with_tenant_setting("calsync.tenant")
+-- and names the tenant of its handle before each statement. The owner is not bound by the policies: a worker
+-- that serves all tenants through one pool still needs no other role, as each of its handles names its own tenant.
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['calendars', 'revisions', 'events', 'links', 'bases', 'outbox', 'conflicts', 'quarantine',
+                                'runs', 'journal', 'leases', 'docs']
+    LOOP
+        EXECUTE format('ALTER TABLE calsync.%I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('CREATE POLICY tenant ON calsync.%I
+            USING (tenant = current_setting(''calsync.tenant'', true))
+            WITH CHECK (tenant = current_setting(''calsync.tenant'', true))', name);
+    END LOOP;
+END
+$$;
+
+GRANT USAGE ON SCHEMA calsync TO calsync_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA calsync TO calsync_app;
+REVOKE INSERT, UPDATE, DELETE ON calsync.migrations FROM calsync_app;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA calsync TO calsync_app;

@@ -1,0 +1,124 @@
+//! Runs the simulator: what `cargo xtask simulate` and `cargo xtask mutants` start.
+#![allow(clippy::print_stdout, reason = "a command line talks to the terminal")]
+#![allow(clippy::print_stderr, reason = "a command line talks to the terminal")]
+#![allow(clippy::disallowed_methods, reason = "runs are timed; nothing here syncs")]
+
+mod mutants;
+mod replay;
+mod seeds;
+mod table;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use calsync_core::store::{MemoryStore, Store};
+use calsync_stores::sqlite::SqliteStore;
+use calsync_testkit::sim::{Dialect, wait};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The simulator.
+#[derive(Parser)]
+#[command(name = "calsync-simulation")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs seeds and the exhaustive crashes, or replays one seed or one file.
+    Simulate(Simulate),
+    /// Counts the planted bugs that are found.
+    Mutants(Mutants),
+}
+
+/// What to simulate.
+#[derive(Args, Clone)]
+pub(crate) struct Simulate {
+    /// How many seeds.
+    #[arg(long, default_value_t = 20_000)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Only this one, with its trace.
+    #[arg(long, conflicts_with_all = ["seeds", "from", "hours", "script"])]
+    seed: Option<u64>,
+    /// Which store.
+    #[arg(long, value_enum, default_value_t = StoreKind::Memory)]
+    store: StoreKind,
+    /// Goes on for so long instead of for a number of seeds.
+    #[arg(long, conflicts_with = "seeds")]
+    hours: Option<f64>,
+    /// Replays an action list that was written for a failing seed.
+    #[arg(long, conflicts_with_all = ["seeds", "from", "hours"])]
+    script: Option<PathBuf>,
+    /// Only links to this provider.
+    #[arg(long, value_parser = dialect)]
+    dialect: Option<Dialect>,
+    /// Threads; as many as there are cores when it is not given.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Ends after so many seeds that broke something.
+    #[arg(long, default_value_t = 1)]
+    failures: usize,
+    /// Where action lists of failing seeds are written.
+    #[arg(long, default_value = "target/simulation")]
+    out: PathBuf,
+}
+
+/// What to plant.
+#[derive(Args, Clone)]
+pub(crate) struct Mutants {
+    /// Seeds that may be spent on each.
+    #[arg(long, default_value_t = 20_000)]
+    seeds: u64,
+    /// Only those whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
+}
+
+/// The stores there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StoreKind {
+    /// In memory, the fastest.
+    Memory,
+    /// SQLite, in memory.
+    Sqlite,
+}
+
+impl StoreKind {
+    pub(crate) fn open(self) -> Arc<dyn Store> {
+        match self {
+            Self::Memory => Arc::new(MemoryStore::default()),
+            Self::Sqlite => match wait(SqliteStore::open_in_memory()) {
+                Ok(store) => Arc::new(store),
+                Err(error) => {
+                    eprintln!("no SQLite store: {error}");
+                    std::process::exit(2);
+                }
+            },
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Sqlite => "sqlite",
+        }
+    }
+}
+
+fn dialect(name: &str) -> Result<Dialect, String> {
+    serde_json::from_value(name.into()).map_err(|_| "one of caldav, google, graph, feed".to_owned())
+}
+
+fn main() -> ExitCode {
+    let clean = match Cli::parse().command {
+        Command::Simulate(options) if options.seed.is_some() || options.script.is_some() => {
+            replay::run(&options)
+        }
+        Command::Simulate(options) => seeds::run(&options),
+        Command::Mutants(options) => mutants::run(&options),
+    };
+    if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,82 @@
+//! One seed or one file, with everything that happened.
+
+use std::{fs, path::Path};
+
+use calsync_testkit::sim::{Options, Outcome, Profile, Script, Violation, play, shrink};
+
+use crate::{Simulate, StoreKind};
+
+/// Replays and prints the trace. `true` when nothing was broken.
+pub(crate) fn run(options: &Simulate) -> bool {
+    let script = match (&options.script, options.seed) {
+        (Some(path), _) => match read(path) {
+            Ok(script) => script,
+            Err(error) => {
+                eprintln!("{}: {error}", path.display());
+                return false;
+            }
+        },
+        (None, seed) => Script::draw(seed.unwrap_or_default(), &Profile { dialect: options.dialect }),
+    };
+    let outcome = traced(&script, options.store);
+    print!("{}", outcome.lines);
+    if outcome.violations.is_empty() {
+        println!("nothing broken; trace {:016x}", outcome.trace);
+        return true;
+    }
+    if options.seed.is_some() {
+        report(&script, &outcome.violations, options);
+    } else {
+        show(&outcome.violations);
+    }
+    false
+}
+
+fn read(path: &Path) -> Result<Script, Box<dyn std::error::Error>> {
+    Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
+}
+
+fn traced(script: &Script, store: StoreKind) -> Outcome {
+    play(script, store.open(), Options { plant: None, traced: true })
+}
+
+fn show(violations: &[Violation]) {
+    for violation in violations {
+        println!("{:?}: {} ({})", violation.law, violation.what, violation.law.says());
+    }
+}
+
+/// Shrinks what failed, writes it down and says how to replay it.
+pub(crate) fn report(script: &Script, violations: &[Violation], options: &Simulate) {
+    let Some(first) = violations.first() else { return };
+    let fails = |script: &Script| {
+        let outcome = play(script, options.store.open(), Options::default());
+        outcome.violations.first().is_some_and(|found| found.law == first.law)
+    };
+    let small = shrink(script, fails);
+    println!(
+        "\nseed {} breaks a promise, {} steps, {} when shrunk:",
+        script.seed,
+        script.steps.len(),
+        small.steps.len()
+    );
+    show(violations);
+    println!("  {:?}", small.setup);
+    for step in &small.steps {
+        println!("  {step:?}");
+    }
+    let dialect =
+        options.dialect.map_or_else(String::new, |dialect| format!(" --dialect {dialect:?}").to_lowercase());
+    println!("replay: cargo xtask simulate --seed {} --store {}{dialect}", script.seed, options.store.name());
+    let path = options.out.join(format!("seed-{}-{:?}.json", script.seed, first.law).to_lowercase());
+    let written = fs::create_dir_all(&options.out)
+        .and_then(|()| fs::write(&path, serde_json::to_string_pretty(&small).unwrap_or_default() + "\n"));
+    match written {
+        Ok(()) => println!(
+            "shrunk: cargo xtask simulate --script {} --store {}",
+            path.display(),
+            options.store.name()
+        ),
+        Err(error) => println!("{}: {error}", path.display()),
+    }
+}
