@@ -1,4 +1,4 @@
-//! Calendar providers for calsync: CalDAV, Google Calendar and ICS feeds, each behind its feature.
+//! Calendar providers for calsync: CalDAV, Google Calendar, Microsoft 365 and ICS feeds, each behind its feature.
 //!
 //! Every provider takes an [`http::HttpTransport`]: [`http::ReqwestTransport`] in production, anything else where the
 //! host has its own network stack or a test has none.

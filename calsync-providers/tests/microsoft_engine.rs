@@ -289,7 +289,7 @@ async fn a_series_written_in_part_is_finished() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cur_a_lost_sync_state_compares_everything_and_changes_nothing() {
+async fn tok_02_a_lost_sync_state_compares_everything_and_changes_nothing() {
     let lab = Lab::new();
     for n in 0..5 {
         lab.server
@@ -311,7 +311,7 @@ async fn cur_a_lost_sync_state_compares_everything_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cur_what_leaves_the_window_is_not_deleted() {
+async fn dup_14_what_leaves_the_window_is_neither_deleted_nor_doubled() {
     let lab = Lab::new();
     let id = lab
         .server
@@ -331,7 +331,7 @@ async fn cur_what_leaves_the_window_is_not_deleted() {
 
 /// A deleted instance that the delta query does not tell of is found by the next comparison.
 #[tokio::test(flavor = "multi_thread")]
-async fn del_an_instance_deleted_in_silence_is_found_by_the_comparison() {
+async fn del_10_an_instance_deleted_in_silence_is_found_by_the_comparison() {
     for how in [DeletedInstance::Silent, DeletedInstance::Removed] {
         let lab = Lab::new();
         lab.server.change_quirks(|quirks| quirks.deleted_instance = how);
@@ -406,4 +406,28 @@ async fn rec_22_an_instance_without_its_series_is_an_event() {
         .collect();
     assert!(titles.contains(&"only this".to_owned()) && titles.len() == 2, "{titles:?}");
     lab.is_quiet().await;
+}
+
+/// A mailbox serves few requests at once: what it turns away waits and arrives, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn quo_02_a_crowded_mailbox_loses_no_write() {
+    let lab = Lab::new();
+    for n in 0..30 {
+        lab.world.add(event(&format!("u{n}"), "crowd")).await;
+    }
+    lab.server.inject(
+        Fault::code(429, "ApplicationThrottled")
+            .header("Retry-After", "1")
+            .on_method("POST")
+            .on_path("/events")
+            .after(5)
+            .times(6),
+    );
+    for _ in 0..4 {
+        let _ = lab.try_sync().await;
+    }
+    assert_eq!((lab.remote().len(), lab.world.locals().await.len()), (30, 30));
+    lab.is_quiet().await;
+    // And never more at once than it serves.
+    assert!(lab.server.requests().iter().filter(|request| request.status == 429).count() <= 6);
 }

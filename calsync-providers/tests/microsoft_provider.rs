@@ -200,7 +200,7 @@ async fn a_write_names_only_what_changed() {
         (stored["showAs"].as_str(), stored["onlineMeeting"]["joinUrl"].is_string()),
         (Some("oof"), true)
     );
-    assert_eq!(lab.fetch(&id).await.1.as_str().contains("calsync.patch"), false);
+    assert!(!lab.fetch(&id).await.1.as_str().contains("calsync.patch"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -340,6 +340,23 @@ async fn dup_a_repeated_creation_is_one_event() {
         assert!(matches!(&found[0], Fetched::Renamed { id, .. } if *id == created.id));
         assert!(matches!(&found[1], Fetched::Missing(_)));
     }
+}
+
+/// MAIL-11: a creation that invites people, sent again because its answer was lost, invites them once.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_11_a_repeated_creation_mails_once() {
+    let lab = lab();
+    let mut event = local();
+    let person = Person { address: "bob@example.com".into(), name: None };
+    let bob =
+        Participant { person, status: Default::default(), role: Default::default(), expect_reply: true };
+    event.master.as_mut().unwrap().participants.push(bob);
+    let payload = lab.render(&event, None, PeoplePolicy::Write).unwrap().payload;
+    let id = RemoteId::from("new:1");
+    lab.server.inject(Fault::drop_after().on_method("POST"));
+    assert!(lab.provider.create(&lab.calendar, &id, &payload).await.unwrap_err().is_ambiguous());
+    lab.provider.create(&lab.calendar, &id, &payload).await.unwrap();
+    assert_eq!((lab.server.mails(), lab.server.events(lab.calendar.as_str()).len()), (1, 1));
 }
 
 /// A copy made in Outlook takes the noted UID along; it is another event all the same.
