@@ -807,6 +807,88 @@ async fn special_types_are_read_and_never_written() {
     assert!(server.requests().is_empty());
 }
 
+#[tokio::test]
+async fn fld_04_reminders_are_said_exactly() {
+    use calsync_core::model::Alarm;
+    use calsync_providers::google::NoAlarms;
+    let server = start(GoogleQuirks::default());
+    let popup = |minutes: i64| json!({"method": "popup", "minutes": minutes});
+    for (alarms, none, expected) in [
+        (vec![], NoAlarms::None, json!({"useDefault": false, "overrides": []})),
+        (vec![], NoAlarms::CalendarDefault, json!({"useDefault": true})),
+        (vec![0], NoAlarms::None, json!({"useDefault": false, "overrides": [popup(0)]})),
+        (
+            vec![0, 600],
+            NoAlarms::CalendarDefault,
+            json!({"useDefault": false, "overrides": [popup(10), popup(0)]}),
+        ),
+    ] {
+        let mut config = config(&server);
+        config.no_alarms = none;
+        let mut event = single("a", "one");
+        event.master.as_mut().unwrap().alarms = alarms.into_iter().map(Alarm::display_before).collect();
+        let payload = render(&with(config), &event, None).payload;
+        let payload: serde_json::Value = serde_json::from_str(payload.as_str()).unwrap();
+        assert_eq!(payload["event"]["reminders"], expected);
+    }
+    // The calendar's own reminders stay the calendar's, until the event gets one; and an event can get rid of its own.
+    let mut default = timed("default", 2);
+    default["reminders"] = json!({"useDefault": true});
+    let id = server.put("primary", default).as_str().into();
+    let provider = provider(&server);
+    edit(&provider, &id, |event| event.master.as_mut().unwrap().title = Some("edited".into())).await;
+    assert_eq!(server.event("primary", id.as_str()).unwrap()["reminders"], json!({"useDefault": true}));
+    edit(&provider, &id, |event| event.master.as_mut().unwrap().alarms.push(Alarm::display_before(300)))
+        .await;
+    assert_eq!(server.event("primary", id.as_str()).unwrap()["reminders"]["overrides"], json!([popup(5)]));
+    edit(&provider, &id, |event| event.master.as_mut().unwrap().alarms.clear()).await;
+    assert_eq!(
+        server.event("primary", id.as_str()).unwrap()["reminders"],
+        json!({"useDefault": false, "overrides": []})
+    );
+}
+
+#[tokio::test]
+async fn rec_11_an_exception_with_hardly_any_members_inherits_its_time() {
+    let server = start(GoogleQuirks::default());
+    server.put("primary", series("weekly1"));
+    server.edit("primary", "weekly1_20260309T080000Z", |event| {
+        for member in ["start", "end", "description"] {
+            event.remove(member);
+        }
+        event.insert("summary".into(), "moved".into());
+    });
+    let (_, _, event) = item(&provider(&server), &"weekly1".into()).await;
+    let Override::Changed { body, .. } = &event.overrides[&"20260309T080000Z".parse().unwrap()] else {
+        panic!()
+    };
+    assert_eq!(body.time, TimeSpan { start: berlin(9, 9), end: berlin(9, 10) });
+}
+
+#[tokio::test]
+async fn auth_a_token_that_is_refused_twice_is_a_matter_for_a_person() {
+    let server = start(GoogleQuirks::default());
+    server.set_tokens(["another"]);
+    let error = pull(&provider(&server), None).await.unwrap_err();
+    assert_eq!((error.kind, error.retry), (ErrorKind::Unauthorized, Retry::Never));
+    server.set_tokens(["secret"]);
+    assert!(pull(&provider(&server), None).await.is_ok());
+}
+
+#[tokio::test]
+async fn priv_07_a_private_event_of_somebody_else_is_busy_and_nothing_is_written_over_it() {
+    let server = start(GoogleQuirks::default());
+    let mut private = timed("", 2);
+    private.as_object_mut().unwrap().remove("summary");
+    private["visibility"] = "private".into();
+    let id = server.put("primary", private).as_str().into();
+    let provider = provider(&server);
+    let (_, payload, event) = item(&provider, &id).await;
+    let body = event.master.as_ref().unwrap();
+    assert_eq!((body.title.as_deref(), body.free_busy), (None, None));
+    assert_eq!(render(&provider, &event, Some(&payload)).payload, payload);
+}
+
 // ---- batches and throttling
 
 #[tokio::test]

@@ -23,6 +23,7 @@ use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
 use calsync_testkit::{
     dav::{DavOptions, DavServer, Fault},
     google::{GoogleQuirks, GoogleServer},
+    recurrence_cases::Dice,
     world::{World, body},
 };
 use chrono::{NaiveDate, TimeDelta};
@@ -333,4 +334,199 @@ async fn google_and_caldav_through_one_calendar_in_sqlite() {
     assert!(google.requests().iter().all(|request| request.method == "GET"));
     assert!(dav.requests().iter().all(|request| !matches!(request.method.as_str(), "PUT" | "DELETE")));
     assert_eq!(google.mails(), 0);
+}
+
+#[tokio::test]
+async fn a_thousand_new_events_go_in_batches_and_come_back_as_no_change() {
+    let server = start(GoogleQuirks::default());
+    let (world, provider) = (world(), with(config(&server)));
+    let link = link(&world);
+    for number in 0..1000 {
+        world.add(single(&format!("u{number}"), "x", 1 + number % 28)).await;
+    }
+    sync(&world, &link, &provider).await;
+    assert_eq!(server.events("primary").len(), 1000);
+    assert!(provider.requests() <= 25, "{}", provider.requests());
+    assert!(server.quota() <= 1010, "{}", server.quota());
+    let before = provider.requests();
+    assert!(sync(&world, &link, &provider).await.plan.operations.is_empty());
+    assert_eq!(provider.requests() - before, 1);
+}
+
+/// One thing that somebody does on the Google side.
+fn edit_there(server: &GoogleServer, dice: &mut Dice, number: i64) {
+    let events = server.events("primary");
+    let pick = |dice: &mut Dice| {
+        let at = usize::try_from(dice.within(0, i64::try_from(events.len()).unwrap() - 1)).unwrap();
+        events[at]["id"].as_str().unwrap().to_owned()
+    };
+    match dice.within(0, 9) {
+        0..=2 => {
+            let mut event = timed(&format!("there {number}"), u32::try_from(dice.within(2, 20)).unwrap());
+            if dice.one_in(2) {
+                event["recurrence"] = json!(["RRULE:FREQ=DAILY;COUNT=5"]);
+            }
+            event["id"] = format!("there{number}").into();
+            server.put("primary", event);
+        }
+        _ if events.is_empty() => {}
+        3..=5 => {
+            let (id, title) = (pick(dice), format!("edited there {number}"));
+            server.edit("primary", &id, |event| {
+                event.insert("summary".into(), title.into());
+            });
+        }
+        6 => server.delete("primary", &pick(dice)),
+        _ => {
+            // An instance of a series, by the id Google gives it.
+            let Some(series) = events.iter().find(|event| event.get("recurrence").is_some()) else { return };
+            let start = series["start"]["dateTime"].as_str().unwrap();
+            let start = chrono::DateTime::parse_from_rfc3339(start).unwrap().to_utc()
+                + TimeDelta::days(dice.within(0, 4));
+            let id = format!("{}_{}", series["id"].as_str().unwrap(), start.format("%Y%m%dT%H%M%SZ"));
+            if dice.one_in(2) {
+                server.delete("primary", &id);
+            } else {
+                let title = format!("instance there {number}");
+                server.edit("primary", &id, |event| {
+                    event.insert("summary".into(), title.into());
+                    event.insert("status".into(), "confirmed".into());
+                });
+            }
+        }
+    }
+}
+
+/// One thing that somebody does here.
+async fn edit_here(world: &World, dice: &mut Dice, number: i64) {
+    let events = world.locals().await;
+    if events.is_empty() || dice.one_in(3) {
+        let mut event = single(&format!("here{number}"), "here", u32::try_from(dice.within(2, 20)).unwrap());
+        if dice.one_in(2) {
+            event.rules.push(RuleEntry::read("FREQ=DAILY;COUNT=6"));
+        }
+        world.add(event).await;
+        return;
+    }
+    let at = usize::try_from(dice.within(0, i64::try_from(events.len()).unwrap() - 1)).unwrap();
+    let uid = events[at].event.uid.clone();
+    match dice.within(0, 5) {
+        0 => world.delete(&uid).await,
+        1 | 2 => world.edit(&uid, |event| body(event).title = Some(format!("edited here {number}"))).await,
+        3 => world.edit(&uid, |event| body(event).location = Some(format!("room {number}"))).await,
+        _ => {
+            let day = dice.within(0, 4);
+            world
+                .edit(&uid, |event| {
+                    let Some(master) = event.master.clone().filter(|_| event.is_series()) else { return };
+                    let Some(start) = master.time.start.absolute() else { return };
+                    let key = RecurrenceId::Instant(start + TimeDelta::days(day));
+                    let start = key.to_time(&master.time.start);
+                    let end = RecurrenceId::Instant(start.absolute().unwrap() + TimeDelta::hours(1))
+                        .to_time(&start);
+                    let mut own = EventBody { time: TimeSpan { start, end }, ..master };
+                    own.title = Some(format!("instance here {number}"));
+                    match event.overrides.get(&key) {
+                        Some(Override::Changed { .. }) => event.overrides.remove(&key),
+                        Some(_) => event.overrides.insert(key, Override::Excluded),
+                        None if number % 2 == 0 => event.overrides.insert(key, Override::Excluded),
+                        None => {
+                            let changed =
+                                Override::Changed { body: Box::new(own), scope: OverrideScope::This };
+                            event.overrides.insert(key, changed)
+                        }
+                    };
+                })
+                .await;
+        }
+    }
+}
+
+/// Random edits on both sides, random faults between: both sides end up the same, once, and quiet.
+#[tokio::test]
+async fn seeds_of_edits_and_faults_converge() {
+    for seed in 0..40_u64 {
+        let mut dice = Dice::new(seed);
+        let server = start(GoogleQuirks {
+            page_max: dice.one_in(2).then_some(3),
+            exceptions_first: dice.one_in(2),
+            full_cancelled_rows: dice.one_in(2),
+            exceptions_follow_master: dice.one_in(2),
+            cascade_listed: dice.one_in(2),
+            batch_reversed: dice.one_in(2),
+            batch_conflicts: dice.one_in(3),
+            ..GoogleQuirks::default()
+        });
+        let mut config = config(&server);
+        if dice.one_in(3) {
+            config.update = calsync_providers::google::UpdateMethod::Patch;
+        }
+        let (world, provider) = (world(), with(config));
+        let link = link(&world);
+        for number in 0..12 {
+            for turn in 0..dice.within(0, 3) {
+                edit_there(&server, &mut dice, number * 10 + turn);
+            }
+            for turn in 0..dice.within(0, 3) {
+                edit_here(&world, &mut dice, number * 10 + turn).await;
+            }
+            let fault = match dice.within(0, 6) {
+                0 => Some(Fault::drop_after()),
+                1 => Some(Fault::drop_before()),
+                2 => Some(Fault::status(503)),
+                3 => Some(Fault::truncate()),
+                _ => None,
+            };
+            if let Some(fault) = fault {
+                server.inject(fault.nth(usize::try_from(dice.within(1, 6)).unwrap()));
+            }
+            if dice.one_in(5) {
+                server.expire_tokens("primary");
+            }
+            let options = SyncOptions::default();
+            let report = world.engine.sync(&link, &provider, &options).await;
+            if let Ok(report) = report
+                && report.plan.held
+            {
+                let approved = SyncOptions::default().approving(report.plan_id);
+                let _ = world.engine.sync(&link, &provider, &approved).await;
+            }
+            world.clock.advance(TimeDelta::hours(1));
+        }
+        server.clear_faults();
+        let mut quiet = false;
+        for _ in 0..12 {
+            world.clock.advance(TimeDelta::hours(1));
+            let report = sync(&world, &link, &provider).await;
+            if report.plan.held {
+                let approved = SyncOptions::default().approving(report.plan_id.clone());
+                let _ = world.engine.sync(&link, &provider, &approved).await;
+            }
+            quiet = report.plan.operations.is_empty();
+        }
+        assert!(quiet, "seed {seed}");
+        assert_eq!(server.mails(), 0);
+        let mut here: Vec<(String, Event)> = Vec::new();
+        for record in world.locals().await {
+            here.push((record.event.uid.clone(), provider.project(&record.event).into_owned()));
+        }
+        let all = google_support::pull(&provider, None).await.unwrap();
+        let mut there: Vec<(String, Event)> = Vec::new();
+        for change in &all.changes {
+            let calsync_core::provider::ItemChange::Present { payload: Some(payload), .. } = &change.change
+            else {
+                panic!()
+            };
+            let event = provider.read(payload).unwrap();
+            there.push((event.uid.clone(), provider.project(&event).into_owned()));
+        }
+        here.sort_by(|a, b| a.0.cmp(&b.0));
+        there.sort_by(|a, b| a.0.cmp(&b.0));
+        let uids = |side: &[(String, Event)]| side.iter().map(|(uid, _)| uid.clone()).collect::<Vec<_>>();
+        assert_eq!(uids(&here), uids(&there), "seed {seed}");
+        for ((uid, a), (_, b)) in here.iter().zip(&there) {
+            let fields = calsync_core::diff::changed_fields(a, b);
+            assert!(fields.is_empty(), "seed {seed}, {uid}: {fields:?}");
+        }
+    }
 }

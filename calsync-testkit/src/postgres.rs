@@ -40,11 +40,21 @@ struct Server {
 ///
 /// When there is no PostgreSQL, or it does not start.
 pub fn url() -> String {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    match std::env::var(URL) {
-        Ok(url) => url,
-        Err(_) => SERVER.get_or_init(|| start().expect("PostgreSQL starts")).url.clone(),
+    try_url().expect("PostgreSQL starts")
+}
+
+/// The same as [`url`], for programs that can do without.
+///
+/// # Errors
+///
+/// When there is no PostgreSQL, or it does not start.
+pub fn try_url() -> io::Result<String> {
+    static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
+    if let Ok(url) = std::env::var(URL) {
+        return Ok(url);
     }
+    let server = SERVER.get_or_init(|| start().map_err(|error| error.to_string()));
+    server.as_ref().map(|server| server.url.clone()).map_err(|error| io::Error::other(error.clone()))
 }
 
 fn start() -> io::Result<Server> {

@@ -289,6 +289,7 @@ caught! {
     ChecksNoExpectations by batches::expectations_are_checked;
     ChecksNoExpectations by batches::one_of_concurrent_commits_wins;
     ChecksNoLease by leases::late_holder_is_fenced;
+    ChecksNoLease by leases::late_holder_writes_nothing_of_any_kind;
     ChecksNoLease by leases::made_up_tokens_are_refused;
     ForgetsToRelease by leases::lease_is_given_back;
     GrantsEveryLease by leases::one_of_concurrent_workers_gets_the_lease;

@@ -25,7 +25,7 @@ const RUN: Duration = Duration::from_secs(600);
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("calsync-core", &["vault"]),
     ("calsync-providers", &["caldav", "google", "ics", "microsoft", "oauth"]),
-    ("calsync-stores", &["sqlite"]),
+    ("calsync-stores", &["sqlite", "postgres"]),
     ("calsync-testkit", &[]),
 ];
 
@@ -59,6 +59,8 @@ enum Part {
     DavServer,
     /// The emulator of Microsoft Graph against Microsoft's own client, O365 and our provider.
     Graph,
+    /// The Google emulator against Google's own Python client and schema, and calsync's provider against both.
+    GoogleServer,
 }
 
 impl Options {
@@ -130,6 +132,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     if options.wants(Part::Graph) {
         board.step("microsoft graph emulator", || graph(python()?));
+    }
+    if options.wants(Part::GoogleServer) {
+        board.step("google emulator", || google_server(python()?));
     }
     board.finish()
 }
@@ -247,17 +252,16 @@ fn recurrence(python: &Python) -> Outcome {
     process::run(&mut compare, RUN)
 }
 
-/// The scripted server against an independent client.
 fn dav_server(python: &Python) -> Outcome {
-    let arguments = ["--user", servers::USER, "--password", servers::PASSWORD];
-    let (_server, url) = testkit_server("dav-server", &arguments)?;
+    let credentials = ["--user", servers::USER, "--password", servers::PASSWORD];
+    let (_server, url) = emulator("dav-server", &credentials)?;
     let check = workspace::root().join("calsync-testkit/tests/python/dav_server_check.py");
     process::run(python.script(&check).args([url.as_str(), servers::USER, servers::PASSWORD]), RUN)
 }
 
 /// Microsoft's own client and O365 write; our provider reads that and writes; they read it.
 fn graph(python: &Python) -> Outcome {
-    let (_server, url) = testkit_server("graph-server", &["--token", servers::PASSWORD])?;
+    let (_server, url) = emulator("graph-server", &["--token", servers::PASSWORD])?;
     let check = workspace::root().join("calsync-testkit/tests/python/graph_server_check.py");
     process::run(python.script(&check).args([url.as_str(), servers::PASSWORD, "write"]), RUN)?;
     let mut test = process::cargo();
@@ -268,11 +272,34 @@ fn graph(python: &Python) -> Outcome {
     process::run(python.script(&check).args([url.as_str(), servers::PASSWORD, "read"]), RUN)
 }
 
-/// Starts a server of the testkit. It prints its URL on one line when it listens, and serves until its standard input
-/// closes.
-fn testkit_server(name: &str, arguments: &[&str]) -> Outcome<(TestkitServer, String)> {
-    let build = ["build", "--package", "calsync-testkit", "--bin", name];
+/// The check runs calsync's own test in the middle: what each side writes, the other has to read.
+fn google_server(python: &Python) -> Outcome {
+    let build = [
+        "test",
+        "--package",
+        "calsync-providers",
+        "--features",
+        "google",
+        "--test",
+        "google_client",
+        "--no-run",
+    ];
     process::run(process::cargo().args(build), BUILD_AND_RUN)?;
+    let (_server, url) = emulator("google-server", &["--token", servers::PASSWORD])?;
+    let check = workspace::root().join("calsync-testkit/tests/python/google_server_check.py");
+    let mut check = python.script(&check);
+    check.args([url.as_str(), servers::PASSWORD, "--"]).arg(process::cargo().get_program());
+    check.args(["test", "--package", "calsync-providers", "--features", "google", "--test", "google_client"]);
+    process::run(&mut check, BUILD_AND_RUN)
+}
+
+/// Starts a program of the testkit: it prints its URL on one line when it listens, and serves until its standard input
+/// closes. It ends with the value.
+fn emulator(name: &str, arguments: &[&str]) -> Outcome<((Guarded, workspace::Folder), String)> {
+    process::run(
+        process::cargo().args(["build", "--package", "calsync-testkit", "--bin", name]),
+        BUILD_AND_RUN,
+    )?;
     let folder = servers::run_folder(name)?;
     // A named pipe opened for both ways never closes; the process group is ended when the check is done.
     let mut program = Command::new("sh");
@@ -281,18 +308,10 @@ fn testkit_server(name: &str, arguments: &[&str]) -> Outcome<(TestkitServer, Str
     let mut server = Guarded::spawn(&program, Stdio::piped(), Stdio::inherit())?;
     let Some(pipe) = server.stdout() else { return failed("the server's output is not piped") };
     let mut line = String::new();
-    let mut printed = BufReader::new(pipe);
-    printed.read_line(&mut line).doing(format!("cannot read what {name} printed"))?;
+    BufReader::new(pipe).read_line(&mut line).doing("cannot read what the server printed")?;
     let url = line.trim().to_owned();
     if !url.starts_with("http://") {
         return failed(format!("{name} printed {line:?} and not its URL"));
     }
-    Ok((TestkitServer { _process: server, _printed: printed, _folder: folder }, url))
-}
-
-/// A running server. A server whose output nobody reads any more could not print: all of it is kept until the end.
-struct TestkitServer {
-    _process: Guarded,
-    _printed: BufReader<std::process::ChildStdout>,
-    _folder: workspace::Folder,
+    Ok(((server, folder), url))
 }

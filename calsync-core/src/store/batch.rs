@@ -86,7 +86,7 @@ pub enum Log {
     Runs,
     /// Journal entries, by when they were made.
     Journal,
-    /// Conflicts that were decided, by when they were found. Open ones stay however old they are.
+    /// Conflicts that were decided, by when ([`ConflictRecord::resolved_since`]). Open ones stay however old they are.
     ResolvedConflicts,
 }
 

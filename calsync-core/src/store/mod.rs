@@ -47,7 +47,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 ///    deleted or brought back, and none is ever given out twice; no reader ever sees revision `n` before `n - 1`
 ///    (`revisions_grow_by_one`, `readers_see_no_gaps`).
 /// 5. **Lease exclusivity**: of two holders at most one can commit; a token that was superseded or given back is
-///    refused in the commit itself (`late_holder_is_fenced`, `lease_is_given_back`,
+///    refused in the commit itself (`late_holder_is_fenced`, `late_holder_writes_nothing_of_any_kind`,
+///    `lease_is_given_back`,
 ///    `one_of_concurrent_workers_gets_the_lease`). The epoch decides, not the time: a lease that ran out but was not
 ///    taken over still commits (`lease_is_taken_over_when_it_ran_out`), since no other holder can have.
 /// 6. **Isolation of owners**: rows of one calendar or link never show up under another (`owners_are_isolated`), and

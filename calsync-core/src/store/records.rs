@@ -343,6 +343,19 @@ pub struct ConflictRecord {
     pub copy: Option<EventId>,
 }
 
+impl ConflictRecord {
+    /// Since when nobody is needed: when it was decided, or when it was found where the record does not say. `None`
+    /// while it is open. What [`Log::ResolvedConflicts`](super::Log) is cut by.
+    pub fn resolved_since(&self) -> Option<DateTime<Utc>> {
+        match self.state {
+            ConflictState::Open => None,
+            ConflictState::Resolved => {
+                Some(self.settled.as_ref().map_or(self.at, |settlement| settlement.at))
+            }
+        }
+    }
+}
+
 /// A remote item that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantineRecord {

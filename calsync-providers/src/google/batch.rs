@@ -171,6 +171,8 @@ impl Together {
             .await;
             let due: Vec<Waiting> = {
                 let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                // Whoever was dropped while waiting has given up: nothing is sent in its name any more.
+                waiting.retain(|(_, sender)| !sender.is_closed());
                 let most = waiting.len().min(provider.config.batch_max.max(1));
                 waiting.drain(..most).collect()
             };

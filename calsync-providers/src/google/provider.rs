@@ -174,7 +174,17 @@ impl GoogleProvider {
                 answers.push(self.send(operation, purpose, only.clone()).await);
                 continue;
             }
-            answers.extend(self.batch(operation, purpose, calls).await);
+            for (call, answer) in calls.iter().zip(self.batch(operation, purpose, calls).await) {
+                // Parts of one batch may get in each other's way, and say so: alone they do not.
+                let clashed = answer
+                    .as_ref()
+                    .is_ok_and(|part| part.status.as_u16() == 409 && wire::reason(&part.body) == "conflict");
+                answers.push(if clashed {
+                    self.send(operation, purpose, call.clone()).await
+                } else {
+                    answer
+                });
+            }
         }
         answers
     }

@@ -52,6 +52,9 @@ impl GoogleProvider {
         };
         let position = Position { sync: token.as_deref(), page: page.as_deref() };
         let listed = self.list(calendar, position).await?;
+        if page.is_some() && listed.next_page == page {
+            return Err(ProviderError::new(ErrorKind::Protocol, OPERATION, "the pages do not end"));
+        }
         let is_delta = token.is_some();
         let mut changes = Changes::new();
         for row in listed.items {

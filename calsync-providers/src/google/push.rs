@@ -198,13 +198,6 @@ impl GoogleProvider {
         let answers = self.write_all(operation, calls.clone()).await;
         let mut first = None;
         for (call, answer) in calls.into_iter().zip(answers) {
-            let mut answer = answer;
-            // Parts of one batch that touch one series may get in each other's way: alone they do not.
-            if let Ok(part) = &answer
-                && part.status.as_u16() == 409
-            {
-                answer = self.send(operation, Purpose::Write, call.clone()).await;
-            }
             let error = match answer {
                 Ok(part) if part.status.is_success() => continue,
                 Ok(part)

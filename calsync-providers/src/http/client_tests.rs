@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use url::Url;
 
 use super::*;
+use crate::http::Secret;
 
 /// Answers with what was scripted, and remembers what was asked.
 #[derive(Default)]
@@ -79,4 +80,61 @@ async fn attack_3_chains_end() {
     let (answer, seen) = run(RedirectPolicy::SameSite, &hops).await;
     assert_eq!(answer.unwrap_err().kind, HttpErrorKind::Redirect);
     assert_eq!(seen.len(), 6);
+}
+
+/// Gives out `first` until it is rejected, then `second`.
+struct Tokens {
+    current: Mutex<&'static str>,
+    next: &'static str,
+    rejected: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl TokenSource for Tokens {
+    async fn token(&self) -> calsync_core::provider::Result<Secret> {
+        Ok(Secret::from(*self.current.lock().unwrap()))
+    }
+
+    async fn rejected(&self, token: &Secret) -> calsync_core::provider::Result<()> {
+        self.rejected.lock().unwrap().push(token.expose().clone());
+        *self.current.lock().unwrap() = self.next;
+        Ok(())
+    }
+}
+
+async fn run_as(
+    next: &'static str,
+    answers: &[(u16, &'static str)],
+) -> (u16, Vec<Option<String>>, Vec<String>) {
+    let transport = Arc::new(Scripted { answers: Mutex::new(answers.to_vec()), ..Scripted::default() });
+    let tokens = Arc::new(Tokens { current: Mutex::new("first"), next, rejected: Mutex::default() });
+    let site = Url::parse("https://api.example.com/").unwrap();
+    let options = ClientOptions { redirects: RedirectPolicy::AnySite, ..ClientOptions::default() };
+    let client = HttpClient::new(Arc::clone(&transport) as Arc<dyn HttpTransport>, options)
+        .with_tokens(Arc::clone(&tokens) as Arc<dyn TokenSource>, site.clone());
+    let request = HttpRequest::new(Method::PUT, site).body("text");
+    let answer = client.send_as("write", request, HttpError::writing).await.unwrap();
+    let seen = transport.seen.lock().unwrap().clone();
+    assert!(seen.iter().all(|request| request.body == b"text"));
+    let sent = seen
+        .iter()
+        .map(|request| request.headers.get(header::AUTHORIZATION).map(|v| v.to_str().unwrap().to_owned()))
+        .collect();
+    let rejected = tokens.rejected.lock().unwrap().clone();
+    (answer.response.status.as_u16(), sent, rejected)
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_replaced_once_and_no_other_site_gets_one() {
+    let bearer = |token: &str| Some(format!("Bearer {token}"));
+    let (status, sent, rejected) = run_as("second", &[(401, ""), (200, "")]).await;
+    assert_eq!((status, sent), (200, vec![bearer("first"), bearer("second")]));
+    assert_eq!(rejected, ["first"]);
+    let (status, sent, rejected) = run_as("second", &[(401, ""), (401, "")]).await;
+    assert_eq!((status, sent.len(), rejected.len()), (401, 2, 1));
+    // Nothing new to try: not asked again.
+    let (status, sent, _) = run_as("first", &[(401, "")]).await;
+    assert_eq!((status, sent.len()), (401, 1));
+    let (_, sent, _) = run_as("second", &[(307, "https://evil.example.org/"), (200, "")]).await;
+    assert_eq!(sent, [bearer("first"), None]);
 }

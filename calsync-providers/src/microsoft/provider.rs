@@ -53,9 +53,8 @@ impl MicrosoftProvider {
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or_else(|| ProviderError::new(ErrorKind::InvalidInput, "configure", "the root is no URL"))?;
-        let mut options = ClientOptions::default();
-        options.limits = config.limits;
-        options.addresses = config.addresses;
+        let options =
+            ClientOptions { limits: config.limits, addresses: config.addresses, ..ClientOptions::default() };
         let client =
             HttpClient::new(transport, options).with_tokens(Arc::clone(&config.tokens), root.clone());
         Ok(Self { paths: Paths::new(&config), root, client, clock: Arc::new(SystemClock), config })

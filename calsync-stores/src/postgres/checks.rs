@@ -64,6 +64,11 @@ impl<'a> Needs<'a> {
         needs
     }
 
+    /// Whether nothing but the lease has to be known to write the batch.
+    pub(super) fn lease_only(&self) -> bool {
+        self.calendars.is_empty() && self.links.is_empty() && self.docs.is_empty() && self.new_docs == 0
+    }
+
     /// The statements that lock and read these rows. First the lease, so that a late holder waits for nothing else;
     /// then the calendars, which whoever changes their events locks too, before events are read.
     pub(super) fn calls(&self, sql: &'a Sql, tenant: &'a str) -> Vec<(Answer, Call<'a>)> {

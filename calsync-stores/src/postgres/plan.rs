@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use calsync_core::{
     model::{CalendarId, EventId},
     store::{
-        BaseRecord, Batch, CommitReceipt, ConflictRecord, ConflictState, Doc, JournalEntry, Log, OutboxEntry,
-        Result, Revision, RunRecord, StoreError, StoreErrorKind, Write,
+        BaseRecord, Batch, CommitReceipt, ConflictRecord, Doc, JournalEntry, Log, OutboxEntry, Result,
+        Revision, RunRecord, StoreError, StoreErrorKind, Write,
     },
 };
 use chrono::{DateTime, Utc};
@@ -411,7 +411,7 @@ impl<'a> Planner<'a> {
         if !conflicts.is_empty() {
             let mut rows = LogRows::default();
             for (key, row) in conflicts {
-                let aged = (row.state == ConflictState::Resolved).then(|| to_micros(row.at));
+                let aged = row.resolved_since().map(to_micros);
                 rows.push(key, (row.event_id.as_str(), row.run.as_str()), aged, to_json(COMMIT, row)?);
             }
             self.call(&sql.put_conflicts, rows.params());

@@ -93,6 +93,10 @@ statements! {
     /// What a commit reads first. A row that is not there yet is made, because only a row can be locked; `version` 0 and
     /// `generation` 0 say that it stands for nothing, and what is still so at the end of the commit is removed.
     lock_lease = "SELECT epoch FROM @.leases WHERE tenant = $1 AND name = $2 AND holder IS NOT NULL FOR SHARE";
+    /// The same where nothing else is read: it fails (22012) when the token is not the current one, and with it the
+    /// transaction, so that the writes behind it can be sent along.
+    hold_lease = "SELECT 1 / count(*) FROM (SELECT FROM @.leases \
+        WHERE tenant = $1 AND name = $2 AND epoch = $3 AND holder IS NOT NULL FOR SHARE) AS held";
     lock_calendars = "INSERT INTO @.revisions AS r (tenant, calendar, last) \
         SELECT $1::text, k.calendar, 0 FROM unnest($2::text[]) AS k (calendar) \
         ON CONFLICT (tenant, calendar) DO UPDATE SET last = r.last RETURNING calendar, last";

@@ -1,7 +1,7 @@
 //! The one way to write.
 //!
 //! A commit is two round trips. The first begins the transaction, locks the rows the batch depends on and reads them;
-//! the second writes and commits. Locks and not `SERIALIZABLE`: every writer of a calendar locks its row of `revisions`,
+//! the second writes and commits. A batch that depends on nothing but its lease is one round trip. Locks and not `SERIALIZABLE`: every writer of a calendar locks its row of `revisions`,
 //! of a link its row of `links`, and a row that is not there yet is made to be locked, so that nothing a batch expects
 //! can change before it is written; and no two commits of different calendars and links are ever taken for rivals,
 //! as they are where the database guesses from pages of indexes.
@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use calsync_core::store::{Batch, CommitReceipt, Result, StoreError, StoreErrorKind, Write};
 use serde_json::json;
+use tokio_postgres::error::SqlState;
 
 use super::{
     PostgresStore,
@@ -17,8 +18,8 @@ use super::{
     config::WakeUps,
     error::{During, from_postgres, lost_to_another},
     open::ATTEMPTS,
-    plan::plan,
-    session::{Call, InTransaction, Session},
+    plan::{Plan, plan},
+    session::{Call, InTransaction, Param, Session},
 };
 
 const COMMIT: &str = "commit";
@@ -48,7 +49,7 @@ async fn attempt(store: &PostgresStore, batch: &Batch) -> Result<CommitReceipt> 
     let connection =
         transaction.connection().ok_or_else(|| StoreError::new(StoreErrorKind::Backend, COMMIT))?;
     let session = Session { client: connection, statements: Some(&connection.statement_cache) };
-    let done = write(store, &session, batch, Some((BEGIN, END))).await;
+    let done = write(store, &session, batch, (BEGIN, END)).await;
     if done.is_err() && connection.batch_execute("ROLLBACK").await.is_err() {
         // The connection is not what it should be: dropping the transaction closes it.
         return done;
@@ -64,7 +65,7 @@ pub(super) async fn commit_in(
     batch: &Batch,
 ) -> Result<CommitReceipt> {
     let session = Session { client: tokio_postgres::GenericClient::client(transaction), statements: None };
-    let done = write(store, &session, batch, Some(("SAVEPOINT calsync", "RELEASE SAVEPOINT calsync"))).await;
+    let done = write(store, &session, batch, ("SAVEPOINT calsync", "RELEASE SAVEPOINT calsync")).await;
     if done.is_err() {
         transaction
             .batch_execute("ROLLBACK TO SAVEPOINT calsync; RELEASE SAVEPOINT calsync")
@@ -78,51 +79,75 @@ async fn write(
     store: &PostgresStore,
     session: &Session<'_>,
     batch: &Batch,
-    frame: Option<(&str, &str)>,
+    (begin, end): (&str, &str),
 ) -> Result<CommitReceipt> {
     let (sql, tenant) = (&store.shared.sql, store.tenant.as_ref());
     let needs = Needs::of(batch);
-    let (kinds, asked): (Vec<_>, Vec<_>) = needs.calls(sql, tenant).into_iter().unzip();
-    let mut calls: Vec<Call<'_>> = frame.map(|(begin, _)| Call::bare(begin)).into_iter().collect();
-    calls.extend(store.tenant_setting());
-    let before = calls.len();
-    calls.extend(asked);
-    let mut answers = session.pipeline(COMMIT, &calls).await?.into_iter();
-    for answer in answers.by_ref().take(before) {
-        answer.during(COMMIT)?;
-    }
     let mut found = Found::default();
-    for (index, kind) in kinds.iter().enumerate() {
-        let answer = answers.next().ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, COMMIT))?;
-        found.take(*kind, answer)?;
-        if index == 0 {
-            // The lease is asked for first: a writer that must stop hears nothing else.
-            found.check_lease(batch)?;
+    let mut first: Vec<Call<'_>> = vec![Call::bare(begin)];
+    first.extend(store.tenant_setting());
+    if needs.lease_only() {
+        // Nothing to decide on: the writes go along, behind a statement that fails them when the lease is gone.
+        first.extend(hold_lease(store, batch)?);
+    } else {
+        let before = first.len();
+        let (kinds, asked): (Vec<_>, Vec<_>) = needs.calls(sql, tenant).into_iter().unzip();
+        first.extend(asked);
+        let mut answers = session.pipeline(COMMIT, &first).await?.into_iter();
+        for answer in answers.by_ref().take(before) {
+            answer.during(COMMIT)?;
         }
+        for (index, kind) in kinds.iter().enumerate() {
+            let answer =
+                answers.next().ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, COMMIT))?;
+            found.take(*kind, answer)?;
+            if index == 0 {
+                // The lease is asked for first: a writer that must stop hears nothing else.
+                found.check_lease(batch)?;
+            }
+        }
+        found.check_expectations(batch)?;
+        first.clear();
     }
-    found.check_expectations(batch)?;
 
-    let mut plan = plan(batch, &found, sql, tenant)?;
+    let Plan { calls, purges, mut receipt } = plan(batch, &found, sql, tenant)?;
+    let before = first.len();
+    first.extend(calls);
     if store.shared.config.wake_ups == WakeUps::On {
         let payloads = payloads(batch, tenant);
         if !payloads.is_empty() {
             let channel = store.shared.config.schema.as_str();
-            plan.calls.push(Call { sql: TELL, params: vec![Box::new(channel), Box::new(payloads)] });
+            first.push(Call { sql: TELL, params: vec![Box::new(channel), Box::new(payloads)] });
         }
     }
-    plan.calls.extend(frame.map(|(_, end)| Call::bare(end)));
-    let answers = session.pipeline(COMMIT, &plan.calls).await?;
+    first.push(Call::bare(end));
+    let answers = session.pipeline(COMMIT, &first).await?;
     for (index, answer) in answers.iter().enumerate() {
         match answer {
-            Ok(rows) if plan.purges.contains(&index) => plan.receipt.purged.push(rows.len()),
+            Ok(rows) if index >= before && purges.contains(&(index - before)) => {
+                receipt.purged.push(rows.len())
+            }
             Ok(_) => {}
+            Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => {
+                return Err(StoreError::new(StoreErrorKind::Fenced, COMMIT));
+            }
             Err(error) => return Err(from_postgres(COMMIT, error)),
         }
     }
-    if answers.len() < plan.calls.len() {
+    if answers.len() < first.len() {
         return Err(StoreError::new(StoreErrorKind::Unavailable, COMMIT));
     }
-    Ok(plan.receipt)
+    Ok(receipt)
+}
+
+/// The statement that fails when the batch's lease is not the current one.
+fn hold_lease<'a>(store: &'a PostgresStore, batch: &'a Batch) -> Result<Option<Call<'a>>> {
+    let Some(token) = &batch.lease else { return Ok(None) };
+    // An epoch PostgreSQL cannot hold is nobody's.
+    let epoch = i64::try_from(token.epoch).map_err(|_| StoreError::new(StoreErrorKind::Fenced, COMMIT))?;
+    let params: Vec<Param<'a>> =
+        vec![Box::new(store.tenant.as_ref()), Box::new(token.name.as_str()), Box::new(epoch)];
+    Ok(Some(Call { sql: &store.shared.sql.hold_lease, params }))
 }
 
 /// What listeners are told: once for each thing that changed, without its content.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use calsync_core::{
     model::{CalendarId, Event, EventId, LinkId},
     store::{
-        BaseRecord, Batch, CommitReceipt, ConflictState, Doc, Expectation, LeaseToken, Log, Result, Revision,
-        StoreError, StoreErrorKind, Write,
+        BaseRecord, Batch, CommitReceipt, Doc, Expectation, LeaseToken, Log, Result, Revision, StoreError,
+        StoreErrorKind, Write,
     },
 };
 use chrono::{DateTime, Utc};
@@ -140,7 +140,7 @@ fn apply(db: &Db<'_>, write: &Write, receipt: &mut CommitReceipt) -> Result<()> 
                 row.id,
                 row.event_id.as_str(),
                 row.run.as_str(),
-                (row.state == ConflictState::Resolved).then(|| micros(row.at)),
+                row.resolved_since().map(micros),
                 to_json(COMMIT, row)?
             ],
         ),

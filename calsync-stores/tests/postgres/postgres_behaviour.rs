@@ -392,6 +392,27 @@ async fn round_trips_do_not_grow_with_rows() {
         assert_eq!(store.events(&calendar, &ids).await.unwrap().len(), size);
         assert_eq!(relay.round_trips() - before, 1, "a read of {size} events");
     }
+    // Nothing to decide on: one.
+    let minute = TimeDelta::seconds(60);
+    let LeaseGrant::Granted(lease) = store.acquire_lease("l", "a", sample::at(0), minute).await.unwrap()
+    else {
+        panic!("the lease is free");
+    };
+    let ended =
+        || vec![Write::PutRun(Box::new(sample::run(&link, "r"))), sample::put_outbox(&link, "last", "none")];
+    store.commit(Batch { lease: Some(lease.clone()), writes: ended(), ..Batch::default() }).await.unwrap();
+    let before = relay.round_trips();
+    store.commit(Batch { lease: Some(lease.clone()), writes: ended(), ..Batch::default() }).await.unwrap();
+    assert_eq!(relay.round_trips() - before, 1, "a commit that depends on its lease alone");
+    store.acquire_lease("l", "b", sample::at(60), minute).await.unwrap();
+    let late = Batch {
+        lease: Some(lease),
+        writes: vec![Write::DeleteOutbox { link: link.clone(), id: OutboxId("last".to_owned()) }],
+        ..Batch::default()
+    };
+    assert_eq!(store.commit(late).await.expect_err("the lease is lost").kind, StoreErrorKind::Fenced);
+    assert!(store.outbox(&link, None, 9999).await.unwrap().iter().any(|entry| entry.id.0 == "last"));
+
     let before = relay.round_trips();
     store.docs("schedule", DocQuery::Due { at: sample::at(0), limit: 9 }).await.unwrap();
     assert_eq!(relay.round_trips() - before, 1);

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    model::CalendarId,
-    store::{Batch, LeaseGrant, LeaseToken, Store, StoreErrorKind},
+    model::{CalendarId, LinkId},
+    store::{
+        Batch, Doc, DocQuery, LeaseGrant, LeaseToken, Log, OutboxId, RecordKind, RecordQuery, Store,
+        StoreErrorKind, Write,
+    },
 };
 use chrono::TimeDelta;
 
 use super::{
     cases,
     check::{all_events, expect_event, refused},
-    sample::{at, put_event},
+    sample::{self, at, put_base, put_event, put_outbox},
 };
 
 /// Asks for the lease `name` for 60 seconds, so many seconds after noon.
@@ -47,6 +50,53 @@ cases! {
         assert_eq!(all_events(&**store, &"c".into()).await[0].revision.0, 1, "nothing was written");
         store.commit(under(&second)).await.unwrap();
         assert_eq!(all_events(&**store, &"c".into()).await[0].revision.0, 2);
+    }
+
+    /// A late holder is refused whatever it writes, also what depends on nothing else, and nothing at all.
+    async fn late_holder_writes_nothing_of_any_kind(store: &S) {
+        let link = LinkId::from("l");
+        let first = take(&**store, "link", "a", 0).await;
+        let early = vec![
+            put_base(&link, "item", "e"),
+            put_outbox(&link, "o", "e"),
+            Write::PutQuarantine(Box::new(sample::quarantine(&link, "item"))),
+            Write::PutRun(Box::new(sample::run(&link, "r"))),
+        ];
+        store.commit(Batch { lease: Some(first.clone()), writes: early, ..Batch::default() }).await.unwrap();
+        take(&**store, "link", "b", 60).await;
+        let late = [
+            Write::PutCalendar(sample::calendar("c")),
+            put_event(&"c".into(), "e", "e"),
+            Write::PutLink(Box::new(sample::link_state(&link))),
+            put_base(&link, "second", "f"),
+            Write::DeleteBase { link: link.clone(), remote_id: "item".into() },
+            put_outbox(&link, "second", "f"),
+            Write::DeleteOutbox { link: link.clone(), id: OutboxId("o".to_owned()) },
+            Write::PutConflict(Box::new(sample::conflict(&link, "k", "e", "r"))),
+            Write::DeleteQuarantine { link: link.clone(), remote_id: "item".into() },
+            Write::PutRun(Box::new(sample::run(&link, "second"))),
+            Write::PutJournal(Box::new(sample::journal(&link, "j", "e", "r"))),
+            Write::PurgeLog { link: link.clone(), log: Log::Runs, before: at(999), limit: 9 },
+            Write::PutDoc(Doc::new("s", "k", "")),
+            Write::DeleteDoc { space: "s".to_owned(), key: "k".to_owned() },
+        ];
+        let alone = late.iter().map(|write| vec![write.clone()]);
+        for writes in alone.chain([late.to_vec(), Vec::new()]) {
+            let batch = Batch { lease: Some(first.clone()), writes, ..Batch::default() };
+            let shown = format!("{:?}", batch.writes);
+            assert_eq!(refused(&**store, batch).await, StoreErrorKind::Fenced, "{shown}");
+        }
+        assert_eq!(store.calendars().await.unwrap(), []);
+        assert_eq!(all_events(&**store, &"c".into()).await, []);
+        assert_eq!(store.link(&link).await.unwrap(), None);
+        assert_eq!(store.base_summaries(&link, None, 9).await.unwrap().len(), 1);
+        assert_eq!(store.outbox(&link, None, 9).await.unwrap(), [sample::outbox(&link, "o", "e")]);
+        assert_eq!(store.docs("s", DocQuery::Page { after: None, limit: 9 }).await.unwrap(), []);
+        let kinds = [RecordKind::Conflict, RecordKind::Quarantine, RecordKind::Run, RecordKind::Journal];
+        for (kind, count) in kinds.into_iter().zip([0, 1, 1, 0]) {
+            let query = RecordQuery { kind, link: &link, event: None, run: None, after: None, limit: 9 };
+            assert_eq!(store.records(query).await.unwrap().len(), count, "{kind:?}");
+        }
     }
 
     /// Being fenced is said first: a writer that must stop is not sent to read again.

@@ -3,8 +3,8 @@
 use calsync_core::{
     model::{EventId, LinkId, RunId},
     store::{
-        ConflictRecord, ConflictState, JournalEntry, Log, Record, RecordKind, RecordQuery, RunRecord, Store,
-        Write,
+        ConflictRecord, ConflictState, JournalEntry, Log, Record, RecordKind, RecordQuery, RunRecord,
+        SettledBy, Settlement, Store, Write,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -125,6 +125,11 @@ cases! {
         write(&**store, vec![with(ConflictState::Resolved)]).await;
         assert_eq!(write(&**store, vec![purge()]).await.purged, [1]);
         assert_eq!(left(&**store, RecordKind::Conflict, &link).await.len(), 0);
+        // It is as old as its decision, not as the day it was found.
+        let settled = Some(Settlement { by: SettledBy::Person, who: None, at: at(5) });
+        let late = ConflictRecord { settled, state: ConflictState::Resolved, ..old.clone() };
+        write(&**store, vec![Write::PutConflict(Box::new(late))]).await;
+        assert_eq!(write(&**store, vec![purge()]).await.purged, [0]);
         // It may be written again under the same id.
         write(&**store, vec![with(ConflictState::Open)]).await;
         assert_eq!(write(&**store, vec![purge()]).await.purged, [0]);

@@ -1,13 +1,22 @@
 """The Google Calendar emulator driven by Google's own client library, every body checked against Google's own schema.
 
-Usage: google_server_check.py URL TOKEN
+Usage: google_server_check.py URL TOKEN [-- COMMAND...]
+
+COMMAND is calsync's own test. It runs with CALSYNC_TEST_GOOGLE naming a proxy that checks what it sends and gets in the same
+way, reads what the client library wrote before it, and leaves events that the client library reads after it.
 
 The client is google-api-python-client with the discovery document it ships; the same document, as JSON Schema, checks what
 goes over the wire in both directions: a member the schema does not have, or one of another type, fails the check.
 """
 
+import http.client
 import json
+import os
+import re
+import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from urllib.parse import parse_qs, urlsplit
 
@@ -147,8 +156,9 @@ def reason(call, status):
     raise AssertionError(f"{call.uri}: no error")
 
 
-def timed(summary, day, **more):
-    at = lambda hour: {"dateTime": f"2026-03-{day:02}T{hour:02}:00:00+01:00", "timeZone": "Europe/Berlin"}
+def timed(summary, day, month=3, **more):
+    offset = "+01:00" if month == 3 else "+02:00"
+    at = lambda hour: {"dateTime": f"2026-{month:02}-{day:02}T{hour:02}:00:00{offset}", "timeZone": "Europe/Berlin"}
     return {"summary": summary, "start": at(9), "end": at(10), **more}
 
 
@@ -161,6 +171,112 @@ def everything(events, **query):
         token = page.get("nextSyncToken", token)
         call = events.list_next(call, page)
     return rows, token
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Passes everything on and checks it, the parts of batches too."""
+
+    violations = []
+    checked = 0
+    protocol_version = "HTTP/1.1"
+
+    def check(self, what):
+        try:
+            return what()
+        except AssertionError as error:
+            Proxy.violations.append(str(error))
+
+    def pass_on(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        target = urlsplit(URL)
+        upstream = http.client.HTTPConnection(target.hostname, target.port)
+        names = ("authorization", "content-type", "if-match", "if-none-match")
+        upstream.request(self.command, self.path, body, {n: self.headers[n] for n in names if self.headers.get(n)})
+        answer = upstream.getresponse()
+        content = answer.read()
+        kind = answer.getheader("Content-Type", "")
+        if self.path.startswith("/batch/"):
+            asked, got = parts(self.headers["Content-Type"], body), parts(kind, content)
+            for name, (first, text) in asked.items():
+                verb, path, _ = first.split(" ")
+                self.one(verb, path, text, *got["response-" + name])
+        else:
+            self.one(self.command, self.path, body, f"HTTP/1.1 {answer.status}", content)
+        self.send_response(answer.status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def one(self, verb, path, body, status, content):
+        Proxy.checked += 1
+        method = self.check(lambda: check_request(verb, path, body))
+        if method:
+            if verb in ("POST", "PUT", "PATCH", "DELETE") and "sendUpdates" in method.get("parameters", {}):
+                self.check(lambda: told_nobody(path))
+            self.check(lambda: check_response(method, int(status.split(" ")[1]), content))
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on
+
+    def log_message(self, *_):
+        pass
+
+
+def told_nobody(path):
+    assert parse_qs(urlsplit(path).query).get("sendUpdates") == ["none"], f"people would be mailed by {path}"
+
+
+def parts(kind, body):
+    """The messages in a multipart body by their content ids: first line and body."""
+    boundary = re.search(r'boundary="?([^";]+)', kind)[1].encode()
+    found = {}
+    for piece in body.split(b"--" + boundary)[1:-1]:
+        outer, inner = piece.lstrip(b"\r\n").split(b"\r\n\r\n", 1)
+        name = re.search(rb"(?i)content-id:\s*<?([^>\r\n]+)", outer)[1].decode()
+        head, _, text = inner.partition(b"\r\n\r\n")
+        found[name] = (head.split(b"\r\n")[0].decode(), text.strip())
+    return found
+
+
+def both_ways(service, command):
+    """What the client writes calsync reads, and the other way round."""
+    events = service.events()
+    weekly = timed("client weekly", 4, 5, id="client00", recurrence=["RRULE:FREQ=WEEKLY;COUNT=5", "EXDATE;TZID=Europe/Berlin:20260511T090000"])
+    events.insert(calendarId="primary", body=weekly).execute()
+    events.patch(calendarId="primary", eventId="client00_20260518T070000Z", body={"summary": "client moved"}).execute()
+    events.delete(calendarId="primary", eventId="client00_20260525T070000Z").execute()
+    days = {"summary": "client day", "start": {"date": "2026-05-04"}, "end": {"date": "2026-05-06"}}
+    events.insert(calendarId="primary", body=days).execute()
+    rich = timed(
+        "client rich", 5, 5, id="client01", attendees=[{"email": "ben@example.com", "comment": "late"}],
+        reminders={"useDefault": False, "overrides": [{"method": "popup", "minutes": 0}, {"method": "email", "minutes": 60}]},
+        extendedProperties={"private": {"mine": "kept"}}, colorId="2",
+    )
+    events.insert(calendarId="primary", body=rich).execute()
+
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{proxy.server_port}/"
+    subprocess.run(command, check=True, env=os.environ | {"CALSYNC_TEST_GOOGLE": url, "CALSYNC_TEST_GOOGLE_TOKEN": TOKEN})
+    proxy.shutdown()
+    assert not Proxy.violations, Proxy.violations[:5]
+    assert Proxy.checked > 40, f"only {Proxy.checked} requests went through the proxy"
+
+    rows, _ = everything(events, singleEvents=True, orderBy="startTime", timeMin="2026-05-06T00:00:00Z", timeMax="2026-05-16T00:00:00Z")
+    shown = [(row["summary"], row["start"].get("dateTime", row["start"].get("date"))) for row in rows if "client" not in row["summary"]]
+    single = [row for row in shown if "batch" not in row[0]]
+    at = lambda day, hour: f"2026-05-{day:02}T{hour:02}:00:00+02:00"
+    assert single == [
+        ("calsync one", at(6, 9)), ("calsync series", at(7, 9)), ("calsync moved", at(9, 15)), ("calsync moved", at(11, 20)),
+        ("calsync series", at(12, 9)), ("calsync days", "2026-05-13"),
+    ], single
+    assert len(shown) - len(single) == 20
+    one = next(row for row in rows if row["summary"] == "calsync one")
+    assert one["location"] == "Room 1" and one["reminders"]["overrides"] == [{"method": "popup", "minutes": 15}]
+    kept = events.get(calendarId="primary", eventId="client01").execute()
+    assert kept["summary"] == "client rich edited" and kept["attendees"][0]["comment"] == "late"
+    assert kept["extendedProperties"]["private"] == {"mine": "kept"} and kept["colorId"] == "2"
+    print(f"google-server: {Proxy.checked} requests by calsync, every body as Google's schema has it")
 
 
 def main():
@@ -276,6 +392,8 @@ def main():
     assert a["id"] == b["id"] and a["organizer"]["email"] == "boss@example.com"
 
     print(f"google-server: {COUNTS['requests']} requests by Google's client, every body as Google's schema has it")
+    if "--" in sys.argv:
+        both_ways(service, sys.argv[sys.argv.index("--") + 1 :])
 
 
 main()

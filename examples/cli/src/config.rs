@@ -52,6 +52,8 @@ impl fmt::Debug for Config {
 pub(crate) enum ProviderKind {
     /// A CalDAV account.
     Caldav,
+    /// A Google account.
+    Google,
     /// An ICS feed or file.
     Ics,
     /// A Microsoft 365 or Outlook.com account.
@@ -64,17 +66,20 @@ pub(crate) enum ProviderKind {
 pub(crate) struct Connection {
     /// Which provider.
     pub(crate) provider: ProviderKind,
-    /// CalDAV: an e-mail address, a host or a URL. ICS: `https`, `http`, `webcal` or `file` URL, or a path.
+    /// CalDAV: an e-mail address, a host or a URL. ICS: `https`, `http`, `webcal` or `file` URL, or a path. Google and
+    /// Microsoft: none.
     #[serde(default)]
     pub(crate) url: String,
-    /// Microsoft: the root of the service, when it is another than Microsoft's own: a national cloud, an emulator.
-    pub(crate) base_url: Option<String>,
     /// The user name, when there is one.
     pub(crate) username: Option<String>,
     /// `env:NAME`, `file:PATH` or `plain:TEXT`.
     password: Option<String>,
-    /// Microsoft: an access token, written as a password is.
+    /// Google, Microsoft: the access token, as `env:NAME` or `file:PATH`.
     token: Option<String>,
+    /// Google, Microsoft: another root than the service's own, such as an emulator's.
+    pub(crate) base_url: Option<String>,
+    /// Google, Microsoft: the zone floating times are written in.
+    pub(crate) floating_zone: Option<String>,
 }
 
 impl fmt::Debug for Connection {
@@ -152,18 +157,9 @@ impl Config {
             ));
         }
         for (name, connection) in &self.connections {
-            if connection.provider == ProviderKind::Microsoft {
-                if connection.token.is_none() {
-                    return wrong(format!(
-                        "connections.{name}: `token` is missing: write token = \"env:NAME\" or token = \"file:PATH\""
-                    ));
-                }
-                continue;
-            }
-            if connection.url.trim().is_empty() {
-                return wrong(format!(
-                    "connections.{name}: `url` is missing: write url = \"...\", where the calendars are"
-                ));
+            let has_url = matches!(connection.provider, ProviderKind::Caldav | ProviderKind::Ics);
+            if has_url && connection.url.trim().is_empty() {
+                return wrong(format!("connections.{name}: `url` is empty: write where the calendars are"));
             }
             let address = connection.url.contains('@') && !connection.url.contains("://");
             let anonymous = connection.username.as_deref().unwrap_or_default().is_empty();
@@ -205,13 +201,16 @@ impl Config {
                          write direction = \"import\""
                     ));
                 }
-                ProviderKind::Caldav | ProviderKind::Microsoft if link.remote.is_empty() => {
+                ProviderKind::Caldav | ProviderKind::Google | ProviderKind::Microsoft
+                    if link.remote.is_empty() =>
+                {
                     return wrong(format!(
-                        "link {name}: `remote` is missing: write the display name or URL of a calendar; `calsync \
+                        "link {name}: `remote` is missing: write the display name, id or URL of a calendar; `calsync \
                          calendars` lists them"
                     ));
                 }
-                ProviderKind::Ics | ProviderKind::Caldav | ProviderKind::Microsoft => {}
+                ProviderKind::Ics | ProviderKind::Caldav | ProviderKind::Google | ProviderKind::Microsoft => {
+                }
             }
         }
         for (index, link) in self.links.iter().enumerate() {
@@ -251,28 +250,36 @@ impl Config {
 impl Connection {
     /// The password, from where the file says it is. `None` when it names none.
     pub(crate) fn password(&self, name: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
-        secret(self.password.as_deref(), &format!("connections.{name}.password"), folder)
+        let Some(source) = &self.password else { return Ok(None) };
+        let wrong = |text: String| CliError::Config(format!("connections.{name}.password: {text}"));
+        match source.split_once(':') {
+            Some(("plain", text)) => Ok(Some(Secret::new(text.to_owned()))),
+            _ => match stored(source, folder) {
+                Some(found) => found.map(Some).map_err(wrong),
+                None => Err(wrong("write env:NAME, file:PATH or plain:TEXT".to_owned())),
+            },
+        }
     }
 
-    /// The access token, likewise.
-    pub(crate) fn token(&self, name: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
-        secret(self.token.as_deref(), &format!("connections.{name}.token"), folder)
+    /// The access token, from where the file says it is.
+    pub(crate) fn token(&self, name: &str, folder: &Path) -> Result<Secret<String>, CliError> {
+        let wrong = |text: String| CliError::Config(format!("connections.{name}.token: {text}"));
+        match self.token.as_deref().and_then(|source| stored(source, folder)) {
+            Some(found) => found.map_err(wrong),
+            None => Err(wrong("write env:NAME or file:PATH".to_owned())),
+        }
     }
 }
 
-fn secret(source: Option<&str>, key: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
-    let Some(source) = source else { return Ok(None) };
-    let wrong = |text: String| CliError::Config(format!("{key}: {text}"));
-    let value = match source.split_once(':') {
-        Some(("env", variable)) => env::var(variable).map_err(|_| {
-            wrong(format!("the environment variable {variable} is not set: set it, or use file:PATH"))
-        })?,
-        Some(("file", path)) => fs::read_to_string(folder.join(path))
-            .map_err(|error| wrong(format!("cannot read {path}: {error}")))?
-            .trim_end_matches(['\r', '\n'])
-            .to_owned(),
-        Some(("plain", text)) => text.to_owned(),
-        _ => return Err(wrong("write env:NAME, file:PATH or plain:TEXT".to_owned())),
+/// A secret kept outside of the configuration. `None` when the source is neither `env:` nor `file:`.
+fn stored(source: &str, folder: &Path) -> Option<Result<Secret<String>, String>> {
+    let value = match source.split_once(':')? {
+        ("env", variable) => env::var(variable)
+            .map_err(|_| format!("the environment variable {variable} is not set: set it, or use file:PATH")),
+        ("file", path) => fs::read_to_string(folder.join(path))
+            .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+            .map_err(|error| format!("cannot read {path}: {error}")),
+        _ => return None,
     };
-    Ok(Some(Secret::new(value)))
+    Some(value.map(Secret::new))
 }

@@ -6,9 +6,11 @@ use calsync_core::{
     engine::Link,
     model::{LinkId, RemoteCalendarId},
     provider::{Provider, RemoteCalendar},
+    zone::Zone,
 };
 use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider, DiscoveredAccount},
+    google::{GoogleConfig, GoogleProvider},
     http::{AddressPolicy, Credentials, HttpTransport, ReqwestOptions, ReqwestTransport, Secret},
     ics::{IcsConfig, IcsProvider},
     microsoft::{MicrosoftConfig, MicrosoftProvider},
@@ -65,6 +67,11 @@ pub(crate) async fn join(
     };
     match connection.provider {
         ProviderKind::Caldav => join_caldav(app, config, connection, transport).await,
+        ProviderKind::Google => {
+            let provider = google(app, &config.connection, connection, transport)?;
+            let remote = google_calendar(config, &provider).await?;
+            Ok(Joined { link: link(app, config, remote), provider: Box::new(provider) })
+        }
         ProviderKind::Microsoft => join_microsoft(app, config, connection, transport).await,
         ProviderKind::Ics => {
             let provider = ics(app, &config.connection, connection, transport)?;
@@ -148,11 +155,13 @@ fn microsoft(
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<MicrosoftProvider, CliError> {
-    let token: Secret<String> = connection.token(name, &app.folder)?.unwrap_or_default();
-    let mut config = MicrosoftConfig::new(Arc::new(token));
+    let mut config = MicrosoftConfig::new(Arc::new(connection.token(name, &app.folder)?));
     if let Some(base_url) = &connection.base_url {
         // The person who runs the command wrote it.
         config = config.at(base_url.as_str(), AddressPolicy::AllowPrivate);
+    }
+    if let Some(zone) = floating_zone(name, connection)? {
+        config.floating_zone = zone;
     }
     Ok(MicrosoftProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
 }
@@ -217,9 +226,47 @@ pub(crate) fn provider(
             let config = caldav_config(name, connection, &app.folder)?;
             Box::new(CalDavProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
         }
+        ProviderKind::Google => Box::new(google(app, name, connection, transport)?),
         ProviderKind::Ics => Box::new(ics(app, name, connection, transport)?),
         ProviderKind::Microsoft => Box::new(microsoft(app, name, connection, transport)?),
     })
+}
+
+/// The calendar of a link. An id is its own answer: only a name has to be looked up.
+async fn google_calendar(
+    config: &LinkConfig,
+    provider: &GoogleProvider,
+) -> Result<RemoteCalendarId, CliError> {
+    if config.remote == "primary" || config.remote.contains('@') {
+        return Ok(RemoteCalendarId::from(config.remote.as_str()));
+    }
+    let calendars = provider.calendars().await?;
+    Ok(choose(config, &calendars)?.id.clone())
+}
+
+fn google(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<GoogleProvider, CliError> {
+    let token = connection.token(name, &app.folder)?;
+    let mut config = GoogleConfig::new(Arc::new(token));
+    if let Some(base_url) = &connection.base_url {
+        config = config.at(base_url.as_str(), AddressPolicy::AllowPrivate);
+    }
+    config.floating_zone = floating_zone(name, connection)?;
+    Ok(GoogleProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
+}
+
+fn floating_zone(name: &str, connection: &Connection) -> Result<Option<Zone>, CliError> {
+    let Some(zone) = &connection.floating_zone else { return Ok(None) };
+    let known = Zone::from_iana(zone).ok_or_else(|| {
+        CliError::Config(format!(
+            "connections.{name}.floating_zone: {zone:?} is no zone such as Europe/Berlin"
+        ))
+    })?;
+    Ok(Some(known))
 }
 
 fn caldav_config(name: &str, connection: &Connection, folder: &Path) -> Result<CalDavConfig, CliError> {

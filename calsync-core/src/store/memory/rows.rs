@@ -11,8 +11,8 @@ use super::table::Table;
 use crate::{
     model::{Calendar, CalendarId, Event, EventId, LinkId, RemoteId},
     store::{
-        BaseRecord, CommitReceipt, ConflictState, Doc, EventRecord, Expectation, LeaseToken, LinkState, Log,
-        OutboxEntry, OutboxId, Record, RecordKind, Result, Revision, StoreError, StoreErrorKind, Write,
+        BaseRecord, CommitReceipt, Doc, EventRecord, Expectation, LeaseToken, LinkState, Log, OutboxEntry,
+        OutboxId, Record, RecordKind, Result, Revision, StoreError, StoreErrorKind, Write,
     },
 };
 
@@ -326,7 +326,7 @@ fn key_of(record: &Record) -> ((RecordKind, LinkId), String) {
 /// The time a log counts a record by; `None` when it is never purged.
 fn age_of(record: &Record) -> Option<DateTime<Utc>> {
     match record {
-        Record::Conflict(row) => (row.state == ConflictState::Resolved).then(|| to_micros(row.at)),
+        Record::Conflict(row) => row.resolved_since().map(to_micros),
         Record::Quarantine(_) => None,
         Record::Run(row) => Some(to_micros(row.started)),
         Record::Journal(row) => Some(to_micros(row.at)),
