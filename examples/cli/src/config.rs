@@ -79,7 +79,7 @@ pub(crate) struct Connection {
     password: Option<String>,
     /// Google, Microsoft: the access token, as `env:NAME` or `file:PATH`.
     token: Option<String>,
-    /// Google: the zone floating times are written in.
+    /// Google, Microsoft: the zone floating times are written in.
     pub(crate) floating_zone: Option<String>,
 }
 

@@ -161,6 +161,9 @@ fn microsoft(
         // The person who runs the command wrote it.
         config = config.at(base_url.as_str(), AddressPolicy::AllowPrivate);
     }
+    if let Some(zone) = floating_zone(name, connection)? {
+        config.floating_zone = zone;
+    }
     Ok(MicrosoftProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
 }
 
@@ -253,15 +256,18 @@ fn google(
     if let Some(base_url) = &connection.base_url {
         config = config.at(base_url.as_str(), AddressPolicy::AllowPrivate);
     }
-    if let Some(zone) = &connection.floating_zone {
-        let known = Zone::from_iana(zone);
-        config.floating_zone = Some(known.ok_or_else(|| {
-            CliError::Config(format!(
-                "connections.{name}.floating_zone: {zone:?} is no zone such as Europe/Berlin"
-            ))
-        })?);
-    }
+    config.floating_zone = floating_zone(name, connection)?;
     Ok(GoogleProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
+}
+
+fn floating_zone(name: &str, connection: &Connection) -> Result<Option<Zone>, CliError> {
+    let Some(zone) = &connection.floating_zone else { return Ok(None) };
+    let known = Zone::from_iana(zone).ok_or_else(|| {
+        CliError::Config(format!(
+            "connections.{name}.floating_zone: {zone:?} is no zone such as Europe/Berlin"
+        ))
+    })?;
+    Ok(Some(known))
 }
 
 fn caldav_config(name: &str, connection: &Connection, folder: &Path) -> Result<CalDavConfig, CliError> {
