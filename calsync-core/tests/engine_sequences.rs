@@ -410,3 +410,27 @@ async fn undo_overwrites_an_edit_made_during_the_run() {
     w.engine.undo(&link(), &run).await.unwrap();
     assert_eq!(title(&w.local("a").await.event), "host, same instant");
 }
+
+/// What is old enough is forgotten with the daily comparison: runs, journal, decided conflicts.
+#[tokio::test]
+async fn old_rows_of_the_log_are_forgotten() {
+    use calsync_core::store::{RecordKind, RecordQuery};
+    let (w, r) = (world(), MemoryRemote::default());
+    w.add(event("a", "one")).await;
+    w.engine.sync(&link(), &r, &opt()).await.unwrap();
+    let count = |kind| {
+        let store = w.store.clone();
+        async move {
+            let link = "l".into();
+            let query = RecordQuery { kind, link: &link, event: None, run: None, after: None, limit: 100 };
+            store.records(query).await.unwrap().len()
+        }
+    };
+    assert_eq!((count(RecordKind::Run).await, count(RecordKind::Journal).await), (1, 1));
+    w.clock.advance(TimeDelta::days(89));
+    w.engine.sync(&link(), &r, &opt().with_audit()).await.unwrap();
+    assert_eq!((count(RecordKind::Run).await, count(RecordKind::Journal).await), (1, 1));
+    w.clock.advance(TimeDelta::days(2));
+    w.engine.sync(&link(), &r, &opt().with_audit()).await.unwrap();
+    assert_eq!((count(RecordKind::Run).await, count(RecordKind::Journal).await), (0, 0));
+}

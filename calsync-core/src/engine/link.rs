@@ -43,6 +43,10 @@ pub struct Link {
     /// How long deleted events are kept, so that they can be brought back. Default: 30 days. A link that does not run
     /// for longer may miss a deletion, and then keeps the event.
     pub keep_deleted: TimeDelta,
+    /// How long runs, journal entries and decided conflicts are kept; what is older cannot be explained or undone. Open
+    /// conflicts are kept until somebody decides. Default: 90 days.
+    #[serde(default = "keep_log")]
+    pub keep_log: TimeDelta,
     /// How often a write that the provider did not take is tried again before a person is asked.
     #[serde(default)]
     pub retries: RetryBudget,
@@ -70,6 +74,7 @@ impl Link {
             matching: MatchOptions::default(),
             audit_every: TimeDelta::hours(24),
             keep_deleted: TimeDelta::days(30),
+            keep_log: keep_log(),
             retries: RetryBudget::default(),
             note: None,
         }
@@ -145,3 +150,7 @@ impl Link {
 
 /// Raised when what is read from a payload changes its meaning.
 const SCHEMA: u32 = 1;
+
+fn keep_log() -> TimeDelta {
+    TimeDelta::days(90)
+}

@@ -16,13 +16,15 @@ use crate::{
     plan::{Action, Evidence, Operation, Permit, Plan, PlanId},
     provider::{Capabilities, Cursor, ErrorKind, Provider, ProviderError, ReadError, UnreadKind},
     store::{
-        Batch, CommitReceipt, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, OutboxState,
+        Batch, CommitReceipt, LeaseGrant, LeaseToken, LinkHealth, LinkState, Log, OutboxEntry, OutboxState,
         QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, Write,
     },
 };
 
 /// How long a lease lasts. A worker that dies is replaced after this; one that works renews in time.
 pub(super) const LEASE: TimeDelta = TimeDelta::seconds(10);
+/// Rows of a log forgotten at once.
+const PURGED: usize = 5_000;
 /// Rows read from the store at once.
 pub(super) const PAGE: usize = 200;
 /// How often a step is decided again when the host edits the same events meanwhile.
@@ -508,6 +510,15 @@ impl<'a> Run<'a> {
                 calendar: self.link.calendar.clone(),
                 before: now - self.link.keep_deleted,
             });
+            // A bounded number of each, so that no commit is large: the next day takes the rest.
+            for log in [Log::Runs, Log::Journal, Log::ResolvedConflicts] {
+                batch.writes.push(Write::PurgeLog {
+                    link: self.link.id.clone(),
+                    log,
+                    before: now - self.link.keep_log,
+                    limit: PURGED,
+                });
+            }
         }
         // A run that found nothing to do leaves a heartbeat and no record.
         if self.recorded || self.plan.held {
