@@ -200,7 +200,7 @@ async fn a_write_names_only_what_changed() {
         (stored["showAs"].as_str(), stored["onlineMeeting"]["joinUrl"].is_string()),
         (Some("oof"), true)
     );
-    assert_eq!(lab.fetch(&id).await.1.as_str().contains("calsync.patch"), false);
+    assert!(!lab.fetch(&id).await.1.as_str().contains("calsync.patch"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
