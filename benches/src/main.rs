@@ -15,6 +15,7 @@ mod radicale;
 mod read;
 mod recurrence;
 mod report;
+mod stores;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,11 +28,12 @@ type Outcome<T> = Result<T, String>;
 /// A benchmark of this program.
 type Benchmark = fn(&Options) -> Outcome<Report>;
 
-const ALL: [(&str, &str, Benchmark); 5] = [
+const ALL: [(&str, &str, Benchmark); 6] = [
     ("lines", "content lines of a large file, beside libical", lines::run),
     ("read", "typed read of the same file, beside calcard and icalendar: time and memory", read::run),
     ("recurrence", "a weekly rule over three years, beside rrule, libical and dateutil", recurrence::run),
     ("diff", "diff and plan of unchanged events, as a part of the time it takes to read them", diff::run),
+    ("stores", "a commit of 1,000 events in SQLite and PostgreSQL, beside an INSERT by hand", stores::run),
     ("caldav", "first and empty syncs with a real Radicale, beside vdirsyncer", caldav::run),
 ];
 

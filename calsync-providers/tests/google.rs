@@ -460,6 +460,38 @@ async fn what_is_no_listing_is_an_error_and_never_an_empty_calendar() {
     assert_eq!(pull(&provider, None).await.unwrap().scope, ChangeScope::PartialSnapshot);
 }
 
+/// Found by seeds: a cancelled instance comes as a bare row, the question after its master is cut short, and the token
+/// would have moved past what nobody saw.
+#[tokio::test]
+async fn tok_05_an_answer_cut_short_says_nothing_of_a_series() {
+    let server = start(GoogleQuirks::default());
+    server.put("primary", series("weekly1"));
+    let provider = provider(&server);
+    let first = pull(&provider, None).await.unwrap();
+    server.delete("primary", "weekly1_20260309T080000Z");
+    server.inject(Fault::truncate().on_path("/events/weekly1?"));
+    assert_eq!(pull(&provider, first.cursor.clone()).await.unwrap_err().kind, ErrorKind::Protocol);
+    let again = pull(&provider, first.cursor).await.unwrap();
+    assert!(shown(&provider, &again).contains(&"weekly".to_owned()));
+}
+
+/// The exceptions of a deleted master are gone with it, whether they are listed or not.
+#[tokio::test]
+async fn del_a_deleted_series_leaves_no_instances_behind() {
+    let server = start(GoogleQuirks { page_max: Some(1), ..GoogleQuirks::default() });
+    server.put("primary", series("weekly1"));
+    server.edit("primary", "weekly1_20260309T080000Z", |event| {
+        event.insert("summary".into(), "changed".into());
+    });
+    let provider = provider(&server);
+    let first = pull(&provider, None).await.unwrap();
+    server.delete("primary", "weekly1");
+    assert!(pull(&provider, None).await.unwrap().changes.is_empty());
+    let delta = pull(&provider, first.cursor).await.unwrap();
+    assert!(delta.changes.iter().all(|change| change.change == ItemChange::Removed));
+    assert!(delta.changes.iter().any(|change| change.id.as_str() == "weekly1"));
+}
+
 #[tokio::test]
 async fn del_a_calendar_that_is_gone_deletes_nothing() {
     let server = start(GoogleQuirks::default());

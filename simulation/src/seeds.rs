@@ -62,7 +62,7 @@ pub(crate) fn run(options: &Simulate) -> bool {
     let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     let took = start.elapsed().as_secs_f64();
     table::print(&sum.stats);
-    println!("  I29 {:>12}  {}", sum.twice, "the same seed twice gives the same trace");
+    println!("  I29 {:>12}  the same seed twice gives the same trace", sum.twice);
     for (seed, outcome) in &sum.broken {
         replay::report(&Script::draw(*seed, &profile), &outcome.violations, options);
     }
@@ -84,7 +84,7 @@ fn one(seed: u64, profile: &Profile, options: &Simulate, sum: &mut Sum) {
     let outcome = play(&script, options.store.open(), Options::default());
     sum.seeds += 1;
     sum.stats.add(&outcome.stats);
-    if seed % TWICE == 0 {
+    if seed.is_multiple_of(TWICE) {
         sum.twice += 1;
         if play(&script, options.store.open(), Options::default()).trace != outcome.trace {
             sum.different.push(seed);

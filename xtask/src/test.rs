@@ -57,10 +57,10 @@ enum Part {
     Recurrence,
     /// The scripted DAV server against the Python `caldav` client.
     DavServer,
-    /// The emulator of Microsoft Graph against Microsoft's own client, O365 and our provider.
-    Graph,
     /// The Google emulator against Google's own Python client and schema, and calsync's provider against both.
     GoogleServer,
+    /// The emulator of Microsoft Graph against Microsoft's own client, O365 and our provider.
+    Graph,
 }
 
 impl Options {
@@ -130,11 +130,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.wants(Part::DavServer) {
         board.step("scripted dav server", || dav_server(python()?));
     }
-    if options.wants(Part::Graph) {
-        board.step("microsoft graph emulator", || graph(python()?));
-    }
     if options.wants(Part::GoogleServer) {
         board.step("google emulator", || google_server(python()?));
+    }
+    if options.wants(Part::Graph) {
+        board.step("microsoft graph emulator", || graph(python()?));
     }
     board.finish()
 }
@@ -252,24 +252,12 @@ fn recurrence(python: &Python) -> Outcome {
     process::run(&mut compare, RUN)
 }
 
+/// The scripted server against an independent client.
 fn dav_server(python: &Python) -> Outcome {
-    let credentials = ["--user", servers::USER, "--password", servers::PASSWORD];
-    let (_server, url) = emulator("dav-server", &credentials)?;
+    let arguments = ["--user", servers::USER, "--password", servers::PASSWORD];
+    let (_server, url) = testkit_server("dav-server", &arguments)?;
     let check = workspace::root().join("calsync-testkit/tests/python/dav_server_check.py");
     process::run(python.script(&check).args([url.as_str(), servers::USER, servers::PASSWORD]), RUN)
-}
-
-/// Microsoft's own client and O365 write; our provider reads that and writes; they read it.
-fn graph(python: &Python) -> Outcome {
-    let (_server, url) = emulator("graph-server", &["--token", servers::PASSWORD])?;
-    let check = workspace::root().join("calsync-testkit/tests/python/graph_server_check.py");
-    process::run(python.script(&check).args([url.as_str(), servers::PASSWORD, "write"]), RUN)?;
-    let mut test = process::cargo();
-    test.args(["test", "--package", "calsync-providers", "--features", "microsoft"]);
-    test.args(["--test", "microsoft_clients"]);
-    test.env("CALSYNC_TEST_GRAPH", &url).env("CALSYNC_TEST_GRAPH_TOKEN", servers::PASSWORD);
-    process::run(&mut test, BUILD_AND_RUN)?;
-    process::run(python.script(&check).args([url.as_str(), servers::PASSWORD, "read"]), RUN)
 }
 
 /// The check runs calsync's own test in the middle: what each side writes, the other has to read.
@@ -285,7 +273,7 @@ fn google_server(python: &Python) -> Outcome {
         "--no-run",
     ];
     process::run(process::cargo().args(build), BUILD_AND_RUN)?;
-    let (_server, url) = emulator("google-server", &["--token", servers::PASSWORD])?;
+    let (_server, url) = testkit_server("google-server", &["--token", servers::PASSWORD])?;
     let check = workspace::root().join("calsync-testkit/tests/python/google_server_check.py");
     let mut check = python.script(&check);
     check.args([url.as_str(), servers::PASSWORD, "--"]).arg(process::cargo().get_program());
@@ -293,13 +281,24 @@ fn google_server(python: &Python) -> Outcome {
     process::run(&mut check, BUILD_AND_RUN)
 }
 
-/// Starts a program of the testkit: it prints its URL on one line when it listens, and serves until its standard input
-/// closes. It ends with the value.
-fn emulator(name: &str, arguments: &[&str]) -> Outcome<((Guarded, workspace::Folder), String)> {
-    process::run(
-        process::cargo().args(["build", "--package", "calsync-testkit", "--bin", name]),
-        BUILD_AND_RUN,
-    )?;
+/// Microsoft's own client and O365 write; our provider reads that and writes; they read it.
+fn graph(python: &Python) -> Outcome {
+    let (_server, url) = testkit_server("graph-server", &["--token", servers::PASSWORD])?;
+    let check = workspace::root().join("calsync-testkit/tests/python/graph_server_check.py");
+    process::run(python.script(&check).args([url.as_str(), servers::PASSWORD, "write"]), RUN)?;
+    let mut test = process::cargo();
+    test.args(["test", "--package", "calsync-providers", "--features", "microsoft"]);
+    test.args(["--test", "microsoft_clients"]);
+    test.env("CALSYNC_TEST_GRAPH", &url).env("CALSYNC_TEST_GRAPH_TOKEN", servers::PASSWORD);
+    process::run(&mut test, BUILD_AND_RUN)?;
+    process::run(python.script(&check).args([url.as_str(), servers::PASSWORD, "read"]), RUN)
+}
+
+/// Starts a server of the testkit. It prints its URL on one line when it listens, and serves until its standard input
+/// closes.
+fn testkit_server(name: &str, arguments: &[&str]) -> Outcome<(TestkitServer, String)> {
+    let build = ["build", "--package", "calsync-testkit", "--bin", name];
+    process::run(process::cargo().args(build), BUILD_AND_RUN)?;
     let folder = servers::run_folder(name)?;
     // A named pipe opened for both ways never closes; the process group is ended when the check is done.
     let mut program = Command::new("sh");
@@ -308,10 +307,18 @@ fn emulator(name: &str, arguments: &[&str]) -> Outcome<((Guarded, workspace::Fol
     let mut server = Guarded::spawn(&program, Stdio::piped(), Stdio::inherit())?;
     let Some(pipe) = server.stdout() else { return failed("the server's output is not piped") };
     let mut line = String::new();
-    BufReader::new(pipe).read_line(&mut line).doing("cannot read what the server printed")?;
+    let mut printed = BufReader::new(pipe);
+    printed.read_line(&mut line).doing(format!("cannot read what {name} printed"))?;
     let url = line.trim().to_owned();
     if !url.starts_with("http://") {
         return failed(format!("{name} printed {line:?} and not its URL"));
     }
-    Ok(((server, folder), url))
+    Ok((TestkitServer { _process: server, _printed: printed, _folder: folder }, url))
+}
+
+/// A running server. A server whose output nobody reads any more could not print: all of it is kept until the end.
+struct TestkitServer {
+    _process: Guarded,
+    _printed: BufReader<std::process::ChildStdout>,
+    _folder: workspace::Folder,
 }

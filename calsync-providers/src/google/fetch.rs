@@ -60,7 +60,10 @@ impl GoogleProvider {
             One::Failed(error) => Fetched::Failed(id.clone(), error),
             One::Event(event) if is_cancelled(&event) || is_open(&event) => Fetched::Missing(id.clone()),
             One::Event(event) => {
-                let item = series.remove(id.as_str()).flatten().unwrap_or_else(|| Item::new(event));
+                let item = match series.remove(id.as_str()) {
+                    Some(Series::Here(item)) => *item,
+                    _ => Item::new(event),
+                };
                 Fetched::Found { id: id.clone(), version: item.version(), payload: item.payload() }
             }
         };
@@ -87,13 +90,13 @@ impl GoogleProvider {
         }
     }
 
-    /// Series as they are now, each with all its exceptions: by their UID where it is known. `None`: no such master.
+    /// Series as they are now, each with all its exceptions: by their UID where it is known.
     pub(super) async fn series(
         &self,
         operation: &'static str,
         calendar: &RemoteCalendarId,
         mut wanted: BTreeMap<String, Option<String>>,
-    ) -> Result<BTreeMap<String, Option<Item>>> {
+    ) -> Result<BTreeMap<String, Series>> {
         let mut found = BTreeMap::new();
         // The bare rows of cancelled instances do not tell their UID: the master does.
         let unknown: Vec<String> =
@@ -101,16 +104,23 @@ impl GoogleProvider {
         let calls = unknown.iter().map(|id| calls::get(calendar.as_str(), id)).collect();
         for (id, part) in unknown.into_iter().zip(self.read_all(operation, calls).await) {
             let part = part?;
-            let uid = match part.status.as_u16() {
+            let master = match part.status.as_u16() {
                 404 | 410 => None,
-                _ => wire::object(self.accept(operation, &part)?)
-                    .filter(|event| !is_cancelled(event))
-                    .and_then(|event| text(&event, "iCalUID").map(ToOwned::to_owned)),
+                // Cut short or something else altogether: that is no word about the series.
+                _ => match wire::object(self.accept(operation, &part)?) {
+                    Some(master) => Some(master),
+                    None => return Err(self.unusable(operation, &part)),
+                },
             };
-            match uid {
-                Some(uid) => wanted.insert(id, Some(uid)),
-                None => {
-                    found.insert(id.clone(), None);
+            let known = match &master {
+                Some(master) if is_cancelled(master) => Err(Series::Cancelled),
+                Some(master) => text(master, "iCalUID").ok_or(Series::Absent),
+                None => Err(Series::Absent),
+            };
+            match known {
+                Ok(uid) => wanted.insert(id, Some(uid.to_owned())),
+                Err(known) => {
+                    found.insert(id.clone(), known);
                     wanted.remove(&id)
                 }
             };
@@ -146,17 +156,30 @@ impl GoogleProvider {
 }
 
 /// Of the rows of one UID those that belong to one master: a series that was split shares its UID.
-fn assemble(id: &str, rows: Vec<Object>) -> Option<Item> {
+fn assemble(id: &str, rows: Vec<Object>) -> Series {
     let mut master = None;
     let mut exceptions = Vec::new();
     for row in rows {
         if text(&row, "id") == Some(id) {
-            master = Some(row).filter(|row| !is_cancelled(row));
+            master = Some(row);
         } else if master_of(&row) == Some(id) {
             exceptions.push(row);
         }
     }
-    Some(Item::new(master?).with_exceptions(exceptions))
+    match master {
+        None => Series::Absent,
+        Some(master) if is_cancelled(&master) => Series::Cancelled,
+        Some(master) => Series::Here(Box::new(Item::new(master).with_exceptions(exceptions))),
+    }
+}
+
+/// What became of a series that was asked for.
+pub(super) enum Series {
+    Here(Box<Item>),
+    /// Deleted, and its exceptions with it.
+    Cancelled,
+    /// Not in this calendar: what there is of it stands for itself.
+    Absent,
 }
 
 /// What is known of one id.

@@ -14,7 +14,7 @@ use super::{
     calls::{self, Position},
     cursor::State,
     error,
-    fetch::is_open,
+    fetch::{Series, is_open},
     item::{Item, is_cancelled, is_series, master_of, object_of},
     provider::{GoogleProvider, Purpose},
     round::Round,
@@ -119,6 +119,7 @@ impl GoogleProvider {
         } else if is_cancelled(&row) {
             // What was a master a page ago is gone with its exceptions.
             round.masters.remove(&id);
+            round.cancelled.insert(id.clone());
             if is_delta {
                 changes.insert(RemoteId::from(id), ItemChange::Removed);
             }
@@ -136,12 +137,10 @@ impl GoogleProvider {
         mut round: Round,
         changes: &mut Changes,
     ) -> Result<()> {
-        let gone =
-            |id: &str, changes: &Changes| changes.get(&RemoteId::from(id)) == Some(&ItemChange::Removed);
         let exceptions = std::mem::take(&mut round.exceptions);
         let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
         for (series, parts) in &exceptions {
-            if !gone(series, changes) {
+            if !round.cancelled.contains(series) {
                 let uid = parts.iter().find_map(|part| text(part, "iCalUID")).map(ToOwned::to_owned);
                 wanted.insert(series.clone(), uid);
             }
@@ -151,19 +150,21 @@ impl GoogleProvider {
         }
         let found = self.series(OPERATION, calendar, wanted).await?;
         for (series, parts) in exceptions {
-            let has_master = found.get(&series).is_some_and(Option::is_some) || gone(&series, changes);
+            // An instance whose series is not in this calendar is an item of its own, until the series is.
+            let alone = !round.cancelled.contains(&series)
+                && matches!(found.get(&series), None | Some(Series::Absent));
             for part in parts {
                 let Some(id) = text(&part, "id").map(RemoteId::from) else { continue };
-                // An instance whose series is not in this calendar is an item of its own, until the series is.
-                let change = if has_master || is_cancelled(&part) {
-                    ItemChange::Removed
-                } else {
+                let change = if alone && !is_cancelled(&part) {
                     present(&Item::new(part))
+                } else {
+                    ItemChange::Removed
                 };
                 changes.entry(id).or_insert(change);
             }
         }
-        for item in found.into_values().flatten() {
+        for series in found.into_values() {
+            let Series::Here(item) = series else { continue };
             if let Some(id) = item.id().filter(|_| !is_open(&item.event)) {
                 changes.insert(id, present(&item));
             }
@@ -182,9 +183,14 @@ fn settle_snapshot(mut round: Round, changes: &mut Changes) {
         }
     }
     // REC-10: instances without their series.
-    for part in std::mem::take(&mut round.exceptions).into_values().flatten() {
-        if let Some(id) = text(&part, "id").map(RemoteId::from).filter(|_| !is_cancelled(&part)) {
-            changes.insert(id, present(&Item::new(part)));
+    for (series, parts) in std::mem::take(&mut round.exceptions) {
+        if round.cancelled.contains(&series) {
+            continue;
+        }
+        for part in parts {
+            if let Some(id) = text(&part, "id").map(RemoteId::from).filter(|_| !is_cancelled(&part)) {
+                changes.insert(id, present(&Item::new(part)));
+            }
         }
     }
     unheld(&round, changes);

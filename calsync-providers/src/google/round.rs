@@ -4,7 +4,7 @@
 //! goes on; a cursor in the middle of a pull names them, and is of no use to another process (which begins anew).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
 };
 
@@ -22,8 +22,10 @@ pub(crate) struct Round {
     pub(crate) masters: BTreeMap<String, Object>,
     /// Exceptions by the id of their master.
     pub(crate) exceptions: BTreeMap<String, Vec<Object>>,
+    /// What was listed as deleted: the exceptions of such a master are gone with it, listed or not.
+    pub(crate) cancelled: BTreeSet<String>,
     /// Series too many to be held: they are asked for by id.
-    pub(crate) unheld: std::collections::BTreeSet<String>,
+    pub(crate) unheld: BTreeSet<String>,
     /// Something was listed that cannot be named.
     pub(crate) incomplete: bool,
     bytes: usize,

@@ -70,14 +70,15 @@ pub(crate) struct Connection {
     /// Microsoft: none.
     #[serde(default)]
     pub(crate) url: String,
+    /// Google, Microsoft: the root of the service, when it is another than the provider's own: a national cloud, an
+    /// emulator.
+    pub(crate) base_url: Option<String>,
     /// The user name, when there is one.
     pub(crate) username: Option<String>,
     /// `env:NAME`, `file:PATH` or `plain:TEXT`.
     password: Option<String>,
     /// Google, Microsoft: the access token, as `env:NAME` or `file:PATH`.
     token: Option<String>,
-    /// Google, Microsoft: another root than the service's own, such as an emulator's.
-    pub(crate) base_url: Option<String>,
     /// Google, Microsoft: the zone floating times are written in.
     pub(crate) floating_zone: Option<String>,
 }
@@ -157,9 +158,19 @@ impl Config {
             ));
         }
         for (name, connection) in &self.connections {
-            let has_url = matches!(connection.provider, ProviderKind::Caldav | ProviderKind::Ics);
-            if has_url && connection.url.trim().is_empty() {
-                return wrong(format!("connections.{name}: `url` is empty: write where the calendars are"));
+            let by_token = matches!(connection.provider, ProviderKind::Google | ProviderKind::Microsoft);
+            if by_token {
+                if connection.token.is_none() {
+                    return wrong(format!(
+                        "connections.{name}: `token` is missing: write token = \"env:NAME\" or token = \"file:PATH\""
+                    ));
+                }
+                continue;
+            }
+            if connection.url.trim().is_empty() {
+                return wrong(format!(
+                    "connections.{name}: `url` is missing: write url = \"...\", where the calendars are"
+                ));
             }
             let address = connection.url.contains('@') && !connection.url.contains("://");
             let anonymous = connection.username.as_deref().unwrap_or_default().is_empty();

@@ -155,7 +155,8 @@ fn microsoft(
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<MicrosoftProvider, CliError> {
-    let mut config = MicrosoftConfig::new(Arc::new(connection.token(name, &app.folder)?));
+    let token = connection.token(name, &app.folder)?;
+    let mut config = MicrosoftConfig::new(Arc::new(token));
     if let Some(base_url) = &connection.base_url {
         // The person who runs the command wrote it.
         config = config.at(base_url.as_str(), AddressPolicy::AllowPrivate);
