@@ -431,3 +431,30 @@ async fn quo_02_a_crowded_mailbox_loses_no_write() {
     // And never more at once than it serves.
     assert!(lab.server.requests().iter().filter(|request| request.status == 429).count() <= 6);
 }
+
+/// Graph keeps instances in their order. One that was moved past its neighbour stays on its day there, which is reported,
+/// and is no edit of anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn rec_an_instance_moved_past_its_neighbour_stays_there_and_is_reported() {
+    let lab = Lab::new();
+    let mut series = local_series("s", "FREQ=DAILY;COUNT=5");
+    let id = RecurrenceId::Instant(instant("2026-01-06T08:00:00Z"));
+    let mut moved = series.master.clone().unwrap();
+    moved.title = Some("moved".into());
+    moved.time.start = EventTime::Utc(instant("2026-01-08T15:00:00Z"));
+    moved.time.end = EventTime::Utc(instant("2026-01-08T16:00:00Z"));
+    series.overrides.insert(id, Override::Changed { body: Box::new(moved), scope: Default::default() });
+    lab.world.add(series.clone()).await;
+    let report = lab.sync().await;
+    assert_eq!(report.plan.operations[0].losses, ["instance-moved"]);
+    lab.is_quiet().await;
+    let stored = lab.server.events(&lab.calendar).remove(0);
+    assert_eq!(stored.event["exceptionOccurrences"][0]["subject"], "moved");
+    let days =
+        lab.server.instants(&stored.id, instant("2026-01-01T00:00:00Z"), instant("2026-02-01T00:00:00Z"));
+    assert_eq!(
+        days.iter().map(|at| at.format("%d").to_string()).collect::<Vec<_>>(),
+        ["05", "06", "07", "08", "09"]
+    );
+    assert_eq!(lab.world.local("s").await.event.overrides, series.overrides);
+}

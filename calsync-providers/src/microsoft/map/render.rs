@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 
 use calsync_core::{
     diff::{Part, changed_fields},
-    model::{Event, EventBody, Override, OverrideScope, Privacy, RecurrenceId, Status, TimeSpan},
+    model::{Event, EventBody, EventTime, Override, OverrideScope, Privacy, RecurrenceId, Status, TimeSpan},
     provider::{ErrorKind, PeoplePolicy, ProviderError, RenderRequest, Rendered, Result},
+    recurrence::ExpansionLimits,
+    zone::Zone,
 };
-use chrono::SecondsFormat;
+use chrono::{SecondsFormat, TimeDelta};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -401,7 +403,14 @@ impl Writer<'_> {
                         Some(Override::Changed { body, .. }) => (**body).clone(),
                         _ => at(master, id),
                     };
-                    self.change(id, &from, body, (&master.time, item), &mut exceptions);
+                    if passes_neighbour(event, id, body) {
+                        // Graph does not take it: the instance stays on its day there.
+                        self.losses.insert("instance-moved");
+                        let stays = EventBody { time: from.time.clone(), ..(**body).clone() };
+                        self.change(id, &from, &stays, (&master.time, item), &mut exceptions);
+                    } else {
+                        self.change(id, &from, body, (&master.time, item), &mut exceptions);
+                    }
                 }
                 (None, Some(Override::Changed { body, .. })) => {
                     self.change(id, &body.clone(), &at(master, id), (&master.time, item), &mut exceptions);
@@ -464,22 +473,39 @@ impl Writer<'_> {
     }
 }
 
+/// Whether an instance was moved onto or past the day of the one before or after it.
+fn passes_neighbour(event: &Event, id: RecurrenceId, moved: &EventBody) -> bool {
+    let Some(master) = &event.master else { return false };
+    let zone = super::read::zone_of(&master.time.start).unwrap_or(Zone::UTC);
+    let day = |time: &EventTime| zone.to_local(time.instant(&zone)).date();
+    let (before, now) = (id.to_time(&master.time.start), &moved.time.start);
+    if day(&before) == day(now) || master.time.is_all_day() {
+        return false;
+    }
+    let (first, last) =
+        (before.instant(&zone).min(now.instant(&zone)), before.instant(&zone).max(now.instant(&zone)));
+    let margin = TimeDelta::days(1);
+    let window = first - margin..last + margin;
+    let (instances, _) = event.instances(window, &zone, &ExpansionLimits::default());
+    instances.iter().filter(|instance| instance.id != id).any(|instance| {
+        let other = day(&instance.time.start);
+        if instance.id < id { day(now) <= other } else { day(now) >= other }
+    })
+}
+
 /// The content of an instance nobody changed.
 fn at(master: &EventBody, id: RecurrenceId) -> EventBody {
     let start = id.to_time(&master.time.start);
     let by = start.local() - master.time.start.local();
     let end = match (&start, &master.time.end) {
-        (calsync_core::model::EventTime::Utc(instant), _) => {
-            calsync_core::model::EventTime::Utc(*instant + master.time.duration())
-        }
+        (EventTime::Utc(instant), _) => EventTime::Utc(*instant + master.time.duration()),
         (_, end) => shifted(end, by),
     };
     EventBody { time: TimeSpan { start, end }, ..master.clone() }
 }
 
 /// The same reading of the clock on another day.
-fn shifted(time: &calsync_core::model::EventTime, by: chrono::TimeDelta) -> calsync_core::model::EventTime {
-    use calsync_core::model::EventTime;
+fn shifted(time: &EventTime, by: TimeDelta) -> EventTime {
     match time {
         EventTime::Date(date) => EventTime::Date(date.checked_add_signed(by).unwrap_or(*date)),
         EventTime::Floating(local) => EventTime::Floating(local.checked_add_signed(by).unwrap_or(*local)),
