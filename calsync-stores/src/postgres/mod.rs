@@ -1,6 +1,6 @@
 //! For hosts with many workers, or with a PostgreSQL of their own: a schema in it. PostgreSQL 13 or newer.
 //!
-//! In: the calls of [`Store`]. Out: rows of one schema. See `docs/adr/0009-postgres.md` for why it is built like this.
+//! In: the calls of [`Store`]. Out: rows of one schema. See `docs/adr/0012-postgres.md` for why it is built like this.
 //!
 //! ```no_run
 //! use calsync_core::store::Store;

@@ -45,7 +45,13 @@ impl App {
             }
             Some(Place::Sqlite(file)) => {
                 let file = folder.join(file);
-                Arc::new(SqliteStore::open(&file, SqliteConfig::default()).await?.tenant(&config.tenant))
+                let opened = SqliteStore::open(&file, SqliteConfig::default()).await.map_err(|error| {
+                    CliError::Config(format!(
+                        "`store` is {}: {error}; its folder must exist, and this user be able to write there",
+                        file.display()
+                    ))
+                })?;
+                Arc::new(opened.tenant(&config.tenant))
             }
             None => return Err(CliError::Config("`store` names no place".to_owned())),
         };

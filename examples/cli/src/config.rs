@@ -135,7 +135,12 @@ impl Config {
             }
             let missing =
                 error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-            let fix = missing.map(|key| format!(": write {key} = \"...\" below it")).unwrap_or_default();
+            let fix = missing.map(|missing| match missing {
+                // A key of the whole file ends where the first table begins.
+                "store" => ": write store = \"sqlite:FILE\" at the top, before the first [table]".to_owned(),
+                missing => format!(": write {missing} = \"...\" below it"),
+            });
+            let fix = fix.unwrap_or_default();
             CliError::Config(format!(
                 "{}, line {}, `{key}`: {}{fix}",
                 path.display(),

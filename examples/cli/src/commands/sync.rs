@@ -37,6 +37,8 @@ pub(crate) struct Request {
 
 /// How long a link that another process works on is waited for: two lives of a lease.
 const PATIENCE: chrono::TimeDelta = chrono::TimeDelta::seconds(20);
+/// How often the links of one calendar take turns before the next `sync` goes on.
+const PASSES: usize = 4;
 
 pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
     let links = app.links(request.link.as_deref())?;
@@ -53,15 +55,52 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
     let asked = request.approve.as_ref().or(request.refuse.as_ref());
     // A preview answers nothing.
     let mut answered = asked.is_none() || request.mode == Mode::DryRun;
-    for config in &links {
-        let result = sync_link(app, config, &transport, request.mode, &options, &mut joined).await;
-        if let (Ok(report), Some(plan)) = (&result, asked) {
-            answered |= report.answered.as_ref().is_some_and(|done| done.0 == *plan);
+    // What one link brings into a calendar goes out by the others of it, also by those that ran before: a few rounds, since
+    // each may meet an edit of its own.
+    let mut round: Vec<&LinkConfig> = links.clone();
+    for pass in 0..PASSES {
+        let mut changed: Vec<(usize, &str)> = Vec::new();
+        for config in std::mem::take(&mut round) {
+            if pass > 0 {
+                joined.retain(|link| link.id.as_str() != config.name);
+            }
+            let result = sync_link(app, config, &transport, request.mode, &options, &mut joined).await;
+            if let (Ok(report), Some(plan)) = (&result, asked) {
+                answered |= report.answered.as_ref().is_some_and(|done| done.0 == *plan);
+            }
+            if let Err(error) = &result {
+                tell(&format!("link {} ({}): {error}", config.name, app.whereabouts(&config.connection)));
+            }
+            if let Ok(SyncReport { counts, .. }) = &result
+                && counts.created + counts.updated + counts.deleted > 0
+            {
+                changed.push((
+                    links.iter().position(|link| link.name == config.name).unwrap_or(0),
+                    &config.calendar,
+                ));
+            }
+            match reports.iter_mut().find(|(known, _)| known.name == config.name) {
+                Some((_, earlier)) => join_reports(earlier, result),
+                None => reports.push((config, result)),
+            }
         }
-        if let Err(error) = &result {
-            tell(&format!("link {} ({}): {error}", config.name, app.whereabouts(&config.connection)));
+        if request.mode == Mode::Apply {
+            // Links before the one that brought something, and on the first pass links after it have seen it already.
+            let behind = |at: usize, link: &LinkConfig| {
+                changed.iter().any(|(source, calendar)| {
+                    *calendar == link.calendar && (at < *source || pass > 0 && at != *source)
+                })
+            };
+            round = links
+                .iter()
+                .enumerate()
+                .filter(|(at, link)| behind(*at, link))
+                .map(|(_, link)| *link)
+                .collect();
         }
-        reports.push((config, result));
+        if round.is_empty() {
+            break;
+        }
     }
     show(&reports, request.format, request.mode)?;
     let failed: Vec<&CliError> = reports.iter().filter_map(|(_, result)| result.as_ref().err()).collect();
@@ -90,6 +129,31 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
             .is_ok_and(|report| report.plan.held || report.undecided > 0 && request.mode == Mode::Apply)
     });
     Ok(if held { HELD } else { IN_STEP })
+}
+
+/// Adds what a later round did to what is told of a link.
+fn join_reports(earlier: &mut Result<SyncReport, CliError>, later: Result<SyncReport, CliError>) {
+    match (earlier, later) {
+        (Ok(earlier), Ok(later)) => {
+            let mut sum = later;
+            let before = earlier.counts;
+            sum.counts.pulled += before.pulled;
+            sum.counts.created += before.created;
+            sum.counts.updated += before.updated;
+            sum.counts.deleted += before.deleted;
+            sum.counts.pushed += before.pushed;
+            sum.counts.conflicts += before.conflicts;
+            sum.counts.requests += before.requests;
+            sum.answered = sum.answered.or(earlier.answered.take());
+            // What waits is of the last round; what was done is of both.
+            let done = std::mem::take(&mut earlier.plan.operations);
+            sum.plan.operations.splice(0..0, done.into_iter().filter(|operation| !operation.deletes()));
+            *earlier = sum;
+        }
+        (earlier, Err(error)) => *earlier = Err(error),
+        // It failed before and went through now.
+        (earlier @ Err(_), later) => *earlier = later,
+    }
 }
 
 async fn sync_link(

@@ -54,6 +54,13 @@ fn show(undone: UndoReport) -> Result<(), CliError> {
         "brought back: {}, removed: {}, left alone: {}\n",
         undone.restored, undone.removed, undone.kept
     ))?;
+    let named = u64::try_from(undone.edited.len()).unwrap_or(u64::MAX);
+    if undone.kept > named {
+        print(&format!(
+            "of {} nothing is left to take back: they were taken back before, or the run itself kept them\n",
+            undone.kept - named
+        ))?;
+    }
     for event in undone.edited {
         print(&format!("edited since, left as it is: event {event}\n"))?;
     }
