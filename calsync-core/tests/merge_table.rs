@@ -466,7 +466,8 @@ fn a_master_meets_everything_of_it_whole() {
         ("gone here, an instance there",  "title=a @1.title=x",              "nomaster @1.title=x",       "title=a @1.title=y",                       "nomaster @1.title=y",                  ""),
         ("edited here, gone there",       "title=a @1.title=x",              "title=b @1.title=x",        "nomaster @1.title=x",                      "nomaster @1.title=x",                  "master"),
         ("came on both sides",            "nomaster @1.title=x",             "title=a @1.title=x",        "title=b @1.title=x",                       "title=b @1.title=x",                   "master"),
-        ("gone on both sides, other rules here", "title=a rule=FREQ=DAILY @1.title=x", "nomaster rule=FREQ=WEEKLY @1.title=x", "nomaster rule=FREQ=DAILY @1.title=x", "nomaster rule=FREQ=DAILY @1.title=x", "rules"),
+        ("gone on both sides, other rules here", "title=a rule=FREQ=DAILY @1.title=x", "nomaster rule=FREQ=WEEKLY @1.title=x", "nomaster rule=FREQ=DAILY @1.title=x", "nomaster rule=FREQ=WEEKLY @1.title=x", ""),
+        ("gone on both sides, other rules on both", "title=a rule=FREQ=DAILY @1.title=x", "nomaster rule=FREQ=WEEKLY @1.title=x", "nomaster rule=FREQ=YEARLY @1.title=x", "nomaster rule=FREQ=YEARLY @1.title=x", "rules"),
         ("came on both sides alike",      "nomaster @1.title=x",             "title=a @1.title=x",        "title=a @1.title=x",                       "title=a @1.title=x",                   ""),
     ];
     check_all(&rows);

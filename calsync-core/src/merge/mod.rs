@@ -140,8 +140,14 @@ struct Contest {
 }
 
 fn with_base(sides: Sides<'_>, bases: Bases<'_>, merge: &mut Merge) -> Contest {
-    let local = changed_fields(bases.local, sides.local);
-    let remote = changed_fields(bases.remote, sides.remote);
+    let mut local = changed_fields(bases.local, sides.local);
+    let mut remote = changed_fields(bases.remote, sides.remote);
+    // A master that came or went on both sides alike is agreed, and no part of any question.
+    let master = Field::of(Part::Master);
+    if same_field(sides.local, sides.remote, &master) {
+        local.remove(&master);
+        remote.remove(&master);
+    }
     let mut contest = Contest::default();
     // The names of instances hang on the start of the series: when one side moved it and the other did anything to
     // instances, or moved it elsewhere, no mixture of the two names the instances anybody meant.
@@ -184,8 +190,8 @@ fn with_base(sides: Sides<'_>, bases: Bases<'_>, merge: &mut Merge) -> Contest {
         }
     }
     // A master that came or went takes along what repeats.
-    if contest.free.remove(&Field::of(Part::Master)) {
-        contest.tied.insert(Field::of(Part::Master));
+    if contest.free.remove(&master) {
+        contest.tied.insert(master);
         let rules = Field::of(Part::Rules);
         contest.free.remove(&rules);
         if local.contains(&rules) || remote.contains(&rules) {
@@ -203,8 +209,7 @@ fn put(a: &Field, b: &Field, sides: Sides<'_>, contested: &mut BTreeSet<Field>) 
     for field in [a, b] {
         let held = |other: &Field| match other.part {
             Part::Override => field.part != Part::Override,
-            // What repeats is no part of a master: it may differ where the masters do not.
-            Part::Master => field.part != Part::Master && field.part != Part::Rules,
+            Part::Master => field.part != Part::Master,
             _ => false,
         };
         if !held(a) && !held(b) && !same_field(sides.local, sides.remote, field) {
