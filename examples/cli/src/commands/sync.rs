@@ -1,9 +1,10 @@
 //! `calsync sync`.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use calsync_core::{
     engine::{EngineError, Link, SyncOptions, SyncReport},
+    model::{CalendarId, EventId},
     plan::{Action, Evidence, Operation, PlanId},
     provider::Provider,
 };
@@ -102,7 +103,7 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
             break;
         }
     }
-    show(&reports, request.format, request.mode)?;
+    show(app, &reports, request.format, request.mode).await?;
     let failed: Vec<&CliError> = reports.iter().filter_map(|(_, result)| result.as_ref().err()).collect();
     if !failed.is_empty() {
         let credentials = failed.iter().any(|error| error.needs_credentials());
@@ -208,7 +209,8 @@ async fn run_when_free(
     }
 }
 
-fn show(
+async fn show(
+    app: &App,
     reports: &[(&LinkConfig, Result<SyncReport, CliError>)],
     format: Format,
     mode: Mode,
@@ -268,17 +270,43 @@ fn show(
         if let Ok(report) = result
             && (mode == Mode::DryRun || report.plan.held || report.undecided > 0)
         {
-            show_plan(&config.name, report, mode)?;
+            show_plan(&config.name, report, &events_of(app, config, report).await?, mode)?;
         }
     }
     Ok(())
 }
 
-fn show_plan(name: &str, report: &SyncReport, mode: Mode) -> Result<(), CliError> {
+/// What a person knows the events of a plan by: their title and start.
+async fn events_of(
+    app: &App,
+    config: &LinkConfig,
+    report: &SyncReport,
+) -> Result<HashMap<EventId, String>, CliError> {
+    let calendar = CalendarId::from(config.calendar.as_str());
+    let ids: Vec<EventId> =
+        report.plan.operations.iter().filter_map(|operation| operation.event_id.clone()).collect();
+    let mut names = HashMap::new();
+    for ids in ids.chunks(200) {
+        for record in app.store.events(&calendar, ids).await? {
+            let Some(body) = record.event.body() else { continue };
+            let title = body.title.as_deref().unwrap_or("(no title)");
+            let start = body.time.start.local().format("%F %H:%M");
+            names.insert(record.id, format!("{title:?}, {start}"));
+        }
+    }
+    Ok(names)
+}
+
+fn show_plan(
+    name: &str,
+    report: &SyncReport,
+    events: &HashMap<EventId, String>,
+    mode: Mode,
+) -> Result<(), CliError> {
     let waits = |operation: &&Operation| operation.deletes() || operation.action == Action::Ask;
     let shown = report.plan.operations.iter().filter(|operation| mode == Mode::DryRun || waits(operation));
     for operation in shown {
-        print(&format!("{name}: {}\n", describe(operation)))?;
+        print(&format!("{name}: {}\n", describe(operation, events)))?;
     }
     if report.undecided > 0 && mode == Mode::Apply {
         print(&format!(
@@ -297,11 +325,14 @@ fn show_plan(name: &str, report: &SyncReport, mode: Mode) -> Result<(), CliError
     Ok(())
 }
 
-fn describe(operation: &Operation) -> String {
+fn describe(operation: &Operation, events: &HashMap<EventId, String>) -> String {
     let what = serde_json::to_value(operation.action).ok().and_then(|v| v.as_str().map(str::to_owned));
     let mut text = what.unwrap_or_default();
     if let Some(event) = &operation.event_id {
         text.push_str(&format!(" event {event}"));
+        if let Some(known) = events.get(event) {
+            text.push_str(&format!(" ({known})"));
+        }
     }
     let list = |name: &str, fields: Vec<String>| {
         if fields.is_empty() { String::new() } else { format!("; {name} {}", fields.join(", ")) }
