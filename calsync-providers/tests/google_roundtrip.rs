@@ -239,7 +239,7 @@ fn ten_thousand_series_to_google_and_back() {
     assert!(series > 2000, "{series}");
     let lost = lost.into_inner();
     let kinds: Vec<&str> = lost.keys().map(String::as_str).collect();
-    assert_eq!(kinds, ["alarm", "free-busy", "override", "priority", "status"]);
+    assert_eq!(kinds, ["alarm", "free-busy", "priority", "status"]);
 }
 
 /// The payload as Google would hold it: without what a write is to do.

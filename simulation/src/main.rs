@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a command line talks to the terminal")]
 #![allow(clippy::disallowed_methods, reason = "runs are timed; nothing here syncs")]
 
+mod crashes;
 mod mutants;
 mod replay;
 mod seeds;
@@ -58,6 +59,9 @@ pub(crate) struct Simulate {
     /// Threads; as many as there are cores when it is not given.
     #[arg(long)]
     threads: Option<usize>,
+    /// How often the workers of the core scenarios die: at every await, at every pair of awaits, or not at all.
+    #[arg(long, value_enum, default_value_t = Deaths::Singles)]
+    crashes: Deaths,
     /// Ends after so many seeds that broke something.
     #[arg(long, default_value_t = 1)]
     failures: usize,
@@ -75,6 +79,17 @@ pub(crate) struct Mutants {
     /// Only those whose name contains this.
     #[arg(long)]
     only: Option<String>,
+}
+
+/// Where the workers of the core scenarios die.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Deaths {
+    /// Nowhere.
+    None,
+    /// At every await, once.
+    Singles,
+    /// At every pair of awaits.
+    Pairs,
 }
 
 /// The stores there are.

@@ -12,7 +12,7 @@ use std::{
 
 use calsync_testkit::sim::{Options, Outcome, Profile, Script, Stats, play};
 
-use crate::{Simulate, replay, table};
+use crate::{Deaths, Simulate, crashes, replay, table};
 
 /// One seed in so many is played twice.
 const TWICE: u64 = 100;
@@ -61,7 +61,13 @@ pub(crate) fn run(options: &Simulate) -> bool {
     });
     let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     let took = start.elapsed().as_secs_f64();
-    table::print(&sum.stats);
+    let (died, whole) = match options.crashes {
+        Deaths::None => (Stats::default(), true),
+        deaths => crashes::run(options.store, deaths == Deaths::Pairs, threads),
+    };
+    let mut all = sum.stats.clone();
+    all.add(&died);
+    table::print(&all);
     println!("  I29 {:>12}  the same seed twice gives the same trace", sum.twice);
     for (seed, outcome) in &sum.broken {
         replay::report(&Script::draw(*seed, &profile), &outcome.violations, options);
@@ -76,7 +82,7 @@ pub(crate) fn run(options: &Simulate) -> bool {
         sum.seeds as f64 / took / threads as f64,
         sum.broken.len() + sum.different.len(),
     );
-    sum.broken.is_empty() && sum.different.is_empty()
+    sum.broken.is_empty() && sum.different.is_empty() && whole
 }
 
 fn one(seed: u64, profile: &Profile, options: &Simulate, sum: &mut Sum) {

@@ -16,6 +16,7 @@ mod lint;
 mod process;
 mod python;
 mod servers;
+mod simulation;
 mod test;
 mod workspace;
 
@@ -50,6 +51,11 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Try the laws of merge and series on a million cases, in an optimised build.
     Laws(laws::Options),
+    /// Play seeds of the simulation, or one again; arguments are passed on.
+    #[command(disable_help_flag = true)]
+    Simulate(simulation::Simulate),
+    /// Plant bugs around the engine and count those the simulation finds; `--code` mutates the planner's code instead.
+    Mutants(simulation::Mutants),
     /// Download the third-party calendar files the parser tests read.
     Fixtures,
 }
@@ -86,6 +92,8 @@ fn main() -> ExitCode {
         Command::Bench(bench) => run_benches(&bench),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Laws(options) => laws::run(&options),
+        Command::Simulate(options) => simulation::simulate(&options),
+        Command::Mutants(options) => simulation::mutants(&options),
         Command::Fixtures => python::Python::ready()
             .and_then(|python| fixtures::download(&python))
             .map(|dir| println!("fixtures are in {}", dir.display())),

@@ -15,6 +15,7 @@ use crate::servers::{
     self, Kind, Server,
     postgres::{self, Install, Postgres},
 };
+use crate::simulation;
 use crate::workspace;
 
 /// For steps that may have to compile the workspace first.
@@ -47,6 +48,8 @@ enum Part {
     Rust,
     /// What a newcomer runs first, built by itself.
     Quickstart,
+    /// 100,000 seeds of the simulation, a crash at every pair of awaits, and the planted bugs.
+    Simulation,
     /// The provider conformance suite against Radicale, Xandikos and Cyrus.
     Servers,
     /// The command line, from Radicale through SQLite, then through PostgreSQL, to Xandikos and back.
@@ -99,8 +102,21 @@ pub(crate) fn run(options: &Options) -> Outcome {
         });
         board.step("every feature by itself", features);
     }
+    if options.wants(Part::Simulation) {
+        board.step("simulation", || {
+            let mut simulate = simulation::program("simulate");
+            simulate.args(["--seeds", "100000", "--crashes", "pairs"]);
+            process::run(&mut simulate, BUILD_AND_RUN)
+        });
+        board.step("simulation over sqlite", || {
+            let mut simulate = simulation::program("simulate");
+            simulate.args(["--seeds", "5000", "--crashes", "singles", "--store", "sqlite"]);
+            process::run(&mut simulate, BUILD_AND_RUN)
+        });
+        board.step("planted bugs", || process::run(&mut simulation::program("mutants"), BUILD_AND_RUN));
+    }
     let mut python = None;
-    let without_python = [Part::Rust, Part::Quickstart];
+    let without_python = [Part::Rust, Part::Quickstart, Part::Simulation];
     if Part::value_variants().iter().any(|part| !without_python.contains(part) && options.wants(*part)) {
         board.step("python environment", || {
             python = Some(Python::ready()?);

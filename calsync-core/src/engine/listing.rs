@@ -46,6 +46,10 @@ impl Run<'_> {
             self.settle_deferred(deferred, &mut listed).await?;
         }
         self.meet(&mut listed).await?;
+        if self.unread_names {
+            // What is gone under one name may be what could not be read under another: the next run sees both.
+            listed.removed.clear();
+        }
         Ok(Pulled { cursor, audited: complete, gone: listed.removed, incomplete: listed.incomplete })
     }
 

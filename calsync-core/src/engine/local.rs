@@ -67,12 +67,16 @@ impl Run<'_> {
         let mut outcomes = Vec::new();
         let mut unread = Vec::new();
         for record in records {
-            if self.outbox.get(&record.id).is_some_and(|entry| stands(entry, record)) {
+            let stands = self.outbox.get(&record.id).is_some_and(|entry| stands(entry, record));
+            if stands && !self.voided.contains(&record.id) {
                 continue;
             }
             let base = bases.get(&record.id);
             // What the item holds now cannot be read, so nothing can be merged with it: decided once it can be.
             if base.is_some_and(|base| self.quarantine.contains_key(&base.remote_id)) {
+                if self.outbox.contains_key(&record.id) {
+                    outcomes.push(Outcome { supersedes: Some(record.id.clone()), ..Outcome::default() });
+                }
                 continue;
             }
             if base.is_none() && self.meeting.names(&record.id) {
@@ -88,7 +92,8 @@ impl Run<'_> {
             };
             match self.consider(&pair).await? {
                 Ok(mut outcome) => {
-                    outcome.supersedes = Some(record.id.clone());
+                    // What is decided only once the item is read has to be found again by a run that comes after this one.
+                    outcome.supersedes = outcome.needs_read.is_none().then(|| record.id.clone());
                     unread.extend(outcome.needs_read.clone());
                     outcomes.push(outcome);
                 }

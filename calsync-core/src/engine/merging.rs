@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     diff::{Field, copy_field, same_field},
-    merge::{Bases, Choice, ConflictPolicy, Freshness, Merge, Sides, merge},
+    merge::{Bases, Choice, ConflictPolicy, Contested, Freshness, Merge, Sides, merge},
     model::{Descent, Event, EventId, Lineage, Override, RemoteId, UidOrigin, Version},
     plan::{Action, Direction},
     provider::{ErrorKind, Payload, ProviderError, RenderRequest},
@@ -216,7 +216,11 @@ impl Merging<'_> {
         for field in merged.to_remote.iter().chain(&self.unsent).chain(self.open()) {
             // What the remote side has yet to receive still counts as a local change, so that a write that never
             // happens is planned again. At a first meeting the base of such a field is what the remote side has.
-            copy_field(field, bases.local.unwrap_or(remote), base_local.to_mut());
+            // So is it where the local side won: whoever takes the winning value back has not taken the other one.
+            let won = |contested: &&Contested| contested.field == *field && contested.choice == Choice::Local;
+            let from =
+                if merged.contested.iter().any(|contested| won(&contested)) { None } else { bases.local };
+            copy_field(field, from.unwrap_or(remote), base_local.to_mut());
         }
         let base_remote = match bases.remote {
             Some(base) => merged.remote_base(base, remote),

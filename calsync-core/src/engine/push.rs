@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use chrono::{DateTime, Utc};
@@ -41,6 +41,14 @@ enum Answer {
     Failed(ProviderError),
     /// The provider was found down before its turn came.
     Unsent,
+    /// The lease could be somebody else's before its turn came.
+    Late,
+}
+
+impl Answer {
+    fn is_late(&self) -> bool {
+        matches!(self, Self::Late)
+    }
 }
 
 /// A confirmed write whose stored form is still to be read.
@@ -241,9 +249,18 @@ impl Run<'_> {
             }
             let changed: Vec<RemoteId> = voided.iter().map(|(item, _)| item.clone()).collect();
             for ids in changed.chunks(self.capabilities.fetch_max.max(1)) {
-                let mut items = Vec::new();
+                let (mut items, mut ours) = (Vec::new(), Vec::new());
                 for fetched in self.provider.fetch(&self.link.remote, ids).await? {
                     match fetched {
+                        // Our own creation, after all.
+                        Fetched::Found { id, version, payload } if self.voided_creation(&id).is_some() => {
+                            ours.extend(self.adopt_voided(&id, &id, version, &payload));
+                        }
+                        Fetched::Renamed { asked, id, version, payload }
+                            if self.voided_creation(&asked).is_some() =>
+                        {
+                            ours.extend(self.adopt_voided(&asked, &id, version, &payload));
+                        }
                         Fetched::Found { id, version, payload }
                         | Fetched::Renamed { id, version, payload, .. } => {
                             items.push(Item { id, version, payload: Some(payload) });
@@ -258,6 +275,9 @@ impl Run<'_> {
                         }
                     }
                 }
+                if !ours.is_empty() {
+                    self.commit(Batch { writes: ours, ..Batch::default() }).await?;
+                }
                 self.chunk(items, Found::Asked).await?;
             }
             self.plan_remote_deletions(&gone).await?;
@@ -265,6 +285,31 @@ impl Run<'_> {
             self.carry_out_deletions().await?;
         }
         Ok(())
+    }
+
+    /// Takes what was found under the name of a refused creation for what that creation made.
+    fn adopt_voided(
+        &mut self,
+        asked: &RemoteId,
+        id: &RemoteId,
+        version: Option<Version>,
+        payload: &Payload,
+    ) -> Vec<Write> {
+        let Some(entry) = self.voided_creation(asked) else { return Vec::new() };
+        let writes = self.adopt(&entry, id, version, payload);
+        self.outbox.remove(&entry.event_id);
+        self.voided.remove(&entry.event_id);
+        writes
+    }
+
+    /// A creation that was refused because there is an item of its name.
+    fn voided_creation(&self, id: &RemoteId) -> Option<OutboxEntry> {
+        let made = |entry: &&OutboxEntry| {
+            entry.remote_id == *id
+                && matches!(entry.op, OutboxOp::Create { .. })
+                && self.voided.contains(&entry.event_id)
+        };
+        self.outbox.values().find(made).cloned()
     }
 
     async fn send_all(&mut self, total: &mut usize) -> Result<Sent, EngineError> {
@@ -286,7 +331,10 @@ impl Run<'_> {
             let mut ready = Vec::new();
             for entry in page {
                 let wedged = matches!(entry.state, OutboxState::Wedged { .. });
-                if !wedged && entry.not_before.is_none_or(|time| time <= now) {
+                if self.voided.contains(&entry.event_id) {
+                    self.waiting += 1;
+                    self.unfinished = true;
+                } else if !wedged && entry.not_before.is_none_or(|time| time <= now) {
                     ready.push(entry);
                 } else {
                     self.waiting += usize::from(!wedged);
@@ -294,10 +342,14 @@ impl Run<'_> {
                 }
             }
             *total += ready.len();
-            // What another worker may be sending by now is not ours to send.
-            self.keep_lease().await?;
-            let answers = self.send(ready).await;
-            self.confirm(answers, &mut sent).await?;
+            while !ready.is_empty() {
+                // What another worker may be sending by now is not ours to send.
+                self.keep_lease().await?;
+                let (late, answers): (Vec<_>, Vec<_>) =
+                    self.send(ready).await.into_iter().partition(|(_, answer)| answer.is_late());
+                self.confirm(answers, &mut sent).await?;
+                ready = late.into_iter().map(|(entry, _)| entry).collect();
+            }
             self.tell(&Progress::Pushed {
                 link: self.link.id.clone(),
                 done: usize::try_from(self.counts.pushed).unwrap_or(usize::MAX),
@@ -314,8 +366,14 @@ impl Run<'_> {
     async fn send(&self, entries: Vec<OutboxEntry>) -> Vec<(OutboxEntry, Answer)> {
         let (provider, calendar) = (self.provider, &self.link.remote);
         let failures = &AtomicUsize::new(0);
+        // The first is sent in any case, the lease was just looked at: with a clock that jumps, or a store that is slow,
+        // nothing would ever go out.
+        let (clock, until, begun) = (&self.engine.clock, self.lease_until(), &AtomicBool::new(false));
         stream::iter(entries)
             .map(|entry| async move {
+                if begun.swap(true, Ordering::Relaxed) && clock.now() >= until {
+                    return (entry, Answer::Late);
+                }
                 if failures.load(Ordering::Relaxed) >= FAILURES {
                     return (entry, Answer::Unsent);
                 }
@@ -375,7 +433,7 @@ impl Run<'_> {
                     writes.extend(self.removed(&entry, before));
                 }
                 Answer::Failed(error) => writes.extend(self.failed(entry, error, sent)),
-                Answer::Unsent => {
+                Answer::Unsent | Answer::Late => {
                     unsent += 1;
                     self.outbox.insert(entry.event_id.clone(), entry);
                 }
@@ -539,13 +597,14 @@ impl Run<'_> {
     }
 
     fn failed(&mut self, mut entry: OutboxEntry, error: ProviderError, sent: &mut Sent) -> Vec<Write> {
-        let done = Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() };
         match error.kind {
             // Somebody else was faster, or it is gone: what was decided is void, and decided again on what is there.
+            // Until then it stays: a run that ends in between would leave nobody who knows that something is to be sent.
             ErrorKind::VersionMismatch | ErrorKind::NotFound => {
-                self.outbox.remove(&entry.event_id);
-                sent.changed.push((entry.remote_id, entry.event_id));
-                return vec![done];
+                sent.changed.push((entry.remote_id.clone(), entry.event_id.clone()));
+                self.voided.insert(entry.event_id.clone());
+                self.outbox.insert(entry.event_id.clone(), entry);
+                return Vec::new();
             }
             ErrorKind::AlreadyExists { at: Some(at) } if at != entry.remote_id => {
                 sent.elsewhere.push((at, entry));
@@ -553,9 +612,10 @@ impl Run<'_> {
             }
             ErrorKind::AlreadyExists { .. } => {
                 // Under our own name it is our own write, applied when its answer was lost.
-                self.outbox.remove(&entry.event_id);
-                sent.changed.push((entry.remote_id, entry.event_id));
-                return vec![done];
+                sent.changed.push((entry.remote_id.clone(), entry.event_id.clone()));
+                self.voided.insert(entry.event_id.clone());
+                self.outbox.insert(entry.event_id.clone(), entry);
+                return Vec::new();
             }
             ErrorKind::Unauthorized | ErrorKind::CalendarGone => {
                 sent.stop = Some(error);

@@ -86,6 +86,8 @@ pub(super) struct Run<'a> {
     pub(super) duplicates: BTreeSet<RemoteId>,
     /// Writes that are decided and not confirmed, of earlier runs and of this one.
     pub(super) outbox: BTreeMap<EventId, OutboxEntry>,
+    /// Events whose write met another version, or none: their entry stays until it is decided what takes its place.
+    pub(super) voided: HashSet<EventId>,
     /// Events to look at again, because what was sent for them is not what they are now.
     pub(super) recheck: Vec<EventId>,
     pub(super) deletions: Vec<PlannedDeletion>,
@@ -100,6 +102,8 @@ pub(super) struct Run<'a> {
     pub(super) deferred: Vec<super::pull::Item>,
     /// Items of our own that could not be looked up: whatever a listing says of them is not decided in this run.
     pub(super) unknown: HashSet<RemoteId>,
+    /// An item under a name that is not known yet could not be read for now.
+    pub(super) unread_names: bool,
     /// Items that may be events here under another UID.
     pub(super) meeting: Meeting,
     /// The listing is of everything, so an item may turn out to be another one under a new name and UID.
@@ -148,6 +152,7 @@ impl<'a> Run<'a> {
             quarantine: HashMap::new(),
             duplicates: BTreeSet::new(),
             outbox: BTreeMap::new(),
+            voided: HashSet::new(),
             recheck: Vec::new(),
             deletions: Vec::new(),
             held: Vec::new(),
@@ -162,6 +167,7 @@ impl<'a> Run<'a> {
             waiting: 0,
             seen_before: Revision::default(),
             unfinished: false,
+            unread_names: false,
             lease: None,
             holder,
             renew_at: now,
@@ -274,6 +280,11 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Until when nobody else can have the lease, by our clock.
+    pub(super) fn lease_until(&self) -> DateTime<Utc> {
+        self.renew_at + (LEASE - LEASE / 3)
+    }
+
     async fn release(&mut self) {
         if let Some(token) = self.lease.take() {
             // A lease that cannot be given back runs out by itself.
@@ -320,8 +331,14 @@ impl<'a> Run<'a> {
         let (mut created, mut updated, mut conflicts) = (0, 0, 0);
         let (mut operations, mut deletions, mut events) = (Vec::new(), Vec::new(), Vec::new());
         let (mut superseded, mut replanned) = (Vec::new(), Vec::new());
-        for outcome in outcomes {
+        for mut outcome in outcomes {
             batch.expect.extend(outcome.expect);
+            let deletes = outcome.operation.as_ref().is_some_and(Operation::deletes);
+            let entry = outcome.supersedes.as_ref().and_then(|event| self.outbox.get(event));
+            if deletes && entry.is_some_and(|entry| !matches!(entry.state, OutboxState::Wedged { .. })) {
+                // What was decided before is void, and stays until the deletion itself is written, at the end of the run.
+                self.voided.extend(outcome.supersedes.take());
+            }
             if let Some(entry) = outcome.supersedes.as_ref().and_then(|id| self.outbox.get(id)) {
                 batch.writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
             }
@@ -363,6 +380,7 @@ impl<'a> Run<'a> {
         }
         for event in superseded {
             self.outbox.remove(&event);
+            self.voided.remove(&event);
         }
         if self.mode == Mode::Apply {
             // The host may edit an event again before this run sends what it decided about it.
@@ -372,6 +390,10 @@ impl<'a> Run<'a> {
             self.handled.remove(event);
         }
         self.recheck.append(&mut replanned);
+        // An item that was looked at twice is deleted once.
+        self.deletions.retain(|old| {
+            deletions.iter().all(|new: &PlannedDeletion| new.operation.event_id != old.operation.event_id)
+        });
         self.deletions.append(&mut deletions);
         self.plan.operations.append(&mut operations);
         self.counts.created += created;

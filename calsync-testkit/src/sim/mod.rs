@@ -10,6 +10,7 @@
 
 mod book;
 mod control;
+mod crash;
 mod executor;
 mod fault;
 mod law;
@@ -19,6 +20,7 @@ mod plant;
 mod play;
 mod provider;
 mod rng;
+mod scenario;
 mod script;
 mod server;
 mod shrink;
@@ -26,10 +28,12 @@ mod store;
 mod world;
 
 pub use control::{Outcome, Stats, Violation};
+pub use crash::{Crashes, crash_everywhere, pause_everywhere, slow_everywhere};
 pub use executor::wait;
 pub use fault::Fault;
 pub use law::Law;
 pub use plant::Plant;
 pub use play::{Options, play};
+pub use scenario::{Scenario, scenarios};
 pub use script::{Dialect, Edit, LinkSetup, Profile, Quirk, Script, Setup, Step};
 pub use shrink::shrink;

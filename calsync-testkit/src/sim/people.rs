@@ -69,7 +69,7 @@ impl People {
                 // Where a UID can be used twice, an event that arrives there while it is being copied there is there twice:
                 // nothing could prevent it. So it has to be there before anything runs.
                 let guarded = self.remotes.iter().all(|remote| remote.setup.dialect == Dialect::CalDav);
-                if guarded || !self.begun {
+                if guarded || !self.begun && self.remotes.len() == 1 {
                     let other = if side == 0 { 1 } else { 0 };
                     self.create(other, &uid, Edit::Create);
                 }
@@ -223,9 +223,11 @@ impl People {
         let all =
             wait(self.store.events_since(&self.calendar, Revision::default(), 1000)).unwrap_or_default();
         // Of two rows under one UID, bringing back one beside the other would be the host's own duplicate.
+        // Nor is one brought back that came to two sides by itself and may never have been joined.
         let alone = |record: &&EventRecord| {
             record.deleted.is_some()
                 && all.iter().filter(|other| other.event.uid == record.event.uid).count() == 1
+                && self.book().created.get(&record.event.uid).is_none_or(|sides| sides.len() == 1)
         };
         let gone: Vec<&EventRecord> = all.iter().filter(alone).collect();
         let Some(record) = usize::from(pick).checked_rem(gone.len()).and_then(|place| gone.get(place)) else {
@@ -253,8 +255,7 @@ impl People {
             return;
         }
         let Some((Place::Remote(id), mut event)) = self.pick(side, pick) else { return };
-        // Gone under its old name and unreadable under the new one is gone, for all anybody can tell.
-        if quirk == Quirk::Garble && self.book().odd.contains(&event.uid) {
+        if quirk == Quirk::Garble && !self.can_garble(side, &event.uid) {
             return;
         }
         let mut server = remote.server();
@@ -264,6 +265,8 @@ impl People {
                 body(&mut event).sequence += 1;
                 server.put(&id, &kept, &event);
             }
+            // Elsewhere an item keeps its name for life.
+            Quirk::Rename if !matches!(remote.setup.dialect, Dialect::CalDav | Dialect::Feed) => {}
             Quirk::Rename => {
                 self.book().odd.insert(event.uid.clone());
                 server.remove(&id);
@@ -274,6 +277,14 @@ impl People {
                 server.garble(&id);
             }
         }
+    }
+
+    /// What is gone under its old name and unreadable under the new one is gone, for all anybody can tell; and what was
+    /// never read cannot be known to be the event that is here already.
+    fn can_garble(&self, side: Side, uid: &str) -> bool {
+        let book = self.book();
+        let only_there = book.created.get(uid).is_some_and(|sides| sides.len() == 1 && sides.contains(&side));
+        only_there && !book.odd.contains(uid)
     }
 
     /// What could not be read can be read again.

@@ -16,7 +16,7 @@ use super::{
     executor::wait,
     law::Law,
     oracle,
-    script::{Script, Step},
+    script::{Quirk, Script, Step},
     world::World,
 };
 
@@ -67,7 +67,12 @@ fn take(world: &mut World, step: Step) {
         }
         Step::Edit { side, edit, pick } => world.people.act(side, edit, pick),
         Step::Fault { fault } => world.control.arm(fault),
-        Step::Server { link, quirk, pick } => world.people.quirk(link, quirk, pick),
+        Step::Server { link, quirk, pick } => {
+            // An item renamed between the listing and a write to it is answered as gone: see `docs/simulation.md`.
+            if quirk != Quirk::Rename || (0..workers).all(|worker| !world.is_busy(worker)) {
+                world.people.quirk(link, quirk, pick);
+            }
+        }
         Step::Approve { worker } => world.approve(usize::from(worker) % workers),
     }
 }
@@ -79,7 +84,7 @@ pub(crate) fn calm(world: &mut World) {
     control.note(format_args!("calm"));
     for worker in 0..world.workers.len() {
         // Whoever is under way goes on, or finds that somebody else has taken over.
-        while world.workers_busy(worker) {
+        while world.is_busy(worker) {
             world.step(worker);
         }
     }

@@ -44,6 +44,8 @@ pub(crate) struct SimRemote {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) requests: AtomicU64,
     pub(crate) writes: AtomicU64,
+    /// Writes whose call has begun and whose effect is still to come.
+    pub(crate) under_way: AtomicU64,
     pub(crate) seen: Mutex<Seen>,
 }
 
@@ -124,6 +126,17 @@ impl SimRemote {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether an event that came to two sides by itself can be made twice when one of them is not seen. Where the server
+    /// refuses a UID that is taken, it cannot.
+    fn guarded(&self) -> bool {
+        self.setup.dialect == Dialect::CalDav || self.book().created.values().all(|sides| sides.len() == 1)
+    }
+
+    /// Whether a copy of a one-way link was renamed: until that is seen, its old name counts as deleted.
+    fn copy_renamed(&self) -> bool {
+        self.setup.direction == Direction::Export && !self.book().odd.is_empty()
+    }
+
     fn told(&self, id: &RemoteId, version: Option<&Version>) {
         if let Some(version) = version {
             self.seen().contents.insert((id.clone(), version.clone()));
@@ -142,11 +155,12 @@ impl SimRemote {
                 return Err(error(ErrorKind::CursorInvalid, "changes"));
             }
         };
+        let first = std::mem::take(&mut self.seen().first);
         let now = server.tick;
         let feed = self.setup.dialect == Dialect::Feed;
         let token = match token {
             Some(Token::Done(since)) if request.mode == PullMode::Incremental && !feed => {
-                self.check_cursor(since);
+                self.check_cursor(since, first);
                 Token::Delta(since, now, RemoteId::from(""))
             }
             Some(token @ (Token::Full(..) | Token::Delta(..))) => token,
@@ -158,7 +172,9 @@ impl SimRemote {
         if fate == Some(Fault::ListStale)
             && let (Token::Delta(since, ..), Some(cursor)) = (&token, request.cursor)
         {
-            self.seen().floor = *since;
+            let mut seen = self.seen();
+            seen.floor = seen.floor.min(*since);
+            drop(seen);
             return Ok(ChangePage {
                 changes: Vec::new(),
                 scope: ChangeScope::Delta,
@@ -205,13 +221,13 @@ impl SimRemote {
     }
 
     /// I15, as far as one worker alone can break it.
-    fn check_cursor(&self, tick: u64) {
+    fn check_cursor(&self, tick: u64, first: bool) {
         let mut seen = self.seen();
         if !seen.alone {
             return;
         }
         // Later ones of a run may be given up with it.
-        if !std::mem::take(&mut seen.first) {
+        if !first {
             return;
         }
         let floor = std::mem::replace(&mut seen.floor, tick);
@@ -283,12 +299,9 @@ impl SimRemote {
     fn create_now(&self, id: &RemoteId, payload: &Payload) -> Result<Written> {
         let mut server = self.server();
         let event = server.read(payload).map_err(|_| error(ErrorKind::Refused, "create"))?;
-        if self.setup.dialect == Dialect::Graph
-            && let Some(real) =
-                server.aliases.get(id).filter(|real| server.items.contains_key(*real)).cloned()
-        {
+        if self.setup.dialect == Dialect::Graph && server.items.contains_key(id) {
             // The same transaction id again: the item that was made the first time.
-            return Ok(self.written(&server, &real, payload));
+            return Ok(self.written(&server, id, payload));
         }
         if server.taken(id) {
             let at = (self.setup.dialect == Dialect::CalDav).then(|| id.clone());
@@ -296,16 +309,17 @@ impl SimRemote {
         }
         let twin = server.with_uid(&event.uid).cloned();
         if let Some(twin) = twin {
-            if self.setup.dialect == Dialect::CalDav && !self.control.has(Plant::TwinsMade) {
+            // With two workers a creation may arrive when another worker has made the event anew.
+            let refuses = self.setup.dialect == Dialect::CalDav || !self.seen().alone;
+            if refuses && !self.control.has(Plant::TwinsMade) {
                 return Err(error(ErrorKind::AlreadyExists { at: Some(twin) }, "create"));
             }
             self.control
                 .broken(Law::I03, format!("{} is made a second time on side {}", event.uid, self.side));
         }
         self.control.checked(Law::I03);
-        let name = server.name(id);
-        server.put(&name, extra(payload), &event);
-        Ok(self.written(&server, &name, payload))
+        server.put(id, extra(payload), &event);
+        Ok(self.written(&server, id, payload))
     }
 
     fn update_now(
@@ -316,9 +330,8 @@ impl SimRemote {
         part: Partly,
     ) -> Result<Written> {
         let mut server = self.server();
-        let id = server.real(id).clone();
         let mut event = server.read(payload).map_err(|_| error(ErrorKind::Refused, "update"))?;
-        let Some(item) = server.items.get(&id).cloned() else {
+        let Some(item) = server.items.get(id).cloned() else {
             return Err(error(ErrorKind::NotFound, "update"));
         };
         if item.version != *expected && !self.control.has(Plant::UpdateIgnoresVersion) {
@@ -334,14 +347,13 @@ impl SimRemote {
         let (before, after) = (extra(&item.payload).to_owned(), extra(payload));
         self.control
             .check(Law::I18, before == after, || format!("an update of {id} makes {before:?} {after:?}"));
-        server.put(&id, after, &event);
-        Ok(self.written(&server, &id, payload))
+        server.put(id, after, &event);
+        Ok(self.written(&server, id, payload))
     }
 
     fn delete_now(&self, id: &RemoteId, expected: &Version) -> Result<()> {
         let mut server = self.server();
-        let id = server.real(id).clone();
-        let Some(item) = server.items.get(&id).cloned() else { return Ok(()) };
+        let Some(item) = server.items.get(id).cloned() else { return Ok(()) };
         if item.version != *expected && !self.control.has(Plant::DeleteIgnoresVersion) {
             return Err(error(ErrorKind::VersionMismatch, "delete"));
         }
@@ -356,7 +368,7 @@ impl SimRemote {
                 format!("{} is deleted on side {}, and nobody deleted it anywhere else", event.uid, self.side)
             });
         }
-        server.remove(&id);
+        server.remove(id);
         self.writes.fetch_add(1, Ordering::Relaxed);
         self.control.count(|stats| stats.writes += 1);
         Ok(())
@@ -371,6 +383,22 @@ impl SimRemote {
         let Ok(event) = server.read(payload) else { return false };
         let before = server.items.get(id).and_then(|item| item.event.as_ref());
         before.is_some_and(|before| before.overrides != event.overrides)
+    }
+}
+
+/// A write between its call and its effect; not any more when its future is dropped.
+struct UnderWay<'a>(&'a AtomicU64);
+
+impl<'a> UnderWay<'a> {
+    fn begin(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -416,6 +444,7 @@ impl Provider for SimRemote {
         let paged = request.cursor.is_some_and(|cursor| !cursor.0.starts_with('t'));
         let fate = self.control.fate(Op::List, |fault| match fault {
             Fault::ListPageExpires => paged,
+            Fault::ListPartial => self.guarded(),
             Fault::ListEmptyPage => !paged,
             Fault::ListStale => request.cursor.is_some() && !paged,
             _ => true,
@@ -441,6 +470,10 @@ impl Provider for SimRemote {
         if fate == Some(Fault::ListPartial) && page.scope == ChangeScope::Snapshot {
             page.changes.pop();
             page.scope = ChangeScope::PartialSnapshot;
+            if !page.more {
+                // Whoever knows that something is missing keeps the token that will list it again.
+                page.cursor = request.cursor.filter(|_| !paged).cloned();
+            }
         }
         super::plant::page(&self.control, &mut page, self.server().tick);
         for change in &page.changes {
@@ -456,7 +489,9 @@ impl Provider for SimRemote {
     async fn fetch(&self, _: &RemoteCalendarId, ids: &[RemoteId]) -> Result<Vec<Fetched>> {
         self.begin();
         pause().await;
-        let fate = self.control.fate(Op::Fetch, |_| true);
+        let fate = self.control.fate(Op::Fetch, |fault| {
+            fault != Fault::FetchItemFails || self.guarded() && !self.copy_renamed()
+        });
         self.control.note(format_args!("fetch {}: {}", self.side, ids.len()));
         match fate {
             Some(Fault::FetchFails) => return Err(error(ErrorKind::Unavailable, "fetch")),
@@ -467,15 +502,14 @@ impl Provider for SimRemote {
         for (place, id) in ids.iter().enumerate() {
             let fails = fate == Some(Fault::FetchItemFails) && place == 0;
             let server = self.server();
-            let real = server.real(id);
-            found.push(match server.items.get(real) {
+            found.push(match server.items.get(id) {
                 _ if fails && self.control.has(Plant::UnreadIsGone) => Fetched::Missing(id.clone()),
                 _ if fails => Fetched::Failed(id.clone(), error(ErrorKind::Unavailable, "fetch")),
                 None => Fetched::Missing(id.clone()),
                 Some(item) => {
-                    self.told(real, Some(&item.version));
+                    self.told(id, Some(&item.version));
                     Fetched::Found {
-                        id: real.clone(),
+                        id: id.clone(),
                         version: Some(item.version.clone()),
                         payload: item.payload.clone(),
                     }
@@ -527,7 +561,9 @@ impl Provider for SimRemote {
             entry.remote_id == *id
                 && matches!(&entry.op, OutboxOp::Create { payload: kept } if kept == payload)
         });
+        let under_way = UnderWay::begin(&self.under_way);
         pause().await;
+        drop(under_way);
         let fate = self.fate_of_write("create");
         self.control.note(format_args!("create {} {id}", self.side));
         let result = match self.before("create", fate) {
@@ -552,7 +588,9 @@ impl Provider for SimRemote {
                 && matches!(&entry.op, OutboxOp::Update { payload: kept, expected: version }
                     if kept == payload && version == expected)
         });
+        let under_way = UnderWay::begin(&self.under_way);
         pause().await;
+        drop(under_way);
         let fate = self.fate_of_write("update");
         self.control.note(format_args!("update {} {id} {expected}", self.side));
         let mut result =
@@ -582,7 +620,9 @@ impl Provider for SimRemote {
             entry.remote_id == *id
                 && matches!(&entry.op, OutboxOp::Delete { expected: kept } if kept == expected)
         });
+        let under_way = UnderWay::begin(&self.under_way);
         pause().await;
+        drop(under_way);
         let fate = self.fate_of_write("delete");
         self.control.note(format_args!("delete {} {id} {expected}", self.side));
         let result = match self.before("delete", fate) {

@@ -56,7 +56,7 @@ pub enum Dialect {
     /// Ids from the client that are never free again, pages with content, a written item in the answer, series written in
     /// more than one request.
     Google,
-    /// Ids from the server, listings without versions, writes answered without one, fields that cannot be held.
+    /// Listings without versions, writes answered without one, fields that cannot be held.
     Graph,
     /// A feed: everything, every time, nothing can be written.
     Feed,

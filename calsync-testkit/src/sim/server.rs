@@ -30,9 +30,6 @@ pub(crate) struct Server {
     forgotten: u64,
     /// Ids that were used once, where ids are used once only.
     retired: BTreeSet<RemoteId>,
-    /// What items are called that were asked to be called otherwise.
-    pub(crate) aliases: BTreeMap<RemoteId, RemoteId>,
-    named: u64,
     read: HashMap<Payload, Event>,
 }
 
@@ -45,8 +42,6 @@ impl Server {
             tick: 0,
             forgotten: 0,
             retired: BTreeSet::new(),
-            aliases: BTreeMap::new(),
-            named: 0,
             read: HashMap::new(),
         }
     }
@@ -141,22 +136,6 @@ impl Server {
             .iter()
             .find(|(_, item)| item.event.as_ref().is_some_and(|event| event.uid == uid))
             .map(|(id, _)| id)
-    }
-
-    /// The name a new item gets when it was asked to be called `proposed`.
-    pub(crate) fn name(&mut self, proposed: &RemoteId) -> RemoteId {
-        if self.setup.dialect != Dialect::Graph {
-            return proposed.clone();
-        }
-        self.named += 1;
-        let name = RemoteId::from(format!("AAMk{}", self.named));
-        self.aliases.insert(proposed.clone(), name.clone());
-        name
-    }
-
-    /// The item that goes by this name.
-    pub(crate) fn real<'a>(&'a self, id: &'a RemoteId) -> &'a RemoteId {
-        self.aliases.get(id).unwrap_or(id)
     }
 
     pub(crate) fn forget_tokens(&mut self) {

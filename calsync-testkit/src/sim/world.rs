@@ -71,9 +71,7 @@ fn link_of(number: usize, setup: LinkSetup, whole: &Setup, control: &Control) ->
         .with_conflicts(setup.policy)
         .with_direction(setup.direction);
     link.guard = match whole.brake {
-        Some(count) if !control.has(Plant::BrakeOff) => {
-            DeletionGuard { count, percent: 20, ..DeletionGuard::default() }
-        }
+        Some(count) if !control.has(Plant::BrakeOff) => DeletionGuard { count, ..DeletionGuard::default() },
         _ => DeletionGuard { count: usize::MAX, percent: 1000, ..DeletionGuard::default() },
     };
     if control.has(Plant::DeleteBeatsEdit) {
@@ -109,6 +107,7 @@ impl World {
                     store: store.clone(),
                     requests: AtomicU64::new(0),
                     writes: AtomicU64::new(0),
+                    under_way: AtomicU64::new(0),
                     seen: Mutex::new(Seen { alone, ..Seen::default() }),
                 })
             })
@@ -287,7 +286,7 @@ impl World {
     }
 
     /// Whether a worker is in a run.
-    pub(crate) fn workers_busy(&self, worker: usize) -> bool {
+    pub(crate) fn is_busy(&self, worker: usize) -> bool {
         self.workers[worker].running.is_some()
     }
 
