@@ -357,10 +357,9 @@ impl Store for SimStore {
             _ => {}
         }
         // Forgetting what was deleted long ago is part of the heartbeat.
-        let rows = batch
-            .writes
-            .iter()
-            .filter(|write| !matches!(write, Write::PutLink(_) | Write::PurgeDeleted { .. }));
+        let rows = batch.writes.iter().filter(|write| {
+            !matches!(write, Write::PutLink(_) | Write::PurgeDeleted { .. } | Write::PurgeLog { .. })
+        });
         let rows = rows.count() as u64;
         // What is compared has to be read before the batch replaces it.
         let looked = remote.map(|remote| self.look(&remote, &batch)).unwrap_or_default();
