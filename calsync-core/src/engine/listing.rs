@@ -28,12 +28,11 @@ impl Run<'_> {
             let known = listed.summaries.keys().chain(self.meeting.items());
             let absent: Vec<RemoteId> = known.filter(|id| !listed.present.contains(*id)).cloned().collect();
             self.confirm_absence(absent, &mut listed).await?;
-            // What cannot be read has no base. A listing that lacks it lets it go; should it be there after all, the next
-            // one sets it aside again.
+            // What cannot be read and was never joined has no base. A listing that lacks it lets it go; should it be there
+            // after all, the next one sets it aside again.
             let unread = self.quarantine.keys().filter(|id| !listed.present.contains(*id));
-            let unread = unread.filter(|id| !self.meeting.is_open(id));
-            let unread = unread.map(|id| Gone { id: id.clone(), evidence: Evidence::Absent });
-            listed.removed.extend(unread.collect::<Vec<_>>());
+            let unread = unread.filter(|id| !self.meeting.is_open(id) && !listed.summaries.contains_key(*id));
+            listed.removed.extend(unread.map(|id| (id.clone(), Evidence::Absent)));
             if self.looks_for_rows {
                 self.find_lost_rows(&mut listed).await?;
             }
@@ -50,7 +49,8 @@ impl Run<'_> {
             // What is gone under one name may be what could not be read under another: the next run sees both.
             listed.removed.clear();
         }
-        Ok(Pulled { cursor, audited: complete, gone: listed.removed, incomplete: listed.incomplete })
+        let gone = listed.removed.into_iter().map(|(id, evidence)| Gone { id, evidence }).collect();
+        Ok(Pulled { cursor, audited: complete, gone, incomplete: listed.incomplete })
     }
 
     /// What a complete listing lacks is asked for by name before it counts as gone: a listing that was taken while somebody
@@ -60,10 +60,9 @@ impl Run<'_> {
         absent: Vec<RemoteId>,
         listed: &mut Listed,
     ) -> Result<(), EngineError> {
-        let gone = |id| Gone { id, evidence: Evidence::Absent };
         if self.capabilities.pull_with_payload {
             // The listing is the content: asking again would read the same.
-            listed.removed.extend(absent.into_iter().map(gone));
+            listed.removed.extend(absent.into_iter().map(|id| (id, Evidence::Absent)));
             return Ok(());
         }
         let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
@@ -75,7 +74,9 @@ impl Run<'_> {
                     | Fetched::Renamed { id, version, payload, .. } => {
                         there.push(Item { id, version, payload: Some(payload) });
                     }
-                    Fetched::Missing(id) => listed.removed.push(gone(id)),
+                    Fetched::Missing(id) => {
+                        listed.removed.insert(id, Evidence::Absent);
+                    }
                     // It may be there.
                     Fetched::Failed(..) => listed.incomplete = true,
                 }
@@ -124,7 +125,7 @@ impl Run<'_> {
 
     /// Items under a UID that another item of the calendar has: renamed when that one is gone, a duplicate when not.
     async fn settle_deferred(&mut self, deferred: Vec<Item>, listed: &mut Listed) -> Result<(), EngineError> {
-        let gone: Ids = listed.removed.iter().map(|gone| gone.id.clone()).collect();
+        let gone: Ids = listed.removed.keys().cloned().collect();
         let mut moved = Vec::new();
         let mut duplicates = Vec::new();
         // One item takes over a join; another one under the same UID waits like any duplicate.
@@ -138,7 +139,7 @@ impl Run<'_> {
                 Some(base) if !gone.contains(&base.remote_id) => duplicates.push(item),
                 holder => {
                     if let Some(base) = holder {
-                        listed.removed.retain(|gone| gone.id != base.remote_id);
+                        listed.removed.remove(&base.remote_id);
                     }
                     taken.insert(event.uid);
                     moved.push(item);

@@ -155,7 +155,7 @@ impl Run<'_> {
                 self.meeting.matched.insert(items[pair.remote].id.clone(), found);
                 if let Some(gone) = known {
                     // It is not gone, but under another name.
-                    listed.removed.retain(|removed| removed.id != *gone);
+                    listed.removed.remove(gone);
                 }
             } else {
                 questions.insert(pair.remote, vec![pair.local]);
@@ -207,7 +207,7 @@ impl Run<'_> {
             }
         })
         .await?;
-        let gone: BTreeSet<&RemoteId> = listed.removed.iter().map(|gone| &gone.id).collect();
+        let gone: BTreeSet<&RemoteId> = listed.removed.keys().collect();
         let (mut ids, mut profiles) = (Vec::new(), Vec::new());
         for chunk in found.chunks(PAGE) {
             let events: Vec<EventId> = chunk.iter().map(|(id, _)| id.clone()).collect();

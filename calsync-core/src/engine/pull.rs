@@ -90,13 +90,16 @@ impl Run<'_> {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let more = page.more;
+            let (more, scope) = (page.more, page.scope);
             if more && page.cursor.is_some() && page.cursor == cursor {
                 return Err(stuck().into());
             }
             cursor.clone_from(&page.cursor);
             self.page(page, &mut listed).await?;
             if !more {
+                // Only a last page that is partial itself has a cursor that knows of the gap.
+                let gap = listed.scope == Some(ChangeScope::PartialSnapshot);
+                listed.incomplete |= gap && scope != ChangeScope::PartialSnapshot;
                 return self.listed(listed, cursor).await;
             }
         }
@@ -125,9 +128,11 @@ impl Run<'_> {
             }
             match change.change {
                 ItemChange::Removed => {
-                    listed.removed.push(Gone { id: change.id, evidence: Evidence::Reported });
+                    listed.removed.insert(change.id, Evidence::Reported);
                 }
                 ItemChange::Present { version, payload } => {
+                    // Reported once as gone and later as there: the last word counts.
+                    listed.removed.remove(&change.id);
                     if page.scope != ChangeScope::Delta {
                         listed.present.insert(change.id.clone());
                     }
@@ -528,7 +533,8 @@ pub(super) struct Listed {
     /// The versions both sides agreed on; loaded for snapshots only.
     pub(super) summaries: BTreeMap<RemoteId, Option<Version>>,
     pub(super) present: Ids,
-    pub(super) removed: Vec<Gone>,
+    /// Each item once, however often it was reported.
+    pub(super) removed: BTreeMap<RemoteId, Evidence>,
     pub(super) incomplete: bool,
 }
 

@@ -45,7 +45,9 @@ pub enum ChangeScope {
     Delta,
     /// A page of everything there is. After the last page, absence is evidence.
     Snapshot,
-    /// A page of everything that could be listed; something is known to be missing. Absence means nothing.
+    /// A page of everything that could be listed; something is known to be missing. Absence means nothing. The cursor of a
+    /// last page like this has to list again what was missing; when only an earlier page was like this, the engine keeps
+    /// the cursor it had.
     PartialSnapshot,
 }
 
