@@ -1,5 +1,7 @@
 //! Deletions: the last thing a run decides, and the only thing it may not decide alone.
 
+use std::collections::HashSet;
+
 use super::{
     EngineError,
     pair::{Context, Outcome, Pair, RemoteView, create_remote, deletion_conflict, operation},
@@ -102,8 +104,13 @@ impl Run<'_> {
 
     /// Pairs that are joined and not about to be deleted already.
     async fn joined(&self) -> Result<usize, EngineError> {
-        let leaving =
-            self.outbox.values().filter(|entry| matches!(entry.op, OutboxOp::Delete { .. })).count();
+        let planned: HashSet<&EventId> =
+            self.held.iter().filter_map(|deletion| deletion.operation.event_id.as_ref()).collect();
+        let leaving = self
+            .outbox
+            .values()
+            .filter(|entry| matches!(entry.op, OutboxOp::Delete { .. }) && !planned.contains(&entry.event_id))
+            .count();
         let mut count = 0_usize;
         let mut after = None;
         loop {

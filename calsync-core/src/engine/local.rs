@@ -67,11 +67,16 @@ impl Run<'_> {
         let mut outcomes = Vec::new();
         let mut unread = Vec::new();
         for record in records {
-            let stands = self.outbox.get(&record.id).is_some_and(|entry| stands(entry, record));
+            let base = bases.get(&record.id);
+            let stands = self.outbox.get(&record.id).is_some_and(|entry| stands(entry, record, base));
             if stands && !self.voided.contains(&record.id) {
                 continue;
             }
-            let base = bases.get(&record.id);
+            // Whether it is there could not be found out: the next run asks again.
+            if base.is_some_and(|base| self.unknown.contains(&base.remote_id)) {
+                self.unfinished = true;
+                continue;
+            }
             // What the item holds now cannot be read, so nothing can be merged with it: decided once it can be.
             if base.is_some_and(|base| self.quarantine.contains_key(&base.remote_id)) {
                 if self.outbox.contains_key(&record.id) {
@@ -136,10 +141,16 @@ impl Run<'_> {
 }
 
 /// Whether a decided write is still what the event asks for. A creation that may have been applied stands until it is
-/// known; every other write names the version it replaces, so a newer one can take its place at any time.
-fn stands(entry: &OutboxEntry, record: &EventRecord) -> bool {
+/// known; every other write names the item and the version it replaces, so a newer one can take its place at any time.
+fn stands(entry: &OutboxEntry, record: &EventRecord, base: Option<&BaseRecord>) -> bool {
     match (&entry.state, &entry.op) {
         (OutboxState::Ambiguous, OutboxOp::Create { .. }) => true,
+        (_, OutboxOp::Update { .. } | OutboxOp::Delete { .. })
+            if base.is_some_and(|base| base.remote_id != entry.remote_id) =>
+        {
+            // The item has another name by now.
+            false
+        }
         (_, OutboxOp::Delete { .. }) => record.deleted.is_some(),
         _ => record.deleted.is_none() && entry.local.as_deref() == Some(&record.event),
     }

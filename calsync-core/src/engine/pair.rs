@@ -344,7 +344,7 @@ pub(super) fn unless_same(event: Option<&Event>, read: &Event) -> Option<Box<Eve
 
 fn create_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
     let RemoteView::Read { id, version, payload, event } = pair.remote else { return Outcome::default() };
-    let event_id = EventId::from(cx.ids.fresh());
+    let event_id = pair.local.map_or_else(|| EventId::from(cx.ids.fresh()), |record| record.id.clone());
     let base = BaseRecord {
         link: cx.link.id.clone(),
         remote_id: id.clone(),
@@ -361,11 +361,7 @@ fn create_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
     let journal = cx.journal(JournalOp::LocalCreate, &event_id, Some(id), reason, None, Vec::new());
     Outcome {
         operation: Some(operation),
-        expect: vec![Expectation::Event {
-            calendar: cx.link.calendar.clone(),
-            id: event_id.clone(),
-            revision: None,
-        }],
+        expect: vec![cx.expect(pair, &event_id)],
         writes: vec![cx.put_event(&event_id, event.clone()), Write::PutBase(Box::new(base)), journal],
         created: 1,
         event_id: Some(event_id),

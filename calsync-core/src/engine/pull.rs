@@ -321,6 +321,11 @@ impl Run<'_> {
                     {
                         continue;
                     }
+                    if local.is_none() {
+                        // What was deleted under its UID comes back as what it was: another link may still hold it, and two
+                        // events of one calendar never share a UID.
+                        local = candidates.iter().max_by_key(|record| record.revision).map(|r| (*r).clone());
+                    }
                 }
             }
             let own = base.and_then(|base| self.own_write(base, item));
@@ -352,7 +357,8 @@ impl Run<'_> {
                             None => "a person said that it is the same event".to_owned(),
                         };
                     }
-                    if local.is_none() {
+                    let lives = local.as_ref().is_some_and(|record| record.deleted.is_none());
+                    if !lives {
                         // Deleted events with its UID: should the host bring one back meanwhile, that one is the event.
                         let deleted = by_uid.get(item.event.uid.as_str()).into_iter().flatten();
                         outcome.expect.extend(deleted.map(|record| Expectation::Event {
@@ -361,7 +367,7 @@ impl Run<'_> {
                             revision: Some(record.revision),
                         }));
                     }
-                    if local.is_none() && base.is_none() {
+                    if !lives && base.is_none() {
                         // And should somebody make one under its UID meanwhile, the two are joined.
                         let known = by_uid.get(item.event.uid.as_str()).into_iter().flatten();
                         outcome.expect.push(Expectation::Uid {

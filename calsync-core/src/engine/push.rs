@@ -138,6 +138,7 @@ impl Run<'_> {
                 self.outbox.remove(&entry.event_id);
             }
         }
+        writes.extend(self.undone_deletions(most).await?);
         if !writes.is_empty() {
             self.commit(Batch { writes, ..Batch::default() }).await?;
         }
@@ -145,6 +146,43 @@ impl Run<'_> {
         let events = ready.iter().chain(&creations).map(|entry| entry.event_id.clone());
         self.recheck.extend(events);
         Ok(())
+    }
+
+    /// Deletions that were sent without an answer, of events that are back here since. One that was applied is done, and the
+    /// event is new there: should its item be heard to be gone later, nobody would know that we did it.
+    async fn undone_deletions(&mut self, most: usize) -> Result<Vec<Write>, EngineError> {
+        let sent = |entry: &&OutboxEntry| {
+            matches!(entry.op, OutboxOp::Delete { .. })
+                && entry.attempts > 0
+                && !matches!(entry.state, OutboxState::Wedged { .. })
+        };
+        let sent: Vec<OutboxEntry> = self.outbox.values().filter(sent).cloned().collect();
+        let mut writes = Vec::new();
+        for entries in sent.chunks(most) {
+            let ids: Vec<EventId> = entries.iter().map(|entry| entry.event_id.clone()).collect();
+            let mut records = self.engine.store.events(&self.link.calendar, &ids).await?;
+            records.retain(|record| record.deleted.is_none());
+            let mut back: Vec<&OutboxEntry> = entries.iter().collect();
+            back.retain(|entry| records.iter().any(|record| record.id == entry.event_id));
+            if back.is_empty() {
+                continue;
+            }
+            let names: Vec<RemoteId> = back.iter().map(|entry| entry.remote_id.clone()).collect();
+            for fetched in self.provider.fetch(&self.link.remote, &names).await? {
+                match fetched {
+                    Fetched::Missing(id) => {
+                        let Some(entry) = back.iter().find(|entry| entry.remote_id == id) else { continue };
+                        self.outbox.remove(&entry.event_id);
+                        writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+                        writes.extend(self.removed(entry, None));
+                        self.recheck.push(entry.event_id.clone());
+                    }
+                    Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
+                    Fetched::Found { .. } | Fetched::Renamed { .. } => {}
+                }
+            }
+        }
+        Ok(writes)
     }
 
     /// A link that does not write to the remote side any more sends nothing of what it decided when it did. A creation

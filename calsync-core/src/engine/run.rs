@@ -334,10 +334,23 @@ impl<'a> Run<'a> {
         for mut outcome in outcomes {
             batch.expect.extend(outcome.expect);
             let deletes = outcome.operation.as_ref().is_some_and(Operation::deletes);
-            let entry = outcome.supersedes.as_ref().and_then(|event| self.outbox.get(event));
-            if deletes && entry.is_some_and(|entry| !matches!(entry.state, OutboxState::Wedged { .. })) {
-                // What was decided before is void, and stays until the deletion itself is written, at the end of the run.
-                self.voided.extend(outcome.supersedes.take());
+            if deletes
+                && let Some(event) = outcome.supersedes.take_if(|event| self.outbox.contains_key(event))
+            {
+                // What was decided before is void, and stays until the deletion itself is written, at the end of the run: a
+                // run that ends in between would leave nobody who knows that something is to be done.
+                let wedged = self
+                    .outbox
+                    .get(&event)
+                    .filter(|entry| matches!(entry.state, OutboxState::Wedged { .. }))
+                    .filter(|entry| !super::outbox::is_nameless(entry));
+                if let Some(mut entry) = wedged.cloned() {
+                    // Nobody would try it again.
+                    (entry.state, entry.attempts, entry.not_before) = (OutboxState::Pending, 0, None);
+                    batch.writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+                    batch.writes.push(Write::PutOutbox(Box::new(entry)));
+                }
+                self.voided.insert(event);
             }
             if let Some(entry) = outcome.supersedes.as_ref().and_then(|id| self.outbox.get(id)) {
                 batch.writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
