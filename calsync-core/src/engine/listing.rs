@@ -1,6 +1,6 @@
 //! The end of a listing: what was put off is settled, and what is gone is planned.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     EngineError,
@@ -117,6 +117,7 @@ impl Run<'_> {
             }
         }
         let (items, incomplete) = self.with_payloads(items).await?;
+        self.unread_names |= incomplete;
         let items =
             items.into_iter().map(|(id, version, payload)| Item { id, version, payload: Some(payload) });
         self.deferred.extend(items);
@@ -130,7 +131,10 @@ impl Run<'_> {
         let mut duplicates = Vec::new();
         // One item takes over a join; another one under the same UID waits like any duplicate.
         let mut taken = HashSet::new();
-        for item in deferred {
+        // Listed twice, by pages that overlap or a listing that began anew, it is one item.
+        let mut last: BTreeMap<RemoteId, Item> = BTreeMap::new();
+        last.extend(deferred.into_iter().map(|item| (item.id.clone(), item)));
+        for item in last.into_values() {
             let Some(payload) = &item.payload else { continue };
             let Ok(event) = self.provider.read(payload) else { continue };
             let holder = self.holder_of(&event.uid).await?;

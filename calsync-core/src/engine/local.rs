@@ -68,6 +68,11 @@ impl Run<'_> {
         let mut unread = Vec::new();
         for record in records {
             let base = bases.get(&record.id);
+            if let Some(item) =
+                self.outbox.get(&record.id).and_then(|entry| self.may_be_deleted(entry, record))
+            {
+                self.unknown.insert(item);
+            }
             let stands = self.outbox.get(&record.id).is_some_and(|entry| stands(entry, record, base));
             if stands && !self.voided.contains(&record.id) {
                 continue;
@@ -106,6 +111,17 @@ impl Run<'_> {
             }
         }
         Ok((outcomes, unread))
+    }
+
+    /// The item of an event that is back here, while an earlier run may have deleted it there and nobody has looked since.
+    fn may_be_deleted(&self, entry: &OutboxEntry, record: &EventRecord) -> Option<RemoteId> {
+        let sent =
+            matches!(entry.op, OutboxOp::Delete { .. }) && !matches!(entry.state, OutboxState::Wedged { .. });
+        (sent
+            && record.deleted.is_none()
+            && entry.run != self.id
+            && !self.not_deleted.contains(&entry.remote_id))
+        .then(|| entry.remote_id.clone())
     }
 
     /// An event that cannot be written there is kept as a wedged write, so that a person sees it.

@@ -4,7 +4,7 @@
 //! is looked at like this, and only for an event whose own item is gone from the same listing: a calendar that was made
 //! again, or a server that rewrites UIDs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     EngineError,
@@ -137,7 +137,10 @@ impl Run<'_> {
 
     /// Decides about everything that was put off, once all of the listing is known.
     pub(super) async fn meet(&mut self, listed: &mut Listed) -> Result<(), EngineError> {
-        let strangers = std::mem::take(&mut self.meeting.strangers);
+        let mut strangers = std::mem::take(&mut self.meeting.strangers);
+        // Listed twice, by pages that overlap or a listing that began anew, it is one item.
+        let mut seen = HashSet::new();
+        strangers.retain(|stranger| seen.insert(stranger.item.id.clone()));
         if strangers.is_empty() {
             return Ok(());
         }

@@ -148,13 +148,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Deletions that were sent without an answer, of events that are back here since. One that was applied is done, and the
+    /// Deletions that may have been sent without an answer, of events that are back here since. One that was applied is done, and the
     /// event is new there: should its item be heard to be gone later, nobody would know that we did it.
     async fn undone_deletions(&mut self, most: usize) -> Result<Vec<Write>, EngineError> {
         let sent = |entry: &&OutboxEntry| {
-            matches!(entry.op, OutboxOp::Delete { .. })
-                && entry.attempts > 0
-                && !matches!(entry.state, OutboxState::Wedged { .. })
+            matches!(entry.op, OutboxOp::Delete { .. }) && !matches!(entry.state, OutboxState::Wedged { .. })
         };
         let sent: Vec<OutboxEntry> = self.outbox.values().filter(sent).cloned().collect();
         let mut writes = Vec::new();
@@ -178,7 +176,9 @@ impl Run<'_> {
                         self.recheck.push(entry.event_id.clone());
                     }
                     Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
-                    Fetched::Found { .. } | Fetched::Renamed { .. } => {}
+                    Fetched::Found { id, .. } | Fetched::Renamed { asked: id, .. } => {
+                        self.not_deleted.insert(id);
+                    }
                 }
             }
         }
@@ -369,7 +369,8 @@ impl Run<'_> {
             let mut ready = Vec::new();
             for entry in page {
                 let wedged = matches!(entry.state, OutboxState::Wedged { .. });
-                if self.voided.contains(&entry.event_id) {
+                if self.voided.contains(&entry.event_id) || self.unknown.contains(&entry.remote_id) {
+                    // Void, or it is not known whether it is there already: the next run decides, or asks again.
                     self.waiting += 1;
                     self.unfinished = true;
                 } else if !wedged && entry.not_before.is_none_or(|time| time <= now) {

@@ -102,6 +102,8 @@ pub(super) struct Run<'a> {
     pub(super) deferred: Vec<super::pull::Item>,
     /// Items of our own that could not be looked up: whatever a listing says of them is not decided in this run.
     pub(super) unknown: HashSet<RemoteId>,
+    /// Items that an earlier run may have deleted, and that are there.
+    pub(super) not_deleted: HashSet<RemoteId>,
     /// An item under a name that is not known yet could not be read for now.
     pub(super) unread_names: bool,
     /// Items that may be events here under another UID.
@@ -167,6 +169,7 @@ impl<'a> Run<'a> {
             waiting: 0,
             seen_before: Revision::default(),
             unfinished: false,
+            not_deleted: HashSet::new(),
             unread_names: false,
             lease: None,
             holder,
@@ -328,6 +331,7 @@ impl<'a> Run<'a> {
             self.unfinished |= outcomes.len() < all;
         }
         let mut batch = Batch::default();
+        extra.extend(self.seen_again(&outcomes));
         let (mut created, mut updated, mut conflicts) = (0, 0, 0);
         let (mut operations, mut deletions, mut events) = (Vec::new(), Vec::new(), Vec::new());
         let (mut superseded, mut replanned) = (Vec::new(), Vec::new());
@@ -413,6 +417,22 @@ impl<'a> Run<'a> {
         self.counts.updated += updated;
         self.counts.conflicts += conflicts;
         Ok(true)
+    }
+
+    /// A deletion here is written at the end of the run only. Where what led to it was seen by an earlier run, and this batch
+    /// forgets why it is looked at now, the mark goes back before it: the next run would not find it otherwise.
+    fn seen_again(&mut self, outcomes: &[Outcome]) -> Option<Write> {
+        let planned = |outcome: &&Outcome| {
+            let action = outcome.operation.as_ref().map(|operation| operation.action);
+            action == Some(Action::DeleteRemote) && !outcome.writes.is_empty()
+        };
+        let first = outcomes.iter().filter(planned).filter_map(|outcome| outcome.revision).min()?;
+        let mark = Revision(first.0.saturating_sub(1));
+        if mark >= self.state.seen.min(self.seen_before) {
+            return None;
+        }
+        self.seen_before = mark;
+        Some(Write::PutLink(Box::new(LinkState { seen: mark, ..self.state.clone() })))
     }
 
     /// Commits a batch under the lease; the first one also records that the run began.

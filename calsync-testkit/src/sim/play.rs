@@ -88,7 +88,8 @@ pub(crate) fn calm(world: &mut World) {
             world.step(worker);
         }
     }
-    for cycle in 0..3 {
+    // What a person answers on one link reaches the others a cycle later.
+    for cycle in 0..2 + world.links.len() {
         for link in 0..world.links.len() {
             world.pass(TimeDelta::minutes(20));
             let answer = world.run(0, link);

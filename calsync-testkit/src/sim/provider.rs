@@ -46,6 +46,8 @@ pub(crate) struct SimRemote {
     pub(crate) writes: AtomicU64,
     /// Writes whose call has begun and whose effect is still to come.
     pub(crate) under_way: AtomicU64,
+    /// Under which epoch of its lease the link is worked on.
+    pub(crate) epoch: AtomicU64,
     pub(crate) seen: Mutex<Seen>,
 }
 
@@ -259,6 +261,15 @@ impl SimRemote {
             Some(Fault::WriteTimeoutBefore) => error(ErrorKind::Unavailable, name).maybe_applied(),
             _ => return Ok(()),
         })
+    }
+
+    /// A creation or deletion that was still on its way when another worker took the lease arrives no more: what it could do
+    /// then is in `docs/simulation.md`, and nothing that this simulation judges.
+    fn in_time(&self, name: &'static str, epoch: u64) -> Result<()> {
+        if self.epoch.load(Ordering::Relaxed) == epoch {
+            return Ok(());
+        }
+        Err(error(ErrorKind::Unavailable, name).maybe_applied())
     }
 
     /// The fault that strikes once a write had its effect.
@@ -557,16 +568,20 @@ impl Provider for SimRemote {
 
     async fn create(&self, _: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {
         self.begin();
-        self.check_intent("a creation", |entry| {
-            entry.remote_id == *id
-                && matches!(&entry.op, OutboxOp::Create { payload: kept } if kept == payload)
-        });
+        // Made once more under the same name it has no effect, whoever was faster.
+        if !self.server().items.contains_key(id) {
+            self.check_intent("a creation", |entry| {
+                entry.remote_id == *id
+                    && matches!(&entry.op, OutboxOp::Create { payload: kept } if kept == payload)
+            });
+        }
+        let epoch = self.epoch.load(Ordering::Relaxed);
         let under_way = UnderWay::begin(&self.under_way);
         pause().await;
         drop(under_way);
         let fate = self.fate_of_write("create");
         self.control.note(format_args!("create {} {id}", self.side));
-        let result = match self.before("create", fate) {
+        let result = match self.before("create", fate).and_then(|()| self.in_time("create", epoch)) {
             Ok(()) => self.create_now(id, payload),
             Err(error) => Err(error),
         };
@@ -620,12 +635,13 @@ impl Provider for SimRemote {
             entry.remote_id == *id
                 && matches!(&entry.op, OutboxOp::Delete { expected: kept } if kept == expected)
         });
+        let epoch = self.epoch.load(Ordering::Relaxed);
         let under_way = UnderWay::begin(&self.under_way);
         pause().await;
         drop(under_way);
         let fate = self.fate_of_write("delete");
         self.control.note(format_args!("delete {} {id} {expected}", self.side));
-        let result = match self.before("delete", fate) {
+        let result = match self.before("delete", fate).and_then(|()| self.in_time("delete", epoch)) {
             Ok(()) => self.delete_now(id, expected),
             Err(error) => Err(error),
         };

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
 };
 
 use async_trait::async_trait;
@@ -401,6 +401,12 @@ impl Store for SimStore {
             return Ok(LeaseGrant::Granted(LeaseToken { name: name.to_owned(), epoch: 1 }));
         }
         let granted = wait(self.inner.acquire_lease(name, holder, now, ttl));
+        if let Ok(LeaseGrant::Granted(token)) = &granted {
+            let link = name.strip_prefix("link:").unwrap_or(name);
+            for remote in self.remotes.iter().filter(|remote| remote.link.as_str() == link) {
+                remote.epoch.store(token.epoch, Ordering::Relaxed);
+            }
+        }
         if fate == Some(Fault::LeaseAnswerLost) {
             return Err(failed(StoreErrorKind::Unavailable, "acquire_lease"));
         }

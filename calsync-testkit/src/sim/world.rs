@@ -108,6 +108,7 @@ impl World {
                     requests: AtomicU64::new(0),
                     writes: AtomicU64::new(0),
                     under_way: AtomicU64::new(0),
+                    epoch: AtomicU64::new(0),
                     seen: Mutex::new(Seen { alone, ..Seen::default() }),
                 })
             })
