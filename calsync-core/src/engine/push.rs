@@ -13,7 +13,7 @@ use super::{
     conflicts::OpenFields,
     journal::left_as,
     outbox::{Health, after_failure, is_nameless},
-    pull::{Found, Gone, Item},
+    pull::{Found, Gone, Item, by_id},
     run::{Mode, PAGE, Run},
 };
 use crate::{
@@ -138,51 +138,69 @@ impl Run<'_> {
                 self.outbox.remove(&entry.event_id);
             }
         }
-        writes.extend(self.undone_deletions(most).await?);
         if !writes.is_empty() {
             self.commit(Batch { writes, ..Batch::default() }).await?;
         }
+        self.look_at_replaced(most).await?;
         // Everything else is sent with what this run decides.
         let events = ready.iter().chain(&creations).map(|entry| entry.event_id.clone());
         self.recheck.extend(events);
         Ok(())
     }
 
-    /// Deletions that may have been sent without an answer, of events that are back here since. One that was applied is done, and the
-    /// event is new there: should its item be heard to be gone later, nobody would know that we did it.
-    async fn undone_deletions(&mut self, most: usize) -> Result<Vec<Write>, EngineError> {
+    /// Updates and deletions that may have been applied without an answer, of events that were edited or brought back here
+    /// since. What takes their place would make their effect look like somebody else's edit or deletion, so their items
+    /// are read before that.
+    async fn look_at_replaced(&mut self, most: usize) -> Result<(), EngineError> {
         let sent = |entry: &&OutboxEntry| {
-            matches!(entry.op, OutboxOp::Delete { .. }) && !matches!(entry.state, OutboxState::Wedged { .. })
+            !matches!(entry.op, OutboxOp::Create { .. }) && !matches!(entry.state, OutboxState::Wedged { .. })
         };
         let sent: Vec<OutboxEntry> = self.outbox.values().filter(sent).cloned().collect();
-        let mut writes = Vec::new();
         for entries in sent.chunks(most) {
             let ids: Vec<EventId> = entries.iter().map(|entry| entry.event_id.clone()).collect();
-            let mut records = self.engine.store.events(&self.link.calendar, &ids).await?;
-            records.retain(|record| record.deleted.is_none());
-            let mut back: Vec<&OutboxEntry> = entries.iter().collect();
-            back.retain(|entry| records.iter().any(|record| record.id == entry.event_id));
-            if back.is_empty() {
+            let records = by_id(self.engine.store.events(&self.link.calendar, &ids).await?);
+            let replaced = |entry: &&OutboxEntry| {
+                let lives = records.get(&entry.event_id).filter(|record| record.deleted.is_none());
+                match &entry.op {
+                    OutboxOp::Delete { .. } => lives.is_some(),
+                    _ => lives.is_none_or(|record| entry.local.as_deref() != Some(&record.event)),
+                }
+            };
+            let replaced: Vec<&OutboxEntry> = entries.iter().filter(replaced).collect();
+            if replaced.is_empty() {
                 continue;
             }
-            let names: Vec<RemoteId> = back.iter().map(|entry| entry.remote_id.clone()).collect();
+            let names: Vec<RemoteId> = replaced.iter().map(|entry| entry.remote_id.clone()).collect();
+            let (mut writes, mut there) = (Vec::new(), Vec::new());
             for fetched in self.provider.fetch(&self.link.remote, &names).await? {
                 match fetched {
                     Fetched::Missing(id) => {
-                        let Some(entry) = back.iter().find(|entry| entry.remote_id == id) else { continue };
+                        let deletes = |entry: &&&OutboxEntry| {
+                            entry.remote_id == id && matches!(entry.op, OutboxOp::Delete { .. })
+                        };
+                        // An update whose item is gone: the listing tells.
+                        let Some(entry) = replaced.iter().find(deletes) else { continue };
                         self.outbox.remove(&entry.event_id);
                         writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
                         writes.extend(self.removed(entry, None));
                         self.recheck.push(entry.event_id.clone());
                     }
                     Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
-                    Fetched::Found { id, .. } | Fetched::Renamed { asked: id, .. } => {
-                        self.not_deleted.insert(id);
+                    Fetched::Renamed { asked, .. } => {
+                        self.not_deleted.insert(asked);
+                    }
+                    Fetched::Found { id, version, payload } => {
+                        self.not_deleted.insert(id.clone());
+                        there.push(Item { id, version, payload: Some(payload) });
                     }
                 }
             }
+            if !writes.is_empty() {
+                self.commit(Batch { writes, ..Batch::default() }).await?;
+            }
+            self.chunk(there, Found::Asked).await?;
         }
-        Ok(writes)
+        Ok(())
     }
 
     /// A link that does not write to the remote side any more sends nothing of what it decided when it did. A creation

@@ -271,6 +271,7 @@ impl People {
                 self.book().odd.insert(event.uid.clone());
                 server.remove(&id);
                 server.put(&RemoteId::from(format!("{id}x")), &kept, &event);
+                server.renamed = server.tick;
             }
             _ => {
                 self.book().garbled.insert(event.uid.clone());

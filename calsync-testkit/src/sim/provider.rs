@@ -247,6 +247,11 @@ impl SimRemote {
         });
     }
 
+    /// Whether a write that names this version can have an effect.
+    fn is_at(&self, id: &RemoteId, version: &Version) -> bool {
+        self.server().items.get(id).is_some_and(|item| item.version == *version)
+    }
+
     /// The fault that strikes before a write has any effect.
     fn before(&self, name: &'static str, fate: Option<Fault>) -> Result<()> {
         Err(match fate {
@@ -457,7 +462,11 @@ impl Provider for SimRemote {
             Fault::ListPageExpires => paged,
             Fault::ListPartial => self.guarded(),
             Fault::ListEmptyPage => !paged,
-            Fault::ListStale => request.cursor.is_some() && !paged,
+            // What is renamed has to be listed before it is written to: see `docs/simulation.md`.
+            Fault::ListStale => {
+                let from = request.cursor.and_then(Token::read).map_or(0, |token| token.tick());
+                request.cursor.is_some() && !paged && from >= self.server().renamed
+            }
             _ => true,
         });
         let failed = match fate {
@@ -598,11 +607,13 @@ impl Provider for SimRemote {
         payload: &Payload,
     ) -> Result<Written> {
         self.begin();
-        self.check_intent("an update", |entry| {
-            entry.remote_id == *id
-                && matches!(&entry.op, OutboxOp::Update { payload: kept, expected: version }
-                    if kept == payload && version == expected)
-        });
+        if self.is_at(id, expected) {
+            self.check_intent("an update", |entry| {
+                entry.remote_id == *id
+                    && matches!(&entry.op, OutboxOp::Update { payload: kept, expected: version }
+                        if kept == payload && version == expected)
+            });
+        }
         let under_way = UnderWay::begin(&self.under_way);
         pause().await;
         drop(under_way);
@@ -631,10 +642,12 @@ impl Provider for SimRemote {
 
     async fn delete(&self, _: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
         self.begin();
-        self.check_intent("a deletion", |entry| {
-            entry.remote_id == *id
-                && matches!(&entry.op, OutboxOp::Delete { expected: kept } if kept == expected)
-        });
+        if self.is_at(id, expected) {
+            self.check_intent("a deletion", |entry| {
+                entry.remote_id == *id
+                    && matches!(&entry.op, OutboxOp::Delete { expected: kept } if kept == expected)
+            });
+        }
         let epoch = self.epoch.load(Ordering::Relaxed);
         let under_way = UnderWay::begin(&self.under_way);
         pause().await;

@@ -26,6 +26,8 @@ pub(crate) struct Server {
     /// Which item changed at which tick.
     log: Vec<(u64, RemoteId)>,
     pub(crate) tick: u64,
+    /// When an item was last renamed.
+    pub(crate) renamed: u64,
     /// Tokens from before this tick are dead.
     forgotten: u64,
     /// Ids that were used once, where ids are used once only.
@@ -40,6 +42,7 @@ impl Server {
             items: BTreeMap::new(),
             log: Vec::new(),
             tick: 0,
+            renamed: 0,
             forgotten: 0,
             retired: BTreeSet::new(),
             read: HashMap::new(),
