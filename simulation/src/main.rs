@@ -9,12 +9,16 @@ mod replay;
 mod seeds;
 mod table;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{cell::RefCell, path::PathBuf, process::ExitCode, sync::Arc};
 
 use calsync_core::store::{MemoryStore, Store};
 use calsync_stores::sqlite::SqliteStore;
 use calsync_testkit::sim::{Dialect, wait};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A play makes and forgets many small things.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The simulator.
 #[derive(Parser)]
@@ -101,17 +105,35 @@ pub(crate) enum StoreKind {
     Sqlite,
 }
 
+/// Tenants of one database before the next one is begun: so that it stays small.
+const TENANTS: u32 = 200;
+
+/// A tenant of its own for each play: a new database for each would cost more than the play. As every play names its links,
+/// calendars and events alike, one that sees another's rows breaks at once.
+fn fresh_tenant() -> SqliteStore {
+    thread_local! {
+        static SHARED: RefCell<Option<(SqliteStore, u32)>> = const { RefCell::new(None) };
+    }
+    SHARED.with_borrow_mut(|shared| {
+        if let Some((store, used)) = shared.as_mut().filter(|(_, used)| *used < TENANTS) {
+            *used += 1;
+            return store.tenant(&used.to_string());
+        }
+        match wait(SqliteStore::open_in_memory()) {
+            Ok(store) => shared.insert((store, 0)).0.tenant("0"),
+            Err(error) => {
+                eprintln!("no SQLite store: {error}");
+                std::process::exit(2);
+            }
+        }
+    })
+}
+
 impl StoreKind {
     pub(crate) fn open(self) -> Arc<dyn Store> {
         match self {
             Self::Memory => Arc::new(MemoryStore::default()),
-            Self::Sqlite => match wait(SqliteStore::open_in_memory()) {
-                Ok(store) => Arc::new(store),
-                Err(error) => {
-                    eprintln!("no SQLite store: {error}");
-                    std::process::exit(2);
-                }
-            },
+            Self::Sqlite => Arc::new(fresh_tenant()),
         }
     }
 

@@ -57,7 +57,8 @@ use self::{
 
 /// A store in a SQLite file, or in memory.
 ///
-/// - One connection on a thread of its own; calls are answered in the order they were made, on any async runtime.
+/// - One connection on a thread of its own; calls are answered in the order they were made, on any async runtime. A store
+///   in memory needs no thread.
 /// - Dropping the future of a call is safe: the call is done whole or not at all.
 /// - Several processes may use the same file. A call that has waited [`SqliteConfig::busy_timeout`] for another one
 ///   fails with [`StoreErrorKind::Unavailable`](calsync_core::store::StoreErrorKind::Unavailable) and has written
@@ -96,9 +97,9 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// When the thread cannot be started.
+    /// When SQLite has no memory for it.
     pub async fn open_in_memory() -> Result<Self> {
-        Ok(Self::new(Worker::start(Place::Memory, SqliteConfig::default()).await?))
+        Ok(Self::new(Worker::in_memory()?))
     }
 
     fn new(worker: Worker) -> Self {

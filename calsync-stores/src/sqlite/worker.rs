@@ -3,8 +3,10 @@
 //! A thread of its own, and not the runtime's blocking pool, for three reasons: calls are answered in the order they
 //! were made; the store works on any async runtime; and a call whose future was dropped either runs whole on this
 //! thread or not at all, so that no transaction is ever left half done.
+//!
+//! A database in memory never waits for a disk: its calls run where they are made, one at a time, and whole as well.
 
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 
 use calsync_core::store::{Result, StoreError, StoreErrorKind};
 use rusqlite::Connection;
@@ -18,14 +20,21 @@ use super::{
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// The way to the thread. The thread ends when this is dropped, after the calls that were made.
+/// The way to the connection.
 #[derive(Debug)]
-pub(super) struct Worker {
-    jobs: mpsc::Sender<Job>,
-    ended: oneshot::Receiver<()>,
+pub(super) enum Worker {
+    /// A thread that ends when this is dropped, after the calls that were made.
+    Thread { jobs: mpsc::Sender<Job>, ended: oneshot::Receiver<()> },
+    /// Whoever calls.
+    Caller(Mutex<Connection>),
 }
 
 impl Worker {
+    /// Opens an empty database in memory.
+    pub(super) fn in_memory() -> Result<Self> {
+        Ok(Self::Caller(Mutex::new(connect(&Place::Memory, &SqliteConfig::default())?)))
+    }
+
     /// Opens the database on a new thread.
     pub(super) async fn start(place: Place, config: SqliteConfig) -> Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
@@ -51,30 +60,39 @@ impl Worker {
             .spawn(body)
             .map_err(|error| StoreError::backend("open", error))?;
         ready.await.map_err(|_| closed("open"))??;
-        Ok(Self { jobs, ended })
+        Ok(Self::Thread { jobs, ended })
     }
 
-    /// Runs a call on the thread. A call nobody waits for any more is not begun.
+    /// Runs a call, in the order of the calls. One nobody waits for any more is not begun.
     pub(super) async fn run<T, F>(&self, operation: &'static str, call: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
     {
+        let jobs = match self {
+            Self::Thread { jobs, .. } => jobs,
+            // A call that panicked has rolled its transaction back.
+            Self::Caller(connection) => {
+                return call(&mut connection.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+        };
         let (reply, answer) = oneshot::channel();
         let job = move |connection: &mut Connection| {
             if !reply.is_closed() {
                 let _ = reply.send(call(connection));
             }
         };
-        self.jobs.send(Box::new(job)).map_err(|_| closed(operation))?;
+        jobs.send(Box::new(job)).map_err(|_| closed(operation))?;
         answer.await.map_err(|_| closed(operation))?
     }
 
     /// Waits until everything that was asked for is done and the file is closed.
     pub(super) async fn close(self) {
-        drop(self.jobs);
-        // An error means that the thread is gone already.
-        let _ = self.ended.await;
+        if let Self::Thread { jobs, ended } = self {
+            drop(jobs);
+            // An error means that the thread is gone already.
+            let _ = ended.await;
+        }
     }
 }
 
