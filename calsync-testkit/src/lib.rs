@@ -4,6 +4,7 @@ pub mod dav;
 pub mod events;
 pub mod google;
 pub mod microsoft;
+pub mod oauth;
 #[cfg(unix)]
 pub mod postgres;
 pub mod recurrence_cases;
