@@ -2,6 +2,7 @@
 
 pub mod dav;
 pub mod events;
+pub mod feed;
 pub mod google;
 pub mod microsoft;
 pub mod oauth;

@@ -139,9 +139,11 @@ impl Access {
     /// When the provider could not be reached, or the store failed.
     pub async fn disconnect(&self) -> Result<bool, OAuthError> {
         let mut cached = self.cached.lock().await;
-        let told = match self.read().await? {
-            Some(kept) => self.exchange.revoke(&kept.tokens).await,
-            None => Ok(true),
+        let told = match self.read().await {
+            Ok(Some(kept)) => self.exchange.revoke(&kept.tokens).await,
+            Ok(None) => Ok(true),
+            // What cannot be read, because its master key is lost, would stand in the way for ever.
+            Err(error) => Err(error),
         };
         self.keeper.remove(self.key()).await.map_err(|error| kept_error(&error))?;
         *cached = None;

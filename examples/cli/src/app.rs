@@ -28,6 +28,7 @@ pub(crate) struct App {
     pub(crate) folder: PathBuf,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) engine: Engine,
     pub(crate) hub: Hub,
 }
@@ -61,11 +62,12 @@ impl App {
         );
         Ok(Self {
             engine: Engine::new(store.clone(), clock.clone(), ids.clone()),
-            hub: Hub::new(store.clone(), clock.clone(), ids),
+            hub: Hub::new(store.clone(), clock.clone(), ids.clone()),
             config,
             folder,
             store,
             clock,
+            ids,
         })
     }
 
@@ -88,11 +90,25 @@ impl App {
     /// Where a connection leads, for an error message: the host and port, never the rest of a URL, which may hold a
     /// secret.
     pub(crate) fn whereabouts(&self, connection: &str) -> String {
-        let url = self.config.connections.get(connection).map_or("", |connection| connection.url.as_str());
+        let url = self
+            .config
+            .connections
+            .get(connection)
+            .map_or("", |connection| connection.base_url.as_deref().unwrap_or(&connection.url));
         match url::Url::parse(url).ok().as_ref().and_then(|url| Some((url.host_str()?, url.port()))) {
             Some((host, Some(port))) => format!("{connection}, {host}:{port}"),
             Some((host, None)) => format!("{connection}, {host}"),
             None => connection.to_owned(),
+        }
+    }
+
+    /// What a person can do about credentials that are refused; empty where it is not about that.
+    pub(crate) fn hint(&self, connection: &str, error: &CliError) -> String {
+        let connected = self.config.connections.get(connection).is_some_and(|found| found.oauth.is_some());
+        if connected && error.needs_credentials() {
+            format!("; run `calsync connect {connection}`")
+        } else {
+            String::new()
         }
     }
 
