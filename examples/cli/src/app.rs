@@ -1,8 +1,9 @@
 //! What every command works on: the configuration, the store, the engine.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use calsync_core::{
@@ -11,13 +12,17 @@ use calsync_core::{
     model::{Calendar, CalendarId, LinkId},
     store::{Record, RecordKind, RecordQuery, Store},
 };
+use calsync_providers::http::{
+    HttpTransport,
+    pace::{PacedTransport, TokioTimer},
+};
 use calsync_stores::{
     postgres::{PostgresConfig, PostgresStore},
     sqlite::{SqliteConfig, SqliteStore},
 };
 
 use crate::{
-    config::{Config, LinkConfig, Place},
+    config::{Config, Connection, LinkConfig, Place},
     error::CliError,
 };
 
@@ -31,6 +36,8 @@ pub(crate) struct App {
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) engine: Engine,
     pub(crate) hub: Hub,
+    /// One for each connection: its links share it.
+    paced: Mutex<BTreeMap<String, Arc<dyn HttpTransport>>>,
 }
 
 /// Rows read at once.
@@ -68,6 +75,7 @@ impl App {
             store,
             clock,
             ids,
+            paced: Mutex::default(),
         })
     }
 
@@ -100,6 +108,22 @@ impl App {
             Some((host, None)) => format!("{connection}, {host}"),
             None => connection.to_owned(),
         }
+    }
+
+    /// The network at the pace of a connection.
+    pub(crate) fn paced(
+        &self,
+        name: &str,
+        connection: &Connection,
+        network: &Arc<dyn HttpTransport>,
+    ) -> Arc<dyn HttpTransport> {
+        let mut all = self.paced.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let (clock, timer) = (self.clock.clone(), Arc::new(TokioTimer));
+            let paced = PacedTransport::new(network.clone(), name, connection.pace(), clock, timer);
+            Arc::new(paced) as Arc<dyn HttpTransport>
+        };
+        all.entry(name.to_owned()).or_insert_with(make).clone()
     }
 
     /// What a person can do about credentials that are refused; empty where it is not about that.

@@ -1,12 +1,12 @@
 //! The configuration file. What it may hold is a contract: keys are added, never renamed.
 
-use std::{collections::BTreeMap, env, fmt, fs, path::Path};
+use std::{collections::BTreeMap, env, fmt, fs, num::NonZeroU32, path::Path};
 
 use calsync_core::{
     merge::{ConflictPolicy, DeletionPolicy},
     plan::Direction,
 };
-use calsync_providers::http::Secret;
+use calsync_providers::http::{Secret, pace::Pace};
 use serde::Deserialize;
 use url::Url;
 
@@ -82,6 +82,8 @@ pub(crate) struct Connection {
     password: Option<String>,
     /// Google, Microsoft: the access token, as `env:NAME` or `file:PATH`.
     token: Option<String>,
+    /// How many requests the server takes in a minute.
+    requests_per_minute: Option<NonZeroU32>,
     /// Google, Microsoft: the client `calsync connect` signs in with.
     pub(crate) oauth: Option<OAuthSection>,
     /// Google, Microsoft: the zone floating times are written in.
@@ -320,6 +322,16 @@ impl Config {
 }
 
 impl Connection {
+    /// How fast the server may be asked.
+    pub(crate) fn pace(&self) -> Pace {
+        let usual = match self.provider {
+            ProviderKind::Google => Pace::GOOGLE,
+            ProviderKind::Microsoft => Pace::MICROSOFT,
+            ProviderKind::Caldav | ProviderKind::Ics => Pace::CALDAV,
+        };
+        self.requests_per_minute.map_or(usual, |most| usual.per_minute(most.get()))
+    }
+
     /// The password, from where the file says it is. `None` when it names none.
     pub(crate) fn password(&self, name: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
         let Some(source) = &self.password else { return Ok(None) };

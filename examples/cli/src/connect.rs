@@ -68,6 +68,7 @@ pub(crate) async fn join(
     let Some(connection) = app.config.connections.get(&config.connection) else {
         return Err(CliError::Config(format!("link {}: no connection {}", config.name, config.connection)));
     };
+    let transport = &app.paced(&config.connection, connection, transport);
     match connection.provider {
         ProviderKind::Caldav => join_caldav(app, config, connection, transport).await,
         ProviderKind::Google => {
@@ -237,6 +238,7 @@ pub(crate) fn provider(
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<Box<dyn Provider>, CliError> {
+    let transport = &app.paced(name, connection, transport);
     Ok(match connection.provider {
         ProviderKind::Caldav => {
             let config = caldav_config(name, connection, &app.folder)?;
