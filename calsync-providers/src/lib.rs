@@ -14,6 +14,8 @@ pub mod ics;
 pub mod microsoft;
 #[cfg(feature = "oauth")]
 pub mod oauth;
+#[cfg(any(feature = "google", feature = "microsoft"))]
+pub mod webhook;
 
 /// The example of the project's README, compiled as a test.
 #[cfg(doctest)]

@@ -2,8 +2,10 @@
 
 pub mod dav;
 pub mod events;
+pub mod feed;
 pub mod google;
 pub mod microsoft;
+pub mod oauth;
 #[cfg(unix)]
 pub mod postgres;
 pub mod recurrence_cases;

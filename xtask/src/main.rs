@@ -13,6 +13,7 @@ mod fixtures;
 mod fuzz;
 mod laws;
 mod lint;
+mod node;
 mod process;
 mod python;
 mod servers;

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use crate::board::{Board, Doing, Outcome, Stop, failed};
 use crate::fixtures;
+use crate::node::Node;
 use crate::process::{self, Guarded};
 use crate::python::{self, Python};
 use crate::servers::{
@@ -64,6 +65,8 @@ enum Part {
     GoogleServer,
     /// The emulator of Microsoft Graph against Microsoft's own client, O365 and our provider.
     Graph,
+    /// Signing in and renewing access against an authorization server from npm.
+    Oauth,
 }
 
 impl Options {
@@ -116,7 +119,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         board.step("planted bugs", || process::run(&mut simulation::program("mutants"), BUILD_AND_RUN));
     }
     let mut python = None;
-    let without_python = [Part::Rust, Part::Quickstart, Part::Simulation];
+    let without_python = [Part::Rust, Part::Quickstart, Part::Simulation, Part::Oauth];
     if Part::value_variants().iter().any(|part| !without_python.contains(part) && options.wants(*part)) {
         board.step("python environment", || {
             python = Some(Python::ready()?);
@@ -151,6 +154,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     if options.wants(Part::Graph) {
         board.step("microsoft graph emulator", || graph(python()?));
+    }
+    if options.wants(Part::Oauth) {
+        board.step("oauth against another server", oauth);
     }
     board.finish()
 }
@@ -310,6 +316,16 @@ fn graph(python: &Python) -> Outcome {
     process::run(python.script(&check).args([url.as_str(), servers::PASSWORD, "read"]), RUN)
 }
 
+/// Codes with PKCE, rotated refresh tokens, refusals: what our client does with a server we did not write.
+fn oauth() -> Outcome {
+    let node = Node::ready()?;
+    let mut server = Guarded::spawn(&node.script("oauth_server.mjs"), Stdio::piped(), Stdio::inherit())?;
+    let (_printed, url) = address(&mut server, "oauth_server.mjs")?;
+    let mut test = process::cargo();
+    test.args(["test", "--package", "calsync-providers", "--features", "oauth", "--test", "oauth_server"]);
+    process::run(test.env("CALSYNC_TEST_OAUTH", url), BUILD_AND_RUN)
+}
+
 /// Starts a server of the testkit. It prints its URL on one line when it listens, and serves until its standard input
 /// closes.
 fn testkit_server(name: &str, arguments: &[&str]) -> Outcome<(TestkitServer, String)> {
@@ -321,6 +337,12 @@ fn testkit_server(name: &str, arguments: &[&str]) -> Outcome<(TestkitServer, Str
     program.args(["-c", r#"mkfifo "$0" && exec "$@" <>"$0""#]).arg(folder.path().join("open"));
     program.arg(workspace::target().join("debug").join(name)).args(arguments);
     let mut server = Guarded::spawn(&program, Stdio::piped(), Stdio::inherit())?;
+    let (printed, url) = address(&mut server, name)?;
+    Ok((TestkitServer { _process: server, _printed: printed, _folder: folder }, url))
+}
+
+/// The URL a server prints as its first line, and what else it prints, to be kept until it ends.
+fn address(server: &mut Guarded, name: &str) -> Outcome<(BufReader<ChildStdout>, String)> {
     let Some(pipe) = server.stdout() else { return failed("the server's output is not piped") };
     let mut line = String::new();
     let mut printed = BufReader::new(pipe);
@@ -329,12 +351,12 @@ fn testkit_server(name: &str, arguments: &[&str]) -> Outcome<(TestkitServer, Str
     if !url.starts_with("http://") {
         return failed(format!("{name} printed {line:?} and not its URL"));
     }
-    Ok((TestkitServer { _process: server, _printed: printed, _folder: folder }, url))
+    Ok((printed, url))
 }
 
 /// A running server. A server whose output nobody reads any more could not print: all of it is kept until the end.
 struct TestkitServer {
     _process: Guarded,
-    _printed: BufReader<std::process::ChildStdout>,
+    _printed: BufReader<ChildStdout>,
     _folder: workspace::Folder,
 }

@@ -46,6 +46,11 @@ impl Call {
         Self { method, path, if_match: None, body: None }
     }
 
+    /// Units of quota: a `PATCH` is three.
+    pub(crate) fn cost(&self) -> u32 {
+        if self.method == Method::PATCH { 3 } else { 1 }
+    }
+
     fn with_body(mut self, body: impl Into<Value>) -> Self {
         self.body = Some(body.into());
         self

@@ -125,7 +125,7 @@ impl GoogleProvider {
             .base
             .join(&format!("calendar/v3/{}", call.path))
             .map_err(|_| ProviderError::new(ErrorKind::InvalidInput, operation, "an unusable identifier"))?;
-        let mut request = HttpRequest::new(call.method, url);
+        let mut request = HttpRequest::new(call.method.clone(), url).costing(call.cost());
         if let Some(etag) = &call.if_match {
             request = request.try_header(header::IF_MATCH, etag).map_err(|error| error.reading(operation))?;
         }
@@ -220,7 +220,8 @@ impl GoogleProvider {
         let request = HttpRequest::new(Method::POST, url)
             .try_header(header::CONTENT_TYPE, &kind)
             .map_err(|error| error.reading(operation))?
-            .body(compose(calls, self.base.path()));
+            .body(compose(calls, self.base.path()))
+            .costing(calls.iter().map(Call::cost).sum());
         self.exchange(operation, purpose, request).await
     }
 

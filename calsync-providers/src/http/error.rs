@@ -1,8 +1,8 @@
 //! What can go wrong on the way.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use calsync_core::provider::{ErrorKind, ProviderError};
+use calsync_core::provider::{ErrorKind, ProviderError, Retry};
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub enum HttpErrorKind {
     Interrupted,
     /// The answer is larger than the limit.
     TooLarge,
+    /// It was not sent, to stay below the provider's limits.
+    Paced,
+    /// It was not sent, because the host did not answer those before it.
+    Resting,
 }
 
 /// No answer. Holds no URL and no header.
@@ -31,17 +35,18 @@ pub struct HttpError {
     pub kind: HttpErrorKind,
     detail: String,
     maybe_sent: bool,
+    wait: Option<Duration>,
 }
 
 impl HttpError {
     /// An error of a request that never left.
     pub fn not_sent(kind: HttpErrorKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), maybe_sent: false }
+        Self { kind, detail: detail.into(), maybe_sent: false, wait: None }
     }
 
     /// An error of a request the server may have acted on.
     pub fn maybe_sent(kind: HttpErrorKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), maybe_sent: true }
+        Self { kind, detail: detail.into(), maybe_sent: true, wait: None }
     }
 
     pub(crate) fn invalid_request(detail: &'static str) -> Self {
@@ -50,6 +55,21 @@ impl HttpError {
 
     pub(crate) fn blocked(detail: impl Into<String>) -> Self {
         Self::not_sent(HttpErrorKind::Blocked, detail)
+    }
+
+    pub(crate) fn paced(wait: Duration) -> Self {
+        let detail = format!("not sent for {} s to stay below the limit", wait.as_secs() + 1);
+        Self { wait: Some(wait), ..Self::not_sent(HttpErrorKind::Paced, detail) }
+    }
+
+    pub(crate) fn resting(wait: Duration) -> Self {
+        let detail = format!("the host did not answer and is left alone for {} s", wait.as_secs() + 1);
+        Self { wait: Some(wait), ..Self::not_sent(HttpErrorKind::Resting, detail) }
+    }
+
+    /// When to come back, where that is known.
+    pub fn wait(&self) -> Option<Duration> {
+        self.wait
     }
 
     /// Whether the server may have acted on the request.
@@ -66,9 +86,15 @@ impl HttpError {
             HttpErrorKind::Connect | HttpErrorKind::Timeout | HttpErrorKind::Interrupted => {
                 ErrorKind::Unavailable
             }
+            HttpErrorKind::Resting => ErrorKind::Unavailable,
+            HttpErrorKind::Paced => ErrorKind::Throttled,
             HttpErrorKind::TooLarge => ErrorKind::TooLarge,
         };
-        ProviderError::new(kind, operation, self.detail)
+        let error = ProviderError::new(kind, operation, self.detail);
+        match self.wait {
+            Some(wait) => error.with_retry(Retry::After(wait)),
+            None => error,
+        }
     }
 
     /// The error of a write: ambiguous when the server may have acted on it.

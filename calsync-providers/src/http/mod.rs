@@ -5,7 +5,8 @@
 //!
 //! [`HttpTransport`] moves one request and knows nothing else. [`HttpClient`] adds what must be the same in every
 //! provider: redirects that are checked hop by hop, credentials that only ever go to the site they are for, and a
-//! count of requests. Nothing here sleeps or retries: an error says what a scheduler has to know.
+//! count of requests. [`pace::PacedTransport`] keeps an account below its provider's limits. Nothing here retries: an
+//! error says what a scheduler has to know.
 
 mod address;
 mod auth;
@@ -13,6 +14,7 @@ mod client;
 #[cfg(test)]
 mod client_tests;
 mod error;
+pub mod pace;
 mod redirect;
 mod reqwest_transport;
 mod retry;

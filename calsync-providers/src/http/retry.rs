@@ -9,15 +9,25 @@ use http::{HeaderMap, StatusCode, header};
 // A server that says "in a year" means "do not ask for a while", and a scheduler must not lose an account over it.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date. At most a day; a date in the past is no wait.
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date. At most a day; a date in the past is no wait. Microsoft
+/// Graph sends fractions of seconds, too.
 pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if let Ok(seconds) = value.parse::<u64>() {
         Duration::from_secs(seconds)
+    } else if let Some(seconds) = decimal(value) {
+        seconds
     } else {
         (http_date(value)? - now).to_std().unwrap_or_default()
     };
     Some(wait.min(RETRY_AFTER_MAX))
+}
+
+/// Digits, a point, digits; nothing else that a number may be written as.
+fn decimal(value: &str) -> Option<Duration> {
+    let plain =
+        value.split('.').count() == 2 && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    plain.then(|| value.parse().ok()).flatten().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
 fn http_date(value: &str) -> Option<DateTime<Utc>> {
@@ -68,6 +78,8 @@ mod tests {
             ("Fri, 20 Nov 2026 12:00:30 GMT", Some(0)),
             ("99999999999", Some(86_400)),
             ("soon", None),
+            ("1.5.2", None),
+            ("NaN", None),
             ("-5", None),
         ] {
             let mut headers = HeaderMap::new();

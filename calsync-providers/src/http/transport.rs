@@ -50,6 +50,8 @@ pub struct HttpRequest {
     pub limits: Limits,
     /// Which addresses may be connected to.
     pub addresses: AddressPolicy,
+    /// What it takes of the provider's quota, in requests: a batch is as many as are in it. Default: 1.
+    pub cost: u32,
 }
 
 impl HttpRequest {
@@ -62,7 +64,15 @@ impl HttpRequest {
             body: Vec::new(),
             limits: Limits::default(),
             addresses: AddressPolicy::default(),
+            cost: 1,
         }
+    }
+
+    /// Sets what it takes of the provider's quota.
+    #[must_use]
+    pub fn costing(mut self, cost: u32) -> Self {
+        self.cost = cost;
+        self
     }
 
     /// Sets a header whose value is known to be clean.

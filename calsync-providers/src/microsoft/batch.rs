@@ -44,7 +44,8 @@ impl MicrosoftProvider {
                 })
                 .collect();
             let request = calls::request(Method::POST, self.url("/$batch", operation)?);
-            let request = calls::with_json(request, &json!({ "requests": requests }));
+            let cost = u32::try_from(requests.len()).unwrap_or(u32::MAX);
+            let request = calls::with_json(request, &json!({ "requests": requests })).costing(cost);
             let answer = self.send(operation, request).await?;
             let body = self.success(operation, &answer)?;
             let body = object(body)

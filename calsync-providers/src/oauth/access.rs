@@ -3,6 +3,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use calsync_core::{
     context::{Clock, IdSource},
     store::{LeaseGrant, LeaseToken, StoreErrorKind},
@@ -12,7 +13,7 @@ use chrono::TimeDelta;
 use tokio::sync::Mutex;
 
 use super::{Exchange, Grant, OAuthError, OAuthErrorKind, ReauthReason, TokenSet};
-use crate::http::Secret;
+use crate::http::{Secret, TokenSource};
 
 /// A token is renewed when less than this is left of its life: longer than the slowest request takes.
 const MARGIN: TimeDelta = TimeDelta::minutes(3);
@@ -98,7 +99,7 @@ impl Access {
     ///
     /// [`OAuthErrorKind::NeedsReauth`] when there is none to be had without a person, and only then.
     pub async fn token(&self) -> Result<Secret, OAuthError> {
-        self.good(|_| true).await
+        self.good(None).await
     }
 
     /// A token in the place of one that the provider refused. Asked again with the same one, the one that took its place
@@ -108,7 +109,26 @@ impl Access {
     ///
     /// As for [`token`](Self::token).
     pub async fn instead_of(&self, refused: &Secret) -> Result<Secret, OAuthError> {
-        self.good(|tokens| !tokens.access.same(refused)).await
+        self.good(Some(refused)).await
+    }
+
+    /// Whose account it is ([`Account::subject`](super::Account::subject)), when the provider said: for
+    /// [`Intent::expected`](super::Intent::expected) when a person connects it again.
+    ///
+    /// # Errors
+    ///
+    /// [`OAuthErrorKind::Storage`].
+    pub async fn subject(&self) -> Result<Option<String>, OAuthError> {
+        Ok(self.read().await?.and_then(|kept| kept.tokens.subject))
+    }
+
+    /// Whether anything is kept for the account.
+    ///
+    /// # Errors
+    ///
+    /// [`OAuthErrorKind::Storage`].
+    pub async fn is_kept(&self) -> Result<bool, OAuthError> {
+        Ok(self.read().await?.is_some())
     }
 
     /// Tells the provider, and forgets the tokens in any case. `Ok(false)`: the provider cannot be told; a person has to
@@ -119,27 +139,28 @@ impl Access {
     /// When the provider could not be reached, or the store failed.
     pub async fn disconnect(&self) -> Result<bool, OAuthError> {
         let mut cached = self.cached.lock().await;
-        let told = match self.read().await? {
-            Some(kept) => self.exchange.revoke(&kept.tokens).await,
-            None => Ok(true),
+        let told = match self.read().await {
+            Ok(Some(kept)) => self.exchange.revoke(&kept.tokens).await,
+            Ok(None) => Ok(true),
+            // What cannot be read, because its master key is lost, would stand in the way for ever.
+            Err(error) => Err(error),
         };
         self.keeper.remove(self.key()).await.map_err(|error| kept_error(&error))?;
         *cached = None;
         told
     }
 
-    async fn good(&self, accept: impl Fn(&TokenSet) -> bool) -> Result<Secret, OAuthError> {
+    async fn good(&self, refused: Option<&Secret>) -> Result<Secret, OAuthError> {
         // One at a time in this process; the others find the new token when it is their turn.
         let mut cached = self.cached.lock().await;
-        let fits = |kept: &Kept| kept.tokens.expires - self.clock.now() > MARGIN && accept(&kept.tokens);
-        if let Some(kept) = cached.as_ref().filter(|kept| fits(kept)) {
+        if let Some(kept) = cached.as_ref().filter(|kept| self.fits(kept, refused)) {
             return Ok(kept.tokens.access.clone());
         }
         for _ in 0..LOOKS {
             // Another worker may have renewed it already.
             *cached = self.read().await?;
             let Some(kept) = cached.clone() else { return Err(reauth(ReauthReason::NoRefreshToken)) };
-            if fits(&kept) {
+            if self.fits(&kept, refused) {
                 return Ok(kept.tokens.access);
             }
             if let Some(reason) = kept.tokens.dead {
@@ -147,7 +168,7 @@ impl Access {
             }
             match self.acquire().await? {
                 LeaseGrant::Granted(lease) => {
-                    let result = self.renew(&fits, &lease).await;
+                    let result = self.renew(refused, &lease).await;
                     // A lease that cannot be given back runs out by itself.
                     let _ = self.keeper.store().release_lease(&lease).await;
                     let kept = result?;
@@ -162,10 +183,15 @@ impl Access {
         Err(OAuthError::new(OAuthErrorKind::Unavailable, OPERATION, detail))
     }
 
+    fn fits(&self, kept: &Kept, refused: Option<&Secret>) -> bool {
+        let lasts = kept.tokens.expires - self.clock.now() > MARGIN;
+        lasts && refused.is_none_or(|refused| !kept.tokens.access.same(refused))
+    }
+
     /// Renews under the lease. Whoever had it before may have done so: what is kept is read once more.
-    async fn renew(&self, fits: &impl Fn(&Kept) -> bool, lease: &LeaseToken) -> Result<Kept, OAuthError> {
+    async fn renew(&self, refused: Option<&Secret>, lease: &LeaseToken) -> Result<Kept, OAuthError> {
         let Some(kept) = self.read().await? else { return Err(reauth(ReauthReason::NoRefreshToken)) };
-        if fits(&kept) {
+        if self.fits(&kept, refused) {
             return Ok(kept);
         }
         let renewed = self.exchange.refresh(&kept.tokens, self.clock.now()).await;
@@ -184,7 +210,11 @@ impl Access {
                 // A person connected the account again meanwhile: that is newer than what we have.
                 Err(WriteError::Changed) => {
                     let kept = self.read().await?.ok_or_else(|| reauth(ReauthReason::NoRefreshToken))?;
-                    return if fits(&kept) { Ok(kept) } else { Err(storage("the tokens changed meanwhile")) };
+                    return if self.fits(&kept, refused) {
+                        Ok(kept)
+                    } else {
+                        Err(storage("the tokens changed meanwhile"))
+                    };
                 }
                 Err(WriteError::Failed(error)) => last = Some(error),
             }
@@ -225,6 +255,20 @@ impl Access {
 
     fn key(&self) -> SecretKey<'_> {
         SecretKey { account: &self.account, provider: self.exchange.provider(), field: FIELD }
+    }
+}
+
+/// Providers run on the access that lasts. The [`OAuthError`] is the source of what they report, and says why a person is
+/// needed.
+#[async_trait]
+impl TokenSource for Access {
+    async fn token(&self) -> calsync_core::provider::Result<Secret> {
+        Ok(Self::token(self).await?)
+    }
+
+    async fn rejected(&self, token: &Secret) -> calsync_core::provider::Result<()> {
+        self.instead_of(token).await?;
+        Ok(())
     }
 }
 

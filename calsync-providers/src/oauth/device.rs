@@ -49,7 +49,7 @@ pub async fn start_device(exchange: &Exchange, now: DateTime<Utc>) -> Result<Dev
     let details: StandardDeviceAuthorizationResponse = client
         .exchange_device_code()
         .add_scopes(exchange.config.scopes.iter().cloned().map(Scope::new))
-        .request_async(&|request| exchange.send(request, status.clone()))
+        .request_async(&exchange.calls(&status))
         .await
         .map_err(|error| failed(operation, error, &status))?;
     Ok(DeviceCode {
@@ -83,7 +83,7 @@ where
     let answer = client
         .exchange_device_access_token(&code.details)
         .set_time_fn(|| clock.now())
-        .request_async(&|request| exchange.send(request, status.clone()), sleep, None)
+        .request_async(&exchange.calls(&status), sleep, None)
         .await;
     match answer {
         Ok(answer) => Ok(exchange.grant(&answer, clock.now())),

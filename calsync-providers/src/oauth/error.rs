@@ -198,6 +198,7 @@ impl fmt::Display for OAuthError {
 
 impl std::error::Error for OAuthError {}
 
+/// The error itself is kept as the source: a host that wants to know why a person is needed looks there.
 impl From<OAuthError> for ProviderError {
     fn from(error: OAuthError) -> Self {
         let kind = match error.fault() {
@@ -206,7 +207,11 @@ impl From<OAuthError> for ProviderError {
             _ => ErrorKind::Unavailable,
         };
         let retry = error.retry();
-        Self::new(kind, error.operation, format!("{} ({})", error.kind, error.detail)).with_retry(retry)
+        let mut detail = error.kind.to_string();
+        if !error.detail.is_empty() {
+            detail.push_str(&format!(" ({})", error.detail));
+        }
+        Self::new(kind, error.operation, detail).with_retry(retry).with_source(error)
     }
 }
 

@@ -7,11 +7,12 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method};
 use oauth2::{
-    AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ErrorResponse,
-    ExtraTokenFields, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
-    RevocationErrorResponseType, StandardErrorResponse, StandardRevocableToken,
+    AsyncHttpClient, AuthType, AuthorizationCode, Client, ClientId, ClientSecret, EndpointNotSet,
+    EndpointSet, ErrorResponse, ExtraTokenFields, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, RevocationErrorResponseType, StandardErrorResponse, StandardRevocableToken,
     StandardTokenIntrospectionResponse, StandardTokenResponse, TokenResponse, TokenUrl,
     basic::BasicTokenType,
 };
@@ -125,7 +126,7 @@ impl Exchange {
         let answer = client
             .exchange_code(AuthorizationCode::new(code.expose().clone()))
             .set_pkce_verifier(PkceCodeVerifier::new(pending.verifier.expose().clone()))
-            .request_async(&|request| self.send(request, status.clone()))
+            .request_async(&self.calls(&status))
             .await
             .map_err(|error| failed(operation, error, &status))?;
         let grant = self.grant(&answer, now);
@@ -157,7 +158,7 @@ impl Exchange {
         let client = self.client();
         let answer = client
             .exchange_refresh_token(&RefreshToken::new(refresh.expose().clone()))
-            .request_async(&|request| self.send(request, status.clone()))
+            .request_async(&self.calls(&status))
             .await
             .map_err(|error| failed(operation, error, &status))?;
         let new = self.grant(&answer, now).tokens;
@@ -237,8 +238,13 @@ impl Exchange {
         Grant { tokens, account, missing_scopes }
     }
 
-    /// The HTTP client of the `oauth2` crate: no redirects, little patience, small answers.
-    pub(super) async fn send(
+    /// The HTTP client of the `oauth2` crate, which notes the status of what was answered.
+    pub(super) fn calls(&self, status: &Status) -> Calls {
+        Calls { exchange: self.clone(), status: status.clone() }
+    }
+
+    /// No redirects, little patience, small answers.
+    async fn send(
         &self,
         request: oauth2::HttpRequest,
         status: Status,
@@ -260,6 +266,21 @@ impl Exchange {
         request.addresses = self.config.addresses;
         request.limits = Limits { body_max: 1 << 20, total: Duration::from_secs(30), ..Limits::default() };
         request
+    }
+}
+
+/// Sends what the `oauth2` crate makes. A closure would do, but what awaits it could not be sent between threads.
+pub(super) struct Calls {
+    exchange: Exchange,
+    status: Status,
+}
+
+impl<'c> AsyncHttpClient<'c> for Calls {
+    type Error = HttpError;
+    type Future = BoxFuture<'c, Result<oauth2::HttpResponse, HttpError>>;
+
+    fn call(&'c self, request: oauth2::HttpRequest) -> Self::Future {
+        Box::pin(self.exchange.send(request, self.status.clone()))
     }
 }
 

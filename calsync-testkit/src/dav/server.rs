@@ -38,6 +38,8 @@ pub struct DavOptions {
     pub password: String,
     /// Calendars to start with, name and display name. Default: `work`, shown as `Work`.
     pub calendars: Vec<(String, String)>,
+    /// The port; 0 takes a free one. Default: 0.
+    pub port: u16,
     /// Largest body a PUT may store, in bytes, also told as `max-resource-size`. Default: 10,000,000.
     pub max_resource_size: usize,
     /// How many requests are recorded; past it the oldest is forgotten. Default: 10,000.
@@ -52,6 +54,7 @@ impl Default for DavOptions {
             user: "user".to_owned(),
             password: "secret".to_owned(),
             calendars: vec![("work".to_owned(), "Work".to_owned())],
+            port: 0,
             max_resource_size: 10_000_000,
             max_recorded: 10_000,
             quirks: Quirks::default(),
@@ -126,7 +129,7 @@ impl DavServer {
     ///
     /// When no port can be bound.
     pub fn start_on(runtime: &Handle, options: DavOptions) -> io::Result<Self> {
-        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
         listener.set_nonblocking(true)?;
         let base = format!("http://{}", listener.local_addr()?);
         let mut state = State {

@@ -1,7 +1,8 @@
 //! Google Calendar (API v3) in memory: the part of it that synchronisation touches, with one switch for each way the
 //! service is known, or said, to be difficult.
 //!
-//! [`GoogleServer::start`] serves `calendar/v3/` and `batch/calendar/v3` on a free port of 127.0.0.1. [`GoogleQuirks`]
+//! [`GoogleServer::start`] serves `calendar/v3/`, `batch/calendar/v3` and an [authorization server](crate::oauth) on a free
+//! port of 127.0.0.1. [`GoogleQuirks`]
 //! holds the switches; [`Fault`](crate::dav::Fault) scripts what networks and front ends do to single requests, also to
 //! the parts of a batch. The methods of [`GoogleServer`] act behind the client's back and tell what it sent: how many
 //! people would have been mailed, how much quota was used.

@@ -42,8 +42,12 @@ impl Asked {
 
 /// Answers a request.
 pub(super) fn answer(state: &mut State, request: &RecordedRequest) -> Reply {
+    let authorization = request.header("authorization");
+    if let Some(answer) = state.oauth.answer(&request.method, &request.path, authorization, &request.body) {
+        return Reply { status: answer.status, headers: answer.headers, body: answer.body };
+    }
     let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    if !bearer.is_some_and(|token| state.tokens.contains(token)) {
+    if !bearer.is_some_and(|token| state.tokens.contains(token) || state.oauth.accepts(token)) {
         return super::reply::Refusal { status: 401, reason: "authError" }.into();
     }
     if request.path.trim_start_matches('/').starts_with("batch/calendar/v3") {

@@ -20,6 +20,7 @@ use super::reply::Reply;
 use super::route;
 use super::state::State;
 use crate::dav::{FaultAction, RecordedRequest};
+use crate::oauth::{OAuth, OAuthOptions, Vendor};
 
 /// Larger request bodies close the connection.
 const MAX_REQUEST: usize = 32 << 20;
@@ -29,7 +30,7 @@ const MAX_REQUEST: usize = 32 << 20;
 pub struct GoogleOptions {
     /// The account, and the id of its own calendar. Default: `ann@example.com`.
     pub user: String,
-    /// The access token that is accepted. Default: `secret`.
+    /// An access token that is accepted beside those the authorization server gives out. Default: `secret`.
     pub token: String,
     /// The zone of the account's own calendar. Default: `Europe/Berlin`.
     pub zone: String,
@@ -39,6 +40,8 @@ pub struct GoogleOptions {
     pub max_recorded: usize,
     /// Deviations. Default: none.
     pub quirks: GoogleQuirks,
+    /// The authorization server, at `o/oauth2/v2/auth`, `token` and `revoke`.
+    pub oauth: OAuthOptions,
 }
 
 impl Default for GoogleOptions {
@@ -50,6 +53,7 @@ impl Default for GoogleOptions {
             port: 0,
             max_recorded: 10_000,
             quirks: GoogleQuirks::default(),
+            oauth: OAuthOptions::default(),
         }
     }
 }
@@ -99,7 +103,7 @@ impl GoogleServer {
             tokens: BTreeSet::from([options.token]),
             quirks: options.quirks,
             max_recorded: options.max_recorded,
-            ..State::default()
+            ..State::new(OAuth::new(Vendor::Google, &options.user, options.oauth))
         };
         state.add_calendar(&options.user, &options.user, &options.zone, "owner");
         let shared = Arc::new(Mutex::new(state));
@@ -114,6 +118,11 @@ impl GoogleServer {
     /// The root to configure a client with: scheme, host, port and a slash.
     pub fn url(&self) -> String {
         format!("{}/", self.base)
+    }
+
+    /// Acts on the authorization server, or asks it.
+    pub fn oauth<T>(&self, act: impl FnOnce(&mut OAuth) -> T) -> T {
+        act(&mut self.state().oauth)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

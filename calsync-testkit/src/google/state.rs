@@ -6,15 +6,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use super::{control::Notification, quirks::GoogleQuirks};
-use crate::dav::{Fault, RecordedRequest};
+use crate::{
+    dav::{Fault, RecordedRequest},
+    oauth::OAuth,
+};
 
 pub(super) type Object = Map<String, Value>;
 
 /// The time of the first change: 2026-01-05 12:00 UTC; each change is a second later.
 const EPOCH: i64 = 1_767_614_400;
 
-#[derive(Default)]
 pub(super) struct State {
+    pub(super) oauth: OAuth,
     pub(super) user: String,
     pub(super) tokens: BTreeSet<String>,
     pub(super) quirks: GoogleQuirks,
@@ -63,6 +66,25 @@ pub(super) struct Stored {
 }
 
 impl State {
+    pub(super) fn new(oauth: OAuth) -> Self {
+        Self {
+            oauth,
+            user: String::new(),
+            tokens: BTreeSet::new(),
+            quirks: GoogleQuirks::default(),
+            calendars: BTreeMap::new(),
+            requests: VecDeque::new(),
+            max_recorded: 0,
+            faults: VecDeque::new(),
+            ticks: 0,
+            pages: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            notifications: Vec::new(),
+            mails: 0,
+            quota: 0,
+        }
+    }
+
     pub(super) fn tick(&mut self) -> u64 {
         self.ticks += 1;
         self.ticks

@@ -10,7 +10,8 @@ use super::{
 
 /// Serves one request. What happens besides (notifications) is in the state.
 pub(super) fn dispatch(state: &mut State, request: &Request) -> Reply {
-    if request.header("authorization") != Some(format!("Bearer {}", state.token).as_str()) {
+    let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    if !bearer.is_some_and(|token| token == state.token || state.oauth.accepts(token)) {
         return Reply::error(401, "InvalidAuthenticationToken", "Access token is empty or not valid.");
     }
     authorised(state, request)

@@ -43,4 +43,5 @@ mod subscriptions;
 pub use control::{Seen, StoredEvent};
 pub use expand::pattern_days;
 pub use quirks::{DeletedInstance, Fault, Quirks};
+pub(crate) use request::{decode, encode};
 pub use server::{GraphOptions, GraphServer};

@@ -30,6 +30,7 @@ use super::{
     request::{Reply, Request},
     state::{CalendarRow, State},
 };
+use crate::oauth::{OAuth, OAuthOptions, Vendor};
 
 /// Larger request bodies close the connection; Graph takes 4 MB.
 const MAX_REQUEST: usize = 4 << 20;
@@ -38,7 +39,7 @@ const MAX_REQUEST: usize = 4 << 20;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct GraphOptions {
-    /// The bearer token it takes. Default: `secret`.
+    /// A bearer token it takes beside those the authorization server gives out. Default: `secret`.
     pub token: String,
     /// The address of the mailbox. Default: `ann@example.com`.
     pub owner: String,
@@ -48,6 +49,8 @@ pub struct GraphOptions {
     pub port: u16,
     /// Deviations. Default: none.
     pub quirks: Quirks,
+    /// The authorization server, at `TENANT/oauth2/v2.0/authorize`, `token` and `devicecode`.
+    pub oauth: OAuthOptions,
 }
 
 impl Default for GraphOptions {
@@ -58,6 +61,7 @@ impl Default for GraphOptions {
             calendar: "Calendar".to_owned(),
             port: 0,
             quirks: Quirks::default(),
+            oauth: OAuthOptions::default(),
         }
     }
 }
@@ -105,6 +109,7 @@ impl GraphServer {
         let calendar = CalendarRow { name: options.calendar, default: true, can_edit: true };
         let shared = Arc::new(Mutex::new(State {
             base: base.clone(),
+            oauth: OAuth::new(Vendor::Microsoft, &options.owner, options.oauth),
             token: options.token,
             owner: options.owner,
             quirks: options.quirks,
@@ -132,6 +137,16 @@ impl GraphServer {
     /// The root of the service, with a slash at the end.
     pub fn url(&self) -> String {
         format!("{}/v1.0/", self.base)
+    }
+
+    /// The root of the server, with a slash at the end: the authorization server is below it.
+    pub fn root(&self) -> String {
+        format!("{}/", self.base)
+    }
+
+    /// Acts on the authorization server, or asks it.
+    pub fn oauth<T>(&self, act: impl FnOnce(&mut OAuth) -> T) -> T {
+        act(&mut self.state().oauth)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -251,6 +266,17 @@ async fn served(
         body: String::from_utf8_lossy(&body).into_owned(),
         prefer: headers.get("prefer").cloned().unwrap_or_default(),
     };
+    let authorized = {
+        let authorization = headers.get("authorization").map(String::as_str);
+        lock(shared).oauth.answer(parts.method.as_str(), &target, authorization, &body)
+    };
+    if let Some(answer) = authorized {
+        let mut response = Response::builder().status(answer.status);
+        for (name, value) in &answer.headers {
+            response = response.header(name, value);
+        }
+        return response.body(Full::new(Bytes::from(answer.body))).map_err(|_| Dropped);
+    }
     let Some(request) = Request::new(parts.method.as_str(), &target, headers, body) else {
         return response(Reply::error(404, "UnknownPath", "not served"));
     };

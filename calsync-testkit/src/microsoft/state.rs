@@ -9,12 +9,14 @@ use super::{
     control::Seen,
     quirks::{Fault, Quirks},
 };
+use crate::oauth::OAuth;
 
 pub(super) type Object = Map<String, Value>;
 
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) base: String,
+    pub(super) oauth: OAuth,
     pub(super) token: String,
     pub(super) owner: String,
     pub(super) quirks: Quirks,

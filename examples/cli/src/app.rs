@@ -1,8 +1,9 @@
 //! What every command works on: the configuration, the store, the engine.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use calsync_core::{
@@ -11,13 +12,17 @@ use calsync_core::{
     model::{Calendar, CalendarId, LinkId},
     store::{Record, RecordKind, RecordQuery, Store},
 };
+use calsync_providers::http::{
+    HttpTransport,
+    pace::{PacedTransport, TokioTimer},
+};
 use calsync_stores::{
     postgres::{PostgresConfig, PostgresStore},
     sqlite::{SqliteConfig, SqliteStore},
 };
 
 use crate::{
-    config::{Config, LinkConfig, Place},
+    config::{Config, Connection, LinkConfig, Place},
     error::CliError,
 };
 
@@ -28,8 +33,11 @@ pub(crate) struct App {
     pub(crate) folder: PathBuf,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) engine: Engine,
     pub(crate) hub: Hub,
+    /// One for each connection: its links share it.
+    paced: Mutex<BTreeMap<String, Arc<dyn HttpTransport>>>,
 }
 
 /// Rows read at once.
@@ -61,11 +69,13 @@ impl App {
         );
         Ok(Self {
             engine: Engine::new(store.clone(), clock.clone(), ids.clone()),
-            hub: Hub::new(store.clone(), clock.clone(), ids),
+            hub: Hub::new(store.clone(), clock.clone(), ids.clone()),
             config,
             folder,
             store,
             clock,
+            ids,
+            paced: Mutex::default(),
         })
     }
 
@@ -88,11 +98,41 @@ impl App {
     /// Where a connection leads, for an error message: the host and port, never the rest of a URL, which may hold a
     /// secret.
     pub(crate) fn whereabouts(&self, connection: &str) -> String {
-        let url = self.config.connections.get(connection).map_or("", |connection| connection.url.as_str());
+        let url = self
+            .config
+            .connections
+            .get(connection)
+            .map_or("", |connection| connection.base_url.as_deref().unwrap_or(&connection.url));
         match url::Url::parse(url).ok().as_ref().and_then(|url| Some((url.host_str()?, url.port()))) {
             Some((host, Some(port))) => format!("{connection}, {host}:{port}"),
             Some((host, None)) => format!("{connection}, {host}"),
             None => connection.to_owned(),
+        }
+    }
+
+    /// The network at the pace of a connection.
+    pub(crate) fn paced(
+        &self,
+        name: &str,
+        connection: &Connection,
+        network: &Arc<dyn HttpTransport>,
+    ) -> Arc<dyn HttpTransport> {
+        let mut all = self.paced.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let (clock, timer) = (self.clock.clone(), Arc::new(TokioTimer));
+            let paced = PacedTransport::new(network.clone(), name, connection.pace(), clock, timer);
+            Arc::new(paced) as Arc<dyn HttpTransport>
+        };
+        all.entry(name.to_owned()).or_insert_with(make).clone()
+    }
+
+    /// What a person can do about credentials that are refused; empty where it is not about that.
+    pub(crate) fn hint(&self, connection: &str, error: &CliError) -> String {
+        let connected = self.config.connections.get(connection).is_some_and(|found| found.oauth.is_some());
+        if connected && error.needs_credentials() {
+            format!("; run `calsync connect {connection}`")
+        } else {
+            String::new()
         }
     }
 

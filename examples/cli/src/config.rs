@@ -1,13 +1,14 @@
 //! The configuration file. What it may hold is a contract: keys are added, never renamed.
 
-use std::{collections::BTreeMap, env, fmt, fs, path::Path};
+use std::{collections::BTreeMap, env, fmt, fs, num::NonZeroU32, path::Path};
 
 use calsync_core::{
     merge::{ConflictPolicy, DeletionPolicy},
     plan::Direction,
 };
-use calsync_providers::http::Secret;
+use calsync_providers::http::{Secret, pace::Pace};
 use serde::Deserialize;
+use url::Url;
 
 use crate::error::CliError;
 
@@ -20,6 +21,8 @@ pub(crate) struct Config {
     /// Whose calendars these are, where a store is shared.
     #[serde(default)]
     pub(crate) tenant: String,
+    /// The key tokens are sealed with: `env:NAME` or `file:PATH`; 32 random bytes in base64.
+    pub(crate) vault_key: Option<String>,
     /// Accounts and feeds by name.
     #[serde(default)]
     pub(crate) connections: BTreeMap<String, Connection>,
@@ -79,6 +82,10 @@ pub(crate) struct Connection {
     password: Option<String>,
     /// Google, Microsoft: the access token, as `env:NAME` or `file:PATH`.
     token: Option<String>,
+    /// How many requests the server takes in a minute.
+    requests_per_minute: Option<NonZeroU32>,
+    /// Google, Microsoft: the client `calsync connect` signs in with.
+    pub(crate) oauth: Option<OAuthSection>,
     /// Google, Microsoft: the zone floating times are written in.
     pub(crate) floating_zone: Option<String>,
 }
@@ -86,6 +93,36 @@ pub(crate) struct Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+/// An OAuth client. Endpoints that are left out are the provider's own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OAuthSection {
+    /// The client's id, as the provider gave it.
+    pub(crate) client_id: String,
+    /// Its secret, as `env:NAME` or `file:PATH`; none for a public client.
+    client_secret: Option<String>,
+    /// Microsoft: `common` (default), `organizations`, `consumers`, or the id or domain of a directory.
+    pub(crate) directory: Option<String>,
+    /// The authorization endpoint.
+    pub(crate) authorize_url: Option<Url>,
+    /// The token endpoint.
+    pub(crate) token_url: Option<Url>,
+    /// The revocation endpoint.
+    pub(crate) revoke_url: Option<Url>,
+    /// The device authorization endpoint.
+    pub(crate) device_url: Option<Url>,
+    /// Who issues the tokens, as it names itself.
+    pub(crate) issuer: Option<String>,
+    /// What to ask for, in the place of what calsync needs.
+    pub(crate) scopes: Option<Vec<String>>,
+}
+
+impl fmt::Debug for OAuthSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuthSection").finish_non_exhaustive()
     }
 }
 
@@ -125,7 +162,7 @@ impl Config {
             let start = before.rfind('\n').map_or(0, |end| end + 1);
             let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("");
             let key = line.split_once('=').map_or(line, |(key, _)| key).trim();
-            if matches!(key, "password" | "token" | "client_secret") {
+            if matches!(key, "password" | "token" | "client_secret" | "vault_key") {
                 // Not even the parser's message: it may quote the value.
                 return CliError::Config(format!(
                     "{}, line {}, `{key}`: write a text, such as \"env:NAME\", \"file:PATH\" or \"plain:TEXT\"",
@@ -165,12 +202,33 @@ impl Config {
         for (name, connection) in &self.connections {
             let by_token = matches!(connection.provider, ProviderKind::Google | ProviderKind::Microsoft);
             if by_token {
-                if connection.token.is_none() {
-                    return wrong(format!(
-                        "connections.{name}: `token` is missing: write token = \"env:NAME\" or token = \"file:PATH\""
-                    ));
+                match (&connection.token, &connection.oauth, &self.vault_key) {
+                    (None, None, _) => {
+                        return wrong(format!(
+                            "connections.{name}: `token` is missing: write token = \"env:NAME\" or token = \"file:PATH\", \
+                             or a table [connections.{name}.oauth] with `client_id` and run `calsync connect {name}`"
+                        ));
+                    }
+                    (Some(_), Some(_), _) => {
+                        return wrong(format!(
+                            "connections.{name}: there are both `token` and `oauth`: remove one of them"
+                        ));
+                    }
+                    (None, Some(_), None) => {
+                        return wrong(
+                            "`vault_key` is missing: write vault_key = \"file:vault.key\" at the top, before the first \
+                             [table]; `calsync connect` makes the file"
+                                .to_owned(),
+                        );
+                    }
+                    _ => {}
                 }
                 continue;
+            }
+            if connection.oauth.is_some() {
+                return wrong(format!(
+                    "connections.{name}: `oauth` is for google and microsoft: write username and password"
+                ));
             }
             if connection.url.trim().is_empty() {
                 return wrong(format!(
@@ -264,6 +322,16 @@ impl Config {
 }
 
 impl Connection {
+    /// How fast the server may be asked.
+    pub(crate) fn pace(&self) -> Pace {
+        let usual = match self.provider {
+            ProviderKind::Google => Pace::GOOGLE,
+            ProviderKind::Microsoft => Pace::MICROSOFT,
+            ProviderKind::Caldav | ProviderKind::Ics => Pace::CALDAV,
+        };
+        self.requests_per_minute.map_or(usual, |most| usual.per_minute(most.get()))
+    }
+
     /// The password, from where the file says it is. `None` when it names none.
     pub(crate) fn password(&self, name: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
         let Some(source) = &self.password else { return Ok(None) };
@@ -287,8 +355,21 @@ impl Connection {
     }
 }
 
+impl OAuthSection {
+    /// The client's secret, from where the file says it is.
+    pub(crate) fn secret(&self, name: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
+        let Some(source) = &self.client_secret else { return Ok(None) };
+        let wrong =
+            |text: String| CliError::Config(format!("connections.{name}.oauth.client_secret: {text}"));
+        match stored(source, folder) {
+            Some(found) => found.map(Some).map_err(wrong),
+            None => Err(wrong("write env:NAME or file:PATH".to_owned())),
+        }
+    }
+}
+
 /// A secret kept outside of the configuration. `None` when the source is neither `env:` nor `file:`.
-fn stored(source: &str, folder: &Path) -> Option<Result<Secret<String>, String>> {
+pub(crate) fn stored(source: &str, folder: &Path) -> Option<Result<Secret<String>, String>> {
     let value = match source.split_once(':')? {
         ("env", variable) => env::var(variable)
             .map_err(|_| format!("the environment variable {variable} is not set: set it, or use file:PATH")),

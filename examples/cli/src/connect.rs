@@ -11,13 +11,16 @@ use calsync_core::{
 use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider, DiscoveredAccount},
     google::{GoogleConfig, GoogleProvider},
-    http::{AddressPolicy, Credentials, HttpTransport, ReqwestOptions, ReqwestTransport, Secret},
+    http::{
+        AddressPolicy, Credentials, HttpTransport, ReqwestOptions, ReqwestTransport, Secret, TokenSource,
+    },
     ics::{IcsConfig, IcsProvider},
     microsoft::{MicrosoftConfig, MicrosoftProvider},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    account::Account,
     app::App,
     config::{Connection, LinkConfig, ProviderKind},
     error::CliError,
@@ -65,6 +68,7 @@ pub(crate) async fn join(
     let Some(connection) = app.config.connections.get(&config.connection) else {
         return Err(CliError::Config(format!("link {}: no connection {}", config.name, config.connection)));
     };
+    let transport = &app.paced(&config.connection, connection, transport);
     match connection.provider {
         ProviderKind::Caldav => join_caldav(app, config, connection, transport).await,
         ProviderKind::Google => {
@@ -155,8 +159,7 @@ fn microsoft(
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<MicrosoftProvider, CliError> {
-    let token = connection.token(name, &app.folder)?;
-    let mut config = MicrosoftConfig::new(Arc::new(token));
+    let mut config = MicrosoftConfig::new(tokens(app, name, connection, transport)?);
     if let Some(base_url) = &connection.base_url {
         // The person who runs the command wrote it.
         config = config.at(base_url.as_str(), AddressPolicy::AllowPrivate);
@@ -165,6 +168,19 @@ fn microsoft(
         config.floating_zone = zone;
     }
     Ok(MicrosoftProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
+}
+
+/// The tokens of a connected account, or the one token the configuration names.
+fn tokens(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<Arc<dyn TokenSource>, CliError> {
+    match &connection.oauth {
+        Some(oauth) => Ok(Arc::new(Account::open(app, name, connection, oauth, transport)?.access)),
+        None => Ok(Arc::new(connection.token(name, &app.folder)?)),
+    }
 }
 
 fn link(app: &App, config: &LinkConfig, remote: RemoteCalendarId) -> Link {
@@ -222,6 +238,7 @@ pub(crate) fn provider(
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<Box<dyn Provider>, CliError> {
+    let transport = &app.paced(name, connection, transport);
     Ok(match connection.provider {
         ProviderKind::Caldav => {
             let config = caldav_config(name, connection, &app.folder)?;
@@ -251,8 +268,7 @@ fn google(
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<GoogleProvider, CliError> {
-    let token = connection.token(name, &app.folder)?;
-    let mut config = GoogleConfig::new(Arc::new(token));
+    let mut config = GoogleConfig::new(tokens(app, name, connection, transport)?);
     if let Some(base_url) = &connection.base_url {
         config = config.at(base_url.as_str(), AddressPolicy::AllowPrivate);
     }

@@ -4,9 +4,10 @@ use std::{io, path::PathBuf};
 
 use calsync_core::{
     engine::EngineError,
-    provider::{ErrorKind, ProviderError},
+    provider::{ErrorKind, Fault, ProviderError},
     store::StoreError,
 };
+use calsync_providers::oauth::OAuthError;
 
 /// A failed command. Messages hold no secret and no event text.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,11 @@ pub(crate) enum CliError {
     Provider(#[from] ProviderError),
     #[error("store: {0}")]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    OAuth(#[from] OAuthError),
+    /// The account is connected, and not for everything.
+    #[error("{0}")]
+    Scopes(String),
     #[error("{0}")]
     Unmet(String),
     #[error("{what}: {error}")]
@@ -48,6 +54,8 @@ impl CliError {
         match self {
             Self::Engine(error) => error.needs_credentials(),
             Self::Provider(error) => error.kind == ErrorKind::Unauthorized,
+            Self::OAuth(error) => error.fault() == Fault::Credentials,
+            Self::Scopes(_) => true,
             Self::Links { credentials, .. } => *credentials,
             _ => false,
         }

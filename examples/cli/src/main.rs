@@ -2,11 +2,13 @@
 //!
 //! The configuration and the JSON output are a contract; see `README.md` beside `Cargo.toml`.
 
+mod account;
 mod app;
 mod commands;
 mod config;
 mod connect;
 mod error;
+mod loopback;
 mod output;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -38,6 +40,16 @@ struct Cli {
 enum Command {
     /// Bring links in step.
     Sync(SyncArgs),
+    /// Sign in to Google or Microsoft, and keep the access.
+    Connect(ConnectArgs),
+    /// Give the access back and forget it.
+    Disconnect {
+        /// The connection.
+        #[arg(value_name = "NAME")]
+        connection: String,
+    },
+    /// Start an emulator on 127.0.0.1 and print a configuration for it.
+    Emulate(commands::emulate::EmulateArgs),
     /// List the calendars of every connection and of the store.
     Calendars(Json),
     /// Show the events of a calendar in the store.
@@ -78,6 +90,19 @@ struct SyncArgs {
     /// Take the held deletions of this plan back, if they are still exactly these: the events return.
     #[arg(long, value_name = "PLAN_ID")]
     refuse: Option<String>,
+}
+
+#[derive(Args)]
+struct ConnectArgs {
+    /// The connection.
+    #[arg(value_name = "NAME")]
+    connection: String,
+    /// Print the address and open no browser.
+    #[arg(long)]
+    no_browser: bool,
+    /// Show a code to type on another device, where the provider offers it.
+    #[arg(long)]
+    device: bool,
 }
 
 #[derive(Args)]
@@ -178,8 +203,21 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<u8, CliError> {
+    if let Command::Emulate(args) = cli.command {
+        return commands::emulate::run(args).await;
+    }
     let app = App::open(&cli.config).await?;
     match cli.command {
+        Command::Emulate(_) => Ok(IN_STEP),
+        Command::Connect(args) => {
+            let way = match (args.device, args.no_browser) {
+                (true, _) => commands::connect::Way::Device,
+                (false, true) => commands::connect::Way::Address,
+                (false, false) => commands::connect::Way::Browser,
+            };
+            commands::connect::connect(&app, &args.connection, way).await
+        }
+        Command::Disconnect { connection } => commands::connect::disconnect(&app, &connection).await,
         Command::Sync(args) => {
             let request = commands::sync::Request {
                 link: args.link,

@@ -30,7 +30,8 @@ pub(crate) async fn run(app: &App, format: Format) -> Result<u8, CliError> {
                 }
             }
             Err(error) => {
-                tell(&format!("connection {name} ({}): {error}", app.whereabouts(name)));
+                let hint = app.hint(name, &error);
+                tell(&format!("connection {name} ({}): {error}{hint}", app.whereabouts(name)));
                 failed.push(error);
             }
         }

@@ -2,6 +2,8 @@
 
 pub(crate) mod calendars;
 pub(crate) mod conflicts;
+pub(crate) mod connect;
+pub(crate) mod emulate;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod log;

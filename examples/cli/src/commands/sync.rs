@@ -70,7 +70,9 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
                 answered |= report.answered.as_ref().is_some_and(|done| done.0 == *plan);
             }
             if let Err(error) = &result {
-                tell(&format!("link {} ({}): {error}", config.name, app.whereabouts(&config.connection)));
+                let (place, hint) =
+                    (app.whereabouts(&config.connection), app.hint(&config.connection, error));
+                tell(&format!("link {} ({place}): {error}{hint}", config.name));
             }
             if let Ok(SyncReport { counts, .. }) = &result
                 && counts.created + counts.updated + counts.deleted > 0

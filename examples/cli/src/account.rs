@@ -1,0 +1,124 @@
+//! A connected account: where its provider is, and where its tokens are.
+
+use std::{fs, io::Write, path::Path, sync::Arc};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use calsync_core::{
+    context::{Entropy, SystemEntropy},
+    vault::{Envelope, Keeper, LocalKeys, Vault},
+};
+use calsync_providers::{
+    http::{AddressPolicy, HttpTransport, Secret},
+    oauth::{Access, Exchange, Flows, OAuthConfig},
+};
+
+use crate::{
+    app::App,
+    config::{Connection, OAuthSection, ProviderKind, stored},
+    error::CliError,
+};
+
+/// The name of the only key there is.
+const KEY_ID: &str = "calsync";
+
+/// What connecting, using and disconnecting an account need.
+pub(crate) struct Account {
+    pub(crate) exchange: Exchange,
+    pub(crate) flows: Flows,
+    pub(crate) access: Access,
+}
+
+impl Account {
+    /// The account of a connection, connected or not.
+    pub(crate) fn open(
+        app: &App,
+        name: &str,
+        connection: &Connection,
+        oauth: &OAuthSection,
+        transport: &Arc<dyn HttpTransport>,
+    ) -> Result<Self, CliError> {
+        let exchange = Exchange::new(client(app, name, connection, oauth)?, transport.clone());
+        let vault = vault(app)?;
+        let tenant = app.config.tenant.as_str();
+        let keeper = Keeper::new(app.store.clone(), vault.clone(), tenant);
+        let flows = Flows::new(app.store.clone(), vault, Arc::new(SystemEntropy), tenant);
+        let access = Access::new(exchange.clone(), keeper, app.clock.clone(), app.ids.clone(), name);
+        Ok(Self { exchange, flows, access })
+    }
+}
+
+fn client(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    oauth: &OAuthSection,
+) -> Result<OAuthConfig, CliError> {
+    let id = oauth.client_id.as_str();
+    let config = match connection.provider {
+        ProviderKind::Microsoft => OAuthConfig::microsoft(oauth.directory.as_deref().unwrap_or("common"), id),
+        _ => OAuthConfig::google(id),
+    };
+    let mut config =
+        config.map_err(|error| CliError::Config(format!("connections.{name}.oauth.directory: {error}")))?;
+    config.client_secret = oauth.secret(name, &app.folder)?;
+    if let Some(url) = &oauth.authorize_url {
+        config.authorize = url.clone();
+    }
+    if let Some(url) = &oauth.token_url {
+        config.token = url.clone();
+        // The person who runs the command wrote it; it may be one of their own machines.
+        config.addresses = AddressPolicy::AllowPrivate;
+        // Nothing of one server is sent to another.
+        (config.revoke, config.device) = (None, None);
+    }
+    if oauth.revoke_url.is_some() {
+        config.revoke.clone_from(&oauth.revoke_url);
+    }
+    if oauth.device_url.is_some() {
+        config.device.clone_from(&oauth.device_url);
+    }
+    if oauth.issuer.is_some() {
+        config.issuer.clone_from(&oauth.issuer);
+    }
+    if let Some(scopes) = &oauth.scopes {
+        config.scopes.clone_from(scopes);
+    }
+    Ok(config)
+}
+
+fn vault(app: &App) -> Result<Arc<dyn Vault>, CliError> {
+    let wrong = |text: String| CliError::Config(format!("vault_key: {text}"));
+    let source = app.config.vault_key.as_deref().unwrap_or_default();
+    let key = match stored(source, &app.folder) {
+        Some(found) => found.map_err(|text| wrong(format!("{text}; `calsync connect` makes the file")))?,
+        None => return Err(wrong("write env:NAME or file:PATH".to_owned())),
+    };
+    let keys = LocalKeys::new(KEY_ID, &key, Arc::new(SystemEntropy))
+        .map_err(|error| wrong(format!("{error}; `openssl rand -base64 32` makes one")))?;
+    Ok(Arc::new(Envelope::new(Arc::new(keys), Arc::new(SystemEntropy))))
+}
+
+/// Makes the key's file when the configuration names one that is not there. Only its owner can read it.
+pub(crate) fn make_vault_key(app: &App) -> Result<(), CliError> {
+    let Some(path) = app.config.vault_key.as_deref().and_then(|source| source.strip_prefix("file:")) else {
+        return Ok(());
+    };
+    let path = app.folder.join(path);
+    let failed = |error| CliError::Io { what: format!("vault_key {}", path.display()), error };
+    let mut key = [0; 32];
+    SystemEntropy.fill(&mut key).map_err(failed)?;
+    let key = Secret::new(key);
+    let text = Secret::from(STANDARD.encode(key.expose()));
+    match create(&path).and_then(|mut file| file.write_all(text.expose().as_bytes())) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+fn create(path: &Path) -> std::io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
