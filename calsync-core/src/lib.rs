@@ -10,6 +10,8 @@ pub mod model;
 pub mod plan;
 pub mod provider;
 pub mod recurrence;
+#[cfg(feature = "worker")]
+pub mod schedule;
 pub mod secret;
 pub mod store;
 #[cfg(feature = "vault")]
