@@ -267,6 +267,31 @@ fn run_longer_than_its_interval_does_not_run_at_once_again() {
     assert!(due(&entry).unwrap() > end + TimeDelta::minutes(5));
 }
 
+/// A run by hand, at any moment, makes no run more than the cadence has.
+#[test]
+fn loop_17_a_run_by_hand_starts_no_schedule_of_its_own() {
+    let mut entry = entry(every(15));
+    let start = time("2026-03-01T00:00:00Z");
+    let end = start + TimeDelta::days(1);
+    run(&mut entry, start, done());
+    let mut by_hand = 0;
+    let mut runs = 0;
+    while let Some(next) = due(&entry).filter(|next| *next < end) {
+        if runs % 3 == 0 {
+            entry.run_now(next - TimeDelta::minutes(3));
+            by_hand += 1;
+        }
+        let now = due(&entry).unwrap();
+        run(&mut entry, now, done());
+        runs += 1;
+    }
+    assert!(runs <= 96 + by_hand, "{runs} runs in a day of 96, {by_hand} of them by hand");
+    let mut on_demand = self::entry(Cadence::on_demand());
+    on_demand.run_now(start);
+    run(&mut on_demand, start, done());
+    assert_eq!(due(&on_demand), None, "once asked is once run");
+}
+
 #[test]
 fn another_cadence_counts_from_the_last_run() {
     let mut entry = entry(Cadence::on_demand());
@@ -381,7 +406,7 @@ proptest! {
 
 /// Links of one cadence do not run together.
 #[test]
-fn runs_are_spread() {
+fn quo_06_runs_and_retries_are_spread() {
     let start = time("2026-03-01T00:00:00Z");
     for (cadence, buckets) in [(every(15), 15), (Cadence::cron("0 3 * * *", "UTC").unwrap(), 2)] {
         let mut minutes = vec![0_usize; 400];
@@ -392,6 +417,12 @@ fn runs_are_spread() {
         let fullest = *minutes.iter().max().unwrap();
         assert!(fullest < 2 * 1000 / buckets, "{cadence}: {fullest} of 1000 in one minute");
     }
+    // What failed together does not come back together.
+    let back_off = BackOff::default();
+    let waits: std::collections::BTreeSet<i64> = (0..1000)
+        .map(|n| back_off.wait(&format!("sync:link {n}"), 6, Setback::Passing).num_seconds())
+        .collect();
+    assert!(waits.len() > 400, "{} different waits of 1000", waits.len());
 }
 
 struct Hands(Mutex<DateTime<Utc>>);
