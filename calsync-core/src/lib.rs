@@ -16,4 +16,6 @@ pub mod secret;
 pub mod store;
 #[cfg(feature = "vault")]
 pub mod vault;
+#[cfg(feature = "worker")]
+pub mod worker;
 pub mod zone;

@@ -244,6 +244,9 @@ pub struct Entry {
     /// Workers in a row that died at it.
     #[serde(default)]
     pub deaths: u32,
+    /// Runs in a row that found changes nobody had told of, where a webhook should have.
+    #[serde(default)]
+    pub unannounced: u32,
 }
 
 impl Entry {
@@ -263,6 +266,7 @@ impl Entry {
             last_success: None,
             failures: 0,
             deaths: 0,
+            unannounced: 0,
         }
     }
 
@@ -309,6 +313,7 @@ impl Entry {
     pub fn nudge(&mut self, now: DateTime<Utc>) {
         let first = self.pending.map_or(now, |pending| pending.first.min(now));
         self.pending = Some(Pending { first, last: now });
+        self.unannounced = 0;
     }
 
     /// A person wants it now: whatever failed before is forgotten, but a pause is not.

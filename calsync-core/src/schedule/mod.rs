@@ -13,4 +13,5 @@ mod table;
 pub use backoff::{BackOff, Setback};
 pub use cadence::{Cadence, CadenceError, Preset};
 pub use entry::{Entry, Finish, LastRun, Outcome, Paused, Pending, Priority, Running, Status, Task, Timing};
+pub(crate) use table::Read;
 pub use table::{Schedule, ScheduleError};

@@ -84,6 +84,14 @@ pub trait Claims: Send + Sync {
     async fn next_due(&self, spaces: &[&str]) -> Result<Option<DateTime<Utc>>>;
 }
 
+/// Tells a worker that something may be due sooner than it thought, so that it need not ask again and again.
+#[async_trait]
+pub trait Wakes: Send + Sync {
+    /// Returns when something may be due. It may return for nothing, and it may miss something: the worker looks once in a
+    /// while anyway. Dropping the future loses at most one wake-up.
+    async fn woken(&self);
+}
+
 /// A due document, for choosing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DueDoc {

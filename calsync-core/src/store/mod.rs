@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use batch::{Batch, CommitReceipt, Expectation, Log, Write};
-pub use claims::{Claim, ClaimRequest, Claims, DueDoc, StoreClaims, WINDOW, take_turns};
+pub use claims::{Claim, ClaimRequest, Claims, DueDoc, StoreClaims, WINDOW, Wakes, take_turns};
 pub use doc::{Doc, DocQuery};
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
