@@ -10,8 +10,12 @@ pub mod model;
 pub mod plan;
 pub mod provider;
 pub mod recurrence;
+#[cfg(feature = "worker")]
+pub mod schedule;
 pub mod secret;
 pub mod store;
 #[cfg(feature = "vault")]
 pub mod vault;
+#[cfg(feature = "worker")]
+pub mod worker;
 pub mod zone;

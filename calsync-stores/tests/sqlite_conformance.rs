@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
@@ -142,6 +144,13 @@ mod in_memory {
     }
 
     calsync_testkit::tenant_conformance!(tenants);
+
+    async fn claims() -> (Arc<SqliteStore>, impl Fn(&str) -> Arc<dyn Store>) {
+        let store = fresh().await;
+        (Arc::new(store.clone()), move |name| Arc::new(store.tenant(name)))
+    }
+
+    calsync_testkit::claims_conformance!(claims);
 }
 
 /// A tenant among others, who have rows of every kind under the names the suite uses.

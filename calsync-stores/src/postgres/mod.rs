@@ -15,6 +15,7 @@
 //! ```
 
 mod checks;
+mod claims;
 mod config;
 mod error;
 mod leases;

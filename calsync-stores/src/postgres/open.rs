@@ -75,10 +75,20 @@ impl PostgresStore {
         all.extend(params);
         let mut calls: Vec<Call<'_>> = self.tenant_setting().into_iter().collect();
         calls.push(Call { sql, params: all });
+        self.send(operation, &session, &calls).await
+    }
+
+    /// Sends calls that belong together, again when another transaction got in the way; the rows of the last one.
+    pub(super) async fn send(
+        &self,
+        operation: &'static str,
+        session: &Session<'_>,
+        calls: &[Call<'_>],
+    ) -> Result<Vec<Row>> {
         let mut left = ATTEMPTS;
         loop {
             left -= 1;
-            let mut answers = session.pipeline(operation, &calls).await?;
+            let mut answers = session.pipeline(operation, calls).await?;
             let answer =
                 answers.pop().ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, operation))?;
             match answer.during(operation) {

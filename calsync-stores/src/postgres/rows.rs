@@ -25,7 +25,7 @@ pub(super) fn to_micros(instant: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(instant.timestamp_micros()).unwrap_or(instant)
 }
 
-fn column<'a, T: FromSql<'a>>(operation: &'static str, row: &'a Row, index: usize) -> Result<T> {
+pub(super) fn column<'a, T: FromSql<'a>>(operation: &'static str, row: &'a Row, index: usize) -> Result<T> {
     // A value that cannot be read is the row's fault, not the connection's; the client's message is left out.
     row.try_get(index).map_err(|_| unreadable(operation, "row", ""))
 }

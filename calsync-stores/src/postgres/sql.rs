@@ -90,6 +90,21 @@ statements! {
     docs_due = "SELECT key, version, due, value FROM @.docs \
         WHERE tenant = $1 AND space = $2 AND due <= $3 ORDER BY due, key LIMIT $4";
 
+    /// Of all tenants: what is due, and the first that is due of the first tenant from a name on.
+    due = "SELECT tenant, key, due FROM @.docs WHERE space = $1 AND due <= $2 ORDER BY due LIMIT $3";
+    first_due_of_tenant_from = "SELECT tenant, key, due FROM @.docs \
+        WHERE space = $1 AND tenant >= $2 AND due <= $3 \
+        ORDER BY tenant, due, key LIMIT 1";
+    next_due = "SELECT due FROM @.docs WHERE space = $1 AND due IS NOT NULL ORDER BY due LIMIT 1";
+    /// Takes those that are still due, passing over what another worker is taking or writing at this moment.
+    claim = "WITH free AS MATERIALIZED (SELECT d.tenant, d.space, d.key, d.due \
+            FROM unnest($2::text[], $3::text[]) AS k (tenant, key) \
+            JOIN @.docs d ON d.space = $1 AND d.tenant = k.tenant AND d.key = k.key \
+            WHERE d.due <= $4 FOR UPDATE OF d SKIP LOCKED) \
+        UPDATE @.docs d SET due = $5, version = nextval('@.doc_versions') FROM free f \
+        WHERE d.tenant = f.tenant AND d.space = f.space AND d.key = f.key AND d.due <= $4 \
+        RETURNING d.key, d.version, d.due, d.value, d.tenant, f.due";
+
     /// What a commit reads first. A row that is not there yet is made, because only a row can be locked; `version` 0 and
     /// `generation` 0 say that it stands for nothing, and what is still so at the end of the commit is removed.
     lock_lease = "SELECT epoch FROM @.leases WHERE tenant = $1 AND name = $2 AND holder IS NOT NULL FOR SHARE";

@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod claims;
 mod config;
 mod error;
 mod leases;

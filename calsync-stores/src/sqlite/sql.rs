@@ -13,6 +13,10 @@ macro_rules! statements {
     };
 }
 
+/// No version of a document is given out twice.
+pub(super) const NEXT_DOC_VERSION: &str = "INSERT INTO counters (name, last) VALUES ('docs', 1) \
+     ON CONFLICT (name) DO UPDATE SET last = last + 1 RETURNING last";
+
 statements! {
     CALENDARS = "SELECT id, json FROM calendars WHERE tenant = ?1 ORDER BY id";
 
@@ -75,6 +79,12 @@ statements! {
          WHERE tenant = ?1 AND space = ?2 AND key >= ifnull(?3, '') AND key IS NOT ?3 ORDER BY key LIMIT ?4";
     DOCS_DUE = "SELECT key, version, due, value FROM docs \
          WHERE tenant = ?1 AND space = ?2 AND due <= ?3 ORDER BY due, key LIMIT ?4";
+
+    /// Of all tenants: what is due, and the first that is due of the tenant after one.
+    DUE = "SELECT tenant, key, due FROM docs WHERE space = ?1 AND due <= ?2 ORDER BY due LIMIT ?3";
+    DUE_OF_NEXT_TENANT = "SELECT tenant, key, due FROM docs \
+         WHERE space = ?1 AND tenant >= ifnull(?2, '') AND tenant IS NOT ?2 AND due <= ?3 ORDER BY tenant, due, key LIMIT 1";
+    NEXT_DUE = "SELECT due FROM docs WHERE space = ?1 AND due IS NOT NULL ORDER BY due LIMIT 1";
 
     LEASE = "SELECT epoch, holder, until FROM leases WHERE tenant = ?1 AND name = ?2";
 }

@@ -294,10 +294,7 @@ fn purge_log(db: &Db<'_>, link: &LinkId, log: Log, before: DateTime<Utc>, limit:
 fn put_doc(db: &Db<'_>, doc: &Doc) -> Result<u64> {
     let version: i64 = db
         .connection
-        .prepare_cached(
-            "INSERT INTO counters (name, last) VALUES ('docs', 1) \
-             ON CONFLICT (name) DO UPDATE SET last = last + 1 RETURNING last",
-        )
+        .prepare_cached(sql::NEXT_DOC_VERSION)
         .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
         .during(COMMIT)?;
     execute(

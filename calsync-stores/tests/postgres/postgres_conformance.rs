@@ -1,7 +1,10 @@
 //! The PostgreSQL store keeps every guarantee of the store trait: with a schema of its own, as one tenant among others,
 //! inside transactions of the host, and with a zone set for the session.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use async_trait::async_trait;
 use calsync_core::{
@@ -57,6 +60,13 @@ mod one_of_many_tenants {
     }
 
     calsync_testkit::tenant_conformance!(tenants);
+
+    async fn claims() -> (Arc<PostgresStore>, impl Fn(&str) -> Arc<dyn Store>) {
+        let store = store(PostgresConfig::default().with_schema(unique("claims"))).await;
+        (Arc::new(store.clone()), move |name| Arc::new(store.tenant(name)))
+    }
+
+    calsync_testkit::claims_conformance!(claims);
 }
 
 /// A host's pool: its sessions live in another zone, look for tables elsewhere and begin serializable transactions,

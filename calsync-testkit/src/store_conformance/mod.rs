@@ -27,6 +27,7 @@
 
 pub mod batches;
 mod check;
+pub mod claims;
 pub mod docs;
 pub mod leases;
 pub mod lists;

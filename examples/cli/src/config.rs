@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, env, fmt, fs, num::NonZeroU32, path::Path};
 use calsync_core::{
     merge::{ConflictPolicy, DeletionPolicy},
     plan::Direction,
+    schedule::Priority,
 };
 use calsync_providers::http::{Secret, pace::Pace};
 use serde::Deserialize;
@@ -148,6 +149,15 @@ pub(crate) struct LinkConfig {
     /// `remote-wins` or `local-wins`.
     #[serde(default)]
     pub(crate) deletions: DeletionPolicy,
+    /// How often `calsync worker` runs it: `15m`, `2h`, `1d`; `never`: when it is asked. Default: what suits its provider.
+    pub(crate) every: Option<String>,
+    /// Instead of `every`, a cron expression of five fields.
+    pub(crate) cron: Option<String>,
+    /// The zone of `cron`, such as `Europe/Berlin`. Default: UTC.
+    pub(crate) zone: Option<String>,
+    /// `high`, `normal` (default) or `low`.
+    #[serde(default)]
+    pub(crate) priority: Priority,
 }
 
 impl Config {
@@ -267,6 +277,10 @@ impl Config {
                     "link {name}: `conflicts` is \"resolver\", but there is no program here to ask: write \"manual\" \
                      and answer with `calsync conflicts answer`"
                 ));
+            }
+            crate::cadence::cadence(link, connection.provider)?;
+            if link.zone.is_some() && link.cron.is_none() {
+                return wrong(format!("link {name}: `zone` is the zone of `cron`, and there is no `cron`"));
             }
             match connection.provider {
                 ProviderKind::Ics if link.direction.is_some_and(Direction::exports) => {

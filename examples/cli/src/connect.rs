@@ -291,7 +291,7 @@ fn caldav_config(name: &str, connection: &Connection, folder: &Path) -> Result<C
     Ok(CalDavConfig::new(connection.url.as_str(), connection.username.clone().unwrap_or_default(), password))
 }
 
-fn ics(
+pub(crate) fn ics(
     app: &App,
     name: &str,
     connection: &Connection,

@@ -4,6 +4,7 @@
 
 mod account;
 mod app;
+mod cadence;
 mod commands;
 mod config;
 mod connect;
@@ -64,6 +65,10 @@ enum Command {
     Log(Json),
     /// Show writes the remote side has not confirmed, or settle one that is stuck.
     Outbox(OutboxArgs),
+    /// Keep links in step until told to stop (Ctrl-C): each runs when the schedule says so.
+    Worker(WorkerArgs),
+    /// Show when each link runs next and how its last run went; pause it, resume it, or run it now.
+    Schedule(ScheduleArgs),
     /// Take back what a run did, and carry that to the remote side.
     Undo(UndoArgs),
     /// Tell what was done about an event, and why.
@@ -170,6 +175,50 @@ enum OutboxAction {
 }
 
 #[derive(Args)]
+struct WorkerArgs {
+    /// Links that run at once. Start more processes for more.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    concurrency: usize,
+    /// Print one JSON object per line for each run and alert.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct ScheduleArgs {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    action: Option<ScheduleAction>,
+}
+
+#[derive(Subcommand)]
+enum ScheduleAction {
+    /// It runs no more until it is resumed.
+    Pause {
+        /// The link.
+        link: String,
+    },
+    /// It runs again; once, when runs were missed.
+    Resume {
+        /// The link.
+        link: String,
+    },
+    /// It runs as soon as a worker has room, whatever failed before.
+    Run {
+        /// The link.
+        link: String,
+    },
+    /// There is something to do for it, as a webhook says: it runs after five seconds.
+    Nudge {
+        /// The link.
+        link: String,
+    },
+}
+
+#[derive(Args)]
 struct EventsArgs {
     /// The calendar in the store.
     #[arg(long, value_name = "NAME")]
@@ -248,6 +297,23 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
                 commands::outbox::settle(&app, &event, commands::outbox::Verdict::Drop).await
             }
         },
+        Command::Worker(args) => {
+            let format = output::Format::from_flag(args.json);
+            commands::worker::run(app, args.concurrency, format).await
+        }
+        Command::Schedule(args) => {
+            use commands::schedule::Change;
+            let (link, change) = match args.action {
+                None => {
+                    return commands::schedule::list(&app, output::Format::from_flag(args.json)).await;
+                }
+                Some(ScheduleAction::Pause { link }) => (link, Change::Pause),
+                Some(ScheduleAction::Resume { link }) => (link, Change::Resume),
+                Some(ScheduleAction::Run { link }) => (link, Change::Run),
+                Some(ScheduleAction::Nudge { link }) => (link, Change::Nudge),
+            };
+            commands::schedule::change(&app, &link, change).await
+        }
         Command::Undo(args) => {
             let what = match (args.run, args.last, args.link) {
                 (Some(run), ..) => commands::undo::What::Run(run),

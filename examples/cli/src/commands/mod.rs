@@ -9,5 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod log;
 pub(crate) mod matches;
 pub(crate) mod outbox;
+pub(crate) mod schedule;
 pub(crate) mod sync;
 pub(crate) mod undo;
+pub(crate) mod worker;

@@ -1,0 +1,168 @@
+//! What a host wants to be woken up for.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Ended;
+use crate::{
+    model::LinkId,
+    provider::Fault,
+    schedule::{Entry, Status, Task, Timing},
+};
+
+/// Runs the failure rate is counted over, and how many of them there must be.
+const WINDOW: usize = 200;
+const ENOUGH: usize = 20;
+/// Over so many in a hundred, somebody is told.
+const PER_CENT: usize = 5;
+/// Runs in a row that found changes no webhook had told of.
+const SILENT: u32 = 3;
+/// How long before credentials end somebody is told.
+const AHEAD: TimeDelta = TimeDelta::hours(72);
+
+/// Something a person should look into. Told when it begins, not again while it lasts, except where it says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Alert {
+    /// The provider refused the credentials of a link: a person has to renew them, then
+    /// [`Schedule::run_now`](crate::schedule::Schedule::run_now).
+    NeedsReauth {
+        /// The link.
+        link: LinkId,
+    },
+    /// The credentials of a link end within 72 hours. Told at every run until they are renewed.
+    CredentialsEnd {
+        /// The link.
+        link: LinkId,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// A link failed so often that it is tried only once in a while.
+    CircuitOpen {
+        /// The link.
+        link: LinkId,
+        /// Failures in a row.
+        failures: u32,
+    },
+    /// A link that had failed runs again.
+    Recovered {
+        /// The link.
+        link: LinkId,
+    },
+    /// More than 5 of 100 runs of this worker failed lately, for other reasons than credentials.
+    FailureRate {
+        /// Failed.
+        failed: usize,
+        /// Of so many.
+        of: usize,
+    },
+    /// Something waits for a person: deletions to approve, pairs to tell apart, writes that are stuck. Told at every run
+    /// that finds it.
+    NeedsPerson {
+        /// The link.
+        link: LinkId,
+        /// Operations held back.
+        held: u64,
+        /// Pairs nobody decided on.
+        undecided: usize,
+        /// Writes the provider refuses for good.
+        wedged: usize,
+    },
+    /// A run left conflicts that wait for an answer.
+    OpenConflicts {
+        /// The link.
+        link: LinkId,
+        /// How many there are now, up to 100.
+        open: usize,
+    },
+    /// Three runs in a row found changes that no webhook had told of: its channel may be dead.
+    WebhookSilent {
+        /// The link.
+        link: LinkId,
+    },
+}
+
+impl Alert {
+    /// What a metric calls it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NeedsReauth { .. } => "needs-reauth",
+            Self::CredentialsEnd { .. } => "credentials-end",
+            Self::CircuitOpen { .. } => "circuit-open",
+            Self::Recovered { .. } => "recovered",
+            Self::FailureRate { .. } => "failure-rate",
+            Self::NeedsPerson { .. } => "needs-person",
+            Self::OpenConflicts { .. } => "open-conflicts",
+            Self::WebhookSilent { .. } => "webhook-silent",
+        }
+    }
+
+    pub(super) fn measure(&self) {
+        metrics::counter!("calsync_alerts_total", "kind" => self.kind()).increment(1);
+        tracing::warn!(kind = self.kind(), "alert");
+    }
+}
+
+/// What changed for the worse or the better between two states of an entry.
+pub(super) fn of_change(before: &Entry, after: &Entry, timing: &Timing) -> Vec<Alert> {
+    let Task::Sync(link) = &after.task else { return Vec::new() };
+    let link = || link.clone();
+    let stood = |entry: &Entry| {
+        // A run that goes on hides how the entry stood.
+        let mut entry = entry.clone();
+        entry.running = None;
+        entry.paused = None;
+        entry.status(timing)
+    };
+    let (was, is) = (stood(before), stood(after));
+    let mut alerts = Vec::new();
+    if was != is {
+        match is {
+            Status::NeedsReauth => alerts.push(Alert::NeedsReauth { link: link() }),
+            Status::CircuitOpen => alerts.push(Alert::CircuitOpen { link: link(), failures: after.failures }),
+            Status::Waiting if was == Status::NeedsReauth || was == Status::CircuitOpen => {
+                alerts.push(Alert::Recovered { link: link() });
+            }
+            _ => {}
+        }
+    }
+    if after.unannounced == SILENT && before.unannounced < SILENT {
+        alerts.push(Alert::WebhookSilent { link: link() });
+    }
+    alerts
+}
+
+/// Whether credentials end soon.
+pub(super) fn of_credentials(link: &LinkId, end: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<Alert> {
+    let at = end.filter(|end| *end < now + AHEAD)?;
+    Some(Alert::CredentialsEnd { link: link.clone(), at })
+}
+
+/// How many of the last runs failed.
+#[derive(Debug, Default)]
+pub(super) struct FailureRate {
+    last: VecDeque<bool>,
+    over: bool,
+}
+
+impl FailureRate {
+    /// Counts a run; says when the rate came to be too high.
+    pub(super) fn note(&mut self, ended: &Ended) -> Option<Alert> {
+        let failed = match ended {
+            Ended::Done { .. } => false,
+            // Told by itself, and nothing a host can do about at once.
+            Ended::Failed { fault, .. } => *fault != Fault::Credentials,
+            Ended::Returned { .. } | Ended::Lost { .. } | Ended::Removed { .. } => return None,
+        };
+        self.last.push_back(failed);
+        if self.last.len() > WINDOW {
+            self.last.pop_front();
+        }
+        let (failed, of) = (self.last.iter().filter(|failed| **failed).count(), self.last.len());
+        let over = of >= ENOUGH && failed * 100 > of * PER_CENT;
+        let began = over && !self.over;
+        self.over = over;
+        began.then_some(Alert::FailureRate { failed, of })
+    }
+}

@@ -1,0 +1,843 @@
+//! The worker in virtual time: fairness, takeover, fencing, draining, and a stop at any await.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use async_trait::async_trait;
+use calsync_core::{
+    context::{Clock, RandomIds},
+    engine::Link,
+    model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
+    provider::{ErrorKind, Fault, Retry},
+    schedule::{Cadence, Entry, Outcome, Priority, Schedule, ScheduleError, Status, Task},
+    store::{
+        BaseQuery, BaseRecord, BaseSummary, Batch, Claim, ClaimRequest, Claims, CommitReceipt, Doc, DocQuery,
+        EventRecord, LeaseGrant, LeaseToken, LinkState, MemoryStore, OutboxEntry, OutboxId, Record,
+        RecordKind, RecordQuery, Result, Revision, Store, StoreClaims, StoreError, StoreErrorKind, Write,
+    },
+    worker::{
+        Alert, Announcements, Ended, Host, Opened, Timer, WorkError, Worker, WorkerEvent, WorkerOptions,
+        WorkerReport,
+    },
+};
+use calsync_testkit::{
+    remote::{MemoryRemote, RemoteFault},
+    world::event,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::Instant;
+
+/// The clock of tokio, which a test moves; it may be wrong.
+struct TestTime {
+    start: Instant,
+    wrong_by: TimeDelta,
+}
+
+impl TestTime {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { start: Instant::now(), wrong_by: TimeDelta::zero() })
+    }
+}
+
+impl Clock for TestTime {
+    fn now(&self) -> DateTime<Utc> {
+        let start: DateTime<Utc> = "2026-03-01T00:00:00Z".parse().unwrap();
+        start + TimeDelta::from_std(self.start.elapsed()).unwrap() + self.wrong_by
+    }
+}
+
+struct TestTimer;
+
+#[async_trait]
+impl Timer for TestTimer {
+    async fn sleep(&self, time: TimeDelta) {
+        tokio::time::sleep(time.to_std().unwrap_or_default()).await;
+    }
+}
+
+/// What a link does when it is opened.
+#[derive(Clone, Copy, Default)]
+enum Mood {
+    #[default]
+    Fine,
+    Panics,
+    Refuses(Fault),
+    Gone,
+}
+
+#[derive(Default)]
+struct Links {
+    remotes: Mutex<BTreeMap<(String, String), Arc<MemoryRemote>>>,
+    moods: Mutex<BTreeMap<String, Mood>>,
+    /// How long each run takes, by link; else no time.
+    takes: Mutex<BTreeMap<String, i64>>,
+    /// Runs in the order they began: tenant and link.
+    began: Mutex<Vec<(String, String)>>,
+    /// Runs at this moment by link, to see that no two workers are at one.
+    busy: Mutex<BTreeSet<(String, String)>>,
+    most: AtomicUsize,
+    overlapped: AtomicBool,
+    events: Mutex<Vec<WorkerEvent>>,
+    announced: AtomicBool,
+    /// Links of one calendar.
+    others: Mutex<Vec<LinkId>>,
+}
+
+/// Runs at a link as long as it lives.
+struct AtLink<'a>(&'a Links, (String, String));
+
+impl Drop for AtLink<'_> {
+    fn drop(&mut self) {
+        self.0.busy.lock().unwrap().remove(&self.1);
+    }
+}
+
+#[async_trait]
+impl Host for Links {
+    async fn open(&self, tenant: &str, link: &LinkId) -> std::result::Result<Option<Opened>, WorkError> {
+        let name = (tenant.to_owned(), link.to_string());
+        self.began.lock().unwrap().push(name.clone());
+        let at = AtLink(self, name.clone());
+        {
+            let mut busy = self.busy.lock().unwrap();
+            self.overlapped.fetch_or(!busy.insert(name.clone()), Ordering::SeqCst);
+            self.most.fetch_max(busy.len(), Ordering::SeqCst);
+        }
+        let takes = self.takes.lock().unwrap().get(link.as_str()).copied().unwrap_or(0);
+        if takes > 0 {
+            tokio::time::sleep(std::time::Duration::from_secs(takes.unsigned_abs())).await;
+        }
+        drop(at);
+        let mood = self.moods.lock().unwrap().get(link.as_str()).copied().unwrap_or_default();
+        match mood {
+            Mood::Fine => {}
+            Mood::Panics => panic!("a bug in the host"),
+            Mood::Refuses(fault) => return Err(WorkError::new(fault, Retry::Backoff, "refused")),
+            Mood::Gone => return Ok(None),
+        }
+        let remote = self.remotes.lock().unwrap().entry(name).or_default().clone();
+        let mut opened = Opened::new(Link::new(link.clone(), "family", "memory"), remote);
+        opened.others = self.others.lock().unwrap().clone();
+        opened.others.retain(|other| other != link);
+        if self.announced.load(Ordering::SeqCst) {
+            opened.announcements = Announcements::Expected;
+        }
+        Ok(Some(opened))
+    }
+
+    fn tell(&self, event: &WorkerEvent) {
+        self.events.lock().unwrap().push(event.clone());
+    }
+}
+
+impl Links {
+    fn alerts(&self) -> Vec<Alert> {
+        let events = self.events.lock().unwrap();
+        let alerts = events.iter().filter_map(|event| match event {
+            WorkerEvent::Alert { alert, .. } => Some(alert.clone()),
+            _ => None,
+        });
+        alerts.collect()
+    }
+
+    fn remote(&self, tenant: &str, link: &str) -> Arc<MemoryRemote> {
+        let name = (tenant.to_owned(), link.to_owned());
+        self.remotes.lock().unwrap().entry(name).or_default().clone()
+    }
+}
+
+struct Lab {
+    time: Arc<TestTime>,
+    stores: BTreeMap<&'static str, Arc<dyn Store>>,
+    claims: Arc<dyn Claims>,
+    host: Arc<Links>,
+    seeds: AtomicUsize,
+}
+
+impl Lab {
+    fn new(tenants: &[&'static str]) -> Self {
+        Self::over(tenants, |store| store)
+    }
+
+    fn over(tenants: &[&'static str], wrap: impl Fn(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
+        let stores: BTreeMap<&str, Arc<dyn Store>> =
+            tenants.iter().map(|name| (*name, wrap(Arc::new(MemoryStore::new())))).collect();
+        let claims = stores
+            .iter()
+            .fold(StoreClaims::default(), |claims, (name, store)| claims.with_tenant(*name, store.clone()));
+        let host = Arc::new(Links::default());
+        Self { time: TestTime::new(), stores, claims: Arc::new(claims), host, seeds: AtomicUsize::new(1) }
+    }
+
+    fn schedule(&self, tenant: &str) -> Schedule {
+        Schedule::new(self.stores[tenant].clone(), self.time.clone())
+    }
+
+    async fn add(&self, tenant: &str, link: &str, cadence: Cadence) {
+        let home = Calendar { id: CalendarId::from("family"), name: "Family".to_owned(), color: None };
+        let writes = vec![Write::PutCalendar(home)];
+        self.stores[tenant].commit(Batch { writes, ..Batch::default() }).await.unwrap();
+        self.schedule(tenant).put(&sync(link), &cadence, Priority::Normal).await.unwrap();
+    }
+
+    fn worker(&self) -> Worker {
+        self.worker_at(self.time.clone())
+    }
+
+    fn worker_at(&self, clock: Arc<TestTime>) -> Worker {
+        let seed = u8::try_from(self.seeds.fetch_add(1, Ordering::SeqCst)).unwrap();
+        let ids = Arc::new(RandomIds::from_seed([seed; 32]));
+        Worker::new(self.claims.clone(), self.host.clone(), clock, ids, Arc::new(TestTimer))
+    }
+
+    /// A worker for so many seconds, then shut down.
+    async fn work(&self, seconds: u64) -> WorkerReport {
+        self.worker().run(tokio::time::sleep(std::time::Duration::from_secs(seconds))).await
+    }
+
+    async fn entry(&self, tenant: &str, link: &str) -> Entry {
+        self.schedule(tenant).entry(&sync(link)).await.unwrap()
+    }
+
+    fn began(&self) -> Vec<String> {
+        self.host.began.lock().unwrap().iter().map(|(_, link)| link.clone()).collect()
+    }
+
+    fn takes(&self, link: &str, seconds: i64) {
+        self.host.takes.lock().unwrap().insert(link.to_owned(), seconds);
+    }
+
+    fn mood(&self, link: &str, mood: Mood) {
+        self.host.moods.lock().unwrap().insert(link.to_owned(), mood);
+    }
+}
+
+fn sync(link: &str) -> Task {
+    Task::Sync(link.into())
+}
+
+fn every(minutes: i64) -> Cadence {
+    Cadence::every(TimeDelta::minutes(minutes)).unwrap()
+}
+
+async fn pass(seconds: u64) {
+    tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn links_run_by_their_cadence() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "often", every(10)).await;
+    lab.add("a", "seldom", every(60)).await;
+    lab.add("a", "never", Cadence::on_demand()).await;
+    lab.host.remote("a", "often").put("1", &event("one", "One"));
+    let report = lab.work(3 * 3600).await;
+    let began = lab.began();
+    let count = |link: &str| began.iter().filter(|began| *began == link).count();
+    assert!((18..=20).contains(&count("often")), "{} runs in 3 hours", count("often"));
+    assert!((3..=5).contains(&count("seldom")), "{} runs in 3 hours", count("seldom"));
+    assert_eq!(count("never"), 0);
+    assert_eq!((report.done, report.failed), (u64::try_from(began.len()).unwrap(), 0));
+    let entry = lab.entry("a", "often").await;
+    assert_eq!(entry.last.as_ref().map(|last| &last.outcome), Some(&Outcome::Done));
+    assert!(entry.last.unwrap().run.is_some() && entry.running.is_none());
+    let events = lab.stores["a"].events_since(&"family".into(), Revision(0), 9).await.unwrap();
+    assert_eq!(events.len(), 1, "the engine ran");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nudge_runs_it_after_five_seconds_and_not_before() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "work", every(600)).await;
+    let steps = async {
+        pass(60).await;
+        assert_eq!(lab.began().len(), 1);
+        lab.schedule("a").nudge(&sync("work")).await.unwrap();
+        pass(4).await;
+        lab.schedule("a").nudge(&sync("work")).await.unwrap();
+        pass(4).await;
+        assert_eq!(lab.began().len(), 1, "more may come");
+        pass(3).await;
+        assert_eq!(lab.began().len(), 2, "one run for both");
+        pass(60).await;
+        assert_eq!(lab.began().len(), 2);
+    };
+    lab.worker().run(steps).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_so_many_run_at_once_and_tenants_take_turns() {
+    let lab = Lab::new(&["a", "b", "c"]);
+    for n in 0..30 {
+        lab.add("a", &format!("a{n:02}"), every(600)).await;
+        lab.takes(&format!("a{n:02}"), 60);
+    }
+    for link in ["b1", "b2", "c1"] {
+        lab.add(&link[..1], link, every(600)).await;
+        lab.takes(link, 60);
+    }
+    let report = lab.work(1000).await;
+    assert_eq!(report.done, 33);
+    assert_eq!(lab.host.most.load(Ordering::SeqCst), 4, "as many as it may, and no more");
+    let began = lab.began();
+    let place = |link: &str| began.iter().position(|began| began == link).unwrap();
+    assert!(
+        place("b1") < 4 && place("c1") < 4 && place("b2") < 8,
+        "thirty links of a delay nobody: {began:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn tenant_does_not_hold_every_place() {
+    let lab = Lab::new(&["a", "b"]);
+    for n in 0..10 {
+        lab.add("a", &format!("a{n}"), every(600)).await;
+        lab.takes(&format!("a{n}"), 1000);
+    }
+    let mut options = WorkerOptions::default();
+    options.per_tenant = 2;
+    let steps = async {
+        pass(30).await;
+        assert_eq!(lab.began().len(), 2, "two of one tenant, though there is room for four");
+        lab.add("b", "b0", every(600)).await;
+        pass(5).await;
+        assert_eq!(lab.began().last().unwrap(), "b0");
+    };
+    lab.worker().with_options(options).run(steps).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn urgent_ones_go_first() {
+    let lab = Lab::new(&["a"]);
+    for link in ["low", "normal", "high"] {
+        lab.add("a", link, every(600)).await;
+    }
+    lab.schedule("a").put(&sync("low"), &every(600), Priority::Low).await.unwrap();
+    lab.schedule("a").put(&sync("high"), &every(600), Priority::High).await.unwrap();
+    let mut options = WorkerOptions::default();
+    options.concurrency = 1;
+    lab.worker().with_options(options).run(pass(10)).await;
+    assert_eq!(lab.began(), ["high", "normal", "low"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_bad_link_stops_no_other() {
+    let lab = Lab::new(&["a"]);
+    for link in ["fine", "panics", "refuses", "gone", "down"] {
+        lab.add("a", link, every(10)).await;
+    }
+    lab.mood("panics", Mood::Panics);
+    lab.mood("refuses", Mood::Refuses(Fault::Caller));
+    lab.mood("gone", Mood::Gone);
+    for _ in 0..200 {
+        lab.host.remote("a", "down").fail("changes", RemoteFault::Before(ErrorKind::Unavailable));
+    }
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let report = lab.work(3600).await;
+    std::panic::set_hook(before);
+    assert!(report.done >= 6, "{report:?}");
+    let fault = |entry: &Entry| match entry.last.as_ref().map(|last| last.outcome.clone()) {
+        Some(Outcome::Failed { fault, .. }) => fault,
+        other => panic!("it failed: {other:?}"),
+    };
+    let panics = lab.entry("a", "panics").await;
+    assert_eq!(fault(&panics), Fault::Us);
+    assert_eq!(fault(&lab.entry("a", "refuses").await), Fault::Caller);
+    let down = lab.entry("a", "down").await;
+    assert_eq!((fault(&down), down.status(&Default::default())), (Fault::Provider, Status::CircuitOpen));
+    assert!(down.failures < 9, "it backed off: {} tries in an hour", down.failures);
+    let gone = lab.schedule("a").entry(&sync("gone")).await;
+    assert!(
+        matches!(gone, Err(ScheduleError::Unknown { .. })),
+        "what the host does not know leaves the schedule"
+    );
+    assert!(
+        lab.host
+            .alerts()
+            .iter()
+            .any(|alert| matches!(alert, Alert::CircuitOpen { link, .. } if link.as_str() == "down"))
+    );
+    assert!(lab.host.alerts().iter().any(|alert| matches!(alert, Alert::FailureRate { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_credentials_are_told_once_and_not_hammered() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "work", every(10)).await;
+    lab.mood("work", Mood::Refuses(Fault::Credentials));
+    let steps = async {
+        pass(86_400).await;
+        assert!(lab.began().len() < 10, "{} tries in a day", lab.began().len());
+        let reauth =
+            |alerts: Vec<Alert>| alerts.iter().filter(|a| matches!(a, Alert::NeedsReauth { .. })).count();
+        assert_eq!(reauth(lab.host.alerts()), 1);
+        // A person renewed them.
+        lab.mood("work", Mood::Fine);
+        lab.schedule("a").run_now(&sync("work")).await.unwrap();
+        pass(3).await;
+        assert_eq!(lab.entry("a", "work").await.status(&Default::default()), Status::Waiting);
+    };
+    lab.worker().run(steps).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_lets_runs_end_and_gives_back_the_rest() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "short", every(600)).await;
+    lab.add("a", "long", every(600)).await;
+    lab.takes("short", 20);
+    lab.takes("long", 500);
+    let started = Instant::now();
+    let report = lab.work(5).await;
+    assert_eq!((report.done, report.returned), (1, 1));
+    let took = started.elapsed().as_secs();
+    assert!((35..37).contains(&took), "5 s of work and 30 s of drain, not {took} s");
+    let long = lab.entry("a", "long").await;
+    assert_eq!((long.running, long.failures, long.last), (None, 0, None));
+    // Somebody else goes on at once.
+    lab.takes("long", 0);
+    let report = lab.work(2).await;
+    assert_eq!((report.done, lab.began().last().unwrap().as_str()), (1, "long"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_worker_is_replaced_within_its_lease() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "work", every(600)).await;
+    lab.takes("work", 300);
+    {
+        let worker = lab.worker();
+        let dying = worker.run(std::future::pending());
+        // It is dropped in the middle of the run, as if it were killed.
+        assert!(tokio::time::timeout(std::time::Duration::from_secs(100), dying).await.is_err());
+    }
+    assert_eq!(lab.began().len(), 1);
+    assert!(lab.entry("a", "work").await.running.is_some());
+    lab.takes("work", 0);
+    let killed = Instant::now();
+    let steps = async {
+        while lab.began().len() < 2 {
+            pass(1).await;
+        }
+        assert!(killed.elapsed().as_secs() <= 11, "taken over after {:?}", killed.elapsed());
+        pass(2).await;
+    };
+    assert_eq!(lab.worker().run(steps).await.done, 1);
+    assert_eq!(lab.entry("a", "work").await.deaths, 0);
+}
+
+/// A future that is not polled for a while: its process is suspended.
+struct Suspended<F> {
+    inner: Pin<Box<F>>,
+    from: Instant,
+    until: Instant,
+    timer: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl<F: Future> Future for Suspended<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let now = Instant::now();
+        if now >= self.from && now < self.until {
+            let until = self.until;
+            self.timer.as_mut().reset(until);
+            if self.timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        self.inner.as_mut().poll(context)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn suspended_worker_stops_when_it_wakes_up_late() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "work", every(600)).await;
+    lab.takes("work", 100);
+    let first = lab.worker();
+    let second = lab.worker();
+    let start = Instant::now();
+    let at = |seconds| start + std::time::Duration::from_secs(seconds);
+    let suspended = Suspended {
+        inner: Box::pin(first.run(pass(300))),
+        from: at(20),
+        until: at(90),
+        timer: Box::pin(tokio::time::sleep_until(at(20))),
+    };
+    let later = async {
+        pass(10).await;
+        second.run(pass(290)).await
+    };
+    let (first, second) = tokio::join!(suspended, later);
+    assert_eq!(
+        (first.done, first.lost, second.done),
+        (0, 1, 1),
+        "the second one took over, the first one noticed"
+    );
+    assert_eq!(lab.began(), ["work", "work"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_workers_share_the_work_and_never_a_link() {
+    let lab = Lab::new(&["a", "b"]);
+    for n in 0..20 {
+        let tenant = if n % 2 == 0 { "a" } else { "b" };
+        lab.add(tenant, &format!("l{n}"), every(5)).await;
+        lab.takes(&format!("l{n}"), 70);
+    }
+    let (one, two) = (lab.worker(), lab.worker());
+    let (one, two) = tokio::join!(one.run(pass(3600)), two.run(pass(3600)));
+    assert!(!lab.host.overlapped.load(Ordering::SeqCst), "two at one link");
+    assert_eq!((one.lost, two.lost, one.failed, two.failed), (0, 0, 0, 0));
+    let ended = one.done + two.done + one.returned + two.returned;
+    assert_eq!(ended, u64::try_from(lab.began().len()).unwrap());
+    assert!(one.done > 60 && two.done > 60, "both work: {one:?} {two:?}");
+    assert!((one.done + two.done) >= 180, "every link about twelve times: {one:?} {two:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nudge_and_pause_during_a_run_do_not_take_it_away() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "work", every(600)).await;
+    lab.takes("work", 30);
+    let steps = async {
+        pass(5).await;
+        lab.schedule("a").nudge(&sync("work")).await.unwrap();
+        pass(5).await;
+        lab.schedule("a").pause(&sync("work")).await.unwrap();
+        pass(60).await;
+        assert_eq!(lab.began().len(), 1, "it ended, and is paused");
+        let entry = lab.entry("a", "work").await;
+        assert_eq!((entry.status(&Default::default()), entry.failures), (Status::Paused, 0));
+        assert!(entry.last.is_some());
+        lab.schedule("a").resume(&sync("work")).await.unwrap();
+        pass(5).await;
+        assert_eq!(lab.began().len(), 2, "the nudge was not forgotten");
+    };
+    let report = lab.worker().run(steps).await;
+    assert_eq!((report.lost, report.done), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_that_hangs_is_ended() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "hangs", every(600)).await;
+    lab.takes("hangs", 1_000_000);
+    let steps = async {
+        pass(3700).await;
+        let entry = lab.entry("a", "hangs").await;
+        assert_eq!(entry.failures, 1, "{entry:?}");
+    };
+    lab.worker().run(steps).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn clock_that_is_two_days_wrong_writes_nothing_twice() {
+    let lab = Lab::new(&["a"]);
+    for n in 0..5 {
+        lab.add("a", &format!("l{n}"), every(10)).await;
+        lab.takes(&format!("l{n}"), 3);
+        lab.host.remote("a", &format!("l{n}")).put("1", &event(&format!("uid-{n}"), &format!("Number {n}")));
+    }
+    let wrong = Arc::new(TestTime { start: lab.time.start, wrong_by: TimeDelta::hours(48) });
+    let (right, ahead) = (lab.worker(), lab.worker_at(wrong));
+    let (right, ahead) = tokio::join!(right.run(pass(7200)), ahead.run(pass(7200)));
+    assert!(right.done + ahead.done > 5);
+    let events = lab.stores["a"].events_since(&"family".into(), Revision(0), 99).await.unwrap();
+    let uids: BTreeSet<_> = events.iter().map(|record| record.event.uid.clone()).collect();
+    assert_eq!((events.len(), uids.len()), (5, 5));
+    for n in 0..5 {
+        assert_eq!(lab.host.remote("a", &format!("l{n}")).items().len(), 5, "each has every event once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_webhook_is_told() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "work", every(10)).await;
+    lab.host.announced.store(true, Ordering::SeqCst);
+    let steps = async {
+        for n in 0..6 {
+            lab.host.remote("a", "work").put(&format!("{n}"), &event(&format!("uid-{n}"), "New"));
+            pass(15 * 60).await;
+        }
+    };
+    lab.worker().run(steps).await;
+    let silent = lab.host.alerts().iter().filter(|a| matches!(a, Alert::WebhookSilent { .. })).count();
+    assert_eq!(silent, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_link_brings_in_goes_out_by_the_others_soon() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "from", every(600)).await;
+    lab.add("a", "to", every(600)).await;
+    *lab.host.others.lock().unwrap() = vec!["from".into(), "to".into()];
+    let steps = async {
+        pass(60).await;
+        lab.host.remote("a", "from").put("1", &event("uid", "New"));
+        lab.schedule("a").nudge(&sync("from")).await.unwrap();
+        pass(20).await;
+        assert_eq!(lab.host.remote("a", "to").items().len(), 1);
+        pass(600).await;
+        assert_eq!(lab.began().len(), 4, "and then it is quiet: {:?}", lab.began());
+    };
+    lab.worker().run(steps).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn entry_that_cannot_be_read_is_told_and_left() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "work", every(10)).await;
+    let broken = Doc::new("schedule.normal", "sync:broken", "{").with_due(Some(lab.time.now()));
+    lab.stores["a"].commit(Batch { writes: vec![Write::PutDoc(broken)], ..Batch::default() }).await.unwrap();
+    let report = lab.work(3600).await;
+    assert!(report.done >= 6);
+    let told = lab
+        .host
+        .events
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|e| matches!(e, WorkerEvent::Unreadable { .. }))
+        .count();
+    assert_eq!(told, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retention_cuts_logs_and_keeps_deletions_a_link_has_not_seen() {
+    let lab = Lab::new(&["a"]);
+    let day = Cadence::every(TimeDelta::days(1)).unwrap();
+    lab.add("a", "work", Cadence::on_demand()).await;
+    let schedule = lab.schedule("a");
+    schedule.put(&Task::Retain, &day, Priority::Low).await.unwrap();
+    lab.host.remote("a", "work").put("1", &event("uid", "One"));
+    schedule.run_now(&sync("work")).await.unwrap();
+    lab.work(10).await;
+    let store = &lab.stores["a"];
+    let id = store.events_since(&"family".into(), Revision(0), 9).await.unwrap()[0].id.clone();
+    let delete = Write::DeleteEvent { calendar: "family".into(), id, at: lab.time.now() };
+    store.commit(Batch { writes: vec![delete], ..Batch::default() }).await.unwrap();
+    let runs = async || {
+        let link = LinkId::from("work");
+        let query =
+            RecordQuery { kind: RecordKind::Run, link: &link, event: None, run: None, after: None, limit: 9 };
+        store.records(query).await.unwrap().len()
+    };
+    assert_eq!(runs().await, 1);
+    // For a hundred days nothing but the retention runs: the link has not seen the deletion.
+    let days = async |days: u64| {
+        let mut options = WorkerOptions::default();
+        options.poll = TimeDelta::hours(6);
+        lab.worker().with_options(options).run(pass(days * 86_400)).await
+    };
+    days(100).await;
+    assert_eq!(runs().await, 0, "runs are forgotten after 90 days");
+    assert_eq!(
+        store.events_since(&"family".into(), Revision(0), 9).await.unwrap().len(),
+        1,
+        "it must still go out"
+    );
+    schedule.run_now(&sync("work")).await.unwrap();
+    days(2).await;
+    assert_eq!(lab.host.remote("a", "work").items().len(), 0, "it went out");
+    assert_eq!(store.events_since(&"family".into(), Revision(0), 9).await.unwrap().len(), 0);
+}
+
+/// Passes calls on after a pause, so that a future can be dropped at each of them; fails some.
+struct Halting {
+    inner: Arc<dyn Store>,
+    down: Arc<AtomicBool>,
+}
+
+macro_rules! halting {
+    ($( async fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty; )+) => {
+        #[async_trait]
+        impl Store for Halting {
+            $( async fn $name(&self $(, $arg: $type)*) -> $answer {
+                tokio::task::yield_now().await;
+                if self.down.load(Ordering::SeqCst) {
+                    return Err(StoreError::new(StoreErrorKind::Unavailable, stringify!($name)));
+                }
+                let answer = self.inner.$name($($arg),*).await;
+                tokio::task::yield_now().await;
+                answer
+            } )+
+        }
+    };
+}
+
+halting! {
+    async fn calendars(&self) -> Result<Vec<Calendar>>;
+    async fn events(&self, calendar: &CalendarId, ids: &[EventId]) -> Result<Vec<EventRecord>>;
+    async fn events_by_uid(&self, calendar: &CalendarId, uids: &[&str]) -> Result<Vec<EventRecord>>;
+    async fn events_since(&self, calendar: &CalendarId, after: Revision, limit: usize) -> Result<Vec<EventRecord>>;
+    async fn link(&self, link: &LinkId) -> Result<Option<LinkState>>;
+    async fn bases(&self, link: &LinkId, query: BaseQuery<'_>) -> Result<Vec<BaseRecord>>;
+    async fn base_summaries(&self, link: &LinkId, after: Option<&RemoteId>, limit: usize) -> Result<Vec<BaseSummary>>;
+    async fn outbox(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Vec<OutboxEntry>>;
+    async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>>;
+    async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>>;
+    async fn commit(&self, batch: Batch) -> Result<CommitReceipt>;
+    async fn acquire_lease(&self, name: &str, holder: &str, now: DateTime<Utc>, ttl: TimeDelta) -> Result<LeaseGrant>;
+    async fn release_lease(&self, token: &LeaseToken) -> Result<()>;
+}
+
+/// Polls a future so many times, then drops it.
+async fn polls<F: Future>(future: F, mut left: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    std::future::poll_fn(move |context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+/// A worker that is dropped at any await, or told to stop there, leaves nothing that the next one cannot go on from:
+/// every event is on both sides once, and the entry runs on.
+#[tokio::test(start_paused = true)]
+async fn worker_may_stop_at_any_await() {
+    for shutdown in [false, true] {
+        let mut ended = false;
+        let mut cut = 0;
+        while !ended && cut < 2_000 {
+            cut += if cut < 60 { 1 } else { 3 };
+            let lab = Lab::over(&["a"], |inner| Arc::new(Halting { inner, down: Arc::default() }));
+            lab.add("a", "work", every(600)).await;
+            let remote = lab.host.remote("a", "work");
+            remote.put("1", &event("theirs", "Theirs"));
+            let ours = Write::PutEvent {
+                calendar: "family".into(),
+                id: "e".into(),
+                event: Box::new(event("ours", "Ours")),
+                at: lab.time.now(),
+            };
+            lab.stores["a"].commit(Batch { writes: vec![ours], ..Batch::default() }).await.unwrap();
+            let worker = lab.worker();
+            if shutdown {
+                let mut polled = 0;
+                let stop = std::future::poll_fn(|context| {
+                    polled += 1;
+                    context.waker().wake_by_ref();
+                    if polled >= cut { Poll::Ready(()) } else { Poll::Pending }
+                });
+                let report = worker.run(stop).await;
+                ended = report.done > 0 && cut > 60;
+            } else {
+                polls(worker.run(std::future::pending()), cut).await;
+                ended = lab.entry("a", "work").await.last.is_some();
+            }
+            let report = lab.work(25).await;
+            let entry = lab.entry("a", "work").await;
+            assert!(entry.last.is_some() && entry.running.is_none(), "cut {cut}: {entry:?} {report:?}");
+            assert_eq!((entry.failures, entry.deaths), (0, 0), "cut {cut}");
+            let items = remote.items();
+            let uids: BTreeSet<_> = items.values().map(|event| event.uid.clone()).collect();
+            assert_eq!((items.len(), uids.len()), (2, 2), "cut {cut}: {uids:?}");
+            let events = lab.stores["a"].events_since(&"family".into(), Revision(0), 9).await.unwrap();
+            assert_eq!(events.len(), 2, "cut {cut}");
+        }
+        assert!(ended && cut > 20, "the run was cut at {cut} places and then went through");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn store_that_is_down_for_a_while_stops_nobody_for_longer() {
+    let down = Arc::new(AtomicBool::new(false));
+    let lab = Lab::over(&["a"], |inner| Arc::new(Halting { inner, down: down.clone() }));
+    lab.add("a", "work", every(5)).await;
+    lab.takes("work", 10);
+    let steps = async {
+        pass(5).await;
+        down.store(true, Ordering::SeqCst);
+        pass(600).await;
+        down.store(false, Ordering::SeqCst);
+        let back = lab.began().len();
+        pass(60).await;
+        assert!(lab.began().len() > back, "it goes on");
+    };
+    let report = lab.worker().run(steps).await;
+    assert!(report.done > 0);
+    let failed = lab
+        .host
+        .events
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|e| matches!(e, WorkerEvent::StoreFailed { .. }))
+        .count();
+    assert!((5..60).contains(&failed), "asked {failed} times in ten minutes");
+    let lost = lab.host.events.lock().unwrap().iter().any(|event| {
+        matches!(event, WorkerEvent::Ended { ended, .. } if matches!(**ended, Ended::Lost { .. } | Ended::Failed { .. }))
+    });
+    assert!(lost, "the run in the middle is told");
+}
+
+/// Wakes once, when told to.
+struct Bell(tokio::sync::Notify);
+
+#[async_trait]
+impl calsync_core::store::Wakes for Bell {
+    async fn woken(&self) {
+        self.0.notified().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn woken_worker_looks_at_once() {
+    let lab = Lab::new(&["a"]);
+    let bell = Arc::new(Bell(tokio::sync::Notify::new()));
+    let mut options = WorkerOptions::default();
+    options.poll = TimeDelta::hours(1);
+    let steps = async {
+        pass(10).await;
+        lab.add("a", "work", every(600)).await;
+        pass(60).await;
+        assert_eq!(lab.began().len(), 0, "nobody told it");
+        bell.0.notify_one();
+        pass(1).await;
+        assert_eq!(lab.began().len(), 1);
+    };
+    lab.worker().with_options(options).with_wakes(bell.clone()).run(steps).await;
+}
+
+/// Claims that count how often they are asked.
+struct Counted(Arc<dyn Claims>, AtomicUsize);
+
+#[async_trait]
+impl Claims for Counted {
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<Vec<Claim>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.claim(request).await
+    }
+
+    async fn next_due(&self, spaces: &[&str]) -> Result<Option<DateTime<Utc>>> {
+        self.0.next_due(spaces).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_worker_asks_once_a_second_at_most() {
+    let mut lab = Lab::new(&["a"]);
+    lab.add("a", "work", every(600)).await;
+    let counted = Arc::new(Counted(lab.claims.clone(), AtomicUsize::new(0)));
+    lab.claims = counted.clone();
+    lab.work(600).await;
+    let asked = counted.1.load(Ordering::SeqCst);
+    assert!((500..=610).contains(&asked), "{asked} times in 600 s");
+}

@@ -1,0 +1,150 @@
+//! Claiming due documents of every tenant of the schema.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+use calsync_core::store::{Claim, ClaimRequest, Claims, DueDoc, Result, WINDOW, take_turns};
+use chrono::{DateTime, Utc};
+use tokio_postgres::Row;
+
+use super::{
+    PostgresStore, rows,
+    rows::to_micros,
+    session::{Call, Param, Session},
+};
+use crate::codec::limited;
+
+const CLAIM: &str = "claim";
+const NEXT_DUE: &str = "next_due";
+
+/// Claims for every tenant of the schema, whatever tenant the handle is of, in two round trips: candidates are read without
+/// a lock, and those that are chosen are locked where nobody else holds them (`SKIP LOCKED`), checked once more and
+/// taken by one statement.
+///
+/// Where row-level security binds the role of the pool, a handle claims what is its own tenant's.
+#[async_trait]
+impl Claims for PostgresStore {
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<Vec<Claim>> {
+        let mut claims = Vec::new();
+        for space in request.spaces {
+            let left = request.limit - claims.len();
+            if left == 0 {
+                break;
+            }
+            let chosen = choose(self, space, &request, left).await?;
+            if !chosen.is_empty() {
+                claims.extend(take(self, space, &request, &chosen).await?);
+            }
+        }
+        Ok(claims)
+    }
+
+    async fn next_due(&self, spaces: &[&str]) -> Result<Option<DateTime<Utc>>> {
+        let mut next: Option<DateTime<Utc>> = None;
+        for &space in spaces {
+            let rows = ask(self, NEXT_DUE, &self.shared.sql.next_due, vec![Box::new(space)]).await?;
+            let first = rows.first().map(|row| rows::column(NEXT_DUE, row, 0)).transpose()?;
+            next = next.min(first).or(next).or(first);
+        }
+        Ok(next)
+    }
+}
+
+/// Runs one statement about all tenants.
+async fn ask(
+    store: &PostgresStore,
+    operation: &'static str,
+    sql: &str,
+    params: Vec<Param<'_>>,
+) -> Result<Vec<Row>> {
+    let connection = store.connection(operation).await?;
+    let session = Session { client: &connection, statements: Some(&connection.statement_cache) };
+    let mut calls: Vec<Call<'_>> = store.tenant_setting().into_iter().collect();
+    calls.push(Call { sql, params });
+    store.send(operation, &session, &calls).await
+}
+
+fn due(row: &Row) -> Result<DueDoc> {
+    Ok(DueDoc {
+        tenant: rows::column(CLAIM, row, 0)?,
+        key: rows::column(CLAIM, row, 1)?,
+        due: rows::column(CLAIM, row, 2)?,
+    })
+}
+
+async fn choose(
+    store: &PostgresStore,
+    space: &str,
+    request: &ClaimRequest<'_>,
+    limit: usize,
+) -> Result<Vec<DueDoc>> {
+    let sql = &store.shared.sql;
+    let now = to_micros(request.now);
+    let params: Vec<Param<'_>> = vec![Box::new(space), Box::new(now), Box::new(limited(WINDOW))];
+    let found = ask(store, CLAIM, &sql.due, params).await?;
+    let mut due = found.iter().map(due).collect::<Result<Vec<_>>>()?;
+    if due.len() == WINDOW {
+        // More than is looked at: the first of each tenant, so that none is hidden behind another one's.
+        let mut tenants: Vec<DueDoc> = Vec::new();
+        let last = request.after.map(str::to_owned);
+        for (start, end) in [(last.clone(), None), (None, last.clone())] {
+            let mut from = start.map_or_else(String::new, after);
+            while tenants.len() < limit {
+                let params: Vec<Param<'_>> = vec![Box::new(space), Box::new(from.as_str()), Box::new(now)];
+                let found = ask(store, CLAIM, &sql.first_due_of_tenant_from, params).await?;
+                let Some(first) = found.first().map(self::due).transpose()? else { break };
+                if end.as_ref().is_some_and(|end| first.tenant > *end) {
+                    break;
+                }
+                from = after(first.tenant.clone());
+                if !request.except.contains(&first.tenant.as_str()) {
+                    tenants.push(first);
+                }
+            }
+            if last.is_none() {
+                break;
+            }
+        }
+        due.retain(|doc| !tenants.contains(doc));
+        due.append(&mut tenants);
+    }
+    due.retain(|doc| !request.except.contains(&doc.tenant.as_str()));
+    Ok(take_turns(due, request.after, limit))
+}
+
+/// The first name after one: text of PostgreSQL holds no NUL.
+fn after(name: String) -> String {
+    name + "\u{1}"
+}
+
+async fn take(
+    store: &PostgresStore,
+    space: &str,
+    request: &ClaimRequest<'_>,
+    chosen: &[DueDoc],
+) -> Result<Vec<Claim>> {
+    let (tenants, keys): (Vec<&str>, Vec<&str>) =
+        chosen.iter().map(|doc| (doc.tenant.as_str(), doc.key.as_str())).unzip();
+    let params: Vec<Param<'_>> = vec![
+        Box::new(space),
+        Box::new(tenants),
+        Box::new(keys),
+        Box::new(to_micros(request.now)),
+        Box::new(to_micros(request.until)),
+    ];
+    let rows = ask(store, CLAIM, &store.shared.sql.claim, params).await?;
+    let mut taken = HashMap::new();
+    for row in &rows {
+        let doc = rows::doc(CLAIM, row, space)?;
+        let tenant: String = rows::column(CLAIM, row, 4)?;
+        let since = rows::column(CLAIM, row, 5)?;
+        taken.insert((tenant, doc.key.clone()), (doc, since));
+    }
+    // In the order they were chosen in: the last one says whose turn is next.
+    let claims = chosen.iter().filter_map(|wanted| {
+        let (doc, since) = taken.remove(&(wanted.tenant.clone(), wanted.key.clone()))?;
+        let tenant = wanted.tenant.clone();
+        Some(Claim { store: Arc::new(store.tenant(&tenant)), tenant, doc, since })
+    });
+    Ok(claims.collect())
+}

@@ -1,0 +1,223 @@
+//! `calsync worker`: runs links when the schedule says so, until it is told to stop.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use calsync_core::{
+    context::RandomIds,
+    model::{CalendarId, LinkId, RemoteCalendarId},
+    provider::{Fault, Retry},
+    schedule::{Cadence, Preset, Priority, Task},
+    store::StoreClaims,
+    worker::{Ended, Host, Opened, TokioTimer, WorkError, Worker, WorkerEvent, WorkerOptions},
+};
+use calsync_providers::{caldav::same_calendar, http::HttpTransport};
+use chrono::TimeDelta;
+use serde_json::json;
+
+use super::schedule;
+use crate::{
+    IN_STEP,
+    app::App,
+    cadence,
+    config::{LinkConfig, ProviderKind},
+    connect::{self, Joined},
+    error::CliError,
+    output::{Format, print, tell},
+};
+
+/// The links of the configuration, for the worker.
+struct Links {
+    app: App,
+    transport: Arc<dyn HttpTransport>,
+    format: Format,
+    /// What each link was joined to: two links between the same two calendars would echo each other.
+    joined: Mutex<BTreeMap<LinkId, (CalendarId, RemoteCalendarId)>>,
+}
+
+impl Links {
+    async fn join(&self, config: &LinkConfig) -> Result<Opened, CliError> {
+        let app = &self.app;
+        app.ensure_calendar(&config.calendar).await?;
+        let Joined { link, provider } = connect::join(app, config, &self.transport).await?;
+        {
+            let mut joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+            let twin = joined.iter().find(|(other, (calendar, remote))| {
+                **other != link.id
+                    && *calendar == link.calendar
+                    && (*remote == link.remote || same_calendar(remote, &link.remote))
+            });
+            if let Some((twin, _)) = twin {
+                return Err(CliError::Config(format!(
+                    "links {twin} and {} join the same two calendars: remove one of them",
+                    link.id
+                )));
+            }
+            joined.insert(link.id.clone(), (link.calendar.clone(), link.remote.clone()));
+        }
+        let others = app
+            .config
+            .links
+            .iter()
+            .filter(|other| other.calendar == config.calendar && other.name != config.name);
+        let others = others.map(|other| LinkId::from(other.name.as_str())).collect();
+        let cadence = self.asked_for(config).await?;
+        let mut opened = Opened::new(link, Arc::from(provider));
+        opened.others = others;
+        opened.cadence = cadence;
+        Ok(opened)
+    }
+
+    /// How often a feed wants to be asked, when the configuration leaves it to the feed.
+    async fn asked_for(&self, config: &LinkConfig) -> Result<Option<Cadence>, CliError> {
+        let app = &self.app;
+        let Some(connection) = app.config.connections.get(&config.connection) else { return Ok(None) };
+        if connection.provider != ProviderKind::Ics || !cadence::is_preset(config) {
+            return Ok(None);
+        }
+        let state = app.store.link(&LinkId::from(config.name.as_str())).await?;
+        let Some(cursor) = state.and_then(|state| state.cursor) else { return Ok(None) };
+        let feed = connect::ics(app, &config.connection, connection, &self.transport)?;
+        let refresh = TimeDelta::from_std(feed.refresh_after(Some(&cursor))).ok();
+        Ok(Some(Preset::Ics { refresh }.cadence()))
+    }
+}
+
+#[async_trait]
+impl Host for Links {
+    async fn open(&self, _tenant: &str, link: &LinkId) -> Result<Option<Opened>, WorkError> {
+        let Some(config) = self.app.config.links.iter().find(|config| config.name == link.as_str()) else {
+            return Ok(None);
+        };
+        self.join(config).await.map(Some).map_err(|error| match error {
+            CliError::Engine(error) => error.into(),
+            CliError::Provider(error) => error.into(),
+            CliError::Store(error) => error.into(),
+            other => WorkError::new(Fault::Caller, Retry::Never, other.to_string()),
+        })
+    }
+
+    fn tell(&self, event: &WorkerEvent) {
+        match self.format {
+            Format::Json => {
+                if let Some(line) = as_json(event) {
+                    // A reader that went away does not stop the work.
+                    let _ = print(&format!("{line}\n"));
+                }
+            }
+            Format::Table => {
+                if let Some(line) = as_text(event) {
+                    tell(&line);
+                }
+            }
+        }
+    }
+}
+
+pub(crate) async fn run(app: App, concurrency: usize, format: Format) -> Result<u8, CliError> {
+    let links = app.links(None)?;
+    for link in &links {
+        schedule::put(&app, link).await?;
+    }
+    let day = Preset::Ics { refresh: Some(TimeDelta::days(1)) }.cadence();
+    schedule::schedule(&app).put(&Task::Retain, &day, Priority::Low).await?;
+    let transport = connect::transport()?;
+    // Of this configuration's tenant only: it knows nothing of the links of others.
+    let claims = StoreClaims::default().with_tenant(app.config.tenant.as_str(), app.store.clone());
+    let ids = RandomIds::new().map_err(|error| CliError::Io { what: "randomness".to_owned(), error })?;
+    let clock = app.clock.clone();
+    let count = links.len();
+    let host = Arc::new(Links { app, transport, format, joined: Mutex::default() });
+    let mut options = WorkerOptions::default();
+    options.concurrency = concurrency;
+    let worker =
+        Worker::new(Arc::new(claims), host, clock, Arc::new(ids), Arc::new(TokioTimer)).with_options(options);
+    if format == Format::Table {
+        tell(&format!("keeping {count} links in step; stop with Ctrl-C"));
+    }
+    let stop = stop()?;
+    let report = worker.run(stop).await;
+    if format == Format::Table {
+        tell(&format!(
+            "stopped: {} runs went through, {} failed, {} were given back",
+            report.done, report.failed, report.returned
+        ));
+    }
+    Ok(IN_STEP)
+}
+
+/// Ends when the process is asked to stop: Ctrl-C, or SIGTERM where there are signals.
+fn stop() -> Result<impl Future<Output = ()> + Send, CliError> {
+    #[cfg(unix)]
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(|error| CliError::Io { what: "signals".to_owned(), error })?;
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+fn as_json(event: &WorkerEvent) -> Option<serde_json::Value> {
+    Some(match event {
+        WorkerEvent::Started { task, late, .. } => {
+            json!({ "event": "started", "task": task.key(), "late_seconds": late.num_seconds() })
+        }
+        WorkerEvent::Ended { ended, .. } => match &**ended {
+            Ended::Done { task, counts, took, next, .. } => json!({
+                "event": "done", "task": task.key(), "counts": counts, "milliseconds": took.num_milliseconds(), "next": next,
+            }),
+            Ended::Failed { task, error, status, next, .. } => json!({
+                "event": "failed", "task": task.key(), "error": error, "status": status, "next": next,
+            }),
+            Ended::Returned { task } => json!({ "event": "returned", "task": task.key() }),
+            Ended::Lost { key } => json!({ "event": "lost", "task": key }),
+            Ended::Removed { task } => json!({ "event": "removed", "task": task.key() }),
+            _ => return None,
+        },
+        WorkerEvent::Alert { alert, .. } => json!({ "event": "alert", "kind": alert.kind() }),
+        WorkerEvent::StoreFailed { error } => json!({ "event": "store-failed", "error": error }),
+        WorkerEvent::Unreadable { key, .. } => json!({ "event": "unreadable", "task": key }),
+        _ => return None,
+    })
+}
+
+/// What a person wants to see: not every run that found nothing.
+fn as_text(event: &WorkerEvent) -> Option<String> {
+    match event {
+        WorkerEvent::Ended { ended, .. } => match &**ended {
+            Ended::Done { task, counts: Some(counts), .. } => {
+                let done = [
+                    (counts.created, "created"),
+                    (counts.updated, "updated"),
+                    (counts.deleted, "deleted"),
+                    (counts.pushed, "pushed"),
+                    (counts.conflicts, "conflicts"),
+                    (counts.held, "held"),
+                ];
+                let done: Vec<String> = done
+                    .iter()
+                    .filter(|(count, _)| *count > 0)
+                    .map(|(count, what)| format!("{count} {what}"))
+                    .collect();
+                (!done.is_empty()).then(|| format!("{}: {}", task.key(), done.join(", ")))
+            }
+            Ended::Failed { task, error, .. } => Some(format!("{}: {error}", task.key())),
+            Ended::Lost { key } => Some(format!("{key}: another worker took over")),
+            _ => None,
+        },
+        WorkerEvent::Alert { alert, .. } => Some(format!("alert: {}", alert.kind())),
+        WorkerEvent::StoreFailed { error } => Some(format!("the store does not answer: {error}")),
+        WorkerEvent::Unreadable { key, .. } => {
+            Some(format!("{key}: the entry of the schedule is not readable"))
+        }
+        _ => None,
+    }
+}
