@@ -1,5 +1,6 @@
 //! The neutral calendar model, the provider and store traits, and the sync engine of calsync: no HTTP, no SQL.
 
+pub mod availability;
 pub mod context;
 pub mod diff;
 pub mod engine;
@@ -9,6 +10,7 @@ pub mod merge;
 pub mod model;
 pub mod plan;
 pub mod provider;
+pub mod publish;
 pub mod recurrence;
 pub mod secret;
 pub mod store;
