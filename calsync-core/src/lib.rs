@@ -8,6 +8,7 @@ pub mod ical;
 pub mod identity;
 pub mod merge;
 pub mod model;
+pub mod pipeline;
 pub mod plan;
 pub mod provider;
 pub mod publish;

@@ -35,6 +35,7 @@ use std::ops::Range;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use busy_only::hidden_uid;
 pub use busy_only::{BusyOnly, busy_only};
 pub use conditional::{FeedAnswer, FeedRequest, Validators, answer};
 pub use feed::{Feed, feed, validators};

@@ -212,7 +212,7 @@ fn moved(start: &EventTime, by: TimeDelta, length: TimeDelta) -> TimeSpan {
 
 /// A time so much later: exact where the time is one (RFC 5545 section 3.6.1 gives every instance the same exact
 /// length), on the calendar for dates.
-pub(super) fn later(time: &EventTime, by: TimeDelta) -> EventTime {
+pub(crate) fn later(time: &EventTime, by: TimeDelta) -> EventTime {
     match time {
         EventTime::Date(date) => EventTime::Date(date.checked_add_signed(by).unwrap_or(*date)),
         EventTime::Floating(local) => EventTime::Floating(local.checked_add_signed(by).unwrap_or(*local)),
