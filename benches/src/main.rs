@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask bench [NAME...]`; `docs/performance.md` says what each benchmark does and what it last gave.
 
+mod availability;
 mod caldav;
 mod corpus;
 mod counter;
@@ -28,10 +29,11 @@ type Outcome<T> = Result<T, String>;
 /// A benchmark of this program.
 type Benchmark = fn(&Options) -> Outcome<Report>;
 
-const ALL: [(&str, &str, Benchmark); 6] = [
+const ALL: [(&str, &str, Benchmark); 7] = [
     ("lines", "content lines of a large file, beside libical", lines::run),
     ("read", "typed read of the same file, beside calcard and icalendar: time and memory", read::run),
     ("recurrence", "a weekly rule over three years, beside rrule, libical and dateutil", recurrence::run),
+    ("availability", "when somebody is free, over 50 calendars of 10,000 events", availability::run),
     ("diff", "diff and plan of unchanged events, as a part of the time it takes to read them", diff::run),
     ("stores", "a commit of 1,000 events in SQLite and PostgreSQL, beside an INSERT by hand", stores::run),
     ("caldav", "first and empty syncs with a real Radicale, beside vdirsyncer", caldav::run),
@@ -103,7 +105,7 @@ fn run(arguments: &[String]) -> Outcome<ExitCode> {
             "--items" => options.items = number()?,
             "--help" | "-h" => {
                 print!("{USAGE}");
-                ALL.iter().for_each(|(name, what, _)| println!("  {name:<11} {what}"));
+                ALL.iter().for_each(|(name, what, _)| println!("  {name:<12} {what}"));
                 return Ok(ExitCode::SUCCESS);
             }
             name if ALL.iter().any(|(known, ..)| *known == name) => names.push(name),

@@ -1,5 +1,6 @@
 //! The neutral calendar model, the provider and store traits, and the sync engine of calsync: no HTTP, no SQL.
 
+pub mod availability;
 pub mod context;
 pub mod diff;
 pub mod engine;
@@ -7,8 +8,10 @@ pub mod ical;
 pub mod identity;
 pub mod merge;
 pub mod model;
+pub mod pipeline;
 pub mod plan;
 pub mod provider;
+pub mod publish;
 pub mod recurrence;
 #[cfg(feature = "worker")]
 pub mod schedule;

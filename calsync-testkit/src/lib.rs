@@ -1,5 +1,6 @@
 //! Conformance suites, emulators and builders for everything that plugs into calsync.
 
+pub mod availability_oracle;
 pub mod dav;
 pub mod events;
 pub mod feed;

@@ -59,6 +59,8 @@ enum Part {
     Fixtures,
     /// The expansion of recurrence rules against python-dateutil.
     Recurrence,
+    /// Published feeds against the Python `icalendar` library.
+    Feeds,
     /// The scripted DAV server against the Python `caldav` client.
     DavServer,
     /// The Google emulator against Google's own Python client and schema, and calsync's provider against both.
@@ -145,6 +147,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     if options.wants(Part::Recurrence) {
         board.step("recurrence against dateutil", || recurrence(python()?));
+    }
+    if options.wants(Part::Feeds) {
+        board.step("feeds against icalendar", || feeds(python()?));
     }
     if options.wants(Part::DavServer) {
         board.step("scripted dav server", || dav_server(python()?));
@@ -261,16 +266,26 @@ fn calendar_files(python: &Python) -> Outcome {
 }
 
 fn recurrence(python: &Python) -> Outcome {
+    cases(python, "recurrence-cases", "dateutil_diff.py")
+}
+
+/// What is published, read by an independent library.
+fn feeds(python: &Python) -> Outcome {
+    cases(python, "feed-cases", "feed_check.py")
+}
+
+/// Lines a program of the testkit prints, checked by a script of calsync-core's tests.
+fn cases(python: &Python, program: &str, script: &str) -> Outcome {
     let mut make = process::cargo();
-    make.args(["run", "--quiet", "--package", "calsync-testkit", "--bin", "recurrence-cases"]);
+    make.args(["run", "--quiet", "--package", "calsync-testkit", "--bin", program]);
     let cases = process::output(&mut make, BUILD_AND_RUN)?;
     // Through a file rather than a pipe: each side's exit code is seen, and the cases are there to look at.
-    let file = workspace::scratch("recurrence")?.join("cases");
+    let file = workspace::scratch(program)?.join("cases");
     fs::write(&file, cases).doing(file.display())?;
     let mut compare = Command::new("sh");
     compare.current_dir(workspace::root());
     compare.args(["-c", r#""$1" "$2" < "$3""#, "xtask"]).arg(python.program("python").get_program());
-    compare.arg(workspace::root().join("calsync-core/tests/python/dateutil_diff.py")).arg(file);
+    compare.arg(workspace::root().join("calsync-core/tests/python").join(script)).arg(file);
     process::run(&mut compare, RUN)
 }
 

@@ -63,6 +63,35 @@ impl Event {
         (found, report)
     }
 
+    /// From when to when a series without overrides takes place: what [`Event::instances`] says, without making the
+    /// instances, for whoever looks at very many.
+    pub(crate) fn plain_spans(
+        &self,
+        master: &EventBody,
+        window: &std::ops::Range<DateTime<Utc>>,
+        reader: &Zone,
+        limits: &ExpansionLimits,
+    ) -> (Vec<std::ops::Range<DateTime<Utc>>>, ExpansionReport) {
+        let length = master.time.duration();
+        let margin = length + TimeDelta::days(1);
+        let from = window.start.checked_sub_signed(margin).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let to = window.end.checked_add_signed(margin).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let set = self.rule_set(master);
+        let mut expansion = set.instances(Window::Utc(from..to), limits);
+        let mut spans = Vec::new();
+        for instance in expansion.by_ref() {
+            let span = match instance.utc {
+                Some(start) => start.checked_add_signed(length).map(|end| start..end),
+                None => instance
+                    .local
+                    .checked_add_signed(length)
+                    .map(|end| reader.resolve(instance.local)..reader.resolve(end)),
+            };
+            spans.extend(span.filter(|span| span.start < window.end && span.end > window.start));
+        }
+        (spans, expansion.into_report())
+    }
+
     /// What the rules say, less what the overrides replace or take away.
     fn expand<'e>(
         &'e self,
@@ -183,7 +212,7 @@ fn moved(start: &EventTime, by: TimeDelta, length: TimeDelta) -> TimeSpan {
 
 /// A time so much later: exact where the time is one (RFC 5545 section 3.6.1 gives every instance the same exact
 /// length), on the calendar for dates.
-pub(super) fn later(time: &EventTime, by: TimeDelta) -> EventTime {
+pub(crate) fn later(time: &EventTime, by: TimeDelta) -> EventTime {
     match time {
         EventTime::Date(date) => EventTime::Date(date.checked_add_signed(by).unwrap_or(*date)),
         EventTime::Floating(local) => EventTime::Floating(local.checked_add_signed(by).unwrap_or(*local)),

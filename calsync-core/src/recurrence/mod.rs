@@ -39,6 +39,7 @@ mod zone;
 
 pub use budget::{ExpansionLimits, LimitReached};
 pub use event::EventInstance;
+pub(crate) use event::later;
 pub use expansion::Expansion;
 pub use rule::{Frequency, RecurrenceRule, RulePart, RuleProblem, Until, Weekday, WeekdayNum};
 pub use series::RuleChange;

@@ -47,4 +47,11 @@ impl ZoneNames {
     pub(crate) fn new_definitions(&self, from_year: i32, to_year: i32) -> Vec<String> {
         self.new.iter().map(|(zone, _)| write::vtimezone(zone, from_year, to_year)).collect()
     }
+
+    /// The same, once: a text that is written as it goes defines a zone before its first use.
+    pub(crate) fn take_definitions(&mut self, from_year: i32, to_year: i32) -> Vec<String> {
+        let definitions = self.new_definitions(from_year, to_year);
+        self.known.append(&mut self.new);
+        definitions
+    }
 }

@@ -1,0 +1,109 @@
+//! A pipeline checked and made ready.
+
+use regex::{Regex, RegexBuilder};
+
+use super::{Action, Filter, Pipeline, Start, template::Template};
+
+/// A pipeline cannot be used. The fault is the configuration's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("step {step:?}: {reason}")]
+pub struct PipelineError {
+    /// The name of the step.
+    pub step: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// A pipeline ready to be applied: its patterns are compiled.
+#[derive(Clone, Debug)]
+pub struct CompiledPipeline {
+    pub(super) start: Start,
+    pub(super) steps: Vec<CompiledStep>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct CompiledStep {
+    pub(super) name: String,
+    pub(super) action: Action,
+    pub(super) include: Option<Regex>,
+    pub(super) exclude: Option<Regex>,
+    pub(super) template: Option<Template>,
+}
+
+const MAX_STEPS: usize = 100;
+const MAX_NAME: usize = 100;
+const MAX_PATTERN: usize = 1_000;
+/// Memory of one compiled pattern, and of its cache.
+const MAX_COMPILED: usize = 1 << 20;
+
+impl Pipeline {
+    /// Checks every step and compiles its patterns.
+    ///
+    /// # Errors
+    /// A pattern that is no regular expression or compiles to more than 1 MiB, a template with an unknown name, a step
+    /// without a name or with one of more than 100 bytes or used twice, more than 100 steps, a filter that asks nothing.
+    pub fn compile(&self) -> Result<CompiledPipeline, PipelineError> {
+        let mut steps: Vec<CompiledStep> = Vec::new();
+        for step in &self.steps {
+            let error = |reason: String| PipelineError { step: step.name.clone(), reason };
+            if step.name.is_empty() || step.name.len() > MAX_NAME {
+                return Err(error(format!("a name has 1 to {MAX_NAME} bytes")));
+            }
+            if steps.iter().any(|other| other.name == step.name) {
+                return Err(error("another step has this name".to_owned()));
+            }
+            if steps.len() == MAX_STEPS {
+                return Err(error(format!("there are more than {MAX_STEPS} steps")));
+            }
+            let mut compiled = CompiledStep {
+                name: step.name.clone(),
+                action: step.action.clone(),
+                include: None,
+                exclude: None,
+                template: None,
+            };
+            match &step.action {
+                Action::Filter(filter) => {
+                    asks_something(filter).map_err(|reason| error(reason.to_owned()))?;
+                    if let Filter::Title { include, exclude } = filter {
+                        compiled.include = include.as_deref().map(pattern).transpose().map_err(error)?;
+                        compiled.exclude = exclude.as_deref().map(pattern).transpose().map_err(error)?;
+                    }
+                }
+                Action::Transform(transform) => {
+                    compiled.template =
+                        transform.template().map(Template::parse).transpose().map_err(error)?;
+                }
+            }
+            steps.push(compiled);
+        }
+        Ok(CompiledPipeline { start: self.start.clone(), steps })
+    }
+}
+
+/// A regular expression in time linear in what it is matched against.
+fn pattern(text: &str) -> Result<Regex, String> {
+    if text.len() > MAX_PATTERN {
+        return Err(format!("a pattern of {} bytes passes the limit of {MAX_PATTERN}", text.len()));
+    }
+    let built = RegexBuilder::new(text).size_limit(MAX_COMPILED).dfa_size_limit(MAX_COMPILED).build();
+    built.map_err(|problem| format!("{text:?} is no usable regular expression: {problem}"))
+}
+
+/// A filter that asks nothing is a slip: somebody meant to keep something out.
+fn asks_something(filter: &Filter) -> Result<(), &'static str> {
+    let asks = match filter {
+        Filter::Title { include, exclude } => include.is_some() || exclude.is_some(),
+        Filter::Category { include, exclude }
+        | Filter::Calendar { include, exclude }
+        | Filter::Organizer { include, exclude } => !include.is_empty() || !exclude.is_empty(),
+        Filter::Duration { at_least, at_most } => at_least.is_some() || at_most.is_some(),
+        Filter::Status { exclude } => !exclude.is_empty(),
+        Filter::NotDeclined {}
+        | Filter::Timed { .. }
+        | Filter::TimeFrame { .. }
+        | Filter::Busy { .. }
+        | Filter::OwnOnly {} => true,
+    };
+    if asks { Ok(()) } else { Err("the filter asks nothing: it needs an include or an exclude, or a bound") }
+}

@@ -1,0 +1,186 @@
+//! Which events are let through.
+
+use chrono::{NaiveDateTime, TimeDelta};
+use serde::{Deserialize, Serialize};
+
+use super::Surroundings;
+use crate::{
+    availability::{ClockTime, DayHours},
+    model::{EventBody, EventTime, FreeBusyStatus, ParticipationStatus, Status},
+    recurrence::Weekday,
+    zone::Zone,
+};
+
+/// Which of two kinds is let through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// What is of the kind.
+    #[default]
+    Inside,
+    /// What is not.
+    Outside,
+}
+
+/// Lets events through, or not. A list that is empty asks nothing.
+///
+/// A series is judged by what all its instances share and by its first instance; an instance with content of its own is
+/// judged by that, and taken out of the copy when it does not pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Filter {
+    /// What the owner has not declined.
+    NotDeclined {},
+    /// What has a time of day (`outside`: what lasts whole days).
+    Timed {
+        /// Which of the two. Default: `inside`.
+        #[serde(default)]
+        keep: Keep,
+    },
+    /// What has a title like this. An event without one has an empty title.
+    Title {
+        /// A regular expression that has to match somewhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        include: Option<String>,
+        /// One that must not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exclude: Option<String>,
+    },
+    /// What lies inside some hours of the day, from its start to its end; all-day events last from midnight to midnight.
+    TimeFrame {
+        /// The days it may begin on. Default: every day.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        days: Vec<Weekday>,
+        /// The first minute.
+        from: ClockTime,
+        /// The minute after the last; at or before `from` that of the next day.
+        to: ClockTime,
+        /// Whose clock. Default: that of the calendar.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        zone: Option<Zone>,
+        /// What lies inside, or what does not. Default: `inside`.
+        #[serde(default)]
+        keep: Keep,
+    },
+    /// What has one of some categories; ASCII case does not count.
+    Category {
+        /// One of these. Empty: any, or none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        include: Vec<String>,
+        /// None of these.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        exclude: Vec<String>,
+    },
+    /// What has none of some states. An event without a state is confirmed.
+    Status {
+        /// The states.
+        exclude: Vec<Status>,
+    },
+    /// What takes up its owner's time, or what does not. An event that does not say takes it.
+    Busy {
+        /// Which.
+        only: FreeBusyStatus,
+    },
+    /// What comes from some calendars, by their ids.
+    Calendar {
+        /// One of these. Empty: any.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        include: Vec<String>,
+        /// None of these.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        exclude: Vec<String>,
+    },
+    /// What somebody organises, by address; ASCII case does not count.
+    Organizer {
+        /// One of these. Empty: anybody, or nobody.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        include: Vec<String>,
+        /// None of these.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        exclude: Vec<String>,
+    },
+    /// What is so long.
+    Duration {
+        /// At least so many minutes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_least: Option<u32>,
+        /// At most so many minutes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_most: Option<u32>,
+    },
+    /// What the owner organises, or nobody does.
+    OwnOnly {},
+}
+
+impl Filter {
+    /// Whether content passes, but for [`Filter::Title`], which needs its compiled patterns.
+    pub(super) fn lets_through(&self, body: &EventBody, around: &Surroundings<'_>) -> bool {
+        let same = |a: &String, b: &str| a.eq_ignore_ascii_case(b);
+        match self {
+            Self::NotDeclined {} => !body.participants.iter().any(|participant| {
+                participant.status == ParticipationStatus::Declined
+                    && around.owner.iter().any(|own| same(own, &participant.person.address))
+            }),
+            Self::Timed { keep } => (*keep == Keep::Inside) != body.time.is_all_day(),
+            Self::Title { .. } => true,
+            Self::TimeFrame { days, from, to, zone, keep } => {
+                let days = if days.is_empty() { Weekday::ALL.to_vec() } else { days.clone() };
+                let hours = DayHours { days, from: *from, to: *to };
+                let clock = zone.as_ref().unwrap_or(around.zone);
+                (*keep == Keep::Inside) == lies_inside(body, &hours, clock, around.zone)
+            }
+            Self::Category { include, exclude } => {
+                let has = |of: &[String]| {
+                    of.iter().any(|name| body.categories.iter().any(|category| same(name, category)))
+                };
+                (include.is_empty() || has(include)) && !has(exclude)
+            }
+            Self::Status { exclude } => !exclude.contains(&body.status.unwrap_or(Status::Confirmed)),
+            Self::Busy { only } => body.free_busy.unwrap_or(FreeBusyStatus::Busy) == *only,
+            Self::Calendar { include, exclude } => {
+                let has = |of: &[String]| of.iter().any(|id| id == around.calendar);
+                (include.is_empty() || has(include)) && !has(exclude)
+            }
+            Self::Organizer { include, exclude } => {
+                let is = |of: &[String]| {
+                    body.organizer
+                        .as_ref()
+                        .is_some_and(|one| of.iter().any(|address| same(address, &one.address)))
+                };
+                (include.is_empty() || is(include)) && !is(exclude)
+            }
+            Self::Duration { at_least, at_most } => {
+                let length = body.time.duration();
+                let minutes = |minutes: &u32| TimeDelta::minutes(i64::from(*minutes));
+                at_least.as_ref().is_none_or(|least| length >= minutes(least))
+                    && at_most.as_ref().is_none_or(|most| length <= minutes(most))
+            }
+            Self::OwnOnly {} => body
+                .organizer
+                .as_ref()
+                .is_none_or(|organizer| around.owner.iter().any(|own| same(own, &organizer.address))),
+        }
+    }
+}
+
+fn lies_inside(body: &EventBody, hours: &DayHours, clock: &Zone, reader: &Zone) -> bool {
+    let local = |time: &EventTime| match time {
+        // A date is a day on every clock.
+        EventTime::Date(_) | EventTime::Floating(_) => time.local(),
+        EventTime::Zoned { .. } | EventTime::Utc(_) => clock.to_local(time.instant(reader)),
+    };
+    let (start, end) = (local(&body.time.start), local(&body.time.end));
+    hours.contains(start) && end_of_frame(start, hours).is_some_and(|last| end <= last)
+}
+
+/// Where the frame ends that a moment lies in.
+fn end_of_frame(inside: NaiveDateTime, hours: &DayHours) -> Option<NaiveDateTime> {
+    let minutes = |time: ClockTime| TimeDelta::minutes(i64::from(time.minutes()));
+    let midnight = inside.date().and_hms_opt(0, 0, 0)?;
+    let today = midnight.checked_add_signed(minutes(hours.to))?;
+    let began_today = inside >= midnight.checked_add_signed(minutes(hours.from))?;
+    if hours.to <= hours.from && began_today {
+        return today.checked_add_signed(TimeDelta::days(1));
+    }
+    Some(today)
+}

@@ -1,0 +1,51 @@
+//! Titles with names in them: `[{{calendar_name}}] `.
+
+/// A template, cut at its names.
+#[derive(Clone, Debug)]
+pub(super) struct Template(Vec<Piece>);
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Text(String),
+    CalendarName,
+    Title,
+}
+
+/// A template longer than this is refused.
+const MAX_BYTES: usize = 1_000;
+
+impl Template {
+    /// Reads a template.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_BYTES {
+            return Err(format!("a template of {} bytes passes the limit of {MAX_BYTES}", text.len()));
+        }
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("{{") {
+            pieces.push(Piece::Text(before.to_owned()));
+            let (name, after) =
+                after.split_once("}}").ok_or_else(|| "a template has {{ without }}".to_owned())?;
+            pieces.push(match name.trim() {
+                "calendar_name" => Piece::CalendarName,
+                "title" => Piece::Title,
+                other => {
+                    return Err(format!("a template names {other:?}; there are calendar_name and title"));
+                }
+            });
+            rest = after;
+        }
+        pieces.push(Piece::Text(rest.to_owned()));
+        Ok(Self(pieces))
+    }
+
+    /// The text with its names filled in: not looked at again, so that a title with `{{` in it stays one.
+    pub(super) fn fill(&self, calendar_name: &str, title: &str) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::CalendarName => calendar_name.to_owned(),
+            Piece::Title => title.to_owned(),
+        };
+        self.0.iter().map(piece).collect()
+    }
+}

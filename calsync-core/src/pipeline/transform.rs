@@ -1,0 +1,220 @@
+//! What a copy shows.
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use super::{Surroundings, template::Template};
+use crate::{
+    model::{Alarm, AlarmAction, EventBody},
+    recurrence::later,
+};
+
+/// A field a copy may show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CopiedField {
+    /// The title.
+    Title,
+    /// The description.
+    Description,
+    /// The place, with its coordinates.
+    Location,
+    /// Who is invited, and by whom. Whether they are written at all is for the link to say: some servers mail them.
+    Attendees,
+    /// The reminders, but those that would mail somebody.
+    Reminders,
+    /// Where to connect, and the link of the event.
+    MeetingLink,
+    /// The categories.
+    Categories,
+    /// The colour.
+    Color,
+    /// Whether it takes place.
+    Status,
+    /// Whether it takes up time.
+    Busy,
+    /// Who may see it.
+    Privacy,
+    /// The priority.
+    Priority,
+}
+
+/// Which name an attendee gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Names {
+    /// Their own.
+    #[default]
+    Given,
+    /// Their address.
+    Address,
+}
+
+/// Changes what a copy shows. The event itself is never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Transform {
+    /// Shows fields as the event has them.
+    Keep {
+        /// Which.
+        fields: Vec<CopiedField>,
+    },
+    /// Shows fields no more.
+    Drop {
+        /// Which.
+        fields: Vec<CopiedField>,
+    },
+    /// Shows who is invited, under a name of choice.
+    KeepAttendees {
+        /// Which name. Default: their own.
+        #[serde(default)]
+        names: Names,
+    },
+    /// Puts the links to connect at the end of the description, for calendars that have no place for them.
+    MeetingLinkInDescription {},
+    /// Puts a text before the title made so far.
+    PrefixTitle {
+        /// The text. `{{calendar_name}}` and `{{title}}`, the event's own, are filled in.
+        prefix: String,
+    },
+    /// Shows another title.
+    ReplaceTitle {
+        /// The title, as `prefix` above.
+        title: String,
+    },
+    /// Shows a colour.
+    SetColor {
+        /// A CSS name or `#RRGGBB`.
+        color: String,
+    },
+    /// Adds categories.
+    AddCategories {
+        /// Their names.
+        categories: Vec<String>,
+    },
+    /// Shows these reminders and no others.
+    SetReminders {
+        /// Minutes before the start. Empty: none at all.
+        minutes_before: Vec<u32>,
+    },
+    /// Blocks time around the event. Has no effect on whole days. The start of a series is left alone where moving it
+    /// would move it to another day.
+    PadTime {
+        /// Minutes before. Default: 0.
+        #[serde(default)]
+        before: u16,
+        /// Minutes after. Default: 0.
+        #[serde(default)]
+        after: u16,
+    },
+    /// Shows nothing but the time, whatever was shown so far.
+    BusyOnly {
+        /// The title. Default: `Busy`.
+        #[serde(default = "super::busy")]
+        title: String,
+    },
+}
+
+impl Transform {
+    /// The template in it.
+    pub(super) fn template(&self) -> Option<&str> {
+        match self {
+            Self::PrefixTitle { prefix } => Some(prefix),
+            Self::ReplaceTitle { title } => Some(title),
+            _ => None,
+        }
+    }
+
+    /// Changes the content of a copy, given that of the event. What concerns a whole series is done elsewhere.
+    pub(super) fn change(
+        &self,
+        copy: &mut EventBody,
+        event: &EventBody,
+        template: Option<&Template>,
+        around: &Surroundings<'_>,
+    ) {
+        let filled = || {
+            let title = event.title.as_deref().unwrap_or_default();
+            template.map(|template| template.fill(around.calendar_name, title)).unwrap_or_default()
+        };
+        match self {
+            Self::Keep { fields } => fields.iter().for_each(|field| field.copy(copy, event)),
+            Self::Drop { fields } => {
+                let bare = EventBody::new(copy.time.clone());
+                fields.iter().for_each(|field| field.copy(copy, &bare));
+            }
+            Self::KeepAttendees { names } => {
+                CopiedField::Attendees.copy(copy, event);
+                if *names == Names::Address {
+                    for participant in &mut copy.participants {
+                        participant.person.name = Some(participant.person.address.clone());
+                    }
+                }
+            }
+            Self::MeetingLinkInDescription {} => link_into_description(copy, event),
+            Self::PrefixTitle { .. } => {
+                let so_far = copy.title.take().unwrap_or_default();
+                copy.title = Some(filled() + &so_far);
+            }
+            Self::ReplaceTitle { .. } => copy.title = Some(filled()),
+            Self::SetColor { color } => copy.color = Some(color.clone()),
+            Self::AddCategories { categories } => copy.categories.extend(categories.iter().cloned()),
+            Self::SetReminders { minutes_before } => {
+                let seconds = minutes_before.iter().map(|minutes| i64::from(*minutes) * 60);
+                copy.alarms = seconds.map(Alarm::display_before).collect();
+            }
+            Self::PadTime { after, .. } => {
+                if !copy.time.is_all_day() {
+                    copy.time.end = later(&copy.time.end, TimeDelta::minutes(i64::from(*after)));
+                }
+            }
+            Self::BusyOnly { .. } => {}
+        }
+    }
+}
+
+impl CopiedField {
+    fn copy(self, to: &mut EventBody, from: &EventBody) {
+        match self {
+            Self::Title => to.title.clone_from(&from.title),
+            Self::Description => to.description.clone_from(&from.description),
+            Self::Location => {
+                to.location.clone_from(&from.location);
+                to.geo.clone_from(&from.geo);
+            }
+            Self::Attendees => {
+                to.participants.clone_from(&from.participants);
+                to.organizer.clone_from(&from.organizer);
+            }
+            Self::Reminders => {
+                let alarms = from.alarms.iter().filter(|alarm| alarm.action != AlarmAction::Email);
+                // Its text may be the title or say more than it.
+                to.alarms = alarms.map(|alarm| Alarm { description: None, ..alarm.clone() }).collect();
+            }
+            Self::MeetingLink => {
+                to.virtual_locations.clone_from(&from.virtual_locations);
+                to.url.clone_from(&from.url);
+            }
+            Self::Categories => to.categories.clone_from(&from.categories),
+            Self::Color => to.color.clone_from(&from.color),
+            Self::Status => to.status = from.status,
+            Self::Busy => to.free_busy = from.free_busy,
+            Self::Privacy => to.privacy = from.privacy,
+            Self::Priority => to.priority = from.priority,
+        }
+    }
+}
+
+fn link_into_description(copy: &mut EventBody, event: &EventBody) {
+    let mut description = copy.description.take().unwrap_or_default();
+    for location in &event.virtual_locations {
+        if !description.contains(&location.uri) {
+            if !description.is_empty() {
+                description.push('\n');
+            }
+            description.push_str(&location.uri);
+        }
+    }
+    copy.description = Some(description).filter(|description| !description.is_empty());
+}

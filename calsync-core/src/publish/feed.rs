@@ -1,0 +1,256 @@
+//! The text of a feed, chunk by chunk.
+
+use std::borrow::{Borrow, Cow};
+
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
+
+use super::{Detail, FeedOptions, Validators, busy_only};
+use crate::{
+    ical::{
+        value::IcalDuration,
+        write::{self, Head, People, line::LineStyle, property, zones::ZoneNames},
+    },
+    model::{Event, EventBody, FreeBusyStatus, Override, Privacy, Status},
+    zone,
+};
+
+/// Chunks are at least so long, but for the last.
+const CHUNK: usize = 16 * 1024;
+
+/// A feed as chunks of bytes: see [`feed`].
+#[derive(Debug)]
+pub struct Feed<I> {
+    events: Option<I>,
+    options: FeedOptions,
+    zones: ZoneNames,
+    /// The header is written.
+    begun: bool,
+    /// Something stands in the calendar.
+    filled: bool,
+}
+
+/// The text of a feed (RFC 5545, RFC 7986), in chunks of some kilobytes: what a response streams.
+///
+/// The same events give the same bytes all day, in the same order: the host's order decides. A zone is defined before the
+/// first event that uses it. An event with nothing in the window is left out.
+///
+/// A series cut by an override for it and all later instances shows that one instance changed only: split the series
+/// instead.
+pub fn feed<E, I>(events: I, options: FeedOptions) -> Feed<I::IntoIter>
+where
+    E: Borrow<Event>,
+    I: IntoIterator<Item = E>,
+{
+    Feed {
+        events: Some(events.into_iter()),
+        options,
+        zones: ZoneNames::default(),
+        begun: false,
+        filled: false,
+    }
+}
+
+/// What a conditional request is compared with, from the text itself: the cost of writing the feed once, without keeping
+/// it. A host that knows a revision of its calendar uses [`Validators::of_revision`] and writes nothing.
+///
+/// `changed` is when the calendar last changed, deletions included; without it there is no `Last-Modified`.
+pub fn validators<E, I>(events: I, options: FeedOptions, changed: Option<DateTime<Utc>>) -> Validators
+where
+    E: Borrow<Event>,
+    I: IntoIterator<Item = E>,
+{
+    let day = options.today();
+    let mut hash = blake3::Hasher::new();
+    for chunk in feed(events, options) {
+        hash.update(&chunk);
+    }
+    Validators::new(&hash.finalize(), changed, day)
+}
+
+impl<E: Borrow<Event>, I: Iterator<Item = E>> Iterator for Feed<I> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        if !self.begun {
+            self.begun = true;
+            self.header(&mut out);
+        }
+        while out.len() < CHUNK {
+            match self.events.as_mut()?.next() {
+                Some(event) => self.event(event.borrow(), &mut out),
+                None => {
+                    self.end(&mut out);
+                    self.events = None;
+                    break;
+                }
+            }
+        }
+        Some(out)
+    }
+}
+
+impl<I> Feed<I> {
+    fn header(&self, out: &mut Vec<u8>) {
+        let options = &self.options;
+        let mut line = |line: &str| LineStyle::STANDARD.push(out, line);
+        line("BEGIN:VCALENDAR");
+        line("VERSION:2.0");
+        line(&property::plain("PRODID", &options.product_id));
+        line("CALSCALE:GREGORIAN");
+        line("METHOD:PUBLISH");
+        if let Some(name) = &options.name {
+            line(&property::text("NAME", name));
+            line(&property::text("X-WR-CALNAME", name));
+        }
+        if let Some(description) = &options.description {
+            line(&property::text("DESCRIPTION", description));
+            line(&property::text("X-WR-CALDESC", description));
+        }
+        if let Some(zone) = options.zone.iana() {
+            line(&property::plain("X-WR-TIMEZONE", zone.name()));
+        }
+        if let Some(color) = &options.color {
+            line(&property::plain("COLOR", color));
+        }
+        let refresh = IcalDuration::from_seconds(options.refresh.num_seconds().max(60));
+        line(&format!("REFRESH-INTERVAL;VALUE=DURATION:{refresh}"));
+        line(&format!("X-PUBLISHED-TTL:{refresh}"));
+    }
+
+    fn end(&self, out: &mut Vec<u8>) {
+        if !self.filled {
+            // A calendar holds at least one component (RFC 5545 section 3.6), and Outlook insists.
+            let year = self.options.now.year();
+            out.extend_from_slice(zone::write::vtimezone(&self.options.zone, year, year).as_bytes());
+        }
+        LineStyle::STANDARD.push(out, "END:VCALENDAR");
+    }
+
+    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+        if !is_in_window(event, &self.options) {
+            return;
+        }
+        let Some(shown) = shown(event, &self.options) else { return };
+        let shown = write::repeatable(&shown);
+        let day = self.options.today();
+        // Made of the event alone: the same event gives the same text. Of what is hidden not even when it was edited.
+        let stamp = match self.options.detail {
+            Detail::BusyOnly => day,
+            Detail::Details => {
+                let created = shown.body().and_then(|body| body.created);
+                shown.updated().or(created).unwrap_or(day)
+            }
+        };
+        let mut lines = Vec::new();
+        if let Some(body) = &shown.master {
+            let head = Head { uid: &shown.uid, recurrence_id: None, stamp: Some(stamp) };
+            let repetition = write::repetition(&shown, &body.time.start, &mut self.zones);
+            component(&head, body, repetition, &mut self.zones, &mut lines);
+        }
+        for (id, body) in write::changed(&shown) {
+            let like = shown.master.as_ref().map_or(&body.time.start, |master| &master.time.start);
+            let recurrence_id = id.to_time(like);
+            let head = Head { uid: &shown.uid, recurrence_id: Some(&recurrence_id), stamp: Some(stamp) };
+            component(&head, body, Vec::new(), &mut self.zones, &mut lines);
+        }
+        let window = self.options.window();
+        for definition in
+            self.zones.take_definitions(window.start.year(), window.end.year().saturating_add(1))
+        {
+            out.extend_from_slice(definition.as_bytes());
+        }
+        for line in &lines {
+            LineStyle::STANDARD.push(out, line);
+        }
+        self.filled = true;
+    }
+}
+
+fn component(
+    head: &Head<'_>,
+    body: &EventBody,
+    repetition: Vec<String>,
+    zones: &mut ZoneNames,
+    lines: &mut Vec<String>,
+) {
+    lines.extend(write::vevent(head, body, repetition, People::Copied(&[]), zones));
+    let end = lines.pop();
+    // What Outlook looks at instead of TRANSP and the form of DTSTART.
+    let busy = match (body.free_busy, body.status) {
+        (Some(FreeBusyStatus::Free), _) | (_, Some(Status::Cancelled)) => "FREE",
+        (_, Some(Status::Tentative)) => "TENTATIVE",
+        _ => "BUSY",
+    };
+    lines.push(format!("X-MICROSOFT-CDO-BUSYSTATUS:{busy}"));
+    if body.time.is_all_day() {
+        lines.push("X-MICROSOFT-CDO-ALLDAYEVENT:TRUE".to_owned());
+    }
+    lines.extend(end);
+}
+
+/// Whether anything of an event lies in the window, as far as can be told.
+fn is_in_window(event: &Event, options: &FeedOptions) -> bool {
+    let window = options.window();
+    if event.rules.is_empty()
+        && event.overrides.is_empty()
+        && let Some(body) = &event.master
+    {
+        // Without a look at its zone: no clock is further from UTC than a day.
+        let far = |days| TimeDelta::days(days);
+        let (start, end) = (body.time.start.local(), body.time.end.local());
+        let is_far = window.start.naive_utc().checked_sub_signed(far(1)).is_some_and(|from| end < from)
+            || window.end.naive_utc().checked_add_signed(far(1)).is_some_and(|to| start > to);
+        if is_far {
+            return false;
+        }
+    }
+    let (instances, report) = event.instances(window, &options.zone, &options.limits);
+    !instances.is_empty() || !report.is_complete()
+}
+
+/// The event as the feed shows it.
+fn shown<'e>(event: &'e Event, options: &FeedOptions) -> Option<Cow<'e, Event>> {
+    let privacy = event.body().and_then(|body| body.privacy);
+    match (options.detail, privacy) {
+        (_, Some(Privacy::Secret)) => None,
+        (Detail::BusyOnly, _) | (_, Some(Privacy::Private)) => {
+            busy_only(&without_secret(event), &options.busy_only()).map(Cow::Owned)
+        }
+        (Detail::Details, Some(Privacy::Public) | None) => Some(Cow::Owned(detailed(event, options))),
+    }
+}
+
+/// The event without its instances marked secret.
+fn without_secret(event: &Event) -> Cow<'_, Event> {
+    let is_secret = |instance: &Override| matches!(instance, Override::Changed { body, .. } if body.privacy == Some(Privacy::Secret));
+    if !event.overrides.values().any(is_secret) {
+        return Cow::Borrowed(event);
+    }
+    let mut event = event.clone();
+    for instance in event.overrides.values_mut().filter(|instance| is_secret(instance)) {
+        *instance = Override::Excluded;
+    }
+    Cow::Owned(event)
+}
+
+fn detailed(event: &Event, options: &FeedOptions) -> Event {
+    let mut event = without_secret(event).into_owned();
+    event.lineage = None;
+    if let Some(body) = &mut event.master {
+        body.alarms.clear();
+    }
+    for instance in event.overrides.values_mut() {
+        let Override::Changed { body, scope } = instance else { continue };
+        body.alarms.clear();
+        if body.privacy == Some(Privacy::Private) {
+            let alone = Event::single("", (**body).clone());
+            let hidden = busy_only(&alone, &options.busy_only()).and_then(|event| event.master);
+            *instance = match hidden {
+                Some(body) => Override::Changed { body: Box::new(body), scope: *scope },
+                None => Override::Excluded,
+            };
+        }
+    }
+    event
+}

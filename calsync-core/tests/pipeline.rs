@@ -1,0 +1,716 @@
+//! Filters and transforms: one test for each, beside those of inovex/CalendarSync, and the promises they keep together.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
+use std::borrow::Cow;
+
+use calsync_core::{
+    model::*,
+    pipeline::{CopiedField, Filter, Names, Pipeline, Start, Surroundings, Transform, translate_inovex},
+    recurrence::ExpansionLimits,
+    zone::Zone,
+};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::{Value, json};
+
+const OWNER: &str = "me@example.org";
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn body(from: &str, to: &str) -> EventBody {
+    EventBody::new(TimeSpan { start: EventTime::Utc(at(from)), end: EventTime::Utc(at(to)) })
+}
+
+fn participant(address: &str, name: Option<&str>, status: ParticipationStatus) -> Participant {
+    Participant {
+        person: Person { address: address.to_owned(), name: name.map(str::to_owned) },
+        status,
+        role: Role::Required,
+        expect_reply: false,
+    }
+}
+
+/// An event with something in every field.
+fn rich() -> Event {
+    let text = |text: &str| Some(text.to_owned());
+    let mut body = body("2026-01-05T09:00:00Z", "2026-01-05T10:00:00Z");
+    body.title = text("Review of the merger");
+    body.description = text("Bring the numbers");
+    body.location = text("Room 4");
+    body.geo = text("52.5;13.4");
+    body.url = text("https://example.org/e");
+    body.virtual_locations =
+        vec![VirtualLocation { uri: "https://meet.example.org/x".to_owned(), name: None }];
+    body.status = Some(Status::Confirmed);
+    body.priority = Some(1);
+    body.color = text("red");
+    body.categories = ["Work".to_owned()].into();
+    body.organizer = Some(Person { address: "boss@example.org".to_owned(), name: text("Boss") });
+    body.participants = vec![
+        participant(OWNER, Some("Me"), ParticipationStatus::Accepted),
+        participant("you@example.org", Some("You"), ParticipationStatus::NeedsAction),
+    ];
+    body.alarms = vec![Alarm { description: text("Review of the merger"), ..Alarm::display_before(600) }];
+    Event::single("u1", body)
+}
+
+fn apply<'e>(pipeline: &Pipeline, event: &'e Event) -> Option<Cow<'e, Event>> {
+    let owner = [OWNER.to_owned()];
+    let around =
+        Surroundings { calendar: "work", calendar_name: "Anna", owner: &owner, ..Surroundings::default() };
+    pipeline.compile().unwrap().apply(event, &around)
+}
+
+fn passes(filter: Filter, event: &Event) -> bool {
+    apply(&Pipeline::everything().with_filter("f", filter), event).is_some()
+}
+
+/// What a copy shows, given the steps.
+fn copy(pipeline: Pipeline, event: &Event) -> EventBody {
+    apply(&pipeline, event).unwrap().master.clone().unwrap()
+}
+
+fn read(json: Value) -> Pipeline {
+    serde_json::from_value(json).unwrap()
+}
+
+fn filter(json: Value) -> Filter {
+    serde_json::from_value(json).unwrap()
+}
+
+fn edited(edit: impl FnOnce(&mut EventBody)) -> Event {
+    let mut event = rich();
+    edit(event.master.as_mut().unwrap());
+    event
+}
+
+/// PRIV-01: whoever sets nothing shows nothing.
+#[test]
+fn priv_01_a_copy_is_busy_only_until_fields_are_added() {
+    let expected = EventBody {
+        title: Some("Busy".to_owned()),
+        free_busy: Some(FreeBusyStatus::Busy),
+        status: Some(Status::Confirmed),
+        ..body("2026-01-05T09:00:00Z", "2026-01-05T10:00:00Z")
+    };
+    assert_eq!(copy(Pipeline::default(), &rich()), expected);
+    assert_eq!(copy(read(json!({})), &rich()), expected);
+    assert!(Pipeline::default().compile().unwrap().is_busy_only());
+    let with_place =
+        Pipeline::default().with_transform("where", Transform::Keep { fields: vec![CopiedField::Location] });
+    assert!(!with_place.compile().unwrap().is_busy_only());
+    let shown = copy(with_place, &rich());
+    let place =
+        EventBody { location: Some("Room 4".to_owned()), geo: Some("52.5;13.4".to_owned()), ..expected };
+    assert_eq!(shown, place);
+    // What takes no time blocks none.
+    let free = edited(|body| body.free_busy = Some(FreeBusyStatus::Free));
+    assert_eq!(apply(&Pipeline::default(), &free), None);
+    assert!(apply(&read(json!({ "start": { "type": "bare" } })), &free).is_some());
+}
+
+#[test]
+fn an_event_nothing_changes_is_borrowed() {
+    let event = rich();
+    assert!(matches!(apply(&Pipeline::everything(), &event), Some(Cow::Borrowed(_))));
+}
+
+#[test]
+fn every_filter_lets_through_what_it_says() {
+    use ParticipationStatus::{Accepted, Declined};
+    let plain = rich();
+    let all_day = {
+        let day = NaiveDate::from_ymd_opt(2026, 1, 5).unwrap();
+        edited(|body| body.time = TimeSpan::all_day(day, day))
+    };
+    let declined = edited(|body| body.participants[0].status = Declined);
+    let declined_by_other = edited(|body| body.participants[1].status = Declined);
+    let mine =
+        edited(|body| body.organizer = Some(Person { address: "ME@example.org".to_owned(), name: None }));
+    let nobodys = edited(|body| body.organizer = None);
+    let long = edited(|body| body.time.end = EventTime::Utc(at("2026-01-05T13:00:00Z")));
+    let overnight = edited(|body| body.time.end = EventTime::Utc(at("2026-01-06T09:30:00Z")));
+    let night = edited(|body| {
+        *body = self::body("2026-01-05T23:00:00Z", "2026-01-06T05:00:00Z");
+    });
+    let untitled = edited(|body| body.title = None);
+    let free = edited(|body| body.free_busy = Some(FreeBusyStatus::Free));
+    let accepted = edited(|body| body.participants[0].status = Accepted);
+    for (what, filter, event, expected) in [
+        ("accepted", json!({"type": "not-declined"}), &accepted, true),
+        ("declined", json!({"type": "not-declined"}), &declined, false),
+        ("declined by somebody else", json!({"type": "not-declined"}), &declined_by_other, true),
+        ("timed", json!({"type": "timed"}), &plain, true),
+        ("all-day", json!({"type": "timed"}), &all_day, false),
+        ("only all-day", json!({"type": "timed", "keep": "outside"}), &all_day, true),
+        ("title", json!({"type": "title", "include": "^Review"}), &plain, true),
+        ("title, case", json!({"type": "title", "include": "^review"}), &plain, false),
+        ("title out", json!({"type": "title", "exclude": "(?i)MERGER$"}), &plain, false),
+        ("no title", json!({"type": "title", "include": "."}), &untitled, false),
+        ("no title, excluded words", json!({"type": "title", "exclude": "."}), &untitled, true),
+        ("inside", json!({"type": "time-frame", "from": "09:00", "to": "10:00"}), &plain, true),
+        ("ends after", json!({"type": "time-frame", "from": "09:00", "to": "09:59"}), &plain, false),
+        ("begins before", json!({"type": "time-frame", "from": "09:01", "to": "12:00"}), &plain, false),
+        (
+            "not inside",
+            json!({"type": "time-frame", "from": "08:00", "to": "18:00", "keep": "outside"}),
+            &plain,
+            false,
+        ),
+        (
+            "monday",
+            json!({"type": "time-frame", "from": "00:00", "to": "24:00", "days": ["mo"]}),
+            &plain,
+            true,
+        ),
+        (
+            "no monday",
+            json!({"type": "time-frame", "from": "00:00", "to": "24:00", "days": ["tu"]}),
+            &plain,
+            false,
+        ),
+        (
+            "another clock",
+            json!({"type": "time-frame", "from": "17:00", "to": "20:00", "zone": "Asia/Tokyo"}),
+            &plain,
+            true,
+        ),
+        (
+            "both ends inside, the night between not",
+            json!({"type": "time-frame", "from": "08:00", "to": "18:00"}),
+            &overnight,
+            false,
+        ),
+        ("over midnight", json!({"type": "time-frame", "from": "22:00", "to": "06:00"}), &night, true),
+        (
+            "over midnight, too long",
+            json!({"type": "time-frame", "from": "22:00", "to": "04:00"}),
+            &night,
+            false,
+        ),
+        (
+            "all-day in no hours",
+            json!({"type": "time-frame", "from": "08:00", "to": "18:00"}),
+            &all_day,
+            false,
+        ),
+        (
+            "all-day in all hours",
+            json!({"type": "time-frame", "from": "00:00", "to": "24:00"}),
+            &all_day,
+            true,
+        ),
+        ("category", json!({"type": "category", "include": ["work", "x"]}), &plain, true),
+        ("category out", json!({"type": "category", "exclude": ["work"]}), &plain, false),
+        ("other category", json!({"type": "category", "include": ["home"]}), &plain, false),
+        ("status", json!({"type": "status", "exclude": ["tentative", "cancelled"]}), &plain, true),
+        ("status out", json!({"type": "status", "exclude": ["confirmed"]}), &plain, false),
+        ("busy", json!({"type": "busy", "only": "busy"}), &plain, true),
+        ("free", json!({"type": "busy", "only": "busy"}), &free, false),
+        ("calendar", json!({"type": "calendar", "include": ["work"]}), &plain, true),
+        ("calendar out", json!({"type": "calendar", "exclude": ["work"]}), &plain, false),
+        ("organizer", json!({"type": "organizer", "include": ["BOSS@example.org"]}), &plain, true),
+        ("organizer out", json!({"type": "organizer", "exclude": ["boss@example.org"]}), &plain, false),
+        (
+            "organizer wanted, nobody there",
+            json!({"type": "organizer", "include": ["boss@example.org"]}),
+            &nobodys,
+            false,
+        ),
+        ("duration", json!({"type": "duration", "at_least": 60, "at_most": 60}), &plain, true),
+        ("too long", json!({"type": "duration", "at_most": 60}), &long, false),
+        ("too short", json!({"type": "duration", "at_least": 61}), &plain, false),
+        ("mine", json!({"type": "own-only"}), &mine, true),
+        ("nobody's", json!({"type": "own-only"}), &nobodys, true),
+        ("somebody else's", json!({"type": "own-only"}), &plain, false),
+    ] {
+        assert_eq!(passes(self::filter(filter), event), expected, "{what}");
+    }
+}
+
+#[test]
+fn every_transform_shows_what_it_says() {
+    use Transform::*;
+    let rich = rich();
+    let own = rich.master.clone().unwrap();
+    let shown =
+        |transform| copy(read(json!({"start": {"type": "bare"}})).with_transform("t", transform), &rich);
+    let bare = shown(Drop { fields: vec![] });
+    let keep = |field| shown(Keep { fields: vec![field] });
+    assert_eq!(keep(CopiedField::Title), EventBody { title: own.title.clone(), ..bare.clone() });
+    assert_eq!(
+        keep(CopiedField::Description),
+        EventBody { description: own.description.clone(), ..bare.clone() }
+    );
+    assert_eq!(
+        keep(CopiedField::Categories),
+        EventBody { categories: own.categories.clone(), ..bare.clone() }
+    );
+    assert_eq!(keep(CopiedField::Color), EventBody { color: own.color.clone(), ..bare.clone() });
+    assert_eq!(keep(CopiedField::Status), EventBody { status: own.status, ..bare.clone() });
+    assert_eq!(keep(CopiedField::Priority), EventBody { priority: own.priority, ..bare.clone() });
+    let link =
+        EventBody { url: own.url.clone(), virtual_locations: own.virtual_locations.clone(), ..bare.clone() };
+    assert_eq!(keep(CopiedField::MeetingLink), link);
+    let people = EventBody {
+        organizer: own.organizer.clone(),
+        participants: own.participants.clone(),
+        ..bare.clone()
+    };
+    assert_eq!(keep(CopiedField::Attendees), people);
+    // Their text would be the title again.
+    assert_eq!(
+        keep(CopiedField::Reminders),
+        EventBody { alarms: vec![Alarm::display_before(600)], ..bare.clone() }
+    );
+
+    let named = shown(KeepAttendees { names: Names::Address });
+    assert_eq!(named.participants[1].person.name.as_deref(), Some("you@example.org"));
+    let title = |transform| shown(transform).title.unwrap();
+    assert_eq!(title(PrefixTitle { prefix: "{{calendar_name}}: ".to_owned() }), "Anna: Busy");
+    assert_eq!(title(ReplaceTitle { title: "[{{ title }}]".to_owned() }), "[Review of the merger]");
+    assert_eq!(shown(SetColor { color: "blue".to_owned() }).color.as_deref(), Some("blue"));
+    assert!(shown(AddCategories { categories: vec!["Copy".to_owned()] }).categories.contains("Copy"));
+    assert_eq!(shown(SetReminders { minutes_before: vec![5] }).alarms, [Alarm::display_before(300)]);
+    let padded = shown(PadTime { before: 30, after: 15 });
+    assert_eq!(padded.time, body("2026-01-05T08:30:00Z", "2026-01-05T10:15:00Z").time);
+    let linked = shown(MeetingLinkInDescription {});
+    assert_eq!(linked.description.as_deref(), Some("https://meet.example.org/x"));
+
+    let dropped = Pipeline::everything().with_transform(
+        "d",
+        Drop { fields: vec![CopiedField::Title, CopiedField::Attendees, CopiedField::Reminders] },
+    );
+    let dropped = copy(dropped, &rich);
+    assert_eq!(
+        dropped,
+        EventBody { title: None, organizer: None, participants: vec![], alarms: vec![], ..own.clone() }
+    );
+    let scrubbed = Pipeline::everything().with_transform("b", BusyOnly { title: "Taken".to_owned() });
+    let busy = copy(Pipeline { start: Start::BusyOnly { title: "Taken".to_owned() }, steps: vec![] }, &rich);
+    assert_eq!(copy(scrubbed, &rich), busy);
+}
+
+#[test]
+fn steps_are_applied_in_their_order() {
+    let prefix = Transform::PrefixTitle { prefix: "> ".to_owned() };
+    let replace = Transform::ReplaceTitle { title: "x".to_owned() };
+    let first = Pipeline::default().with_transform("p", prefix.clone()).with_transform("r", replace.clone());
+    let last = Pipeline::default().with_transform("r", replace).with_transform("p", prefix);
+    assert_eq!(copy(first, &rich()).title.as_deref(), Some("x"));
+    assert_eq!(copy(last, &rich()).title.as_deref(), Some("> x"));
+    // Filters see the event wherever they stand.
+    let drop = Transform::Drop { fields: vec![CopiedField::Title] };
+    let filter = Filter::Title { include: Some("Review".to_owned()), exclude: None };
+    let late = Pipeline::everything().with_transform("d", drop).with_filter("f", filter);
+    assert!(apply(&late, &rich()).is_some());
+}
+
+fn series() -> Event {
+    let mut event = rich();
+    event.rules.push(RuleEntry::read("FREQ=DAILY;UNTIL=20260110T090000Z"));
+    let key = |day: &str| RecurrenceId::Instant(at(&format!("2026-01-{day}T09:00:00Z")));
+    let instance = |edit: &dyn Fn(&mut EventBody)| {
+        let mut body = event.master.clone().unwrap();
+        body.time = self::body("2026-01-07T14:00:00Z", "2026-01-07T15:00:00Z").time;
+        edit(&mut body);
+        Override::Changed { body: Box::new(body), scope: OverrideScope::This }
+    };
+    let moved = instance(&|body| body.title = Some("Secret instance".to_owned()));
+    let declined = instance(&|body| body.participants[0].status = ParticipationStatus::Declined);
+    event.overrides = [(key("06"), Override::Excluded), (key("07"), moved), (key("08"), declined)].into();
+    event
+}
+
+#[test]
+fn instances_of_a_series_are_filtered_and_changed_one_by_one() {
+    let event = series();
+    let pipeline = Pipeline::default().with_filter("f", Filter::NotDeclined {});
+    let shown = apply(&pipeline, &event).unwrap();
+    let json = serde_json::to_string(&shown).unwrap();
+    assert!(!json.contains("Secret") && !json.contains("Review"), "{json}");
+    let starts = |event: &Event| {
+        let window = at("2026-01-01T00:00:00Z")..at("2026-02-01T00:00:00Z");
+        let (found, _) = event.instances(window, &Zone::UTC, &ExpansionLimits::default());
+        found.iter().map(|one| one.time.start.local().format("%d %H:%M").to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(starts(&shown), ["05 09:00", "07 14:00", "09 09:00", "10 09:00"]);
+    let padded = Pipeline::everything()
+        .with_filter("f", Filter::NotDeclined {})
+        .with_transform("p", Transform::PadTime { before: 30, after: 0 });
+    assert_eq!(starts(&apply(&padded, &event).unwrap()), ["05 08:30", "07 13:30", "09 08:30", "10 08:30"]);
+    // To another day a series does not move.
+    let far = Pipeline::everything().with_transform("p", Transform::PadTime { before: 600, after: 0 });
+    assert_eq!(starts(&apply(&far, &event).unwrap())[0], "05 09:00");
+}
+
+#[test]
+fn what_keeps_an_event_out_has_a_name() {
+    let pipeline = Pipeline::default()
+        .with_filter("declined", Filter::NotDeclined {})
+        .with_filter("long", Filter::Duration { at_least: Some(600), at_most: None });
+    let compiled = pipeline.compile().unwrap();
+    assert_eq!(compiled.refused_by(&rich(), &Surroundings::default()), Some("long"));
+}
+
+#[test]
+fn a_pipeline_that_cannot_be_meant_is_refused() {
+    let step = |name: &str, action: Value| {
+        let key = if action["type"] == "replace-title" { "transform" } else { "filter" };
+        json!({ "steps": [{ "name": name, key: action }] })
+    };
+    let long = "(".repeat(500) + &")".repeat(501);
+    for (what, pipeline, expected) in [
+        ("pattern", step("t", json!({"type": "title", "include": "("})), "no usable regular expression"),
+        (
+            "look-around",
+            step("t", json!({"type": "title", "include": "(?=x)"})),
+            "no usable regular expression",
+        ),
+        ("size", step("t", json!({"type": "title", "include": "(\\w{100}){100}{100}"})), "no usable regular"),
+        ("length", step("t", json!({"type": "title", "include": long})), "passes the limit"),
+        ("nothing asked", step("t", json!({"type": "title"})), "asks nothing"),
+        ("template", step("t", json!({"type": "replace-title", "title": "{{name}}"})), "names \"name\""),
+        ("template open", step("t", json!({"type": "replace-title", "title": "{{title"})), "without }}"),
+        ("no name", step("", json!({"type": "own-only"})), "a name has"),
+    ] {
+        let error = read(pipeline).compile().unwrap_err().to_string();
+        assert!(error.contains(expected), "{what}: {error}");
+    }
+    let twice = Pipeline::default().with_filter("a", Filter::OwnOnly {}).with_filter("a", Filter::OwnOnly {});
+    assert!(twice.compile().unwrap_err().to_string().contains("another step"));
+    for (what, json, expected) in [
+        ("unknown key", json!({"stepz": []}), "stepz"),
+        ("unknown filter", step("x", json!({"type": "titel"})), "titel"),
+        ("unknown option", step("x", json!({"type": "title", "exlude": "x"})), "exlude"),
+        ("neither", json!({"steps": [{"name": "x"}]}), "neither"),
+        (
+            "both",
+            json!({"steps": [{"name": "x", "filter": {"type": "own-only"}, "transform": {"type": "busy-only"}}]}),
+            "both",
+        ),
+        ("hour", step("x", json!({"type": "time-frame", "from": "25:00", "to": "26:00"})), "time of day"),
+    ] {
+        let error = serde_json::from_value::<Pipeline>(json).unwrap_err().to_string();
+        assert!(error.contains(expected), "{what}: {error}");
+    }
+}
+
+#[test]
+fn a_title_a_linear_engine_takes_its_time_over_is_still_read_in_linear_time() {
+    let hostile = edited(|body| body.title = Some("a".repeat(200_000) + "!"));
+    assert!(!passes(filter(json!({"type": "title", "include": "^(a+)+$"})), &hostile));
+}
+
+// inovex/CalendarSync: docs/inovex.md names these.
+
+fn inovex(transformations: Value, filters: Value) -> Pipeline {
+    let translated = translate_inovex(&transformations, &filters).unwrap();
+    assert_eq!(translated.lost, [] as [String; 0]);
+    translated.pipeline
+}
+
+fn inovex_copy(transformers: Value) -> EventBody {
+    copy(inovex(transformers, Value::Null), &rich())
+}
+
+fn inovex_passes(filter: Value, event: &Event) -> bool {
+    apply(&inovex(Value::Null, json!([filter])), event).is_some()
+}
+
+fn bare_copy() -> EventBody {
+    EventBody {
+        title: Some("CalendarSync Event".to_owned()),
+        ..body("2026-01-05T09:00:00Z", "2026-01-05T10:00:00Z")
+    }
+}
+
+#[test]
+fn inovex_without_transformers_is_bare() {
+    assert_eq!(inovex_copy(Value::Null), bare_copy());
+}
+
+#[test]
+fn inovex_keep_attendees() {
+    let own = rich().master.unwrap();
+    let kept = inovex_copy(json!([{"name": "KeepAttendees"}]));
+    assert_eq!((kept.participants, kept.organizer), (own.participants, own.organizer));
+    let named = inovex_copy(json!([{"name": "KeepAttendees", "config": {"UseEmailAsDisplayName": true}}]));
+    assert_eq!(named.participants[0].person.name.as_deref(), Some(OWNER));
+}
+
+#[test]
+fn inovex_keep_location() {
+    assert_eq!(inovex_copy(json!([{"name": "KeepLocation"}])).location.as_deref(), Some("Room 4"));
+}
+
+#[test]
+fn inovex_keep_reminders() {
+    assert_eq!(inovex_copy(json!([{"name": "KeepReminders"}])).alarms, [Alarm::display_before(600)]);
+}
+
+#[test]
+fn inovex_keep_description() {
+    let kept = inovex_copy(json!([{"name": "KeepDescription"}]));
+    assert_eq!(kept.description.as_deref(), Some("Bring the numbers"));
+}
+
+#[test]
+fn inovex_keep_meeting_link() {
+    // In the order of CalendarSync, whatever that of the file.
+    let kept = inovex_copy(json!([{"name": "KeepMeetingLink"}, {"name": "KeepDescription"}]));
+    assert_eq!(kept.description.as_deref(), Some("Bring the numbers\nhttps://meet.example.org/x"));
+}
+
+#[test]
+fn inovex_keep_title() {
+    assert_eq!(inovex_copy(json!([{"name": "KeepTitle"}])).title.as_deref(), Some("Review of the merger"));
+}
+
+#[test]
+fn inovex_prefix_title() {
+    let title = |list| inovex_copy(list).title.unwrap();
+    let prefix = json!({"name": "PrefixTitle", "config": {"Prefix": "[Work] "}});
+    assert_eq!(title(json!([prefix, {"name": "KeepTitle"}])), "[Work] Review of the merger");
+    assert_eq!(title(json!([prefix])), "[Work] CalendarSync Event");
+    let braces = json!([{"name": "PrefixTitle", "config": {"Prefix": "{{title}} "}}]);
+    assert_eq!(title(braces), "{ {title}} CalendarSync Event");
+}
+
+#[test]
+fn inovex_replace_title() {
+    let title = |list| inovex_copy(list).title.unwrap();
+    assert_eq!(title(json!([{"name": "ReplaceTitle"}])), "[CalendarSync Event]");
+    let list = json!([{"name": "ReplaceTitle", "config": {"NewTitle": "Blocked"}}, {"name": "KeepTitle"}]);
+    assert_eq!(title(list), "Blocked");
+}
+
+#[test]
+fn inovex_time_frame() {
+    let frame =
+        |start: u8, end: u8| json!({"name": "TimeFrame", "config": {"HourStart": start, "HourEnd": end}});
+    assert!(inovex_passes(frame(8, 18), &rich()));
+    assert!(!inovex_passes(frame(10, 18), &rich()));
+    assert!(inovex_passes(frame(0, 24), &rich()));
+}
+
+#[test]
+fn inovex_time_filter() {
+    let frame =
+        |start: u8, end: u8| json!({"name": "TimeFilter", "config": {"HourStart": start, "HourEnd": end}});
+    assert!(!inovex_passes(frame(8, 18), &rich()));
+    assert!(inovex_passes(frame(10, 18), &rich()));
+}
+
+#[test]
+fn inovex_declined_events() {
+    let declined = edited(|body| body.participants[0].status = ParticipationStatus::Declined);
+    assert!(!inovex_passes(json!({"name": "DeclinedEvents"}), &declined));
+    assert!(inovex_passes(json!({"name": "DeclinedEvents"}), &rich()));
+}
+
+#[test]
+fn inovex_all_day_events() {
+    let day = NaiveDate::from_ymd_opt(2026, 1, 5).unwrap();
+    let all_day = edited(|body| body.time = TimeSpan::all_day(day, day));
+    assert!(!inovex_passes(json!({"name": "AllDayEvents"}), &all_day));
+    assert!(inovex_passes(json!({"name": "AllDayEvents"}), &rich()));
+}
+
+#[test]
+fn inovex_regex_title() {
+    let regex = |pattern: &str| json!({"name": "RegexTitle", "config": {"ExcludeRegexp": pattern}});
+    assert!(!inovex_passes(regex(".*merger.*"), &rich()));
+    assert!(inovex_passes(regex("lunch"), &rich()));
+}
+
+#[test]
+fn inovex_says_what_it_cannot_carry_and_what_it_cannot_read() {
+    let transformers = json!([{"name": "KeepTitle"}, {"name": "KeepColour"}]);
+    let translated = translate_inovex(&transformers, &json!([{"name": "RegexTitle"}])).unwrap();
+    assert_eq!(translated.pipeline.steps.len(), 1);
+    assert_eq!(translated.lost.len(), 2);
+    assert!(
+        translated
+            .lost
+            .iter()
+            .any(|lost| lost.starts_with("transformations[1]: CalendarSync has no \"KeepColour\""))
+    );
+    for (what, list, place) in [
+        ("no list", json!("KeepTitle"), "filters"),
+        ("no name", json!([{"config": {}}]), "filters[0]"),
+        ("config", json!([{"name": "RegexTitle", "config": []}]), "filters[0].config"),
+        (
+            "hour",
+            json!([{"name": "TimeFrame", "config": {"HourStart": 25, "HourEnd": 3}}]),
+            "filters[0].config.HourStart",
+        ),
+        ("no hour", json!([{"name": "TimeFrame", "config": {"HourStart": 5}}]), "filters[0].config.HourEnd"),
+        (
+            "text",
+            json!([{"name": "RegexTitle", "config": {"ExcludeRegexp": 5}}]),
+            "filters[0].config.ExcludeRegexp",
+        ),
+    ] {
+        assert_eq!(translate_inovex(&Value::Null, &list).unwrap_err().place, place, "{what}");
+    }
+}
+
+// The published schema.
+
+fn schema() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/schema/pipeline.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The part of JSON Schema the file uses; anything else in it fails the test.
+fn is_valid(value: &Value, schema: &Value, root: &Value) -> bool {
+    let object = schema.as_object().unwrap();
+    object.iter().all(|(keyword, rule)| match keyword.as_str() {
+        "$schema" | "$defs" | "title" | "description" => true,
+        "$ref" => {
+            let name = rule.as_str().unwrap().strip_prefix("#/$defs/").unwrap();
+            is_valid(value, &root["$defs"][name], root)
+        }
+        "oneOf" => rule.as_array().unwrap().iter().filter(|one| is_valid(value, one, root)).count() == 1,
+        "const" => value == rule,
+        "enum" => rule.as_array().unwrap().contains(value),
+        "type" => match rule.as_str().unwrap() {
+            "object" => value.is_object(),
+            "array" => value.is_array(),
+            "string" => value.is_string(),
+            "integer" => value.is_u64() || value.is_i64(),
+            other => panic!("type {other}"),
+        },
+        "properties" => {
+            let known = rule.as_object().unwrap();
+            value.as_object().is_none_or(|value| {
+                value.iter().all(|(key, value)| known.get(key).is_none_or(|rule| is_valid(value, rule, root)))
+            })
+        }
+        "required" => rule.as_array().unwrap().iter().all(|key| value.get(key.as_str().unwrap()).is_some()),
+        "additionalProperties" => {
+            assert_eq!(rule, &json!(false));
+            let known = object["properties"].as_object().unwrap();
+            value.as_object().is_none_or(|value| value.keys().all(|key| known.contains_key(key)))
+        }
+        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| is_valid(item, rule, root))),
+        "maxItems" => value.as_array().is_none_or(|items| items.len() as u64 <= rule.as_u64().unwrap()),
+        "minLength" => value.as_str().is_none_or(|text| text.len() as u64 >= rule.as_u64().unwrap()),
+        "maxLength" => value.as_str().is_none_or(|text| text.len() as u64 <= rule.as_u64().unwrap()),
+        "minimum" => value.as_i64().is_none_or(|number| number >= rule.as_i64().unwrap()),
+        "maximum" => value.as_i64().is_none_or(|number| number <= rule.as_i64().unwrap()),
+        "pattern" => {
+            let pattern = Filter::Title { include: Some(rule.as_str().unwrap().to_owned()), exclude: None };
+            value
+                .as_str()
+                .is_none_or(|text| passes(pattern, &edited(|body| body.title = Some(text.to_owned()))))
+        }
+        other => panic!("keyword {other}"),
+    })
+}
+
+/// Every variant the schema knows, with its least and with all its properties.
+fn samples(schema: &Value) -> Vec<Value> {
+    fn sample(rule: &Value, root: &Value) -> Value {
+        if let Some(name) = rule["$ref"].as_str() {
+            return sample(&root["$defs"][name.strip_prefix("#/$defs/").unwrap()], root);
+        }
+        if let Some(values) = rule["enum"].as_array() {
+            return values[0].clone();
+        }
+        match rule["type"].as_str() {
+            Some("array") => json!([sample(&rule["items"], root)]),
+            Some("integer") => rule["maximum"].clone(),
+            _ if rule["pattern"].is_string() => json!("08:30"),
+            _ => json!("Europe/Berlin"),
+        }
+    }
+    let mut found = vec![json!({})];
+    let variants = |list: &Value| list["oneOf"].as_array().unwrap().clone();
+    let mut push = |wrap: &dyn Fn(Value) -> Value, variant: &Value| {
+        let required = variant["required"].as_array().unwrap();
+        let all = variant["properties"].as_object().unwrap();
+        for wanted in [false, true] {
+            let mut value = serde_json::Map::new();
+            for (key, rule) in all.iter().filter(|(key, _)| wanted || required.contains(&json!(key))) {
+                let constant = rule.get("const").cloned();
+                value.insert(key.clone(), constant.unwrap_or_else(|| sample(rule, schema)));
+            }
+            found.push(wrap(Value::Object(value)));
+        }
+    };
+    for variant in variants(&schema["properties"]["start"]) {
+        push(&|start| json!({ "start": start }), &variant);
+    }
+    for kind in ["filter", "transform"] {
+        for variant in variants(&schema["$defs"][kind]) {
+            push(&|action| json!({"steps": [{"name": "a", kind: action}]}), &variant);
+        }
+    }
+    found
+}
+
+#[test]
+fn the_published_schema_says_what_is_read() {
+    let schema = schema();
+    let samples = samples(&schema);
+    // Every kind of start, filter and transform: what is added to the code is missed here until it is in the schema.
+    assert_eq!(samples.len(), 1 + 2 * (3 + 11 + 11));
+    for sample in &samples {
+        assert!(is_valid(sample, &schema, &schema), "{sample}");
+        let read: Pipeline =
+            serde_json::from_value(sample.clone()).unwrap_or_else(|error| panic!("{sample}: {error}"));
+        let written = serde_json::to_value(&read).unwrap();
+        assert!(is_valid(&written, &schema, &schema), "{written}");
+        assert_eq!(serde_json::from_value::<Pipeline>(written).unwrap(), read);
+        // What is valid in every part but one is refused by both.
+        let mut broken = sample.clone();
+        let place = match broken.get_mut("steps") {
+            Some(steps) => &mut steps[0],
+            None => &mut broken,
+        };
+        place["surplus"] = json!(1);
+        assert!(!is_valid(&broken, &schema, &schema), "{broken}");
+        assert!(serde_json::from_value::<Pipeline>(broken).is_err());
+    }
+    for field in schema["$defs"]["field"]["enum"].as_array().unwrap() {
+        serde_json::from_value::<CopiedField>(field.clone()).unwrap();
+    }
+    for (valid, value) in [
+        (false, json!({"steps": [{"name": "a"}]})),
+        (
+            false,
+            json!({"steps": [{"name": "a", "filter": {"type": "own-only"}, "transform": {"type": "busy-only"}}]}),
+        ),
+        (
+            false,
+            json!({"steps": [{"name": "a", "filter": {"type": "time-frame", "from": "8", "to": "9:00"}}]}),
+        ),
+        (
+            false,
+            json!({"steps": [{"name": "a", "filter": {"type": "time-frame", "from": "24:01", "to": "9:00"}}]}),
+        ),
+        (
+            true,
+            json!({"steps": [{"name": "a", "filter": {"type": "time-frame", "from": "8:5", "to": "24:00"}}]}),
+        ),
+        (false, json!({"steps": [{"name": "a", "transform": {"type": "pad-time", "before": -1}}]})),
+        (false, json!({"start": "busy-only"})),
+    ] {
+        assert_eq!(is_valid(&value, &schema, &schema), valid, "{value}");
+        assert_eq!(serde_json::from_value::<Pipeline>(value.clone()).is_ok(), valid, "{value}");
+    }
+}
+
+#[test]
+fn a_chain_of_five_is_a_pure_function() {
+    let event = series();
+    let pipeline = inovex(
+        json!([{"name": "KeepTitle"}, {"name": "KeepLocation"}, {"name": "PrefixTitle", "config": {"Prefix": "x"}}]),
+        json!([{"name": "DeclinedEvents"}, {"name": "TimeFrame", "config": {"HourStart": 0, "HourEnd": 24}}]),
+    );
+    assert_eq!(apply(&pipeline, &event), apply(&pipeline, &event));
+    assert_eq!(pipeline.steps.len(), 5);
+}
