@@ -64,7 +64,7 @@ impl Law {
     ];
 
     /// Its place in [`Self::ALL`].
-    pub(crate) fn index(self) -> usize {
+    pub fn index(self) -> usize {
         self as usize
     }
 
