@@ -268,6 +268,36 @@ async fn tok_12_a_cursor_newer_than_the_server() {
     assert_eq!(here.len(), 11);
 }
 
+/// TOK-12: a replica that lags answers once with an older state. Nothing is doubled, deleted or left that way: the next
+/// answer of one that does not lag is what both sides hold, with what was edited here meanwhile.
+#[tokio::test]
+async fn tok_12_a_replica_that_lags_is_made_good_by_the_next_answer() {
+    let (world, remote) = (world(), remote(5));
+    sync(&world, &link(), &remote).await;
+    let old = remote.backup();
+    for n in 0..3 {
+        remote.put(&format!("r{n}"), &event(&format!("u{n}"), &format!("Newer {n}")));
+    }
+    remote.put("r9", &event("u9", "Made since"));
+    sync(&world, &link(), &remote).await;
+    let now = remote.backup();
+    remote.restore(&old);
+    let lagging = sync(&world, &link(), &remote).await;
+    assert_eq!((lagging.counts.created, lagging.counts.deleted), (0, 0));
+    assert_eq!(lagging.counts.pushed, 0, "nothing is written over what the others hold");
+    world.edit("u4", titled("Edited here")).await;
+    remote.restore(&now);
+    world.clock.advance(TimeDelta::hours(25));
+    sync(&world, &link(), &remote).await;
+    assert_rests(&world, &link(), &remote).await;
+    let (here, there) = sides(&world, &remote).await;
+    assert_eq!(here, there);
+    for wanted in ["Newer 0", "Newer 1", "Newer 2", "Made since", "Edited here"] {
+        assert!(here.iter().any(|shown| shown.contains(wanted)), "{wanted} is not in {here:?}");
+    }
+    assert_eq!(here.len(), 6);
+}
+
 /// The server gives an item another UID: it is the same item, and both sides keep the UID they have.
 #[tokio::test]
 async fn dup_08_a_uid_rewritten_by_the_server() {

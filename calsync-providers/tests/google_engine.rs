@@ -530,3 +530,139 @@ async fn seeds_of_edits_and_faults_converge() {
         }
     }
 }
+
+/// DEL-20: a listing names deleted masters for weeks. They are gone once, and a deletion of what is gone already is done.
+#[tokio::test]
+async fn del_20_what_is_cancelled_is_gone_once() {
+    let server = start(GoogleQuirks::default());
+    let ids: Vec<String> = (2..=9).map(|day| server.put("primary", timed(&format!("{day}"), day))).collect();
+    let mut weekly = timed("weekly", 10);
+    weekly["recurrence"] = json!(["RRULE:FREQ=WEEKLY;COUNT=4"]);
+    let series = server.put("primary", weekly);
+    let (world, provider) = (world(), with(config(&server)));
+    let link = link(&world);
+    sync(&world, &link, &provider).await;
+    server.delete("primary", &ids[0]);
+    server.delete("primary", &series);
+    let report = sync(&world, &link, &provider).await;
+    assert_eq!((report.counts.deleted, world.locals().await.len()), (2, 7));
+    for _ in 0..3 {
+        // Everything is listed again, the cancelled ones with it.
+        server.expire_tokens("primary");
+        server.clear_requests();
+        let report = sync(&world, &link, &provider).await;
+        assert!(report.plan.operations.is_empty(), "{:?}", report.plan.operations);
+        assert!(server.requests().iter().all(|request| request.method == "GET"));
+    }
+    // Deleted here, while somebody is faster there: 410 is what was wanted.
+    world.delete(&format!("{}@google.com", ids[1])).await;
+    server.inject(Fault::status(410).on_path(&ids[1]));
+    let report = sync(&world, &link, &provider).await;
+    assert_eq!((report.waiting, report.wedged), (0, 0));
+    server.delete("primary", &ids[1]);
+    converge(&world, &link, &provider, &server).await;
+    assert_eq!(world.locals().await.len(), 6);
+}
+
+/// DEL-22: a cancelled instance comes with its series, on a later page, or before it. In none of them it takes place.
+#[tokio::test]
+async fn del_22_a_cancelled_instance_does_not_take_place() {
+    for (name, quirks) in [
+        ("with its series", GoogleQuirks::default()),
+        ("on a later page", GoogleQuirks { page_max: Some(1), ..GoogleQuirks::default() }),
+        (
+            "on an earlier page",
+            GoogleQuirks { page_max: Some(1), exceptions_first: true, ..GoogleQuirks::default() },
+        ),
+        ("with all its members", GoogleQuirks { full_cancelled_rows: true, ..GoogleQuirks::default() }),
+    ] {
+        let server = start(quirks);
+        let mut daily = timed("daily", 2);
+        daily["id"] = "daily1".into();
+        daily["recurrence"] = json!(["RRULE:FREQ=DAILY;COUNT=5"]);
+        server.put("primary", daily);
+        server.delete("primary", "daily1_20260304T080000Z");
+        let (world, provider) = (world(), with(config(&server)));
+        let link = link(&world);
+        sync(&world, &link, &provider).await;
+        // And one that is cancelled later, with the series known.
+        server.delete("primary", "daily1_20260305T080000Z");
+        sync(&world, &link, &provider).await;
+        let event = world.local("daily1@google.com").await.event;
+        let window = berlin(1, 0).absolute().unwrap()..berlin(30, 0).absolute().unwrap();
+        let (found, _) =
+            event.instances(window, &Zone::UTC, &calsync_core::recurrence::ExpansionLimits::default());
+        let days: Vec<RecurrenceId> = found.iter().map(|instance| instance.id).collect();
+        assert_eq!(days, [key(2), key(3), key(6)], "{name}");
+        converge(&world, &link, &provider, &server).await;
+    }
+}
+
+/// LOOP-05: Google cuts its joining information out of what is written. The copy is not replaced at every run for it, and
+/// text that looks like markup stays text.
+#[tokio::test]
+async fn loop_05_text_that_google_takes_out_makes_no_loop() {
+    let line = "-::~:~::~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~::~:~::-";
+    let joining = format!("Agenda\n\n{line}\nJoin with Google Meet: https://meet.google.com/abc\n{line}");
+    let markup = "wait &lt;timeout&gt;30&lt;/timeout&gt; <b>&amp;</b>";
+    let source = start(GoogleQuirks::default());
+    for (id, text, day) in [("joining", &*joining, 2), ("markup1", markup, 3)] {
+        let mut event = timed(id, day);
+        event["id"] = id.into();
+        event["description"] = text.into();
+        source.put("primary", event);
+    }
+    let target = start(GoogleQuirks { strips_joining_text: true, ..GoogleQuirks::default() });
+    let (world, one, two) = (world(), with(config(&source)), with(config(&target)));
+    let links = [link(&world), Link::new("target", world.calendar.as_str(), primary())];
+    for _ in 0..2 {
+        sync(&world, &links[0], &one).await;
+        sync(&world, &links[1], &two).await;
+    }
+    converge(&world, &links[0], &one, &source).await;
+    converge(&world, &links[1], &two, &target).await;
+    let described = |server: &GoogleServer, title: &str| {
+        let events = server.events("primary");
+        let event = events.iter().find(|event| event["summary"] == title).expect("it is there").clone();
+        event["description"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(described(&source, "joining"), joining, "the source keeps what only the target takes out");
+    assert_eq!(described(&target, "joining"), "Agenda");
+    assert_eq!(
+        (described(&source, "markup1"), described(&target, "markup1")),
+        (markup.into(), markup.into())
+    );
+    let here = world.local("joining@google.com").await.event;
+    assert_eq!(here.body().unwrap().description.as_deref(), Some(&*joining));
+}
+
+/// LOOP-11: one meeting has an id of its own in every mailbox, and one `iCalUID` in all. Each is written under its own.
+#[tokio::test]
+async fn loop_11_each_mailbox_is_written_under_its_own_id() {
+    let servers = [start(GoogleQuirks::default()), start(GoogleQuirks::default())];
+    for (server, id) in servers.iter().zip(["inanns", "inbens"]) {
+        let mut event = timed("meeting", 2);
+        event["id"] = id.into();
+        event["iCalUID"] = "shared@example.com".into();
+        server.put("primary", event);
+    }
+    let world = world();
+    let providers = servers.each_ref().map(|server| with(config(server)));
+    let links = ["ann", "ben"].map(|name| Link::new(name, world.calendar.as_str(), primary()));
+    for (link, provider) in links.iter().zip(&providers) {
+        sync(&world, link, provider).await;
+    }
+    assert_eq!(world.locals().await.len(), 1);
+    world.edit("shared@example.com", |event| body(event).location = Some("Room 1".into())).await;
+    for ((link, provider), (server, id)) in
+        links.iter().zip(&providers).zip(servers.iter().zip(["inanns", "inbens"]))
+    {
+        server.clear_requests();
+        sync(&world, link, provider).await;
+        let writes = server.requests().into_iter().filter(|request| request.method != "GET");
+        let paths: Vec<String> = writes.map(|request| request.path).collect();
+        assert!(!paths.is_empty() && paths.iter().all(|path| path.contains(id)), "{paths:?}");
+        assert_eq!(server.event("primary", id).unwrap()["location"], "Room 1");
+        converge(&world, link, provider, server).await;
+    }
+}

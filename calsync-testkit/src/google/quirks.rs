@@ -27,6 +27,8 @@ pub struct GoogleQuirks {
     pub batch_max: usize,
     /// `expiration` of a channel is a number and not a text.
     pub numeric_expiration: bool,
+    /// The block of joining information is cut out of a description that is written.
+    pub strips_joining_text: bool,
     /// The longest lifetime of a channel in seconds. Default: 604,800.
     pub channel_seconds_max: u64,
 }
@@ -46,6 +48,7 @@ impl Default for GoogleQuirks {
             batch_reversed: false,
             batch_max: 1000,
             numeric_expiration: false,
+            strips_joining_text: false,
             channel_seconds_max: 604_800,
         }
     }

@@ -121,6 +121,9 @@ impl State {
 
     /// Stores an event with a new tag, and tells those who watch.
     pub(super) fn store(&mut self, calendar: &str, mut event: Object, updated: bool) -> Object {
+        if self.quirks.strips_joining_text {
+            without_joining_text(&mut event);
+        }
         let tick = self.tick();
         event.insert("etag".into(), format!("\"{}\"", 3_535_228_800_000_000 + tick * 2000).into());
         if updated {
@@ -163,4 +166,14 @@ pub(super) fn text<'o>(object: &'o Object, name: &str) -> Option<&'o str> {
 
 pub(super) fn is_cancelled(event: &Object) -> bool {
     text(event, "status") == Some("cancelled")
+}
+
+/// The line that opens and closes the joining information in a description.
+const JOINING: &str = "-::~:~::~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~:~::~:~::-";
+
+fn without_joining_text(event: &mut Object) {
+    let Some(Value::String(description)) = event.get_mut("description") else { return };
+    let Some((before, rest)) = description.split_once(JOINING) else { return };
+    let after = rest.split_once(JOINING).map_or("", |(_, after)| after);
+    *description = format!("{}{after}", before.trim_end());
 }
