@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     EngineError,
-    pair::{Pair, RemoteView},
+    pair::{LEFT_OUT, Pair, RemoteView},
     pull::{CHUNK, DUPLICATE, Found, Gone, Item, Listed, by_id},
     run::{Ids, PAGE, Pulled, Run},
 };
@@ -50,7 +50,10 @@ impl Run<'_> {
             // What is gone under one name may be what could not be read under another: the next run sees both.
             listed.removed.clear();
         }
-        Ok(Pulled { cursor, audited: complete, gone: listed.removed, incomplete: listed.incomplete })
+        // The items are there; what is gone is what the link copies of them.
+        let mut gone = listed.removed;
+        gone.append(&mut self.left_out);
+        Ok(Pulled { cursor, audited: complete, gone, incomplete: listed.incomplete })
     }
 
     /// What a complete listing lacks is asked for by name before it counts as gone: a listing that was taken while somebody
@@ -212,6 +215,9 @@ impl Run<'_> {
                         && operation.deletes()
                     {
                         operation.evidence = Some(*evidence);
+                        if *evidence == Evidence::LeftOut {
+                            operation.reason = LEFT_OUT.to_owned();
+                        }
                     }
                     // A write decided earlier meant an item that is gone now.
                     outcome.supersedes = Some(base.event_id.clone());
