@@ -56,6 +56,17 @@ impl Lab {
         self.world.engine.sync(&self.link, &self.remote, &options).await.expect("the run goes through")
     }
 
+    /// A run that may fail, hours after the last; what it holds back is approved.
+    async fn attempt(&self) {
+        self.world.clock.advance(TimeDelta::hours(6));
+        let sync = |options| async move { self.world.engine.sync(&self.link, &self.remote, &options).await };
+        if let Ok(report) = sync(SyncOptions::default()).await
+            && report.plan.held
+        {
+            let _ = sync(SyncOptions::default().approving(report.plan_id)).await;
+        }
+    }
+
     async fn sync(&self) -> SyncReport {
         self.run(SyncOptions::default()).await
     }
@@ -421,5 +432,140 @@ async fn rules_that_cannot_be_used_are_refused_before_anything_is_read() {
             "{error}"
         );
         assert_eq!(lab.copies().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_a_pipeline_put_out_can_be_undone_without_harm() {
+    let pipeline = Pipeline::everything().with_filter("no lunch", not_titled("lunch"));
+    let lab = Lab::exporting(3, pipeline).await;
+    lab.world.edit("canary-uid-0", titled("lunch")).await;
+    let report = lab.sync().await;
+    assert_eq!(lab.copies().len(), 2);
+    lab.world.engine.undo(&lab.link, &report.run).await.unwrap();
+    for _ in 0..3 {
+        lab.sync().await;
+    }
+    lab.settle().await;
+    assert_eq!((lab.here().await, lab.copies().len()), (3, 2), "the pipeline still says no");
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+}
+
+/// Pipelines a walk changes between: how they show a title, if at all.
+fn pipelines() -> [Pipeline; 4] {
+    let no_x = not_titled("^x");
+    [
+        Pipeline::default(),
+        Pipeline::default().with_filter("no x", no_x.clone()),
+        keeping(&[CopiedField::Title]).with_filter("no x", no_x),
+        keeping(&[CopiedField::Title])
+            .with_transform("p", Transform::PrefixTitle { prefix: "> ".to_owned() })
+            .with_transform("pad", Transform::PadTime { before: 10, after: 5 }),
+    ]
+}
+
+/// Edits on both sides, changes of the rules, lost answers and lost cursors, in any order: nothing is lost here, and at
+/// the end each copy is what the rules make of its event, but for those somebody deleted there.
+#[tokio::test]
+async fn random_walks_come_to_what_the_rules_say() {
+    for seed in 0..150 {
+        let mut random = Random(seed);
+        let mut lab = Lab::exporting(4, pipelines()[usize::try_from(random.below(4)).unwrap()].clone()).await;
+        lab.link.guard.count = 1_000;
+        let mut uids: Vec<String> = (0..4).map(|n| format!("canary-uid-{n}")).collect();
+        let mut deleted_there = 0;
+        for step in 4..24 {
+            let which = usize::try_from(random.below(uids.len().max(1) as u64)).unwrap();
+            match random.below(10) {
+                0..3 if !uids.is_empty() => {
+                    let title =
+                        ["x", "xx", "canary y", "canary z"][usize::try_from(random.below(4)).unwrap()];
+                    lab.world.edit(&uids[which], titled(title)).await;
+                }
+                3 if !uids.is_empty() => {
+                    let by = TimeDelta::minutes(i64::try_from(random.below(30)).unwrap());
+                    lab.world
+                        .edit(&uids[which], |event| {
+                            let body = body(event);
+                            let end = body.time.end.absolute().unwrap() + by;
+                            body.time.end = EventTime::Utc(end);
+                        })
+                        .await;
+                }
+                4 if uids.len() > 1 => lab.world.delete(&uids.swap_remove(which)).await,
+                5 => {
+                    lab.world.add(private(step)).await;
+                    uids.push(format!("canary-uid-{step}"));
+                }
+                6 => lab.change(pipelines()[usize::try_from(random.below(4)).unwrap()].clone()),
+                7 => {
+                    if let Some((id, mut copy)) = lab.remote.items().into_iter().next() {
+                        body(&mut copy).description = Some("edited there".to_owned());
+                        lab.remote.put(id.as_str(), &copy);
+                    }
+                }
+                8 => {
+                    let operation = ["create", "update", "delete"][usize::try_from(random.below(3)).unwrap()];
+                    lab.remote.fail(operation, RemoteFault::After);
+                }
+                _ if random.below(4) == 0 => {
+                    if let Some(id) = lab.remote.items().into_keys().last() {
+                        lab.remote.remove(id.as_str());
+                        deleted_there += 1;
+                    }
+                }
+                _ => lab.remote.forget_cursors(),
+            }
+            if random.below(2) == 0 {
+                lab.attempt().await;
+            }
+        }
+        for _ in 0..8 {
+            lab.attempt().await;
+        }
+        let quiet = lab.sync().await;
+        assert!(quiet.plan.operations.is_empty(), "seed {seed}: {:?}", quiet.plan.operations);
+        assert_eq!(lab.here().await, uids.len(), "seed {seed}: nothing is deleted here");
+
+        let rules = lab.link.copies.clone().unwrap();
+        let compiled = rules.pipeline.compile().unwrap();
+        let expected: Vec<(TimeSpan, Option<String>)> = lab
+            .world
+            .locals()
+            .await
+            .iter()
+            .filter_map(|record| {
+                let copy = compiled.apply(&record.event, &Default::default())?;
+                let body = copy.body()?;
+                Some((body.time.clone(), body.title.clone()))
+            })
+            .collect();
+        let copies = lab.copies();
+        assert!(
+            copies.len() <= expected.len() && copies.len() + deleted_there >= expected.len(),
+            "seed {seed}: {} copies of {}, {deleted_there} deleted there",
+            copies.len(),
+            expected.len()
+        );
+        for copy in &copies {
+            let body = copy.body().unwrap();
+            let shown = (body.time.clone(), body.title.clone());
+            assert!(expected.contains(&shown), "seed {seed}: {:?} is no copy of {expected:?}", shown);
+        }
+        if rules.pipeline.compile().unwrap().is_busy_only() {
+            assert!(!lab.bytes().contains("canary"), "seed {seed}: {}", lab.bytes());
+        }
     }
 }
