@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 use calsync_core::{
-    availability::{Answer, BusyOptions, CalendarTimes, answer, busy_times},
+    availability::{Answer, BusyOptions, CalendarTimes, Extents, answer, busy_times, busy_times_within},
     zone::Zone,
 };
 use calsync_testkit::availability_oracle::{
@@ -19,6 +19,8 @@ fn ask(case: &AvailabilityCase) -> Answer {
         options.owner = vec![OWNER.to_owned()];
         let busy = busy_times(&calendar.events, &options);
         assert_eq!(busy.incomplete_series, 0, "seed {}", case.seed);
+        let prepared = busy_times_within(&calendar.events, &Extents::of(&calendar.events), &options);
+        assert_eq!(busy, prepared, "seed {}", case.seed);
         CalendarTimes {
             calendar: format!("c{number}").into(),
             busy,

@@ -284,7 +284,9 @@ def scenario_local_wins_keeps_what_the_hub_has(world):
 
 def scenario_import_and_export_go_one_way(world):
     """Radicale is imported and never written; Xandikos is exported to, and what it has of its own stays its own."""
-    world.calsync.configure(world.config(a_direction="import", b_direction="export"))
+    copies = 'direction = "export"\ncopies = { start = { type = "everything" } }'
+    config = world.config(a_direction="import", b_direction="export").replace('direction = "export"', copies)
+    world.calsync.configure(config)
     world.a.add(event("one-1", "Shift"))
     world.a.add(event("one-2", "Shift"))
     world.b.add(event("own-1", "Private"))
@@ -300,6 +302,24 @@ def scenario_import_and_export_go_one_way(world):
     assert not written, written
     hub = icalendar.Calendar.from_ical(world.calsync.events("family"))
     assert [str(part["UID"]) for part in hub.walk("VEVENT")] == ["one-1"], hub
+
+
+def scenario_what_is_passed_on_is_busy_only_until_it_says_otherwise(world):
+    """Nothing of a foreign calendar but its times reaches the other server; asked for later, its titles do."""
+    plain = world.config(a_direction="import", b_direction="export")
+    world.calsync.configure(plain)
+    world.a.add(event("secret-1", "Canary"))
+    world.calsync.settle()
+    (uid,) = world.b.all()
+    assert uid != "secret-1" and property_of(world.b.read(uid), "SUMMARY") == "Busy", uid
+    step = '{ name = "title", transform = { type = "keep", fields = ["title"] } }'
+    copies = 'direction = "export"\ncopies = { steps = [' + step + "] }"
+    world.calsync.configure(plain.replace('direction = "export"', copies))
+    world.calsync.settle()
+    assert property_of(world.b.read(uid), "SUMMARY") == "Canary"
+    world.calsync.configure(plain)
+    world.calsync.settle()
+    assert property_of(world.b.read(uid), "SUMMARY") == "Busy"
 
 
 def scenario_an_import_is_never_written_to(world):

@@ -2,14 +2,17 @@
 
 use std::ops::Range;
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::spans::{clip, strongest};
+use super::{
+    extent::{Extent, Extents},
+    spans::{clip, strongest},
+};
 use crate::{
-    model::{Event, EventBody, EventTime, FreeBusyStatus, Override, ParticipationStatus, Status, TimeSpan},
+    model::{Event, EventBody, FreeBusyStatus, Override, ParticipationStatus, Status, TimeSpan},
     provider::FreeBusy,
-    recurrence::{ExpansionLimits, RecurrenceRule, RuleEntry, Until},
+    recurrence::ExpansionLimits,
     zone::Zone,
 };
 
@@ -78,31 +81,74 @@ pub struct BusyTimes {
 /// What is transparent, cancelled, declined or of no length takes none. An event that says nothing of it does: that is
 /// the default of `TRANSP` (RFC 5545 section 3.8.2.7), and what is left of a private event of somebody else (PRIV-07).
 pub fn busy_times<'e>(events: impl IntoIterator<Item = &'e Event>, options: &BusyOptions) -> BusyTimes {
-    let reach = Reach::of(&options.window);
-    let mut times = Vec::new();
-    let mut incomplete_series = 0;
+    let window = Extent::of_window(&options.window);
+    let mut found = Found::default();
     for event in events {
-        if event.rules.is_empty() && event.overrides.is_empty() {
-            let near = event.master.as_ref().filter(|body| reach.touches(&body.time));
-            times.extend(near.and_then(|body| taken(&body.time, body, options)));
-        } else if let Some(master) = event.master.as_ref().filter(|_| event.overrides.is_empty()) {
-            let kind =
-                if reach.may_repeat_into(event, master) { busy_kind(master, &options.owner) } else { None };
-            let Some(kind) = kind else { continue };
-            let (spans, report) = event.plain_spans(master, &options.window, &options.zone, &options.limits);
-            incomplete_series += usize::from(!report.is_complete());
-            times.extend(spans.iter().filter_map(|span| clip(span, &options.window)).map(|span| BusyTime {
-                start: span.start,
-                end: span.end,
-                kind,
-            }));
-        } else if may_be_busy(event, options) {
-            let (instances, report) = event.instances(options.window.clone(), &options.zone, &options.limits);
-            incomplete_series += usize::from(!report.is_complete());
-            times.extend(instances.iter().filter_map(|found| taken(&found.time, found.body, options)));
+        let extent = match &event.master {
+            // The most common by far, at the least cost.
+            Some(body) if event.rules.is_empty() && event.overrides.is_empty() => Extent::of_time(&body.time),
+            _ => Extent::of(event),
+        };
+        if extent.touches(window) {
+            found.look_at(event, options);
         }
     }
-    BusyTimes { times: strongest(times), incomplete_series }
+    found.merged()
+}
+
+/// The same with the extents of the events, which were made before: a fraction of the time where a calendar is large.
+/// Extents of another number of events are those of another list, and are not looked at.
+pub fn busy_times_within(events: &[Event], extents: &Extents, options: &BusyOptions) -> BusyTimes {
+    let known = extents.as_slice();
+    if known.len() != events.len() {
+        return busy_times(events, options);
+    }
+    let window = Extent::of_window(&options.window);
+    let mut found = Found::default();
+    for (event, extent) in events.iter().zip(known) {
+        if extent.touches(window) {
+            found.look_at(event, options);
+        }
+    }
+    found.merged()
+}
+
+#[derive(Default)]
+struct Found {
+    times: Vec<BusyTime>,
+    incomplete_series: usize,
+}
+
+impl Found {
+    fn look_at(&mut self, event: &Event, options: &BusyOptions) {
+        let report = match &event.master {
+            Some(body) if event.rules.is_empty() && event.overrides.is_empty() => {
+                self.times.extend(taken(&body.time, body, options));
+                return;
+            }
+            Some(master) if event.overrides.is_empty() => {
+                let Some(kind) = busy_kind(master, &options.owner) else { return };
+                let (spans, report) =
+                    event.plain_spans(master, &options.window, &options.zone, &options.limits);
+                let clipped = spans.iter().filter_map(|span| clip(span, &options.window));
+                self.times.extend(clipped.map(|span| BusyTime { start: span.start, end: span.end, kind }));
+                report
+            }
+            _ if may_be_busy(event, options) => {
+                let (instances, report) =
+                    event.instances(options.window.clone(), &options.zone, &options.limits);
+                self.times
+                    .extend(instances.iter().filter_map(|found| taken(&found.time, found.body, options)));
+                report
+            }
+            _ => return,
+        };
+        self.incomplete_series += usize::from(!report.is_complete());
+    }
+
+    fn merged(self) -> BusyTimes {
+        BusyTimes { times: strongest(self.times), incomplete_series: self.incomplete_series }
+    }
 }
 
 /// The busy times a provider reports. It says nothing of how firmly.
@@ -140,78 +186,4 @@ fn may_be_busy(event: &Event, options: &BusyOptions) -> bool {
             Override::Changed { body, .. } => busy_kind(body, &options.owner).is_some(),
             Override::Excluded | Override::Added { .. } => false,
         })
-}
-
-/// The window on any wall clock of the world: what lies outside it lies outside the window in every zone. Most events
-/// of a calendar are years away, and are told so by two comparisons.
-struct Reach {
-    from: NaiveDateTime,
-    to: NaiveDateTime,
-}
-
-impl Reach {
-    /// No zone is further from UTC than a day.
-    const MARGIN: TimeDelta = TimeDelta::days(1);
-
-    fn of(window: &Range<DateTime<Utc>>) -> Self {
-        Self {
-            from: window.start.naive_utc().checked_sub_signed(Self::MARGIN).unwrap_or(NaiveDateTime::MIN),
-            to: window.end.naive_utc().checked_add_signed(Self::MARGIN).unwrap_or(NaiveDateTime::MAX),
-        }
-    }
-
-    fn touches(&self, time: &TimeSpan) -> bool {
-        local(&time.start) <= self.to && local(&time.end) >= self.from
-    }
-
-    /// Whether a series without overrides may have an instance in the window. `true` in doubt.
-    fn may_repeat_into(&self, event: &Event, master: &EventBody) -> bool {
-        let (start, end) = (local(&master.time.start), local(&master.time.end));
-        if start > self.to {
-            return false;
-        }
-        // On the clock: the exact length costs a look at the zone, and differs by less than a day.
-        let length = (end - start).max(TimeDelta::zero()) + Self::MARGIN;
-        let last = |rule: &RuleEntry| match rule {
-            RuleEntry::Rule(rule) => last_start(rule, start),
-            RuleEntry::Opaque { .. } => None,
-        };
-        let ends_before = |rule: &RuleEntry| {
-            last(rule)
-                .and_then(|last| last.checked_add_signed(length + Self::MARGIN))
-                .is_some_and(|end| end < self.from)
-        };
-        self.touches(&master.time) || !event.rules.iter().all(ends_before)
-    }
-}
-
-#[inline]
-fn local(time: &EventTime) -> NaiveDateTime {
-    time.local()
-}
-
-/// A moment no instance of a rule starts after, on the clock of the series give or take a day, where that is plain.
-fn last_start(rule: &RecurrenceRule, start: NaiveDateTime) -> Option<NaiveDateTime> {
-    match rule.until {
-        Some(Until::Date(date)) => return date.and_hms_opt(23, 59, 59),
-        Some(Until::Local(local)) => return Some(local),
-        Some(Until::Utc(instant)) => return Some(instant.naive_utc()),
-        None => {}
-    }
-    let is_plain = rule.by_second.is_empty()
-        && rule.by_minute.is_empty()
-        && rule.by_hour.is_empty()
-        && rule.by_month_day.is_empty()
-        && rule.by_year_day.is_empty()
-        && rule.by_week_no.is_empty()
-        && rule.by_month.is_empty()
-        && rule.by_set_position.is_empty()
-        && rule.unknown.is_empty();
-    let days = match rule.frequency {
-        crate::recurrence::Frequency::Daily if rule.by_day.is_empty() => 1,
-        crate::recurrence::Frequency::Weekly => 7,
-        _ => return None,
-    };
-    let periods = i64::from(rule.count.filter(|_| is_plain)?).checked_mul(i64::from(rule.interval))?;
-    start.checked_add_signed(TimeDelta::try_days(periods.checked_mul(days)?)?)
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     merge::Choice,
     model::EventId,
-    plan::{Action, Operation, Plan, PlanId, Tally, Verdict},
+    plan::{Action, Evidence, Operation, Plan, PlanId, Tally, Verdict},
     provider::{PeoplePolicy, ProviderError},
     store::{
         BaseQuery, BaseRecord, BaseState, EventRecord, Expectation, JournalOp, OutboxEntry, OutboxId,
@@ -214,7 +214,9 @@ impl Run<'_> {
         let Some(record) = record else { return Outcome::default() };
         let base_event = self.provider.read(&base.payload).ok();
         let agreed = base.local.as_deref().or(base_event.as_ref());
-        let edited = agreed.is_none_or(|agreed| *agreed != record.event);
+        // What is left out was not deleted by anybody: there is no other version to keep beside the one in the journal.
+        let edited = operation.evidence != Some(Evidence::LeftOut)
+            && agreed.is_none_or(|agreed| *agreed != record.event);
         let (link, now) = (self.link, self.engine.clock.now());
         let mut writes = vec![
             Write::DeleteEvent { calendar: link.calendar.clone(), id: record.id.clone(), at: now },
@@ -321,6 +323,8 @@ fn take_back(
         let mut quiet = Context {
             link: &silent,
             provider: cx.provider,
+            copies: cx.copies,
+            renewed: cx.renewed,
             run: cx.run,
             ids: cx.ids,
             now: cx.now,

@@ -38,6 +38,14 @@ pub enum EngineError {
         /// The link.
         link: String,
     },
+    /// The rules a link copies by cannot be used.
+    #[error("link {link}: {reason}")]
+    CopyRules {
+        /// The link.
+        link: String,
+        /// What is wrong, naming the step.
+        reason: String,
+    },
     /// The item does not wait for an answer, or the event is none of those it may be.
     #[error("no such question on link {link}")]
     UnknownMatch {
@@ -87,6 +95,7 @@ impl EngineError {
             Self::Busy { .. }
             | Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
+            | Self::CopyRules { .. }
             | Self::UnknownMatch { .. }
             | Self::UnknownWrite { .. }
             | Self::UnknownConflict { .. }
@@ -104,6 +113,7 @@ impl EngineError {
             Self::Busy { .. } => Retry::Backoff,
             Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
+            | Self::CopyRules { .. }
             | Self::UnknownMatch { .. }
             | Self::UnknownWrite { .. }
             | Self::UnknownConflict { .. }

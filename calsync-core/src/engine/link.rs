@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::RetryBudget;
+use super::{CopyRules, RetryBudget};
 use crate::{
     identity::MatchOptions,
     merge::{ConflictPolicy, DeletionPolicy},
@@ -50,6 +50,12 @@ pub struct Link {
     /// How often a write that the provider did not take is tried again before a person is asked.
     #[serde(default)]
     pub retries: RetryBudget,
+    /// What is copied, and what the copies show; only on a link that goes one way. Default: everything, whole.
+    ///
+    /// A change of it compares everything again. What is let through no more is deleted where the copies are, and counts
+    /// against `guard`; what is shown no more is taken out of the copies there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<CopyRules>,
     /// Kept with the link's state for the host, which finds it there before it has spoken to the provider: a
     /// discovered account, for one. Holds no secret: the store keeps it as it is.
     pub note: Option<String>,
@@ -76,6 +82,7 @@ impl Link {
             keep_deleted: TimeDelta::days(30),
             keep_log: keep_log(),
             retries: RetryBudget::default(),
+            copies: None,
             note: None,
         }
     }
@@ -134,6 +141,13 @@ impl Link {
         self
     }
 
+    /// Sets what is copied, and what the copies show.
+    #[must_use]
+    pub fn with_copies(mut self, rules: CopyRules) -> Self {
+        self.copies = Some(rules);
+        self
+    }
+
     /// Sets what the store keeps for the host.
     #[must_use]
     pub fn with_note(mut self, note: impl Into<String>) -> Self {
@@ -144,7 +158,19 @@ impl Link {
     /// What a stored cursor must have been made with to be used: another version of calsync, or another remote
     /// calendar, asks for a full comparison (never for a new import).
     pub(crate) fn cursor_key(&self) -> String {
-        format!("{}:{}", SCHEMA, self.remote.as_str())
+        match &self.copies {
+            None => format!("{}:{}", SCHEMA, self.remote.as_str()),
+            Some(rules) => format!("{}+{}:{}", SCHEMA, rules.fingerprint(), self.remote.as_str()),
+        }
+    }
+
+    /// Whether a stored cursor was made with other rules for copies.
+    pub(crate) fn copies_otherwise(&self, stored: &str) -> bool {
+        let rules = |key: &str| {
+            let head = key.split(':').next().unwrap_or_default();
+            head.split_once('+').map(|(_, rules)| rules.to_owned())
+        };
+        rules(stored) != rules(&self.cursor_key())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     EngineError,
-    pair::{Pair, RemoteView},
+    pair::{LEFT_OUT, Pair, RemoteView},
     pull::{CHUNK, DUPLICATE, Found, Gone, Item, Listed, by_id},
     run::{Ids, PAGE, Pulled, Run},
 };
@@ -48,6 +48,10 @@ impl Run<'_> {
         if self.unread_names {
             // What is gone under one name may be what could not be read under another: the next run sees both.
             listed.removed.clear();
+        }
+        // The items are there; what is gone is what the link copies of them.
+        for left_out in std::mem::take(&mut self.left_out) {
+            listed.removed.entry(left_out.id).or_insert(left_out.evidence);
         }
         let gone = listed.removed.into_iter().map(|(id, evidence)| Gone { id, evidence }).collect();
         Ok(Pulled { cursor, audited: complete, gone, incomplete: listed.incomplete })
@@ -217,6 +221,9 @@ impl Run<'_> {
                         && operation.deletes()
                     {
                         operation.evidence = Some(*evidence);
+                        if *evidence == Evidence::LeftOut {
+                            operation.reason = LEFT_OUT.to_owned();
+                        }
                     }
                     // A write decided earlier meant an item that is gone now.
                     outcome.supersedes = Some(base.event_id.clone());

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     EngineError,
+    copies::exported,
     pair::{Outcome, Pair, RemoteView},
     pull::{Found, Item},
     run::{PAGE, Run},
@@ -73,7 +74,8 @@ impl Run<'_> {
             {
                 self.unknown.insert(item);
             }
-            let stands = self.outbox.get(&record.id).is_some_and(|entry| stands(entry, record, base));
+            let copied = exported(self.copies, &record.event).is_some();
+            let stands = self.outbox.get(&record.id).is_some_and(|entry| stands(entry, record, base, copied));
             if stands && !self.voided.contains(&record.id) {
                 continue;
             }
@@ -158,7 +160,7 @@ impl Run<'_> {
 
 /// Whether a decided write is still what the event asks for. A creation that may have been applied stands until it is
 /// known; every other write names the item and the version it replaces, so a newer one can take its place at any time.
-fn stands(entry: &OutboxEntry, record: &EventRecord, base: Option<&BaseRecord>) -> bool {
+fn stands(entry: &OutboxEntry, record: &EventRecord, base: Option<&BaseRecord>, copied: bool) -> bool {
     match (&entry.state, &entry.op) {
         (OutboxState::Ambiguous, OutboxOp::Create { .. }) => true,
         (_, OutboxOp::Update { .. } | OutboxOp::Delete { .. })
@@ -167,7 +169,7 @@ fn stands(entry: &OutboxEntry, record: &EventRecord, base: Option<&BaseRecord>) 
             // The item has another name by now.
             false
         }
-        (_, OutboxOp::Delete { .. }) => record.deleted.is_some(),
-        _ => record.deleted.is_none() && entry.local.as_deref() == Some(&record.event),
+        (_, OutboxOp::Delete { .. }) => record.deleted.is_some() || !copied,
+        _ => record.deleted.is_none() && copied && entry.local.as_deref() == Some(&record.event),
     }
 }

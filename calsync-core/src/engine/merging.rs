@@ -48,7 +48,7 @@ pub(super) fn merge_pair(
         (_, Some(base), Some(event)) => (&base.remote_id, base.version.as_ref(), &base.payload, event),
         _ => return Ok(Outcome::default()),
     };
-    let local = cx.provider.project(&record.event);
+    let local = cx.held(&record.event);
     let local = &*local;
     let mut merged = decide((local, record), bases, remote, standing, cx);
     if !cx.link.direction.imports() {
@@ -121,7 +121,7 @@ fn decide(
     standing: Standing<'_>,
     cx: &Context<'_>,
 ) -> Merge {
-    let base_local = bases.local.map(|base| cx.provider.project(base));
+    let base_local = bases.local.map(|base| cx.held_base(base));
     let freshness = Freshness { local: Some(record.modified), remote: remote.updated() };
     let policy = match cx.link.direction {
         // A one-way link has one side that is right.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod conflicts;
+mod copies;
 mod deletions;
 mod error;
 mod export;
@@ -27,6 +28,7 @@ mod undo;
 use std::sync::Arc;
 
 pub use answer::Answer;
+pub use copies::CopyRules;
 pub use error::EngineError;
 pub use export::conflicts_csv;
 pub use hub::Hub;
@@ -44,6 +46,7 @@ use crate::{
     provider::{PeoplePolicy, Provider},
     store::{MatchAnswer, Store},
 };
+use copies::{Copies, ReadAsCopies};
 use run::{Mode, Run};
 
 /// Keeps links in step. Cheap to clone; holds no state of its own between runs.
@@ -157,7 +160,10 @@ impl Engine {
         } else {
             link
         };
-        let mut run = Run::begin(self, link, provider, Mode::Apply, options).await?;
+        let copies = Copies::of(link)?;
+        let view = copies.as_ref().map(|copies| ReadAsCopies { provider, copies });
+        let provider = view.as_ref().map_or(provider, |view| view);
+        let mut run = Run::begin(self, link, (provider, copies.as_ref()), Mode::Apply, options).await?;
         run.permit = permit;
         let result = run.steps().await;
         run.finish(result).await
@@ -174,7 +180,10 @@ impl Engine {
         provider: &dyn Provider,
         options: &SyncOptions,
     ) -> Result<SyncReport, EngineError> {
-        let mut run = Run::begin(self, link, provider, Mode::Preview, options).await?;
+        let copies = Copies::of(link)?;
+        let view = copies.as_ref().map(|copies| ReadAsCopies { provider, copies });
+        let provider = view.as_ref().map_or(provider, |view| view);
+        let mut run = Run::begin(self, link, (provider, copies.as_ref()), Mode::Preview, options).await?;
         let result = run.steps().await;
         run.finish(result).await
     }

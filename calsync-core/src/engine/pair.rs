@@ -2,11 +2,14 @@
 //!
 //! Pure but for the fresh identifiers it is handed.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use super::{
     Link,
     conflicts::{Standing, settle},
+    copies::{Copies, exported, held},
     merging,
 };
 use crate::{
@@ -14,7 +17,7 @@ use crate::{
     diff::{Field, changed_fields, copy_field},
     merge::Choice,
     model::{Event, EventId, RemoteId, RunId, Version},
-    plan::{Action, LocalSide, Meeting, Operation, RemoteSide, decide},
+    plan::{Action, Evidence, LocalSide, Meeting, Operation, RemoteSide, decide},
     provider::{Payload, Provider, ProviderError, RenderRequest},
     store::{
         BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, Expectation, JournalEntry,
@@ -47,6 +50,10 @@ pub(super) struct Pair<'a> {
 pub(super) struct Context<'a> {
     pub(super) link: &'a Link,
     pub(super) provider: &'a dyn Provider,
+    /// What is copied, when it is not everything.
+    pub(super) copies: Option<&'a Copies<'a>>,
+    /// The rules for copies changed: the copy is compared with what it should be, not with what it was.
+    pub(super) renewed: bool,
     pub(super) run: &'a RunId,
     pub(super) ids: &'a dyn IdSource,
     pub(super) now: DateTime<Utc>,
@@ -85,9 +92,9 @@ pub(super) fn consider(
     cx: &mut Context<'_>,
 ) -> Result<Outcome, ProviderError> {
     let pair = &heard(pair, standing);
-    let bases = Sided::of(pair);
-    let local = local_side(pair, &bases, cx.provider);
-    let remote = remote_side(pair, &bases);
+    let bases = Sided::of(pair, cx);
+    let local = local_side(pair, &bases, cx);
+    let remote = remote_side(pair, &bases, cx);
     let meeting = match pair.base {
         None => Meeting::First,
         Some(base) if base.state == BaseState::Suppressed => Meeting::Parted,
@@ -172,8 +179,17 @@ pub(super) struct Sided<'a> {
 }
 
 impl<'a> Sided<'a> {
-    fn of(pair: &Pair<'a>) -> Self {
+    fn of(pair: &Pair<'a>, cx: &Context<'_>) -> Self {
         let Some(base) = pair.base else { return Self { local: None, remote: None } };
+        if cx.renewed {
+            // Both sides agreed under other rules. What the copy holds now is where it starts from under these.
+            let copy = match cx.copies {
+                Some(copies) if !copies.exports() => pair.local.map(|record| &record.event),
+                None if !cx.link.direction.exports() => pair.local.map(|record| &record.event),
+                _ => base.remote.as_deref().or(pair.base_event),
+            };
+            return Self { local: copy, remote: copy };
+        }
         Self {
             local: base.local.as_deref().or(pair.base_event),
             remote: base.remote.as_deref().or(pair.base_event),
@@ -181,28 +197,28 @@ impl<'a> Sided<'a> {
     }
 }
 
-fn local_side(pair: &Pair<'_>, bases: &Sided<'_>, provider: &dyn Provider) -> LocalSide {
+fn local_side(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> LocalSide {
     let Some(record) = pair.local else { return LocalSide::Absent };
-    if record.deleted.is_some() {
+    if record.deleted.is_some() || exported(cx.copies, &record.event).is_none() {
         return LocalSide::Deleted;
     }
     match bases.local {
-        Some(base)
-            if changed_fields(&provider.project(base), &provider.project(&record.event)).is_empty() =>
-        {
+        Some(base) if changed_fields(&cx.held_base(base), &cx.held(&record.event)).is_empty() => {
             LocalSide::Unchanged
         }
         _ => LocalSide::Changed,
     }
 }
 
-fn remote_side(pair: &Pair<'_>, bases: &Sided<'_>) -> RemoteSide {
+fn remote_side(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> RemoteSide {
     match pair.remote {
         RemoteView::Removed => RemoteSide::Removed,
         RemoteView::Silent if pair.base.is_some() => RemoteSide::Unchanged,
         RemoteView::Silent => RemoteSide::Absent,
         RemoteView::Read { payload, event, .. } => match (bases.remote, pair.base) {
-            (_, Some(base)) if base.remote.is_none() && base.payload == *payload => RemoteSide::Unchanged,
+            (_, Some(base)) if !cx.renewed && base.remote.is_none() && base.payload == *payload => {
+                RemoteSide::Unchanged
+            }
             (Some(base), _) if changed_fields(base, event).is_empty() => RemoteSide::Unchanged,
             _ => RemoteSide::Changed,
         },
@@ -210,6 +226,17 @@ fn remote_side(pair: &Pair<'_>, bases: &Sided<'_>) -> RemoteSide {
 }
 
 impl Context<'_> {
+    /// A local event as the remote side can hold it.
+    pub(super) fn held<'e>(&self, event: &'e Event) -> Cow<'e, Event> {
+        held(self.copies, self.provider, event)
+    }
+
+    /// What the local side was when both last agreed, as the remote side can hold it.
+    pub(super) fn held_base<'e>(&self, base: &'e Event) -> Cow<'e, Event> {
+        // Under changed rules the base of an exporting link is the copy itself.
+        if self.renewed { self.provider.project(base) } else { self.held(base) }
+    }
+
     pub(super) fn journal(
         &mut self,
         op: JournalOp,
@@ -375,13 +402,14 @@ pub(super) fn create_remote(
     reason: &str,
 ) -> Result<Outcome, ProviderError> {
     let Some(record) = pair.local else { return Ok(Outcome::default()) };
+    let Some(copy) = exported(cx.copies, &record.event) else { return Ok(Outcome::default()) };
     let rendered = cx.provider.render(RenderRequest {
-        event: &record.event,
+        event: &copy,
         original: None,
         now: cx.now,
         people: cx.link.people,
     })?;
-    let remote_id = cx.provider.propose_id(&cx.link.remote, &record.event, &cx.ids.fresh())?;
+    let remote_id = cx.provider.propose_id(&cx.link.remote, &copy, &cx.ids.fresh())?;
     let mut entry = cx.outbox(&record.id, remote_id, OutboxOp::Create { payload: rendered.payload });
     entry.local = Some(Box::new(record.event.clone()));
     entry.reason = reason.to_owned();
@@ -429,6 +457,9 @@ pub(super) fn deletion_conflict(
     }))
 }
 
+/// Why a copy is deleted although its event is not.
+pub(super) const LEFT_OUT: &str = "the link's pipeline lets it through no more";
+
 fn plan_deletion(
     pair: &Pair<'_>,
     action: Action,
@@ -436,7 +467,10 @@ fn plan_deletion(
     remote: RemoteSide,
     cx: &mut Context<'_>,
 ) -> Outcome {
+    let left_out =
+        action == Action::DeleteRemote && pair.local.is_some_and(|record| record.deleted.is_none());
     let reason = match (action, local, remote) {
+        _ if left_out => LEFT_OUT,
         (Action::DeleteLocal, LocalSide::Changed, _) => {
             "it was deleted on the remote side, which wins over the edit here"
         }
@@ -444,7 +478,9 @@ fn plan_deletion(
         (_, _, RemoteSide::Changed) => "it was deleted here, which wins over the edit on the remote side",
         _ => "it was deleted here",
     };
-    let mut outcome = Outcome { operation: Some(operation(pair, action, reason)), ..Outcome::default() };
+    let mut operation = operation(pair, action, reason);
+    operation.evidence = left_out.then_some(Evidence::LeftOut);
+    let mut outcome = Outcome { operation: Some(operation), ..Outcome::default() };
     // The version to expect is the one just read: the base follows it, so that the deletion can name it.
     if let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) {
         outcome.writes.push(Write::PutBase(Box::new(BaseRecord {

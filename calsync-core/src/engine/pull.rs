@@ -14,7 +14,7 @@ use crate::{
     plan::Evidence,
     provider::{
         ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange, Payload,
-        ProviderError, PullMode, Retry,
+        ProviderError, PullMode, Retry, UnreadKind,
     },
     store::{BaseQuery, BaseRecord, BaseState, EventRecord, Expectation, JournalOp, OutboxOp, Write},
 };
@@ -138,6 +138,7 @@ impl Run<'_> {
                     }
                     let known = listed.summaries.get(&change.id);
                     if version.is_some()
+                        && !self.renewed
                         && (known.is_some_and(|known| *known == version)
                             || self.is_quarantined(&change.id, &version))
                     {
@@ -186,6 +187,7 @@ impl Run<'_> {
             .into_iter()
             .filter(|item| {
                 item.version.is_none()
+                    || self.renewed
                     || bases.get(&item.id).is_none_or(|base| base.version != item.version)
                         && (found != Found::Listed || !self.is_quarantined(&item.id, &item.version))
             })
@@ -210,6 +212,9 @@ impl Run<'_> {
                         });
                     }
                     read.push(ReadItem { id, version, payload, event });
+                }
+                Err(error) if error.kind == UnreadKind::LeftOut && bases.contains_key(&id) => {
+                    self.left_out.push(Gone { id, evidence: Evidence::LeftOut });
                 }
                 Err(error) => {
                     extra.push(self.set_aside(&id, version.as_ref(), error, Some(payload)));
@@ -242,8 +247,10 @@ impl Run<'_> {
             .filter(|item| !bases.contains_key(&item.id))
             .map(|item| item.event.uid.as_str())
             .collect();
-        let namesakes =
+        let mut namesakes =
             if new.is_empty() { Vec::new() } else { store.events_by_uid(&self.link.calendar, &new).await? };
+        namesakes.extend(self.originals(&new).await?);
+        let store = &self.engine.store;
         let matched: Vec<EventId> = read
             .iter()
             .filter_map(|item| self.meeting.matched.get(&item.id))
@@ -276,9 +283,17 @@ impl Run<'_> {
         let ids: Vec<EventId> = bases.values().map(|base| base.event_id.clone()).collect();
         let mut events: HashMap<EventId, EventRecord> =
             by_id(if ids.is_empty() { Vec::new() } else { store.events(&self.link.calendar, &ids).await? });
+        let hidden = self.copies.filter(|copies| copies.hides_uids());
+        let copied_uids: HashMap<EventId, String> = hidden.map_or_else(HashMap::new, |copies| {
+            let copied = |record: &EventRecord| copies.copied_uid(&record.event.uid).into_owned();
+            namesakes.iter().map(|record| (record.id.clone(), copied(record))).collect()
+        });
         let mut by_uid: HashMap<&str, Vec<&EventRecord>> = HashMap::new();
         for record in &namesakes {
             by_uid.entry(&record.event.uid).or_default().push(record);
+            if let Some(copied) = copied_uids.get(&record.id) {
+                by_uid.entry(copied).or_default().push(record);
+            }
         }
         let mut outcomes = Vec::new();
         let mut taken: std::collections::HashSet<&str> = std::collections::HashSet::new();
@@ -393,6 +408,36 @@ impl Run<'_> {
         Ok(outcomes)
     }
 
+    /// Events whose copies have one of some UIDs, where copies have others than their events: what the link knew of its
+    /// copies may be lost, and they are found again instead of made twice.
+    async fn originals(&mut self, uids: &[&str]) -> Result<Vec<EventRecord>, EngineError> {
+        let Some(copies) = self.copies.filter(|copies| copies.hides_uids() && !uids.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        if self.by_copied_uid.is_none() {
+            let mut all = HashMap::new();
+            let mut after = crate::store::Revision::default();
+            loop {
+                let page = self.engine.store.events_since(&self.link.calendar, after, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = last.revision;
+                all.extend(
+                    page.iter()
+                        .filter(|record| record.deleted.is_none())
+                        .map(|record| (copies.copied_uid(&record.event.uid).into_owned(), record.id.clone())),
+                );
+            }
+            self.by_copied_uid = Some(all);
+        }
+        let known = self.by_copied_uid.iter();
+        let ids: Vec<EventId> =
+            known.flat_map(|known| uids.iter().filter_map(|uid| known.get(*uid))).cloned().collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.engine.store.events(&self.link.calendar, &ids).await?)
+    }
+
     /// An update that was applied although its answer was lost: the item holds exactly what was sent. Then that is what
     /// both sides agreed on, and not an edit of the remote side.
     fn own_write(&mut self, base: &BaseRecord, item: &ReadItem) -> Option<(BaseRecord, Write)> {
@@ -485,7 +530,7 @@ impl Run<'_> {
             return Ok(());
         }
         // What was held back or could not be done has to be seen again, on both sides.
-        if self.plan.held || pulled.incomplete || self.unfinished {
+        if self.plan.held || pulled.incomplete || self.unfinished || !self.left_out.is_empty() {
             self.state.seen = self.seen_before;
             return Ok(());
         }

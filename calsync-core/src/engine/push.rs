@@ -11,6 +11,7 @@ use futures_util::{StreamExt, stream};
 use super::{
     EngineError, Progress,
     conflicts::OpenFields,
+    copies::held,
     journal::left_as,
     outbox::{Health, after_failure, is_nameless},
     pull::{Found, Gone, Item, by_id},
@@ -727,8 +728,11 @@ impl Run<'_> {
                 let ours = match &echo.version {
                     Some(_) => echo.version == version,
                     None => echo.local.as_ref().is_some_and(|local| {
-                        changed_fields(&self.provider.project(local), &self.provider.project(&read))
-                            .is_empty()
+                        changed_fields(
+                            &held(self.copies, self.provider, local),
+                            &self.provider.project(&read),
+                        )
+                        .is_empty()
                     }),
                 };
                 if !ours {

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     Engine, EngineError, Link, Progress, SyncOptions, SyncReport,
+    copies::Copies,
     journal::note_what_is_left,
     meeting::Meeting,
     pair::{Context, Outcome},
@@ -67,6 +68,14 @@ pub(super) struct Run<'a> {
     pub(super) engine: &'a Engine,
     pub(super) link: &'a Link,
     pub(super) provider: &'a dyn Provider,
+    /// What is copied, when it is not everything.
+    pub(super) copies: Option<&'a Copies<'a>>,
+    /// The rules for copies changed since everything was compared: it is brought in line with the new ones.
+    pub(super) renewed: bool,
+    /// Joined items that the pipeline lets through no more.
+    pub(super) left_out: Vec<Gone>,
+    /// Events by the UID of their copies, once they were asked for.
+    pub(super) by_copied_uid: Option<HashMap<String, EventId>>,
     pub(super) capabilities: Capabilities,
     pub(super) mode: Mode,
     pub(super) id: RunId,
@@ -130,7 +139,7 @@ impl<'a> Run<'a> {
     pub(super) async fn begin(
         engine: &'a Engine,
         link: &'a Link,
-        provider: &'a dyn Provider,
+        (provider, copies): (&'a dyn Provider, Option<&'a Copies<'a>>),
         mode: Mode,
         options: &SyncOptions,
     ) -> Result<Self, EngineError> {
@@ -140,6 +149,10 @@ impl<'a> Run<'a> {
             engine,
             link,
             provider,
+            copies,
+            renewed: false,
+            left_out: Vec::new(),
+            by_copied_uid: None,
             capabilities: provider.capabilities(),
             mode,
             id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), short(&engine.ids.fresh()))),
@@ -209,6 +222,10 @@ impl<'a> Run<'a> {
             self.seen_before = state.seen;
             self.state = state;
             self.check_revisions().await?;
+            if self.link.copies_otherwise(&self.state.cursor_key) {
+                self.renewed = true;
+                (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
+            }
         }
         let mut after: Option<String> = None;
         loop {
@@ -221,7 +238,10 @@ impl<'a> Run<'a> {
                         self.duplicates.insert(record.remote_id.clone());
                     }
                     self.meeting.remember(&record);
-                    let unread = Unread { version: record.version, kind: record.kind };
+                    // Under other rules it is looked at again.
+                    let stale = self.renewed && record.kind == UnreadKind::LeftOut;
+                    let version = record.version.filter(|_| !stale);
+                    let unread = Unread { version, kind: record.kind };
                     self.quarantine.insert(record.remote_id, unread);
                 }
             }
@@ -304,11 +324,14 @@ impl<'a> Run<'a> {
     /// Runs `decide` with what surrounds a decision.
     pub(super) fn with_context<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let (engine, link, provider) = (self.engine, self.link, self.provider);
+        let (copies, renewed) = (self.copies, self.renewed);
         let run = self.id.clone();
         let mut next = || self.next_id();
         decide(&mut Context {
             link,
             provider,
+            copies,
+            renewed,
             run: &run,
             ids: &*engine.ids,
             now: engine.clock.now(),

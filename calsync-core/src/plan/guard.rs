@@ -16,6 +16,8 @@ pub enum Evidence {
     NotFound,
     /// The event was deleted here: its row says so.
     DeletedHere,
+    /// The link's pipeline lets the event through no more. What is deleted is the copy.
+    LeftOut,
 }
 
 /// When a run's deletions are held back for a person to approve (invariant 7).

@@ -77,6 +77,8 @@ pub enum UnreadKind {
     /// It is something else, a task or a journal entry in a calendar of mixed kinds. Left alone and not counted as
     /// quarantined.
     NotAnEvent,
+    /// It is one, and the link's pipeline does not let it through. Set by the engine, never by a provider.
+    LeftOut,
     /// It is one, and may be the same as an event here: a person decides. Set by the engine, never by a provider.
     Undecided,
 }

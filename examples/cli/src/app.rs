@@ -145,6 +145,17 @@ impl App {
         Ok(())
     }
 
+    /// A calendar of the store.
+    pub(crate) async fn calendar(&self, name: &str) -> Result<CalendarId, CliError> {
+        let id = CalendarId::from(name);
+        let known = self.store.calendars().await?;
+        if known.iter().any(|calendar| calendar.id == id) {
+            return Ok(id);
+        }
+        let names: Vec<&str> = known.iter().map(|calendar| calendar.id.as_str()).collect();
+        Err(CliError::Unmet(format!("no calendar {name:?} in the store; there are {names:?}")))
+    }
+
     /// All rows of a list, of every configured link.
     pub(crate) async fn records(&self, kind: RecordKind) -> Result<Vec<Record>, CliError> {
         let mut all = Vec::new();

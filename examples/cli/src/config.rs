@@ -3,9 +3,12 @@
 use std::{collections::BTreeMap, env, fmt, fs, num::NonZeroU32, path::Path};
 
 use calsync_core::{
+    engine::CopyRules,
     merge::{ConflictPolicy, DeletionPolicy},
+    pipeline::{Pipeline, Start, Step},
     plan::Direction,
     schedule::Priority,
+    zone::Zone,
 };
 use calsync_providers::http::{Secret, pace::Pace};
 use serde::Deserialize;
@@ -158,6 +161,28 @@ pub(crate) struct LinkConfig {
     /// `high`, `normal` (default) or `low`.
     #[serde(default)]
     pub(crate) priority: Priority,
+    /// What is copied and what the copies show, on a link that imports or exports. Default: everything; for a link that
+    /// exports what another link imports, when somebody is busy.
+    pub(crate) copies: Option<CopiesConfig>,
+}
+
+/// Filters and transforms of a link.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CopiesConfig {
+    /// The name of the calendar that is copied, for `{{calendar_name}}`. Default: that of the calendar in the store.
+    calendar_name: Option<String>,
+    /// The addresses of its owner.
+    #[serde(default)]
+    owner: Vec<String>,
+    /// Its zone. Default: UTC.
+    zone: Option<String>,
+    /// What a copy begins as. Default: `{ type = "busy-only" }`.
+    #[serde(default)]
+    start: Start,
+    /// The steps.
+    #[serde(default)]
+    steps: Vec<Step>,
 }
 
 impl Config {
@@ -282,6 +307,21 @@ impl Config {
             if link.zone.is_some() && link.cron.is_none() {
                 return wrong(format!("link {name}: `zone` is the zone of `cron`, and there is no `cron`"));
             }
+            if let Some(copies) = &link.copies {
+                if self.direction(link) == Direction::TwoWay {
+                    return wrong(format!(
+                        "link {name}: `copies` leaves events and fields out, which would come back as deleted from a link \
+                         that goes both ways: write direction = \"import\" or direction = \"export\""
+                    ));
+                }
+                let rules = copies
+                    .rules(link)
+                    .map_err(|problem| CliError::Config(format!("link {name}: {problem}")))?;
+                rules
+                    .pipeline
+                    .compile()
+                    .map_err(|problem| CliError::Config(format!("link {name}: copies, {problem}")))?;
+            }
             match connection.provider {
                 ProviderKind::Ics if link.direction.is_some_and(Direction::exports) => {
                     return wrong(format!(
@@ -325,6 +365,22 @@ impl Config {
         self.store.strip_prefix("sqlite:").filter(|path| !path.is_empty()).map(Place::Sqlite)
     }
 
+    /// What a link copies. What comes from somebody else's calendar is passed on busy-only, unless the link says more.
+    pub(crate) fn copies(&self, link: &LinkConfig) -> Result<Option<CopyRules>, CliError> {
+        if let Some(copies) = &link.copies {
+            let rules = copies.rules(link);
+            return rules
+                .map(Some)
+                .map_err(|problem| CliError::Config(format!("link {}: {problem}", link.name)));
+        }
+        let passes_on = self.direction(link) == Direction::Export
+            && self
+                .links
+                .iter()
+                .any(|other| other.calendar == link.calendar && self.direction(other) == Direction::Import);
+        Ok(passes_on.then(|| CopyRules::new(Pipeline::default())))
+    }
+
     /// A link's direction: two-way, or import where the remote side can only be read.
     pub(crate) fn direction(&self, link: &LinkConfig) -> Direction {
         let reads_only = self
@@ -333,6 +389,23 @@ impl Config {
             .is_some_and(|connection| connection.provider == ProviderKind::Ics);
         link.direction.unwrap_or(if reads_only { Direction::Import } else { Direction::TwoWay })
     }
+}
+
+impl CopiesConfig {
+    fn rules(&self, link: &LinkConfig) -> Result<CopyRules, String> {
+        let mut rules = CopyRules::new(Pipeline { start: self.start.clone(), steps: self.steps.clone() });
+        rules.calendar_name = self.calendar_name.clone().unwrap_or_else(|| link.calendar.clone());
+        rules.owner.clone_from(&self.owner);
+        if let Some(name) = &self.zone {
+            rules.zone = zone("copies.zone", name)?;
+        }
+        Ok(rules)
+    }
+}
+
+/// A zone somebody wrote.
+pub(crate) fn zone(place: &str, name: &str) -> Result<Zone, String> {
+    Zone::from_iana(name).ok_or_else(|| format!("{place}: {name:?} is no zone such as Europe/Berlin"))
 }
 
 impl Connection {

@@ -74,13 +74,13 @@ pub(crate) async fn join(
         ProviderKind::Google => {
             let provider = google(app, &config.connection, connection, transport)?;
             let remote = google_calendar(config, &provider).await?;
-            Ok(Joined { link: link(app, config, remote), provider: Box::new(provider) })
+            Ok(Joined { link: link(app, config, remote)?, provider: Box::new(provider) })
         }
         ProviderKind::Microsoft => join_microsoft(app, config, connection, transport).await,
         ProviderKind::Ics => {
             let provider = ics(app, &config.connection, connection, transport)?;
             let remote = provider.calendar().clone();
-            Ok(Joined { link: link(app, config, remote), provider: Box::new(provider) })
+            Ok(Joined { link: link(app, config, remote)?, provider: Box::new(provider) })
         }
     }
 }
@@ -100,7 +100,7 @@ async fn join_caldav(
             note.url == connection.url && note.username == caldav.username && note.remote == config.remote
         });
     if let Some(note) = note {
-        let link = link(app, config, note.calendar);
+        let link = link(app, config, note.calendar)?;
         let provider = CalDavProvider::with_account(caldav, transport.clone(), note.account)?;
         return Ok(Joined { link, provider: Box::new(provider.with_clock(app.clock.clone())) });
     }
@@ -108,7 +108,7 @@ async fn join_caldav(
     let found = CalDavProvider::new(caldav.clone(), transport.clone())?;
     let calendars = found.calendars().await?;
     let calendar = choose(config, &calendars)?;
-    let link = link(app, config, calendar.id.clone());
+    let link = link(app, config, calendar.id.clone())?;
     let account = found.account().map(|account| (*account).clone());
     match account {
         Some(account) => {
@@ -144,13 +144,13 @@ async fn join_microsoft(
         .and_then(|note| serde_json::from_str::<Chosen>(&note).ok())
         .filter(|chosen| chosen.root == root && chosen.remote == config.remote);
     if let Some(chosen) = known {
-        return Ok(Joined { link: link(app, config, chosen.calendar), provider: Box::new(provider) });
+        return Ok(Joined { link: link(app, config, chosen.calendar)?, provider: Box::new(provider) });
     }
     let calendars = provider.calendars().await?;
     let calendar = choose(config, &calendars)?.id.clone();
     let chosen = Chosen { root, remote: config.remote.clone(), calendar: calendar.clone() };
     let note = serde_json::to_string(&chosen).map_err(|error| CliError::Config(error.to_string()))?;
-    Ok(Joined { link: link(app, config, calendar).with_note(note), provider: Box::new(provider) })
+    Ok(Joined { link: link(app, config, calendar)?.with_note(note), provider: Box::new(provider) })
 }
 
 fn microsoft(
@@ -183,11 +183,15 @@ fn tokens(
     }
 }
 
-fn link(app: &App, config: &LinkConfig, remote: RemoteCalendarId) -> Link {
-    Link::new(config.name.as_str(), config.calendar.as_str(), remote)
+fn link(app: &App, config: &LinkConfig, remote: RemoteCalendarId) -> Result<Link, CliError> {
+    let link = Link::new(config.name.as_str(), config.calendar.as_str(), remote)
         .with_direction(app.config.direction(config))
         .with_conflicts(config.conflicts)
-        .with_deletions(config.deletions)
+        .with_deletions(config.deletions);
+    Ok(match app.config.copies(config)? {
+        Some(rules) => link.with_copies(rules),
+        None => link,
+    })
 }
 
 /// The calendar a configuration means: by id or URL, else by display name.

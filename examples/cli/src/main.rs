@@ -71,6 +71,15 @@ enum Command {
     Schedule(ScheduleArgs),
     /// Take back what a run did, and carry that to the remote side.
     Undo(UndoArgs),
+    /// Tell when somebody is free, over calendars of the store.
+    Availability(commands::availability::AvailabilityArgs),
+    /// Write a calendar of the store as a feed others can subscribe to: when somebody is busy, or with details.
+    Publish(commands::publish::PublishArgs),
+    /// Turn the configuration of inovex/CalendarSync into one of calsync, on standard output.
+    ImportConfig {
+        /// Its `sync.yaml`.
+        file: PathBuf,
+    },
     /// Tell what was done about an event, and why.
     Explain {
         /// Its UID, or its id in the store.
@@ -255,6 +264,9 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
     if let Command::Emulate(args) = cli.command {
         return commands::emulate::run(args).await;
     }
+    if let Command::ImportConfig { file } = &cli.command {
+        return commands::import_config::run(file);
+    }
     let app = App::open(&cli.config).await?;
     match cli.command {
         Command::Emulate(_) => Ok(IN_STEP),
@@ -323,6 +335,10 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
             };
             commands::undo::run(&app, &what).await
         }
+        Command::Availability(args) => commands::availability::run(&app, args).await,
+        Command::Publish(args) => commands::publish::run(&app, args).await,
+        // Answered before there is a configuration.
+        Command::ImportConfig { file } => commands::import_config::run(&file),
         Command::Explain { event } => commands::explain::run(&app, &event).await,
     }
 }

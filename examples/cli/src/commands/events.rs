@@ -2,7 +2,7 @@
 
 use calsync_core::{
     ical::{PeoplePolicy, WriteOptions, write_calendar},
-    model::{CalendarId, EventTime},
+    model::EventTime,
 };
 
 use crate::{
@@ -13,12 +13,7 @@ use crate::{
 };
 
 pub(crate) async fn run(app: &App, calendar: &str, ics: bool) -> Result<u8, CliError> {
-    let id = CalendarId::from(calendar);
-    let known = app.store.calendars().await?;
-    if !known.iter().any(|calendar| calendar.id == id) {
-        let names: Vec<&str> = known.iter().map(|calendar| calendar.id.as_str()).collect();
-        return Err(CliError::Unmet(format!("no calendar {calendar:?} in the store; there are {names:?}")));
-    }
+    let id = app.calendar(calendar).await?;
     let mut records = app.hub.events(&id).await?;
     records.sort_by_cached_key(|record| {
         let start = record.event.body().map(|body| body.time.start.local());

@@ -1,14 +1,17 @@
 //! One file per command.
 
+pub(crate) mod availability;
 pub(crate) mod calendars;
 pub(crate) mod conflicts;
 pub(crate) mod connect;
 pub(crate) mod emulate;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod import_config;
 pub(crate) mod log;
 pub(crate) mod matches;
 pub(crate) mod outbox;
+pub(crate) mod publish;
 pub(crate) mod schedule;
 pub(crate) mod sync;
 pub(crate) mod undo;

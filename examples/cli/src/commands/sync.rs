@@ -348,6 +348,7 @@ fn describe(operation: &Operation, events: &HashMap<EventId, String>) -> String 
             Evidence::Absent => " (a complete listing lacks it)",
             Evidence::NotFound => " (it was asked for and is not there)",
             Evidence::DeletedHere => "",
+            Evidence::LeftOut => " (the event itself stays)",
         });
     }
     text.push_str(&list("comes in:", names(&operation.to_local)));

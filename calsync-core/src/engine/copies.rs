@@ -1,0 +1,256 @@
+//! The pipeline of a link at work: what of each side the other one is to hold.
+//!
+//! On an exporting link the local side is compared, changed and written as the copy; on an importing one the remote side is
+//! read as the copy. What the copy does not show is no change, as what a provider cannot hold is none.
+
+use std::{borrow::Cow, ops::Range};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{EngineError, Link};
+use crate::{
+    model::{Event, RemoteCalendarId, RemoteId, Version},
+    pipeline::{CompiledPipeline, Pipeline, Start, Surroundings},
+    plan::Direction,
+    provider::{
+        Capabilities, ChangePage, ChangesRequest, Fetched, FreeBusy, Payload, Provider, ReadError,
+        RemoteCalendar, RenderRequest, Rendered, Result as ProviderResult, UnreadKind, Watch, WatchRequest,
+        Written,
+    },
+    publish::hidden_uid,
+    zone::Zone,
+};
+
+/// What a one-way link copies, and what its copies show.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyRules {
+    /// Filters and transforms.
+    pub pipeline: Pipeline,
+    /// The name of the calendar that is copied: `{{calendar_name}}`.
+    #[serde(default)]
+    pub calendar_name: String,
+    /// The addresses of its owner.
+    #[serde(default)]
+    pub owner: Vec<String>,
+    /// Its zone: dates and floating times are read in it, and it is the clock of filters that name none. Default: UTC.
+    #[serde(default = "utc")]
+    pub zone: Zone,
+}
+
+fn utc() -> Zone {
+    Zone::UTC
+}
+
+impl CopyRules {
+    /// Rules with a pipeline and nothing else.
+    pub fn new(pipeline: Pipeline) -> Self {
+        Self { pipeline, calendar_name: String::new(), owner: Vec::new(), zone: Zone::UTC }
+    }
+
+    /// A short name of everything that decides what a copy holds: rules that differ have different ones.
+    pub(super) fn fingerprint(&self) -> String {
+        // Made of strings and numbers only: it can always be written.
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        blake3::hash(&text).to_hex()[..16].to_owned()
+    }
+}
+
+impl std::fmt::Debug for CopyRules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CopyRules").field("steps", &self.pipeline.steps.len()).finish_non_exhaustive()
+    }
+}
+
+/// The rules of a link, ready.
+pub(super) struct Copies<'a> {
+    rules: &'a CopyRules,
+    pipeline: CompiledPipeline,
+    calendar: &'a str,
+    exports: bool,
+    uid_key: [u8; 32],
+}
+
+impl<'a> Copies<'a> {
+    /// The rules of a link, if it has any.
+    pub(super) fn of(link: &'a Link) -> Result<Option<Self>, EngineError> {
+        let Some(rules) = &link.copies else { return Ok(None) };
+        let error = |reason: String| EngineError::CopyRules { link: link.id.to_string(), reason };
+        let pipeline = rules.pipeline.compile().map_err(|problem| error(problem.to_string()))?;
+        let (calendar, exports) = match link.direction {
+            Direction::Export => (link.calendar.as_str(), true),
+            Direction::Import => (link.remote.as_str(), false),
+            // What a copy does not show would come back as removed, and what is left out as deleted.
+            Direction::TwoWay => {
+                let reason =
+                    "a link that copies by rules goes one way: set its direction to import or export";
+                return Err(error(reason.to_owned()));
+            }
+        };
+        let uid_key = blake3::derive_key("calsync 2026-11 UID of a copy", link.id.as_str().as_bytes());
+        Ok(Some(Self { rules, pipeline, calendar, exports, uid_key }))
+    }
+
+    fn apply<'e>(&self, event: &'e Event) -> Option<Cow<'e, Event>> {
+        self.pipeline.apply(event, &self.around())
+    }
+
+    fn around(&self) -> Surroundings<'_> {
+        Surroundings {
+            calendar: self.calendar,
+            calendar_name: &self.rules.calendar_name,
+            owner: &self.rules.owner,
+            zone: &self.rules.zone,
+            uid_key: self.hides_uids().then_some(&self.uid_key),
+        }
+    }
+
+    /// A copy that does not begin as the whole event does not show its UID either. An import keeps it: nothing leaves.
+    pub(super) fn hides_uids(&self) -> bool {
+        self.exports && !matches!(self.rules.pipeline.start, Start::Everything {})
+    }
+
+    /// The UID of the copy of an event.
+    pub(super) fn copied_uid<'e>(&self, uid: &'e str) -> Cow<'e, str> {
+        if self.hides_uids() { Cow::Owned(hidden_uid(&self.uid_key, uid)) } else { Cow::Borrowed(uid) }
+    }
+
+    /// The step that keeps an event out, for a person.
+    fn refusal(&self, event: &Event) -> String {
+        match self.pipeline.refused_by(event, &self.around()) {
+            Some(step) => format!("the step {step:?} of the link's pipeline keeps it out"),
+            None => "it takes no time, and the copy is busy-only".to_owned(),
+        }
+    }
+
+    pub(super) fn exports(&self) -> bool {
+        self.exports
+    }
+}
+
+/// A local event as its copy; `None`: it is not copied.
+pub(super) fn exported<'e>(copies: Option<&Copies<'_>>, event: &'e Event) -> Option<Cow<'e, Event>> {
+    match copies.filter(|copies| copies.exports) {
+        Some(copies) => copies.apply(event),
+        None => Some(Cow::Borrowed(event)),
+    }
+}
+
+/// A local event as the remote side can hold it.
+pub(super) fn held<'e>(
+    copies: Option<&Copies<'_>>,
+    provider: &dyn Provider,
+    event: &'e Event,
+) -> Cow<'e, Event> {
+    match exported(copies, event) {
+        Some(Cow::Owned(copy)) => Cow::Owned(provider.project(&copy).into_owned()),
+        // One that is not copied is compared as it is, and never written.
+        Some(Cow::Borrowed(_)) | None => provider.project(event),
+    }
+}
+
+/// A provider whose items are read as their copies: the source of an importing link.
+pub(super) struct ReadAsCopies<'p> {
+    pub(super) provider: &'p dyn Provider,
+    pub(super) copies: &'p Copies<'p>,
+}
+
+#[async_trait]
+impl Provider for ReadAsCopies<'_> {
+    fn read(&self, payload: &Payload) -> Result<Event, ReadError> {
+        let event = self.provider.read(payload)?;
+        if self.copies.exports {
+            return Ok(event);
+        }
+        match self.copies.apply(&event).map(Cow::into_owned) {
+            Some(copy) => Ok(copy),
+            None => Err(ReadError { kind: UnreadKind::LeftOut, reason: self.copies.refusal(&event) }),
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.provider.capabilities()
+    }
+
+    fn requests(&self) -> u64 {
+        self.provider.requests()
+    }
+
+    async fn calendars(&self) -> ProviderResult<Vec<RemoteCalendar>> {
+        self.provider.calendars().await
+    }
+
+    async fn changes(
+        &self,
+        calendar: &RemoteCalendarId,
+        request: ChangesRequest<'_>,
+    ) -> ProviderResult<ChangePage> {
+        self.provider.changes(calendar, request).await
+    }
+
+    async fn fetch(&self, calendar: &RemoteCalendarId, ids: &[RemoteId]) -> ProviderResult<Vec<Fetched>> {
+        self.provider.fetch(calendar, ids).await
+    }
+
+    fn project<'e>(&self, event: &'e Event) -> Cow<'e, Event> {
+        self.provider.project(event)
+    }
+
+    fn render(&self, request: RenderRequest<'_>) -> ProviderResult<Rendered> {
+        self.provider.render(request)
+    }
+
+    fn propose_id(
+        &self,
+        calendar: &RemoteCalendarId,
+        event: &Event,
+        fresh: &str,
+    ) -> ProviderResult<RemoteId> {
+        self.provider.propose_id(calendar, event, fresh)
+    }
+
+    async fn create(
+        &self,
+        calendar: &RemoteCalendarId,
+        id: &RemoteId,
+        payload: &Payload,
+    ) -> ProviderResult<Written> {
+        self.provider.create(calendar, id, payload).await
+    }
+
+    async fn update(
+        &self,
+        calendar: &RemoteCalendarId,
+        id: &RemoteId,
+        expected: &Version,
+        payload: &Payload,
+    ) -> ProviderResult<Written> {
+        self.provider.update(calendar, id, expected, payload).await
+    }
+
+    async fn delete(
+        &self,
+        calendar: &RemoteCalendarId,
+        id: &RemoteId,
+        expected: &Version,
+    ) -> ProviderResult<()> {
+        self.provider.delete(calendar, id, expected).await
+    }
+
+    async fn watch(&self, calendar: &RemoteCalendarId, request: WatchRequest<'_>) -> ProviderResult<Watch> {
+        self.provider.watch(calendar, request).await
+    }
+
+    async fn unwatch(&self, watch: &Watch) -> ProviderResult<()> {
+        self.provider.unwatch(watch).await
+    }
+
+    async fn free_busy(
+        &self,
+        calendars: &[RemoteCalendarId],
+        window: Range<chrono::DateTime<chrono::Utc>>,
+    ) -> ProviderResult<Vec<FreeBusy>> {
+        self.provider.free_busy(calendars, window).await
+    }
+}

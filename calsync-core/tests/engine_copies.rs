@@ -1,0 +1,571 @@
+//! Links that copy by rules: what goes out, what never does, and what happens when the rules change.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+
+use std::sync::Arc;
+
+use calsync_core::{
+    engine::{CopyRules, EngineError, Link, SyncOptions, SyncReport},
+    model::*,
+    pipeline::{CopiedField, Filter, Pipeline, Transform},
+    plan::{Action, Direction, Evidence},
+    store::MemoryStore,
+};
+use calsync_testkit::{
+    remote::{MemoryRemote, RemoteFault},
+    world::{World, body, event},
+};
+use chrono::TimeDelta;
+
+struct Lab {
+    world: World,
+    remote: MemoryRemote,
+    link: Link,
+}
+
+impl Lab {
+    fn new(direction: Direction, pipeline: Pipeline) -> Self {
+        let link = Link::new("mirror", "family", "memory").with_direction(direction);
+        let link = link.with_copies(CopyRules::new(pipeline));
+        Self { world: World::new(Arc::new(MemoryStore::default()), 5), remote: MemoryRemote::default(), link }
+    }
+
+    async fn exporting(count: usize, pipeline: Pipeline) -> Self {
+        let lab = Self::new(Direction::Export, pipeline);
+        for n in 0..count {
+            lab.world.add(private(n)).await;
+        }
+        lab.settle().await;
+        lab
+    }
+
+    async fn importing(count: usize, pipeline: Pipeline) -> Self {
+        let lab = Self::new(Direction::Import, pipeline);
+        for n in 0..count {
+            lab.remote.put(&format!("r{n}"), &private(n));
+        }
+        lab.settle().await;
+        lab
+    }
+
+    fn change(&mut self, pipeline: Pipeline) {
+        self.link.copies = Some(CopyRules::new(pipeline));
+    }
+
+    async fn run(&self, options: SyncOptions) -> SyncReport {
+        self.world.clock.advance(TimeDelta::seconds(30));
+        self.world.engine.sync(&self.link, &self.remote, &options).await.expect("the run goes through")
+    }
+
+    /// A run that may fail, hours after the last; what it holds back is approved.
+    async fn attempt(&self) {
+        self.world.clock.advance(TimeDelta::hours(6));
+        let sync = |options| async move { self.world.engine.sync(&self.link, &self.remote, &options).await };
+        if let Ok(report) = sync(SyncOptions::default()).await
+            && report.plan.held
+        {
+            let _ = sync(SyncOptions::default().approving(report.plan_id)).await;
+        }
+    }
+
+    async fn sync(&self) -> SyncReport {
+        self.run(SyncOptions::default()).await
+    }
+
+    /// A run, and one after it that does nothing.
+    async fn settle(&self) -> SyncReport {
+        let report = self.sync().await;
+        let writes = self.remote.writes();
+        let quiet = self.sync().await;
+        assert!(quiet.plan.operations.is_empty(), "{:?}", quiet.plan.operations);
+        assert_eq!(self.remote.writes(), writes, "quiet");
+        report
+    }
+
+    /// The copies, by their start.
+    fn copies(&self) -> Vec<Event> {
+        let mut all: Vec<Event> = self.remote.items().into_values().collect();
+        all.sort_by_key(|event| event.body().unwrap().time.start.absolute());
+        all
+    }
+
+    fn bytes(&self) -> String {
+        serde_json::to_string(&self.remote.items()).unwrap()
+    }
+
+    async fn here(&self) -> usize {
+        self.world.locals().await.len()
+    }
+}
+
+/// An event with things to hide; each at an hour of its own.
+fn private(n: usize) -> Event {
+    let mut event = event(&format!("canary-uid-{n}"), &format!("canary title {n}"));
+    let body = body(&mut event);
+    let by = TimeDelta::hours(i64::try_from(n).unwrap());
+    for time in [&mut body.time.start, &mut body.time.end] {
+        *time = EventTime::Utc(time.absolute().unwrap() + by);
+    }
+    body.description = Some("canary description".to_owned());
+    body.location = Some("canary location".to_owned());
+    body.categories = ["canary".to_owned()].into();
+    body.alarms = vec![Alarm { description: Some("canary alarm".to_owned()), ..Alarm::display_before(60) }];
+    body.organizer = Some(Person { address: "canary@example.org".to_owned(), name: None });
+    event
+}
+
+fn titled(title: &str) -> impl FnOnce(&mut Event) + use<> {
+    let title = title.to_owned();
+    |event| body(event).title = Some(title)
+}
+
+fn not_titled(pattern: &str) -> Filter {
+    Filter::Title { include: None, exclude: Some(pattern.to_owned()) }
+}
+
+fn keeping(fields: &[CopiedField]) -> Pipeline {
+    Pipeline::default().with_transform("fields", Transform::Keep { fields: fields.to_vec() })
+}
+
+/// PRIV-01: a copy shows the time until more is asked for, whatever happens to its event.
+#[tokio::test]
+async fn priv_01_nothing_private_reaches_a_busy_only_copy() {
+    let lab = Lab::exporting(3, Pipeline::default()).await;
+    let title = |event: &Event| event.body().unwrap().title.clone();
+    assert_eq!(lab.copies().iter().map(title).collect::<Vec<_>>(), vec![Some("Busy".to_owned()); 3]);
+    assert!(!lab.bytes().contains("canary"), "{}", lab.bytes());
+
+    let writes = lab.remote.writes();
+    lab.world.edit("canary-uid-0", titled("another canary")).await;
+    lab.world.edit("canary-uid-1", |event| body(event).description = None).await;
+    let report = lab.settle().await;
+    assert_eq!(lab.remote.writes(), writes, "what is not shown is no change: {:?}", report.plan.operations);
+
+    lab.world
+        .edit("canary-uid-0", |event| {
+            body(event).time.end = EventTime::Utc("2026-02-01T12:00:00Z".parse().unwrap());
+        })
+        .await;
+    lab.settle().await;
+    assert_eq!(lab.remote.writes(), writes + 1);
+    assert!(lab.bytes().contains("2026-02-01T12:00:00Z") && !lab.bytes().contains("canary"));
+    lab.world.delete("canary-uid-2").await;
+    lab.settle().await;
+    assert_eq!(lab.copies().len(), 2);
+    let report = format!("{:?}", lab.sync().await);
+    assert!(!report.contains("canary title") && !format!("{:?}", lab.link).contains("canary"));
+}
+
+#[tokio::test]
+async fn what_leaves_the_filter_is_deleted_at_the_copy_and_nowhere_else() {
+    let pipeline = Pipeline::everything().with_filter("no lunch", not_titled("lunch"));
+    let lab = Lab::exporting(5, pipeline).await;
+    lab.world.add(event("u9", "lunch with canary")).await;
+    lab.settle().await;
+    assert_eq!((lab.here().await, lab.copies().len()), (6, 5), "it never went out");
+
+    lab.world.edit("canary-uid-0", titled("lunch")).await;
+    let report = lab.settle().await;
+    let deletion = &report.plan.operations[0];
+    assert_eq!((report.plan.operations.len(), deletion.action), (1, Action::DeleteRemote));
+    assert_eq!(deletion.evidence, Some(Evidence::LeftOut));
+    assert!(deletion.reason.contains("pipeline"), "{}", deletion.reason);
+    assert_eq!((lab.here().await, lab.copies().len()), (6, 4));
+
+    lab.world.edit("canary-uid-0", titled("dinner")).await;
+    lab.settle().await;
+    assert_eq!((lab.here().await, lab.copies().len()), (6, 5), "it is copied again");
+}
+
+/// DEL-11: a filter that is changed and changed back deletes nothing here, and copies only as far as the brake lets it.
+#[tokio::test]
+async fn del_11_a_changed_filter_counts_as_deletions_of_copies() {
+    let mut lab = Lab::exporting(20, Pipeline::everything()).await;
+    for n in 0..15 {
+        lab.world.edit(&format!("canary-uid-{n}"), titled("x")).await;
+    }
+    lab.settle().await;
+    lab.change(Pipeline::everything().with_filter("no x", not_titled("^x$")));
+    let report = lab.sync().await;
+    assert!(report.plan.held, "fifteen of twenty at once");
+    assert_eq!((lab.here().await, lab.copies().len()), (20, 20));
+
+    // Changed back before anybody approved: as if nothing had been.
+    lab.change(Pipeline::everything());
+    let report = lab.settle().await;
+    assert!(!report.plan.held && report.plan.operations.is_empty(), "{:?}", report.plan.operations);
+
+    lab.change(Pipeline::everything().with_filter("no x", not_titled("^x$")));
+    let held = lab.sync().await;
+    lab.run(SyncOptions::default().approving(held.plan_id)).await;
+    lab.settle().await;
+    assert_eq!((lab.here().await, lab.copies().len()), (20, 5));
+    lab.change(Pipeline::everything());
+    lab.settle().await;
+    assert_eq!((lab.here().await, lab.copies().len()), (20, 20), "what is let through again is copied again");
+}
+
+#[tokio::test]
+async fn a_downgrade_scrubs_what_was_written_before() {
+    let all = [
+        CopiedField::Title,
+        CopiedField::Description,
+        CopiedField::Location,
+        CopiedField::Reminders,
+        CopiedField::Categories,
+    ];
+    let mut lab = Lab::exporting(3, keeping(&all)).await;
+    assert!(lab.bytes().contains("canary title") && lab.bytes().contains("canary location"));
+    lab.change(keeping(&[CopiedField::Location]));
+    lab.settle().await;
+    assert!(lab.bytes().contains("canary location"));
+    assert!(!lab.bytes().contains("canary title") && !lab.bytes().contains("canary description"));
+    lab.change(Pipeline::default());
+    lab.settle().await;
+    assert!(!lab.bytes().contains("canary"), "{}", lab.bytes());
+    assert_eq!(lab.copies().len(), 3);
+    // And back up.
+    lab.change(keeping(&all));
+    lab.settle().await;
+    assert!(lab.bytes().contains("canary title 2"));
+    assert_eq!(lab.here().await, 3);
+}
+
+#[tokio::test]
+async fn a_scrub_that_was_interrupted_is_finished() {
+    let mut lab = Lab::exporting(3, keeping(&[CopiedField::Title])).await;
+    lab.change(Pipeline::default());
+    lab.remote.fail("update", RemoteFault::Before(calsync_core::provider::ErrorKind::Unavailable));
+    lab.remote.fail("update", RemoteFault::After);
+    let _ = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await;
+    for _ in 0..4 {
+        lab.world.clock.advance(TimeDelta::hours(2));
+        lab.sync().await;
+    }
+    lab.settle().await;
+    assert!(!lab.bytes().contains("canary"), "{}", lab.bytes());
+}
+
+#[tokio::test]
+async fn edits_of_a_copy_do_not_come_back() {
+    let lab = Lab::exporting(2, keeping(&[CopiedField::Location])).await;
+    let before = lab.world.local("canary-uid-0").await.event;
+    let (id, mut copy) = lab.remote.items().into_iter().next().unwrap();
+    body(&mut copy).title = Some("edited there".to_owned());
+    body(&mut copy).description = Some("written there".to_owned());
+    lab.remote.put(id.as_str(), &copy);
+    lab.settle().await;
+    assert_eq!(lab.world.local("canary-uid-0").await.event, before);
+    assert_eq!(lab.here().await, 2);
+    // What is edited here still arrives.
+    lab.world.edit("canary-uid-0", |event| body(event).location = Some("elsewhere".to_owned())).await;
+    lab.world.edit("canary-uid-1", |event| body(event).location = Some("elsewhere".to_owned())).await;
+    lab.settle().await;
+    assert_eq!(lab.bytes().matches("elsewhere").count(), 2);
+    assert_eq!(
+        lab.world.local("canary-uid-0").await.event.body().unwrap().title,
+        before.body().unwrap().title
+    );
+}
+
+#[tokio::test]
+async fn a_title_with_a_prefix_stays_at_one() {
+    let pipeline = keeping(&[CopiedField::Title])
+        .with_transform("whose", Transform::PrefixTitle { prefix: "[{{calendar_name}}] ".to_owned() });
+    let mut lab = Lab::new(Direction::Export, pipeline);
+    lab.link.copies.as_mut().unwrap().calendar_name = "Anna".to_owned();
+    lab.world.add(event("u", "tea")).await;
+    lab.settle().await;
+    lab.world.edit("u", titled("coffee")).await;
+    lab.settle().await;
+    assert_eq!(lab.copies()[0].body().unwrap().title.as_deref(), Some("[Anna] coffee"));
+    lab.remote.forget_cursors();
+    lab.settle().await;
+    assert_eq!(lab.copies()[0].body().unwrap().title.as_deref(), Some("[Anna] coffee"));
+}
+
+/// LOOP-09: two mirrors between two calendars come to rest, and copies are not copied back where that is said.
+#[tokio::test]
+async fn loop_09_a_mirror_into_a_calendar_that_is_mirrored_back_comes_to_rest() {
+    let world = World::new(Arc::new(MemoryStore::default()), 6);
+    let (work, home) = (MemoryRemote::default(), MemoryRemote::default());
+    let link = |id: &str, calendar: &str, direction| Link::new(id, calendar, id).with_direction(direction);
+    let busy = CopyRules::new(Pipeline::default());
+    let links = [
+        (link("work", "from-work", Direction::Import), &work),
+        (link("work-to-home", "from-work", Direction::Export).with_copies(busy.clone()), &home),
+    ];
+    for n in 0..3 {
+        work.put(&format!("w{n}"), &private(n));
+    }
+    for _ in 0..4 {
+        for (link, remote) in &links {
+            world.clock.advance(TimeDelta::seconds(30));
+            world.engine.sync(link, *remote, &SyncOptions::default()).await.unwrap();
+        }
+    }
+    assert_eq!((work.items().len(), home.items().len(), work.writes()), (3, 3, 0));
+    assert!(!serde_json::to_string(&home.items()).unwrap().contains("canary"));
+}
+
+#[tokio::test]
+async fn copies_are_found_again_when_what_the_link_knew_is_lost() {
+    let lab = Lab::exporting(4, Pipeline::default()).await;
+    let lost = Lab {
+        world: World::new(Arc::new(MemoryStore::default()), 9),
+        remote: lab.remote,
+        link: lab.link.clone(),
+    };
+    for n in 0..4 {
+        lost.world.add(private(n)).await;
+    }
+    lost.settle().await;
+    assert_eq!((lost.here().await, lost.copies().len()), (4, 4), "joined, not doubled");
+    lost.world.delete("canary-uid-0").await;
+    lost.settle().await;
+    assert_eq!(lost.copies().len(), 3);
+}
+
+#[tokio::test]
+async fn a_lost_answer_makes_no_second_copy() {
+    let lab = Lab::new(Direction::Export, Pipeline::default());
+    lab.world.add(private(0)).await;
+    lab.remote.fail("create", RemoteFault::After);
+    let _ = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await;
+    for _ in 0..3 {
+        lab.world.clock.advance(TimeDelta::hours(1));
+        lab.sync().await;
+    }
+    lab.settle().await;
+    assert_eq!(lab.copies().len(), 1);
+}
+
+#[tokio::test]
+async fn an_import_brings_in_what_its_pipeline_lets_through() {
+    let pipeline = Pipeline::everything()
+        .with_filter("no lunch", not_titled("lunch"))
+        .with_transform("no text", Transform::Drop { fields: vec![CopiedField::Description] });
+    let lab = Lab::importing(5, pipeline).await;
+    assert_eq!(lab.here().await, 5);
+    assert!(lab.world.locals().await.iter().all(|record| record.event.body().unwrap().description.is_none()));
+    lab.remote.put("r9", &event("u9", "lunch"));
+    let report = lab.settle().await;
+    assert_eq!((lab.here().await, report.counts.quarantined), (5, 0), "left alone, and no fault");
+
+    let mut lunch = private(0);
+    titled("lunch")(&mut lunch);
+    lab.remote.put("r0", &lunch);
+    let report = lab.settle().await;
+    assert_eq!(report.plan.operations.len(), 1, "{:?}", report.plan.operations);
+    let deletion = &report.plan.operations[0];
+    assert_eq!((deletion.action, deletion.evidence), (Action::DeleteLocal, Some(Evidence::LeftOut)));
+    assert!(deletion.reason.contains("pipeline"));
+    assert_eq!((lab.here().await, report.counts.conflicts), (4, 0));
+    assert_eq!((lab.remote.items().len(), lab.remote.writes()), (6, 0), "the source is not touched");
+
+    lab.remote.put("r0", &private(0));
+    lab.settle().await;
+    assert_eq!(lab.here().await, 5, "it is back");
+}
+
+#[tokio::test]
+async fn changed_rules_of_an_import_bring_in_put_out_and_scrub() {
+    let mut lab = Lab::importing(6, Pipeline::everything()).await;
+    for n in 0..2 {
+        let mut lunch = private(n);
+        titled("lunch")(&mut lunch);
+        lab.remote.put(&format!("r{n}"), &lunch);
+    }
+    lab.settle().await;
+    lab.change(Pipeline::default().with_filter("no lunch", not_titled("lunch")));
+    lab.settle().await;
+    assert_eq!(lab.here().await, 4);
+    let text = serde_json::to_string(
+        &lab.world.locals().await.iter().map(|one| one.event.clone()).collect::<Vec<_>>(),
+    )
+    .unwrap();
+    assert!(!text.contains("canary title") && !text.contains("canary location"), "{text}");
+    lab.change(Pipeline::everything());
+    lab.settle().await;
+    assert_eq!(lab.here().await, 6);
+    assert_eq!(
+        lab.world.local("canary-uid-3").await.event.body().unwrap().title.as_deref(),
+        Some("canary title 3")
+    );
+    assert_eq!(lab.remote.writes(), 0);
+}
+
+#[tokio::test]
+async fn a_filter_that_leaves_out_a_whole_import_is_held() {
+    let mut lab = Lab::importing(20, Pipeline::everything()).await;
+    lab.change(Pipeline::everything().with_filter("none", not_titled("canary")));
+    let report = lab.sync().await;
+    assert!(report.plan.held && lab.here().await == 20);
+    lab.change(Pipeline::everything());
+    let report = lab.settle().await;
+    assert!(!report.plan.held && lab.here().await == 20);
+}
+
+#[tokio::test]
+async fn a_preview_says_what_changed_rules_will_do() {
+    let mut lab = Lab::exporting(3, keeping(&[CopiedField::Title])).await;
+    lab.change(Pipeline::default());
+    let preview = lab.world.engine.plan(&lab.link, &lab.remote, &SyncOptions::default()).await.unwrap();
+    assert_eq!(preview.plan.operations.len(), 3);
+    assert!(lab.bytes().contains("canary title"), "nothing is written");
+    let applied =
+        lab.world.engine.apply(&lab.link, &lab.remote, &preview.plan, &SyncOptions::default()).await;
+    applied.unwrap();
+    assert!(!lab.bytes().contains("canary"));
+}
+
+#[tokio::test]
+async fn rules_that_cannot_be_used_are_refused_before_anything_is_read() {
+    let bad = Pipeline::default().with_filter("typo", not_titled("("));
+    for (direction, pipeline, expected) in
+        [(Direction::TwoWay, Pipeline::default(), "goes one way"), (Direction::Export, bad, "step \"typo\"")]
+    {
+        let lab = Lab::new(direction, pipeline);
+        lab.world.add(private(0)).await;
+        let error = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await.unwrap_err();
+        assert!(
+            matches!(&error, EngineError::CopyRules { .. }) && error.to_string().contains(expected),
+            "{error}"
+        );
+        assert_eq!(lab.copies().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_a_pipeline_put_out_can_be_undone_without_harm() {
+    let pipeline = Pipeline::everything().with_filter("no lunch", not_titled("lunch"));
+    let lab = Lab::exporting(3, pipeline).await;
+    lab.world.edit("canary-uid-0", titled("lunch")).await;
+    let report = lab.sync().await;
+    assert_eq!(lab.copies().len(), 2);
+    lab.world.engine.undo(&lab.link, &report.run).await.unwrap();
+    for _ in 0..3 {
+        lab.sync().await;
+    }
+    lab.settle().await;
+    assert_eq!((lab.here().await, lab.copies().len()), (3, 2), "the pipeline still says no");
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+}
+
+/// Pipelines a walk changes between: how they show a title, if at all.
+fn pipelines() -> [Pipeline; 4] {
+    let no_x = not_titled("^x");
+    [
+        Pipeline::default(),
+        Pipeline::default().with_filter("no x", no_x.clone()),
+        keeping(&[CopiedField::Title]).with_filter("no x", no_x),
+        keeping(&[CopiedField::Title])
+            .with_transform("p", Transform::PrefixTitle { prefix: "> ".to_owned() })
+            .with_transform("pad", Transform::PadTime { before: 10, after: 5 }),
+    ]
+}
+
+/// Edits on both sides, changes of the rules, lost answers and lost cursors, in any order: nothing is lost here, and at
+/// the end each copy is what the rules make of its event, but for those somebody deleted there.
+#[tokio::test]
+async fn random_walks_come_to_what_the_rules_say() {
+    for seed in 0..150 {
+        let mut random = Random(seed);
+        let mut lab = Lab::exporting(4, pipelines()[usize::try_from(random.below(4)).unwrap()].clone()).await;
+        lab.link.guard.count = 1_000;
+        let mut uids: Vec<String> = (0..4).map(|n| format!("canary-uid-{n}")).collect();
+        let mut deleted_there = 0;
+        for step in 4..24 {
+            let which = usize::try_from(random.below(uids.len().max(1) as u64)).unwrap();
+            match random.below(10) {
+                0..3 if !uids.is_empty() => {
+                    let title =
+                        ["x", "xx", "canary y", "canary z"][usize::try_from(random.below(4)).unwrap()];
+                    lab.world.edit(&uids[which], titled(title)).await;
+                }
+                3 if !uids.is_empty() => {
+                    let by = TimeDelta::minutes(i64::try_from(random.below(30)).unwrap());
+                    lab.world
+                        .edit(&uids[which], |event| {
+                            let body = body(event);
+                            let end = body.time.end.absolute().unwrap() + by;
+                            body.time.end = EventTime::Utc(end);
+                        })
+                        .await;
+                }
+                4 if uids.len() > 1 => lab.world.delete(&uids.swap_remove(which)).await,
+                5 => {
+                    lab.world.add(private(step)).await;
+                    uids.push(format!("canary-uid-{step}"));
+                }
+                6 => lab.change(pipelines()[usize::try_from(random.below(4)).unwrap()].clone()),
+                7 => {
+                    if let Some((id, mut copy)) = lab.remote.items().into_iter().next() {
+                        body(&mut copy).description = Some("edited there".to_owned());
+                        lab.remote.put(id.as_str(), &copy);
+                    }
+                }
+                8 => {
+                    let operation = ["create", "update", "delete"][usize::try_from(random.below(3)).unwrap()];
+                    lab.remote.fail(operation, RemoteFault::After);
+                }
+                _ if random.below(4) == 0 => {
+                    if let Some(id) = lab.remote.items().into_keys().last() {
+                        lab.remote.remove(id.as_str());
+                        deleted_there += 1;
+                    }
+                }
+                _ => lab.remote.forget_cursors(),
+            }
+            if random.below(2) == 0 {
+                lab.attempt().await;
+            }
+        }
+        for _ in 0..8 {
+            lab.attempt().await;
+        }
+        let quiet = lab.sync().await;
+        assert!(quiet.plan.operations.is_empty(), "seed {seed}: {:?}", quiet.plan.operations);
+        assert_eq!(lab.here().await, uids.len(), "seed {seed}: nothing is deleted here");
+
+        let rules = lab.link.copies.clone().unwrap();
+        let compiled = rules.pipeline.compile().unwrap();
+        let expected: Vec<(TimeSpan, Option<String>)> = lab
+            .world
+            .locals()
+            .await
+            .iter()
+            .filter_map(|record| {
+                let copy = compiled.apply(&record.event, &Default::default())?;
+                let body = copy.body()?;
+                Some((body.time.clone(), body.title.clone()))
+            })
+            .collect();
+        let copies = lab.copies();
+        assert!(
+            copies.len() <= expected.len() && copies.len() + deleted_there >= expected.len(),
+            "seed {seed}: {} copies of {}, {deleted_there} deleted there",
+            copies.len(),
+            expected.len()
+        );
+        for copy in &copies {
+            let body = copy.body().unwrap();
+            let shown = (body.time.clone(), body.title.clone());
+            assert!(expected.contains(&shown), "seed {seed}: {:?} is no copy of {expected:?}", shown);
+        }
+        if rules.pipeline.compile().unwrap().is_busy_only() {
+            assert!(!lab.bytes().contains("canary"), "seed {seed}: {}", lab.bytes());
+        }
+    }
+}

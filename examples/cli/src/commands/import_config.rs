@@ -1,0 +1,165 @@
+//! `calsync import-config`: the configuration of inovex/CalendarSync as one of ours.
+
+use std::{fmt::Write, fs, path::Path};
+
+use calsync_core::pipeline::translate_inovex;
+use serde_json::{Map, Value};
+
+use crate::{
+    IN_STEP,
+    error::CliError,
+    output::{print, tell},
+};
+
+pub(crate) fn run(file: &Path) -> Result<u8, CliError> {
+    let failed = |error| CliError::Io { what: file.display().to_string(), error };
+    let text = fs::read_to_string(file).map_err(failed)?;
+    let imported =
+        import(&text).map_err(|problem| CliError::Unmet(format!("{}: {problem}", file.display())))?;
+    print(&imported.config)?;
+    for lost in imported.lost {
+        tell(&format!("not carried over: {lost}"));
+    }
+    Ok(IN_STEP)
+}
+
+struct Imported {
+    config: String,
+    lost: Vec<String>,
+}
+
+fn import(text: &str) -> Result<Imported, String> {
+    // The parser's message may quote the file, which holds passwords; where it stopped is enough.
+    let whole: Value = serde_yaml_ng::from_str(text).map_err(|error| match error.location() {
+        Some(at) => format!("line {}, column {}: this is no YAML", at.line(), at.column()),
+        None => "this is no YAML".to_owned(),
+    })?;
+    let table = whole.as_object().ok_or("a CalendarSync file is a table")?;
+    let mut lost = Vec::new();
+    for (key, value) in table {
+        match key.as_str() {
+            "source" | "sink" | "transformations" | "filters" => {}
+            "sync" => {
+                let ends = ["start", "end"].into_iter().filter(|end| value.get(end).is_some());
+                let ends: Vec<String> = ends.map(|end| format!("sync.{end}")).collect();
+                if !ends.is_empty() {
+                    lost.push(format!("{}: calsync copies the whole calendar", ends.join(" and ")));
+                }
+            }
+            "auth" => lost
+                .push("auth: calsync keeps no tokens of its own; see `token` of the connections".to_owned()),
+            "updateConcurrency" => {
+                lost.push("updateConcurrency: calsync finds out how much a provider takes".to_owned());
+            }
+            other => lost.push(format!("{other}: CalendarSync has no such key")),
+        }
+    }
+    let list = |name: &str| table.get(name).cloned().unwrap_or(Value::Null);
+    let translated =
+        translate_inovex(&list("transformations"), &list("filters")).map_err(|error| error.to_string())?;
+    lost.extend(translated.lost);
+    let mut config = "store = \"sqlite:calsync.db\"\n".to_owned();
+    let source = adapter(table, "source", &mut lost)?;
+    let sink = adapter(table, "sink", &mut lost)?;
+    if sink.provider == "caldav" {
+        lost.push("sink.adapter.type: CalendarSync only reads there; check the address".to_owned());
+    }
+    for side in [&source, &sink] {
+        let _ = write!(config, "\n[connections.{}]\nprovider = \"{}\"\n", side.name, side.provider);
+        for (key, value) in &side.keys {
+            let _ = writeln!(config, "{key} = {}", toml(&Value::String(value.clone())));
+        }
+    }
+    let calendar = |side: &Side| toml(&Value::String(side.calendar.clone()));
+    let _ = write!(
+        config,
+        "\n[[links]]\nname = \"source\"\ncalendar = \"calendarsync\"\nconnection = \"source\"\nremote = {}\n\
+         direction = \"import\"\n\n[[links]]\nname = \"sink\"\ncalendar = \"calendarsync\"\nconnection = \"sink\"\n\
+         remote = {}\ndirection = \"export\"\n\n[links.copies]\n",
+        calendar(&source),
+        calendar(&sink),
+    );
+    let pipeline = serde_json::to_value(&translated.pipeline).map_err(|error| error.to_string())?;
+    let _ = writeln!(config, "start = {}", toml(&pipeline["start"]));
+    let steps = pipeline["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let needs_owner = steps.iter().any(|step| step["filter"]["type"] == "not-declined");
+    if needs_owner {
+        config.push_str("owner = []\n");
+        lost.push(
+            "DeclinedEvents: write your own addresses into `owner`, or nobody's answer is looked at"
+                .to_owned(),
+        );
+    }
+    if steps.iter().any(|step| step["transform"]["type"] == "keep-attendees") {
+        lost.push(
+            "KeepAttendees: calsync writes nobody into a remote calendar from the command line".to_owned(),
+        );
+    }
+    for step in steps {
+        config.push_str("\n[[links.copies.steps]]\n");
+        for key in ["name", "filter", "transform"] {
+            if let Some(value) = step.get(key) {
+                let _ = writeln!(config, "{key} = {}", toml(value));
+            }
+        }
+    }
+    Ok(Imported { config, lost })
+}
+
+/// One side of a CalendarSync file.
+struct Side {
+    name: &'static str,
+    provider: &'static str,
+    calendar: String,
+    keys: Vec<(&'static str, String)>,
+}
+
+fn adapter(table: &Map<String, Value>, name: &'static str, lost: &mut Vec<String>) -> Result<Side, String> {
+    let adapter = table.get(name).and_then(|side| side.get("adapter"));
+    let adapter = adapter.and_then(Value::as_object).ok_or(format!("{name}.adapter is missing"))?;
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let kind = text(adapter.get("type")).ok_or(format!("{name}.adapter.type is missing"))?;
+    let calendar = text(adapter.get("calendar")).ok_or(format!("{name}.adapter.calendar is missing"))?;
+    let variable = name.to_uppercase();
+    let by_token = vec![("token", format!("env:CALSYNC_{variable}_TOKEN"))];
+    let (provider, keys) = match kind.as_str() {
+        "google" => ("google", by_token),
+        "outlook_http" => ("microsoft", by_token),
+        "zep" => {
+            let config = adapter.get("config");
+            let of = |key: &str| text(config.and_then(|config| config.get(key))).unwrap_or_default();
+            if config.and_then(|config| config.get("password")).is_some() {
+                lost.push(format!("{name}.adapter.config.password: put it into CALSYNC_{variable}_PASSWORD"));
+            }
+            let password = format!("env:CALSYNC_{variable}_PASSWORD");
+            ("caldav", vec![("url", of("endpoint")), ("username", of("username")), ("password", password)])
+        }
+        other => {
+            return Err(format!("{name}.adapter.type is {other:?}; there are google, outlook_http and zep"));
+        }
+    };
+    if adapter.contains_key("oAuth") {
+        lost.push(format!(
+            "{name}.adapter.oAuth: sign in elsewhere, and put a token into CALSYNC_{variable}_TOKEN"
+        ));
+    }
+    for key in adapter.keys().filter(|key| !["type", "calendar", "oAuth", "config"].contains(&key.as_str())) {
+        lost.push(format!("{name}.adapter.{key}: CalendarSync has no such key"));
+    }
+    Ok(Side { name, provider, calendar, keys })
+}
+
+/// A value as TOML on one line.
+fn toml(value: &Value) -> String {
+    match value {
+        Value::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Value::Object(table) if table.is_empty() => "{}".to_owned(),
+        Value::Object(table) => {
+            let pairs: Vec<String> =
+                table.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        // Of a text TOML asks for one escape more than JSON.
+        other => other.to_string().replace('\u{7f}', "\\u007f"),
+    }
+}

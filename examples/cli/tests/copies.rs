@@ -1,0 +1,301 @@
+//! `calsync availability`, `publish`, `import-config`, and what a configuration may say about copies.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+
+use std::{fs, path::Path, process::Command};
+
+use calsync_testkit::microsoft::{GraphOptions, GraphServer};
+use serde_json::Value;
+
+struct Said {
+    success: bool,
+    out: String,
+    err: String,
+}
+
+fn calsync(folder: &Path, args: &[&str]) -> Said {
+    let output = Command::new(env!("CARGO_BIN_EXE_calsync")).current_dir(folder).args(args).output().unwrap();
+    Said {
+        success: output.status.success(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn ok(folder: &Path, args: &[&str]) -> Said {
+    let said = calsync(folder, args);
+    assert!(said.success, "calsync {args:?}: {}", said.err);
+    said
+}
+
+/// Two events on Monday, 5 January 2026, in Berlin: 9 to 10 and, declined by me, 14 to 15; and a lunch on Tuesday.
+fn feed(folder: &Path) {
+    let event = |uid: &str, start: &str, end: &str, title: &str, more: &str| {
+        format!(
+            "BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\nDTSTART;TZID=Europe/Berlin:202601{start}\r\n\
+             DTEND;TZID=Europe/Berlin:202601{end}\r\nSUMMARY:{title}\r\n{more}END:VEVENT\r\n"
+        )
+    };
+    let declined = "ORGANIZER:mailto:you@example.org\r\nATTENDEE;PARTSTAT=DECLINED:mailto:me@example.org\r\n";
+    let text = format!(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\n{}{}{}END:VCALENDAR\r\n",
+        event("u1", "05T090000", "05T100000", "Canary review", ""),
+        event("u2", "05T140000", "05T150000", "Canary board", declined),
+        event("u3", "06T120000", "06T130000", "Canary lunch", ""),
+    );
+    fs::write(folder.join("feed.ics"), text).unwrap();
+}
+
+const CONFIG: &str = "store = \"sqlite:calsync.db\"\n\
+    [connections.feed]\nprovider = \"ics\"\nurl = \"feed.ics\"\n\
+    [[links]]\nname = \"feed\"\ncalendar = \"work\"\nconnection = \"feed\"\n";
+
+fn folder(copies: &str) -> tempfile::TempDir {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("calsync.toml"), format!("{CONFIG}{copies}")).unwrap();
+    feed(temp.path());
+    temp
+}
+
+#[test]
+fn availability_offers_slots_and_says_how_old_it_is() {
+    let temp = folder("");
+    let arguments = [
+        "availability",
+        "--calendars",
+        "work",
+        "--from",
+        "2026-01-05T00:00:00Z",
+        "--days",
+        "1",
+        "--hours",
+        "09:00-16:00",
+        "--zone",
+        "Europe/Berlin",
+        "--duration",
+        "60",
+        "--step",
+        "60",
+        "--owner",
+        "me@example.org",
+        "--json",
+    ];
+    let unknown = calsync(temp.path(), &arguments);
+    assert!(!unknown.success && unknown.err.contains("no calendar \"work\""), "{}", unknown.err);
+    ok(temp.path(), &["sync"]);
+    let found: Value = serde_json::from_str(&ok(temp.path(), &arguments).out).unwrap();
+    // The window is over: nothing is offered in the past, and what is busy is still told.
+    assert_eq!(found["slots"].as_array().unwrap().len(), 0);
+    assert_eq!(found["busy"].as_array().unwrap().len(), 1, "the declined one takes no time: {found}");
+    assert_eq!(found["calendars"][0]["state"], "current");
+    assert!(found["calendars"][0]["age_seconds"].as_i64().unwrap() < 600);
+    let table =
+        ok(temp.path(), &["availability", "--calendars", "work", "--days", "7", "--hours", "09:00-17:00"]);
+    assert!(table.out.lines().count() > 20, "{}", table.out);
+    for (wrong, expected) in [
+        (["--hours", "nine"], "--hours"),
+        (["--weekdays", "xx"], "--weekdays"),
+        (["--zone", "Berlin"], "--zone"),
+    ] {
+        let mut arguments = vec!["availability", "--calendars", "work", "--hours", "09:00-17:00"];
+        arguments.extend(wrong);
+        let said = calsync(temp.path(), &arguments);
+        assert!(!said.success && said.err.contains(expected), "{wrong:?}: {}", said.err);
+    }
+}
+
+#[test]
+fn publish_writes_busy_times_until_details_are_asked_for() {
+    let temp = folder("");
+    let path = temp.path();
+    ok(path, &["sync"]);
+    let publish = |more: &[&str]| {
+        let mut arguments = vec![
+            "publish",
+            "--calendar",
+            "work",
+            "--out",
+            "out.ics",
+            "--back",
+            "36000",
+            "--owner",
+            "me@example.org",
+        ];
+        arguments.extend(more);
+        let said = ok(path, &arguments);
+        (fs::read_to_string(path.join("out.ics")).unwrap(), said.err)
+    };
+    let (busy, told) = publish(&[]);
+    assert!(told.contains("out.ics.key"), "{told}");
+    assert_eq!(busy.matches("SUMMARY:Busy").count(), 2);
+    assert!(!busy.contains("Canary") && !busy.contains("u1"));
+    let (again, told) = publish(&[]);
+    assert_eq!((again, told.as_str()), (busy, ""));
+    let (details, _) = publish(&["--details", "--name", "Work"]);
+    assert!(details.contains("SUMMARY:Canary review") && details.contains("NAME:Work"));
+    assert!(!details.contains("ATTENDEE") && details.contains("TZID:Europe/Berlin"));
+    let (times, _) = publish(&["--free-busy"]);
+    assert!(times.contains("FREEBUSY;FBTYPE=BUSY:20260105T080000Z/20260105T090000Z"), "{times}");
+    fs::write(path.join("out.ics.key"), "short").unwrap();
+    let said = calsync(path, &["publish", "--calendar", "work", "--out", "out.ics"]);
+    assert!(!said.success && said.err.contains("no key of a feed"), "{}", said.err);
+}
+
+#[test]
+fn a_link_brings_in_what_its_copies_say() {
+    let temp = folder(
+        "[links.copies]\nowner = [\"me@example.org\"]\nstart = { type = \"everything\" }\n\
+         [[links.copies.steps]]\nname = \"declined\"\nfilter = { type = \"not-declined\" }\n\
+         [[links.copies.steps]]\nname = \"lunch\"\nfilter = { type = \"title\", exclude = \"(?i)LUNCH\" }\n\
+         [[links.copies.steps]]\nname = \"whose\"\n\
+         transform = { type = \"prefix-title\", prefix = \"{{calendar_name}}: \" }\n",
+    );
+    ok(temp.path(), &["sync"]);
+    let events = ok(temp.path(), &["events", "--calendar", "work"]).out;
+    assert!(events.contains("work: Canary review"), "{events}");
+    assert!(!events.contains("board") && !events.contains("lunch"), "{events}");
+    // Changed: compared again. Two of three come in, nothing is deleted that was there.
+    let config = format!("{CONFIG}[links.copies]\nstart = {{ type = \"everything\" }}\n");
+    fs::write(temp.path().join("calsync.toml"), config).unwrap();
+    ok(temp.path(), &["sync"]);
+    let events = ok(temp.path(), &["events", "--calendar", "work"]).out;
+    assert!(
+        events.contains("board") && events.contains("lunch") && !events.contains("work: Canary"),
+        "{events}"
+    );
+}
+
+#[test]
+fn faults_of_copies_are_named() {
+    let step = |step: &str| format!("[[links.copies.steps]]\n{step}\n");
+    for (copies, expected) in [
+        (
+            step("name = \"a\"\nfilter = { type = \"title\", exclude = \"(\" }"),
+            "link feed: copies, step \"a\"",
+        ),
+        (step("name = \"a\"\nfilter = { type = \"titel\" }"), "titel"),
+        (step("name = \"a\"\nfilter = { type = \"title\", exlude = \"x\" }"), "exlude"),
+        (step("name = \"a\""), "neither a filter nor a transform"),
+        ("[links.copies]\nzone = \"Berlin\"\n".to_owned(), "copies.zone"),
+        ("direction = \"two-way\"\n[links.copies]\n".to_owned(), "link feed: `copies`"),
+    ] {
+        let temp = folder(&copies);
+        let said = calsync(temp.path(), &["sync"]);
+        assert!(!said.success && said.err.contains(expected), "{copies}: {}", said.err);
+    }
+}
+
+const SYNC_YAML: &str = r#"
+sync:
+  start: { identifier: MonthStart, offset: -1 }
+  end: { identifier: MonthEnd, offset: +1 }
+auth:
+  storage_mode: yaml
+  config: { path: ./auth-storage.yaml }
+source:
+  adapter:
+    type: "zep"
+    calendar: "absences"
+    config: { username: "anna", password: "canary-password", endpoint: "https://zep.example.org/dav" }
+sink:
+  adapter:
+    type: google
+    calendar: "anna@example.org"
+    oAuth: { clientId: "id", clientKey: "canary-key" }
+transformations:
+  - name: KeepTitle
+  - name: PrefixTitle
+    config: { Prefix: "[\"zep\"] " }
+  - name: KeepColour
+filters:
+  - name: DeclinedEvents
+  - name: TimeFrame
+    config: { HourStart: 8, HourEnd: 18 }
+  - name: RegexTitle
+    config: { ExcludeRegexp: ".*\\d+ private.*" }
+updateConcurrency: 3
+"#;
+
+#[test]
+fn a_calendarsync_file_becomes_a_configuration() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("sync.yaml"), SYNC_YAML).unwrap();
+    let said = ok(temp.path(), &["import-config", "sync.yaml"]);
+    assert!(!said.out.contains("canary") && !said.err.contains("canary"), "{}{}", said.out, said.err);
+    for lost in
+        ["sync.start and sync.end", "auth:", "KeepColour", "updateConcurrency", "oAuth", "password", "owner"]
+    {
+        assert!(said.err.contains(lost), "{lost}: {}", said.err);
+    }
+    for kept in [
+        "provider = \"caldav\"",
+        "url = \"https://zep.example.org/dav\"",
+        "start = { title = \"CalendarSync Event\", type = \"bare\" }",
+        "filter = { type = \"not-declined\" }",
+        "from = \"08:00\"",
+        "exclude = \".*\\\\d+ private.*\"",
+        "prefix = \"[\\\"zep\\\"] \"",
+    ] {
+        assert!(said.out.contains(kept), "{kept}: {}", said.out);
+    }
+    // It is a configuration: what is missing is the token, not a key.
+    fs::write(temp.path().join("calsync.toml"), said.out).unwrap();
+    let said = calsync(temp.path(), &["log"]);
+    assert!(said.success, "{}", said.err);
+
+    for (text, expected) in [
+        ("a: [", "no YAML"),
+        ("source: {}", "source.adapter is missing"),
+        ("source: { adapter: { type: icloud, calendar: x } }", "icloud"),
+    ] {
+        fs::write(temp.path().join("bad.yaml"), text).unwrap();
+        let said = calsync(temp.path(), &["import-config", "bad.yaml"]);
+        assert!(!said.success && said.err.contains(expected), "{text}: {}", said.err);
+    }
+}
+
+/// PRIV-01: what one link brings in from somebody else is passed on by the next as busy, until that says more.
+#[test]
+fn priv_01_what_is_passed_on_is_busy_only_until_the_link_says_more() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let server = GraphServer::start_on(runtime.handle(), GraphOptions::default()).unwrap();
+    let temp = folder("");
+    let path = temp.path();
+    fs::write(path.join("token"), "secret").unwrap();
+    let write = |copies: &str| {
+        let config = format!(
+            "{CONFIG}[connections.office]\nprovider = \"microsoft\"\nbase_url = \"{}\"\ntoken = \"file:token\"\n\
+             [[links]]\nname = \"mirror\"\ncalendar = \"work\"\nconnection = \"office\"\nremote = \"Calendar\"\n\
+             direction = \"export\"\n{copies}",
+            server.url()
+        );
+        // A table of the first link may not follow the second.
+        fs::write(path.join("calsync.toml"), config).unwrap();
+    };
+    let subjects = || {
+        let mut all: Vec<String> = server
+            .events(&server.default_calendar())
+            .iter()
+            .map(|one| one.event["subject"].to_string())
+            .collect();
+        all.sort();
+        all
+    };
+    write("");
+    ok(path, &["sync"]);
+    ok(path, &["sync"]);
+    assert_eq!(subjects(), vec!["\"Busy\""; 3]);
+    let held = format!("{:?}", server.events(&server.default_calendar()));
+    assert!(!held.contains("Canary"), "{held}");
+    let keep =
+        "[[links.copies.steps]]\nname = \"titles\"\ntransform = { type = \"keep\", fields = [\"title\"] }\n";
+    write(keep);
+    ok(path, &["sync"]);
+    assert_eq!(subjects()[2], "\"Canary review\"");
+    write("");
+    ok(path, &["sync"]);
+    assert_eq!(subjects(), vec!["\"Busy\""; 3], "what was shown is taken back");
+    server.clear_requests();
+    ok(path, &["sync"]);
+    assert_eq!(server.requests().len(), 1, "{:?}", server.requests());
+    assert_eq!(server.mails(), 0);
+}
