@@ -214,6 +214,21 @@ fn reason(error: EngineError) -> ReauthReason {
     panic!("no reason in {error}");
 }
 
+/// A server hands requests to whichever thread is free: what it awaits has to go along.
+#[tokio::test]
+async fn everything_can_be_awaited_by_a_task_of_a_server() {
+    fn goes_along<T: Send>(_: &T) {}
+    let lab = google();
+    let (exchange, access, now) = (lab.exchange(), lab.access(), lab.world.clock.now());
+    let redirect = Url::parse("http://127.0.0.1:4711/").unwrap();
+    goes_along(&lab.flows.begin(&exchange, Intent::new("home", "s1"), &redirect, now));
+    goes_along(&lab.flows.finish(&exchange, "s1", "", now));
+    goes_along(&access.token());
+    goes_along(&access.disconnect());
+    goes_along(&start_device(&exchange, now));
+    assert!(!access.is_kept().await.unwrap());
+}
+
 #[tokio::test]
 async fn tokens_are_renewed_before_they_run_out_and_no_request_is_refused() {
     for lab in [google(), microsoft()] {

@@ -320,6 +320,19 @@ async fn retry_after_holds_for_everything_to_that_host_and_no_other() {
     }
 }
 
+/// Redirects may lead to any number of hosts; what is kept of them is bounded.
+#[tokio::test]
+async fn hosts_past_a_number_share_one_bucket() {
+    let clock = Arc::new(VirtualClock::default());
+    let noting = Noting::new(&clock, Some(Box::new(|_| Ok(answer(200, "")))));
+    let paced = noting.paced("a", pace(2, 1)).with_patience(Duration::ZERO);
+    let mut sent = 0;
+    for host in 0..100 {
+        sent += usize::from(paced.send(request(&format!("host-{host}.example.com"))).await.is_ok());
+    }
+    assert_eq!(sent, 33);
+}
+
 #[tokio::test]
 async fn a_host_that_is_down_is_left_alone_and_found_again() {
     let clock = Arc::new(VirtualClock::default());

@@ -257,10 +257,18 @@ impl OAuth {
         if endpoint != Endpoint::Authorize {
             form = pairs(&String::from_utf8_lossy(body));
         }
+        if endpoint == Endpoint::Revoke {
+            // Google's own clients name the token in the query, and show no client.
+            form.extend(pairs(query));
+        }
+        let authenticated = match endpoint {
+            Endpoint::Revoke => Ok(()),
+            _ => self.authenticate(&form, authorization),
+        };
         Some(match (endpoint, method) {
             (Endpoint::Authorize, "GET") => self.authorize(&form),
             (Endpoint::Authorize, _) | (_, "GET") => refusal(405, "invalid_request"),
-            _ => match (&self.outage, self.authenticate(&form, authorization)) {
+            _ => match (&self.outage, authenticated) {
                 (Some((status, body)), _) => {
                     Answer { status: *status, headers: Vec::new(), body: body.clone().into_bytes() }
                 }
@@ -329,6 +337,8 @@ impl OAuth {
             Some((id, secret)) => (Some(decode(id)), Some(decode(secret))),
             None => (form.get("client_id").cloned(), form.get("client_secret").cloned()),
         };
+        // Clients that always send one send an empty one.
+        let secret = secret.filter(|secret| !secret.is_empty());
         let right = id.as_deref() == Some(&self.options.client_id) && secret == self.options.client_secret;
         if right { Ok(()) } else { Err(refusal(401, "invalid_client")) }
     }

@@ -63,9 +63,9 @@ enum Part {
     Feeds,
     /// The scripted DAV server against the Python `caldav` client.
     DavServer,
-    /// The Google emulator against Google's own Python client and schema, and calsync's provider against both.
+    /// The Google emulator against Google's own clients for Python and Node and its schema, `gcsa`, and calsync's provider.
     GoogleServer,
-    /// The emulator of Microsoft Graph against Microsoft's own client, O365 and our provider.
+    /// The emulator of Microsoft Graph against Microsoft's own clients for Python and JavaScript, O365 and our provider.
     Graph,
     /// Signing in and renewing access against an authorization server from npm.
     Oauth,
@@ -156,9 +156,11 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     if options.wants(Part::GoogleServer) {
         board.step("google emulator", || google_server(python()?));
+        board.step("google emulator, client for node", google_node);
     }
     if options.wants(Part::Graph) {
         board.step("microsoft graph emulator", || graph(python()?));
+        board.step("microsoft graph emulator, client for node", graph_node);
     }
     if options.wants(Part::Oauth) {
         board.step("oauth against another server", oauth);
@@ -315,7 +317,21 @@ fn google_server(python: &Python) -> Outcome {
     let mut check = python.script(&check);
     check.args([url.as_str(), servers::PASSWORD, "--"]).arg(process::cargo().get_program());
     check.args(["test", "--package", "calsync-providers", "--features", "google", "--test", "google_client"]);
-    process::run(&mut check, BUILD_AND_RUN)
+    process::run(&mut check, BUILD_AND_RUN)?;
+    let gcsa = workspace::root().join("calsync-testkit/tests/python/gcsa_check.py");
+    process::run(python.script(&gcsa).arg(url), RUN)
+}
+
+/// Google's own client for Node signs in at the emulator and works with it.
+fn google_node() -> Outcome {
+    let (_server, url) = testkit_server("google-server", &[])?;
+    process::run(Node::ready()?.script("google_client.mjs").arg(url), RUN)
+}
+
+/// Microsoft's own client for JavaScript does the same.
+fn graph_node() -> Outcome {
+    let (_server, url) = testkit_server("graph-server", &[])?;
+    process::run(Node::ready()?.script("graph_client.mjs").arg(url.trim_end_matches("v1.0/")), RUN)
 }
 
 /// Microsoft's own client and O365 write; our provider reads that and writes; they read it.

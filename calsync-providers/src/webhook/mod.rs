@@ -211,11 +211,14 @@ pub fn verify<'k>(
     }
 }
 
-/// Whether a call shows the secret of its channel. Without a channel it is compared all the same, with nothing.
+/// As long as the secrets an [`IdSource`](calsync_core::context::IdSource) makes.
+const NO_CHANNEL: &str = "................................";
+
+/// Whether a call shows the secret of its channel. Without a channel it is compared all the same, with what is none.
 fn shows(known: Option<&Known>, secret: &str) -> bool {
-    let nothing = Secret::default();
-    let kept = known.map_or(&nothing, |known| &known.secret);
-    // An empty secret opens nothing.
+    let none = Secret::from(NO_CHANNEL);
+    let kept = known.map_or(&none, |known| &known.secret);
     let same = kept.same(&Secret::from(secret));
-    same && !kept.expose().is_empty()
+    // An empty secret opens nothing.
+    same && known.is_some() && !kept.expose().is_empty()
 }

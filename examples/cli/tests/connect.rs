@@ -137,6 +137,27 @@ fn an_account_is_connected_synced_and_disconnected() {
     }
 }
 
+/// A key that is lost does not lock anybody out: what it sealed can be forgotten.
+#[test]
+fn another_vault_key_is_told_and_can_be_gone_on_with() {
+    let (_emulator, temp, _) = emulated("google");
+    let folder = temp.path();
+    let connect = || {
+        let mut connecting = Running::start(folder, &["connect", "google", "--no-browser"], &[]);
+        consent(&mut connecting);
+        assert_eq!(connecting.finish().0, 0);
+    };
+    connect();
+    fs::remove_file(folder.join("vault.key")).unwrap();
+    let (code, text) = run(folder, &["connect", "google", "--no-browser"]);
+    assert!(code == 1 && text.contains("run `calsync disconnect google`"), "{text}");
+    let (code, text) = run(folder, &["disconnect", "google"]);
+    assert!(code == 1 && text.contains("google is forgotten here"), "{text}");
+    connect();
+    let (code, text) = run(folder, &["sync"]);
+    assert_eq!(code, 0, "{text}");
+}
+
 #[test]
 fn a_browser_is_opened_when_there_is_one() {
     let (_emulator, temp, _) = emulated("google");

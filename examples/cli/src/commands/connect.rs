@@ -69,7 +69,7 @@ async fn by_browser(
     let redirect = Url::parse(&redirect).map_err(|error| CliError::Unmet(error.to_string()))?;
     let session = app.ids.fresh();
     let mut intent = Intent::new(name, session.as_str());
-    intent.expected = account.access.subject().await?;
+    intent.expected = linked(name, account).await?;
     let url = account.flows.begin(&account.exchange, intent, &redirect, app.clock.now()).await?;
     print(&format!("open this address to connect {name}:\n{url}\n"))?;
     if way == Way::Browser && !open_browser(&url) {
@@ -105,15 +105,25 @@ async fn by_browser(
 }
 
 async fn by_code(app: &App, name: &str, account: &Account) -> Result<Connected, CliError> {
+    let expected = linked(name, account).await?;
     let code = start_device(&account.exchange, app.clock.now()).await?;
     print(&format!("to connect {name}, open {} on any device and type {}\n", code.url, code.code))?;
     let grant = wait_for_device(&account.exchange, &code, &*app.clock, tokio::time::sleep).await?;
-    let expected = account.access.subject().await?;
     let came = grant.account.as_ref().map(|account| account.subject.clone());
     if expected.is_some() && came != expected {
         return Err(OAuthError::new(OAuthErrorKind::WrongAccount, "connecting", "").into());
     }
     Ok(Connected { account: name.to_owned(), grant })
+}
+
+/// Whose account is linked already: nobody else is let in in their place.
+async fn linked(name: &str, account: &Account) -> Result<Option<String>, CliError> {
+    account.access.subject().await.map_err(|error| {
+        CliError::Config(format!(
+            "what is kept of {name} cannot be read, so it is not `vault_key` that sealed it: bring the key back, or run \
+             `calsync disconnect {name}` and connect again ({error})"
+        ))
+    })
 }
 
 pub(crate) async fn disconnect(app: &App, name: &str) -> Result<u8, CliError> {

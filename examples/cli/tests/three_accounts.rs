@@ -1,0 +1,207 @@
+//! Google, Microsoft and CalDAV through one calendar of the store, with the emulators: signed in to by `connect`.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use calsync_testkit::{
+    dav::{DavOptions, DavServer},
+    google::{GoogleOptions, GoogleServer},
+    microsoft::{GraphOptions, GraphServer},
+};
+use serde_json::{Value, json};
+
+const OBJECT: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:from-caldav\r\n\
+    DTSTAMP:20260105T120000Z\r\nDTSTART:20260303T090000Z\r\nDTEND:20260303T100000Z\r\nSUMMARY:from caldav\r\n\
+    END:VEVENT\r\nEND:VCALENDAR\r\n";
+
+struct Lab {
+    google: GoogleServer,
+    graph: GraphServer,
+    dav: DavServer,
+    folder: tempfile::TempDir,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let google = GoogleServer::start_on(runtime.handle(), GoogleOptions::default()).unwrap();
+        let graph = GraphServer::start_on(runtime.handle(), GraphOptions::default()).unwrap();
+        let dav = DavServer::start_on(runtime.handle(), DavOptions::default()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (g, m, login) = (google.url(), graph.url(), format!("{}common/oauth2/v2.0/", graph.root()));
+        let link = |name: &str, remote: &str| {
+            format!(
+                "[[links]]\nname = \"{name}\"\ncalendar = \"family\"\nconnection = \"{name}\"\nremote = \"{remote}\"\n"
+            )
+        };
+        let config = format!(
+            "store = \"sqlite:calsync.db\"\nvault_key = \"file:vault.key\"\n\
+             [connections.google]\nprovider = \"google\"\nbase_url = \"{g}\"\n\
+             [connections.google.oauth]\nclient_id = \"calsync\"\nauthorize_url = \"{g}o/oauth2/v2/auth\"\n\
+             token_url = \"{g}token\"\nrevoke_url = \"{g}revoke\"\n\
+             [connections.office]\nprovider = \"microsoft\"\nbase_url = \"{m}\"\n\
+             [connections.office.oauth]\nclient_id = \"calsync\"\nauthorize_url = \"{login}authorize\"\n\
+             token_url = \"{login}token\"\n\
+             [connections.home]\nprovider = \"caldav\"\nurl = \"{}\"\nusername = \"user\"\npassword = \"plain:secret\"\n\
+             {}{}{}",
+            dav.url(),
+            link("google", "primary"),
+            link("office", "Calendar"),
+            link("home", "Work"),
+        );
+        fs::write(folder.path().join("calsync.toml"), config).unwrap();
+        Self { google, graph, dav, folder, _runtime: runtime }
+    }
+
+    fn run(&self, args: &[&str]) -> (i32, String) {
+        let output = command(self.folder.path(), args).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code().unwrap(), text)
+    }
+
+    fn connect(&self, name: &str) {
+        let mut child = command(self.folder.path(), &["connect", name, "--no-browser"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let url = lines.find(|line| line.starts_with("http://")).unwrap();
+        let answer = get(&url);
+        let back = answer.lines().find_map(|line| {
+            line.to_ascii_lowercase().starts_with("location: ").then(|| line["location: ".len()..].to_owned())
+        });
+        assert!(get(&back.unwrap()).contains("Connected"));
+        assert!(child.wait().unwrap().success());
+    }
+
+    /// Until nothing is left to do.
+    fn converge(&self) {
+        for _ in 0..3 {
+            let (code, text) = self.run(&["sync"]);
+            assert_eq!(code, 0, "{text}");
+        }
+    }
+
+    /// What each of the three shows.
+    fn titles(&self) -> [Vec<String>; 3] {
+        let of = |events: Vec<Value>, name: &str| {
+            events.iter().map(|event| event[name].as_str().unwrap_or_default().to_owned()).collect()
+        };
+        let graph = self.graph.events(&self.graph.default_calendar());
+        let texts = self.dav.list("work").into_iter().map(|(_, _, body)| body);
+        let summary = |text: String| {
+            let line = text.lines().find_map(|line| line.strip_prefix("SUMMARY:").map(str::to_owned));
+            line.unwrap_or_default()
+        };
+        let mut all = [
+            of(self.google.events("primary"), "summary"),
+            of(graph.into_iter().map(|stored| stored.event).collect(), "subject"),
+            texts.map(summary).collect(),
+        ];
+        all.iter_mut().for_each(|titles: &mut Vec<String>| titles.sort());
+        all
+    }
+
+    fn agree(&self, titles: &[&str]) {
+        for shown in self.titles() {
+            assert_eq!(shown, titles);
+        }
+    }
+
+    /// A run that finds nothing: it reads from each and writes to none.
+    fn is_quiet(&self) {
+        self.google.clear_requests();
+        self.graph.clear_requests();
+        let before = self.dav.requests().len();
+        let (code, text) = self.run(&["sync"]);
+        assert_eq!(code, 0, "{text}");
+        let google: Vec<String> = self.google.requests().into_iter().map(|request| request.method).collect();
+        let graph: Vec<String> = self.graph.requests().into_iter().map(|request| request.method).collect();
+        assert_eq!((google, graph), (vec!["GET".to_owned()], vec!["GET".to_owned()]));
+        let dav = self.dav.requests().split_off(before);
+        assert!(dav.iter().all(|request| !matches!(request.method.as_str(), "PUT" | "DELETE")), "{dav:?}");
+        assert_eq!((self.google.mails(), self.graph.mails()), (0, 0));
+    }
+}
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_calsync"));
+    command.current_dir(folder).args(args);
+    command
+}
+
+fn get(url: &str) -> String {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host.replace("localhost", "127.0.0.1")).unwrap();
+    write!(stream, "GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn three_accounts_are_kept_in_step_and_a_revoked_one_stops_alone() {
+    let lab = Lab::new();
+    lab.connect("google");
+    lab.connect("office");
+
+    let google = json!({
+        "id": "fromgoogle", "summary": "from google",
+        "start": {"dateTime": "2026-03-02T09:00:00Z", "timeZone": "UTC"},
+        "end": {"dateTime": "2026-03-02T10:00:00Z", "timeZone": "UTC"},
+    });
+    lab.google.put("primary", google);
+    let graph = json!({
+        "subject": "from graph", "start": {"dateTime": "2026-03-04T09:00:00", "timeZone": "UTC"},
+        "end": {"dateTime": "2026-03-04T10:00:00", "timeZone": "UTC"},
+    });
+    let graph = lab.graph.add(&lab.graph.default_calendar(), &graph).unwrap();
+    lab.dav.put("work", "from-caldav.ics", OBJECT);
+    lab.converge();
+    lab.agree(&["from caldav", "from google", "from graph"]);
+    lab.is_quiet();
+
+    // An edit on each of the three, of what came from another one where that can be told.
+    lab.google.edit("primary", "fromgoogle", |event| {
+        event.insert("summary".into(), "google edited".into());
+    });
+    assert!(lab.graph.change(&graph, &json!({"subject": "graph edited"})));
+    lab.dav.put("work", "from-caldav.ics", &OBJECT.replace("from caldav", "caldav edited"));
+    lab.converge();
+    lab.agree(&["caldav edited", "google edited", "graph edited"]);
+    lab.is_quiet();
+
+    // The person takes Google's access away: the others go on, nothing is lost, and it says what to do.
+    lab.google.oauth(|oauth| oauth.revoke_all());
+    lab.dav.put("work", "late.ics", &OBJECT.replace("from-caldav", "late").replace("from caldav", "late"));
+    let (code, text) = lab.run(&["sync"]);
+    assert!(code == 3 && text.contains("run `calsync connect google`"), "{text}");
+    let (_, _) = (lab.run(&["sync"]), lab.run(&["sync"]));
+    let [google, graph, dav] = lab.titles();
+    assert_eq!((google.len(), graph.len(), dav.len()), (3, 4, 4));
+    // Another person is not let in in her place.
+    lab.google.oauth(|oauth| oauth.set_person("bob@example.com"));
+    let mut child = command(lab.folder.path(), &["connect", "google", "--no-browser"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let answer = get(&lines.find(|line| line.starts_with("http://")).unwrap());
+    let back = answer.lines().find(|line| line.to_ascii_lowercase().starts_with("location: ")).unwrap();
+    assert!(get(&back["location: ".len()..]).contains("Not connected"));
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    lab.google.oauth(|oauth| oauth.set_person("ann@example.com"));
+    lab.connect("google");
+    lab.converge();
+    lab.agree(&["caldav edited", "google edited", "graph edited", "late"]);
+    lab.is_quiet();
+}

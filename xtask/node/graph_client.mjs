@@ -1,0 +1,107 @@
+// Microsoft's own client for JavaScript against the emulator of Graph: signing in by hand, and ordinary work.
+//
+// Usage: graph_client.mjs URL, the root of the server with a slash
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+
+import { BatchRequestContent, Client, HTTPMessageHandler } from '@microsoft/microsoft-graph-client';
+
+const url = process.argv[2];
+const login = `${url}common/oauth2/v2.0/`;
+const redirect = 'http://localhost:4711/';
+
+// MSAL speaks to nothing but https, so this is what it does, done by hand.
+const verifier = randomBytes(32).toString('base64url');
+const query = new URLSearchParams({
+  client_id: 'calsync',
+  response_type: 'code',
+  redirect_uri: redirect,
+  scope: 'openid offline_access Calendars.ReadWrite',
+  state: 'kept',
+  code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+  code_challenge_method: 'S256',
+});
+const back = new URL((await fetch(`${login}authorize?${query}`, { redirect: 'manual' })).headers.get('location'));
+const token = async (form) => {
+  const body = new URLSearchParams({ client_id: 'calsync', ...form });
+  const answer = await fetch(`${login}token`, { method: 'POST', body });
+  return { status: answer.status, body: await answer.json() };
+};
+const code = { grant_type: 'authorization_code', code: back.searchParams.get('code'), redirect_uri: redirect };
+assert.equal((await token({ ...code, code_verifier: 'x'.repeat(43) })).body.error, 'invalid_grant');
+const first = await token({ ...code, code_verifier: verifier });
+assert.equal(first.status, 200);
+// Microsoft sends a new refresh token each time, and the old one stays good.
+const renewed = await token({ grant_type: 'refresh_token', refresh_token: first.body.refresh_token });
+assert.notEqual(renewed.body.refresh_token, first.body.refresh_token);
+const again = await token({ grant_type: 'refresh_token', refresh_token: first.body.refresh_token });
+assert.equal(again.status, 200);
+
+// The client leaves the token out of requests that are not https; everything else of it is as it comes.
+class Authorized {
+  #next = new HTTPMessageHandler();
+
+  async execute(context) {
+    const headers = new Headers(context.request instanceof Request ? context.request.headers : context.options?.headers);
+    headers.set('Authorization', `Bearer ${again.body.access_token}`);
+    context.options = { ...context.options, headers };
+    await this.#next.execute(context);
+  }
+}
+const client = Client.initWithMiddleware({
+  baseUrl: url,
+  customHosts: new Set(['127.0.0.1']),
+  middleware: new Authorized(),
+});
+// The client takes links apart when they are https, and not otherwise.
+const pathOf = (link) => link.slice(`${url}v1.0`.length);
+const immutable = (request) => request.header('Prefer', 'IdType="ImmutableId"');
+
+const calendars = await client.api('/me/calendars').get();
+const { id: calendar } = calendars.value.find((entry) => entry.isDefaultCalendar);
+
+const window = { startDateTime: '2026-01-01T00:00:00Z', endDateTime: '2026-12-31T00:00:00Z' };
+let delta = await immutable(client.api(`/me/calendars/${calendar}/calendarView/delta`)).query(window).get();
+while (delta['@odata.nextLink']) {
+  delta = await immutable(client.api(pathOf(delta['@odata.nextLink']))).get();
+}
+assert.ok(delta['@odata.deltaLink']);
+
+const event = {
+  subject: 'from node',
+  start: { dateTime: '2026-03-02T09:00:00', timeZone: 'W. Europe Standard Time' },
+  end: { dateTime: '2026-03-02T10:00:00', timeZone: 'W. Europe Standard Time' },
+  recurrence: {
+    pattern: { type: 'weekly', interval: 1, daysOfWeek: ['monday'], firstDayOfWeek: 'monday' },
+    range: { type: 'numbered', startDate: '2026-03-02', numberOfOccurrences: 3 },
+  },
+  transactionId: '11111111-1111-1111-1111-111111111111',
+};
+const made = await immutable(client.api(`/me/calendars/${calendar}/events`)).post(event);
+const path = `/me/events/${encodeURIComponent(made.id)}`;
+const read = await immutable(client.api(path)).get();
+assert.equal(read.recurrence.pattern.type, 'weekly');
+
+const patched = await immutable(client.api(path)).header('If-Match', read['@odata.etag']).patch({ subject: 'changed' });
+assert.equal(patched.subject, 'changed');
+const stale = immutable(client.api(path)).header('If-Match', read['@odata.etag']).patch({ subject: 'late' });
+await assert.rejects(stale, (error) => error.statusCode === 412);
+
+delta = await immutable(client.api(pathOf(delta['@odata.deltaLink']))).get();
+const rows = delta.value.filter((row) => row.id === made.id || row.seriesMasterId === made.id);
+assert.ok(rows.length >= 3, JSON.stringify(delta.value));
+
+const batch = new BatchRequestContent([
+  { id: '1', request: new Request(`${url}me/events/${encodeURIComponent(made.id)}`, { method: 'GET' }) },
+  { id: '2', request: new Request(`${url}me/events/nothing`, { method: 'GET' }) },
+]);
+const content = await batch.getContent();
+const answers = await client.api('/$batch').post(content);
+const statuses = Object.fromEntries(answers.responses.map(({ id, status }) => [id, status]));
+assert.deepEqual(statuses, { 1: 200, 2: 404 });
+
+await immutable(client.api(path)).delete();
+await assert.rejects(immutable(client.api(path)).get(), (error) => error.statusCode === 404);
+delta = await immutable(client.api(pathOf(delta['@odata.deltaLink']))).get();
+assert.ok(delta.value.some((row) => row['@removed'] && row.id === made.id), JSON.stringify(delta.value));
+console.log('graph client for node: ok');
