@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::bindings;
 use crate::board::{Board, Doing, Outcome, Stop, failed};
 use crate::fixtures;
 use crate::process::{self, Guarded};
@@ -28,6 +29,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("calsync-providers", &["caldav", "google", "ics", "microsoft", "oauth"]),
     ("calsync-stores", &["sqlite", "postgres"]),
     ("calsync-testkit", &[]),
+    ("calsync-bindings", &[]),
 ];
 
 /// What to test.
@@ -64,6 +66,8 @@ enum Part {
     GoogleServer,
     /// The emulator of Microsoft Graph against Microsoft's own client, O365 and our provider.
     Graph,
+    /// The Python package: built, installed, tested, its types checked, the README's example run.
+    Python,
 }
 
 impl Options {
@@ -116,7 +120,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
         board.step("planted bugs", || process::run(&mut simulation::program("mutants"), BUILD_AND_RUN));
     }
     let mut python = None;
-    let without_python = [Part::Rust, Part::Quickstart, Part::Simulation];
+    // The last makes an environment of its own.
+    let without_python = [Part::Rust, Part::Quickstart, Part::Simulation, Part::Python];
     if Part::value_variants().iter().any(|part| !without_python.contains(part) && options.wants(*part)) {
         board.step("python environment", || {
             python = Some(Python::ready()?);
@@ -152,7 +157,19 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.wants(Part::Graph) {
         board.step("microsoft graph emulator", || graph(python()?));
     }
+    if options.wants(Part::Python) {
+        bindings::python(&mut board, example_server);
+    }
     board.finish()
+}
+
+/// A CalDAV server for the examples of the README.
+fn example_server() -> Outcome<bindings::Server> {
+    let arguments =
+        ["--user", servers::USER, "--password", servers::PASSWORD, "--calendar", "personal=Personal"];
+    let (server, url) = testkit_server("dav-server", &arguments)?;
+    let (user, password) = (servers::USER, servers::PASSWORD);
+    Ok(bindings::Server { _running: Box::new(server), url, user, password })
 }
 
 /// Checks each library crate with no feature, and with each of its features alone.
