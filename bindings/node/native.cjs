@@ -1,15 +1,7 @@
 // Finds the native part: beside this file where it was built here, else in the package of the platform.
 'use strict';
 
-function platform() {
-  const { platform, arch } = process;
-  if (platform === 'win32') return `win32-${arch}-msvc`;
-  if (platform !== 'linux') return `${platform}-${arch}`;
-  // A report names the glibc it runs on; musl has none.
-  const report = process.report && process.report.getReport();
-  const glibc = report && report.header && report.header.glibcVersionRuntime;
-  return `linux-${arch}-${glibc ? 'gnu' : 'musl'}`;
-}
+const { platform } = require('./platform.cjs');
 
 function load() {
   const name = platform();

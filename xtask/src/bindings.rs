@@ -41,6 +41,19 @@ pub(crate) fn python(board: &mut Board, readme_server: impl FnOnce() -> Outcome<
     board.step("python source distribution", || package()?.source());
 }
 
+/// Builds the npm package, tests and checks it, and runs the README's example where nothing else is installed.
+pub(crate) fn node(board: &mut Board, readme_server: impl FnOnce() -> Outcome<Server>) {
+    let mut built = None;
+    board.step("node package", || {
+        built = Some(NodePackage::build()?);
+        Ok(())
+    });
+    let package = || built.as_ref().ok_or_else(|| Stop::Skipped("the package could not be built".into()));
+    board.step("node tests", || package()?.tests());
+    board.step("node types", || package()?.types());
+    board.step("node example of the README", || package()?.example(&readme_server()?));
+}
+
 /// A CalDAV server an example may write to, and what keeps it running.
 pub(crate) struct Server {
     /// Kept until the end.
@@ -126,6 +139,104 @@ impl PythonPackage {
         pip.env("PATH", std::env::join_paths(paths).doing("PATH")?);
         process::run(&mut pip, BUILD)
     }
+}
+
+struct NodePackage {
+    /// The package with its tests and the native part.
+    package: PathBuf,
+    tools: PathBuf,
+}
+
+impl NodePackage {
+    fn build() -> Outcome<Self> {
+        if !process::exists("npm") {
+            return Err(Stop::Skipped("npm is not installed".into()));
+        }
+        process::run(process::cargo().args(["build", "--package", "calsync-node"]), BUILD)?;
+        let package = workspace::scratch("node-package")?;
+        fs::remove_dir_all(&package).doing(package.display())?;
+        copy(&workspace::root().join("bindings").join("node"), &package)?;
+        let mut name = Command::new("node");
+        name.current_dir(&package).args(["-p", "require('./platform.cjs').platform()"]);
+        let name = process::output(&mut name, RUN)?;
+        let native = workspace::target().join("debug").join(if cfg!(target_os = "macos") {
+            "libcalsync_node.dylib"
+        } else {
+            "libcalsync_node.so"
+        });
+        let place = package.join(format!("calsync.{}.node", name.trim()));
+        fs::copy(&native, &place).doing(place.display())?;
+        let tools = workspace::scratch("node-tools")?;
+        let pins = workspace::root().join("xtask").join("node").join("package.json");
+        fs::copy(&pins, tools.join("package.json")).doing(pins.display())?;
+        npm(&tools, &["install"])?;
+        Ok(Self { package, tools })
+    }
+
+    fn tests(&self) -> Outcome {
+        let build = ["build", "--package", "calsync-testkit", "--bin", "dav-server"];
+        process::run(process::cargo().args(build), BUILD)?;
+        let mut node = Command::new("sh");
+        node.current_dir(&self.package).args(["-c", "exec node --test test/*.test.mjs"]);
+        node.env("CALSYNC_DAV_SERVER", workspace::target().join("debug").join("dav-server"));
+        process::run(&mut node, RUN)
+    }
+
+    fn types(&self) -> Outcome {
+        process::run(self.tool("tsc").args(["--project", "."]), RUN)?;
+        npm(&self.package, &["pack"])?;
+        let tarball = only(&self.package, ".tgz")?;
+        process::run(self.tool("publint").arg("--strict").arg(&tarball), RUN)?;
+        process::run(self.tool("attw").arg(&tarball), RUN)
+    }
+
+    /// In a project that has nothing but the tarball.
+    fn example(&self, server: &Server) -> Outcome {
+        let folder = workspace::scratch("node-example")?.join(std::process::id().to_string());
+        let folder = workspace::Folder::make(folder)?;
+        let write = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            fs::write(&file, text).doing(file.display())
+        };
+        write("package.json", "{ \"private\": true }\n")?;
+        write("example.mjs", &readme_example("js")?)?;
+        let tarball = only(&self.package, ".tgz")?;
+        npm(folder.path(), &["install", "--omit=optional", &tarball.display().to_string()])?;
+        let mut run = Command::new("node");
+        run.current_dir(folder.path()).arg("example.mjs");
+        server.tell(&mut run);
+        process::run(&mut run, RUN)
+    }
+
+    fn tool(&self, name: &str) -> Command {
+        let mut tool = Command::new(self.tools.join("node_modules").join(".bin").join(name));
+        tool.current_dir(&self.package);
+        tool
+    }
+}
+
+fn npm(folder: &Path, arguments: &[&str]) -> Outcome {
+    let mut npm = Command::new("npm");
+    npm.current_dir(folder).args(arguments).args(["--no-audit", "--no-fund", "--silent"]);
+    process::run(&mut npm, RUN)
+}
+
+/// The files of a package, without what was built or installed in it.
+fn copy(from: &Path, to: &Path) -> Outcome {
+    fs::create_dir_all(to).doing(to.display())?;
+    for entry in fs::read_dir(from).doing(from.display())? {
+        let entry = entry.doing(from.display())?;
+        let (path, name) = (entry.path(), entry.file_name());
+        if name == "node_modules" || path.extension().is_some_and(|end| end == "node") {
+            continue;
+        }
+        if path.is_dir() {
+            copy(&path, &to.join(name))?;
+        } else {
+            fs::copy(&path, to.join(name)).doing(path.display())?;
+        }
+    }
+    Ok(())
 }
 
 fn folder() -> PathBuf {

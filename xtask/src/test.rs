@@ -68,6 +68,8 @@ enum Part {
     Graph,
     /// The Python package: built, installed, tested, its types checked, the README's example run.
     Python,
+    /// The npm package: built, tested, its types checked, the README's example run from its tarball.
+    Node,
 }
 
 impl Options {
@@ -120,8 +122,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
         board.step("planted bugs", || process::run(&mut simulation::program("mutants"), BUILD_AND_RUN));
     }
     let mut python = None;
-    // The last makes an environment of its own.
-    let without_python = [Part::Rust, Part::Quickstart, Part::Simulation, Part::Python];
+    // The package for Python makes an environment of its own.
+    let without_python = [Part::Rust, Part::Quickstart, Part::Simulation, Part::Python, Part::Node];
     if Part::value_variants().iter().any(|part| !without_python.contains(part) && options.wants(*part)) {
         board.step("python environment", || {
             python = Some(Python::ready()?);
@@ -159,6 +161,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     if options.wants(Part::Python) {
         bindings::python(&mut board, example_server);
+    }
+    if options.wants(Part::Node) {
+        bindings::node(&mut board, example_server);
     }
     board.finish()
 }
