@@ -8,6 +8,7 @@
     reason = "steps are timed and servers are waited for; nothing here syncs"
 )]
 
+mod bindings;
 mod board;
 mod fixtures;
 mod fuzz;

@@ -11,17 +11,22 @@ use crate::workspace;
 
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 
-/// A virtual environment with `xtask/python/requirements.txt` installed.
+/// A virtual environment with the pins of one file of `xtask/python` installed.
 pub(crate) struct Python {
     bin: PathBuf,
 }
 
 impl Python {
-    /// The environment under `target/xtask/venv`, made anew when the pins have changed since.
+    /// The environment most checks use.
     pub(crate) fn ready() -> Outcome<Self> {
-        let venv = workspace::scratch("venv")?;
+        Self::environment("venv", "requirements.txt")
+    }
+
+    /// The environment under `target/xtask` with this name, made anew when its pins have changed since.
+    pub(crate) fn environment(name: &str, pins: &str) -> Outcome<Self> {
+        let venv = workspace::scratch(name)?;
         let python = Self { bin: venv.join("bin") };
-        let requirements = script("requirements.txt");
+        let requirements = script(pins);
         let pins = fs::read_to_string(&requirements).doing(requirements.display())?;
         // The programs of an environment name its folder inside: moved or copied, it has to be made again.
         let wanted = format!("# {}\n{pins}", venv.display());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::bindings;
 use crate::board::{Board, Doing, Outcome, Stop, failed};
 use crate::fixtures;
 use crate::node::Node;
@@ -29,6 +30,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("calsync-providers", &["caldav", "google", "ics", "microsoft", "oauth"]),
     ("calsync-stores", &["sqlite", "postgres"]),
     ("calsync-testkit", &[]),
+    ("calsync-bindings", &[]),
 ];
 
 /// What to test.
@@ -69,6 +71,10 @@ enum Part {
     Graph,
     /// Signing in and renewing access against an authorization server from npm.
     Oauth,
+    /// The Python package: built, installed, tested, its types checked, the README's example run.
+    Python,
+    /// The npm package: built, tested, its types checked, the README's example run from its tarball.
+    Node,
 }
 
 impl Options {
@@ -121,7 +127,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
         board.step("planted bugs", || process::run(&mut simulation::program("mutants"), BUILD_AND_RUN));
     }
     let mut python = None;
-    let without_python = [Part::Rust, Part::Quickstart, Part::Simulation, Part::Oauth];
+    // The package for Python makes an environment of its own.
+    let without_python =
+        [Part::Rust, Part::Quickstart, Part::Simulation, Part::Oauth, Part::Python, Part::Node];
     if Part::value_variants().iter().any(|part| !without_python.contains(part) && options.wants(*part)) {
         board.step("python environment", || {
             python = Some(Python::ready()?);
@@ -165,7 +173,22 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.wants(Part::Oauth) {
         board.step("oauth against another server", oauth);
     }
+    if options.wants(Part::Python) {
+        bindings::python(&mut board, example_server);
+    }
+    if options.wants(Part::Node) {
+        bindings::node(&mut board, example_server);
+    }
     board.finish()
+}
+
+/// A CalDAV server for the examples of the README.
+fn example_server() -> Outcome<bindings::Server> {
+    let arguments =
+        ["--user", servers::USER, "--password", servers::PASSWORD, "--calendar", "personal=Personal"];
+    let (server, url) = testkit_server("dav-server", &arguments)?;
+    let (user, password) = (servers::USER, servers::PASSWORD);
+    Ok(bindings::Server { _running: Box::new(server), url, user, password })
 }
 
 /// Checks each library crate with no feature, and with each of its features alone.

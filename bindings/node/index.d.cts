@@ -1,0 +1,536 @@
+// calsync: keeps the calendars of your application in step with CalDAV servers, Google Calendar, Microsoft 365 and ICS feeds.
+
+/** An instant as RFC 3339 text in UTC, such as `2026-03-01T08:00:00Z`: what `Temporal.Instant.from` and `new Date` read. */
+export type Instant = string;
+/** A wall-clock time, such as `2026-03-01T09:00:00`: what `Temporal.PlainDateTime.from` reads. */
+export type LocalTime = string;
+/** A zone of the IANA database by its name, or one that only a file defines. */
+export type Zone = string | { tzid: string; observances: unknown[] };
+/** A start before anything moved it, as iCalendar writes it: `20260105`, `20260105T180000` or `20260105T180000Z`. */
+export type RecurrenceId = string;
+
+/** A whole day, a time that floats, a wall-clock time in a zone, or an instant. */
+export type EventTime =
+  | { date: string }
+  | { floating: LocalTime }
+  | { zoned: { local: LocalTime; zone: Zone; fold?: Fold } }
+  | { utc: Instant | Date };
+
+export type UidOrigin = 'given' | 'derived';
+export type Status = 'confirmed' | 'tentative' | 'cancelled';
+export type FreeBusyStatus = 'busy' | 'free';
+export type Privacy = 'public' | 'private' | 'secret';
+export type OverrideScope = 'this' | 'this-and-future';
+export type ParticipationStatus = 'needs-action' | 'accepted' | 'declined' | 'tentative' | 'delegated';
+export type Role = 'required' | 'optional' | 'chair' | 'informational';
+export type AlarmAction = 'display' | 'audio' | 'email';
+export type RelativeTo = 'start' | 'end';
+export type Descent = 'copy' | 'following';
+export type Fold = 'first' | 'second';
+/** Which way a link carries changes. */
+export type Direction = 'two-way' | 'import' | 'export';
+/** Who wins a field both sides changed. */
+export type ConflictPolicy = 'remote-wins' | 'local-wins' | 'newest-wins' | 'keep-both' | 'manual' | 'resolver';
+/** What becomes of an event that one side deleted and the other edited. */
+export type DeletionPolicy = 'by-conflicts' | 'keep-edit' | 'delete' | 'remote-wins' | 'local-wins';
+/** Whether people may be written, which on many servers mails them. */
+export type PeoplePolicy = 'withhold' | 'write';
+export type Choice = 'local' | 'remote' | 'both' | 'open';
+export type Take = 'local' | 'remote';
+export type LimitReached = 'instances' | 'steps' | 'dates';
+export type ProviderKind = 'caldav' | 'google' | 'ics' | 'microsoft';
+/** What went wrong, as a word that never changes. */
+export type Code =
+  | 'invalid-input'
+  | 'unsupported'
+  | 'blocked'
+  | 'unauthorized'
+  | 'forbidden'
+  | 'calendar-gone'
+  | 'not-found'
+  | 'version-mismatch'
+  | 'already-exists'
+  | 'refused'
+  | 'too-large'
+  | 'cursor-invalid'
+  | 'throttled'
+  | 'unavailable'
+  | 'protocol'
+  | 'internal'
+  | 'busy'
+  | 'plan-changed'
+  | 'link-moved'
+  | 'unknown-link'
+  | 'unknown-connection'
+  | 'unknown-match'
+  | 'unknown-conflict'
+  | 'conflict-settled'
+  | 'not-contested'
+  | 'unknown-run'
+  | 'unknown-write'
+  | 'store-conflict'
+  | 'store-fenced'
+  | 'store-unavailable'
+  | 'store-full'
+  | 'store-corrupt'
+  | 'store-invalid-input'
+  | 'store-failed'
+  | 'not-i-calendar'
+  | 'unreadable'
+  | 'no-such-item'
+  | 'host-failed'
+  | 'host-type'
+  | 'host-silent'
+  | 'cancelled'
+  | 'closed';
+
+/** From the start up to, not including, the end: for dates the day after the last day. */
+export interface TimeSpan {
+  start: EventTime;
+  end: EventTime;
+}
+
+export interface Person {
+  address: string;
+  name?: string;
+}
+
+export interface Participant {
+  address: string;
+  name?: string;
+  status?: ParticipationStatus;
+  role?: Role;
+  expectReply?: boolean;
+}
+
+/** A reminder, so many seconds from the start or end (negative is before), or at an instant. */
+export interface Alarm {
+  trigger: { offset: { seconds: number; relativeTo?: RelativeTo } } | { absolute: Instant | Date };
+  action?: AlarmAction;
+  description?: string;
+}
+
+export interface VirtualLocation {
+  uri: string;
+  name?: string;
+}
+
+/** The content of an event, or of one instance of a series. What is left out was not said. */
+export interface EventBody {
+  time: TimeSpan;
+  title?: string;
+  description?: string;
+  location?: string;
+  geo?: string;
+  url?: string;
+  virtualLocations?: VirtualLocation[];
+  status?: Status;
+  freeBusy?: FreeBusyStatus;
+  privacy?: Privacy;
+  priority?: number;
+  color?: string;
+  categories?: string[];
+  organizer?: Person;
+  participants?: Participant[];
+  alarms?: Alarm[];
+  sequence?: number;
+  created?: Instant | Date;
+  updated?: Instant | Date;
+}
+
+/** An instance that does not take place, takes place although no rule says so, or has content of its own. */
+export type Override =
+  | 'excluded'
+  | { added: { end?: EventTime } }
+  | { changed: { body: EventBody; scope?: OverrideScope } };
+
+export interface Lineage {
+  uid: string;
+  how: Descent;
+}
+
+/** One calendar object: a single event, or a series with its rules (RFC 5545 text) and overrides. */
+export interface Event {
+  uid: string;
+  uidOrigin?: UidOrigin;
+  master?: EventBody | null;
+  rules?: string[];
+  excludedRules?: string[];
+  overrides?: Record<RecurrenceId, Override>;
+  lineage?: Lineage | null;
+}
+
+/** A calendar in the store. */
+export interface Calendar {
+  id: string;
+  name: string;
+  color?: string;
+}
+
+/** A calendar as its provider lists it. */
+export interface RemoteCalendar {
+  id: string;
+  name: string;
+  color: string | null;
+  readOnly: boolean;
+}
+
+export interface UnreadableItem {
+  uid: string | null;
+  reason: string;
+}
+
+/** A text that was read. If it is not complete, nothing may be concluded from what it lacks. */
+export interface ParsedCalendar {
+  name: string | null;
+  events: Event[];
+  unreadable: UnreadableItem[];
+  complete: boolean;
+}
+
+/** One time an event takes place; `id` is the key of its override. */
+export interface Instance {
+  id: RecurrenceId;
+  time: TimeSpan;
+}
+
+export interface Expansion {
+  instances: Instance[];
+  opaqueRules: number;
+  stopped: LimitReached | null;
+}
+
+/** One mergeable part of an event, such as `title`; `key` names a category, an address or a trigger. */
+export interface Field {
+  instance: RecurrenceId | null;
+  part: string;
+  key: unknown;
+}
+
+export interface ContestedField {
+  field: Field;
+  choice: Choice;
+}
+
+/** What a three-way merge decided. */
+export interface Merged {
+  local: Event;
+  remote: Event;
+  toLocal: Field[];
+  toRemote: Field[];
+  contested: ContestedField[];
+  keepLocalCopy: boolean;
+}
+
+/** An event as the store holds it; an edit names its `revision`. */
+export interface StoredEvent {
+  id: string;
+  revision: number;
+  event: Event;
+  modified: Instant;
+}
+
+export interface PlannedOperation {
+  action: string;
+  eventId: string | null;
+  remoteId: string | null;
+  toLocal: Field[];
+  toRemote: Field[];
+  contested: Field[];
+  losses: string[];
+  reason: string;
+}
+
+export interface Counts {
+  pulled: number;
+  created: number;
+  updated: number;
+  deleted: number;
+  pushed: number;
+  conflicts: number;
+  quarantined: number;
+  held: number;
+  requests: number;
+}
+
+/** What a run did, or would do. When deletions are `held`, a person approves or refuses `planId`. */
+export interface Report {
+  run: string;
+  planId: string;
+  held: boolean;
+  inStep: boolean;
+  counts: Counts;
+  operations: PlannedOperation[];
+  undecided: number;
+  waiting: number;
+  wedged: number;
+  answered: string | null;
+}
+
+/** A field of a conflict with the values of both sides; `outcome` is `open` while it waits. */
+export interface ConflictField {
+  field: Field;
+  base: unknown;
+  local: unknown;
+  remote: unknown;
+  outcome: string;
+}
+
+/** Both sides changed the same fields to different values. */
+export interface Conflict {
+  id: string;
+  link: string;
+  eventId: string;
+  uid: string;
+  open: boolean;
+  fields: ConflictField[];
+  local: Event | null;
+  remote: Event | null;
+  policy: string;
+  at: Instant;
+}
+
+/** A run of the engine on a link. */
+export interface Run {
+  id: string;
+  link: string;
+  started: Instant;
+  ended: Instant | null;
+  outcome: 'running' | 'in-step' | 'held' | 'undone' | { failed: { error: string } };
+  counts: Counts;
+  heldPlan: string | null;
+  approved?: string;
+  refused?: string;
+  unaskedDeletions: number;
+}
+
+/** What became of the changes of a run that was taken back. */
+export interface Undone {
+  run: string;
+  restored: number;
+  removed: number;
+  kept: number;
+  edited: string[];
+}
+
+/** An item that may be an event here; a person says which. */
+export interface Question {
+  remoteId: string;
+  candidates: string[];
+  answered: boolean;
+  since: Instant;
+}
+
+/** How far a run is: `listed`, `pulled`, `pushed` or `wedged`. */
+export interface Progress {
+  step: string;
+  link: string;
+  done: number;
+  total: number | null;
+}
+
+/** Something failed. The text holds no secret and no event text; `cause` is what a method of yours threw. */
+export class CalsyncError extends Error {
+  readonly code: Code;
+  readonly retryable: boolean;
+  /** Not before so many milliseconds from now, where the provider said so. */
+  readonly retryAfterMs: number | null;
+  readonly message: string;
+  /** What it is about: a method of yours, a link, a connection. */
+  readonly item: string | null;
+}
+
+/** A row as it was written in a commit: kept whole, given back whole. */
+export type Row = Record<string, any>;
+export type MaybePromise<T> = T | Promise<T>;
+
+export interface LeaseToken {
+  name: string;
+  epoch: number;
+}
+
+export interface Batch {
+  lease: LeaseToken | null;
+  expect: Row[];
+  writes: Row[];
+}
+
+/** What a commit did, each in the order of the batch. */
+export interface Receipt {
+  revisions: [calendar: string, id: string, revision: number][];
+  doc_versions?: number[];
+  purged?: number[];
+}
+
+/** The host's own database. Methods may return values or promises; rows are JSON with `snake_case` keys. */
+export interface Store {
+  calendars(): MaybePromise<Row[]>;
+  events(args: { calendar: string; ids: string[] }): MaybePromise<Row[]>;
+  eventsByUid(args: { calendar: string; uids: string[] }): MaybePromise<Row[]>;
+  eventsSince(args: { calendar: string; after: number; limit: number }): MaybePromise<Row[]>;
+  link(args: { link: string }): MaybePromise<Row | null>;
+  bases(args: { link: string; by: 'remote' | 'event'; ids: string[] }): MaybePromise<Row[]>;
+  baseSummaries(args: { link: string; after: string | null; limit: number }): MaybePromise<Row[]>;
+  outbox(args: { link: string; after: string | null; limit: number }): MaybePromise<Row[]>;
+  records(args: {
+    kind: 'conflict' | 'quarantine' | 'run' | 'journal';
+    link: string;
+    event: string | null;
+    run: string | null;
+    after: string | null;
+    limit: number;
+  }): MaybePromise<Row[]>;
+  docs(args: {
+    space: string;
+    keys: string[] | null;
+    after: string | null;
+    due: string | null;
+    limit: number | null;
+  }): MaybePromise<Row[]>;
+  /** Checks the lease, then the expectations, then writes; throws `StoreFenced` or `StoreConflict` before it wrote anything. */
+  commit(args: { batch: Batch }): MaybePromise<Receipt>;
+  acquireLease(args: {
+    name: string;
+    holder: string;
+    now: Instant;
+    ttl_ms: number;
+  }): MaybePromise<{ token: LeaseToken } | { held_until: Instant }>;
+  releaseLease(args: { token: LeaseToken }): MaybePromise<void>;
+}
+
+/** An expectation of a batch does not hold; nothing was written. */
+export class StoreConflict extends Error {
+  constructor(expectation?: number);
+  readonly expectation: number;
+}
+/** The lease of a batch is not the current one; nothing was written. */
+export class StoreFenced extends Error {}
+/** The database is busy or not reachable. */
+export class StoreUnavailable extends Error {}
+/** The database has no room. */
+export class StoreFull extends Error {}
+
+/** Reads a text. Throws when it is no calendar; single items that cannot be read are in `unreadable`. */
+export function parse(text: string, options?: { defaultZone?: Zone }): ParsedCalendar;
+/** Reads many; one that is no calendar is an error in its place. */
+export function parseMany(texts: Iterable<string>, options?: { defaultZone?: Zone }): (ParsedCalendar | CalsyncError)[];
+/** Writes events as one calendar text with this `DTSTAMP`. */
+export function write(events: Iterable<Event>, options: { stamp: Instant | Date; people?: PeoplePolicy }): string;
+
+export interface PatchOptions {
+  stamp?: Instant | Date;
+  people?: PeoplePolicy;
+}
+/** Changes a text so that it reads as the event. Every line that need not change keeps its bytes. */
+export function patch(original: string, event: Event, options?: PatchOptions): string;
+export function patchMany(
+  edits: Iterable<{ original: string; event: Event }>,
+  options?: PatchOptions,
+): (string | CalsyncError)[];
+
+/** Between two instants. Dates and floating times are read in `zone` (UTC). */
+export interface Window {
+  from: Instant | Date;
+  to: Instant | Date;
+  zone?: Zone;
+  limit?: number;
+}
+/** When an event takes place. */
+export function expand(event: Event, window: Window): Expansion;
+export function expandMany(events: Iterable<Event>, window: Window): Expansion[];
+/** The fields in which one version of an event differs from another. */
+export function diff(before: Event, after: Event): Field[];
+export function diffMany(pairs: Iterable<{ before: Event; after: Event }>): Field[][];
+
+export interface Versions {
+  /** What both sides held when they last agreed; left out when they never did. */
+  base?: Event;
+  local: Event;
+  remote: Event;
+}
+/** Merges two versions of an event that were made from one. */
+export function merge(versions: Versions, options?: { policy?: ConflictPolicy }): Merged;
+export function mergeMany(items: Iterable<Versions>, options?: { policy?: ConflictPolicy }): Merged[];
+
+export interface CallOptions {
+  /** Ends the call where it waits; nothing is broken by it. */
+  signal?: AbortSignal;
+}
+
+export interface ConnectOptions extends CallOptions {
+  provider: ProviderKind;
+  url?: string;
+  username?: string;
+  /** The password, or the access token for Google and Microsoft. */
+  secret?: string;
+  /** Allows private and local addresses, and files as feeds: only for addresses that whoever runs the application wrote. */
+  trustAddress?: boolean;
+}
+
+export interface LinkOptions extends CallOptions {
+  calendar: string;
+  connection: string;
+  /** The id of the remote calendar; a feed has only one. */
+  remote?: string;
+  direction?: Direction;
+  conflicts?: ConflictPolicy;
+  deletions?: DeletionPolicy;
+  people?: PeoplePolicy;
+  /** Deletions that pass unasked (10), unless they are at most `guardPercent` of the events (20). */
+  guardCount?: number;
+  guardPercent?: number;
+}
+
+export interface PlanOptions extends CallOptions {
+  /** The held plan a person approved. */
+  approve?: string;
+  /** The held plan a person refused. */
+  refuse?: string;
+  /** Compare everything with the remote listing. */
+  audit?: boolean;
+  /** Leave people out of every write of the run. */
+  withholdPeople?: boolean;
+}
+
+export interface SyncOptions extends PlanOptions {
+  onProgress?: (progress: Progress) => void;
+}
+
+export interface AnswerOptions extends CallOptions {
+  by: string;
+  /** Holds for every field that `fields` does not name. */
+  take?: Take;
+  fields?: { field: Field; take: Take }[];
+}
+
+/** Keeps calendars in a store in step with remote ones. */
+export class Engine {
+  /** Over a SQLite file, `:memory:`, or a store of your own. */
+  constructor(store?: string | Store);
+  connect(connection: string, options: ConnectOptions): Promise<null>;
+  remoteCalendars(connection: string, options?: CallOptions): Promise<RemoteCalendar[]>;
+  putCalendar(calendar: Calendar, options?: CallOptions): Promise<null>;
+  calendars(options?: CallOptions): Promise<Calendar[]>;
+  events(calendar: string, options?: CallOptions): Promise<StoredEvent[]>;
+  addEvent(calendar: string, event: Event, options?: CallOptions): Promise<string>;
+  updateEvent(calendar: string, id: string, revision: number, event: Event, options?: CallOptions): Promise<null>;
+  deleteEvent(calendar: string, id: string, revision: number, options?: CallOptions): Promise<null>;
+  addLink(link: string, options: LinkOptions): Promise<null>;
+  /** What `sync` would do now. Writes nothing anywhere. */
+  plan(link: string, options?: PlanOptions): Promise<Report>;
+  /** Brings a link in step: pulls, merges, commits and pushes. */
+  sync(link: string, options?: SyncOptions): Promise<Report>;
+  /** `sync` as an iterable: how far it is, and the report at the end. Leaving the loop early ends the run. */
+  progress(link: string, options?: PlanOptions): AsyncGenerator<Progress | Report, void, void>;
+  conflicts(link: string, options?: CallOptions): Promise<Conflict[]>;
+  answerConflict(link: string, conflict: string, options: AnswerOptions): Promise<Conflict>;
+  runs(link: string, options?: CallOptions): Promise<Run[]>;
+  /** Takes back what a run did here; the next `sync` carries it to the remote side. */
+  undo(link: string, run: string, options?: CallOptions): Promise<Undone>;
+  undoLast(link: string, count: number, options?: CallOptions): Promise<Undone[]>;
+  questions(link: string, options?: CallOptions): Promise<Question[]>;
+  /** Says which event an item is; `null`: none of them. */
+  answerQuestion(link: string, remoteId: string, event: string | null, options?: CallOptions): Promise<null>;
+  /** Lets go of connections and links. Later calls fail with the code `closed`. */
+  close(options?: CallOptions): Promise<null>;
+}

@@ -1,0 +1,187 @@
+//! The native part of the npm package `calsync`.
+//!
+//! Text goes in and out; what users see is in `index.cjs`. Callbacks run on the thread of the environment that made the call,
+//! and those into the host's methods never keep its process alive by themselves.
+
+use std::sync::{
+    Arc, Mutex, OnceLock, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use calsync_bindings::{Failure, Host, HostFailure, Job, Runtime};
+use napi::{
+    Env, Status,
+    bindgen_prelude::{FnArgs, Function, Object},
+    threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
+};
+use napi_derive::napi;
+use tokio::sync::oneshot;
+
+/// The threads of this process.
+static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
+/// Environments (the main thread and workers) that use them.
+static ENVIRONMENTS: AtomicUsize = AtomicUsize::new(0);
+
+type Done = ThreadsafeFunction<FnArgs<(bool, String)>, (), FnArgs<(bool, String)>, Status, false>;
+type Call = ThreadsafeFunction<
+    FnArgs<(String, String, Reply)>,
+    (),
+    FnArgs<(String, String, Reply)>,
+    Status,
+    false,
+    true,
+>;
+type Tell = ThreadsafeFunction<FnArgs<(String,)>, (), FnArgs<(String,)>, Status, false, true>;
+
+fn runtime() -> Result<&'static Runtime, Failure> {
+    let made = RUNTIME.get_or_init(|| Runtime::new().map_err(|error| error.to_string()));
+    made.as_ref().map_err(|error| Failure::invalid(error.clone()))
+}
+
+/// What JavaScript gets: whether it worked, and JSON either way.
+fn answer(result: Result<String, Failure>) -> (bool, String) {
+    match result {
+        Ok(text) => (true, text),
+        Err(failure) => (false, serde_json::to_string(&failure).unwrap_or_default()),
+    }
+}
+
+/// The functions of JavaScript that answer one call.
+struct NodeHost {
+    call: Call,
+    progress: Tell,
+}
+
+#[async_trait]
+impl Host for NodeHost {
+    async fn call(&self, method: &'static str, args: String) -> Result<String, HostFailure> {
+        let (sender, receiver) = oneshot::channel();
+        let reply = Reply { sender: Mutex::new(Some(sender)), method };
+        let args = FnArgs::from((method.to_owned(), args, reply));
+        match self.call.call(args, ThreadsafeFunctionCallMode::NonBlocking) {
+            Status::Ok => receiver.await.unwrap_or_else(|_| Err(HostFailure::new(method, "silent", ""))),
+            _ => Err(HostFailure::new(method, "silent", "its environment ends")),
+        }
+    }
+
+    fn tell(&self, progress: String) {
+        // Nobody listens any more: not a reason to stop.
+        let _ = self.progress.call(FnArgs::from((progress,)), ThreadsafeFunctionCallMode::NonBlocking);
+    }
+}
+
+/// How a method of the host answers. One that is forgotten counts as silence.
+#[napi]
+pub struct Reply {
+    sender: Mutex<Option<oneshot::Sender<Result<String, HostFailure>>>>,
+    method: &'static str,
+}
+
+#[napi]
+impl Reply {
+    fn send(&self, answer: Result<String, HostFailure>) {
+        if let Some(sender) = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // The call may have been cancelled meanwhile.
+            let _ = sender.send(answer);
+        }
+    }
+
+    /// It returned this, as JSON.
+    #[napi]
+    pub fn ok(&self, value: String) {
+        self.send(Ok(value));
+    }
+
+    /// It failed.
+    #[napi]
+    pub fn fail(&self, kind: String, detail: String, expectation: u32) {
+        let mut failure = HostFailure::new(self.method, &kind, detail);
+        failure.expectation = usize::try_from(expectation).unwrap_or_default();
+        self.send(Err(failure));
+    }
+}
+
+/// A call that goes on.
+#[napi(js_name = "Job")]
+pub struct RunningJob(Job);
+
+#[napi]
+impl RunningJob {
+    /// Ends it where it waits.
+    #[napi]
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+/// A store with connections and links.
+#[napi]
+pub struct Engine(calsync_bindings::Engine);
+
+#[napi]
+impl Engine {
+    /// An engine over the store that JSON names.
+    #[napi(constructor)]
+    pub fn new(store: String) -> napi::Result<Self> {
+        let engine = calsync_bindings::Engine::new(&store);
+        engine.map(Self).map_err(|failure| napi::Error::new(Status::InvalidArg, failure.message))
+    }
+
+    /// Starts a call. `done(ok, json)` is called once, and keeps the process alive until then; `call(method, json, reply)` for
+    /// every method of the host, `progress(json)` for progress.
+    #[napi]
+    pub fn start(
+        &self,
+        method: String,
+        args: String,
+        done: Function<'_, FnArgs<(bool, String)>, ()>,
+        call: Function<'_, FnArgs<(String, String, Reply)>, ()>,
+        progress: Function<'_, FnArgs<(String,)>, ()>,
+    ) -> napi::Result<Option<RunningJob>> {
+        let finish: Done = done.build_threadsafe_function().callee_handled::<false>().build()?;
+        let call: Call = call.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
+        let progress: Tell =
+            progress.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
+        let host: Arc<dyn Host> = Arc::new(NodeHost { call, progress });
+        let future = self.0.call(method, args, Some(host));
+        let finished = move |result| {
+            // The environment may be gone by now: then nobody waits for it.
+            let _ = finish.call(FnArgs::from(answer(result)), ThreadsafeFunctionCallMode::NonBlocking);
+        };
+        match runtime().and_then(|runtime| runtime.start(future, finished)) {
+            Ok(job) => Ok(Some(RunningJob(job))),
+            Err(failure) => {
+                done.call(FnArgs::from(answer(Err(failure))))?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Calls a function that needs no engine. Gives whether it worked as `0` or `1`, and JSON behind it.
+#[napi]
+pub fn pure(method: String, args: String) -> String {
+    let (ok, text) = answer(calsync_bindings::pure(&method, &args));
+    format!("{}{text}", u8::from(ok))
+}
+
+/// What there is, as JSON: for the test that nothing is missing in JavaScript.
+#[napi]
+pub fn surface() -> String {
+    serde_json::to_string(&calsync_bindings::surface::surface()).unwrap_or_default()
+}
+
+/// Ends the threads with the last environment that uses them.
+#[napi(module_exports)]
+pub fn init(_: Object<'_>, env: Env) -> napi::Result<()> {
+    ENVIRONMENTS.fetch_add(1, Ordering::SeqCst);
+    env.add_env_cleanup_hook((), |()| {
+        if ENVIRONMENTS.fetch_sub(1, Ordering::SeqCst) == 1
+            && let Some(Ok(runtime)) = RUNTIME.get()
+        {
+            runtime.shutdown();
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,176 @@
+// The engine against a CalDAV server, over our stores and over one written here.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CalsyncError, Engine, StoreConflict, StoreUnavailable } from '../index.mjs';
+import { PASSWORD, account, join, meeting, server, titles } from './support.mjs';
+import { MapStore } from './map-store.mjs';
+
+test('events go out and come into another store', async (t) => {
+  const url = await server(t);
+  const [one, two] = [new Engine(), new Engine()];
+  await join(one, url);
+  await join(two, url);
+  await one.addEvent('family', meeting('a', 'Breakfast'));
+  const plan = await one.plan('home');
+  assert.deepEqual(
+    plan.operations.map(({ action }) => action),
+    ['create-remote'],
+  );
+  const report = await one.sync('home');
+  assert.deepEqual([report.counts.pushed, report.inStep], [1, true]);
+  assert.equal((await two.sync('home')).counts.created, 1);
+  assert.deepEqual((await two.events('family'))[0].event, (await one.events('family'))[0].event);
+  assert.deepEqual((await one.sync('home')).operations, []);
+});
+
+test('a mass deletion is held, approved by its hash and taken back', async (t) => {
+  const url = await server(t);
+  const [one, two] = [new Engine(), new Engine()];
+  await join(one, url);
+  await join(two, url);
+  for (let number = 0; number < 20; number++) await one.addEvent('family', meeting(`e${number}`, `${number}`));
+  await one.sync('home');
+  await two.sync('home');
+  for (const { id, revision } of await one.events('family')) await one.deleteEvent('family', id, revision);
+  const held = await one.sync('home');
+  assert.ok(held.held && held.counts.held === 20 && !held.inStep);
+  const done = await one.sync('home', { approve: held.planId });
+  assert.deepEqual([done.counts.pushed, done.answered], [20, held.planId]);
+  const deletions = await two.sync('home');
+  await two.sync('home', { approve: deletions.planId });
+  assert.deepEqual(await titles(two), {});
+  const [undone] = await two.undoLast('home', 1);
+  assert.equal(undone.restored, 20);
+  assert.equal((await two.sync('home')).counts.pushed, 20);
+  assert.ok((await two.runs('home')).length > 2);
+});
+
+test('a contested field waits and is answered', async (t) => {
+  const url = await server(t);
+  const [one, two] = [new Engine(), new Engine()];
+  await join(one, url, { conflicts: 'manual' });
+  await join(two, url);
+  await one.addEvent('family', meeting('a', 'Breakfast'));
+  await one.sync('home');
+  await two.sync('home');
+  for (const [engine, title] of [
+    [one, 'Brunch'],
+    [two, 'Lunch'],
+  ]) {
+    const [{ id, revision }] = await engine.events('family');
+    await engine.updateEvent('family', id, revision, meeting('a', title));
+  }
+  await two.sync('home');
+  await one.sync('home');
+  const [conflict] = await one.conflicts('home');
+  assert.deepEqual(
+    conflict.fields.map(({ field, base, local, remote }) => [field.part, base, local, remote]),
+    [['title', 'Breakfast', 'Brunch', 'Lunch']],
+  );
+  const fields = [{ field: conflict.fields[0].field, take: 'local' }];
+  await one.answerConflict('home', conflict.id, { by: 'test', fields });
+  await one.sync('home');
+  await two.sync('home');
+  assert.deepEqual(await titles(two), { a: 'Brunch' });
+});
+
+for (const asynchronous of [false, true]) {
+  test(`a store of the host does what ours does (${asynchronous ? 'promises' : 'plain values'})`, async (t) => {
+    const url = await server(t);
+    const store = new MapStore(asynchronous);
+    const [one, two] = [new Engine(store), new Engine()];
+    await join(one, url);
+    await join(two, url);
+    await two.addEvent('family', meeting('a', 'Breakfast'));
+    await two.sync('home');
+    assert.equal((await one.sync('home')).counts.created, 1);
+    const [{ id, revision }] = await one.events('family');
+    await assert.rejects(one.deleteEvent('family', id, revision + 1), { code: 'store-conflict' });
+    await one.updateEvent('family', id, revision, meeting('a', 'Brunch'));
+    assert.equal((await one.sync('home')).counts.pushed, 1);
+    await two.sync('home');
+    assert.deepEqual(await titles(two), { a: 'Brunch' });
+  });
+}
+
+class Odd {}
+const circle = {};
+circle.self = circle;
+const thrown = new RangeError('the text may hold anything');
+
+for (const [name, method, code] of [
+  ['throws at once', () => { throw thrown; }, 'host-failed'],
+  ['rejects', async () => { throw thrown; }, 'host-failed'],
+  ['gives nothing', () => undefined, 'host-type'],
+  ['gives a number', () => 7, 'host-type'],
+  ['gives a function', () => () => {}, 'host-type'],
+  ['gives other rows', async () => [{ id: 1 }], 'host-type'],
+  ['gives an object of its own', () => new Odd(), 'host-type'],
+  ['gives what is no JSON', () => circle, 'host-type'],
+  ['gives a big number', () => [10n], 'host-type'],
+  ['is busy', () => { throw new StoreUnavailable(); }, 'store-unavailable'],
+  ['does not find what was expected', () => { throw new StoreConflict(0); }, 'store-conflict'],
+]) {
+  test(`a method that ${name} is a ${code}`, async () => {
+    const store = new MapStore();
+    store.calendars = method;
+    const engine = new Engine(store);
+    const error = await engine.calendars().then(assert.fail, (error) => error);
+    assert.ok(error instanceof CalsyncError);
+    assert.equal(error.code, code);
+    if (code.startsWith('host-')) assert.equal(error.item, 'store.calendars');
+    if (code === 'host-failed') assert.equal(error.cause, thrown);
+    assert.ok(!error.message.includes('anything'));
+    await engine.putCalendar({ id: 'family', name: 'Family' });
+  });
+}
+
+test('a store without a method is refused at once', () => {
+  const store = new MapStore();
+  store.commit = undefined;
+  assert.throws(() => new Engine(store), /MapStore .* commit/);
+  assert.throws(() => new Engine(7), TypeError);
+});
+
+test('a method that never answers ends with its signal', async () => {
+  const store = new MapStore();
+  store.calendars = () => new Promise(() => {});
+  const engine = new Engine(store);
+  const stop = new AbortController();
+  const call = engine.calendars({ signal: stop.signal });
+  setImmediate(() => stop.abort(new Error('enough')));
+  await assert.rejects(call, /enough/);
+  await assert.rejects(engine.calendars({ signal: AbortSignal.abort() }), { name: 'AbortError' });
+  await engine.putCalendar({ id: 'family', name: 'Family' });
+});
+
+test('errors have a code and no secret', async (t) => {
+  const url = await server(t);
+  const engine = new Engine();
+  await assert.rejects(engine.sync('away'), { code: 'unknown-link', item: 'away' });
+  await engine.connect('wrong', { ...account(url), secret: `wrong ${PASSWORD}` });
+  const refused = await engine.remoteCalendars('wrong').then(assert.fail, (error) => error);
+  assert.equal(refused.code, 'unauthorized');
+  assert.ok(!JSON.stringify([refused.message, refused.stack]).includes(PASSWORD));
+  await engine.connect('outside', { ...account(url), trustAddress: false });
+  await assert.rejects(engine.remoteCalendars('outside'), { code: 'blocked' });
+  await engine.close();
+  await assert.rejects(engine.calendars(), { code: 'closed' });
+});
+
+test('progress comes as an iterable and ends with the report', async (t) => {
+  const url = await server(t);
+  const engine = new Engine();
+  await join(engine, url);
+  for (let number = 0; number < 10; number++) await engine.addEvent('family', meeting(`e${number}`, `${number}`));
+  const seen = [];
+  for await (const step of engine.progress('home')) seen.push(step);
+  const report = seen.pop();
+  assert.equal(report.counts.pushed, 10);
+  assert.ok(seen.some(({ step, done, total }) => step === 'pushed' && done === total));
+  await engine.addEvent('family', meeting('more', 'More'));
+  for await (const step of engine.progress('home')) {
+    assert.ok(step);
+    break;
+  }
+});

@@ -1,0 +1,94 @@
+// The parts without engine: reading, writing, expanding, comparing, merging.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+import * as calsync from '../index.mjs';
+
+const SERIES = [
+  'BEGIN:VCALENDAR',
+  'VERSION:2.0',
+  'PRODID:-//test//test//EN',
+  'BEGIN:VEVENT',
+  'UID:series',
+  'DTSTAMP:20260101T000000Z',
+  'DTSTART;TZID=Europe/Berlin:20260327T090000',
+  'DURATION:PT1H',
+  'RRULE:FREQ=DAILY;COUNT=4',
+  'EXDATE;TZID=Europe/Berlin:20260328T090000',
+  'SUMMARY:Stand-up',
+  'TRANSP:OPAQUE',
+  'END:VEVENT',
+  'END:VCALENDAR',
+  '',
+].join('\r\n');
+const series = () => calsync.parse(SERIES).events[0];
+const YEAR = { from: new Date('2026-01-01'), to: '2027-01-01T00:00:00Z' };
+
+test('import and require give the same', () => {
+  const required = createRequire(import.meta.url)('../index.cjs');
+  assert.deepEqual(Object.keys(required).sort(), Object.keys(calsync).sort());
+  for (const name of Object.keys(required)) assert.equal(required[name], calsync[name]);
+});
+
+test('an event is read with names of JavaScript', () => {
+  const event = series();
+  assert.deepEqual(event.master.time.start, { zoned: { local: '2026-03-27T09:00:00', zone: 'Europe/Berlin' } });
+  assert.equal(event.master.freeBusy, 'busy');
+  assert.deepEqual(event.rules, ['FREQ=DAILY;COUNT=4']);
+  assert.deepEqual(event.overrides, { '20260328T080000Z': 'excluded' });
+});
+
+test('a series keeps its hour through the change of the clock', () => {
+  const { instances, stopped } = calsync.expand(series(), YEAR);
+  assert.deepEqual(
+    instances.map(({ time }) => time.start.zoned.local),
+    ['2026-03-27T09:00:00', '2026-03-29T09:00:00', '2026-03-30T09:00:00'],
+  );
+  assert.equal(stopped, null);
+  assert.equal(calsync.expand(series(), { ...YEAR, limit: 1 }).stopped, 'instances');
+});
+
+test('a patch changes one line', () => {
+  const event = series();
+  event.master.title = 'Daily';
+  assert.equal(calsync.patch(SERIES, event), SERIES.replace('Stand-up', 'Daily'));
+});
+
+test('different fields merge and the policy decides the same field', () => {
+  const [base, local, remote] = [series(), series(), series()];
+  Object.assign(local.master, { title: 'Mine', freeBusy: 'free' });
+  remote.master.title = 'Theirs';
+  const merged = calsync.merge({ base, local, remote }, { policy: 'local-wins' });
+  assert.deepEqual(
+    merged.toRemote.map(({ part }) => part),
+    ['title', 'free-busy'],
+  );
+  assert.deepEqual(
+    merged.contested.map(({ field, choice }) => [field.part, choice]),
+    [['title', 'local']],
+  );
+  assert.deepEqual(merged.local, merged.remote);
+});
+
+test('one bad text of many stops no other', () => {
+  const parsed = calsync.parseMany([SERIES, '<html>', SERIES]);
+  assert.deepEqual(
+    parsed.map((one) => one instanceof calsync.CalsyncError),
+    [false, true, false],
+  );
+  assert.throws(() => calsync.parse('<html>'), { code: 'not-i-calendar', retryable: false });
+});
+
+test('a thousand at once', () => {
+  const events = Array.from({ length: 1000 }, series);
+  assert.ok(calsync.expandMany(events, YEAR).every(({ instances }) => instances.length === 3));
+});
+
+test('what cannot be an argument is refused without its text', () => {
+  const event = series();
+  event.master.status = 'very secret';
+  assert.throws(
+    () => calsync.diff(event, event),
+    (error) => error.code === 'invalid-input' && !error.message.includes('secret'),
+  );
+});

@@ -1,0 +1,230 @@
+// A store in maps: what a host writes over its own tables, without the tables.
+import { StoreConflict, StoreFenced } from '../index.mjs';
+
+const METHODS = [
+  'calendars', 'events', 'eventsByUid', 'eventsSince', 'link', 'bases', 'baseSummaries', 'outbox', 'records', 'docs',
+  'commit', 'acquireLease', 'releaseLease',
+];
+const byText = (a, b) => (a < b ? -1 : Number(a > b));
+const key = (...parts) => JSON.stringify(parts);
+
+export class MapStore {
+  #calendars = new Map();
+  #events = new Map();
+  #revisions = new Map();
+  #links = new Map();
+  #bases = new Map();
+  #outbox = new Map();
+  #records = new Map();
+  #docs = new Map();
+  #docVersion = 0;
+  #leases = new Map();
+
+  constructor(asynchronous = false) {
+    if (!asynchronous) return;
+    for (const method of METHODS) {
+      const plain = this[method].bind(this);
+      this[method] = async (args) => {
+        await null;
+        return plain(args);
+      };
+    }
+  }
+
+  calendars() {
+    return [...this.#calendars.values()].sort((a, b) => byText(a.id, b.id));
+  }
+
+  events({ calendar, ids }) {
+    return [...new Set(ids)].map((id) => this.#events.get(key(calendar, id))).filter(Boolean).map(({ row }) => row);
+  }
+
+  eventsByUid({ calendar, uids }) {
+    return this.#of(calendar).filter(({ event }) => uids.includes(event.uid));
+  }
+
+  eventsSince({ calendar, after, limit }) {
+    const rows = this.#of(calendar).filter(({ revision }) => revision > after);
+    return rows.sort((a, b) => a.revision - b.revision).slice(0, limit);
+  }
+
+  #of(calendar) {
+    return [...this.#events.values()].filter((entry) => entry.calendar === calendar).map(({ row }) => row);
+  }
+
+  link({ link }) {
+    return this.#links.get(link);
+  }
+
+  bases({ link, by, ids }) {
+    const column = by === 'remote' ? 'remote_id' : 'event_id';
+    return [...this.#bases.values()].filter((row) => row.link === link && ids.includes(row[column]));
+  }
+
+  baseSummaries({ link, after, limit }) {
+    return page(this.#bases, 'link', link, 'remote_id', after, limit);
+  }
+
+  outbox({ link, after, limit }) {
+    return page(this.#outbox, 'link', link, 'id', after, limit);
+  }
+
+  records({ kind, link, event, run, after, limit }) {
+    const id = kind === 'quarantine' ? 'remote_id' : 'id';
+    const narrow = kind === 'conflict' || kind === 'journal';
+    const rows = [...this.#records.values()].filter((entry) => entry.kind === kind).map(({ row }) => row);
+    return rows
+      .filter((row) => row.link === link && (after === null || row[id] > after))
+      .filter((row) => !narrow || ((event === null || row.event_id === event) && (run === null || row.run === run)))
+      .sort((a, b) => byText(a[id], b[id]))
+      .slice(0, limit);
+  }
+
+  docs({ space, keys, after, due, limit }) {
+    const rows = [...this.#docs.values()].filter((row) => row.space === space);
+    if (keys !== null) return rows.filter((row) => keys.includes(row.key));
+    if (due === null) return page(this.#docs, 'space', space, 'key', after, limit);
+    const overdue = rows.filter((row) => row.due !== null && Date.parse(row.due) <= Date.parse(due));
+    return overdue.sort((a, b) => Date.parse(a.due) - Date.parse(b.due) || byText(a.key, b.key)).slice(0, limit);
+  }
+
+  commit({ batch }) {
+    if (batch.lease !== null) {
+      const lease = this.#leases.get(batch.lease.name);
+      if (!lease || lease.holder === null || lease.epoch !== batch.lease.epoch) throw new StoreFenced();
+    }
+    batch.expect.forEach((expected, place) => {
+      if (!this.#holds(expected)) throw new StoreConflict(place);
+    });
+    const receipt = { revisions: [], doc_versions: [], purged: [] };
+    for (const write of batch.writes) this.#write(write, receipt);
+    return receipt;
+  }
+
+  #holds(expected) {
+    if (expected.of === 'event') {
+      const entry = this.#events.get(key(expected.calendar, expected.id));
+      return (entry ? entry.row.revision : null) === expected.revision;
+    }
+    if (expected.of === 'link') return (this.#links.get(expected.id)?.generation ?? null) === expected.generation;
+    if (expected.of === 'uid') {
+      const rows = this.#of(expected.calendar).filter(({ event }) => event.uid === expected.uid);
+      const found = rows.map(({ id }) => id);
+      return found.sort().join('\n') === [...new Set(expected.events)].sort().join('\n');
+    }
+    return (this.#docs.get(key(expected.space, expected.key))?.version ?? null) === expected.version;
+  }
+
+  #revise({ calendar, id }, receipt) {
+    const revision = (this.#revisions.get(calendar) ?? 0) + 1;
+    this.#revisions.set(calendar, revision);
+    receipt.revisions.push([calendar, id, revision]);
+    return revision;
+  }
+
+  #write(write, receipt) {
+    const { op, row } = write;
+    switch (op) {
+      case 'put-calendar':
+        this.#calendars.set(row.id, row);
+        break;
+      case 'put-event': {
+        const { calendar, id, event, at } = write;
+        const revision = this.#revise(write, receipt);
+        this.#events.set(key(calendar, id), { calendar, row: { id, revision, event, modified: at, deleted: null } });
+        break;
+      }
+      case 'delete-event': {
+        const entry = this.#events.get(key(write.calendar, write.id));
+        if (entry && entry.row.deleted === null) {
+          entry.row = { ...entry.row, deleted: write.at, revision: this.#revise(write, receipt) };
+        }
+        break;
+      }
+      case 'purge-deleted':
+        for (const [name, { calendar, row: old }] of this.#events) {
+          const gone = old.deleted !== null && Date.parse(old.deleted) < Date.parse(write.before);
+          if (calendar === write.calendar && gone) this.#events.delete(name);
+        }
+        break;
+      case 'put-link':
+        this.#links.set(row.id, { ...row, generation: (this.#links.get(row.id)?.generation ?? 0) + 1 });
+        break;
+      case 'put-base':
+        this.#bases.set(key(row.link, row.remote_id), row);
+        break;
+      case 'delete-base':
+        this.#bases.delete(key(write.link, write.remote_id));
+        break;
+      case 'put-outbox':
+        this.#outbox.set(key(row.link, row.id), row);
+        break;
+      case 'delete-outbox':
+        this.#outbox.delete(key(write.link, write.id));
+        break;
+      case 'put-quarantine':
+        this.#records.set(key('quarantine', row.link, row.remote_id), { kind: 'quarantine', row });
+        break;
+      case 'delete-quarantine':
+        this.#records.delete(key('quarantine', write.link, write.remote_id));
+        break;
+      case 'put-conflict':
+      case 'put-run':
+      case 'put-journal': {
+        const kind = op.slice('put-'.length);
+        this.#records.set(key(kind, row.link, row.id), { kind, row });
+        break;
+      }
+      case 'purge-log':
+        receipt.purged.push(this.#purge(write));
+        break;
+      case 'put-doc':
+        receipt.doc_versions.push(++this.#docVersion);
+        this.#docs.set(key(row.space, row.key), { ...row, version: this.#docVersion });
+        break;
+      case 'delete-doc':
+        this.#docs.delete(key(write.space, write.key));
+        break;
+      default:
+        throw new Error(`no such write: ${op}`);
+    }
+  }
+
+  #purge({ link, log, before, limit }) {
+    const since = {
+      runs: ['run', (row) => row.started],
+      journal: ['journal', (row) => row.at],
+      'resolved-conflicts': ['conflict', (row) => (row.state === 'open' ? null : (row.settled?.at ?? row.at))],
+    };
+    const [kind, at] = since[log];
+    const old = [...this.#records]
+      .filter(([, entry]) => entry.kind === kind && entry.row.link === link)
+      .map(([name, { row }]) => ({ name, id: row.id, at: at(row) }))
+      .filter((entry) => entry.at !== null && Date.parse(entry.at) < Date.parse(before))
+      .sort((a, b) => Date.parse(a.at) - Date.parse(b.at) || byText(a.id, b.id))
+      .slice(0, limit);
+    for (const { name } of old) this.#records.delete(name);
+    return old.length;
+  }
+
+  acquireLease({ name, holder, now, ttl_ms }) {
+    const lease = this.#leases.get(name) ?? { holder: null, epoch: 0, until: 0 };
+    const time = Date.parse(now);
+    if (lease.holder !== null && lease.holder !== holder && lease.until > time) {
+      return { held_until: new Date(lease.until).toISOString() };
+    }
+    const epoch = lease.holder !== holder || lease.until <= time ? lease.epoch + 1 : lease.epoch;
+    this.#leases.set(name, { holder, epoch, until: time + ttl_ms });
+    return { token: { name, epoch } };
+  }
+
+  releaseLease({ token }) {
+    const lease = this.#leases.get(token.name);
+    if (lease && lease.epoch === token.epoch) lease.holder = null;
+  }
+}
+
+function page(map, owner, of, id, after, limit) {
+  const rows = [...map.values()].filter((row) => row[owner] === of && (after === null || row[id] > after));
+  return rows.sort((a, b) => byText(a[id], b[id])).slice(0, limit);
+}

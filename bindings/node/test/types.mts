@@ -1,0 +1,19 @@
+// Not run: what the compiler must know. A type that was lost would make the line with the expected error pass.
+import { CalsyncError, Engine, expand, parse, parseMany, type Event, type Report, type Store } from '../index.mjs';
+
+export async function known(engine: Engine, store: Store): Promise<void> {
+  const report: Report = await engine.sync('home', { approve: 'x', signal: new AbortController().signal });
+  const pushed: number = report.counts.pushed;
+  const event: Event = parse('').events[0]!;
+  const start: string = expand(event, { from: new Date(), to: new Date() }).instances[0]!.id;
+  for (const one of parseMany([''])) if (one instanceof CalsyncError) one.code satisfies string;
+  for await (const step of engine.progress('home')) if ('step' in step) step.done satisfies number;
+  new Engine(store);
+  // @ts-expect-error a misspelt option
+  await engine.sync('home', { aprove: 'x' });
+  // @ts-expect-error no store
+  new Engine({ calendars: () => [] });
+  // @ts-expect-error no such word
+  await engine.addLink('home', { calendar: 'c', connection: 'a', direction: 'both' });
+  void [pushed, start];
+}

@@ -1,0 +1,100 @@
+"""Keeps the calendars of your application in step with CalDAV servers, Google Calendar, Microsoft 365 and ICS feeds.
+
+``Engine`` is for asyncio, ``calsync.blocking.Engine`` for everything else; ``parse``, ``patch``, ``expand``, ``diff`` and
+``merge`` need neither.
+"""
+
+import atexit as _atexit
+
+from . import _calsync, blocking
+from .engine import Engine
+from .errors import *
+from .functions import *
+from .model import *
+from .store import Store, StoreConflict, StoreFenced, StoreFull, StoreUnavailable
+from .zones import DefinedZone
+
+# Before the interpreter takes itself apart: afterwards no thread of the native part may call it.
+_atexit.register(_calsync.shutdown)
+
+__all__ = [
+    "Added",
+    "Alarm",
+    "AlarmAction",
+    "Calendar",
+    "CallError",
+    "CalsyncError",
+    "Changed",
+    "Choice",
+    "Conflict",
+    "ConflictField",
+    "ConflictPolicy",
+    "ContestedField",
+    "Counts",
+    "CredentialsError",
+    "DefinedZone",
+    "DeletionPolicy",
+    "Descent",
+    "Direction",
+    "Engine",
+    "Event",
+    "EventBody",
+    "Excluded",
+    "Expansion",
+    "Field",
+    "FreeBusyStatus",
+    "HostError",
+    "Instance",
+    "InternalError",
+    "LimitReached",
+    "Lineage",
+    "Merged",
+    "Offset",
+    "OverrideScope",
+    "ParsedCalendar",
+    "Participant",
+    "ParticipationStatus",
+    "PeoplePolicy",
+    "Person",
+    "PlannedOperation",
+    "Privacy",
+    "Progress",
+    "ProviderError",
+    "ProviderKind",
+    "Question",
+    "ReadError",
+    "RelativeTo",
+    "RemoteCalendar",
+    "Report",
+    "Role",
+    "Run",
+    "Status",
+    "Store",
+    "StoreConflict",
+    "StoreConflictError",
+    "StoreError",
+    "StoreFenced",
+    "StoreFull",
+    "StoreUnavailable",
+    "StoredEvent",
+    "Take",
+    "ThrottledError",
+    "TimeSpan",
+    "UidOrigin",
+    "UnavailableError",
+    "Undone",
+    "UnreadableItem",
+    "VirtualLocation",
+    "blocking",
+    "diff",
+    "diff_many",
+    "expand",
+    "expand_many",
+    "merge",
+    "merge_many",
+    "parse",
+    "parse_many",
+    "patch",
+    "patch_many",
+    "write",
+]

@@ -1,0 +1,196 @@
+"""Calls into the native part that wait, and calls from it into the host's store.
+
+The native part never waits for Python: it hands over what it wants to the thread of the caller, which is its event loop in
+asyncio and a queue otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import json
+import queue
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from . import _calsync
+from ._codec import decoder
+from .errors import CalsyncError, CallError, error_of
+from .model import Progress
+from .store import StoreConflict, StoreFenced, StoreFull, StoreUnavailable
+
+_KINDS: dict[type[BaseException], str] = {
+    StoreConflict: "conflict",
+    StoreFenced: "fenced",
+    StoreUnavailable: "unavailable",
+    StoreFull: "full",
+}
+
+_progress: Callable[[Any], Progress] = decoder(Progress)
+
+OnProgress = Callable[[Progress], object]
+
+
+class Answers:
+    """Answers the calls of the native part for one call of the host, and remembers what was raised meanwhile."""
+
+    def __init__(self, store: object | None, on_progress: OnProgress | None) -> None:
+        self._store = store
+        self._on_progress = on_progress
+        self._raised: BaseException | None = None
+
+    def invoke(self, method: str, args: str) -> Any:
+        """Calls the host's method."""
+        return getattr(self._store, method.removeprefix("store."))(**json.loads(args))
+
+    def returned(self, reply: _calsync.Reply, value: object) -> None:
+        """Passes on what it returned."""
+        try:
+            text = json.dumps(value)
+        except (TypeError, ValueError) as error:
+            self._raised = error
+            reply.fail("wrong-type", type(value).__name__, 0)
+        else:
+            reply.ok(text)
+
+    def raised(self, reply: _calsync.Reply, error: BaseException) -> None:
+        """Passes on what it raised: its class, not its text, which may hold anything."""
+        self._raised = error
+        kind = next((name for known, name in _KINDS.items() if isinstance(error, known)), "failed")
+        reply.fail(kind, type(error).__name__, getattr(error, "expectation", 0))
+
+    def progress(self, text: str) -> None:
+        """Tells the host how far a run is."""
+        if self._on_progress is not None:
+            self._on_progress(_progress(json.loads(text)))
+
+    def result(self, ok: bool, text: str) -> Any:
+        """The result of the call, or its exception."""
+        value = json.loads(text)
+        if ok:
+            return value
+        error = error_of(value)
+        if error.code.startswith("host-"):
+            raise error from self._raised
+        raise error
+
+
+async def in_asyncio(native: _calsync.Engine, method: str, args: str, answers: Answers) -> Any:
+    """Carries out a call on the running event loop. Cancelling the task ends the call where it waits."""
+    loop = asyncio.get_running_loop()
+    context = contextvars.copy_context()
+    finished: asyncio.Future[tuple[bool, str]] = loop.create_future()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def settle(ok: bool, text: str) -> None:
+        if not finished.done():
+            finished.set_result((ok, text))
+
+    async def answer(name: str, given: str, reply: _calsync.Reply) -> None:
+        try:
+            value = answers.invoke(name, given)
+            if inspect.isawaitable(value):
+                value = await value
+        except BaseException as error:
+            answers.raised(reply, error)
+            if not isinstance(error, (Exception, asyncio.CancelledError)):
+                raise
+        else:
+            answers.returned(reply, value)
+
+    def begin(name: str, given: str, reply: _calsync.Reply) -> None:
+        task = loop.create_task(answer(name, given, reply))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def done(ok: bool, text: str) -> None:
+        loop.call_soon_threadsafe(settle, ok, text)
+
+    def call(name: str, given: str, reply: _calsync.Reply) -> None:
+        loop.call_soon_threadsafe(begin, name, given, reply, context=context)
+
+    def progress(text: str) -> None:
+        loop.call_soon_threadsafe(answers.progress, text, context=context)
+
+    job = native.start(method, args, done, call, progress)
+    try:
+        ok, text = await finished
+    except asyncio.CancelledError:
+        if job is not None:
+            job.cancel()
+        for task in tasks:
+            task.cancel()
+        raise
+    return answers.result(ok, text)
+
+
+class Caller:
+    """Carries out calls in the thread that makes them, and the host's methods in that thread as well."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def call(self, native: _calsync.Engine, method: str, args: str, answers: Answers) -> Any:
+        """Carries out a call. An interrupt (Ctrl-C) ends it where it waits."""
+        items: queue.SimpleQueue[Callable[[], tuple[bool, str] | None]] = queue.SimpleQueue()
+
+        def done(ok: bool, text: str) -> None:
+            items.put(lambda: (ok, text))
+
+        def call(name: str, given: str, reply: _calsync.Reply) -> None:
+            items.put(lambda: self._answer(answers, name, given, reply))
+
+        def progress(text: str) -> None:
+            items.put(lambda: answers.progress(text))
+
+        job = native.start(method, args, done, call, progress)
+        try:
+            while True:
+                finished = items.get()()
+                if finished is not None:
+                    return answers.result(*finished)
+        except CalsyncError:
+            raise
+        except BaseException:
+            if job is not None:
+                job.cancel()
+            raise
+
+    def _answer(self, answers: Answers, name: str, given: str, reply: _calsync.Reply) -> None:
+        try:
+            value = answers.invoke(name, given)
+            if inspect.isawaitable(value):
+                value = self._wait(value)
+        except BaseException as error:
+            answers.raised(reply, error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            answers.returned(reply, value)
+
+    def _wait(self, value: Awaitable[Any]) -> Any:
+        async def whole() -> Any:
+            return await value
+
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        return self._loop.run_until_complete(whole())
+
+    def close(self) -> None:
+        """Lets go of the event loop that ``async def`` methods of a store ran on."""
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+
+def outside_asyncio() -> None:
+    """Refuses to hold up an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise CallError(
+        "calsync.blocking would hold up the running event loop: use calsync.Engine there",
+        code="invalid-input",
+    )

@@ -1,0 +1,229 @@
+"""What each method of an engine asks of the native part, for both engines."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, Union
+
+from . import _calsync
+from ._codec import arguments, decoder
+from .model import (
+    Calendar,
+    Conflict,
+    ConflictPolicy,
+    DeletionPolicy,
+    Direction,
+    Event,
+    Field,
+    PeoplePolicy,
+    ProviderKind,
+    Question,
+    RemoteCalendar,
+    Report,
+    Run,
+    StoredEvent,
+    Take,
+    Undone,
+)
+from .store import Store, checked
+
+T = TypeVar("T")
+
+Target = Union[str, "os.PathLike[str]", Store]
+"""Where an engine keeps its rows: a path, ``":memory:"`` or a store."""
+
+
+@dataclass
+class Request(Generic[T]):
+    """A call, and how its result is read."""
+
+    method: str
+    args: str
+    read: Callable[[Any], T]
+
+
+def open_store(store: Target) -> tuple[_calsync.Engine, object | None]:
+    """The native engine over a store, and the store where it is one of the host."""
+    if isinstance(store, (str, os.PathLike)):
+        path = os.fspath(store)
+        choice = "memory" if path == ":memory:" else {"sqlite": {"path": path}}
+        return _calsync.Engine(json.dumps(choice)), None
+    return _calsync.Engine(json.dumps("host")), checked(store)
+
+
+def _nothing(_: Any) -> None:
+    return None
+
+
+def _text(value: Any) -> str:
+    return str(value)
+
+
+def _list(kind: type[T]) -> Callable[[Any], list[T]]:
+    each = decoder(kind)
+    return lambda value: [each(item) for item in value]
+
+
+_remotecalendars: Callable[[Any], list[RemoteCalendar]] = _list(RemoteCalendar)
+_calendars: Callable[[Any], list[Calendar]] = _list(Calendar)
+_storedevents: Callable[[Any], list[StoredEvent]] = _list(StoredEvent)
+_report: Callable[[Any], Report] = decoder(Report)
+_conflicts: Callable[[Any], list[Conflict]] = _list(Conflict)
+_conflict: Callable[[Any], Conflict] = decoder(Conflict)
+_runs: Callable[[Any], list[Run]] = _list(Run)
+_undone: Callable[[Any], Undone] = decoder(Undone)
+_undones: Callable[[Any], list[Undone]] = _list(Undone)
+_questions: Callable[[Any], list[Question]] = _list(Question)
+
+
+def connect(
+    connection: str,
+    provider: ProviderKind,
+    url: str,
+    username: str | None,
+    secret: str,
+    trust_address: bool,
+) -> Request[None]:
+    return Request("connect", arguments(
+        connection=connection,
+        provider=provider,
+        url=url,
+        username=username,
+        secret=secret,
+        trust_address=trust_address,
+    ), _nothing)
+
+
+def remote_calendars(connection: str) -> Request[list[RemoteCalendar]]:
+    return Request("remote_calendars", arguments(connection=connection), _remotecalendars)
+
+
+def put_calendar(calendar: Calendar) -> Request[None]:
+    return Request("put_calendar", arguments(calendar=calendar), _nothing)
+
+
+def calendars() -> Request[list[Calendar]]:
+    return Request("calendars", arguments(), _calendars)
+
+
+def events(calendar: str) -> Request[list[StoredEvent]]:
+    return Request("events", arguments(calendar=calendar), _storedevents)
+
+
+def add_event(calendar: str, event: Event) -> Request[str]:
+    return Request("add_event", arguments(calendar=calendar, event=event), _text)
+
+
+def update_event(calendar: str, id: str, revision: int, event: Event) -> Request[None]:
+    return Request("update_event", arguments(calendar=calendar, id=id, revision=revision, event=event), _nothing)
+
+
+def delete_event(calendar: str, id: str, revision: int) -> Request[None]:
+    return Request("delete_event", arguments(calendar=calendar, id=id, revision=revision), _nothing)
+
+
+def add_link(
+    link: str,
+    calendar: str,
+    connection: str,
+    remote: str,
+    direction: Direction,
+    conflicts: ConflictPolicy,
+    deletions: DeletionPolicy,
+    people: PeoplePolicy,
+    guard_count: int | None,
+    guard_percent: int | None,
+) -> Request[None]:
+    return Request("add_link", arguments(
+        link=link,
+        calendar=calendar,
+        connection=connection,
+        remote=remote,
+        direction=direction,
+        conflicts=conflicts,
+        deletions=deletions,
+        people=people,
+        guard_count=guard_count,
+        guard_percent=guard_percent,
+    ), _nothing)
+
+
+def plan(
+    link: str,
+    approve: str | None,
+    refuse: str | None,
+    audit: bool,
+    withhold_people: bool,
+) -> Request[Report]:
+    return Request("plan", arguments(
+        link=link,
+        approve=approve,
+        refuse=refuse,
+        audit=audit,
+        withhold_people=withhold_people,
+    ), _report)
+
+
+def sync(
+    link: str,
+    approve: str | None,
+    refuse: str | None,
+    audit: bool,
+    withhold_people: bool,
+    progress: bool,
+) -> Request[Report]:
+    return Request("sync", arguments(
+        link=link,
+        approve=approve,
+        refuse=refuse,
+        audit=audit,
+        withhold_people=withhold_people,
+        progress=progress,
+    ), _report)
+
+
+def conflicts(link: str) -> Request[list[Conflict]]:
+    return Request("conflicts", arguments(link=link), _conflicts)
+
+
+def answer_conflict(
+    link: str,
+    conflict: str,
+    by: str,
+    take: Take | None,
+    fields: list[tuple[Field, Take]] | None,
+) -> Request[Conflict]:
+    return Request("answer_conflict", arguments(
+        link=link,
+        conflict=conflict,
+        by=by,
+        take=take,
+        fields=[{"field": field, "take": side} for field, side in fields or ()],
+    ), _conflict)
+
+
+def runs(link: str) -> Request[list[Run]]:
+    return Request("runs", arguments(link=link), _runs)
+
+
+def undo(link: str, run: str) -> Request[Undone]:
+    return Request("undo", arguments(link=link, run=run), _undone)
+
+
+def undo_last(link: str, count: int) -> Request[list[Undone]]:
+    return Request("undo_last", arguments(link=link, count=count), _undones)
+
+
+def questions(link: str) -> Request[list[Question]]:
+    return Request("questions", arguments(link=link), _questions)
+
+
+def answer_question(link: str, remote_id: str, event: str | None) -> Request[None]:
+    return Request("answer_question", arguments(link=link, remote_id=remote_id, event=event), _nothing)
+
+
+def close() -> Request[None]:
+    return Request("close", arguments(), _nothing)

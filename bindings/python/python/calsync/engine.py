@@ -1,0 +1,273 @@
+"""The engine for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+
+from . import _requests as requests
+from ._calls import Answers, OnProgress, in_asyncio
+from ._requests import Request, Target, T
+from .model import (
+    Calendar,
+    Conflict,
+    ConflictPolicy,
+    DeletionPolicy,
+    Direction,
+    Event,
+    Field,
+    PeoplePolicy,
+    Progress,
+    ProviderKind,
+    Question,
+    RemoteCalendar,
+    Report,
+    Run,
+    StoredEvent,
+    Take,
+    Undone,
+)
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """Keeps calendars in a store in step with remote ones.
+
+    ``store`` is a path of a SQLite file, ``":memory:"``, or a store of your own. Cancelling a task that waits for a call ends
+    the call; nothing is broken by it, and the next run goes on from there.
+    """
+
+    def __init__(self, store: Target = ":memory:") -> None:
+        self._native, self._store = requests.open_store(store)
+
+    async def _run(self, request: Request[T], on_progress: OnProgress | None = None) -> T:
+        answers = Answers(self._store, on_progress)
+        value = await in_asyncio(self._native, request.method, request.args, answers)
+        return request.read(value)
+
+    async def __aenter__(self) -> Engine:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Lets go of connections and links. Later calls fail with the code ``closed``."""
+        await self._run(requests.close())
+
+    async def connect(
+        self,
+        connection: str,
+        *,
+        provider: ProviderKind,
+        url: str = "",
+        username: str | None = None,
+        secret: str = "",
+        trust_address: bool = False,
+    ) -> None:
+        """Names an account. ``secret`` is the password, or the access token for Google and Microsoft.
+
+        ``trust_address`` allows private and local addresses, and files as feeds: only for addresses that whoever runs the
+        application wrote.
+        """
+        request = requests.connect(
+            connection=connection,
+            provider=provider,
+            url=url,
+            username=username,
+            secret=secret,
+            trust_address=trust_address,
+        )
+        await self._run(request)
+
+    async def remote_calendars(self, connection: str) -> list[RemoteCalendar]:
+        """The calendars of an account."""
+        return await self._run(requests.remote_calendars(connection=connection))
+
+    async def put_calendar(self, calendar: Calendar) -> None:
+        """Makes a calendar, or changes its name or colour."""
+        await self._run(requests.put_calendar(calendar=calendar))
+
+    async def calendars(self) -> list[Calendar]:
+        """The calendars in the store."""
+        return await self._run(requests.calendars())
+
+    async def events(self, calendar: str) -> list[StoredEvent]:
+        """The events of a calendar, in the order of their last change."""
+        return await self._run(requests.events(calendar=calendar))
+
+    async def add_event(self, calendar: str, event: Event) -> str:
+        """Adds an event and gives its id in the store."""
+        return await self._run(requests.add_event(calendar=calendar, event=event))
+
+    async def update_event(self, calendar: str, id: str, revision: int, event: Event) -> None:
+        """Replaces an event; raises ``StoreConflictError`` when it was changed since ``revision``."""
+        request = requests.update_event(
+            calendar=calendar,
+            id=id,
+            revision=revision,
+            event=event,
+        )
+        await self._run(request)
+
+    async def delete_event(self, calendar: str, id: str, revision: int) -> None:
+        """Deletes an event; raises ``StoreConflictError`` when it was changed since ``revision``."""
+        await self._run(requests.delete_event(calendar=calendar, id=id, revision=revision))
+
+    async def add_link(
+        self,
+        link: str,
+        *,
+        calendar: str,
+        connection: str,
+        remote: str = "",
+        direction: Direction = Direction.TWO_WAY,
+        conflicts: ConflictPolicy = ConflictPolicy.REMOTE_WINS,
+        deletions: DeletionPolicy = DeletionPolicy.BY_CONFLICTS,
+        people: PeoplePolicy = PeoplePolicy.WITHHOLD,
+        guard_count: int | None = None,
+        guard_percent: int | None = None,
+    ) -> None:
+        """Joins a calendar to a remote one, by its id; a feed has only one. The store keeps the state under the link's name.
+
+        More than ``guard_count`` deletions (10) that are also more than ``guard_percent`` of the events (20) wait for a person.
+        """
+        request = requests.add_link(
+            link=link,
+            calendar=calendar,
+            connection=connection,
+            remote=remote,
+            direction=direction,
+            conflicts=conflicts,
+            deletions=deletions,
+            people=people,
+            guard_count=guard_count,
+            guard_percent=guard_percent,
+        )
+        await self._run(request)
+
+    async def plan(
+        self,
+        link: str,
+        *,
+        approve: str | None = None,
+        refuse: str | None = None,
+        audit: bool = False,
+        withhold_people: bool = False,
+    ) -> Report:
+        """What ``sync`` would do now. Writes nothing anywhere."""
+        request = requests.plan(
+            link=link,
+            approve=approve,
+            refuse=refuse,
+            audit=audit,
+            withhold_people=withhold_people,
+        )
+        return await self._run(request)
+
+    async def sync(
+        self,
+        link: str,
+        *,
+        approve: str | None = None,
+        refuse: str | None = None,
+        audit: bool = False,
+        withhold_people: bool = False,
+        progress: OnProgress | None = None,
+    ) -> Report:
+        """Brings a link in step: pulls, merges, commits and pushes.
+
+        ``approve`` and ``refuse`` answer a held plan by its ``plan_id``; ``audit`` compares everything with the remote listing;
+        ``progress`` is told how far it is.
+        """
+        request = requests.sync(
+            link=link,
+            approve=approve,
+            refuse=refuse,
+            audit=audit,
+            withhold_people=withhold_people,
+            progress=progress is not None,
+        )
+        return await self._run(request, progress)
+
+    async def conflicts(self, link: str) -> list[Conflict]:
+        """The conflicts of a link: those that wait, and the history."""
+        return await self._run(requests.conflicts(link=link))
+
+    async def answer_conflict(
+        self,
+        link: str,
+        conflict: str,
+        *,
+        by: str,
+        take: Take | None = None,
+        fields: list[tuple[Field, Take]] | None = None,
+    ) -> Conflict:
+        """Answers an open conflict, whole or field by field; the next ``sync`` carries it out.
+
+        ``take`` holds for every field that ``fields`` does not name.
+        """
+        request = requests.answer_conflict(
+            link=link,
+            conflict=conflict,
+            by=by,
+            take=take,
+            fields=fields,
+        )
+        return await self._run(request)
+
+    async def runs(self, link: str) -> list[Run]:
+        """The runs of a link, oldest first."""
+        return await self._run(requests.runs(link=link))
+
+    async def undo(self, link: str, run: str) -> Undone:
+        """Takes back what a run did here; the next ``sync`` carries it to the remote side."""
+        return await self._run(requests.undo(link=link, run=run))
+
+    async def undo_last(self, link: str, count: int) -> list[Undone]:
+        """Takes back what the last runs that did something did, the last one first."""
+        return await self._run(requests.undo_last(link=link, count=count))
+
+    async def questions(self, link: str) -> list[Question]:
+        """Items that may be events here, and wait for a person to say so."""
+        return await self._run(requests.questions(link=link))
+
+    async def answer_question(self, link: str, remote_id: str, event: str | None = None) -> None:
+        """Says which event an item is; ``None``: none of them."""
+        await self._run(requests.answer_question(link=link, remote_id=remote_id, event=event))
+
+    async def progress(
+        self,
+        link: str,
+        *,
+        approve: str | None = None,
+        refuse: str | None = None,
+        audit: bool = False,
+        withhold_people: bool = False,
+    ) -> AsyncIterator[Progress | Report]:
+        """``sync`` as an iterator: how far it is, and the report at the end. Leaving the loop early ends the run."""
+        steps: asyncio.Queue[Progress | None] = asyncio.Queue()
+        run = asyncio.ensure_future(
+            self.sync(
+                link,
+                approve=approve,
+                refuse=refuse,
+                audit=audit,
+                withhold_people=withhold_people,
+                progress=steps.put_nowait,
+            )
+        )
+        run.add_done_callback(lambda _: steps.put_nowait(None))
+        try:
+            while (step := await steps.get()) is not None:
+                yield step
+            yield await run
+        finally:
+            run.cancel()

@@ -1,0 +1,562 @@
+"""Events and what the calls answer. All are plain dataclasses.
+
+Times are those of the standard library: a ``date`` is a whole day, a ``datetime`` without ``tzinfo`` floats, one with
+``zoneinfo.ZoneInfo`` is a wall-clock time in that zone, one in ``datetime.timezone.utc`` is an instant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import Enum
+from typing import Any
+
+__all__ = [
+    "Added",
+    "Alarm",
+    "AlarmAction",
+    "Calendar",
+    "Changed",
+    "Choice",
+    "Conflict",
+    "ConflictField",
+    "ConflictPolicy",
+    "ContestedField",
+    "Counts",
+    "DeletionPolicy",
+    "Descent",
+    "Direction",
+    "Event",
+    "EventBody",
+    "Excluded",
+    "Expansion",
+    "Field",
+    "FreeBusyStatus",
+    "Instance",
+    "LimitReached",
+    "Lineage",
+    "Merged",
+    "Offset",
+    "OverrideScope",
+    "ParsedCalendar",
+    "Participant",
+    "ParticipationStatus",
+    "PeoplePolicy",
+    "Person",
+    "PlannedOperation",
+    "Privacy",
+    "Progress",
+    "ProviderKind",
+    "Question",
+    "RelativeTo",
+    "RemoteCalendar",
+    "Report",
+    "Role",
+    "Run",
+    "Status",
+    "StoredEvent",
+    "Take",
+    "TimeSpan",
+    "UidOrigin",
+    "Undone",
+    "UnreadableItem",
+    "VirtualLocation",
+]
+
+
+class UidOrigin(str, Enum):
+    """Where a UID came from."""
+
+    GIVEN = "given"
+    DERIVED = "derived"
+
+
+class Status(str, Enum):
+    """Whether an event takes place."""
+
+    CONFIRMED = "confirmed"
+    TENTATIVE = "tentative"
+    CANCELLED = "cancelled"
+
+
+class FreeBusyStatus(str, Enum):
+    """Whether an event takes up its owner's time."""
+
+    BUSY = "busy"
+    FREE = "free"
+
+
+class Privacy(str, Enum):
+    """Who may see the details."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    SECRET = "secret"
+
+
+class OverrideScope(str, Enum):
+    """How far an override reaches."""
+
+    THIS = "this"
+    THIS_AND_FUTURE = "this-and-future"
+
+
+class ParticipationStatus(str, Enum):
+    """What a participant answered."""
+
+    NEEDS_ACTION = "needs-action"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    TENTATIVE = "tentative"
+    DELEGATED = "delegated"
+
+
+class Role(str, Enum):
+    """What a participant is for."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    CHAIR = "chair"
+    INFORMATIONAL = "informational"
+
+
+class AlarmAction(str, Enum):
+    """What an alarm does."""
+
+    DISPLAY = "display"
+    AUDIO = "audio"
+    EMAIL = "email"
+
+
+class RelativeTo(str, Enum):
+    """What a relative trigger counts from."""
+
+    START = "start"
+    END = "end"
+
+
+class Descent(str, Enum):
+    """How one event was made from another."""
+
+    COPY = "copy"
+    FOLLOWING = "following"
+
+
+class Direction(str, Enum):
+    """Which way a link carries changes."""
+
+    TWO_WAY = "two-way"
+    IMPORT = "import"
+    EXPORT = "export"
+
+
+class ConflictPolicy(str, Enum):
+    """Who wins a field both sides changed."""
+
+    REMOTE_WINS = "remote-wins"
+    LOCAL_WINS = "local-wins"
+    NEWEST_WINS = "newest-wins"
+    KEEP_BOTH = "keep-both"
+    MANUAL = "manual"
+    RESOLVER = "resolver"
+
+
+class DeletionPolicy(str, Enum):
+    """What becomes of an event that one side deleted and the other edited."""
+
+    BY_CONFLICTS = "by-conflicts"
+    KEEP_EDIT = "keep-edit"
+    DELETE = "delete"
+    REMOTE_WINS = "remote-wins"
+    LOCAL_WINS = "local-wins"
+
+
+class PeoplePolicy(str, Enum):
+    """Whether people may be written to the remote side, which on many servers mails them."""
+
+    WITHHOLD = "withhold"
+    WRITE = "write"
+
+
+class Choice(str, Enum):
+    """Who won a contested field."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+    BOTH = "both"
+    OPEN = "open"
+
+
+class Take(str, Enum):
+    """Whose value a person takes."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
+class LimitReached(str, Enum):
+    """The limit an expansion ran into."""
+
+    INSTANCES = "instances"
+    STEPS = "steps"
+    DATES = "dates"
+
+
+class ProviderKind(str, Enum):
+    """What kind of provider a connection is to."""
+
+    CALDAV = "caldav"
+    GOOGLE = "google"
+    ICS = "ics"
+    MICROSOFT = "microsoft"
+
+
+@dataclass
+class TimeSpan:
+    """From the start up to, not including, the end: for dates the day after the last day."""
+
+    start: date | datetime
+    end: date | datetime
+
+
+@dataclass
+class Person:
+    """A calendar user."""
+
+    address: str
+    name: str | None = None
+
+
+@dataclass
+class Participant:
+    """Someone invited to an event."""
+
+    address: str
+    name: str | None = None
+    status: ParticipationStatus = ParticipationStatus.NEEDS_ACTION
+    role: Role = Role.REQUIRED
+    expect_reply: bool = False
+
+
+@dataclass
+class Offset:
+    """A trigger so many seconds after the start or end; negative is before."""
+
+    seconds: int
+    relative_to: RelativeTo = RelativeTo.START
+
+
+@dataclass
+class Alarm:
+    """A reminder. Its trigger is an offset or an instant."""
+
+    trigger: Offset | datetime
+    action: AlarmAction = AlarmAction.DISPLAY
+    description: str | None = None
+
+
+@dataclass
+class VirtualLocation:
+    """A place to meet that is not a place."""
+
+    uri: str
+    name: str | None = None
+
+
+@dataclass
+class EventBody:
+    """The content of an event, or of one instance of a series. ``None`` means that nothing was said."""
+
+    time: TimeSpan
+    title: str | None = None
+    description: str | None = None
+    location: str | None = None
+    geo: str | None = None
+    url: str | None = None
+    virtual_locations: list[VirtualLocation] = field(default_factory=list[VirtualLocation])
+    status: Status | None = None
+    free_busy: FreeBusyStatus | None = None
+    privacy: Privacy | None = None
+    priority: int | None = None
+    color: str | None = None
+    categories: set[str] = field(default_factory=set[str])
+    organizer: Person | None = None
+    participants: list[Participant] = field(default_factory=list[Participant])
+    alarms: list[Alarm] = field(default_factory=list[Alarm])
+    sequence: int = 0
+    created: datetime | None = None
+    updated: datetime | None = None
+
+
+@dataclass
+class Excluded:
+    """The instance does not take place."""
+
+
+@dataclass
+class Added:
+    """The instance takes place although no rule says so."""
+
+    end: date | datetime | None = None
+
+
+@dataclass
+class Changed:
+    """The instance has content of its own: the whole of it, not a patch."""
+
+    body: EventBody
+    scope: OverrideScope = OverrideScope.THIS
+
+
+@dataclass
+class Lineage:
+    """What an event was made from."""
+
+    uid: str
+    how: Descent
+
+
+@dataclass
+class Event:
+    """One calendar object: a single event, or a series with its rules and overrides.
+
+    ``overrides`` are keyed by the start an instance had before anything moved it, as iCalendar writes it:
+    ``20260105``, ``20260105T180000`` or ``20260105T180000Z``.
+    """
+
+    uid: str
+    master: EventBody | None = None
+    rules: list[str] = field(default_factory=list[str])
+    excluded_rules: list[str] = field(default_factory=list[str])
+    overrides: dict[str, Excluded | Added | Changed] = field(
+        default_factory=dict[str, "Excluded | Added | Changed"]
+    )
+    uid_origin: UidOrigin = UidOrigin.GIVEN
+    lineage: Lineage | None = None
+
+    @property
+    def title(self) -> str | None:
+        """The title of the event or series."""
+        return None if self.master is None else self.master.title
+
+    @property
+    def start(self) -> date | datetime | None:
+        """The start of the event or series."""
+        return None if self.master is None else self.master.time.start
+
+    @property
+    def end(self) -> date | datetime | None:
+        """The end of the event, or of the first instance of a series."""
+        return None if self.master is None else self.master.time.end
+
+
+@dataclass
+class Calendar:
+    """A calendar in the store."""
+
+    id: str
+    name: str
+    color: str | None = None
+
+
+@dataclass
+class RemoteCalendar:
+    """A calendar as its provider lists it."""
+
+    id: str
+    name: str
+    color: str | None
+    read_only: bool
+
+
+@dataclass
+class UnreadableItem:
+    """An item that cannot be read."""
+
+    uid: str | None
+    reason: str
+
+
+@dataclass
+class ParsedCalendar:
+    """A calendar text that was read. If it is not complete, nothing may be concluded from what it lacks."""
+
+    name: str | None
+    events: list[Event]
+    unreadable: list[UnreadableItem]
+    complete: bool
+
+
+@dataclass
+class Instance:
+    """One time an event takes place; ``id`` is the key of its override."""
+
+    id: str
+    time: TimeSpan
+
+
+@dataclass
+class Expansion:
+    """The instances of an event in a window."""
+
+    instances: list[Instance]
+    opaque_rules: int
+    stopped: LimitReached | None
+
+
+@dataclass
+class Field:
+    """One mergeable part of an event, such as ``title``; ``key`` names a category, an address or a trigger."""
+
+    part: str
+    instance: str | None = None
+    key: Any = None
+
+
+@dataclass
+class ContestedField:
+    """A field both sides changed to different values."""
+
+    field: Field
+    choice: Choice
+
+
+@dataclass
+class Merged:
+    """What a three-way merge decided."""
+
+    local: Event
+    remote: Event
+    to_local: list[Field]
+    to_remote: list[Field]
+    contested: list[ContestedField]
+    keep_local_copy: bool
+
+
+@dataclass
+class StoredEvent:
+    """An event as the store holds it; an edit names its ``revision``."""
+
+    id: str
+    revision: int
+    event: Event
+    modified: datetime
+
+
+@dataclass
+class PlannedOperation:
+    """One operation of a plan, with its reason."""
+
+    action: str
+    event_id: str | None
+    remote_id: str | None
+    to_local: list[Field]
+    to_remote: list[Field]
+    contested: list[Field]
+    losses: list[str]
+    reason: str
+
+
+@dataclass
+class Counts:
+    """What a run did, in numbers."""
+
+    pulled: int
+    created: int
+    updated: int
+    deleted: int
+    pushed: int
+    conflicts: int
+    quarantined: int
+    held: int
+    requests: int
+
+
+@dataclass
+class Report:
+    """What a run did, or would do. When deletions are ``held``, a person approves or refuses ``plan_id``."""
+
+    run: str
+    plan_id: str
+    held: bool
+    in_step: bool
+    counts: Counts
+    operations: list[PlannedOperation]
+    undecided: int
+    waiting: int
+    wedged: int
+    answered: str | None
+
+
+@dataclass
+class ConflictField:
+    """A field of a conflict with the values of both sides; ``outcome`` is ``open`` while it waits."""
+
+    field: Field
+    base: Any
+    local: Any
+    remote: Any
+    outcome: str
+
+
+@dataclass
+class Conflict:
+    """Both sides changed the same fields to different values."""
+
+    id: str
+    link: str
+    event_id: str
+    uid: str
+    open: bool
+    fields: list[ConflictField]
+    local: Event | None
+    remote: Event | None
+    policy: str
+    at: datetime
+
+
+@dataclass
+class Run:
+    """A run of the engine on a link. ``outcome`` is a word, or a mapping with the error of a failed run."""
+
+    id: str
+    link: str
+    started: datetime
+    ended: datetime | None
+    outcome: Any
+    counts: Counts
+    held_plan: str | None
+    approved: str | None = None
+    refused: str | None = None
+    unasked_deletions: int = 0
+
+
+@dataclass
+class Undone:
+    """What became of the changes of a run that was taken back."""
+
+    run: str
+    restored: int
+    removed: int
+    kept: int
+    edited: list[str]
+
+
+@dataclass
+class Question:
+    """An item that may be an event here; a person says which."""
+
+    remote_id: str
+    candidates: list[str]
+    answered: bool
+    since: datetime
+
+
+@dataclass
+class Progress:
+    """How far a run is: ``listed``, ``pulled``, ``pushed`` or ``wedged``."""
+
+    step: str
+    link: str
+    done: int
+    total: int | None

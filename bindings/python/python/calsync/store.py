@@ -1,0 +1,205 @@
+"""A store written in Python: your own tables.
+
+Rows are JSON-friendly mappings with text, numbers and lists; ids are text, instants RFC 3339 text in UTC. A store keeps what
+it is given and decides nothing. Columns it needs for its indexes are named by the arguments of its methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Protocol, TypeVar, Union
+
+from typing import Literal, TypedDict
+
+__all__ = [
+    "Batch",
+    "BaseSummary",
+    "LeaseGrant",
+    "LeaseToken",
+    "Receipt",
+    "Row",
+    "Store",
+    "StoreConflict",
+    "StoreFenced",
+    "StoreFull",
+    "StoreUnavailable",
+]
+
+T = TypeVar("T")
+MaybeAwaitable = Union[T, Awaitable[T]]
+
+Row = dict[str, Any]
+"""A row as it was written in a commit: kept whole, given back whole."""
+
+
+class LeaseToken(TypedDict):
+    """Proof of holding a lease; a commit with an older epoch is refused with ``StoreFenced``."""
+
+    name: str
+    epoch: int
+
+
+class LeaseGrant(TypedDict, total=False):
+    """``token`` when it was granted, ``held_until`` when somebody else has it."""
+
+    token: LeaseToken
+    held_until: str
+
+
+class BaseSummary(TypedDict):
+    """The short form of a base."""
+
+    remote_id: str
+    event_id: str
+    version: str | None
+
+
+class Batch(TypedDict):
+    """Writes that belong together: all of them, or none.
+
+    ``expect`` holds what must be true first (``of``: ``event``, ``link``, ``uid`` or ``doc``), ``writes`` what is written in
+    this order (``op``: ``put-event``, ``delete-event``, ``put-link``, ...).
+    """
+
+    lease: LeaseToken | None
+    expect: list[Row]
+    writes: list[Row]
+
+
+class Receipt(TypedDict):
+    """What a commit did, each in the order of the batch: ``(calendar, event id, revision)`` of events that were written,
+    versions of documents that were put, rows each ``purge-log`` removed."""
+
+    revisions: list[tuple[str, str, int]]
+    doc_versions: list[int]
+    purged: list[int]
+
+
+class StoreConflict(Exception):
+    """An expectation of the batch does not hold; nothing was written."""
+
+    def __init__(self, expectation: int = 0) -> None:
+        super().__init__(f"expectation {expectation} does not hold")
+        self.expectation = expectation
+
+
+class StoreFenced(Exception):
+    """The lease of the batch is not the current one; nothing was written."""
+
+
+class StoreUnavailable(Exception):
+    """The database is busy or not reachable: try again later."""
+
+
+class StoreFull(Exception):
+    """The database has no room."""
+
+
+class Store(Protocol):
+    """The host's database. Each method may be ``def`` or ``async def``.
+
+    In asyncio code a ``def`` method holds up the event loop while it works; with ``calsync.blocking`` every method is called
+    in the thread of the caller.
+    """
+
+    def calendars(self) -> MaybeAwaitable[list[Row]]:
+        """All calendars, by id."""
+        ...
+
+    def events(self, calendar: str, ids: list[str]) -> MaybeAwaitable[list[Row]]:
+        """Events by id, deleted ones included: ``id``, ``revision``, ``event``, ``modified``, ``deleted``."""
+        ...
+
+    def events_by_uid(self, calendar: str, uids: list[str]) -> MaybeAwaitable[list[Row]]:
+        """Events with one of these UIDs, deleted ones included."""
+        ...
+
+    def events_since(self, calendar: str, after: int, limit: int) -> MaybeAwaitable[list[Row]]:
+        """Events whose revision is greater than ``after``, by revision, deleted ones included."""
+        ...
+
+    def link(self, link: str) -> MaybeAwaitable[Row | None]:
+        """The state of a link."""
+        ...
+
+    def bases(
+        self, link: str, by: Literal["remote", "event"], ids: list[str]
+    ) -> MaybeAwaitable[list[Row]]:
+        """What both sides last agreed on, by remote id or by event id."""
+        ...
+
+    def base_summaries(
+        self, link: str, after: str | None, limit: int
+    ) -> MaybeAwaitable[list[BaseSummary]]:
+        """Names and versions of the items of a link, by remote id, starting after ``after``."""
+        ...
+
+    def outbox(self, link: str, after: str | None, limit: int) -> MaybeAwaitable[list[Row]]:
+        """Outbox entries of a link by id, starting after ``after``."""
+        ...
+
+    def records(
+        self,
+        kind: Literal["conflict", "quarantine", "run", "journal"],
+        link: str,
+        event: str | None,
+        run: str | None,
+        after: str | None,
+        limit: int,
+    ) -> MaybeAwaitable[list[Row]]:
+        """Rows of a log by their id (the remote id for quarantine), starting after ``after``."""
+        ...
+
+    def docs(
+        self,
+        space: str,
+        keys: list[str] | None,
+        after: str | None,
+        due: str | None,
+        limit: int | None,
+    ) -> MaybeAwaitable[list[Row]]:
+        """Documents of a space: those with ``keys``, else those due at ``due`` longest overdue first, else a page by key."""
+        ...
+
+    def commit(self, batch: Batch) -> MaybeAwaitable[Receipt]:
+        """Writes a batch. Checks the lease first, then the expectations, then writes.
+
+        Raises ``StoreFenced`` or ``StoreConflict``; then nothing was written.
+        """
+        ...
+
+    def acquire_lease(
+        self, name: str, holder: str, now: str, ttl_ms: int
+    ) -> MaybeAwaitable[LeaseGrant]:
+        """Takes a lease until ``now`` plus ``ttl_ms``, or says until when somebody else has it."""
+        ...
+
+    def release_lease(self, token: LeaseToken) -> MaybeAwaitable[None]:
+        """Gives a lease back. A token that is not current any more is ignored."""
+        ...
+
+
+METHODS = (
+    "calendars",
+    "events",
+    "events_by_uid",
+    "events_since",
+    "link",
+    "bases",
+    "base_summaries",
+    "outbox",
+    "records",
+    "docs",
+    "commit",
+    "acquire_lease",
+    "release_lease",
+)
+"""The methods of a store."""
+
+
+def checked(store: object) -> object:
+    """The store, if it has all methods; else a ``TypeError`` that names the first missing one."""
+    for method in METHODS:
+        if not callable(getattr(store, method, None)):
+            raise TypeError(f"{type(store).__name__} is no calsync store: it has no method {method}")
+    return store

@@ -1,0 +1,163 @@
+//! The native part of the Python package `calsync`.
+//!
+//! Text goes in and out; the classes are in `python/calsync`. No thread of ours waits for the interpreter while it ends:
+//! `shutdown` is called before, and after it nothing here calls Python.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use async_trait::async_trait;
+use calsync_bindings::{Failure, Host, HostFailure, Job, Runtime};
+use pyo3::prelude::*;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// The threads of this process.
+static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
+
+fn runtime() -> Result<&'static Runtime, Failure> {
+    let made = RUNTIME.get_or_init(|| Runtime::new().map_err(|error| error.to_string()));
+    made.as_ref().map_err(|error| Failure::invalid(error.clone()))
+}
+
+/// What Python gets: whether it worked, and JSON either way.
+fn answer(result: Result<String, Failure>) -> (bool, String) {
+    match result {
+        Ok(text) => (true, text),
+        Err(failure) => (false, serde_json::to_string(&failure).unwrap_or_default()),
+    }
+}
+
+/// The objects of Python that answer one call.
+struct PythonHost {
+    call: Py<PyAny>,
+    progress: Py<PyAny>,
+}
+
+#[async_trait]
+impl Host for PythonHost {
+    async fn call(&self, method: &'static str, args: String) -> Result<String, HostFailure> {
+        let (sender, receiver) = oneshot::channel();
+        let reply = Reply { sender: Mutex::new(Some(sender)), method };
+        // Only passes it on to the thread of the caller: never waits with the interpreter in hand.
+        let passed = Python::try_attach(|py| self.call.call1(py, (method, args, reply)).map(|_| ()));
+        match passed {
+            Some(Ok(())) => receiver.await.unwrap_or_else(|_| Err(HostFailure::new(method, "silent", ""))),
+            Some(Err(_)) => Err(HostFailure::new(method, "silent", "its event loop is closed")),
+            None => Err(HostFailure::new(method, "silent", "the interpreter ends")),
+        }
+    }
+
+    fn tell(&self, progress: String) {
+        // Nobody listens any more: not a reason to stop.
+        let _ = Python::try_attach(|py| self.progress.call1(py, (progress,)).map(|_| ()));
+    }
+}
+
+/// How a method of the host answers. One that is forgotten counts as silence.
+#[pyclass(frozen)]
+struct Reply {
+    sender: Mutex<Option<oneshot::Sender<Result<String, HostFailure>>>>,
+    method: &'static str,
+}
+
+impl Reply {
+    fn send(&self, answer: Result<String, HostFailure>) {
+        if let Some(sender) = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // The call may have been cancelled meanwhile.
+            let _ = sender.send(answer);
+        }
+    }
+}
+
+#[pymethods]
+impl Reply {
+    /// It returned this, as JSON.
+    fn ok(&self, value: String) {
+        self.send(Ok(value));
+    }
+
+    /// It failed.
+    fn fail(&self, kind: &str, detail: &str, expectation: usize) {
+        let mut failure = HostFailure::new(self.method, kind, detail);
+        failure.expectation = expectation;
+        self.send(Err(failure));
+    }
+}
+
+/// A call that goes on.
+#[pyclass(frozen, name = "Job")]
+struct RunningJob(Job);
+
+#[pymethods]
+impl RunningJob {
+    /// Ends it where it waits.
+    fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+/// A store with connections and links.
+#[pyclass(frozen)]
+struct Engine(calsync_bindings::Engine);
+
+#[pymethods]
+impl Engine {
+    #[new]
+    fn new(store: &str) -> PyResult<Self> {
+        calsync_bindings::Engine::new(store)
+            .map(Self)
+            .map_err(|failure| pyo3::exceptions::PyValueError::new_err(failure.message))
+    }
+
+    /// Starts a call. `done(ok, json)` is called once, from another thread; `call(method, json, reply)` for every method of
+    /// the host, `progress(json)` for progress. None of them may wait.
+    fn start(
+        &self,
+        py: Python<'_>,
+        method: String,
+        args: String,
+        done: Py<PyAny>,
+        call: Py<PyAny>,
+        progress: Py<PyAny>,
+    ) -> PyResult<Option<RunningJob>> {
+        let host: Arc<dyn Host> = Arc::new(PythonHost { call, progress });
+        let future = self.0.call(method, args, Some(host));
+        let finish = done.clone_ref(py);
+        let finished = move |result| {
+            let (ok, text) = answer(result);
+            // The loop may be closed by now: then nobody waits for it.
+            let _ = Python::try_attach(|py| finish.call1(py, (ok, text)).map(|_| ()));
+        };
+        match runtime().and_then(|runtime| runtime.start(future, finished)) {
+            Ok(job) => Ok(Some(RunningJob(job))),
+            Err(failure) => done.call1(py, answer(Err(failure))).map(|_| None),
+        }
+    }
+}
+
+/// Calls a function that needs no engine.
+#[pyfunction]
+fn pure(py: Python<'_>, method: &str, args: &str) -> (bool, String) {
+    answer(py.detach(|| calsync_bindings::pure(method, args)))
+}
+
+/// What there is, as JSON: for the test that nothing is missing in Python.
+#[pyfunction]
+fn surface() -> String {
+    serde_json::to_string(&calsync_bindings::surface::surface()).unwrap_or_default()
+}
+
+/// Ends all calls and threads. Called by `atexit`; afterwards nothing calls Python.
+#[pyfunction]
+fn shutdown(py: Python<'_>) {
+    if let Some(Ok(runtime)) = RUNTIME.get() {
+        py.detach(|| runtime.shutdown());
+    }
+}
+
+/// The module `calsync._calsync`.
+#[pymodule]
+mod _calsync {
+    #[pymodule_export]
+    use super::{Engine, Reply, RunningJob, pure, shutdown, surface};
+}

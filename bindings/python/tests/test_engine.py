@@ -1,0 +1,214 @@
+"""The engine against a CalDAV server, blocking and in asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timezone
+from pathlib import Path
+
+import calsync
+import pytest
+from calsync import Calendar, ConflictPolicy, ProviderKind, Take, blocking
+
+from conftest import PASSWORD, USER, Server
+from scenes import holiday, joined, meeting, titles
+
+
+def test_events_go_out_and_come_into_another_store(server: Server, tmp_path: Path) -> None:
+    with blocking.Engine(tmp_path / "one.db") as one, blocking.Engine(tmp_path / "two.db") as two:
+        joined(one, server)
+        joined(two, server)
+        one.add_event("family", meeting("a", "Breakfast"))
+        one.add_event("family", holiday("b", "May Day"))
+        plan = one.plan("home")
+        assert [operation.action for operation in plan.operations] == ["create-remote"] * 2
+        report = one.sync("home")
+        assert (report.counts.pushed, report.in_step) == (2, True)
+        assert two.sync("home").counts.created == 2
+        assert [stored.event for stored in two.events("family")] == [
+            stored.event for stored in one.events("family")
+        ]
+        assert one.sync("home").operations == []
+
+
+def test_a_contested_field_waits_and_is_answered(server: Server) -> None:
+    with blocking.Engine() as one, blocking.Engine() as two:
+        for engine in (one, two):
+            joined(engine, server)
+        one.add_event("family", meeting("a", "Breakfast"))
+        one.sync("home")
+        two.sync("home")
+        for engine, title in ((one, "Brunch"), (two, "Lunch")):
+            stored = engine.events("family")[0]
+            engine.update_event("family", stored.id, stored.revision, meeting("a", title))
+        two.sync("home")
+        remote = next(c.id for c in one.remote_calendars("account") if c.name == "Personal")
+        one.add_link(
+            "home",
+            calendar="family",
+            connection="account",
+            remote=remote,
+            conflicts=ConflictPolicy.MANUAL,
+        )
+        one.sync("home")
+        (conflict,) = one.conflicts("home")
+        assert conflict.open
+        assert [(f.field.part, f.base, f.local, f.remote) for f in conflict.fields] == [
+            ("title", "Breakfast", "Brunch", "Lunch")
+        ]
+        contested = conflict.fields[0].field
+        one.answer_conflict("home", conflict.id, by="test", fields=[(contested, Take.LOCAL)])
+        one.sync("home")
+        two.sync("home")
+        assert titles(one) == titles(two) == {"a": "Brunch"}
+        assert not one.conflicts("home")[0].open
+
+
+def test_a_mass_deletion_is_held_approved_by_its_hash_and_taken_back(server: Server) -> None:
+    with blocking.Engine() as one, blocking.Engine() as two:
+        for engine in (one, two):
+            joined(engine, server)
+        for number in range(20):
+            one.add_event("family", meeting(f"e{number}", f"Event {number}"))
+        one.sync("home")
+        two.sync("home")
+        for stored in one.events("family"):
+            one.delete_event("family", stored.id, stored.revision)
+        held = one.sync("home")
+        assert held.held and held.counts.held == 20 and not held.in_step
+        assert one.sync("home", approve="0123456789abcdef").held
+        done = one.sync("home", approve=held.plan_id)
+        assert done.counts.pushed == 20 and done.answered == held.plan_id
+        deletions = two.sync("home")
+        assert deletions.held
+        two.sync("home", approve=deletions.plan_id)
+        assert titles(two) == {}
+        (undone,) = two.undo_last("home", 1)
+        assert undone.restored == 20 and two.runs("home")
+        assert two.sync("home").counts.pushed == 20
+        assert one.sync("home").counts.created == 20
+
+
+def test_an_edit_of_an_older_revision_is_refused() -> None:
+    with blocking.Engine() as engine:
+        engine.put_calendar(Calendar("family", "Family", "#112233"))
+        assert engine.calendars() == [Calendar("family", "Family", "#112233")]
+        id = engine.add_event("family", meeting("a", "One"))
+        engine.update_event("family", id, 1, meeting("a", "Two"))
+        with pytest.raises(calsync.StoreConflictError) as caught:
+            engine.update_event("family", id, 1, meeting("a", "Three"))
+        assert caught.value.code == "store-conflict"
+
+
+def test_errors_have_a_class_and_no_secret(server: Server) -> None:
+    with blocking.Engine() as engine:
+        joined(engine, server)
+        with pytest.raises(calsync.CallError) as unknown:
+            engine.sync("away")
+        assert (unknown.value.code, unknown.value.item) == ("unknown-link", "away")
+        engine.connect(
+            "wrong",
+            provider=ProviderKind.CALDAV,
+            url=server.url,
+            username=USER,
+            secret="wrong " + PASSWORD,
+            trust_address=True,
+        )
+        with pytest.raises(calsync.CredentialsError) as refused:
+            engine.remote_calendars("wrong")
+        assert PASSWORD not in repr(refused.value)
+        engine.connect(
+            "outside",
+            provider=ProviderKind.CALDAV,
+            url=server.url,
+            username=USER,
+            secret=PASSWORD,
+        )
+        with pytest.raises(calsync.CallError) as blocked:
+            engine.remote_calendars("outside")
+        assert blocked.value.code == "blocked"
+    with pytest.raises(calsync.CallError) as closed:
+        engine.calendars()
+    assert closed.value.code == "closed"
+
+
+def test_a_feed_comes_in(tmp_path: Path) -> None:
+    text = calsync.write([holiday("b", "May Day")], stamp=datetime(2026, 1, 1, tzinfo=timezone.utc))
+    feed = tmp_path / "feed.ics"
+    feed.write_text(text, newline="")
+    with blocking.Engine() as engine:
+        engine.put_calendar(Calendar("family", "Family"))
+        engine.connect("feed", provider=ProviderKind.ICS, url=str(feed), trust_address=True)
+        engine.add_link(
+            "holidays", calendar="family", connection="feed", direction=calsync.Direction.IMPORT
+        )
+        assert engine.sync("holidays").counts.created == 1
+        assert titles(engine) == {"b": "May Day"}
+
+
+def test_asyncio_with_progress(server: Server, tmp_path: Path) -> None:
+    async def story() -> None:
+        with pytest.raises(calsync.CallError, match="event loop"):
+            blocking.Engine().calendars()
+        async with calsync.Engine(tmp_path / "one.db") as engine:
+            await engine.put_calendar(Calendar("family", "Family"))
+            await engine.connect(
+                "account",
+                provider=ProviderKind.CALDAV,
+                url=server.url,
+                username=USER,
+                secret=PASSWORD,
+                trust_address=True,
+            )
+            (remote,) = [
+                c for c in await engine.remote_calendars("account") if c.name == "Personal"
+            ]
+            await engine.add_link("home", calendar="family", connection="account", remote=remote.id)
+            await asyncio.gather(
+                *(engine.add_event("family", meeting(f"e{n}", f"Event {n}")) for n in range(10))
+            )
+            seen = [step async for step in engine.progress("home")]
+            report = seen[-1]
+            assert isinstance(report, calsync.Report) and report.counts.pushed == 10
+            steps = [step for step in seen if isinstance(step, calsync.Progress)]
+            assert steps and steps[-1].step == "pushed" and steps[-1].done == steps[-1].total == 10
+
+    asyncio.run(story())
+
+
+def test_a_cancelled_run_leaves_nothing_broken(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "one.db"
+    with blocking.Engine(path) as engine:
+        joined(engine, server)
+        for number in range(20):
+            engine.add_event("family", meeting(f"e{number}", f"Event {number}"))
+
+    async def cancelled(after: int) -> None:
+        engine = calsync.Engine(path)
+        await engine.connect(
+            "account",
+            provider=ProviderKind.CALDAV,
+            url=server.url,
+            username=USER,
+            secret=PASSWORD,
+            trust_address=True,
+        )
+        remotes = await engine.remote_calendars("account")
+        remote = next(c.id for c in remotes if c.name == "Personal")
+        await engine.add_link("home", calendar="family", connection="account", remote=remote)
+        run = asyncio.ensure_future(
+            engine.sync("home", progress=lambda step: run.cancel() if step.done >= after else None)
+        )
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    for after in (1, 5, 10):
+        try:
+            asyncio.run(cancelled(after))
+        except calsync.CallError as error:
+            assert error.code == "busy"
+    with blocking.Engine() as other:
+        joined(other, server)
+        other.sync("home")
+        known = titles(other)
+        assert len(known) == len(set(known))

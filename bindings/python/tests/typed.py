@@ -1,0 +1,27 @@
+"""Not run: what type checkers must know. A stub that lost its types would make ``assert_type`` fail."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import calsync
+from calsync import blocking
+from typing_extensions import assert_type
+
+from dict_store import DictStore
+
+
+async def in_asyncio(engine: calsync.Engine) -> None:
+    assert_type(await engine.sync("home"), calsync.Report)
+    assert_type(await engine.add_event("family", calsync.Event("u")), str)
+    async for step in engine.progress("home"):
+        assert_type(step, "calsync.Progress | calsync.Report")
+
+
+def elsewhere(engine: blocking.Engine) -> None:
+    assert_type(engine.events("family"), list[calsync.StoredEvent])
+    assert_type(engine.events("family")[0].event.start, "date | datetime | None")
+    assert_type(calsync.parse_many([]), "list[calsync.ParsedCalendar | calsync.CalsyncError]")
+    blocking.Engine(DictStore())
+    blocking.Engine(object())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    engine.sync("home", aprove="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

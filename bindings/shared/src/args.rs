@@ -1,0 +1,382 @@
+//! What the methods take, as owned values. Left out fields have their defaults.
+
+use std::fmt;
+
+use calsync_core::{
+    ical::PeoplePolicy,
+    merge::{ConflictPolicy, DeletionPolicy},
+    model::Calendar,
+    plan::Direction,
+    secret::Secret,
+    store::Take,
+    zone::Zone,
+};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{EventModel, FieldModel};
+
+/// `parse`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Parse {
+    /// The calendar texts.
+    pub texts: Vec<String>,
+    /// The zone of times whose `TZID` nothing is known of. Default: such an item is unreadable.
+    pub default_zone: Option<Zone>,
+}
+
+/// `write`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Write {
+    /// The events of the one text.
+    pub events: Vec<EventModel>,
+    /// `DTSTAMP`.
+    pub stamp: DateTime<Utc>,
+    /// Whether people are written. Default: not.
+    #[serde(default)]
+    pub people: PeoplePolicy,
+}
+
+/// One text to change, of `patch`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// The text as it is.
+    pub original: String,
+    /// The event it is to read as.
+    pub event: EventModel,
+}
+
+/// `patch`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Patch {
+    /// The texts with what they are to say.
+    pub edits: Vec<Edit>,
+    /// `DTSTAMP` and `LAST-MODIFIED` of what changes. Default: they stay.
+    #[serde(default)]
+    pub stamp: Option<DateTime<Utc>>,
+    /// Whether people are changed. Default: not.
+    #[serde(default)]
+    pub people: PeoplePolicy,
+}
+
+/// `expand`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expand {
+    /// The events.
+    pub events: Vec<EventModel>,
+    /// The first instant of the window.
+    pub from: DateTime<Utc>,
+    /// The instant after the last.
+    pub to: DateTime<Utc>,
+    /// The zone dates and floating times are read in. Default: UTC.
+    #[serde(default)]
+    pub zone: Option<Zone>,
+    /// Instances of one event at most. Default: 50,000.
+    #[serde(default)]
+    pub limit: Option<usize>,
+}
+
+/// Two versions of an event, of `diff`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    /// As it was.
+    pub before: EventModel,
+    /// As it is.
+    pub after: EventModel,
+}
+
+/// `diff`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Diff {
+    /// The pairs.
+    pub pairs: Vec<Pair>,
+}
+
+/// Three versions of an event, of `merge`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Versions {
+    /// What both sides held when they last agreed; absent when they never did.
+    #[serde(default)]
+    pub base: Option<EventModel>,
+    /// The local side.
+    pub local: EventModel,
+    /// The remote side.
+    pub remote: EventModel,
+}
+
+/// `merge`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Merge {
+    /// The events.
+    pub items: Vec<Versions>,
+    /// Who wins a field both changed. Default: the remote side.
+    #[serde(default)]
+    pub policy: ConflictPolicy,
+}
+
+/// `zone_offset`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZoneOffset {
+    /// The zone.
+    pub zone: Zone,
+    /// The wall clock.
+    pub local: NaiveDateTime,
+}
+
+/// Where an engine keeps its rows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum StoreChoice {
+    /// In memory, as long as the engine lives.
+    Memory,
+    /// In a SQLite file, made when absent.
+    Sqlite {
+        /// Its path.
+        path: String,
+    },
+    /// In the host's own store.
+    Host,
+}
+
+/// What kind of provider a connection is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProviderKind {
+    /// A CalDAV server.
+    Caldav,
+    /// Google Calendar, with an access token.
+    Google,
+    /// An ICS feed.
+    Ics,
+    /// Microsoft 365, with an access token.
+    Microsoft,
+}
+
+/// An authorised account.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connect {
+    /// How links name it.
+    pub connection: String,
+    /// Of which kind it is.
+    pub provider: ProviderKind,
+    /// The server, the feed (also a file's path), or another root of the service for Google and Microsoft.
+    #[serde(default)]
+    pub url: String,
+    /// The user, where there is one.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// The password, or the access token for Google and Microsoft.
+    #[serde(default)]
+    pub secret: Secret<String>,
+    /// Whether private and local addresses may be asked, and a feed may be a file: only for addresses that whoever runs
+    /// the host wrote.
+    #[serde(default)]
+    pub trust_address: bool,
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+/// A connection of an engine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfConnection {
+    /// Its name.
+    pub connection: String,
+}
+
+/// `put_calendar`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutCalendar {
+    /// The calendar.
+    pub calendar: Calendar,
+}
+
+/// `calendars`, `close` and others without arguments.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Nothing {}
+
+/// `events`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfCalendar {
+    /// The calendar.
+    pub calendar: String,
+}
+
+/// `add_event`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddEvent {
+    /// The calendar.
+    pub calendar: String,
+    /// The event.
+    pub event: EventModel,
+}
+
+/// `update_event`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateEvent {
+    /// The calendar.
+    pub calendar: String,
+    /// The event's id.
+    pub id: String,
+    /// The revision the edit was made on.
+    pub revision: u64,
+    /// The event as it is to be.
+    pub event: EventModel,
+}
+
+/// `delete_event`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteEvent {
+    /// The calendar.
+    pub calendar: String,
+    /// The event's id.
+    pub id: String,
+    /// The revision that is deleted.
+    pub revision: u64,
+}
+
+/// `add_link`: one calendar joined to one remote calendar.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddLink {
+    /// How it is named from now on; the store keeps its state under this name.
+    pub link: String,
+    /// The calendar in the store.
+    pub calendar: String,
+    /// The connection.
+    pub connection: String,
+    /// The id of the remote calendar. For a feed it may be left empty.
+    #[serde(default)]
+    pub remote: String,
+    /// Which way changes go. Default: both.
+    #[serde(default)]
+    pub direction: Direction,
+    /// Who wins a field both sides changed. Default: the remote side.
+    #[serde(default)]
+    pub conflicts: ConflictPolicy,
+    /// What becomes of an event that one side deleted and the other edited.
+    #[serde(default)]
+    pub deletions: DeletionPolicy,
+    /// Whether people may be written to the remote side. Default: those there stay as they are.
+    #[serde(default)]
+    pub people: PeoplePolicy,
+    /// Deletions that pass unasked, together with `guard_percent`. Default: 10.
+    #[serde(default)]
+    pub guard_count: Option<usize>,
+    /// Percent of the events that may be deleted unasked. Default: 20.
+    #[serde(default)]
+    pub guard_percent: Option<usize>,
+}
+
+/// What is asked about a link.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfLink {
+    /// The link.
+    pub link: String,
+}
+
+/// `plan` and `sync`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sync {
+    /// The link.
+    pub link: String,
+    /// The held plan a person approved.
+    #[serde(default)]
+    pub approve: Option<String>,
+    /// The held plan a person refused.
+    #[serde(default)]
+    pub refuse: Option<String>,
+    /// Compare everything with the remote listing.
+    #[serde(default)]
+    pub audit: bool,
+    /// Tell nobody: people are left out of every write.
+    #[serde(default)]
+    pub withhold_people: bool,
+    /// Whether the host's `progress` is called.
+    #[serde(default)]
+    pub progress: bool,
+}
+
+/// The answer for one field.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldAnswer {
+    /// The field.
+    pub field: FieldModel,
+    /// Whose value is taken.
+    pub take: Take,
+}
+
+/// `answer_conflict`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerConflict {
+    /// The link.
+    pub link: String,
+    /// The conflict.
+    pub conflict: String,
+    /// Who answers, for the record.
+    pub by: String,
+    /// Whose value is taken for every field that is not named.
+    #[serde(default)]
+    pub take: Option<Take>,
+    /// Answers field by field.
+    #[serde(default)]
+    pub fields: Vec<FieldAnswer>,
+}
+
+/// `undo`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undo {
+    /// The link.
+    pub link: String,
+    /// The run.
+    pub run: String,
+}
+
+/// `undo_last`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UndoLast {
+    /// The link.
+    pub link: String,
+    /// How many runs that did something.
+    pub count: usize,
+}
+
+/// `answer_question`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerQuestion {
+    /// The link.
+    pub link: String,
+    /// The item.
+    pub remote_id: String,
+    /// The event it is; absent: none of those here.
+    #[serde(default)]
+    pub event: Option<String>,
+}

@@ -1,0 +1,100 @@
+//! Methods by name: the one place where a name, its arguments and its result meet.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Code, Engine, Failure, args, parts};
+
+pub(crate) fn read<T: DeserializeOwned>(method: &str, args: &str) -> Result<T, Failure> {
+    // What serde says may quote the value, which may be event text or a secret: only the place is passed on.
+    serde_json::from_str(args).map_err(|error| {
+        let why = match error.classify() {
+            serde_json::error::Category::Data => shape(&error),
+            _ => "not JSON".to_owned(),
+        };
+        Failure::invalid(format!("{method}: {why}")).about(method)
+    })
+}
+
+/// What serde says without the values it quotes: names of fields and types only.
+fn shape(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let known = ["missing field `", "unknown field `", "unknown variant `"];
+    match known.iter().find(|start| text.starts_with(**start)) {
+        Some(start) if *start != "unknown variant `" => {
+            let name: String = text[start.len()..].chars().take_while(|c| *c != '`').take(64).collect();
+            format!("{}{name}`", start)
+        }
+        _ => format!("a value has the wrong form, at column {}", error.column()),
+    }
+}
+
+fn show<T: Serialize>(value: Result<T, Failure>) -> Result<String, Failure> {
+    serde_json::to_string(&value?).map_err(|_| Failure::new(Code::Internal, "a result cannot be written"))
+}
+
+macro_rules! pure_methods {
+    ($($name:literal => $call:path),* $(,)?) => {
+        /// The names [`pure()`] knows.
+        pub(crate) const PURE: &[&str] = &[$($name),*];
+
+        /// Calls a method that needs no engine. Arguments and result are JSON; see [`args`](crate::args).
+        ///
+        /// # Errors
+        ///
+        /// [`Code::InvalidInput`] for arguments that cannot be read, and what the method itself fails with.
+        pub fn pure(method: &str, args: &str) -> Result<String, Failure> {
+            match method {
+                $($name => show($call(read(method, args)?)),)*
+                _ => Err(Failure::invalid("there is no such method").about(method)),
+            }
+        }
+    };
+}
+
+pure_methods! {
+    "parse" => parts::parse,
+    "write" => parts::write,
+    "patch" => parts::patch_texts,
+    "expand" => parts::expand,
+    "diff" => parts::diff,
+    "merge" => parts::merge_events,
+    "zone_offset" => parts::zone_offset,
+}
+
+macro_rules! engine_methods {
+    ($($name:ident: $args:ty),* $(,)?) => {
+        /// The names [`Engine::call`] knows.
+        pub(crate) const ENGINE: &[&str] = &[$(stringify!($name)),*];
+
+        impl Engine {
+            pub(crate) async fn dispatch(&self, method: &str, args: &str) -> Result<String, Failure> {
+                match method {
+                    $(stringify!($name) => show(self.$name(read::<$args>(method, args)?).await),)*
+                    _ => Err(Failure::invalid("there is no such method").about(method)),
+                }
+            }
+        }
+    };
+}
+
+engine_methods! {
+    connect: args::Connect,
+    remote_calendars: args::OfConnection,
+    put_calendar: args::PutCalendar,
+    calendars: args::Nothing,
+    events: args::OfCalendar,
+    add_event: args::AddEvent,
+    update_event: args::UpdateEvent,
+    delete_event: args::DeleteEvent,
+    add_link: args::AddLink,
+    plan: args::Sync,
+    sync: args::Sync,
+    conflicts: args::OfLink,
+    answer_conflict: args::AnswerConflict,
+    runs: args::OfLink,
+    undo: args::Undo,
+    undo_last: args::UndoLast,
+    questions: args::OfLink,
+    answer_question: args::AnswerQuestion,
+    close: args::Nothing,
+}

@@ -1,0 +1,349 @@
+//! The engine with what it needs around it: a store, connections and links, each by its name.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use calsync_core::{
+    context::{Clock, IdSource, RandomIds, SystemClock},
+    diff::Field,
+    engine::{self, Answer, Hub, Link, Observer, Progress, SyncOptions},
+    model::{Calendar, CalendarId, EventId, LinkId, RemoteId, RunId},
+    plan::{DeletionGuard, PlanId},
+    provider::{Provider, RemoteCalendar},
+    store::{MatchAnswer, MemoryStore, Record, RecordKind, RecordQuery, Revision, RunRecord, Store},
+};
+use calsync_providers::http::{HttpTransport, ReqwestOptions, ReqwestTransport};
+use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
+use tokio::sync::OnceCell;
+
+use crate::{
+    Code, Failure,
+    args::{self, StoreChoice},
+    connect::{Connection, connect},
+    dispatch,
+    host::{HOST, Host, tell},
+    host_store::HostStore,
+    model::{Conflict, ProgressModel, Question, Report, StoredEvent, Undone},
+};
+
+/// Runs read at once.
+const PAGE: usize = 200;
+
+/// A store with the connections and links on it. Cheap to clone; all clones are one engine.
+#[derive(Clone)]
+pub struct Engine {
+    state: Arc<State>,
+}
+
+struct State {
+    choice: StoreChoice,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    opened: OnceCell<Opened>,
+    named: RwLock<Named>,
+}
+
+/// What is there once the store is open.
+#[derive(Clone)]
+struct Opened {
+    store: Arc<dyn Store>,
+    transport: Arc<dyn HttpTransport>,
+}
+
+#[derive(Default)]
+struct Named {
+    connections: BTreeMap<String, Arc<Connection>>,
+    links: BTreeMap<String, (Link, Arc<dyn Provider>)>,
+    closed: bool,
+}
+
+impl Engine {
+    /// An engine over the store that a [`StoreChoice`] as JSON names. The store is opened by the first call.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::InvalidInput`] when there is no such choice.
+    pub fn new(store: &str) -> Result<Self, Failure> {
+        let choice = dispatch::read("open", store)?;
+        let ids = RandomIds::new().map_err(|_| Failure::new(Code::Internal, "there is no randomness"))?;
+        let state = State {
+            choice,
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(ids),
+            opened: OnceCell::new(),
+            named: RwLock::default(),
+        };
+        Ok(Self { state: Arc::new(state) })
+    }
+
+    /// Calls a method by its name; arguments and result are JSON, see [`args`]. `host` answers what the call needs of the
+    /// host's language.
+    ///
+    /// Dropping the future at any point leaves nothing broken.
+    ///
+    /// # Errors
+    ///
+    /// What the method fails with; [`Code::InvalidInput`] for arguments that cannot be read.
+    pub fn call(
+        &self,
+        method: String,
+        args: String,
+        host: Option<Arc<dyn Host>>,
+    ) -> Pin<Box<dyn Future<Output = Result<String, Failure>> + Send>> {
+        let engine = self.clone();
+        Box::pin(HOST.scope(host, async move {
+            if engine.named().closed {
+                return Err(Failure::new(Code::Closed, "this engine is closed"));
+            }
+            engine.dispatch(&method, &args).await
+        }))
+    }
+
+    fn named(&self) -> std::sync::RwLockReadGuard<'_, Named> {
+        self.state.named.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn named_mut(&self) -> std::sync::RwLockWriteGuard<'_, Named> {
+        self.state.named.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn opened(&self) -> Result<&Opened, Failure> {
+        self.state
+            .opened
+            .get_or_try_init(|| async {
+                let store: Arc<dyn Store> = match &self.state.choice {
+                    StoreChoice::Memory => Arc::new(MemoryStore::new()),
+                    StoreChoice::Sqlite { path } => {
+                        Arc::new(SqliteStore::open(path, SqliteConfig::default()).await?)
+                    }
+                    StoreChoice::Host => Arc::new(HostStore),
+                };
+                let transport = ReqwestTransport::new(&ReqwestOptions::default())
+                    .map_err(|error| Failure::from(error.reading("start")))?;
+                Ok(Opened { store, transport: Arc::new(transport) })
+            })
+            .await
+    }
+
+    async fn engine(&self) -> Result<engine::Engine, Failure> {
+        let store = self.opened().await?.store.clone();
+        Ok(engine::Engine::new(store, self.state.clock.clone(), self.state.ids.clone()))
+    }
+
+    async fn hub(&self) -> Result<Hub, Failure> {
+        let store = self.opened().await?.store.clone();
+        Ok(Hub::new(store, self.state.clock.clone(), self.state.ids.clone()))
+    }
+
+    fn link(&self, name: &str) -> Result<(Link, Arc<dyn Provider>), Failure> {
+        let known = self.named().links.get(name).cloned();
+        known.ok_or_else(|| Failure::new(Code::UnknownLink, "there is no such link").about(name))
+    }
+
+    fn connection(&self, name: &str) -> Result<Arc<Connection>, Failure> {
+        let known = self.named().connections.get(name).cloned();
+        known.ok_or_else(|| Failure::new(Code::UnknownConnection, "there is no such connection").about(name))
+    }
+}
+
+/// The methods, in the order of [`dispatch`].
+impl Engine {
+    pub(crate) async fn connect(&self, args: args::Connect) -> Result<(), Failure> {
+        let name = args.connection.clone();
+        let transport = self.opened().await?.transport.clone();
+        let connection = connect(args, transport, self.state.clock.clone())
+            .map_err(|failure| failure.about(name.clone()))?;
+        self.named_mut().connections.insert(name, Arc::new(connection));
+        Ok(())
+    }
+
+    pub(crate) async fn remote_calendars(
+        &self,
+        args: args::OfConnection,
+    ) -> Result<Vec<RemoteCalendar>, Failure> {
+        let connection = self.connection(&args.connection)?;
+        connection.provider.calendars().await.map_err(|error| Failure::from(error).about(args.connection))
+    }
+
+    pub(crate) async fn put_calendar(&self, args: args::PutCalendar) -> Result<(), Failure> {
+        Ok(self.hub().await?.put_calendar(args.calendar).await?)
+    }
+
+    pub(crate) async fn calendars(&self, _: args::Nothing) -> Result<Vec<Calendar>, Failure> {
+        Ok(self.opened().await?.store.calendars().await?)
+    }
+
+    pub(crate) async fn events(&self, args: args::OfCalendar) -> Result<Vec<StoredEvent>, Failure> {
+        let records = self.hub().await?.events(&CalendarId::from(args.calendar)).await?;
+        Ok(records.into_iter().map(StoredEvent::from).collect())
+    }
+
+    pub(crate) async fn add_event(&self, args: args::AddEvent) -> Result<String, Failure> {
+        let id = self.hub().await?.add(&CalendarId::from(args.calendar), args.event.into()).await?;
+        Ok(id.as_str().to_owned())
+    }
+
+    pub(crate) async fn update_event(&self, args: args::UpdateEvent) -> Result<(), Failure> {
+        let (calendar, id) = (CalendarId::from(args.calendar), EventId::from(args.id));
+        Ok(self.hub().await?.update(&calendar, &id, Revision(args.revision), args.event.into()).await?)
+    }
+
+    pub(crate) async fn delete_event(&self, args: args::DeleteEvent) -> Result<(), Failure> {
+        let (calendar, id) = (CalendarId::from(args.calendar), EventId::from(args.id));
+        Ok(self.hub().await?.delete(&calendar, &id, Revision(args.revision)).await?)
+    }
+
+    pub(crate) async fn add_link(&self, args: args::AddLink) -> Result<(), Failure> {
+        let connection = self.connection(&args.connection)?;
+        let remote = match (&connection.only, args.remote.is_empty()) {
+            (Some(only), true) => only.clone(),
+            (None, true) => return Err(Failure::invalid("no remote calendar is named").about(args.link)),
+            (_, false) => args.remote,
+        };
+        let guard = DeletionGuard::default();
+        let link = Link::new(args.link.as_str(), args.calendar, remote)
+            .with_direction(args.direction)
+            .with_conflicts(args.conflicts)
+            .with_deletions(args.deletions)
+            .with_people(args.people)
+            .with_guard(DeletionGuard {
+                count: args.guard_count.unwrap_or(guard.count),
+                percent: args.guard_percent.unwrap_or(guard.percent),
+                ..guard
+            });
+        self.named_mut().links.insert(args.link, (link, connection.provider.clone()));
+        Ok(())
+    }
+
+    pub(crate) async fn plan(&self, args: args::Sync) -> Result<Report, Failure> {
+        self.run(args, Mode::Plan).await
+    }
+
+    pub(crate) async fn sync(&self, args: args::Sync) -> Result<Report, Failure> {
+        self.run(args, Mode::Sync).await
+    }
+
+    async fn run(&self, args: args::Sync, mode: Mode) -> Result<Report, Failure> {
+        let (link, provider) = self.link(&args.link)?;
+        let mut options = SyncOptions::default();
+        options.approve = args.approve.map(PlanId);
+        options.refuse = args.refuse.map(PlanId);
+        options.audit = args.audit;
+        options.withhold_people = args.withhold_people;
+        let mut engine = self.engine().await?;
+        if args.progress {
+            engine = engine.with_observer(Arc::new(Teller));
+        }
+        let report = match mode {
+            Mode::Plan => engine.plan(&link, &*provider, &options).await,
+            Mode::Sync => engine.sync(&link, &*provider, &options).await,
+        };
+        report.map(Report::from).map_err(|error| about(error.into(), &args.link))
+    }
+
+    pub(crate) async fn conflicts(&self, args: args::OfLink) -> Result<Vec<Conflict>, Failure> {
+        let records = self.hub().await?.conflicts(&LinkId::from(args.link)).await?;
+        Ok(records.into_iter().map(Conflict::from).collect())
+    }
+
+    pub(crate) async fn answer_conflict(&self, args: args::AnswerConflict) -> Result<Conflict, Failure> {
+        let mut answer = Answer::by(args.by);
+        if let Some(side) = args.take {
+            answer = answer.taking(side);
+        }
+        for one in args.fields {
+            answer = answer.field(Field::try_from(one.field)?, one.take);
+        }
+        Ok(self.hub().await?.answer(&LinkId::from(args.link), &args.conflict, answer).await?.into())
+    }
+
+    pub(crate) async fn runs(&self, args: args::OfLink) -> Result<Vec<RunRecord>, Failure> {
+        let link = LinkId::from(args.link);
+        let store = self.opened().await?.store.clone();
+        let mut runs: Vec<RunRecord> = Vec::new();
+        loop {
+            let after = runs.last().map(|run| run.id.as_str().to_owned());
+            let query = RecordQuery {
+                kind: RecordKind::Run,
+                link: &link,
+                event: None,
+                run: None,
+                after: after.as_deref(),
+                limit: PAGE,
+            };
+            let page = store.records(query).await?;
+            if page.is_empty() {
+                return Ok(runs);
+            }
+            runs.extend(page.into_iter().filter_map(|record| match record {
+                Record::Run(run) => Some(*run),
+                Record::Conflict(_) | Record::Quarantine(_) | Record::Journal(_) => None,
+            }));
+        }
+    }
+
+    pub(crate) async fn undo(&self, args: args::Undo) -> Result<Undone, Failure> {
+        let (link, _) = self.link(&args.link)?;
+        let run = RunId::from(args.run.as_str());
+        let report = self.engine().await?.undo(&link, &run).await;
+        report.map(|report| Undone::of(&args.run, report)).map_err(|error| about(error.into(), &args.link))
+    }
+
+    pub(crate) async fn undo_last(&self, args: args::UndoLast) -> Result<Vec<Undone>, Failure> {
+        let (link, _) = self.link(&args.link)?;
+        let undone = self.engine().await?.undo_last(&link, args.count).await?;
+        Ok(undone.into_iter().map(|(run, report)| Undone::of(run.as_str(), report)).collect())
+    }
+
+    pub(crate) async fn questions(&self, args: args::OfLink) -> Result<Vec<Question>, Failure> {
+        let open = self.engine().await?.open_matches(&LinkId::from(args.link)).await?;
+        Ok(open.into_iter().map(Question::from).collect())
+    }
+
+    pub(crate) async fn answer_question(&self, args: args::AnswerQuestion) -> Result<(), Failure> {
+        let (link, _) = self.link(&args.link)?;
+        let answer = match args.event {
+            Some(event) => MatchAnswer::Join(EventId::from(event)),
+            None => MatchAnswer::KeepBoth,
+        };
+        let item = RemoteId::from(args.remote_id);
+        Ok(self.engine().await?.answer(&link, &item, answer).await?)
+    }
+
+    /// Lets go of connections and links. Later calls fail with [`Code::Closed`].
+    pub(crate) async fn close(&self, _: args::Nothing) -> Result<(), Failure> {
+        *self.named_mut() = Named { closed: true, ..Named::default() };
+        Ok(())
+    }
+}
+
+enum Mode {
+    Plan,
+    Sync,
+}
+
+/// A failure about a link, where it says nothing closer.
+fn about(failure: Failure, link: &str) -> Failure {
+    if failure.item.is_some() { failure } else { failure.about(link) }
+}
+
+/// Passes progress on to the host of the call.
+struct Teller;
+
+impl Observer for Teller {
+    fn progress(&self, progress: &Progress) {
+        if let Some(progress) = ProgressModel::of(progress) {
+            tell(&progress);
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,215 @@
+//! A store written in the host's language.
+
+use async_trait::async_trait;
+use calsync_core::{
+    model::{Calendar, CalendarId, EventId, LinkId, RemoteId, Version},
+    store::{
+        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
+        LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordKind, RecordQuery, Result, Revision,
+        Store, StoreError, StoreErrorKind,
+    },
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{
+    host::{HostFailure, ask},
+    rows::{self, DocRow},
+};
+
+/// Passes every call on to the host of the call that is being carried out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostStore;
+
+/// The methods, as they are named in errors.
+pub(crate) const METHODS: &[&str] = &[
+    "calendars",
+    "events",
+    "events_by_uid",
+    "events_since",
+    "link",
+    "bases",
+    "base_summaries",
+    "outbox",
+    "records",
+    "docs",
+    "commit",
+    "acquire_lease",
+    "release_lease",
+];
+
+#[derive(Deserialize)]
+struct SummaryRow {
+    remote_id: RemoteId,
+    event_id: EventId,
+    version: Option<Version>,
+}
+
+#[derive(Deserialize)]
+struct ReceiptRow {
+    revisions: Vec<(CalendarId, EventId, Revision)>,
+    #[serde(default)]
+    doc_versions: Vec<u64>,
+    #[serde(default)]
+    purged: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+struct GrantRow {
+    #[serde(default)]
+    token: Option<LeaseToken>,
+    #[serde(default)]
+    held_until: Option<DateTime<Utc>>,
+}
+
+async fn get<T: DeserializeOwned>(method: &'static str, args: Value) -> Result<T> {
+    ask(method, args).await.map_err(|failure| error(method, failure))
+}
+
+fn error(method: &'static str, failure: HostFailure) -> StoreError {
+    let kind = match failure.kind.as_str() {
+        "conflict" => StoreErrorKind::Conflict { expectation: failure.expectation },
+        "fenced" => StoreErrorKind::Fenced,
+        "unavailable" => StoreErrorKind::Unavailable,
+        "full" => StoreErrorKind::Full,
+        "corrupt" => StoreErrorKind::Corrupt,
+        "invalid-input" => StoreErrorKind::InvalidInput,
+        _ => return StoreError::backend(method, failure),
+    };
+    StoreError::new(kind, method)
+}
+
+fn wrong(method: &'static str, expected: &str) -> StoreError {
+    error(method, HostFailure::new(method, "wrong-type", format!("expected {expected}")))
+}
+
+#[async_trait]
+impl Store for HostStore {
+    async fn calendars(&self) -> Result<Vec<Calendar>> {
+        get("store.calendars", json!({})).await
+    }
+
+    async fn events(&self, calendar: &CalendarId, ids: &[EventId]) -> Result<Vec<EventRecord>> {
+        get("store.events", json!({ "calendar": calendar, "ids": ids })).await
+    }
+
+    async fn events_by_uid(&self, calendar: &CalendarId, uids: &[&str]) -> Result<Vec<EventRecord>> {
+        get("store.events_by_uid", json!({ "calendar": calendar, "uids": uids })).await
+    }
+
+    async fn events_since(
+        &self,
+        calendar: &CalendarId,
+        after: Revision,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>> {
+        get("store.events_since", json!({ "calendar": calendar, "after": after, "limit": limit })).await
+    }
+
+    async fn link(&self, link: &LinkId) -> Result<Option<LinkState>> {
+        get("store.link", json!({ "link": link })).await
+    }
+
+    async fn bases(&self, link: &LinkId, query: BaseQuery<'_>) -> Result<Vec<BaseRecord>> {
+        let args = match query {
+            BaseQuery::Remote(ids) => json!({ "link": link, "by": "remote", "ids": ids }),
+            BaseQuery::Events(ids) => json!({ "link": link, "by": "event", "ids": ids }),
+        };
+        get("store.bases", args).await
+    }
+
+    async fn base_summaries(
+        &self,
+        link: &LinkId,
+        after: Option<&RemoteId>,
+        limit: usize,
+    ) -> Result<Vec<BaseSummary>> {
+        let args = json!({ "link": link, "after": after, "limit": limit });
+        let rows: Vec<SummaryRow> = get("store.base_summaries", args).await?;
+        let summary = |row: SummaryRow| BaseSummary {
+            remote_id: row.remote_id,
+            event_id: row.event_id,
+            version: row.version,
+        };
+        Ok(rows.into_iter().map(summary).collect())
+    }
+
+    async fn outbox(
+        &self,
+        link: &LinkId,
+        after: Option<&OutboxId>,
+        limit: usize,
+    ) -> Result<Vec<OutboxEntry>> {
+        get("store.outbox", json!({ "link": link, "after": after, "limit": limit })).await
+    }
+
+    async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>> {
+        const METHOD: &str = "store.records";
+        let args = json!({
+            "kind": rows::kind_name(query.kind),
+            "link": query.link,
+            "event": query.event,
+            "run": query.run,
+            "after": query.after,
+            "limit": query.limit,
+        });
+        fn each<T>(rows: Vec<T>, make: impl Fn(Box<T>) -> Record) -> Vec<Record> {
+            rows.into_iter().map(|row| make(Box::new(row))).collect()
+        }
+        Ok(match query.kind {
+            RecordKind::Conflict => each(get(METHOD, args).await?, Record::Conflict),
+            RecordKind::Quarantine => each(get(METHOD, args).await?, Record::Quarantine),
+            RecordKind::Run => each(get(METHOD, args).await?, Record::Run),
+            RecordKind::Journal => each(get(METHOD, args).await?, Record::Journal),
+        })
+    }
+
+    async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
+        const METHOD: &str = "store.docs";
+        let mut args = json!({ "space": space, "keys": null, "after": null, "due": null, "limit": null });
+        match query {
+            DocQuery::Keys(keys) => args["keys"] = json!(keys),
+            DocQuery::Page { after, limit } => {
+                args["after"] = json!(after);
+                args["limit"] = json!(limit);
+            }
+            DocQuery::Due { at, limit } => {
+                args["due"] = json!(at);
+                args["limit"] = json!(limit);
+            }
+        }
+        let rows: Vec<DocRow> = get(METHOD, args).await?;
+        rows.into_iter().map(|row| row.doc().ok_or_else(|| wrong(METHOD, "a value in base64"))).collect()
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
+        let receipt: ReceiptRow = get("store.commit", json!({ "batch": rows::batch(batch) })).await?;
+        Ok(CommitReceipt {
+            revisions: receipt.revisions,
+            doc_versions: receipt.doc_versions,
+            purged: receipt.purged,
+        })
+    }
+
+    async fn acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: DateTime<Utc>,
+        ttl: TimeDelta,
+    ) -> Result<LeaseGrant> {
+        const METHOD: &str = "store.acquire_lease";
+        let args = json!({ "name": name, "holder": holder, "now": now, "ttl_ms": ttl.num_milliseconds() });
+        let grant: GrantRow = get(METHOD, args).await?;
+        match grant {
+            GrantRow { token: Some(token), .. } => Ok(LeaseGrant::Granted(token)),
+            GrantRow { held_until: Some(until), .. } => Ok(LeaseGrant::Held { until }),
+            GrantRow { .. } => Err(wrong(METHOD, "token or held_until")),
+        }
+    }
+
+    async fn release_lease(&self, token: &LeaseToken) -> Result<()> {
+        get::<Value>("store.release_lease", json!({ "token": token })).await.map(|_| ())
+    }
+}

@@ -1,0 +1,113 @@
+//! The rows of a store as JSON, in the names a store of the host sees.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use calsync_core::store::{Batch, Doc, Expectation, Log, RecordKind, Write};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub(crate) fn kind_name(kind: RecordKind) -> &'static str {
+    match kind {
+        RecordKind::Conflict => "conflict",
+        RecordKind::Quarantine => "quarantine",
+        RecordKind::Run => "run",
+        RecordKind::Journal => "journal",
+    }
+}
+
+fn log_name(log: Log) -> &'static str {
+    match log {
+        Log::Runs => "runs",
+        Log::Journal => "journal",
+        Log::ResolvedConflicts => "resolved-conflicts",
+    }
+}
+
+/// A document with its bytes in base64.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct DocRow {
+    space: String,
+    key: String,
+    value: String,
+    version: u64,
+    due: Option<DateTime<Utc>>,
+}
+
+impl From<Doc> for DocRow {
+    fn from(doc: Doc) -> Self {
+        Self {
+            space: doc.space,
+            key: doc.key,
+            value: STANDARD.encode(doc.value),
+            version: doc.version,
+            due: doc.due,
+        }
+    }
+}
+
+impl DocRow {
+    /// The document; `None` when its value is not base64.
+    pub(crate) fn doc(self) -> Option<Doc> {
+        let value = STANDARD.decode(self.value).ok()?;
+        Some(Doc { space: self.space, key: self.key, value, version: self.version, due: self.due })
+    }
+}
+
+pub(crate) fn batch(batch: Batch) -> Value {
+    json!({
+        "lease": batch.lease,
+        "expect": batch.expect.iter().map(expectation).collect::<Vec<_>>(),
+        "writes": batch.writes.into_iter().map(write).collect::<Vec<_>>(),
+    })
+}
+
+fn expectation(expectation: &Expectation) -> Value {
+    match expectation {
+        Expectation::Event { calendar, id, revision } => {
+            json!({ "of": "event", "calendar": calendar, "id": id, "revision": revision })
+        }
+        Expectation::Link { id, generation } => json!({ "of": "link", "id": id, "generation": generation }),
+        Expectation::Uid { calendar, uid, events } => {
+            json!({ "of": "uid", "calendar": calendar, "uid": uid, "events": events })
+        }
+        Expectation::Doc { space, key, version } => {
+            json!({ "of": "doc", "space": space, "key": key, "version": version })
+        }
+    }
+}
+
+fn write(write: Write) -> Value {
+    match write {
+        Write::PutCalendar(row) => json!({ "op": "put-calendar", "row": row }),
+        Write::PutEvent { calendar, id, event, at } => {
+            json!({ "op": "put-event", "calendar": calendar, "id": id, "uid": event.uid, "event": event, "at": at })
+        }
+        Write::DeleteEvent { calendar, id, at } => {
+            json!({ "op": "delete-event", "calendar": calendar, "id": id, "at": at })
+        }
+        Write::PurgeDeleted { calendar, before } => {
+            json!({ "op": "purge-deleted", "calendar": calendar, "before": before })
+        }
+        Write::PutLink(row) => json!({ "op": "put-link", "row": row }),
+        Write::PutBase(row) => json!({ "op": "put-base", "row": row }),
+        Write::DeleteBase { link, remote_id } => {
+            json!({ "op": "delete-base", "link": link, "remote_id": remote_id })
+        }
+        Write::PutOutbox(row) => json!({ "op": "put-outbox", "row": row }),
+        Write::DeleteOutbox { link, id } => json!({ "op": "delete-outbox", "link": link, "id": id }),
+        Write::PutConflict(row) => {
+            json!({ "op": "put-conflict", "resolved": row.resolved_since(), "row": row })
+        }
+        Write::PutQuarantine(row) => json!({ "op": "put-quarantine", "row": row }),
+        Write::DeleteQuarantine { link, remote_id } => {
+            json!({ "op": "delete-quarantine", "link": link, "remote_id": remote_id })
+        }
+        Write::PutRun(row) => json!({ "op": "put-run", "row": row }),
+        Write::PutJournal(row) => json!({ "op": "put-journal", "row": row }),
+        Write::PurgeLog { link, log, before, limit } => {
+            json!({ "op": "purge-log", "link": link, "log": log_name(log), "before": before, "limit": limit })
+        }
+        Write::PutDoc(doc) => json!({ "op": "put-doc", "row": DocRow::from(doc) }),
+        Write::DeleteDoc { space, key } => json!({ "op": "delete-doc", "space": space, "key": key }),
+    }
+}

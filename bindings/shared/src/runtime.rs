@@ -1,0 +1,90 @@
+//! The one runtime of a binding, which its language shuts down before it ends itself.
+
+use std::{
+    future::Future,
+    io,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::task::AbortHandle;
+
+use crate::{Code, Failure};
+
+/// Threads that carry out calls. A language that ends while they run could be called by them when it is gone: it calls
+/// [`shutdown`](Self::shutdown) first.
+pub struct Runtime {
+    inner: Mutex<Option<tokio::runtime::Runtime>>,
+}
+
+/// A call that goes on.
+#[derive(Debug)]
+pub struct Job {
+    abort: AbortHandle,
+}
+
+impl Job {
+    /// Ends the call where it waits. Nothing is broken by it: what was decided is carried out by the next run.
+    pub fn cancel(&self) {
+        self.abort.abort();
+    }
+}
+
+impl Runtime {
+    /// Starts two threads.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system gives none.
+    pub fn new() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("calsync")
+            .enable_all()
+            .build()?;
+        Ok(Self { inner: Mutex::new(Some(runtime)) })
+    }
+
+    /// Carries out a call and tells `done`, once, from a thread of the runtime; not when the runtime is shut down first.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Closed`] after [`shutdown`](Self::shutdown).
+    pub fn start(
+        &self,
+        call: impl Future<Output = Result<String, Failure>> + Send + 'static,
+        done: impl FnOnce(Result<String, Failure>) + Send + 'static,
+    ) -> Result<Job, Failure> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(runtime) = inner.as_ref() else {
+            return Err(Failure::new(Code::Closed, "calsync was shut down with its host"));
+        };
+        let call = runtime.spawn(call);
+        let abort = call.abort_handle();
+        runtime.spawn(async move {
+            done(match call.await {
+                Ok(result) => result,
+                Err(error) if error.is_cancelled() => {
+                    Err(Failure::new(Code::Cancelled, "the call was cancelled"))
+                }
+                Err(_) => Err(Failure::new(Code::Internal, "calsync failed in a way it never should")),
+            });
+        });
+        Ok(Job { abort })
+    }
+
+    /// Ends all calls where they wait, and the threads with them. Waits at most 5 seconds; must be called without any
+    /// lock that a host's method needs.
+    pub fn shutdown(&self) {
+        let taken = self.inner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(runtime) = taken {
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        }
+    }
+}
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Runtime(..)")
+    }
+}

@@ -1,0 +1,166 @@
+//! The facade as a language sees it: names and JSON.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper outside #[test] fails the test too")]
+
+use std::sync::{Arc, mpsc};
+
+use async_trait::async_trait;
+use calsync_bindings::{Code, Engine, Host, HostFailure, Runtime, pure, surface::surface};
+use calsync_testkit::dav::{DavOptions, DavServer};
+use serde_json::{Value, json};
+
+const TEXT: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//t//t//EN\r\nBEGIN:VEVENT\r\nUID:a\r\n\
+    DTSTAMP:20260101T000000Z\r\nDTSTART;TZID=Europe/Berlin:20260327T090000\r\nDURATION:PT1H\r\n\
+    RRULE:FREQ=DAILY;COUNT=4\r\nSUMMARY:Stand-up\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+
+fn call(method: &str, args: Value) -> Value {
+    serde_json::from_str(&pure(method, &args.to_string()).unwrap()).unwrap()
+}
+
+fn event() -> Value {
+    call("parse", json!({ "texts": [TEXT] }))[0]["ok"]["events"][0].clone()
+}
+
+#[test]
+fn rules_are_text_and_an_event_comes_back_as_it_was() {
+    let event = event();
+    assert_eq!(event["rules"], json!(["FREQ=DAILY;COUNT=4"]));
+    let merged = call("merge", json!({ "items": [{ "local": event, "remote": event }] }));
+    assert_eq!(merged[0]["local"], event);
+    let mut renamed = event.clone();
+    renamed["master"]["title"] = json!("Daily");
+    let fields = call("diff", json!({ "pairs": [{ "before": event, "after": renamed }] }));
+    assert_eq!(fields, json!([[{ "instance": null, "part": "title", "key": null }]]));
+    let patched = call("patch", json!({ "edits": [{ "original": TEXT, "event": renamed }] }));
+    assert_eq!(patched[0]["ok"], json!(TEXT.replace("Stand-up", "Daily")));
+}
+
+#[test]
+fn a_window_has_the_instances_that_overlap_it() {
+    let args = json!({ "events": [event()], "from": "2026-03-28T00:00:00Z", "to": "2026-03-30T00:00:00Z" });
+    let instances = call("expand", args)[0]["instances"].clone();
+    let ids: Vec<&str> = instances.as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["20260328T080000Z", "20260329T070000Z"]);
+}
+
+#[test]
+fn arguments_that_cannot_be_read_are_refused_without_their_text() {
+    for (method, args) in [
+        ("parse", "not json"),
+        ("parse", r#"{"text": "secret"}"#),
+        ("expand", r#"{"events": [], "from": "secret", "to": "secret"}"#),
+        ("merge", r#"{"items": [], "policy": "secret"}"#),
+        ("no such method", "{}"),
+    ] {
+        let failure = pure(method, args).unwrap_err();
+        assert_eq!(failure.code, Code::InvalidInput, "{method}");
+        assert!(!failure.message.contains("secret"), "{method}: {failure}");
+    }
+}
+
+#[test]
+fn the_surface_knows_fields_words_and_codes() {
+    let surface = surface();
+    assert!(surface.values.iter().all(|(name, fields)| !fields.is_empty() || *name == "Nothing"));
+    assert!(surface.words.values().all(|words| words.len() > 1));
+    assert!(surface.values["Event"].contains(&"excluded_rules".to_owned()));
+    assert!(surface.codes.contains(&"host-silent"));
+    assert_eq!(surface.words["Direction"], ["two-way", "import", "export"]);
+}
+
+async fn ask(engine: &Engine, method: &str, args: Value) -> Value {
+    let answer = engine.call(method.to_owned(), args.to_string(), None).await;
+    serde_json::from_str(&answer.unwrap_or_else(|failure| panic!("{method}: {failure}"))).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_calendar_goes_out_and_a_held_plan_is_approved() {
+    let server = DavServer::start(DavOptions::default()).unwrap();
+    let engine = Engine::new("\"memory\"").unwrap();
+    ask(&engine, "put_calendar", json!({ "calendar": { "id": "family", "name": "Family" } })).await;
+    let account = json!({
+        "connection": "account", "provider": "caldav", "url": server.url(), "username": "user", "secret": "secret",
+        "trust_address": true,
+    });
+    ask(&engine, "connect", account).await;
+    let remote = ask(&engine, "remote_calendars", json!({ "connection": "account" })).await;
+    let link = json!({
+        "link": "home", "calendar": "family", "connection": "account", "remote": remote[0]["id"],
+    });
+    ask(&engine, "add_link", link).await;
+    for number in 0..12 {
+        let mut event = event();
+        event["uid"] = json!(format!("e{number}"));
+        ask(&engine, "add_event", json!({ "calendar": "family", "event": event })).await;
+    }
+    assert_eq!(ask(&engine, "sync", json!({ "link": "home" })).await["counts"]["pushed"], 12);
+    for stored in ask(&engine, "events", json!({ "calendar": "family" })).await.as_array().unwrap() {
+        let args = json!({ "calendar": "family", "id": stored["id"], "revision": stored["revision"] });
+        ask(&engine, "delete_event", args).await;
+    }
+    let held = ask(&engine, "sync", json!({ "link": "home" })).await;
+    assert_eq!((&held["held"], &held["counts"]["held"]), (&json!(true), &json!(12)));
+    let done = ask(&engine, "sync", json!({ "link": "home", "approve": held["plan_id"] })).await;
+    assert_eq!(done["counts"]["pushed"], 12);
+    let closed = ask(&engine, "close", json!({})).await;
+    assert_eq!(closed, Value::Null);
+    let failure = engine.call("calendars".to_owned(), "{}".to_owned(), None).await.unwrap_err();
+    assert_eq!(failure.code, Code::Closed);
+}
+
+/// A host that gives one answer to everything.
+struct Always(Result<String, HostFailure>);
+
+#[async_trait]
+impl Host for Always {
+    async fn call(&self, _: &'static str, _: String) -> Result<String, HostFailure> {
+        self.0.clone()
+    }
+
+    fn tell(&self, _: String) {}
+}
+
+#[tokio::test]
+async fn a_hosts_failure_names_its_method_and_keeps_its_kind() {
+    let engine = Engine::new("\"host\"").unwrap();
+    for (answer, code) in [
+        (Ok("[]".to_owned()), None),
+        (Ok("7".to_owned()), Some(Code::HostType)),
+        (Ok("no json".to_owned()), Some(Code::HostType)),
+        (Err(HostFailure::new("store.calendars", "failed", "LookupError")), Some(Code::HostFailed)),
+        (Err(HostFailure::new("store.calendars", "silent", "")), Some(Code::HostSilent)),
+        (Err(HostFailure::new("store.calendars", "unavailable", "")), Some(Code::StoreUnavailable)),
+        (Err(HostFailure::new("store.calendars", "conflict", "")), Some(Code::StoreConflict)),
+    ] {
+        let host: Arc<dyn Host> = Arc::new(Always(answer));
+        let result = engine.call("calendars".to_owned(), "{}".to_owned(), Some(host)).await;
+        let failure = result.err();
+        assert_eq!(failure.as_ref().map(|failure| failure.code), code);
+        if matches!(code, Some(Code::HostType | Code::HostFailed | Code::HostSilent)) {
+            assert_eq!(failure.and_then(|failure| failure.item).as_deref(), Some("store.calendars"));
+        }
+    }
+    let nobody = engine.call("calendars".to_owned(), "{}".to_owned(), None).await.unwrap_err();
+    assert_eq!(nobody.code, Code::HostSilent);
+}
+
+#[test]
+fn the_runtime_tells_once_also_of_a_panic_and_of_a_cancellation() {
+    let runtime = Runtime::new().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let tell = |sender: &mpsc::Sender<_>| {
+        let sender = sender.clone();
+        move |result: Result<String, calsync_bindings::Failure>| {
+            sender.send(result.map_err(|failure| failure.code)).unwrap();
+        }
+    };
+    runtime.start(async { Ok("1".to_owned()) }, tell(&sender)).unwrap();
+    assert_eq!(receiver.recv().unwrap(), Ok("1".to_owned()));
+    runtime.start(async { panic!("a bug") }, tell(&sender)).unwrap();
+    assert_eq!(receiver.recv().unwrap(), Err(Code::Internal));
+    runtime.start(std::future::pending(), tell(&sender)).unwrap().cancel();
+    assert_eq!(receiver.recv().unwrap(), Err(Code::Cancelled));
+    runtime.start(std::future::pending(), tell(&sender)).unwrap();
+    runtime.shutdown();
+    let after = runtime.start(async { Ok(String::new()) }, tell(&sender)).unwrap_err();
+    assert_eq!(after.code, Code::Closed);
+}
