@@ -99,15 +99,20 @@ fn every_day() -> Vec<Weekday> {
 impl DayHours {
     /// Whether a wall clock that shows `local` shows one of these hours.
     pub fn contains(&self, local: NaiveDateTime) -> bool {
-        let minute = u16::try_from(local.hour() * 60 + local.minute()).unwrap_or(0);
-        let on = |day: chrono::Weekday| self.days.contains(&Weekday::from(day));
-        let (from, to) = (self.from.0, self.to.0);
-        let day = local.weekday();
-        if from < to {
-            on(day) && (from..to).contains(&minute)
-        } else {
-            (on(day) && minute >= from) || (on(day.pred()) && minute < to)
-        }
+        shows(&self.days, (self.from, self.to), local)
+    }
+}
+
+/// Whether a wall clock that shows `local` shows one of some hours of some days.
+pub(crate) fn shows(days: &[Weekday], (from, to): (ClockTime, ClockTime), local: NaiveDateTime) -> bool {
+    let minute = u16::try_from(local.hour() * 60 + local.minute()).unwrap_or(0);
+    let on = |day: chrono::Weekday| days.contains(&Weekday::from(day));
+    let (from, to) = (from.0, to.0);
+    let day = local.weekday();
+    if from < to {
+        on(day) && (from..to).contains(&minute)
+    } else {
+        (on(day) && minute >= from) || (on(day.pred()) && minute < to)
     }
 }
 

@@ -38,6 +38,7 @@ pub use busy::{
     BusyKind, BusyOptions, BusyTime, BusyTimes, busy_times, busy_times_within, provider_busy_times,
 };
 pub use extent::Extents;
+pub(crate) use hours::shows;
 pub use hours::{ClockTime, ClockTimeError, DayHours, WorkingHours};
 pub(crate) use spans::strongest as merged;
 pub use vavailability::{VAvailability, VAvailabilityError, read_vavailability};

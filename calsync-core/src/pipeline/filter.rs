@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Surroundings;
 use crate::{
-    availability::{ClockTime, DayHours},
+    availability::{ClockTime, shows},
     model::{EventBody, EventTime, FreeBusyStatus, ParticipationStatus, Status},
     recurrence::Weekday,
     zone::Zone,
@@ -124,10 +124,9 @@ impl Filter {
             Self::Timed { keep } => (*keep == Keep::Inside) != body.time.is_all_day(),
             Self::Title { .. } => true,
             Self::TimeFrame { days, from, to, zone, keep } => {
-                let days = if days.is_empty() { Weekday::ALL.to_vec() } else { days.clone() };
-                let hours = DayHours { days, from: *from, to: *to };
+                let days = if days.is_empty() { &Weekday::ALL[..] } else { days };
                 let clock = zone.as_ref().unwrap_or(around.zone);
-                (*keep == Keep::Inside) == lies_inside(body, &hours, clock, around.zone)
+                (*keep == Keep::Inside) == lies_inside(body, (days, *from, *to), (clock, around.zone))
             }
             Self::Category { include, exclude } => {
                 let has = |of: &[String]| {
@@ -163,23 +162,27 @@ impl Filter {
     }
 }
 
-fn lies_inside(body: &EventBody, hours: &DayHours, clock: &Zone, reader: &Zone) -> bool {
+fn lies_inside(
+    body: &EventBody,
+    (days, from, to): (&[Weekday], ClockTime, ClockTime),
+    (clock, reader): (&Zone, &Zone),
+) -> bool {
     let local = |time: &EventTime| match time {
         // A date is a day on every clock.
         EventTime::Date(_) | EventTime::Floating(_) => time.local(),
         EventTime::Zoned { .. } | EventTime::Utc(_) => clock.to_local(time.instant(reader)),
     };
     let (start, end) = (local(&body.time.start), local(&body.time.end));
-    hours.contains(start) && end_of_frame(start, hours).is_some_and(|last| end <= last)
+    shows(days, (from, to), start) && end_of_frame(start, (from, to)).is_some_and(|last| end <= last)
 }
 
 /// Where the frame ends that a moment lies in.
-fn end_of_frame(inside: NaiveDateTime, hours: &DayHours) -> Option<NaiveDateTime> {
+fn end_of_frame(inside: NaiveDateTime, (from, to): (ClockTime, ClockTime)) -> Option<NaiveDateTime> {
     let minutes = |time: ClockTime| TimeDelta::minutes(i64::from(time.minutes()));
     let midnight = inside.date().and_hms_opt(0, 0, 0)?;
-    let today = midnight.checked_add_signed(minutes(hours.to))?;
-    let began_today = inside >= midnight.checked_add_signed(minutes(hours.from))?;
-    if hours.to <= hours.from && began_today {
+    let today = midnight.checked_add_signed(minutes(to))?;
+    let began_today = inside >= midnight.checked_add_signed(minutes(from))?;
+    if to <= from && began_today {
         return today.checked_add_signed(TimeDelta::days(1));
     }
     Some(today)

@@ -2,7 +2,7 @@
 
 use std::borrow::{Borrow, Cow};
 
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
 use super::{Detail, FeedOptions, Validators, busy_only};
 use crate::{
@@ -196,14 +196,8 @@ fn is_in_window(event: &Event, options: &FeedOptions) -> bool {
         && event.overrides.is_empty()
         && let Some(body) = &event.master
     {
-        // Without a look at its zone: no clock is further from UTC than a day.
-        let far = |days| TimeDelta::days(days);
-        let (start, end) = (body.time.start.local(), body.time.end.local());
-        let is_far = window.start.naive_utc().checked_sub_signed(far(1)).is_some_and(|from| end < from)
-            || window.end.naive_utc().checked_add_signed(far(1)).is_some_and(|to| start > to);
-        if is_far {
-            return false;
-        }
+        let (start, end) = (body.time.start.instant(&options.zone), body.time.end.instant(&options.zone));
+        return start < window.end && (end > window.start || start >= window.start);
     }
     let (instances, report) = event.instances(window, &options.zone, &options.limits);
     !instances.is_empty() || !report.is_complete()
@@ -217,7 +211,7 @@ fn shown<'e>(event: &'e Event, options: &FeedOptions) -> Option<Cow<'e, Event>> 
         (Detail::BusyOnly, _) | (_, Some(Privacy::Private)) => {
             busy_only(&without_secret(event), &options.busy_only()).map(Cow::Owned)
         }
-        (Detail::Details, Some(Privacy::Public) | None) => Some(Cow::Owned(detailed(event, options))),
+        (Detail::Details, Some(Privacy::Public) | None) => Some(detailed(event, options)),
     }
 }
 
@@ -234,7 +228,11 @@ fn without_secret(event: &Event) -> Cow<'_, Event> {
     Cow::Owned(event)
 }
 
-fn detailed(event: &Event, options: &FeedOptions) -> Event {
+fn detailed<'e>(event: &'e Event, options: &FeedOptions) -> Cow<'e, Event> {
+    let has_alarms = event.master.as_ref().is_some_and(|body| !body.alarms.is_empty());
+    if event.overrides.is_empty() && event.lineage.is_none() && !has_alarms {
+        return Cow::Borrowed(event);
+    }
     let mut event = without_secret(event).into_owned();
     event.lineage = None;
     if let Some(body) = &mut event.master {
@@ -252,5 +250,5 @@ fn detailed(event: &Event, options: &FeedOptions) -> Event {
             };
         }
     }
-    event
+    Cow::Owned(event)
 }
