@@ -14,7 +14,7 @@ use super::{
     body::{ALARMS_MAX, color_id, minutes},
     read::{inherited, same},
     recurrence,
-    time::{is_utc, mended},
+    time::{in_zone, is_utc, mended},
 };
 use crate::google::config::GoogleConfig;
 
@@ -23,15 +23,16 @@ pub(crate) fn project<'e>(event: &'e Event, config: &GoogleConfig) -> Cow<'e, Ev
     let mut held = event.clone();
     let series = event.is_series();
     let zoned = |time: &EventTime| zoned(time, series, config);
+    let shown = |time: &EventTime| existing(zoned(time));
     if let Some(master) = &mut held.master {
-        hold(master, config, &zoned);
+        hold(master, config, if series { &zoned } else { &shown });
     }
     if let Some(start) = held.master.as_ref().map(|master| master.time.start.clone()) {
         let canonical = |rule: &RuleEntry| recurrence::canonical(rule, &start);
         held.rules = held.rules.iter().map(canonical).collect();
         held.excluded_rules = held.excluded_rules.iter().map(canonical).collect();
         if held.is_series() {
-            hold_instances(&mut held, config, &zoned, &start);
+            hold_instances(&mut held, config, (&zoned, &shown), &start);
         } else {
             held.overrides.clear();
         }
@@ -90,7 +91,7 @@ fn tidy(body: &mut EventBody) {
 fn hold_instances(
     held: &mut Event,
     config: &GoogleConfig,
-    zoned: &dyn Fn(&EventTime) -> EventTime,
+    (zoned, shown): (&dyn Fn(&EventTime) -> EventTime, &dyn Fn(&EventTime) -> EventTime),
     start: &EventTime,
 ) {
     let overrides = std::mem::take(&mut held.overrides);
@@ -102,7 +103,7 @@ fn hold_instances(
             Override::Excluded => Override::Excluded,
             Override::Changed { body, .. } if body.status == Some(Status::Cancelled) => Override::Excluded,
             Override::Changed { mut body, .. } => {
-                hold(&mut body, config, zoned);
+                hold(&mut body, config, shown);
                 Override::Changed { body, scope: OverrideScope::This }
             }
         };
@@ -171,6 +172,20 @@ fn zoned(time: &EventTime, series: bool, config: &GoogleConfig) -> EventTime {
         (EventTime::Zoned { zone, .. }, _) if zone.iana().is_none() && !series => utc(time),
         _ => time.clone(),
     }
+}
+
+/// What the clocks show when it takes place: Google keeps instants, so a time that the clocks skip comes back as the one
+/// they jump to.
+fn existing(time: EventTime) -> EventTime {
+    match (&time, time.absolute()) {
+        (EventTime::Zoned { zone, .. }, Some(instant)) => in_zone(instant, zone.clone()),
+        _ => time,
+    }
+}
+
+/// Whether the clocks of its zone never show it.
+pub(super) fn is_skipped(time: &EventTime) -> bool {
+    existing(time.clone()).local() != time.local()
 }
 
 fn utc(time: &EventTime) -> EventTime {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     body::{self, Access, Writing},
-    project::{project, tidied},
+    project::{is_skipped, project, tidied},
     read::{self, fits, inherited, instance_body},
     recurrence::{self, Lines},
     time,
@@ -72,6 +72,10 @@ fn check(event: &Event) -> Result<()> {
                 _ => {}
             }
         }
+    }
+    // Google keeps the instant it begins at, and would repeat it by the hour the clocks jumped to.
+    if event.is_series() && is_skipped(&master.time.start) {
+        return refuse("a series that begins in an hour its zone skips");
     }
     let rules = event.rules.iter().chain(&event.excluded_rules);
     if rules.into_iter().any(|rule| rule.fatal_problem().is_some()) {
