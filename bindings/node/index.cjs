@@ -39,6 +39,11 @@ class StoreFull extends Error {
   name = 'StoreFull';
 }
 
+/** A store throws it when a call makes no sense, such as a pair that would not be unique; nothing was written. */
+class StoreInvalidInput extends Error {
+  name = 'StoreInvalidInput';
+}
+
 const STORE_METHODS = [
   'calendars',
   'events',
@@ -117,12 +122,61 @@ const KINDS = [
   [StoreFenced, 'fenced'],
   [StoreUnavailable, 'unavailable'],
   [StoreFull, 'full'],
+  [StoreInvalidInput, 'invalid-input'],
 ];
 
 /** The class of a value, for an error: its text may hold anything. */
 function kindOf(value) {
   if (value === null || value === undefined) return String(value);
   return (typeof value === 'object' && value.constructor && value.constructor.name) || typeof value;
+}
+
+function checked(store) {
+  for (const method of STORE_METHODS) {
+    if (store === null || typeof store !== 'object' || typeof store[camel(method)] !== 'function') {
+      throw new TypeError(`${kindOf(store)} is no calsync store: it has no method ${camel(method)}`);
+    }
+  }
+  return store;
+}
+
+/** Answers the calls of the native part. Plain values, promises and synchronous throws of a method all end here. */
+function answering(store, onThrown) {
+  return async (name, given, reply) => {
+    try {
+      const value = await store[camel(name.slice('store.'.length))](JSON.parse(given));
+      let answered;
+      try {
+        answered = JSON.stringify(value === undefined ? null : value);
+      } catch (error) {
+        onThrown(error);
+      }
+      if (answered === undefined) reply.fail('wrong-type', kindOf(value), 0);
+      else reply.ok(answered);
+    } catch (error) {
+      onThrown(error);
+      const known = KINDS.find(([kind]) => error instanceof kind);
+      reply.fail(known ? known[1] : 'failed', kindOf(error), (error && error.expectation) || 0);
+    }
+  };
+}
+
+/**
+ * The names of the cases of the store conformance suite. `rows_round_trip` keeps a revision of 2^64 - 1, which no number of
+ * JavaScript holds; revisions grow by one.
+ */
+const STORE_CASES = Object.freeze(native.storeCases().filter((name) => name !== 'rows_round_trip'));
+
+/** Runs one case, or all of them, each on a fresh and empty store that `factory` makes. */
+async function checkStore(factory, name) {
+  for (const one of name === undefined ? STORE_CASES : [name]) {
+    const store = checked(await factory());
+    await new Promise((resolve, reject) => {
+      let thrown;
+      const done = (ok, text) => (ok ? resolve() : reject(new CalsyncError(JSON.parse(text), thrown)));
+      native.checkStore(one, done, answering(store, (error) => (thrown = error)));
+    });
+  }
 }
 
 class Engine {
@@ -134,13 +188,8 @@ class Engine {
       const choice = store === ':memory:' ? 'memory' : { sqlite: { path: store } };
       this.#native = new native.Engine(JSON.stringify(choice));
     } else {
-      for (const method of STORE_METHODS) {
-        if (store === null || typeof store !== 'object' || typeof store[camel(method)] !== 'function') {
-          throw new TypeError(`${kindOf(store)} is no calsync store: it has no method ${camel(method)}`);
-        }
-      }
+      this.#store = checked(store);
       this.#native = new native.Engine(JSON.stringify('host'));
-      this.#store = store;
     }
   }
 
@@ -169,24 +218,7 @@ class Engine {
         if (ok) resolve(toCamel(value));
         else reject(new CalsyncError(value, value.code.startsWith('host-') ? thrown : undefined));
       };
-      // Plain values, promises and synchronous throws of a method all end here.
-      const answer = async (name, given, reply) => {
-        try {
-          const value = await this.#store[camel(name.slice('store.'.length))](JSON.parse(given));
-          let answered;
-          try {
-            answered = JSON.stringify(value === undefined ? null : value);
-          } catch (error) {
-            thrown = error;
-          }
-          if (answered === undefined) reply.fail('wrong-type', kindOf(value), 0);
-          else reply.ok(answered);
-        } catch (error) {
-          thrown = error;
-          const known = KINDS.find(([kind]) => error instanceof kind);
-          reply.fail(known ? known[1] : 'failed', kindOf(error), (error && error.expectation) || 0);
-        }
-      };
+      const answer = answering(this.#store, (error) => (thrown = error));
       const progress = (told) => {
         if (onProgress) onProgress(toCamel(JSON.parse(told)));
       };
@@ -313,10 +345,13 @@ class Engine {
 module.exports = {
   CalsyncError,
   Engine,
+  STORE_CASES,
   StoreConflict,
   StoreFenced,
   StoreFull,
+  StoreInvalidInput,
   StoreUnavailable,
+  checkStore,
   diff,
   diffMany,
   expand,

@@ -82,7 +82,8 @@ export type Code =
   | 'host-type'
   | 'host-silent'
   | 'cancelled'
-  | 'closed';
+  | 'closed'
+  | 'check-failed';
 
 /** From the start up to, not including, the end: for dates the day after the last day. */
 export interface TimeSpan {
@@ -387,13 +388,17 @@ export interface Store {
     due: string | null;
     limit: number | null;
   }): MaybePromise<Row[]>;
-  /** Checks the lease, then the expectations, then writes; throws `StoreFenced` or `StoreConflict` before it wrote anything. */
+  /**
+   * Checks the lease, then the expectations, then writes. A link has one base per item and one per event, and one outbox entry
+   * per event: a batch that would make a second one is `StoreInvalidInput`. With it, `StoreFenced` and `StoreConflict` nothing
+   * was written.
+   */
   commit(args: { batch: Batch }): MaybePromise<Receipt>;
   acquireLease(args: {
     name: string;
     holder: string;
     now: Instant;
-    ttl_ms: number;
+    until: Instant;
   }): MaybePromise<{ token: LeaseToken } | { held_until: Instant }>;
   releaseLease(args: { token: LeaseToken }): MaybePromise<void>;
 }
@@ -407,8 +412,18 @@ export class StoreConflict extends Error {
 export class StoreFenced extends Error {}
 /** The database is busy or not reachable. */
 export class StoreUnavailable extends Error {}
+/** The call makes no sense: a pair would not be unique, a key is too long. Nothing was written. */
+export class StoreInvalidInput extends Error {}
 /** The database has no room. */
 export class StoreFull extends Error {}
+
+/** The names of the cases of the store conformance suite. */
+export const STORE_CASES: readonly string[];
+/**
+ * Runs one case, or all of them, each on a fresh and empty store that `factory` makes: for the tests of your own store. Rejects
+ * with the code `check-failed` for the first case that fails; `item` names it.
+ */
+export function checkStore(factory: () => MaybePromise<Store>, name?: string): Promise<void>;
 
 /** Reads a text. Throws when it is no calendar; single items that cannot be read are in `unreadable`. */
 export function parse(text: string, options?: { defaultZone?: Zone }): ParsedCalendar;

@@ -4,10 +4,13 @@ import calsync from './index.cjs';
 export const {
   CalsyncError,
   Engine,
+  STORE_CASES,
   StoreConflict,
   StoreFenced,
   StoreFull,
+  StoreInvalidInput,
   StoreUnavailable,
+  checkStore,
   diff,
   diffMany,
   expand,

@@ -50,7 +50,40 @@ fn answer(result: Result<String, Failure>) -> (bool, String) {
 /// The functions of JavaScript that answer one call.
 struct NodeHost {
     call: Call,
-    progress: Tell,
+    progress: Option<Tell>,
+}
+
+fn host(
+    call: Function<'_, FnArgs<(String, String, Reply)>, ()>,
+    progress: Option<Function<'_, FnArgs<(String,)>, ()>>,
+) -> napi::Result<Arc<dyn Host>> {
+    let call = call.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
+    let progress = match progress {
+        Some(progress) => {
+            Some(progress.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?)
+        }
+        None => None,
+    };
+    Ok(Arc::new(NodeHost { call, progress }))
+}
+
+/// Starts a call on the threads of this process.
+fn start(
+    call: impl Future<Output = Result<String, Failure>> + Send + 'static,
+    done: Function<'_, FnArgs<(bool, String)>, ()>,
+) -> napi::Result<Option<RunningJob>> {
+    let finish: Done = done.build_threadsafe_function().callee_handled::<false>().build()?;
+    let finished = move |result| {
+        // The environment may be gone by now: then nobody waits for it.
+        let _ = finish.call(FnArgs::from(answer(result)), ThreadsafeFunctionCallMode::NonBlocking);
+    };
+    match runtime().and_then(|runtime| runtime.start(call, finished)) {
+        Ok(job) => Ok(Some(RunningJob(job))),
+        Err(failure) => {
+            done.call(FnArgs::from(answer(Err(failure))))?;
+            Ok(None)
+        }
+    }
 }
 
 #[async_trait]
@@ -67,7 +100,9 @@ impl Host for NodeHost {
 
     fn tell(&self, progress: String) {
         // Nobody listens any more: not a reason to stop.
-        let _ = self.progress.call(FnArgs::from((progress,)), ThreadsafeFunctionCallMode::NonBlocking);
+        if let Some(tell) = &self.progress {
+            let _ = tell.call(FnArgs::from((progress,)), ThreadsafeFunctionCallMode::NonBlocking);
+        }
     }
 }
 
@@ -139,23 +174,8 @@ impl Engine {
         call: Function<'_, FnArgs<(String, String, Reply)>, ()>,
         progress: Function<'_, FnArgs<(String,)>, ()>,
     ) -> napi::Result<Option<RunningJob>> {
-        let finish: Done = done.build_threadsafe_function().callee_handled::<false>().build()?;
-        let call: Call = call.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
-        let progress: Tell =
-            progress.build_threadsafe_function().callee_handled::<false>().weak::<true>().build()?;
-        let host: Arc<dyn Host> = Arc::new(NodeHost { call, progress });
-        let future = self.0.call(method, args, Some(host));
-        let finished = move |result| {
-            // The environment may be gone by now: then nobody waits for it.
-            let _ = finish.call(FnArgs::from(answer(result)), ThreadsafeFunctionCallMode::NonBlocking);
-        };
-        match runtime().and_then(|runtime| runtime.start(future, finished)) {
-            Ok(job) => Ok(Some(RunningJob(job))),
-            Err(failure) => {
-                done.call(FnArgs::from(answer(Err(failure))))?;
-                Ok(None)
-            }
-        }
+        let host = host(call, Some(progress))?;
+        start(self.0.call(method, args, Some(host)), done)
     }
 }
 
@@ -164,6 +184,22 @@ impl Engine {
 pub fn pure(method: String, args: String) -> String {
     let (ok, text) = answer(calsync_bindings::pure(&method, &args));
     format!("{}{text}", u8::from(ok))
+}
+
+/// The names of the cases every store must pass.
+#[napi]
+pub fn store_cases() -> Vec<String> {
+    calsync_bindings::testing::store_cases().into_iter().map(str::to_owned).collect()
+}
+
+/// Runs a case on a fresh store of the host, as [`Engine::start`] runs a call.
+#[napi]
+pub fn check_store(
+    case: String,
+    done: Function<'_, FnArgs<(bool, String)>, ()>,
+    call: Function<'_, FnArgs<(String, String, Reply)>, ()>,
+) -> napi::Result<Option<RunningJob>> {
+    start(calsync_bindings::testing::check_store(case, host(call, None)?), done)
 }
 
 /// What there is, as JSON: for the test that nothing is missing in JavaScript.

@@ -1,11 +1,18 @@
 // A store in maps: what a host writes over its own tables, without the tables.
-import { StoreConflict, StoreFenced } from '../index.mjs';
+import { StoreConflict, StoreFenced, StoreInvalidInput } from '../index.mjs';
 
 const METHODS = [
   'calendars', 'events', 'eventsByUid', 'eventsSince', 'link', 'bases', 'baseSummaries', 'outbox', 'records', 'docs',
   'commit', 'acquireLease', 'releaseLease',
 ];
-const byText = (a, b) => (a < b ? -1 : Number(a > b));
+// Lists are ordered by the bytes of their key; strings of JavaScript compare by UTF-16.
+const byText = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** An instant as text that sorts: a `Date` has only milliseconds, and a lease may end in the year 10000. */
+const sortable = (text) => {
+  const [, year, rest, fraction] = /^\+?(\d+)-([^.Z]*)(?:\.(\d+))?Z$/.exec(text);
+  return `${year.padStart(6, '0')}-${rest}.${(fraction ?? '').padEnd(9, '0')}`;
+};
+const byTime = (a, b) => byText(sortable(a), sortable(b));
 const key = (...parts) => JSON.stringify(parts);
 
 export class MapStore {
@@ -19,6 +26,8 @@ export class MapStore {
   #docs = new Map();
   #docVersion = 0;
   #leases = new Map();
+
+  #tables = [this.#calendars, this.#events, this.#revisions, this.#links, this.#bases, this.#outbox, this.#records, this.#docs];
 
   constructor(asynchronous = false) {
     if (!asynchronous) return;
@@ -74,7 +83,7 @@ export class MapStore {
     const narrow = kind === 'conflict' || kind === 'journal';
     const rows = [...this.#records.values()].filter((entry) => entry.kind === kind).map(({ row }) => row);
     return rows
-      .filter((row) => row.link === link && (after === null || row[id] > after))
+      .filter((row) => row.link === link && (after === null || byText(row[id], after) > 0))
       .filter((row) => !narrow || ((event === null || row.event_id === event) && (run === null || row.run === run)))
       .sort((a, b) => byText(a[id], b[id]))
       .slice(0, limit);
@@ -84,8 +93,8 @@ export class MapStore {
     const rows = [...this.#docs.values()].filter((row) => row.space === space);
     if (keys !== null) return rows.filter((row) => keys.includes(row.key));
     if (due === null) return page(this.#docs, 'space', space, 'key', after, limit);
-    const overdue = rows.filter((row) => row.due !== null && Date.parse(row.due) <= Date.parse(due));
-    return overdue.sort((a, b) => Date.parse(a.due) - Date.parse(b.due) || byText(a.key, b.key)).slice(0, limit);
+    const overdue = rows.filter((row) => row.due !== null && byTime(row.due, due) <= 0);
+    return overdue.sort((a, b) => byTime(a.due, b.due) || byText(a.key, b.key)).slice(0, limit);
   }
 
   commit({ batch }) {
@@ -97,7 +106,16 @@ export class MapStore {
       if (!this.#holds(expected)) throw new StoreConflict(place);
     });
     const receipt = { revisions: [], doc_versions: [], purged: [] };
-    for (const write of batch.writes) this.#write(write, receipt);
+    const before = this.#tables.map((table) => new Map(table));
+    try {
+      for (const write of batch.writes) this.#write(write, receipt);
+    } catch (error) {
+      this.#tables.forEach((table, place) => {
+        table.clear();
+        for (const [name, row] of before[place]) table.set(name, row);
+      });
+      throw error;
+    }
     return receipt;
   }
 
@@ -137,13 +155,14 @@ export class MapStore {
       case 'delete-event': {
         const entry = this.#events.get(key(write.calendar, write.id));
         if (entry && entry.row.deleted === null) {
-          entry.row = { ...entry.row, deleted: write.at, revision: this.#revise(write, receipt) };
+          const gone = { ...entry.row, deleted: write.at, revision: this.#revise(write, receipt) };
+          this.#events.set(key(write.calendar, write.id), { ...entry, row: gone });
         }
         break;
       }
       case 'purge-deleted':
         for (const [name, { calendar, row: old }] of this.#events) {
-          const gone = old.deleted !== null && Date.parse(old.deleted) < Date.parse(write.before);
+          const gone = old.deleted !== null && byTime(old.deleted, write.before) < 0;
           if (calendar === write.calendar && gone) this.#events.delete(name);
         }
         break;
@@ -151,12 +170,14 @@ export class MapStore {
         this.#links.set(row.id, { ...row, generation: (this.#links.get(row.id)?.generation ?? 0) + 1 });
         break;
       case 'put-base':
+        only(this.#bases, row, 'remote_id');
         this.#bases.set(key(row.link, row.remote_id), row);
         break;
       case 'delete-base':
         this.#bases.delete(key(write.link, write.remote_id));
         break;
       case 'put-outbox':
+        only(this.#outbox, row, 'id');
         this.#outbox.set(key(row.link, row.id), row);
         break;
       case 'delete-outbox':
@@ -200,21 +221,19 @@ export class MapStore {
     const old = [...this.#records]
       .filter(([, entry]) => entry.kind === kind && entry.row.link === link)
       .map(([name, { row }]) => ({ name, id: row.id, at: at(row) }))
-      .filter((entry) => entry.at !== null && Date.parse(entry.at) < Date.parse(before))
-      .sort((a, b) => Date.parse(a.at) - Date.parse(b.at) || byText(a.id, b.id))
+      .filter((entry) => entry.at !== null && byTime(entry.at, before) < 0)
+      .sort((a, b) => byTime(a.at, b.at) || byText(a.id, b.id))
       .slice(0, limit);
     for (const { name } of old) this.#records.delete(name);
     return old.length;
   }
 
-  acquireLease({ name, holder, now, ttl_ms }) {
-    const lease = this.#leases.get(name) ?? { holder: null, epoch: 0, until: 0 };
-    const time = Date.parse(now);
-    if (lease.holder !== null && lease.holder !== holder && lease.until > time) {
-      return { held_until: new Date(lease.until).toISOString() };
-    }
-    const epoch = lease.holder !== holder || lease.until <= time ? lease.epoch + 1 : lease.epoch;
-    this.#leases.set(name, { holder, epoch, until: time + ttl_ms });
+  acquireLease({ name, holder, now, until }) {
+    const lease = this.#leases.get(name) ?? { holder: null, epoch: 0, until: now };
+    const over = byTime(lease.until, now) <= 0;
+    if (lease.holder !== null && lease.holder !== holder && !over) return { held_until: lease.until };
+    const epoch = lease.holder !== holder || over ? lease.epoch + 1 : lease.epoch;
+    this.#leases.set(name, { holder, epoch, until });
     return { token: { name, epoch } };
   }
 
@@ -224,7 +243,14 @@ export class MapStore {
   }
 }
 
+/** A link has one row per event. */
+function only(map, row, id) {
+  for (const other of map.values()) {
+    if (other.link === row.link && other.event_id === row.event_id && other[id] !== row[id]) throw new StoreInvalidInput();
+  }
+}
+
 function page(map, owner, of, id, after, limit) {
-  const rows = [...map.values()].filter((row) => row[owner] === of && (after === null || row[id] > after));
+  const rows = [...map.values()].filter((row) => row[owner] === of && (after === null || byText(row[id], after) > 0));
   return rows.sort((a, b) => byText(a[id], b[id])).slice(0, limit);
 }

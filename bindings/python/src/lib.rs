@@ -121,17 +121,43 @@ impl Engine {
         progress: Py<PyAny>,
     ) -> PyResult<Option<RunningJob>> {
         let host: Arc<dyn Host> = Arc::new(PythonHost { call, progress });
-        let future = self.0.call(method, args, Some(host));
-        let finish = done.clone_ref(py);
-        let finished = move |result| {
-            let (ok, text) = answer(result);
-            // The loop may be closed by now: then nobody waits for it.
-            let _ = Python::try_attach(|py| finish.call1(py, (ok, text)).map(|_| ()));
-        };
-        match runtime().and_then(|runtime| runtime.start(future, finished)) {
-            Ok(job) => Ok(Some(RunningJob(job))),
-            Err(failure) => done.call1(py, answer(Err(failure))).map(|_| None),
-        }
+        start(py, self.0.call(method, args, Some(host)), done)
+    }
+}
+
+/// The names of the cases every store must pass.
+#[pyfunction]
+fn store_cases() -> Vec<&'static str> {
+    calsync_bindings::testing::store_cases()
+}
+
+/// Runs a case on a fresh store of the host, as [`Engine::start`] runs a call.
+#[pyfunction]
+fn check_store(
+    py: Python<'_>,
+    case: String,
+    done: Py<PyAny>,
+    call: Py<PyAny>,
+) -> PyResult<Option<RunningJob>> {
+    let host: Arc<dyn Host> = Arc::new(PythonHost { progress: call.clone_ref(py), call });
+    start(py, calsync_bindings::testing::check_store(case, host), done)
+}
+
+/// Starts a call on the threads of this process.
+fn start(
+    py: Python<'_>,
+    call: impl Future<Output = Result<String, Failure>> + Send + 'static,
+    done: Py<PyAny>,
+) -> PyResult<Option<RunningJob>> {
+    let finish = done.clone_ref(py);
+    let finished = move |result| {
+        let (ok, text) = answer(result);
+        // The loop may be closed by now: then nobody waits for it.
+        let _ = Python::try_attach(|py| finish.call1(py, (ok, text)).map(|_| ()));
+    };
+    match runtime().and_then(|runtime| runtime.start(call, finished)) {
+        Ok(job) => Ok(Some(RunningJob(job))),
+        Err(failure) => done.call1(py, answer(Err(failure))).map(|_| None),
     }
 }
 
@@ -159,5 +185,5 @@ fn shutdown(py: Python<'_>) {
 #[pymodule]
 mod _calsync {
     #[pymodule_export]
-    use super::{Engine, Reply, RunningJob, pure, shutdown, surface};
+    use super::{Engine, Reply, RunningJob, check_store, pure, shutdown, store_cases, surface};
 }

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
-from datetime import datetime, timedelta
+import re
 from typing import Any, Literal
 
-from calsync import StoreConflict, StoreFenced
+from calsync import StoreConflict, StoreFenced, StoreInvalidInput
 from calsync.store import BaseSummary, Batch, LeaseGrant, LeaseToken, Receipt, Row
 
 
-def _when(text: str) -> datetime:
-    return datetime.fromisoformat(text[:26].rstrip("Z"))
+When = tuple[int, str, str]
+
+
+def _when(text: str) -> When:
+    """An instant to compare: the fraction has any number of digits, and a lease may end in the year 10000."""
+    found = re.fullmatch(r"([+-]?\d+)-([^.Z]*)(?:\.(\d+))?Z", text)
+    assert found is not None
+    return int(found[1]), found[2], (found[3] or "").ljust(9, "0")
 
 
 class DictStore:
@@ -28,7 +34,7 @@ class DictStore:
         self._records: dict[tuple[str, str, str], Row] = {}
         self._docs: dict[tuple[str, str], Row] = {}
         self._doc_version = 0
-        self._leases: dict[str, tuple[str | None, int, datetime]] = {}
+        self._leases: dict[str, tuple[str | None, int, str]] = {}
 
     def calendars(self) -> list[Row]:
         self.calls.append("calendars")
@@ -117,15 +123,20 @@ class DictStore:
         self.calls.append("commit")
         lease = batch["lease"]
         if lease is not None:
-            holder, epoch, _ = self._leases.get(lease["name"], (None, 0, datetime.min))
+            holder, epoch, _ = self._leases.get(lease["name"], (None, 0, ""))
             if holder is None or epoch != lease["epoch"]:
                 raise StoreFenced
         for place, expected in enumerate(batch["expect"]):
             if not self._holds(expected):
                 raise StoreConflict(place)
         receipt: Receipt = {"revisions": [], "doc_versions": [], "purged": []}
-        for write in copy.deepcopy(batch["writes"]):
-            self._write(write, receipt)
+        before = {name: copy.copy(value) for name, value in vars(self).items() if name[0] == "_"}
+        try:
+            for write in copy.deepcopy(batch["writes"]):
+                self._write(write, receipt)
+        except BaseException:
+            vars(self).update(before)
+            raise
         return receipt
 
     def _holds(self, expected: Row) -> bool:
@@ -165,8 +176,9 @@ class DictStore:
         elif op == "delete-event":
             known = self._events.get((write["calendar"], write["id"]))
             if known is not None and known["deleted"] is None:
-                known["deleted"] = write["at"]
-                known["revision"] = self._revise(write, receipt)
+                revision = self._revise(write, receipt)
+                gone = {**known, "deleted": write["at"], "revision": revision}
+                self._events[write["calendar"], write["id"]] = gone
         elif op == "purge-deleted":
             before = _when(write["before"])
             for key, known in list(self._events.items()):
@@ -178,10 +190,12 @@ class DictStore:
             row["generation"] = (known["generation"] if known else 0) + 1
             self._links[row["id"]] = row
         elif op == "put-base":
+            self._only(self._bases, row, "remote_id")
             self._bases[row["link"], row["remote_id"]] = row
         elif op == "delete-base":
             self._bases.pop((write["link"], write["remote_id"]), None)
         elif op == "put-outbox":
+            self._only(self._outbox, row, "id")
             self._outbox[row["link"], row["id"]] = row
         elif op == "delete-outbox":
             self._outbox.pop((write["link"], write["id"]), None)
@@ -203,13 +217,19 @@ class DictStore:
         else:
             raise NotImplementedError(op)
 
+    @staticmethod
+    def _only(rows: dict[tuple[str, str], Row], row: Row, key: str) -> None:
+        for (link, other), known in rows.items():
+            if link == row["link"] and other != row[key] and known["event_id"] == row["event_id"]:
+                raise StoreInvalidInput
+
     def _purge(self, write: Row) -> int:
         kind, column = {
             "runs": ("run", "started"),
             "journal": ("journal", "at"),
             "resolved-conflicts": ("conflict", "settled"),
         }[write["log"]]
-        aged: list[tuple[datetime, tuple[str, str, str]]] = []
+        aged: list[tuple[When, tuple[str, str, str]]] = []
         for key, row in self._records.items():
             if key[:2] != (kind, write["link"]):
                 continue
@@ -223,14 +243,15 @@ class DictStore:
             del self._records[key]
         return len(gone)
 
-    def acquire_lease(self, name: str, holder: str, now: str, ttl_ms: int) -> LeaseGrant:
+    def acquire_lease(self, name: str, holder: str, now: str, until: str) -> LeaseGrant:
         self.calls.append("acquire_lease")
-        held, epoch, until = self._leases.get(name, (None, 0, datetime.min))
-        if held is not None and held != holder and until > _when(now):
-            return {"held_until": until.isoformat() + "Z"}
-        if held != holder or until <= _when(now):
+        held, epoch, end = self._leases.get(name, (None, 0, now))
+        over = _when(end) <= _when(now)
+        if held is not None and held != holder and not over:
+            return {"held_until": end}
+        if held != holder or over:
             epoch += 1
-        self._leases[name] = (holder, epoch, _when(now) + timedelta(milliseconds=ttl_ms))
+        self._leases[name] = (holder, epoch, until)
         return {"token": {"name": name, "epoch": epoch}}
 
     def release_lease(self, token: LeaseToken) -> None:

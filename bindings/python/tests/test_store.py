@@ -9,10 +9,29 @@ from typing import Any
 import calsync
 import pytest
 from calsync import Calendar, HostError, ProviderKind, StoreUnavailable, blocking
+from calsync.testing import STORE_CASES, check_store
 
 from conftest import PASSWORD, USER, Server
 from dict_store import AsyncDictStore, DictStore
 from scenes import joined, meeting, titles
+
+
+@pytest.mark.parametrize("kind", [DictStore, AsyncDictStore])
+@pytest.mark.parametrize("case", STORE_CASES)
+def test_the_conformance_suite(case: str, kind: Any) -> None:
+    check_store(kind, case)
+
+
+def test_the_conformance_suite_finds_a_store_that_forgets() -> None:
+    class Forgets(DictStore):
+        def release_lease(self, token: Any) -> None:
+            self.calls.append("release_lease")
+
+    with pytest.raises(calsync.CheckError) as caught:
+        check_store(Forgets)
+    assert caught.value.item in STORE_CASES
+    with pytest.raises(calsync.CallError):
+        check_store(DictStore, "no such case")
 
 
 @pytest.mark.parametrize("kind", [DictStore, AsyncDictStore])

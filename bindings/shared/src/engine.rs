@@ -120,7 +120,7 @@ impl Engine {
                     StoreChoice::Sqlite { path } => {
                         Arc::new(SqliteStore::open(path, SqliteConfig::default()).await?)
                     }
-                    StoreChoice::Host => Arc::new(HostStore),
+                    StoreChoice::Host => Arc::new(HostStore::default()),
                 };
                 let transport = ReqwestTransport::new(&ReqwestOptions::default())
                     .map_err(|error| Failure::from(error.reading("start")))?;

@@ -99,6 +99,8 @@ pub enum Code {
     Cancelled,
     /// The engine or the library was shut down.
     Closed,
+    /// A store of the host does not do what a case of the conformance suite expects.
+    CheckFailed,
 }
 
 /// A failed call. The message holds no secret and no event text.

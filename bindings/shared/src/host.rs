@@ -78,8 +78,13 @@ tokio::task_local! {
     pub(crate) static HOST: Option<Arc<dyn Host>>;
 }
 
-pub(crate) async fn ask<T: DeserializeOwned>(method: &'static str, args: Value) -> Result<T, HostFailure> {
-    let host = HOST.try_with(Clone::clone).ok().flatten();
+/// Asks `host`, else the host of the call that is being carried out.
+pub(crate) async fn ask<T: DeserializeOwned>(
+    host: Option<Arc<dyn Host>>,
+    method: &'static str,
+    args: Value,
+) -> Result<T, HostFailure> {
+    let host = host.or_else(|| HOST.try_with(Clone::clone).ok().flatten());
     let Some(host) = host else { return Err(HostFailure::new(method, "silent", "no host is there")) };
     let answer = host.call(method, to_json(&args)).await?;
     serde_json::from_str(&answer).map_err(|error| {

@@ -1,5 +1,7 @@
 //! A store written in the host's language.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId, Version},
@@ -14,13 +16,26 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    host::{HostFailure, ask},
+    host::{Host, HostFailure, ask},
     rows::{self, DocRow},
 };
 
-/// Passes every call on to the host of the call that is being carried out.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HostStore;
+/// Passes every call on to its host, else to the host of the call that is being carried out.
+#[derive(Clone, Default)]
+pub(crate) struct HostStore {
+    host: Option<Arc<dyn Host>>,
+}
+
+impl HostStore {
+    /// The store of one host, whoever calls.
+    pub(crate) fn of(host: Arc<dyn Host>) -> Self {
+        Self { host: Some(host) }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, method: &'static str, args: Value) -> Result<T> {
+        ask(self.host.clone(), method, args).await.map_err(|failure| error(method, failure))
+    }
+}
 
 /// The methods, as they are named in errors.
 pub(crate) const METHODS: &[&str] = &[
@@ -63,10 +78,6 @@ struct GrantRow {
     held_until: Option<DateTime<Utc>>,
 }
 
-async fn get<T: DeserializeOwned>(method: &'static str, args: Value) -> Result<T> {
-    ask(method, args).await.map_err(|failure| error(method, failure))
-}
-
 fn error(method: &'static str, failure: HostFailure) -> StoreError {
     let kind = match failure.kind.as_str() {
         "conflict" => StoreErrorKind::Conflict { expectation: failure.expectation },
@@ -87,15 +98,15 @@ fn wrong(method: &'static str, expected: &str) -> StoreError {
 #[async_trait]
 impl Store for HostStore {
     async fn calendars(&self) -> Result<Vec<Calendar>> {
-        get("store.calendars", json!({})).await
+        self.get("store.calendars", json!({})).await
     }
 
     async fn events(&self, calendar: &CalendarId, ids: &[EventId]) -> Result<Vec<EventRecord>> {
-        get("store.events", json!({ "calendar": calendar, "ids": ids })).await
+        self.get("store.events", json!({ "calendar": calendar, "ids": ids })).await
     }
 
     async fn events_by_uid(&self, calendar: &CalendarId, uids: &[&str]) -> Result<Vec<EventRecord>> {
-        get("store.events_by_uid", json!({ "calendar": calendar, "uids": uids })).await
+        self.get("store.events_by_uid", json!({ "calendar": calendar, "uids": uids })).await
     }
 
     async fn events_since(
@@ -104,11 +115,11 @@ impl Store for HostStore {
         after: Revision,
         limit: usize,
     ) -> Result<Vec<EventRecord>> {
-        get("store.events_since", json!({ "calendar": calendar, "after": after, "limit": limit })).await
+        self.get("store.events_since", json!({ "calendar": calendar, "after": after, "limit": limit })).await
     }
 
     async fn link(&self, link: &LinkId) -> Result<Option<LinkState>> {
-        get("store.link", json!({ "link": link })).await
+        self.get("store.link", json!({ "link": link })).await
     }
 
     async fn bases(&self, link: &LinkId, query: BaseQuery<'_>) -> Result<Vec<BaseRecord>> {
@@ -116,7 +127,7 @@ impl Store for HostStore {
             BaseQuery::Remote(ids) => json!({ "link": link, "by": "remote", "ids": ids }),
             BaseQuery::Events(ids) => json!({ "link": link, "by": "event", "ids": ids }),
         };
-        get("store.bases", args).await
+        self.get("store.bases", args).await
     }
 
     async fn base_summaries(
@@ -126,7 +137,7 @@ impl Store for HostStore {
         limit: usize,
     ) -> Result<Vec<BaseSummary>> {
         let args = json!({ "link": link, "after": after, "limit": limit });
-        let rows: Vec<SummaryRow> = get("store.base_summaries", args).await?;
+        let rows: Vec<SummaryRow> = self.get("store.base_summaries", args).await?;
         let summary = |row: SummaryRow| BaseSummary {
             remote_id: row.remote_id,
             event_id: row.event_id,
@@ -141,7 +152,7 @@ impl Store for HostStore {
         after: Option<&OutboxId>,
         limit: usize,
     ) -> Result<Vec<OutboxEntry>> {
-        get("store.outbox", json!({ "link": link, "after": after, "limit": limit })).await
+        self.get("store.outbox", json!({ "link": link, "after": after, "limit": limit })).await
     }
 
     async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>> {
@@ -158,10 +169,10 @@ impl Store for HostStore {
             rows.into_iter().map(|row| make(Box::new(row))).collect()
         }
         Ok(match query.kind {
-            RecordKind::Conflict => each(get(METHOD, args).await?, Record::Conflict),
-            RecordKind::Quarantine => each(get(METHOD, args).await?, Record::Quarantine),
-            RecordKind::Run => each(get(METHOD, args).await?, Record::Run),
-            RecordKind::Journal => each(get(METHOD, args).await?, Record::Journal),
+            RecordKind::Conflict => each(self.get(METHOD, args).await?, Record::Conflict),
+            RecordKind::Quarantine => each(self.get(METHOD, args).await?, Record::Quarantine),
+            RecordKind::Run => each(self.get(METHOD, args).await?, Record::Run),
+            RecordKind::Journal => each(self.get(METHOD, args).await?, Record::Journal),
         })
     }
 
@@ -179,12 +190,12 @@ impl Store for HostStore {
                 args["limit"] = json!(limit);
             }
         }
-        let rows: Vec<DocRow> = get(METHOD, args).await?;
+        let rows: Vec<DocRow> = self.get(METHOD, args).await?;
         rows.into_iter().map(|row| row.doc().ok_or_else(|| wrong(METHOD, "a value in base64"))).collect()
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
-        let receipt: ReceiptRow = get("store.commit", json!({ "batch": rows::batch(batch) })).await?;
+        let receipt: ReceiptRow = self.get("store.commit", json!({ "batch": rows::batch(batch) })).await?;
         Ok(CommitReceipt {
             revisions: receipt.revisions,
             doc_versions: receipt.doc_versions,
@@ -200,8 +211,10 @@ impl Store for HostStore {
         ttl: TimeDelta,
     ) -> Result<LeaseGrant> {
         const METHOD: &str = "store.acquire_lease";
-        let args = json!({ "name": name, "holder": holder, "now": now, "ttl_ms": ttl.num_milliseconds() });
-        let grant: GrantRow = get(METHOD, args).await?;
+        let until = now.checked_add_signed(ttl).filter(|_| ttl > TimeDelta::zero());
+        let until = until.ok_or_else(|| StoreError::new(StoreErrorKind::InvalidInput, METHOD))?;
+        let args = json!({ "name": name, "holder": holder, "now": now, "until": until });
+        let grant: GrantRow = self.get(METHOD, args).await?;
         match grant {
             GrantRow { token: Some(token), .. } => Ok(LeaseGrant::Granted(token)),
             GrantRow { held_until: Some(until), .. } => Ok(LeaseGrant::Held { until }),
@@ -210,6 +223,6 @@ impl Store for HostStore {
     }
 
     async fn release_lease(&self, token: &LeaseToken) -> Result<()> {
-        get::<Value>("store.release_lease", json!({ "token": token })).await.map(|_| ())
+        self.get::<Value>("store.release_lease", json!({ "token": token })).await.map(|_| ())
     }
 }

@@ -19,6 +19,7 @@ mod parts;
 mod rows;
 mod runtime;
 pub mod surface;
+pub mod testing;
 
 pub use dispatch::pure;
 pub use engine::Engine;

@@ -55,6 +55,21 @@ macro_rules! cases {
             $body
         )+
 
+        /// The names of these cases.
+        pub const CASES: &[&str] = &[$(stringify!($name)),+];
+
+        /// Runs the case with this name on a fresh, empty store, and says whether there is one.
+        pub async fn run<S>(case: &str, store: &std::sync::Arc<S>) -> bool
+        where
+            S: calsync_core::store::Store + 'static,
+        {
+            match case {
+                $(stringify!($name) => Box::pin($name(store)).await,)+
+                _ => return false,
+            }
+            true
+        }
+
         #[doc(hidden)]
         #[macro_export]
         macro_rules! $list {
@@ -71,6 +86,36 @@ macro_rules! cases {
     };
 }
 pub(crate) use cases;
+
+/// Calls a macro with every subject of the suite.
+macro_rules! subjects {
+    ($call:ident) => {
+        $call!(batches, revisions, docs, leases, lists, logs, owners, pairs, random, values)
+    };
+}
+
+/// The names of all cases, for hosts with another test runner.
+pub fn names() -> Vec<&'static str> {
+    macro_rules! all {
+        ($($subject:ident),+) => {
+            [$($subject::CASES),+].concat()
+        };
+    }
+    subjects!(all)
+}
+
+/// Runs the case with this name on a fresh, empty store; panics when it fails. Says whether there is such a case.
+pub async fn run<S>(case: &str, store: &std::sync::Arc<S>) -> bool
+where
+    S: calsync_core::store::Store + 'static,
+{
+    macro_rules! any {
+        ($($subject:ident),+) => {
+            $($subject::run(case, store).await)||+
+        };
+    }
+    subjects!(any)
+}
 
 /// Makes a test of every case of the suite; see [`store_conformance`](mod@crate::store_conformance).
 #[macro_export]

@@ -11,7 +11,14 @@ from .engine import Engine
 from .errors import *
 from .functions import *
 from .model import *
-from .store import Store, StoreConflict, StoreFenced, StoreFull, StoreUnavailable
+from .store import (
+    Store,
+    StoreConflict,
+    StoreFenced,
+    StoreFull,
+    StoreInvalidInput,
+    StoreUnavailable,
+)
 from .zones import DefinedZone
 
 # Before the interpreter takes itself apart: afterwards no thread of the native part may call it.
@@ -23,6 +30,7 @@ __all__ = [
     "AlarmAction",
     "Calendar",
     "CallError",
+    "CheckError",
     "CalsyncError",
     "Changed",
     "Choice",
@@ -75,6 +83,7 @@ __all__ = [
     "StoreError",
     "StoreFenced",
     "StoreFull",
+    "StoreInvalidInput",
     "StoreUnavailable",
     "StoredEvent",
     "Take",

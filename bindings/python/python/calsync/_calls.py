@@ -18,13 +18,14 @@ from . import _calsync
 from ._codec import decoder
 from .errors import CalsyncError, CallError, error_of
 from .model import Progress
-from .store import StoreConflict, StoreFenced, StoreFull, StoreUnavailable
+from .store import StoreConflict, StoreFenced, StoreFull, StoreInvalidInput, StoreUnavailable
 
 _KINDS: dict[type[BaseException], str] = {
     StoreConflict: "conflict",
     StoreFenced: "fenced",
     StoreUnavailable: "unavailable",
     StoreFull: "full",
+    StoreInvalidInput: "invalid-input",
 }
 
 _progress: Callable[[Any], Progress] = decoder(Progress)
@@ -76,7 +77,18 @@ class Answers:
         raise error
 
 
-async def in_asyncio(native: _calsync.Engine, method: str, args: str, answers: Answers) -> Any:
+Done = Callable[[bool, str], object]
+Call = Callable[[str, str, _calsync.Reply], object]
+Start = Callable[[Done, Call, Callable[[str], object]], "_calsync.Job | None"]
+"""Starts something in the native part."""
+
+
+def starting(native: _calsync.Engine, method: str, args: str) -> Start:
+    """Starts a call of an engine."""
+    return lambda done, call, progress: native.start(method, args, done, call, progress)
+
+
+async def in_asyncio(start: Start, answers: Answers) -> Any:
     """Carries out a call on the running event loop. Cancelling the task ends the call where it waits."""
     loop = asyncio.get_running_loop()
     context = contextvars.copy_context()
@@ -113,7 +125,7 @@ async def in_asyncio(native: _calsync.Engine, method: str, args: str, answers: A
     def progress(text: str) -> None:
         loop.call_soon_threadsafe(answers.progress, text, context=context)
 
-    job = native.start(method, args, done, call, progress)
+    job = start(done, call, progress)
     try:
         ok, text = await finished
     except asyncio.CancelledError:
@@ -131,7 +143,7 @@ class Caller:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def call(self, native: _calsync.Engine, method: str, args: str, answers: Answers) -> Any:
+    def call(self, start: Start, answers: Answers) -> Any:
         """Carries out a call. An interrupt (Ctrl-C) ends it where it waits."""
         items: queue.SimpleQueue[Callable[[], tuple[bool, str] | None]] = queue.SimpleQueue()
 
@@ -144,7 +156,7 @@ class Caller:
         def progress(text: str) -> None:
             items.put(lambda: answers.progress(text))
 
-        job = native.start(method, args, done, call, progress)
+        job = start(done, call, progress)
         try:
             while True:
                 finished = items.get()()

@@ -178,21 +178,17 @@ def _dataclass(kind: type) -> Decode:
     known = _DATACLASSES.get(kind)
     if known is None:
         hints = typing.get_type_hints(kind)
-        plain: list[str] = []
-        made: list[tuple[str, Decode]] = []
+        made: dict[str, Decode] = {}
         for entry in dataclasses.fields(kind):
             each = decoder(hints[entry.name])
-            if each is _same:
-                plain.append(entry.name)
-            else:
-                made.append((entry.name, each))
+            if each is not _same:
+                made[entry.name] = each
 
         def read(value: dict[str, Any]) -> Any:
-            found = {name: value[name] for name in plain if name in value}
-            for name, each in made:
-                if name in value:
-                    found[name] = each(value[name])
-            return kind(**found)
+            # The value is of nobody else: what json.loads made is used again.
+            for name in value.keys() & made.keys():
+                value[name] = made[name](value[name])
+            return kind(**value)
 
         known = _DATACLASSES[kind] = read
     return known

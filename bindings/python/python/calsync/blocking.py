@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from . import _requests as requests
-from ._calls import Answers, Caller, OnProgress, outside_asyncio
+from ._calls import Answers, Caller, OnProgress, outside_asyncio, starting
 from ._requests import Request, Target, T
 from .model import (
     Calendar,
@@ -43,7 +43,8 @@ class Engine:
     def _run(self, request: Request[T], on_progress: OnProgress | None = None) -> T:
         outside_asyncio()
         answers = Answers(self._store, on_progress)
-        value = self._caller.call(self._native, request.method, request.args, answers)
+        start = starting(self._native, request.method, request.args)
+        value = self._caller.call(start, answers)
         return request.read(value)
 
     def __enter__(self) -> Engine:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 
 from . import _requests as requests
-from ._calls import Answers, OnProgress, in_asyncio
+from ._calls import Answers, OnProgress, in_asyncio, starting
 from ._requests import Request, Target, T
 from .model import (
     Calendar,
@@ -44,7 +44,8 @@ class Engine:
 
     async def _run(self, request: Request[T], on_progress: OnProgress | None = None) -> T:
         answers = Answers(self._store, on_progress)
-        value = await in_asyncio(self._native, request.method, request.args, answers)
+        start = starting(self._native, request.method, request.args)
+        value = await in_asyncio(start, answers)
         return request.read(value)
 
     async def __aenter__(self) -> Engine:

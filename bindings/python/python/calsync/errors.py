@@ -7,6 +7,7 @@ from typing import Any
 __all__ = [
     "CalsyncError",
     "CallError",
+    "CheckError",
     "CredentialsError",
     "HostError",
     "InternalError",
@@ -90,6 +91,10 @@ class HostError(StoreError):
     """A method of yours failed, gave the wrong type or never answered; ``item`` names it, ``__cause__`` is what it raised."""
 
 
+class CheckError(CalsyncError):
+    """A store does not do what a case of the conformance suite expects; ``item`` is the case."""
+
+
 CLASSES: dict[str, type[CalsyncError]] = {
     "invalid-input": CallError,
     "unsupported": CallError,
@@ -133,6 +138,7 @@ CLASSES: dict[str, type[CalsyncError]] = {
     "host-silent": HostError,
     "cancelled": CallError,
     "closed": CallError,
+    "check-failed": CheckError,
 }
 """The class of each code."""
 

@@ -7,9 +7,7 @@ it is given and decides nothing. Columns it needs for its indexes are named by t
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, Protocol, TypeVar, Union
-
-from typing import Literal, TypedDict
+from typing import Any, Literal, Protocol, TypedDict, TypeVar, Union
 
 __all__ = [
     "Batch",
@@ -22,6 +20,7 @@ __all__ = [
     "StoreConflict",
     "StoreFenced",
     "StoreFull",
+    "StoreInvalidInput",
     "StoreUnavailable",
 ]
 
@@ -95,6 +94,10 @@ class StoreFull(Exception):
     """The database has no room."""
 
 
+class StoreInvalidInput(Exception):
+    """The call makes no sense: a pair would not be unique, a key is too long. Nothing was written."""
+
+
 class Store(Protocol):
     """The host's database. Each method may be ``def`` or ``async def``.
 
@@ -164,14 +167,18 @@ class Store(Protocol):
     def commit(self, batch: Batch) -> MaybeAwaitable[Receipt]:
         """Writes a batch. Checks the lease first, then the expectations, then writes.
 
-        Raises ``StoreFenced`` or ``StoreConflict``; then nothing was written.
+        A link has one base per item and one per event, and one outbox entry per event: a batch that would make a second one is
+        ``StoreInvalidInput``. With it, ``StoreFenced`` and ``StoreConflict`` nothing was written.
         """
         ...
 
     def acquire_lease(
-        self, name: str, holder: str, now: str, ttl_ms: int
+        self, name: str, holder: str, now: str, until: str
     ) -> MaybeAwaitable[LeaseGrant]:
-        """Takes a lease until ``now`` plus ``ttl_ms``, or says until when somebody else has it."""
+        """Takes a lease until then, or says until when somebody else has it. At that moment it is free.
+
+        The same holder gets its lease renewed, with the same epoch while it has not run out; else the epoch grows.
+        """
         ...
 
     def release_lease(self, token: LeaseToken) -> MaybeAwaitable[None]:
