@@ -15,8 +15,8 @@ use crate::servers::{
     self, Kind, Server,
     postgres::{self, Install, Postgres},
 };
-use crate::simulation;
 use crate::workspace;
+use crate::{simulation, soak};
 
 /// For steps that may have to compile the workspace first.
 const BUILD_AND_RUN: Duration = Duration::from_secs(1200);
@@ -50,6 +50,8 @@ enum Part {
     Quickstart,
     /// 100,000 seeds of the simulation, a crash at every pair of awaits, and the planted bugs.
     Simulation,
+    /// A minute of edits on SQLite and one on PostgreSQL while workers are killed.
+    Soak,
     /// The provider conformance suite against Radicale, Xandikos and Cyrus.
     Servers,
     /// The command line, from Radicale through SQLite, then through PostgreSQL, to Xandikos and back.
@@ -115,8 +117,17 @@ pub(crate) fn run(options: &Options) -> Outcome {
         });
         board.step("planted bugs", || process::run(&mut simulation::program("mutants"), BUILD_AND_RUN));
     }
+    if options.wants(Part::Soak) {
+        board.step("soak over sqlite", || {
+            process::run(soak::program().args(["--minutes", "1", "--store", "sqlite"]), BUILD_AND_RUN)
+        });
+        board.step("soak over postgresql", || {
+            postgres::install(options.install())?;
+            process::run(soak::program().args(["--minutes", "1", "--store", "postgres"]), BUILD_AND_RUN)
+        });
+    }
     let mut python = None;
-    let without_python = [Part::Rust, Part::Quickstart, Part::Simulation];
+    let without_python = [Part::Rust, Part::Quickstart, Part::Simulation, Part::Soak];
     if Part::value_variants().iter().any(|part| !without_python.contains(part) && options.wants(*part)) {
         board.step("python environment", || {
             python = Some(Python::ready()?);
