@@ -8,12 +8,13 @@ use calsync_core::{
     engine::Link,
     model::LinkId,
     provider::{Fault, Provider, Retry},
-    worker::{Host, Opened, TokioTimer, WorkError, Worker, WorkerOptions},
+    worker::{Host, Opened, Timer, WorkError, Worker, WorkerOptions},
 };
 use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider},
     http::{HttpTransport, ReqwestOptions, ReqwestTransport, Secret},
 };
+use chrono::TimeDelta;
 use clap::Args;
 
 use crate::{Failure, place::Place, place::timing};
@@ -49,13 +50,23 @@ impl Host for Links {
     }
 }
 
+/// Waits by the clock of tokio.
+struct TokioTimer;
+
+#[async_trait]
+impl Timer for TokioTimer {
+    async fn sleep(&self, time: TimeDelta) {
+        tokio::time::sleep(time.to_std().unwrap_or_default()).await;
+    }
+}
+
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     let place = Place::open(&options.store).await?;
     let transport = ReqwestTransport::new(&ReqwestOptions::default()).map_err(|_| "no network")?;
     let host = Arc::new(Links { dav: options.dav, transport: Arc::new(transport) });
     let mut work = WorkerOptions::default();
     work.timing = timing();
-    work.poll = chrono::TimeDelta::milliseconds(200);
+    work.poll = TimeDelta::milliseconds(200);
     let ids = Arc::new(RandomIds::new()?);
     let worker = Worker::new(place.claims(), host, Arc::new(SystemClock), ids, Arc::new(TokioTimer));
     // Nobody asks it to stop: it is killed.

@@ -24,7 +24,7 @@ const RUN: Duration = Duration::from_secs(600);
 
 /// The libraries and their features.
 const LIBRARIES: &[(&str, &[&str])] = &[
-    ("calsync-core", &["tokio", "vault", "worker"]),
+    ("calsync-core", &["vault", "worker"]),
     ("calsync-providers", &["caldav", "google", "ics", "microsoft", "oauth"]),
     ("calsync-stores", &["sqlite", "postgres"]),
     ("calsync-testkit", &[]),

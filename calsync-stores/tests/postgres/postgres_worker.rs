@@ -12,7 +12,7 @@ use calsync_core::{
     model::LinkId,
     schedule::{Cadence, Priority, Schedule, Task},
     store::{Batch, Doc, Store, Wakes, Write},
-    worker::{Host, Opened, TokioTimer, WorkError, Worker, WorkerEvent, WorkerOptions},
+    worker::{Host, Opened, Timer, WorkError, Worker, WorkerEvent, WorkerOptions},
 };
 use calsync_stores::postgres::{
     PostgresConfig, PostgresStore, PostgresWakes,
@@ -87,6 +87,16 @@ impl Host for Asked {
 
     fn tell(&self, event: &WorkerEvent) {
         self.events.lock().unwrap().push(event.clone());
+    }
+}
+
+/// Waits by the clock of tokio.
+struct TokioTimer;
+
+#[async_trait]
+impl Timer for TokioTimer {
+    async fn sleep(&self, time: TimeDelta) {
+        tokio::time::sleep(time.to_std().unwrap_or_default()).await;
     }
 }
 
