@@ -77,9 +77,7 @@ fn core_stands_alone() -> Outcome {
         "calsync-core",
         "--edges",
         "normal",
-        // All but `tokio`, which is there for hosts that want the worker to wait by its clock.
-        "--features",
-        "vault,worker",
+        "--all-features",
         "--prefix",
         "none",
     ]);

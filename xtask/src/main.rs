@@ -19,6 +19,7 @@ mod process;
 mod python;
 mod servers;
 mod simulation;
+mod soak;
 mod test;
 mod workspace;
 
@@ -58,6 +59,9 @@ enum Command {
     Simulate(simulation::Simulate),
     /// Plant bugs around the engine and count those the simulation finds; `--code` mutates the planner's code instead.
     Mutants(simulation::Mutants),
+    /// Kill workers at random under load, and look whether anything was lost or doubled; `--help` lists the options.
+    #[command(disable_help_flag = true)]
+    Soak(soak::Options),
     /// Download the third-party calendar files the parser tests read.
     Fixtures,
 }
@@ -96,6 +100,7 @@ fn main() -> ExitCode {
         Command::Laws(options) => laws::run(&options),
         Command::Simulate(options) => simulation::simulate(&options),
         Command::Mutants(options) => simulation::mutants(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Fixtures => python::Python::ready()
             .and_then(|python| fixtures::download(&python))
             .map(|dir| println!("fixtures are in {}", dir.display())),

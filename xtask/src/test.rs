@@ -17,8 +17,8 @@ use crate::servers::{
     self, Kind, Server,
     postgres::{self, Install, Postgres},
 };
-use crate::simulation;
 use crate::workspace;
+use crate::{simulation, soak};
 
 /// For steps that may have to compile the workspace first.
 const BUILD_AND_RUN: Duration = Duration::from_secs(1200);
@@ -26,7 +26,7 @@ const RUN: Duration = Duration::from_secs(600);
 
 /// The libraries and their features.
 const LIBRARIES: &[(&str, &[&str])] = &[
-    ("calsync-core", &["tokio", "vault", "worker"]),
+    ("calsync-core", &["vault", "worker"]),
     ("calsync-providers", &["caldav", "google", "ics", "microsoft", "oauth"]),
     ("calsync-stores", &["sqlite", "postgres"]),
     ("calsync-testkit", &[]),
@@ -53,6 +53,8 @@ enum Part {
     Quickstart,
     /// 100,000 seeds of the simulation, a crash at every pair of awaits, and the planted bugs.
     Simulation,
+    /// A minute of edits on SQLite and one on PostgreSQL while workers are killed.
+    Soak,
     /// The provider conformance suite against Radicale, Xandikos and Cyrus.
     Servers,
     /// The command line, from Radicale through SQLite, then through PostgreSQL, to Xandikos and back.
@@ -126,10 +128,19 @@ pub(crate) fn run(options: &Options) -> Outcome {
         });
         board.step("planted bugs", || process::run(&mut simulation::program("mutants"), BUILD_AND_RUN));
     }
+    if options.wants(Part::Soak) {
+        board.step("soak over sqlite", || {
+            process::run(soak::program().args(["--minutes", "1", "--store", "sqlite"]), BUILD_AND_RUN)
+        });
+        board.step("soak over postgresql", || {
+            postgres::install(options.install())?;
+            process::run(soak::program().args(["--minutes", "1", "--store", "postgres"]), BUILD_AND_RUN)
+        });
+    }
     let mut python = None;
     // The package for Python makes an environment of its own.
     let without_python =
-        [Part::Rust, Part::Quickstart, Part::Simulation, Part::Oauth, Part::Python, Part::Node];
+        [Part::Rust, Part::Quickstart, Part::Simulation, Part::Soak, Part::Oauth, Part::Python, Part::Node];
     if Part::value_variants().iter().any(|part| !without_python.contains(part) && options.wants(*part)) {
         board.step("python environment", || {
             python = Some(Python::ready()?);

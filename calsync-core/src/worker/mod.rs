@@ -30,8 +30,6 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 
-#[cfg(feature = "tokio")]
-pub use self::timer::TokioTimer;
 pub use self::{
     alert::Alert,
     event::{Ended, WorkerEvent},

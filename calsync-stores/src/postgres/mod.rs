@@ -29,6 +29,7 @@ mod session;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod wakes;
 mod writes;
 
 use std::{fmt, sync::Arc};
@@ -52,6 +53,7 @@ pub use self::{
     config::{PostgresConfig, WakeUps},
     error::PostgresError,
     listen::{Listener, Wake},
+    wakes::PostgresWakes,
 };
 
 /// What all handles on one database share.

@@ -6,4 +6,5 @@
 mod postgres_behaviour;
 mod postgres_conformance;
 mod postgres_engine;
+mod postgres_worker;
 mod relay;

@@ -12,7 +12,7 @@ use calsync_core::{
     provider::{Fault, Retry},
     schedule::{Cadence, Preset, Priority, Task},
     store::StoreClaims,
-    worker::{Ended, Host, Opened, TokioTimer, WorkError, Worker, WorkerEvent, WorkerOptions},
+    worker::{Ended, Host, Opened, Timer, WorkError, Worker, WorkerEvent, WorkerOptions},
 };
 use calsync_providers::{caldav::same_calendar, http::HttpTransport};
 use chrono::TimeDelta;
@@ -114,6 +114,16 @@ impl Host for Links {
                 }
             }
         }
+    }
+}
+
+/// Waits by the clock of tokio.
+struct TokioTimer;
+
+#[async_trait]
+impl Timer for TokioTimer {
+    async fn sleep(&self, time: TimeDelta) {
+        tokio::time::sleep(time.to_std().unwrap_or_default()).await;
     }
 }
 
