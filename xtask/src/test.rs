@@ -101,7 +101,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
         });
         board.step("rust tests", || {
             let mut test = process::cargo();
-            test.args(["test", "--workspace", "--all-features"]);
+            // All of them, so that one run says everything that is wrong.
+            test.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
             if !postgres {
                 test.args(["--", "--skip", "postgres"]);
             }

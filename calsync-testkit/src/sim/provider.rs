@@ -616,7 +616,6 @@ impl Provider for SimRemote {
         }
         let under_way = UnderWay::begin(&self.under_way);
         pause().await;
-        drop(under_way);
         let fate = self.fate_of_write("update");
         self.control.note(format_args!("update {} {id} {expected}", self.side));
         let mut result =
@@ -635,6 +634,7 @@ impl Provider for SimRemote {
                 self.update_now(id, expected, payload, Partly::Whole)
             };
         }
+        drop(under_way);
         pause().await;
         let result = self.after("update", fate, result);
         super::plant::updated(self, id, payload, result)
