@@ -50,8 +50,8 @@ impl Run<'_> {
             listed.removed.clear();
         }
         // The items are there; what is gone is what the link copies of them.
-        for left_out in std::mem::take(&mut self.left_out) {
-            listed.removed.entry(left_out.id).or_insert(left_out.evidence);
+        for id in std::mem::take(&mut self.left_out) {
+            listed.removed.entry(id).or_insert(Evidence::LeftOut);
         }
         let gone = listed.removed.into_iter().map(|(id, evidence)| Gone { id, evidence }).collect();
         Ok(Pulled { cursor, audited: complete, gone, incomplete: listed.incomplete })
@@ -195,7 +195,7 @@ impl Run<'_> {
                 for Gone { id, evidence } in chunk {
                     let Some(base) = bases.get(id) else { continue };
                     let local = events.get(&base.event_id);
-                    if self.left_the_window(local) {
+                    if *evidence != Evidence::LeftOut && self.left_the_window(local) {
                         continue;
                     }
                     let base_event = self.provider.read(&base.payload).ok();

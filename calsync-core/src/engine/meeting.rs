@@ -138,9 +138,11 @@ impl Run<'_> {
     /// Decides about everything that was put off, once all of the listing is known.
     pub(super) async fn meet(&mut self, listed: &mut Listed) -> Result<(), EngineError> {
         let mut strangers = std::mem::take(&mut self.meeting.strangers);
-        // Listed twice, by pages that overlap or a listing that began anew, it is one item.
+        // Listed twice, by pages that overlap, it is one item: what was listed last.
         let mut seen = HashSet::new();
+        strangers.reverse();
         strangers.retain(|stranger| seen.insert(stranger.item.id.clone()));
+        strangers.reverse();
         if strangers.is_empty() {
             return Ok(());
         }
@@ -181,7 +183,7 @@ impl Run<'_> {
             if candidates.is_empty() {
                 decided.push(item);
             } else {
-                self.ask(item, candidates).await?;
+                listed.incomplete |= self.ask(item, candidates).await?;
             }
         }
         for items in chunks(decided) {
@@ -237,10 +239,10 @@ impl Run<'_> {
         Ok((ids, profiles))
     }
 
-    /// Leaves an item and the events it may be to a person.
-    async fn ask(&mut self, item: Item, candidates: Vec<EventId>) -> Result<(), EngineError> {
-        let (mut items, _) = self.with_payloads(vec![item]).await?;
-        let Some((id, version, payload)) = items.pop() else { return Ok(()) };
+    /// Leaves an item and the events it may be to a person. `Ok(true)`: it could not be read for now.
+    async fn ask(&mut self, item: Item, candidates: Vec<EventId>) -> Result<bool, EngineError> {
+        let (mut items, incomplete) = self.with_payloads(vec![item]).await?;
+        let Some((id, version, payload)) = items.pop() else { return Ok(incomplete) };
         let reason = match candidates.len() {
             1 => "it may be the same as an event here: a person decides".to_owned(),
             more => format!("it may be the same as one of {more} events here: a person decides"),
@@ -273,7 +275,7 @@ impl Run<'_> {
         self.meeting.open.insert(id, question);
         let outcome = Outcome { operation: Some(operation), writes, ..Outcome::default() };
         self.commit_outcomes(vec![outcome], Vec::new(), usize::MAX).await?;
-        Ok(())
+        Ok(incomplete)
     }
 
     fn put_question(

@@ -74,6 +74,7 @@ impl Run<'_> {
         let mut mode = if audit { PullMode::Snapshot } else { PullMode::Incremental };
         let mut listed = Listed { incomplete: self.settle_answers().await?, ..Listed::default() };
         let mut resynced = false;
+        let put_off = (self.deferred.len(), self.meeting.strangers());
         self.looks_for_rows |= audit || cursor.is_none() && self.state.last_audit.is_some();
         for _ in 0..PAGES_MAX {
             let request = ChangesRequest { cursor: cursor.as_ref(), mode };
@@ -85,6 +86,10 @@ impl Run<'_> {
                     cursor = None;
                     mode = PullMode::Incremental;
                     listed = Listed { incomplete: listed.incomplete, ..Listed::default() };
+                    // What was put off is listed again, as it is by then.
+                    self.deferred.truncate(put_off.0);
+                    self.meeting.forget_strangers(put_off.1);
+                    self.left_out.clear();
                     self.looks_for_rows = true;
                     continue;
                 }
@@ -211,10 +216,12 @@ impl Run<'_> {
                             remote_id: id.clone(),
                         });
                     }
+                    // Listed before as one the rules leave out, and edited since: the last word counts.
+                    self.left_out.remove(&id);
                     read.push(ReadItem { id, version, payload, event });
                 }
                 Err(error) if error.kind == UnreadKind::LeftOut && bases.contains_key(&id) => {
-                    self.left_out.push(Gone { id, evidence: Evidence::LeftOut });
+                    self.left_out.insert(id);
                 }
                 Err(error) => {
                     extra.push(self.set_aside(&id, version.as_ref(), error, Some(payload)));
@@ -556,13 +563,13 @@ impl Run<'_> {
         if page.more || page.scope != ChangeScope::Delta || page.cursor.is_none() {
             return cursor;
         }
-        let ids: Vec<RemoteId> = page.changes.iter().map(|change| change.id.clone()).collect();
-        for ids in ids.chunks(CHUNK) {
-            let Ok(bases) = self.bases_by_remote(ids).await else { return cursor };
-            let ours = page.changes.iter().filter(|change| ids.contains(&change.id)).all(|change| {
+        for changes in page.changes.chunks(CHUNK) {
+            let ids: Vec<RemoteId> = changes.iter().map(|change| change.id.clone()).collect();
+            let Ok(bases) = self.bases_by_remote(&ids).await else { return cursor };
+            let ours = changes.iter().all(|change| {
                 let base = bases.get(&change.id);
                 match &change.change {
-                    ItemChange::Removed => base.is_none(),
+                    ItemChange::Removed => base.is_none() && !self.quarantine.contains_key(&change.id),
                     ItemChange::Present { version, .. } => {
                         version.is_some() && base.is_some_and(|base| base.version == *version)
                     }

@@ -73,7 +73,7 @@ pub(super) struct Run<'a> {
     /// The rules for copies changed since everything was compared: it is brought in line with the new ones.
     pub(super) renewed: bool,
     /// Joined items that the pipeline lets through no more.
-    pub(super) left_out: Vec<Gone>,
+    pub(super) left_out: BTreeSet<RemoteId>,
     /// Events by the UID of their copies, once they were asked for.
     pub(super) by_copied_uid: Option<HashMap<String, EventId>>,
     pub(super) capabilities: Capabilities,
@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
             provider,
             copies,
             renewed: false,
-            left_out: Vec::new(),
+            left_out: BTreeSet::new(),
             by_copied_uid: None,
             capabilities: provider.capabilities(),
             mode,
