@@ -1,4 +1,5 @@
-//! `calsync`: calendars in SQLite or PostgreSQL, kept in step with CalDAV servers and ICS feeds.
+//! `calsync`: calendars in SQLite or PostgreSQL, kept in step with Google Calendar, Microsoft 365, CalDAV servers and ICS
+//! feeds.
 //!
 //! The configuration and the JSON output are a contract; see `README.md` beside `Cargo.toml`.
 
@@ -24,7 +25,7 @@ const IN_STEP: u8 = 0;
 /// Exit code when deletions or pairs wait for a person.
 const HELD: u8 = 2;
 
-/// Keeps calendars in SQLite or PostgreSQL in step with CalDAV servers and ICS feeds.
+/// Keeps calendars in SQLite or PostgreSQL in step with Google Calendar, Microsoft 365, CalDAV servers and ICS feeds.
 ///
 /// Exit code: 0 in step, 1 error, 2 something waits for a person, 3 credentials needed.
 #[derive(Parser)]
