@@ -975,3 +975,41 @@ fn a_mail_alarm_is_written_as_a_message_and_one_that_is_there_stays() {
         assert_eq!((patched.matches("EMAIL").count(), patched.matches("ACTION:DISPLAY").count()), (1, 1));
     }
 }
+
+/// A component without its `END` ends where the next one starts. When that one goes, what comes after it must not become
+/// a part of the first.
+#[test]
+fn bad_19_an_end_is_written_when_what_stood_for_it_goes() {
+    let text = calendar(
+        "
+        BEGIN:VEVENT
+        UID:1
+        DTSTART:20260105T090000Z
+        DTEND:20260105T100000Z
+        RRULE:FREQ=WEEKLY;COUNT=9
+        BEGIN:VEVENT
+        UID:1
+        RECURRENCE-ID:20260112T090000Z
+        DTSTART:20260112T110000Z
+        DTEND:20260112T120000Z
+        END:VEVENT
+        BEGIN:X-THING
+        X-OWN:kept
+        END:X-THING
+        ",
+    );
+    let gone = change(&text, |event| event.overrides.clear());
+    let lines = [
+        "-BEGIN:VEVENT",
+        "-UID:1",
+        "-RECURRENCE-ID:20260112T090000Z",
+        "-DTSTART:20260112T110000Z",
+        "-DTEND:20260112T120000Z",
+    ];
+    assert_eq!(gone, lines.join("\n"), "an END stays, as that of the first");
+    let mut target = event_of(&text);
+    target.overrides.clear();
+    let patched = patch(&text, &target, &PatchOptions::default()).unwrap();
+    let read = read_calendar(&patched, &ReadOptions::default()).unwrap();
+    assert_eq!((read.items.len(), read.other_components), (1, 1));
+}

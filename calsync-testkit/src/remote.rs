@@ -54,6 +54,8 @@ struct State {
     faults: VecDeque<(&'static str, RemoteFault)>,
     partial: bool,
     hidden: BTreeSet<RemoteId>,
+    withheld: BTreeMap<RemoteId, ErrorKind>,
+    scripted: VecDeque<ChangePage>,
     writes: u64,
 }
 
@@ -148,6 +150,21 @@ impl MemoryRemote {
     /// From now on listings lack an item that is there.
     pub fn hide(&self, id: &str) {
         self.lock().hidden.insert(RemoteId::from(id));
+    }
+
+    /// From now on fetching an item fails, and nothing else does.
+    pub fn withhold(&self, id: &str, kind: ErrorKind) {
+        self.lock().withheld.insert(RemoteId::from(id), kind);
+    }
+
+    /// The item can be fetched again.
+    pub fn hand_out(&self, id: &str) {
+        self.lock().withheld.remove(&RemoteId::from(id));
+    }
+
+    /// The next listings answer these pages, whatever is there.
+    pub fn list_next(&self, pages: impl IntoIterator<Item = ChangePage>) {
+        self.lock().scripted.extend(pages);
     }
 
     /// How often something was rendered that people may be in.
@@ -289,7 +306,10 @@ impl Provider for MemoryRemote {
 
     async fn changes(&self, _: &RemoteCalendarId, request: ChangesRequest<'_>) -> Result<ChangePage> {
         let fault = self.begin("changes")?;
-        let state = self.lock();
+        let mut state = self.lock();
+        if let Some(page) = state.scripted.pop_front() {
+            return answered(fault, "changes", page);
+        }
         let cursor = match request.cursor.map(parse) {
             Some(None) => {
                 return Err(ProviderError::new(ErrorKind::CursorInvalid, "changes", "not a cursor"));
@@ -346,6 +366,10 @@ impl Provider for MemoryRemote {
         let found = ids
             .iter()
             .map(|id| match state.items.get(id) {
+                _ if state.withheld.contains_key(id) => {
+                    let kind = state.withheld[id].clone();
+                    Fetched::Failed(id.clone(), ProviderError::new(kind, "fetch", "withheld"))
+                }
                 Some(item) => Fetched::Found {
                     id: id.clone(),
                     version: Some(item.version.clone()),

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::{CopyRules, RetryBudget};
+use super::{CopyRules, FetchPatience, RetryBudget};
 use crate::{
     identity::MatchOptions,
     merge::{ConflictPolicy, DeletionPolicy},
@@ -50,6 +50,9 @@ pub struct Link {
     /// How often a write that the provider did not take is tried again before a person is asked.
     #[serde(default)]
     pub retries: RetryBudget,
+    /// How long an item that cannot be fetched holds the link back.
+    #[serde(default)]
+    pub fetching: FetchPatience,
     /// What is copied, and what the copies show; only on a link that goes one way. Default: everything, whole.
     ///
     /// A change of it compares everything again. What is let through no more is deleted where the copies are, and counts
@@ -82,6 +85,7 @@ impl Link {
             keep_deleted: TimeDelta::days(30),
             keep_log: keep_log(),
             retries: RetryBudget::default(),
+            fetching: FetchPatience::default(),
             copies: None,
             note: None,
         }
@@ -138,6 +142,13 @@ impl Link {
     #[must_use]
     pub fn with_retries(mut self, retries: RetryBudget) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// Sets how long an item that cannot be fetched holds the link back.
+    #[must_use]
+    pub fn with_fetching(mut self, patience: FetchPatience) -> Self {
+        self.fetching = patience;
         self
     }
 

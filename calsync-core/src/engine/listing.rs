@@ -30,7 +30,8 @@ impl Run<'_> {
             self.confirm_absence(absent, &mut listed).await?;
             // What cannot be read and was never joined has no base. A listing that lacks it lets it go; should it be there
             // after all, the next one sets it aside again.
-            let unread = self.quarantine.keys().filter(|id| !listed.present.contains(*id));
+            let unread = self.quarantine.keys().chain(self.unfetched.keys());
+            let unread = unread.filter(|id| !listed.present.contains(*id));
             let unread = unread.filter(|id| !self.meeting.is_open(id) && !listed.summaries.contains_key(*id));
             listed.removed.extend(unread.map(|id| (id.clone(), Evidence::Absent)));
             if self.looks_for_rows {
@@ -69,9 +70,8 @@ impl Run<'_> {
             listed.removed.extend(absent.into_iter().map(|id| (id, Evidence::Absent)));
             return Ok(());
         }
-        let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
-        for ids in absent.chunks(most) {
-            let mut there = Vec::new();
+        for ids in absent.chunks(self.most_fetched()) {
+            let (mut there, mut failed) = (Vec::new(), Vec::new());
             for fetched in self.provider.fetch(&self.link.remote, ids).await? {
                 match fetched {
                     Fetched::Found { id, version, payload }
@@ -82,9 +82,10 @@ impl Run<'_> {
                         listed.removed.insert(id, Evidence::Absent);
                     }
                     // It may be there.
-                    Fetched::Failed(..) => listed.incomplete = true,
+                    Fetched::Failed(id, error) => failed.push((id, error)),
                 }
             }
+            listed.incomplete |= self.count_failures(failed).await?;
             listed.incomplete |= self.chunk(there, Found::Asked).await?;
         }
         Ok(())
@@ -179,9 +180,9 @@ impl Run<'_> {
             let bases = self.bases_by_remote(&ids).await?;
             let mut extra = Vec::new();
             for id in &ids {
-                if self.quarantine.remove(id).is_some() {
+                if let Some(write) = self.let_out(id) {
                     self.recheck.extend(self.meeting.forget(id));
-                    extra.push(Write::DeleteQuarantine { link: self.link.id.clone(), remote_id: id.clone() });
+                    extra.push(write);
                 }
             }
             let event_ids: Vec<EventId> = bases.values().map(|base| base.event_id.clone()).collect();

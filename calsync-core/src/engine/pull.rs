@@ -13,8 +13,8 @@ use crate::{
     model::{Event, EventId, RemoteId, Version},
     plan::Evidence,
     provider::{
-        ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange, Payload,
-        ProviderError, PullMode, Retry, UnreadKind,
+        ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, ItemChange, Payload, ProviderError,
+        PullMode, UnreadKind,
     },
     store::{BaseQuery, BaseRecord, BaseState, EventRecord, Expectation, JournalOp, OutboxOp, Write},
 };
@@ -72,6 +72,7 @@ impl Run<'_> {
         let usable = self.state.cursor_key == self.link.cursor_key();
         let mut cursor = self.state.cursor.clone().filter(|_| usable);
         let mut mode = if audit { PullMode::Snapshot } else { PullMode::Incremental };
+        self.ask_again().await?;
         let mut listed = Listed { incomplete: self.settle_answers().await?, ..Listed::default() };
         let mut resynced = false;
         let put_off = (self.deferred.len(), self.meeting.strangers());
@@ -210,12 +211,7 @@ impl Run<'_> {
                     extra.extend(self.still_asked(&id, version.as_ref(), payload));
                 }
                 Ok(event) => {
-                    if self.quarantine.remove(&id).is_some() {
-                        extra.push(Write::DeleteQuarantine {
-                            link: self.link.id.clone(),
-                            remote_id: id.clone(),
-                        });
-                    }
+                    extra.extend(self.let_out(&id));
                     // Listed before as one the rules leave out, and edited since: the last word counts.
                     self.left_out.remove(&id);
                     read.push(ReadItem { id, version, payload, event });
@@ -488,47 +484,6 @@ impl Run<'_> {
     ) -> Result<HashMap<RemoteId, BaseRecord>, EngineError> {
         let bases = self.engine.store.bases(&self.link.id, BaseQuery::Remote(ids)).await?;
         Ok(bases.into_iter().map(|base| (base.remote_id.clone(), base)).collect())
-    }
-
-    /// Fetches what the listing did not carry. The flag says that something could not be read for now.
-    pub(super) async fn with_payloads(
-        &mut self,
-        items: Vec<Item>,
-    ) -> Result<(Vec<(RemoteId, Option<Version>, Payload)>, bool), EngineError> {
-        let mut ready = Vec::with_capacity(items.len());
-        let mut wanted = Vec::new();
-        for item in items {
-            match item.payload {
-                Some(payload) => ready.push((item.id, item.version, payload)),
-                None => wanted.push(item.id),
-            }
-        }
-        let mut incomplete = false;
-        let most =
-            if self.capabilities.fetch_max == 0 { wanted.len().max(1) } else { self.capabilities.fetch_max };
-        let mut unreadable = Vec::new();
-        for ids in wanted.chunks(most) {
-            for fetched in self.provider.fetch(&self.link.remote, ids).await? {
-                match fetched {
-                    Fetched::Found { id, version, payload }
-                    | Fetched::Renamed { id, version, payload, .. } => {
-                        ready.push((id, version, payload));
-                    }
-                    // Listed and not there: the next listing tells. Never a deletion.
-                    Fetched::Missing(_) => {}
-                    Fetched::Failed(id, error) if error.retry == Retry::Never => unreadable.push((id, error)),
-                    Fetched::Failed(..) => incomplete = true,
-                }
-            }
-        }
-        if !unreadable.is_empty() {
-            let writes = unreadable
-                .into_iter()
-                .map(|(id, error)| self.quarantine_write(&id, None, error.to_string(), None))
-                .collect();
-            self.commit_outcomes(Vec::new(), writes, usize::MAX).await?;
-        }
-        Ok((ready, incomplete))
     }
 
     /// Ends a run: the cursor moves past what is applied, quarantined or queued, and past nothing else.

@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     Engine, EngineError, Link, Progress, SyncOptions, SyncReport,
     copies::Copies,
+    fetching::Unfetched,
     journal::note_what_is_left,
     meeting::Meeting,
     pair::{Context, Outcome},
@@ -91,7 +92,9 @@ pub(super) struct Run<'a> {
     pub(super) handled: HashMap<EventId, Revision>,
     /// Items in quarantine, by the version they were unreadable at.
     pub(super) quarantine: HashMap<RemoteId, Unread>,
-    /// Those of them that are only duplicates of another item.
+    /// Items that could not be fetched for now; those tried often enough are in quarantine too.
+    pub(super) unfetched: HashMap<RemoteId, Unfetched>,
+    /// Those in quarantine that are only duplicates of another item.
     pub(super) duplicates: BTreeSet<RemoteId>,
     /// Writes that are decided and not confirmed, of earlier runs and of this one.
     pub(super) outbox: BTreeMap<EventId, OutboxEntry>,
@@ -165,6 +168,7 @@ impl<'a> Run<'a> {
             counts: RunCounts::default(),
             handled: HashMap::new(),
             quarantine: HashMap::new(),
+            unfetched: HashMap::new(),
             duplicates: BTreeSet::new(),
             outbox: BTreeMap::new(),
             voided: HashSet::new(),
@@ -236,6 +240,9 @@ impl<'a> Run<'a> {
                 if let Record::Quarantine(record) = record {
                     if record.reason == super::pull::DUPLICATE {
                         self.duplicates.insert(record.remote_id.clone());
+                    }
+                    if record.kind == UnreadKind::Unfetched && !self.remember_unfetched(&record) {
+                        continue;
                     }
                     self.meeting.remember(&record);
                     // Under other rules it is looked at again.
@@ -503,6 +510,7 @@ impl<'a> Run<'a> {
         error: ReadError,
         payload: Option<crate::provider::Payload>,
     ) -> Write {
+        self.unfetched.remove(remote_id);
         self.note_unread(remote_id, version, error.kind);
         Write::PutQuarantine(Box::new(QuarantineRecord {
             link: self.link.id.clone(),
@@ -545,8 +553,8 @@ impl<'a> Run<'a> {
     /// Records how the run ended, gives the lease back and reports.
     pub(super) async fn finish(mut self, result: Result<(), EngineError>) -> Result<SyncReport, EngineError> {
         self.counts.requests = self.provider.requests() - self.requests_before;
-        let unreadable = self.quarantine.values().filter(|unread| unread.kind == UnreadKind::Unreadable);
-        self.counts.quarantined = unreadable.count() as u64;
+        let quarantined = |unread: &&Unread| matches!(unread.kind, UnreadKind::Unreadable | UnreadKind::Unfetched);
+        self.counts.quarantined = self.quarantine.values().filter(quarantined).count() as u64;
         let result = match (self.mode, result) {
             (Mode::Preview, result) => result,
             (Mode::Apply, Ok(())) => self.record_success().await,

@@ -81,6 +81,11 @@ pub enum UnreadKind {
     LeftOut,
     /// It is one, and may be the same as an event here: a person decides. Set by the engine, never by a provider.
     Undecided,
+    /// It is listed, and fetching it fails with an error that should pass. Until it was tried often enough
+    /// ([`FetchPatience`](crate::engine::FetchPatience)) the run counts as incomplete: no deletion is decided
+    /// and the cursor stays. From then on it is in quarantine, and asked for again from time to time. Set by the engine,
+    /// never by a provider.
+    Unfetched,
 }
 
 /// A payload could not be read into the model: the item is set aside.

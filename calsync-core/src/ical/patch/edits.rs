@@ -28,6 +28,19 @@ impl<'a> Edits<'a> {
         self.list.push((span, Vec::new()));
     }
 
+    /// What is taken away and not replaced.
+    pub(crate) fn deleted(&self) -> impl Iterator<Item = &Range<usize>> {
+        self.list.iter().filter(|(span, bytes)| !span.is_empty() && bytes.is_empty()).map(|(span, _)| span)
+    }
+
+    /// A line in front of everything else that comes at a place.
+    pub(crate) fn insert_first(&mut self, at: usize, line: &str) {
+        self.insert(at, [&line.to_owned()]);
+        if let Some(last) = self.list.pop() {
+            self.list.insert(0, last);
+        }
+    }
+
     pub(crate) fn replace(&mut self, span: Range<usize>, line: &str) {
         let mut bytes = Vec::new();
         self.style.push(&mut bytes, line);

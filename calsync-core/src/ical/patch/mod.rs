@@ -19,11 +19,12 @@ use chrono::{DateTime, Utc};
 use crate::model::{Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId};
 use crate::zone::plain_tzid;
 
-use super::error::{IcalError, QuarantineReason};
+use super::error::{IcalError, IssueKind, QuarantineReason};
 use super::lines::Document;
 use super::read::{
     Assembled, Identities, Index, ReadOptions, Zones, assemble_group, instance_key, settle, zones_of,
 };
+use super::walk::{Closed, Token, Walker};
 use super::write::line::LineStyle;
 use super::write::zones::ZoneNames;
 use super::write::{self, Head, People, PeoplePolicy};
@@ -110,6 +111,9 @@ pub fn patch_bytes(original: &[u8], target: &Event, options: &PatchOptions) -> R
     };
     patcher.names = patcher.known_zones(&index, &item.assembled.spans);
     patcher.run(item.assembled.master, &item.assembled.overrides, &item.assembled.dropped);
+    if index.issues.iter().any(|issue| issue.kind == IssueKind::MissingEnd) {
+        patcher.close_what_stays(&item.assembled.spans);
+    }
     let first = item.assembled.spans.first().map_or(0, |span| span.start);
     Ok(patcher.finish(first))
 }
@@ -394,6 +398,40 @@ impl<'a> Patcher<'a, '_> {
             };
             if goes {
                 self.edits.delete(span.clone());
+            }
+        }
+    }
+
+    /// A component without its `END` is closed by the one after it. Where that one goes, the `END` is written: what comes
+    /// next would become a part of the component.
+    fn close_what_stays(&mut self, own: &[Range<usize>]) {
+        let deleted: Vec<Range<usize>> = self.edits.deleted().cloned().collect();
+        if deleted.is_empty() {
+            return;
+        }
+        let mut walker = Walker::new(self.input, 0..self.input.len(), self.max_depth);
+        let mut open = None;
+        while let Ok(Some(token)) = walker.next_token() {
+            match token {
+                Token::Begin { name, line } if walker.depth() == 2 => open = Some((name, line.offset())),
+                Token::End { closed, .. } if walker.depth() == 1 => {
+                    let (Some((name, start)), end) = (open.take(), walker.offset()) else { continue };
+                    let starts_here = |span: &Range<usize>| span.start == end;
+                    if closed != Closed::ByOther
+                        || !deleted.iter().any(starts_here)
+                        || deleted.iter().any(|span| span.start == start)
+                    {
+                        continue;
+                    }
+                    let line = format!("END:{}", String::from_utf8_lossy(&name));
+                    if own.iter().any(|span| span.start == start) {
+                        // After what is added to it.
+                        self.edits.insert(end, [&line]);
+                    } else {
+                        self.edits.insert_first(end, &line);
+                    }
+                }
+                _ => {}
             }
         }
     }
