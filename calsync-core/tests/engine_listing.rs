@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{CopyRules, Engine, EngineError, FetchPatience, Link, Observer, Progress, SyncOptions, SyncReport},
+    engine::{
+        CopyRules, Engine, EngineError, FetchPatience, Link, Observer, Progress, SyncOptions, SyncReport,
+    },
     model::{Event, EventTime, RemoteId, TimeSpan, Version},
     pipeline::{Filter, Pipeline},
     plan::Direction,
@@ -128,7 +130,11 @@ async fn an_item_that_cannot_be_fetched_holds_deletions_back_for_a_while_only() 
     for tries in 1..=4 {
         let report = lab.sync_after(HOUR / 3).await;
         assert_eq!(report.counts.quarantined, 0, "try {tries}: it may come yet");
-        assert_eq!(lab.here().await, ["u0", "u1", "u2", "u3"], "try {tries}: it may be u0 under another name");
+        assert_eq!(
+            lab.here().await,
+            ["u0", "u1", "u2", "u3"],
+            "try {tries}: it may be u0 under another name"
+        );
         assert_eq!(lab.set_aside().await, [("r9".to_owned(), tries)]);
     }
     let report = lab.sync_after(HOUR / 3).await;

@@ -107,7 +107,8 @@ impl Run<'_> {
                     }
                     // Listed and not there: the next listing tells. Never a deletion.
                     Fetched::Missing(id) if self.unfetched.contains_key(&id) => {
-                        failed.push((id, ProviderError::new(ErrorKind::NotFound, "fetch", "it is not there")));
+                        failed
+                            .push((id, ProviderError::new(ErrorKind::NotFound, "fetch", "it is not there")));
                     }
                     Fetched::Missing(_) => {}
                     Fetched::Failed(id, error) if error.retry == Retry::Never => unreadable.push((id, error)),

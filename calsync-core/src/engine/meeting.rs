@@ -88,6 +88,13 @@ impl Meeting {
     }
 }
 
+/// The event whose creation was sent without an answer and that an item holds, under a UID of the server's own.
+pub(super) fn sent_before<'a>(unanswered: &'a [(EventId, Event)], event: &Event) -> Option<&'a EventId> {
+    let mut same = unanswered.iter().filter(|(_, sent)| changed_fields(sent, event).is_empty());
+    let (first, _) = same.next()?;
+    same.next().is_none().then_some(first)
+}
+
 impl Run<'_> {
     /// Whether the two sides meet for the first time: they were never compared as a whole.
     fn meets(&self) -> bool {
@@ -347,17 +354,12 @@ impl Run<'_> {
         Ok(incomplete)
     }
 
-    /// The event whose creation was sent without an answer and that this item holds, under a UID of the server's own.
-    pub(super) fn sent_before(&self, event: &Event) -> Option<EventId> {
-        let mut same = self.outbox.values().filter(|entry| {
-            let OutboxOp::Create { payload } = &entry.op else { return false };
-            entry.attempts > 0
-                && self.provider.read(payload).is_ok_and(|sent| {
-                    sent.body().is_some_and(|body| body.title.is_some())
-                        && changed_fields(&sent, event).is_empty()
-                })
+    /// What was sent to be made and never answered, as the provider reads it.
+    pub(super) fn unanswered(&self) -> Vec<(EventId, Event)> {
+        let sent = self.outbox.values().filter(|entry| entry.attempts > 0).filter_map(|entry| {
+            let OutboxOp::Create { payload } = &entry.op else { return None };
+            Some((entry.event_id.clone(), self.provider.read(payload).ok()?))
         });
-        let first = same.next()?.event_id.clone();
-        same.next().is_none().then_some(first)
+        sent.filter(|(_, event)| event.body().is_some_and(|body| body.title.is_some())).collect()
     }
 }

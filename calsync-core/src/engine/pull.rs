@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     EngineError, Progress,
     conflicts::OpenFields,
+    meeting::sent_before,
     pair::{Outcome, Pair, RemoteView},
     run::{Ids, Mode, PAGE, Pulled, Run},
 };
@@ -266,16 +267,12 @@ impl Run<'_> {
         } else {
             store.events(&self.link.calendar, &matched).await?
         });
-        let unanswered: Vec<EventId> = self
-            .outbox
-            .values()
-            .filter(|entry| entry.attempts > 0 && matches!(entry.op, OutboxOp::Create { .. }))
-            .map(|entry| entry.event_id.clone())
-            .collect();
-        let sent = by_id(if unanswered.is_empty() {
+        let unanswered = if new.is_empty() { Vec::new() } else { self.unanswered() };
+        let sent: Vec<EventId> = unanswered.iter().map(|(event, _)| event.clone()).collect();
+        let sent = by_id(if sent.is_empty() {
             Vec::new()
         } else {
-            store.events(&self.link.calendar, &unanswered).await?
+            store.events(&self.link.calendar, &sent).await?
         });
         let joined: HashMap<EventId, BaseRecord> = if ids.is_empty() {
             HashMap::new()
@@ -331,7 +328,8 @@ impl Run<'_> {
                 } else {
                     local = candidates.iter().find(|record| record.deleted.is_none()).map(|r| (*r).clone());
                     if local.is_none() {
-                        local = self.sent_before(&item.event).and_then(|event| sent.get(&event).cloned());
+                        local =
+                            sent_before(&unanswered, &item.event).and_then(|event| sent.get(event).cloned());
                     }
                     if local.is_none()
                         && found == Found::Listed

@@ -553,7 +553,8 @@ impl<'a> Run<'a> {
     /// Records how the run ended, gives the lease back and reports.
     pub(super) async fn finish(mut self, result: Result<(), EngineError>) -> Result<SyncReport, EngineError> {
         self.counts.requests = self.provider.requests() - self.requests_before;
-        let quarantined = |unread: &&Unread| matches!(unread.kind, UnreadKind::Unreadable | UnreadKind::Unfetched);
+        let quarantined =
+            |unread: &&Unread| matches!(unread.kind, UnreadKind::Unreadable | UnreadKind::Unfetched);
         self.counts.quarantined = self.quarantine.values().filter(quarantined).count() as u64;
         let result = match (self.mode, result) {
             (Mode::Preview, result) => result,
