@@ -71,7 +71,7 @@ async fn by_browser(
     let mut intent = Intent::new(name, session.as_str());
     intent.expected = linked(name, account).await?;
     let url = account.flows.begin(&account.exchange, intent, &redirect, app.clock.now()).await?;
-    print(&format!("open this address to connect {name}:\n{url}\n"))?;
+    print(&format!("open this address within 15 minutes to connect {name}:\n{url}\n"))?;
     if way == Way::Browser && !open_browser(&url) {
         tell("no browser could be opened; open the address yourself, on this machine");
     }
