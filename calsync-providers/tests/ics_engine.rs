@@ -102,18 +102,21 @@ async fn del_01_no_failure_of_a_feed_deletes_anything() {
 
 #[tokio::test]
 async fn del_02_a_feed_that_is_suddenly_empty_deletes_nothing_and_then_asks() {
-    let lab = Lab::new(events_feed(303));
-    assert_eq!(lab.count().await, 303);
-    lab.serves(feed(""));
-    let once = lab.sync().await.unwrap();
-    assert!(once.plan.operations.is_empty() && !once.plan.held);
-    // It stays empty: a person decides.
-    let twice = lab.sync().await.unwrap();
-    assert!(twice.plan.held);
-    assert_eq!(lab.world.locals().await.len(), 303);
-    lab.serves(events_feed(303));
-    lab.is_quiet().await;
-    assert_eq!(lab.world.locals().await.len(), 303);
+    for left in [0, 2, 100, 200] {
+        let lab = Lab::new(events_feed(303));
+        assert_eq!(lab.count().await, 303);
+        lab.serves(events_feed(left));
+        for _ in 0..2 {
+            assert!(lab.sync().await.unwrap().plan.held, "a person decides, and is told at once");
+            assert_eq!(lab.world.locals().await.len(), 303, "{left}");
+        }
+        // It falls further, and is not in step for that.
+        lab.serves(events_feed(left / 2));
+        assert!(lab.sync().await.unwrap().plan.held);
+        lab.serves(events_feed(303));
+        lab.is_quiet().await;
+        assert_eq!(lab.world.locals().await.len(), 303);
+    }
 }
 
 #[tokio::test]

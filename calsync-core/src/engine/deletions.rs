@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use super::{
     EngineError,
     pair::{Context, Outcome, Pair, RemoteView, create_remote, deletion_conflict, operation},
+    pull::{Found, Item},
     run::{Mode, PAGE, PlannedDeletion, Run},
 };
 use crate::{
     merge::Choice,
-    model::EventId,
+    model::{EventId, RemoteId, Version},
     plan::{Action, Evidence, Operation, Plan, PlanId, Tally, Verdict},
-    provider::{PeoplePolicy, ProviderError},
+    provider::{ErrorKind, PeoplePolicy, ProviderError},
     store::{
         BaseQuery, BaseRecord, BaseState, EventRecord, Expectation, JournalOp, OutboxEntry, OutboxId,
         OutboxOp, OutboxState, Record, RecordKind, Revision, RunOutcome, Write,
@@ -115,7 +116,9 @@ impl Run<'_> {
         let mut after = None;
         loop {
             let page = self.engine.store.base_summaries(&self.link.id, after.as_ref(), PAGE * 5).await?;
-            let Some(last) = page.last() else { return Ok(count.saturating_sub(leaving)) };
+            let Some(last) = page.last() else {
+                return Ok(count.saturating_sub(leaving + self.slid_out.len()));
+            };
             after = Some(last.remote_id.clone());
             count += page.len();
         }
@@ -123,6 +126,7 @@ impl Run<'_> {
 
     async fn delete(&mut self, chunk: &[PlannedDeletion], approved: bool) -> Result<(), EngineError> {
         let Rows { bases, records } = self.rows(chunk).await?;
+        let unnamed = self.without_version(chunk, &bases).await?;
         let mut outcomes = Vec::new();
         let mut count = 0;
         for deletion in chunk {
@@ -140,7 +144,12 @@ impl Run<'_> {
             }
             let outcome = match operation.action {
                 Action::DeleteLocal => self.delete_local(operation, base, record),
-                _ => self.delete_remote(operation, base),
+                _ if base.version.is_none() && !unnamed.contains(&base.remote_id) => {
+                    // It has one by now: the next run deletes that.
+                    self.unfinished = true;
+                    continue;
+                }
+                _ => self.delete_remote(operation, base, record),
             };
             count += u64::from(!outcome.writes.is_empty());
             outcomes.push(outcome);
@@ -163,6 +172,34 @@ impl Run<'_> {
             self.unfinished = true;
         }
         Ok(())
+    }
+
+    /// Items to be deleted that have no version, although they were asked for one: our own write may not have been read back.
+    async fn without_version(
+        &mut self,
+        chunk: &[PlannedDeletion],
+        bases: &[BaseRecord],
+    ) -> Result<HashSet<RemoteId>, EngineError> {
+        let there = |deletion: &&PlannedDeletion| deletion.operation.action == Action::DeleteRemote;
+        let events: HashSet<Option<&EventId>> =
+            chunk.iter().filter(there).map(|deletion| deletion.operation.event_id.as_ref()).collect();
+        let items: Vec<Item> = bases
+            .iter()
+            .filter(|base| base.version.is_none() && events.contains(&Some(&base.event_id)))
+            .map(|base| Item { id: base.remote_id.clone(), version: None, payload: None })
+            .collect();
+        if items.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let (read, _) = self.with_payloads(items).await?;
+        let (named, unnamed): (Vec<_>, Vec<_>) =
+            read.into_iter().partition(|(_, version, _)| version.is_some());
+        let named: Vec<Item> = named
+            .into_iter()
+            .map(|(id, version, payload)| Item { id, version, payload: Some(payload) })
+            .collect();
+        self.chunk(named, Found::Asked).await?;
+        Ok(unnamed.into_iter().map(|(id, ..)| id).collect())
     }
 
     async fn rows(&self, chunk: &[PlannedDeletion]) -> Result<Rows, EngineError> {
@@ -195,7 +232,7 @@ impl Run<'_> {
                 let outcome = self.with_context(|cx| take_back(&pair, base, record, action, cx));
                 outcomes.push(match outcome {
                     Ok(outcome) => outcome,
-                    Err(error) => self.unwritable(record, Some(base), &error),
+                    Err(error) => self.unwritable(record, &error),
                 });
             }
             self.commit_outcomes(outcomes, Vec::new(), usize::MAX).await?;
@@ -261,12 +298,21 @@ impl Run<'_> {
         }
     }
 
-    fn delete_remote(&mut self, operation: &Operation, base: &BaseRecord) -> Outcome {
-        // Without a version there is nothing a conditional delete could name: the item is read first, by the next run.
-        let Some(expected) = base.version.clone() else {
-            self.unfinished = true;
-            return Outcome::default();
+    fn delete_remote(
+        &mut self,
+        operation: &Operation,
+        base: &BaseRecord,
+        record: Option<&EventRecord>,
+    ) -> Outcome {
+        // Without a version there is nothing a conditional delete could name: a person sees it.
+        let state = match base.version {
+            Some(_) => OutboxState::Pending,
+            None => OutboxState::Wedged {
+                kind: ErrorKind::Refused,
+                detail: "the provider gives this item no version to delete".to_owned(),
+            },
         };
+        let expected = base.version.clone().unwrap_or_else(|| Version::from(""));
         let entry = OutboxEntry {
             id: OutboxId(self.next_id()),
             link: self.link.id.clone(),
@@ -277,11 +323,18 @@ impl Run<'_> {
             local: None,
             fields: Vec::new(),
             reason: operation.reason.clone(),
-            state: OutboxState::Pending,
+            state,
             attempts: 0,
             not_before: None,
         };
+        // An event that is brought back meanwhile is decided about again.
+        let expect = record.map(|record| Expectation::Event {
+            calendar: self.link.calendar.clone(),
+            id: record.id.clone(),
+            revision: Some(record.revision),
+        });
         Outcome {
+            expect: expect.into_iter().collect(),
             writes: vec![Write::PutOutbox(Box::new(entry))],
             event_id: Some(base.event_id.clone()),
             supersedes: Some(base.event_id.clone()),
@@ -311,10 +364,18 @@ fn take_back(
     };
     let revision = Some(record.revision);
     if !may_return {
-        let kept = BaseRecord { state: BaseState::Suppressed, ..base.clone() };
+        // An event that is kept here meets its item again should that come back. An item that is kept there must not come
+        // in again, so its join stays, and is left alone.
+        let join = match action {
+            Action::DeleteLocal => {
+                let (link, remote_id) = (base.link.clone(), base.remote_id.clone());
+                Write::DeleteBase { link, remote_id }
+            }
+            _ => Write::PutBase(Box::new(BaseRecord { state: BaseState::Suppressed, ..base.clone() })),
+        };
         let journal =
             cx.journal(JournalOp::Kept, &record.id, Some(&base.remote_id), reason, None, Vec::new());
-        let writes = vec![Write::PutBase(Box::new(kept)), journal];
+        let writes = vec![join, journal];
         return Ok(Outcome { event_id: Some(record.id.clone()), revision, writes, ..Outcome::default() });
     }
     if action == Action::DeleteLocal {
@@ -337,6 +398,7 @@ fn take_back(
             operation.action = Action::RestoreRemote;
         }
         outcome.revision = revision;
+        outcome.supersedes = Some(record.id.clone());
         return Ok(outcome);
     }
     let mut operation = operation(pair, Action::RestoreLocal, reason);

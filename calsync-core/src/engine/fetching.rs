@@ -73,6 +73,11 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Whether this run tried to fetch the item, and could not.
+    pub(super) fn could_not_fetch(&self, id: &RemoteId) -> bool {
+        self.unfetched.get(id).is_some_and(|item| item.counted)
+    }
+
     fn is_over(&self, item: Unfetched) -> bool {
         let patience = self.link.fetching;
         item.attempts >= patience.attempts && self.engine.clock.now() - item.since >= patience.at_least
@@ -80,6 +85,7 @@ impl Run<'_> {
 
     /// The item could be read after all, or is gone: what kept it out of the way ends.
     pub(super) fn let_out(&mut self, id: &RemoteId) -> Option<Write> {
+        self.meeting.asked.remove(id);
         let known = self.quarantine.remove(id).is_some() | self.unfetched.remove(id).is_some();
         known.then(|| Write::DeleteQuarantine { link: self.link.id.clone(), remote_id: id.clone() })
     }
@@ -146,12 +152,22 @@ impl Run<'_> {
         for (id, error) in failed {
             let now = self.engine.clock.now();
             let known = self.unfetched.get(&id).copied();
-            let mut item = known.unwrap_or(Unfetched { attempts: 0, since: now, counted: false });
+            let asked = self.meeting.asked.get(&id);
+            let mut item = known.unwrap_or_else(|| Unfetched {
+                // It was read when it was asked about: that was no failure.
+                attempts: asked.map_or(0, |record| record.attempts.saturating_sub(1)),
+                since: asked.map_or(now, |record| record.since),
+                counted: false,
+            });
             if !item.counted {
                 item = Unfetched { attempts: item.attempts.saturating_add(1), counted: true, ..item };
-                // What is asked about keeps its question.
-                if !self.meeting.is_open(&id) {
-                    writes.push(Write::PutQuarantine(Box::new(QuarantineRecord {
+                // What is asked about keeps its question, and the answer to it.
+                let record = match self.meeting.asked.get_mut(&id) {
+                    Some(asked) => {
+                        asked.attempts = item.attempts.saturating_add(1);
+                        asked.clone()
+                    }
+                    None => QuarantineRecord {
                         link: self.link.id.clone(),
                         remote_id: id.clone(),
                         version: None,
@@ -161,12 +177,13 @@ impl Run<'_> {
                         attempts: item.attempts,
                         since: item.since,
                         question: None,
-                    })));
-                }
+                    },
+                };
+                writes.push(Write::PutQuarantine(Box::new(record)));
             }
             if !self.is_over(item) {
                 waits = true;
-            } else if !self.meeting.is_open(&id) {
+            } else if !self.meeting.asked.contains_key(&id) {
                 self.note_unread(&id, None, UnreadKind::Unfetched);
             }
             self.unfetched.insert(id, item);

@@ -169,10 +169,25 @@ impl Link {
     /// What a stored cursor must have been made with to be used: another version of calsync, or another remote
     /// calendar, asks for a full comparison (never for a new import).
     pub(crate) fn cursor_key(&self) -> String {
+        let way = self.way();
         match &self.copies {
-            None => format!("{}:{}", SCHEMA, self.remote.as_str()),
-            Some(rules) => format!("{}+{}:{}", SCHEMA, rules.fingerprint(), self.remote.as_str()),
+            None => format!("{SCHEMA}{way}:{}", self.remote.as_str()),
+            Some(rules) => format!("{SCHEMA}{way}+{}:{}", rules.fingerprint(), self.remote.as_str()),
         }
+    }
+
+    fn way(&self) -> char {
+        match self.direction {
+            Direction::TwoWay => 't',
+            Direction::Import => 'i',
+            Direction::Export => 'e',
+        }
+    }
+
+    /// Whether a stored cursor was made when changes went another way.
+    pub(crate) fn goes_otherwise(&self, stored: &str) -> bool {
+        let head = stored.split([':', '+']).next().unwrap_or_default();
+        !head.ends_with(self.way())
     }
 
     /// Whether a stored cursor was made with other rules for copies.

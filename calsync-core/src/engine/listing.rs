@@ -197,6 +197,7 @@ impl Run<'_> {
                     let Some(base) = bases.get(id) else { continue };
                     let local = events.get(&base.event_id);
                     if *evidence != Evidence::LeftOut && self.left_the_window(local) {
+                        self.slid_out.insert(id.clone());
                         continue;
                     }
                     let base_event = self.provider.read(&base.payload).ok();
@@ -214,7 +215,7 @@ impl Run<'_> {
                     let mut outcome = match self.consider(&pair).await? {
                         Ok(outcome) => outcome,
                         Err(error) => match local {
-                            Some(record) => self.unwritable(record, Some(base), &error),
+                            Some(record) => self.unwritable(record, &error),
                             None => return Err(error.into()),
                         },
                     };

@@ -52,7 +52,7 @@ impl Run<'_> {
             let (outcomes, unread) = self.decide_local(&records, &bases).await?;
             if self.commit_outcomes(outcomes, Vec::new(), attempt).await? {
                 let items = unread.into_iter().map(|id| Item { id, version: None, payload: None }).collect();
-                self.chunk(items, Found::Asked).await?;
+                self.unfinished |= self.chunk(items, Found::Asked).await?;
                 return Ok(());
             }
             records = self.engine.store.events(&self.link.calendar, &ids).await?;
@@ -89,6 +89,11 @@ impl Run<'_> {
                 if self.outbox.contains_key(&record.id) {
                     outcomes.push(Outcome { supersedes: Some(record.id.clone()), ..Outcome::default() });
                 }
+                unread.extend(base.map(|base| base.remote_id.clone()));
+                continue;
+            }
+            if base.is_none() && self.unread_names && self.meets() {
+                self.unfinished = true;
                 continue;
             }
             if base.is_none() && self.meeting.names(&record.id) {
@@ -109,7 +114,7 @@ impl Run<'_> {
                     unread.extend(outcome.needs_read.clone());
                     outcomes.push(outcome);
                 }
-                Err(error) => outcomes.push(self.unwritable(record, base, &error)),
+                Err(error) => outcomes.push(self.unwritable(record, &error)),
             }
         }
         Ok((outcomes, unread))
@@ -130,16 +135,15 @@ impl Run<'_> {
     pub(super) fn unwritable(
         &mut self,
         record: &EventRecord,
-        base: Option<&BaseRecord>,
         error: &crate::provider::ProviderError,
     ) -> Outcome {
-        let remote_id = base.map_or_else(|| RemoteId::new(""), |base| base.remote_id.clone());
         let entry = OutboxEntry {
             id: crate::store::OutboxId(self.next_id()),
             link: self.link.id.clone(),
             run: self.id.clone(),
             event_id: record.id.clone(),
-            remote_id,
+            // Without a name, also where there is an item: nothing was rendered that could be sent.
+            remote_id: RemoteId::new(""),
             op: OutboxOp::Create { payload: crate::provider::Payload::new("") },
             local: Some(Box::new(record.event.clone())),
             fields: Vec::new(),

@@ -10,7 +10,7 @@ use super::{
     EngineError,
     listing::chunks,
     pair::Outcome,
-    pull::{Found, Item, Listed},
+    pull::{CHUNK, Found, Item, Listed},
     run::{PAGE, Run},
 };
 use crate::{
@@ -38,6 +38,10 @@ pub(super) struct Meeting {
     open: BTreeMap<RemoteId, MatchQuestion>,
     /// Questions a person has answered.
     answered: Vec<QuarantineRecord>,
+    /// The rows of open and answered questions.
+    pub(super) asked: HashMap<RemoteId, QuarantineRecord>,
+    /// Events that an item may be which could not be read for now: nothing new is made of them in this run.
+    held_back: HashSet<EventId>,
 }
 
 struct Stranger {
@@ -49,6 +53,7 @@ impl Meeting {
     /// Takes up a question of an earlier run.
     pub(super) fn remember(&mut self, record: &QuarantineRecord) {
         let Some(question) = &record.question else { return };
+        self.asked.insert(record.remote_id.clone(), record.clone());
         if question.answer.is_some() {
             self.answered.push(record.clone());
         } else {
@@ -71,11 +76,13 @@ impl Meeting {
 
     /// Whether an open question names the event: then nothing new is made of it.
     pub(super) fn names(&self, event: &EventId) -> bool {
-        self.open.values().any(|question| question.candidates.contains(event))
+        self.held_back.contains(event)
+            || self.open.values().any(|question| question.candidates.contains(event))
     }
 
     /// The item is gone, and the question with it: its events are looked at again.
     pub(super) fn forget(&mut self, id: &RemoteId) -> Vec<EventId> {
+        self.asked.remove(id);
         self.open.remove(id).map(|question| question.candidates).unwrap_or_default()
     }
 
@@ -97,7 +104,7 @@ pub(super) fn sent_before<'a>(unanswered: &'a [(EventId, Event)], event: &Event)
 
 impl Run<'_> {
     /// Whether the two sides meet for the first time: they were never compared as a whole.
-    fn meets(&self) -> bool {
+    pub(super) fn meets(&self) -> bool {
         self.state.last_audit.is_none()
     }
 
@@ -177,7 +184,7 @@ impl Run<'_> {
             questions
                 .extend(matching.questions.into_iter().map(|question| (question.remote, question.locals)));
         }
-        let mut decided = Vec::new();
+        let (mut decided, mut asked) = (Vec::new(), Vec::new());
         for (index, item) in items.into_iter().enumerate() {
             // An event that is joined already, whose item is gone, is not asked about.
             let candidates: Vec<EventId> = questions
@@ -190,8 +197,12 @@ impl Run<'_> {
             if candidates.is_empty() {
                 decided.push(item);
             } else {
-                listed.incomplete |= self.ask(item, candidates).await?;
+                asked.push((item, candidates));
             }
+        }
+        while !asked.is_empty() {
+            let rest = asked.split_off(asked.len().min(CHUNK));
+            listed.incomplete |= self.ask(std::mem::replace(&mut asked, rest)).await?;
         }
         for items in chunks(decided) {
             listed.incomplete |= self.chunk(items, Found::Asked).await?;
@@ -246,10 +257,35 @@ impl Run<'_> {
         Ok((ids, profiles))
     }
 
-    /// Leaves an item and the events it may be to a person. `Ok(true)`: it could not be read for now.
-    async fn ask(&mut self, item: Item, candidates: Vec<EventId>) -> Result<bool, EngineError> {
-        let (mut items, incomplete) = self.with_payloads(vec![item]).await?;
-        let Some((id, version, payload)) = items.pop() else { return Ok(incomplete) };
+    /// Leaves items and the events they may be to a person. `Ok(true)`: something could not be read for now.
+    async fn ask(&mut self, asked: Vec<(Item, Vec<EventId>)>) -> Result<bool, EngineError> {
+        let (items, questions): (Vec<Item>, Vec<_>) = asked
+            .into_iter()
+            .map(|(item, candidates)| {
+                let question = (item.id.clone(), candidates);
+                (item, question)
+            })
+            .unzip();
+        let mut questions: HashMap<RemoteId, Vec<EventId>> = questions.into_iter().collect();
+        let (items, incomplete) = self.with_payloads(items).await?;
+        let mut outcomes = Vec::new();
+        for (id, version, payload) in items {
+            let Some(candidates) = questions.remove(&id) else { continue };
+            outcomes.push(self.question(id, version, payload, candidates));
+        }
+        // Asked once the items can be read; until then nothing is made of the events they may be.
+        self.meeting.held_back.extend(questions.into_values().flatten());
+        self.commit_outcomes(outcomes, Vec::new(), usize::MAX).await?;
+        Ok(incomplete)
+    }
+
+    fn question(
+        &mut self,
+        id: RemoteId,
+        version: Option<Version>,
+        payload: Payload,
+        candidates: Vec<EventId>,
+    ) -> Outcome {
         let reason = match candidates.len() {
             1 => "it may be the same as an event here: a person decides".to_owned(),
             more => format!("it may be the same as one of {more} events here: a person decides"),
@@ -280,9 +316,7 @@ impl Run<'_> {
             }));
         }
         self.meeting.open.insert(id, question);
-        let outcome = Outcome { operation: Some(operation), writes, ..Outcome::default() };
-        self.commit_outcomes(vec![outcome], Vec::new(), usize::MAX).await?;
-        Ok(incomplete)
+        Outcome { operation: Some(operation), writes, ..Outcome::default() }
     }
 
     fn put_question(
@@ -294,7 +328,8 @@ impl Run<'_> {
         question: MatchQuestion,
     ) -> Write {
         self.note_unread(id, version, UnreadKind::Undecided);
-        Write::PutQuarantine(Box::new(QuarantineRecord {
+        self.unfetched.remove(id);
+        let record = QuarantineRecord {
             link: self.link.id.clone(),
             remote_id: id.clone(),
             version: version.cloned(),
@@ -304,7 +339,9 @@ impl Run<'_> {
             attempts: 1,
             since: self.engine.clock.now(),
             question: Some(question),
-        }))
+        };
+        self.meeting.asked.insert(id.clone(), record.clone());
+        Write::PutQuarantine(Box::new(record))
     }
 
     /// An item that is asked about was changed: the question stands, about what it is now.
@@ -331,14 +368,13 @@ impl Run<'_> {
                 items.push(Item { id, version: None, payload: None });
             }
         }
+        let mut questions = Vec::new();
         for record in records.drain(..) {
             let Some(question) = record.question else { continue };
-            let mut free = question.candidates;
-            if let Some(MatchAnswer::Join(event)) = question.answer {
-                free.retain(|candidate| *candidate != event);
-                self.meeting.matched.insert(record.remote_id.clone(), (event, None));
+            if let Some(MatchAnswer::Join(event)) = &question.answer {
+                self.meeting.matched.insert(record.remote_id.clone(), (event.clone(), None));
             }
-            self.recheck.extend(free);
+            questions.push((record.remote_id.clone(), question));
             let payload = record.payload.filter(|_| self.capabilities.pull_with_payload);
             let version = record.version.filter(|_| payload.is_some());
             items.push(Item { id: record.remote_id, version, payload });
@@ -346,6 +382,19 @@ impl Run<'_> {
         let mut incomplete = false;
         for items in chunks(items) {
             incomplete |= self.chunk(items, Found::Asked).await?;
+        }
+        for (id, question) in questions {
+            if self.could_not_fetch(&id) {
+                // What was answered is done once the item is there; until then none of its events is made there.
+                self.meeting.held_back.extend(question.candidates);
+                continue;
+            }
+            let joined = match question.answer {
+                Some(MatchAnswer::Join(event)) => Some(event),
+                _ => None,
+            };
+            self.recheck
+                .extend(question.candidates.into_iter().filter(|event| joined.as_ref() != Some(event)));
         }
         // What another open question names still waits.
         let mut recheck = std::mem::take(&mut self.recheck);

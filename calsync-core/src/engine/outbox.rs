@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Engine, EngineError};
 use crate::{
-    model::{EventId, LinkId, RunId},
+    diff::copy_field,
+    model::{Event, EventId, LinkId, RunId},
     provider::{ErrorKind, ProviderError, Retry},
     store::{
         BaseQuery, BaseRecord, BaseState, Batch, JournalEntry, JournalOp, LeaseGrant, LeaseToken,
@@ -107,7 +108,8 @@ impl Engine {
         self.settle_write(link, event, |mut entry, _| {
             entry.attempts = 0;
             entry.not_before = None;
-            entry.state = OutboxState::Pending;
+            // A creation may have been applied by the try that was one too many.
+            entry.state = waiting_again(&entry);
             if !matches!(entry.op, OutboxOp::Delete { .. }) {
                 // Without it the entry is no longer what the event asks for, so it is decided anew.
                 entry.local = None;
@@ -149,7 +151,7 @@ impl Engine {
                 Write::PutBase(Box::new(match entry.op {
                     OutboxOp::Delete { .. } => BaseRecord { state: BaseState::Suppressed, ..base },
                     OutboxOp::Create { .. } | OutboxOp::Update { .. } => {
-                        BaseRecord { local: entry.local.or(base.local), ..base }
+                        BaseRecord { local: agreed(&entry, &base), ..base }
                     }
                 }))
             }));
@@ -194,6 +196,26 @@ impl Engine {
             LeaseGrant::Granted(token) => Ok(token),
             LeaseGrant::Held { until } => Err(EngineError::Busy { until }),
         }
+    }
+}
+
+/// What a stuck write is from now on: a creation is looked for before it is sent again.
+pub(super) fn waiting_again(entry: &OutboxEntry) -> OutboxState {
+    match entry.op {
+        OutboxOp::Create { .. } if !is_nameless(entry) => OutboxState::Ambiguous,
+        _ => OutboxState::Pending,
+    }
+}
+
+/// The local side of a join whose write was given up. What a conflict leaves open is not part of that write.
+fn agreed(entry: &OutboxEntry, base: &BaseRecord) -> Option<Box<Event>> {
+    match (&entry.local, &base.local) {
+        (Some(local), Some(before)) if base.remote.is_some() => {
+            let mut agreed = before.clone();
+            entry.fields.iter().for_each(|field| copy_field(field, local, &mut agreed));
+            Some(agreed)
+        }
+        (local, before) => local.clone().or_else(|| before.clone()),
     }
 }
 

@@ -296,6 +296,7 @@ impl Run<'_> {
             }
         }
         let mut outcomes = Vec::new();
+        let mut found_again: std::collections::HashSet<EventId> = std::collections::HashSet::new();
         let mut taken: std::collections::HashSet<&str> = std::collections::HashSet::new();
         for item in read {
             let mut base = bases.get(&item.id);
@@ -306,6 +307,7 @@ impl Run<'_> {
             let mut sure = None;
             if base.is_none()
                 && let Some((event, confidence)) = self.meeting.matched.get(&item.id)
+                && found_again.insert(event.clone())
             {
                 base = joined.get(event);
                 local = matched.get(event).filter(|record| record.deleted.is_none()).cloned();

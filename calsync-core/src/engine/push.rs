@@ -210,7 +210,9 @@ impl Run<'_> {
     async fn forget_writes(&mut self) -> Result<(), EngineError> {
         let mut writes = Vec::new();
         self.outbox.retain(|_, entry| {
-            let keep = entry.state == OutboxState::Ambiguous && matches!(entry.op, OutboxOp::Create { .. });
+            let keep = matches!(entry.op, OutboxOp::Create { .. })
+                && !is_nameless(entry)
+                && !matches!(entry.state, OutboxState::Wedged { .. });
             if !keep {
                 writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
             }
@@ -293,6 +295,7 @@ impl Run<'_> {
             }
             if sent.changed.is_empty() || round == ROUNDS {
                 self.waiting += sent.changed.len();
+                self.give_up_for_now(&sent.changed).await?;
                 // Their intents are void: the next run has to see these events again to decide anew.
                 self.unfinished |= !sent.changed.is_empty();
                 break;
@@ -310,11 +313,11 @@ impl Run<'_> {
                 for fetched in self.provider.fetch(&self.link.remote, ids).await? {
                     match fetched {
                         // Our own creation, after all.
-                        Fetched::Found { id, version, payload } if self.voided_creation(&id).is_some() => {
+                        Fetched::Found { id, version, payload } if self.made_it(&id, &payload) => {
                             ours.extend(self.adopt_voided(&id, &id, version, &payload));
                         }
                         Fetched::Renamed { asked, id, version, payload }
-                            if self.voided_creation(&asked).is_some() =>
+                            if self.made_it(&asked, &payload) =>
                         {
                             ours.extend(self.adopt_voided(&asked, &id, version, &payload));
                         }
@@ -369,6 +372,37 @@ impl Run<'_> {
         self.outbox.values().find(made).cloned()
     }
 
+    /// Whether what is found under the name of a refused creation may be what it made: it was sent before, or holds just
+    /// that. Anything else is somebody else's, under a name that follows from the UID.
+    fn made_it(&self, id: &RemoteId, found: &Payload) -> bool {
+        self.voided_creation(id).is_some_and(|entry| {
+            let OutboxOp::Create { payload } = &entry.op else { return false };
+            let same = || {
+                let (sent, found) = (self.provider.read(payload).ok()?, self.provider.read(found).ok()?);
+                Some(changed_fields(&sent, &found).is_empty())
+            };
+            entry.run != self.id || entry.attempts > 0 || same() == Some(true)
+        })
+    }
+
+    /// Writes that meet another version however often they are decided anew spend their tries like any that fail.
+    async fn give_up_for_now(&mut self, changed: &[(RemoteId, EventId)]) -> Result<(), EngineError> {
+        let error = ProviderError::new(ErrorKind::VersionMismatch, "push", "it is another version each time");
+        let now = self.engine.clock.now();
+        let mut writes = Vec::new();
+        for (_, event) in changed {
+            let Some(entry) = self.outbox.get(event) else { continue };
+            let entry = after_failure(entry, &error, Health::TakesWrites, &self.link.retries, now);
+            self.wedged(&entry);
+            writes.push(Write::PutOutbox(Box::new(entry.clone())));
+            self.outbox.insert(event.clone(), entry);
+        }
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+        Ok(())
+    }
+
     async fn send_all(&mut self, total: &mut usize) -> Result<Sent, EngineError> {
         let mut sent = Sent::default();
         if !self.link.direction.exports() {
@@ -392,7 +426,7 @@ impl Run<'_> {
                     // Void, or it is not known whether it is there already: the next run decides, or asks again.
                     self.waiting += 1;
                     self.unfinished = true;
-                } else if !wedged && entry.not_before.is_none_or(|time| time <= now) {
+                } else if !wedged && !is_nameless(&entry) && entry.not_before.is_none_or(|time| time <= now) {
                     ready.push(entry);
                 } else {
                     self.waiting += usize::from(!wedged);
@@ -520,9 +554,10 @@ impl Run<'_> {
         let mut writes = Vec::new();
         for (at, mut entry) in elsewhere {
             if bases.get(&at).is_none_or(|base| base.event_id == entry.event_id) {
-                self.outbox.remove(&entry.event_id);
-                writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
-                sent.changed.push((at, entry.event_id));
+                // It stays until they are joined: a run that could not read the item would forget the event otherwise.
+                sent.changed.push((at, entry.event_id.clone()));
+                self.voided.insert(entry.event_id.clone());
+                self.outbox.insert(entry.event_id.clone(), entry);
                 continue;
             }
             let detail =

@@ -80,6 +80,20 @@ pub(super) async fn answer(
     result
 }
 
+/// Whether another item was answered to be the event.
+async fn is_taken(
+    engine: &Engine,
+    link: &Link,
+    remote_id: &RemoteId,
+    event: &EventId,
+) -> Result<bool, EngineError> {
+    let answered = open_matches(engine, &link.id).await?;
+    Ok(answered.iter().any(|other| {
+        other.remote_id != *remote_id
+            && matches!(&other.answer, Some(MatchAnswer::Join(joined)) if joined == event)
+    }))
+}
+
 async fn put_answer(
     engine: &Engine,
     link: &Link,
@@ -102,7 +116,7 @@ async fn put_answer(
     };
     let question = record.question.as_mut().ok_or_else(unknown)?;
     if let MatchAnswer::Join(event) = &answer
-        && !question.candidates.contains(event)
+        && (!question.candidates.contains(event) || is_taken(engine, link, remote_id, event).await?)
     {
         return Err(unknown());
     }

@@ -18,8 +18,9 @@ use crate::{
     plan::{Action, Evidence, Operation, Permit, Plan, PlanId},
     provider::{Capabilities, Cursor, ErrorKind, Provider, ProviderError, ReadError, UnreadKind},
     store::{
-        Batch, CommitReceipt, LeaseGrant, LeaseToken, LinkHealth, LinkState, Log, OutboxEntry, OutboxState,
-        QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, Write,
+        Batch, CommitReceipt, LeaseGrant, LeaseToken, LinkHealth, LinkState, Log, OutboxEntry, OutboxOp,
+        OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome,
+        RunRecord, Write,
     },
 };
 
@@ -92,6 +93,8 @@ pub(super) struct Run<'a> {
     pub(super) handled: HashMap<EventId, Revision>,
     /// Items in quarantine, by the version they were unreadable at.
     pub(super) quarantine: HashMap<RemoteId, Unread>,
+    /// Joined items that are over and that a sliding feed does not list any more: no deletions, and nothing that is left.
+    pub(super) slid_out: HashSet<RemoteId>,
     /// Items that could not be fetched for now; those tried often enough are in quarantine too.
     pub(super) unfetched: HashMap<RemoteId, Unfetched>,
     /// Those in quarantine that are only duplicates of another item.
@@ -168,6 +171,7 @@ impl<'a> Run<'a> {
             counts: RunCounts::default(),
             handled: HashMap::new(),
             quarantine: HashMap::new(),
+            slid_out: HashSet::new(),
             unfetched: HashMap::new(),
             duplicates: BTreeSet::new(),
             outbox: BTreeMap::new(),
@@ -226,6 +230,10 @@ impl<'a> Run<'a> {
             self.seen_before = state.seen;
             self.state = state;
             self.check_revisions().await?;
+            if self.link.goes_otherwise(&self.state.cursor_key) {
+                // What was done here while nothing went out is looked at as well.
+                (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
+            }
             if self.link.copies_otherwise(&self.state.cursor_key) {
                 self.renewed = true;
                 (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
@@ -380,7 +388,8 @@ impl<'a> Run<'a> {
                     .filter(|entry| !super::outbox::is_nameless(entry));
                 if let Some(mut entry) = wedged.cloned() {
                     // Nobody would try it again.
-                    (entry.state, entry.attempts, entry.not_before) = (OutboxState::Pending, 0, None);
+                    (entry.state, entry.attempts, entry.not_before) =
+                        (super::outbox::waiting_again(&entry), 0, None);
                     batch.writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
                     batch.writes.push(Write::PutOutbox(Box::new(entry)));
                 }
@@ -412,6 +421,15 @@ impl<'a> Run<'a> {
         for write in &mut batch.writes {
             if let Write::PutOutbox(entry) = write {
                 entry.id = super::push::ranked(entry, now);
+                // The same write decided once more has spent its tries.
+                let before = self.outbox.get(&entry.event_id).filter(|before| {
+                    let creates = |entry: &OutboxEntry| matches!(entry.op, OutboxOp::Create { .. });
+                    (before.remote_id == entry.remote_id || creates(before) && creates(entry))
+                        && before.local == entry.local
+                        && entry.local.is_some()
+                        && !matches!(before.state, OutboxState::Wedged { .. })
+                });
+                entry.attempts = entry.attempts.max(before.map_or(0, |before| before.attempts));
             }
         }
         for (event, revision) in events {
@@ -438,9 +456,11 @@ impl<'a> Run<'a> {
         }
         self.recheck.append(&mut replanned);
         // An item that was looked at twice is deleted once.
-        self.deletions.retain(|old| {
-            deletions.iter().all(|new: &PlannedDeletion| new.operation.event_id != old.operation.event_id)
-        });
+        if !deletions.is_empty() {
+            let new: HashSet<Option<EventId>> =
+                deletions.iter().map(|new: &PlannedDeletion| new.operation.event_id.clone()).collect();
+            self.deletions.retain(|old| !new.contains(&old.operation.event_id));
+        }
         self.deletions.append(&mut deletions);
         self.plan.operations.append(&mut operations);
         self.counts.created += created;

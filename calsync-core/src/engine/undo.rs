@@ -222,7 +222,10 @@ impl Undo<'_> {
         let restored = match (first.op, &first.before) {
             (JournalOp::LocalUpdate | JournalOp::LocalDelete, Some(before)) => Some((**before).clone()),
             // What was sent becomes what was there before; what the remote side cannot hold stays.
-            (JournalOp::RemoteUpdate, Some(before)) => Some(with_fields(&record.event, before, first)),
+            // Where copies show something else than their events, what the copy was says nothing about the event.
+            (JournalOp::RemoteUpdate, Some(before)) if self.link.copies.is_none() => {
+                Some(with_fields(&record.event, before, first))
+            }
             // The host deleted it and the run carried that over: the content is still in the row.
             (JournalOp::RemoteDelete, _) => Some(record.event.clone()),
             (JournalOp::LocalCreate, _) => None,

@@ -12,14 +12,13 @@ use super::refresh;
 use super::split::{Feed, split};
 
 const OPERATION: &str = "changes";
-/// A listing that lost no more items than this is trusted.
-const DROP_MIN: usize = 10;
 
 /// The page of a fetched feed, and the state to go on from.
 ///
 /// - The same bytes, or the same items in the same versions, as in `before` are a delta without changes.
-/// - A feed that has lost more than half of its items, and more than ten, or all of them, is listed as partial once.
-///   When the next fetch finds no further such loss it is believed.
+/// - A feed of one event that is empty now is listed as partial once, and believed when the next fetch finds the same: the
+///   engine asks nobody about a single deletion. A feed that has lost more is believed at once, and what it lost waits
+///   for a person.
 /// - A feed whose events all have other UIDs for the first time is a delta without changes, to be looked at again: were
 ///   those UIDs invented, all its events would be deleted and made anew.
 pub(super) fn page(
@@ -75,8 +74,7 @@ pub(super) fn unchanged(state: &State) -> Result<ChangePage, ProviderError> {
 }
 
 fn is_sudden(before: usize, now: usize) -> bool {
-    let lost = before.saturating_sub(now);
-    (now == 0 && lost > 0) || (lost > DROP_MIN && now.saturating_mul(2) < before)
+    before == 1 && now == 0
 }
 
 fn changes(feed: &Feed<'_>, named: &[Named<'_>], limits: &IcsLimits) -> Result<Vec<Change>, FeedError> {
