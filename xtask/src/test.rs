@@ -177,6 +177,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.wants(Part::GoogleServer) {
         board.step("google emulator", || google_server(python()?));
         board.step("google emulator, client for node", google_node);
+        board.step("google emulator, schema between", || google_schema(python()?));
     }
     if options.wants(Part::Graph) {
         board.step("microsoft graph emulator", || graph(python()?));
@@ -355,6 +356,23 @@ fn google_server(python: &Python) -> Outcome {
     process::run(&mut check, BUILD_AND_RUN)?;
     let gcsa = workspace::root().join("calsync-testkit/tests/python/gcsa_check.py");
     process::run(python.script(&gcsa).arg(url), RUN)
+}
+
+/// Prism, with the discovery document that Google's own client brings, between our provider and our emulator.
+fn google_schema(python: &Python) -> Outcome {
+    let node = Node::ready()?;
+    let (_emulator, emulator) = testkit_server("google-server", &[])?;
+    let find = "from importlib import resources; \
+        print(resources.files('googleapiclient.discovery_cache.documents') / 'calendar.v3.json')";
+    let document = process::output(python.program("python").args(["-c", find]), RUN)?;
+    let mut checker = node.script("google_schema.mjs");
+    checker.args([document.trim(), &emulator]);
+    let mut checker = Guarded::spawn(&checker, Stdio::piped(), Stdio::inherit())?;
+    let (_printed, url) = address(&mut checker, "google_schema.mjs")?;
+    let mut test = process::cargo();
+    test.args(["test", "--package", "calsync-providers", "--all-features", "--test", "google_schema"]);
+    test.env("CALSYNC_TEST_GOOGLE", emulator).env("CALSYNC_TEST_GOOGLE_SCHEMA", url);
+    process::run(&mut test, BUILD_AND_RUN)
 }
 
 /// Google's own client for Node signs in at the emulator and works with it.
