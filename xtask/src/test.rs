@@ -57,7 +57,8 @@ enum Part {
     Soak,
     /// The provider conformance suite against Radicale, Xandikos and Cyrus.
     Servers,
-    /// The command line, from Radicale through SQLite, then through PostgreSQL, to Xandikos and back.
+    /// The command line, from Radicale through SQLite, then through PostgreSQL, to Xandikos and back; and Google's and
+    /// Microsoft's emulators with Radicale.
     Cli,
     /// The parser against the calendar files other projects ship.
     Fixtures,
@@ -157,6 +158,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     if options.wants(Part::Cli) {
         board.step("command line end to end", || command_line(python()?, Place::Sqlite));
+        board.step("command line, three accounts", || three_accounts(python()?));
         board.step("command line on postgresql", || {
             postgres::install(options.install())?;
             command_line(python()?, Place::Postgres)
@@ -294,6 +296,15 @@ fn command_line(python: &Python, place: Place) -> Outcome {
         script.args(["--store", postgres.url()]);
     }
     process::run(&mut script, RUN)
+}
+
+/// Google's and Microsoft's emulators and a Radicale, through one calendar of the command line.
+fn three_accounts(python: &Python) -> Outcome {
+    let folder = servers::run_folder("three")?;
+    let radicale = Server::start(Kind::Radicale, python, folder.path())?;
+    let mut test = process::cargo();
+    test.args(["test", "--package", "calsync-cli", "--test", "three_accounts"]);
+    process::run(test.env("CALSYNC_TEST_CALDAV", radicale.test_entry()), BUILD_AND_RUN)
 }
 
 fn calendar_files(python: &Python) -> Outcome {
