@@ -218,6 +218,34 @@ fn three_accounts_are_kept_in_step_and_a_revoked_one_stops_alone() {
     lab.is_quiet();
 }
 
+/// The key tokens are sealed with is replaced: with both keys everything is brought under the new one, and the old one is
+/// forgotten.
+#[test]
+fn the_vault_key_is_replaced() {
+    let lab = Lab::new();
+    lab.connect("google");
+    lab.connect("office");
+    assert_eq!(lab.run(&["sync"]).0, 0);
+    let file = lab.folder.path().join("calsync.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    fs::write(lab.folder.path().join("new.key"), "bmV3IGtleSwgbmV3IGtleSwgbmV3IGtleSwgbmV3ISE=").unwrap();
+    let new = before
+        .replace("vault_key = \"file:vault.key\"", "vault_key = \"file:new.key\"\nvault_key_id = \"2\"");
+    // Without the old key, nothing opens.
+    fs::write(&file, &new).unwrap();
+    assert_ne!(lab.run(&["vault", "rewrap"]).0, 0);
+    assert_ne!(lab.run(&["sync", "google"]).0, 0);
+    fs::write(&file, format!("{new}[vault_keys_earlier]\ncalsync = \"file:vault.key\"\n")).unwrap();
+    assert_eq!(lab.run(&["sync"]).0, 0);
+    let (code, text) = lab.run(&["vault", "rewrap"]);
+    assert!(code == 0 && text.contains("were brought under the key 2"), "{text}");
+    assert!(!text.starts_with("0 "), "{text}");
+    fs::write(&file, &new).unwrap();
+    fs::remove_file(lab.folder.path().join("vault.key")).unwrap();
+    assert_eq!(lab.run(&["sync"]).0, 0);
+    assert!(lab.run(&["vault", "rewrap"]).1.starts_with("0 "), "nothing is left to do");
+}
+
 /// Another client of a CalDAV server.
 struct Hand {
     host: String,
