@@ -20,7 +20,7 @@ use calsync_providers::{
     microsoft::{MicrosoftConfig, MicrosoftProvider},
     oauth::{
         Access, ClientAuth, Connected, Exchange, Flows, Intent, OAuthConfig, OAuthError, OAuthErrorKind,
-        ReauthReason, start_device, wait_for_device,
+        ReauthReason, StateProblem, start_device, wait_for_device,
     },
 };
 use calsync_testkit::{
@@ -420,4 +420,30 @@ async fn a_device_without_a_browser_gets_access() {
     assert!(grant.tokens.refresh.is_some());
     lab.access().keep(&grant).await.unwrap();
     assert!(!lab.provider().calendars().await.unwrap().is_empty());
+}
+
+/// RFC 8628 section 3.5: who waits asks every five seconds, and five more after each `slow_down`.
+#[tokio::test]
+async fn a_device_waits_for_its_person_and_slows_down_when_told() {
+    let lab = microsoft();
+    let exchange = lab.exchange();
+    let code = start_device(&exchange, lab.world.clock.now()).await.unwrap();
+    lab.server.oauth(|oauth| {
+        oauth.delay_devices(["authorization_pending", "slow_down", "authorization_pending", "slow_down"]);
+    });
+    let waits = std::sync::Mutex::new(Vec::new());
+    let wait = |time: std::time::Duration| {
+        waits.lock().unwrap().push(time.as_secs());
+        lab.world.clock.advance(TimeDelta::from_std(time).unwrap());
+        std::future::ready(())
+    };
+    wait_for_device(&exchange, &code, &*lab.world.clock, wait).await.unwrap();
+    assert_eq!(*waits.lock().unwrap(), [5, 10, 10, 15]);
+
+    // A person who never comes: it ends with the code, and not before.
+    let code = start_device(&exchange, lab.world.clock.now()).await.unwrap();
+    lab.server.oauth(|oauth| oauth.delay_devices(["authorization_pending"; 500]));
+    let error = wait_for_device(&exchange, &code, &*lab.world.clock, wait).await.unwrap_err();
+    assert_eq!(error.kind, OAuthErrorKind::State(StateProblem::Expired));
+    assert!(lab.world.clock.now() >= code.expires);
 }

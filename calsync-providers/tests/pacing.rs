@@ -13,7 +13,7 @@ use calsync_core::{
     context::Clock,
     engine::{Link, SyncOptions},
     provider::{ErrorKind, Retry},
-    store::MemoryStore,
+    store::{Allowance, BudgetRequest, Budgets, MemoryStore, Rate, StoreBudgets, StoreError, StoreErrorKind},
 };
 use calsync_providers::{
     google::{GoogleConfig, GoogleProvider},
@@ -23,6 +23,7 @@ use calsync_providers::{
         pace::{Breaker, BreakerOptions, Bucket, Health, Pace, PacedTransport, Timer},
     },
 };
+use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
 use calsync_testkit::{
     dav::Fault,
     google::{GoogleOptions, GoogleServer},
@@ -436,4 +437,75 @@ async fn quo_05_a_burst_of_creations_is_paced_goes_on_after_a_pause_and_makes_no
     assert!(world.store.outbox(&link.id, None, 9).await.unwrap().is_empty());
     assert!(busiest(&noting.times()) <= 300, "{}", busiest(&noting.times()));
     assert_eq!(server.mails(), 0);
+}
+
+/// QUO-04: two processes work for one account. Each by itself would keep to the limit and both together break it; with
+/// budgets in the store they share, they keep to it together.
+#[tokio::test]
+async fn quo_processes_on_one_account_stay_within_one_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shared.db");
+    for shared in [true, false] {
+        let clock = Arc::new(VirtualClock::default());
+        // One network, for counting; two transports with stores of their own over one file, as two processes have.
+        let noting = Noting::new(&clock, Some(Box::new(|_| Ok(answer(200, "")))));
+        let mut workers = Vec::new();
+        for _ in 0..2 {
+            let store = SqliteStore::open(&file, SqliteConfig::default()).await.unwrap();
+            let budgets = Arc::new(StoreBudgets::new(Arc::new(store)));
+            let paced = noting.paced("a", Pace::CALDAV_30);
+            workers.push(if shared { paced.with_budgets(budgets, "a") } else { paced });
+        }
+        // One after the other: virtual time would run on while the file is asked.
+        for turn in 0..80 {
+            workers[turn % 2].send(request("dav.example.com")).await.unwrap();
+        }
+        assert_eq!(noting.times().len(), 80);
+        let most = busiest(&noting.times());
+        if shared {
+            assert_eq!(most, 29, "and the thirtieth at the end of the minute");
+        } else {
+            assert!(most > 30, "what is not shared is broken: {most}");
+        }
+    }
+}
+
+/// What one process is told to leave alone, the other leaves alone; and a store that fails stops nobody.
+#[tokio::test]
+async fn quo_retry_after_holds_for_every_process() {
+    let clock = Arc::new(VirtualClock::default());
+    let store = Arc::new(MemoryStore::new());
+    let noting = Noting::new(&clock, Some(Box::new(|_| Ok(answer(429, "120")))));
+    let of =
+        |_| noting.paced("a", Pace::GOOGLE).with_budgets(Arc::new(StoreBudgets::new(store.clone())), "a");
+    let [one, other] = [(), ()].map(of);
+    one.send(request("busy.example.com")).await.unwrap();
+    let refused = other.send(request("busy.example.com")).await.unwrap_err();
+    assert_eq!(refused.kind, HttpErrorKind::Paced);
+    assert!((120..=150).contains(&refused.wait().unwrap().as_secs()));
+    assert_eq!(noting.times().len(), 1, "it was not sent");
+
+    struct Down;
+    #[async_trait]
+    impl Budgets for Down {
+        async fn take(&self, _: BudgetRequest<'_>) -> calsync_core::store::Result<Allowance> {
+            Err(StoreError::new(StoreErrorKind::Backend, "budget"))
+        }
+
+        async fn block(
+            &self,
+            _: &str,
+            _: Rate,
+            _: DateTime<Utc>,
+            _: Duration,
+        ) -> calsync_core::store::Result<()> {
+            Err(StoreError::new(StoreErrorKind::Backend, "budget"))
+        }
+    }
+    let noting = Noting::new(&clock, Some(Box::new(|_| Ok(answer(200, "")))));
+    let alone = noting.paced("a", Pace::CALDAV_30).with_budgets(Arc::new(Down), "a");
+    for _ in 0..60 {
+        alone.send(request("dav.example.com")).await.unwrap();
+    }
+    assert_eq!(busiest(&noting.times()), 29, "it keeps to a budget of its own");
 }

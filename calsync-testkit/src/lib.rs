@@ -9,6 +9,7 @@ pub mod microsoft;
 pub mod oauth;
 #[cfg(unix)]
 pub mod postgres;
+pub mod provider_conformance;
 pub mod recurrence_cases;
 pub mod recurrence_oracle;
 pub mod remote;

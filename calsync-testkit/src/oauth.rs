@@ -6,7 +6,7 @@
 //! old one, as the security recommendation (RFC 9700 section 2.2.2) has it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     sync::Arc,
     time::Duration,
@@ -163,6 +163,7 @@ pub struct OAuth {
     count: u64,
     codes: BTreeMap<String, Code>,
     devices: BTreeMap<String, Device>,
+    delays: VecDeque<String>,
     access: BTreeMap<String, (u64, DateTime<Utc>)>,
     refresh: BTreeMap<String, Refresh>,
     ended: BTreeSet<u64>,
@@ -187,6 +188,7 @@ impl OAuth {
             count: 0,
             codes: BTreeMap::new(),
             devices: BTreeMap::new(),
+            delays: VecDeque::new(),
             access: BTreeMap::new(),
             refresh: BTreeMap::new(),
             ended: BTreeSet::new(),
@@ -203,6 +205,12 @@ impl OAuth {
     /// Who signs in from now on.
     pub fn set_person(&mut self, address: &str) {
         address.clone_into(&mut self.person);
+    }
+
+    /// What is said next to who asks for the token of a device, one word for each time (RFC 8628 section 3.5):
+    /// `authorization_pending` while the person has not typed the code, `slow_down` to who asks too often.
+    pub fn delay_devices<'w>(&mut self, words: impl IntoIterator<Item = &'w str>) {
+        self.delays.extend(words.into_iter().map(ToOwned::to_owned));
     }
 
     /// What becomes of refresh tokens from now on.
@@ -377,6 +385,9 @@ impl OAuth {
             Some(device) if now >= device.expires => refusal(400, "expired_token"),
             Some(_) if self.consent == Consent::Deny => refusal(400, "access_denied"),
             Some(device) => {
+                if let Some(word) = self.delays.pop_front() {
+                    return refusal(400, &word);
+                }
                 let scopes = device.scopes.clone();
                 self.devices.remove(code);
                 self.issue(self.count + 1, scopes, true)

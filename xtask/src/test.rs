@@ -57,7 +57,8 @@ enum Part {
     Soak,
     /// The provider conformance suite against Radicale, Xandikos and Cyrus.
     Servers,
-    /// The command line, from Radicale through SQLite, then through PostgreSQL, to Xandikos and back.
+    /// The command line, from Radicale through SQLite, then through PostgreSQL, to Xandikos and back; and Google's and
+    /// Microsoft's emulators with Radicale.
     Cli,
     /// The parser against the calendar files other projects ship.
     Fixtures,
@@ -157,6 +158,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     if options.wants(Part::Cli) {
         board.step("command line end to end", || command_line(python()?, Place::Sqlite));
+        board.step("command line, three accounts", || three_accounts(python()?));
         board.step("command line on postgresql", || {
             postgres::install(options.install())?;
             command_line(python()?, Place::Postgres)
@@ -177,6 +179,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.wants(Part::GoogleServer) {
         board.step("google emulator", || google_server(python()?));
         board.step("google emulator, client for node", google_node);
+        board.step("google emulator, schema between", || google_schema(python()?));
     }
     if options.wants(Part::Graph) {
         board.step("microsoft graph emulator", || graph(python()?));
@@ -295,6 +298,15 @@ fn command_line(python: &Python, place: Place) -> Outcome {
     process::run(&mut script, RUN)
 }
 
+/// Google's and Microsoft's emulators and a Radicale, through one calendar of the command line.
+fn three_accounts(python: &Python) -> Outcome {
+    let folder = servers::run_folder("three")?;
+    let radicale = Server::start(Kind::Radicale, python, folder.path())?;
+    let mut test = process::cargo();
+    test.args(["test", "--package", "calsync-cli", "--test", "three_accounts"]);
+    process::run(test.env("CALSYNC_TEST_CALDAV", radicale.test_entry()), BUILD_AND_RUN)
+}
+
 fn calendar_files(python: &Python) -> Outcome {
     let dir = fixtures::download(python)?;
     let mut test = process::cargo();
@@ -355,6 +367,23 @@ fn google_server(python: &Python) -> Outcome {
     process::run(&mut check, BUILD_AND_RUN)?;
     let gcsa = workspace::root().join("calsync-testkit/tests/python/gcsa_check.py");
     process::run(python.script(&gcsa).arg(url), RUN)
+}
+
+/// Prism, with the discovery document that Google's own client brings, between our provider and our emulator.
+fn google_schema(python: &Python) -> Outcome {
+    let node = Node::ready()?;
+    let (_emulator, emulator) = testkit_server("google-server", &[])?;
+    let find = "from importlib import resources; \
+        print(resources.files('googleapiclient.discovery_cache.documents') / 'calendar.v3.json')";
+    let document = process::output(python.program("python").args(["-c", find]), RUN)?;
+    let mut checker = node.script("google_schema.mjs");
+    checker.args([document.trim(), &emulator]);
+    let mut checker = Guarded::spawn(&checker, Stdio::piped(), Stdio::inherit())?;
+    let (_printed, url) = address(&mut checker, "google_schema.mjs")?;
+    let mut test = process::cargo();
+    test.args(["test", "--package", "calsync-providers", "--all-features", "--test", "google_schema"]);
+    test.env("CALSYNC_TEST_GOOGLE", emulator).env("CALSYNC_TEST_GOOGLE_SCHEMA", url);
+    process::run(&mut test, BUILD_AND_RUN)
 }
 
 /// Google's own client for Node signs in at the emulator and works with it.

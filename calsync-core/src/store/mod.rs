@@ -3,6 +3,7 @@
 //! In: one [`Batch`] per decision. Out: rows. A store keeps what it is given; it decides nothing.
 
 mod batch;
+mod budgets;
 mod claims;
 mod doc;
 mod error;
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use batch::{Batch, CommitReceipt, Expectation, Log, Write};
+pub use budgets::{Allowance, BUDGETS, Bucket, BudgetRequest, Budgets, Rate, StoreBudgets};
 pub use claims::{Claim, ClaimRequest, Claims, DueDoc, StoreClaims, WINDOW, Wakes, take_turns};
 pub use doc::{Doc, DocQuery};
 pub use error::{StoreError, StoreErrorKind};

@@ -91,7 +91,10 @@ impl CalDavProvider {
             return Err(match writing(OPERATION, &answer.response, self.now()) {
                 WriteOutcome::Done => return Ok(written(&collection, id, &answer)),
                 WriteOutcome::ConditionFailed => match self.current(OPERATION, &url).await? {
-                    Current::Gone => error(ErrorKind::NotFound, "the item is not there"),
+                    Current::Gone => match self.parent(OPERATION, &collection).await? {
+                        Parent::There => error(ErrorKind::NotFound, "the item is not there"),
+                        Parent::Gone => error(ErrorKind::CalendarGone, "the calendar is not there"),
+                    },
                     Current::There { version, spelled } if version.as_ref() == Some(expected) => {
                         // The version is right and the server says it is not: it compares another spelling of the
                         // tag (without quotes, weak), or means something else by 412.
@@ -132,7 +135,7 @@ impl CalDavProvider {
         let error = |kind, detail: &str| ProviderError::new(kind, OPERATION, detail);
         if !self.server().honours_if_match_on_delete() {
             match self.current(OPERATION, &url).await? {
-                Current::Gone => return Ok(()),
+                Current::Gone => return self.gone(OPERATION, &collection).await,
                 Current::There { version, .. } if version.as_ref() == Some(expected) => {}
                 Current::There { .. } => return Err(error(ErrorKind::VersionMismatch, "changed meanwhile")),
             }
@@ -144,14 +147,10 @@ impl CalDavProvider {
             let answer = self.send_write(OPERATION, request).await?;
             return Err(match writing(OPERATION, &answer.response, self.now()) {
                 WriteOutcome::Done => return Ok(()),
-                // Gone with its calendar is not deleted: the calendar may come back.
-                WriteOutcome::NotFound => match self.parent(OPERATION, &collection).await? {
-                    Parent::There => return Ok(()),
-                    Parent::Gone => error(ErrorKind::CalendarGone, "the calendar is gone"),
-                },
+                WriteOutcome::NotFound => return self.gone(OPERATION, &collection).await,
                 // "Not that version" is also what some say of an item that is gone.
                 WriteOutcome::ConditionFailed => match self.current(OPERATION, &url).await? {
-                    Current::Gone => return Ok(()),
+                    Current::Gone => return self.gone(OPERATION, &collection).await,
                     Current::There { version, spelled } if version.as_ref() == Some(expected) => {
                         match spelled.filter(|spelled| *spelled != spelling) {
                             Some(spelled) if spelling == *expected => {
@@ -199,6 +198,16 @@ impl CalDavProvider {
             }
             404 | 410 => Ok(Current::Gone),
             _ => Err(super::error::reading(operation, &answer.response, self.now())),
+        }
+    }
+
+    /// An item that was to be deleted is not there. Gone with its calendar is not deleted: the calendar may come back.
+    async fn gone(&self, operation: &'static str, collection: &Url) -> Result<()> {
+        match self.parent(operation, collection).await? {
+            Parent::There => Ok(()),
+            Parent::Gone => {
+                Err(ProviderError::new(ErrorKind::CalendarGone, operation, "the calendar is gone"))
+            }
         }
     }
 

@@ -49,7 +49,7 @@ impl Paths {
         format!("/{}/calendars?$top=100", self.mailbox)
     }
 
-    fn calendar(&self, calendar: &RemoteCalendarId) -> String {
+    pub(crate) fn calendar(&self, calendar: &RemoteCalendarId) -> String {
         format!("/{}/calendars/{}", self.mailbox, segment(calendar.as_str()))
     }
 

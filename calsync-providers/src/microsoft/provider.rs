@@ -205,8 +205,8 @@ impl Provider for MicrosoftProvider {
         self.patch(id, expected, payload).await
     }
 
-    async fn delete(&self, _: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
-        self.remove(id, expected).await
+    async fn delete(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
+        self.remove(calendar, id, expected).await
     }
 
     async fn watch(&self, calendar: &RemoteCalendarId, request: WatchRequest<'_>) -> Result<Watch> {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     calls,
     config::Meetings,
+    error,
     item::{self, Unfinished},
     map::{self, Plan, props},
     provider::MicrosoftProvider,
@@ -115,12 +116,22 @@ impl MicrosoftProvider {
         Ok(written_whole(object, id))
     }
 
-    pub(super) async fn remove(&self, id: &RemoteId, expected: &Version) -> Result<()> {
+    pub(super) async fn remove(
+        &self,
+        calendar: &RemoteCalendarId,
+        id: &RemoteId,
+        expected: &Version,
+    ) -> Result<()> {
         const OPERATION: &str = "delete";
         if item::proposed(id).is_some() {
             return Ok(());
         }
-        let Some(current) = self.look_at(OPERATION, id).await? else { return Ok(()) };
+        let Some(current) = self.look_at(OPERATION, id).await? else {
+            // Gone with its calendar is not deleted: the calendar may come back.
+            let url = self.url(&self.paths.calendar(calendar), OPERATION)?;
+            let answer = self.send(OPERATION, calls::request(Method::GET, url)).await?;
+            return self.success(OPERATION, &answer).map(|_| ()).map_err(error::calendar_gone);
+        };
         if item::version(&current).as_ref() != Some(expected) {
             return Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "it has another version"));
         }

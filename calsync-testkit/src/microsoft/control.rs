@@ -49,6 +49,24 @@ impl GraphServer {
         id
     }
 
+    /// Removes a calendar with everything in it.
+    pub fn remove_calendar(&self, id: &str) {
+        let mut state = self.state();
+        state.calendars.remove(id);
+        state.events.retain(|_, event| event.calendar != id);
+    }
+
+    /// Sets a property of an event as it is, without any check.
+    pub fn set_property(&self, id: &str, name: &str, value: Value) {
+        let mut state = self.state();
+        if let Some(Name::Event(number)) = state.name(id) {
+            if let Some(event) = state.events.get_mut(&number) {
+                event.properties.insert(name.to_owned(), value);
+            }
+            state.touch(number);
+        }
+    }
+
     /// The id of the calendar every mailbox has.
     pub fn default_calendar(&self) -> String {
         self.state().default_calendar()

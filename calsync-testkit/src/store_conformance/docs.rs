@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use calsync_core::store::{Batch, Doc, DocQuery, Expectation, Store, StoreErrorKind, Write};
+use calsync_core::store::{
+    Allowance, Batch, BudgetRequest, Budgets, Doc, DocQuery, Expectation, Rate, Store, StoreBudgets,
+    StoreErrorKind, Write,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
@@ -224,5 +227,36 @@ cases! {
             let kept = one(&**store, "s", "k").await.unwrap();
             assert_eq!((kept.value, kept.version), (format!("worker {winner}").into_bytes(), version));
         }
+    }
+
+    /// Workers that take from one budget at the same moment get together what one alone would get, and what one is told to
+    /// leave alone, all leave alone.
+    async fn budgets_are_shared_by_workers(store: &S) {
+        let rate = Rate { per_minute: 10, burst: 4 };
+        let workers: Vec<StoreBudgets> = (0..3).map(|_| StoreBudgets::new(store.clone())).collect();
+        let patience = std::time::Duration::ZERO;
+        let request = |seconds| BudgetRequest { key: "a@host:443", rate, cost: 1, now: at(seconds), patience };
+        let granted = |answers: Vec<Allowance>| {
+            answers.iter().filter(|answer| **answer == Allowance::After(patience)).count()
+        };
+        let asked = futures_util::future::join_all(workers.iter().cycle().take(9).map(|worker| worker.take(request(0))));
+        assert_eq!(granted(asked.await.into_iter().map(Result::unwrap).collect()), 4, "the burst, once for all");
+        // Six a minute flow in: one in ten seconds, for whoever comes first.
+        let mut later = Vec::new();
+        for seconds in [9, 10, 10, 20, 20, 29] {
+            for worker in &workers {
+                later.push(worker.take(request(seconds)).await.unwrap());
+            }
+        }
+        assert_eq!(granted(later), 2);
+        workers[0].block("a@host:443", rate, at(30), std::time::Duration::from_secs(50)).await.unwrap();
+        assert_eq!(
+            workers[1].take(request(40)).await.unwrap(),
+            Allowance::Refused(std::time::Duration::from_secs(40))
+        );
+        assert_eq!(workers[2].take(request(80)).await.unwrap(), Allowance::After(patience));
+        // Another account has a budget of its own.
+        let other = BudgetRequest { key: "b@host:443", ..request(80) };
+        assert_eq!(workers[1].take(other).await.unwrap(), Allowance::After(patience));
     }
 }

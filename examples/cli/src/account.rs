@@ -18,7 +18,7 @@ use crate::{
     error::CliError,
 };
 
-/// The name of the only key there is.
+/// The name of the key, where the configuration gives none.
 const KEY_ID: &str = "calsync";
 
 /// What connecting, using and disconnecting an account need.
@@ -86,15 +86,30 @@ fn client(
     Ok(config)
 }
 
-fn vault(app: &App) -> Result<Arc<dyn Vault>, CliError> {
-    let wrong = |text: String| CliError::Config(format!("vault_key: {text}"));
-    let source = app.config.vault_key.as_deref().unwrap_or_default();
-    let key = match stored(source, &app.folder) {
-        Some(found) => found.map_err(|text| wrong(format!("{text}; `calsync connect` makes the file")))?,
-        None => return Err(wrong("write env:NAME or file:PATH".to_owned())),
+/// The name of the key that seals from now on.
+pub(crate) fn key_id(app: &App) -> &str {
+    app.config.vault_key_id.as_deref().unwrap_or(KEY_ID)
+}
+
+pub(crate) fn vault(app: &App) -> Result<Arc<dyn Vault>, CliError> {
+    let wrong = |what: &str, text: String| CliError::Config(format!("{what}: {text}"));
+    let weak = |what: &str, error| wrong(what, format!("{error}; `openssl rand -base64 32` makes one"));
+    let read = |what: &str, source: &str, hint: &str| match stored(source, &app.folder) {
+        Some(found) => found.map_err(|text| wrong(what, format!("{text}{hint}"))),
+        None => Err(wrong(what, "write env:NAME or file:PATH".to_owned())),
     };
-    let keys = LocalKeys::new(KEY_ID, &key, Arc::new(SystemEntropy))
-        .map_err(|error| wrong(format!("{error}; `openssl rand -base64 32` makes one")))?;
+    let source = app.config.vault_key.as_deref().unwrap_or_default();
+    let key = read("vault_key", source, "; `calsync connect` makes the file")?;
+    let mut keys = LocalKeys::new(key_id(app), &key, Arc::new(SystemEntropy))
+        .map_err(|error| weak("vault_key", error))?;
+    for (id, source) in &app.config.vault_keys_earlier {
+        let what = format!("vault_keys_earlier.{id}");
+        if id == key_id(app) {
+            return Err(wrong(&what, "an earlier key has another name than `vault_key_id`".to_owned()));
+        }
+        let key = read(&what, source, "")?;
+        keys = keys.with_earlier(id, &key).map_err(|error| weak(&what, error))?;
+    }
     Ok(Arc::new(Envelope::new(Arc::new(keys), Arc::new(SystemEntropy))))
 }
 

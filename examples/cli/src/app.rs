@@ -10,7 +10,7 @@ use calsync_core::{
     context::{Clock, IdSource, RandomIds, SystemClock},
     engine::{Engine, Hub},
     model::{Calendar, CalendarId, LinkId},
-    store::{Record, RecordKind, RecordQuery, Store},
+    store::{Record, RecordKind, RecordQuery, Store, StoreBudgets},
 };
 use calsync_providers::http::{
     HttpTransport,
@@ -121,6 +121,8 @@ impl App {
         let make = || {
             let (clock, timer) = (self.clock.clone(), Arc::new(TokioTimer));
             let paced = PacedTransport::new(network.clone(), name, connection.pace(), clock, timer);
+            // Workers on other machines take from the same budget.
+            let paced = paced.with_budgets(Arc::new(StoreBudgets::new(self.store.clone())), name);
             Arc::new(paced) as Arc<dyn HttpTransport>
         };
         all.entry(name.to_owned()).or_insert_with(make).clone()

@@ -27,6 +27,11 @@ pub(crate) struct Config {
     pub(crate) tenant: String,
     /// The key tokens are sealed with: `env:NAME` or `file:PATH`; 32 random bytes in base64.
     pub(crate) vault_key: Option<String>,
+    /// The name of that key, noted beside what it seals: another key has another name. Default: `calsync`.
+    pub(crate) vault_key_id: Option<String>,
+    /// Keys that were `vault_key` before, by name: needed until `calsync vault rewrap` has run.
+    #[serde(default)]
+    pub(crate) vault_keys_earlier: BTreeMap<String, String>,
     /// Accounts and feeds by name.
     #[serde(default)]
     pub(crate) connections: BTreeMap<String, Connection>,

@@ -72,6 +72,9 @@ enum Command {
     Schedule(ScheduleArgs),
     /// Take back what a run did, and carry that to the remote side.
     Undo(UndoArgs),
+    /// What is sealed in the store: tokens of accounts.
+    #[command(subcommand)]
+    Vault(commands::vault::VaultCommand),
     /// Tell when somebody is free, over calendars of the store.
     Availability(commands::availability::AvailabilityArgs),
     /// Write a calendar of the store as a feed others can subscribe to: when somebody is busy, or with details.
@@ -327,6 +330,7 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
             };
             commands::schedule::change(&app, &link, change).await
         }
+        Command::Vault(command) => commands::vault::run(&app, command).await,
         Command::Undo(args) => {
             let what = match (args.run, args.last, args.link) {
                 (Some(run), ..) => commands::undo::What::Run(run),

@@ -1,4 +1,7 @@
 //! Google, Microsoft and CalDAV through one calendar of the store, with the emulators: signed in to by `connect`.
+//!
+//! `cargo xtask test --only cli` starts a Radicale and names it in `CALSYNC_TEST_CALDAV`, as
+//! `radicale=http://USER:PASSWORD@HOST:PORT/`: the same is then done with a server that was not written here.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
@@ -21,6 +24,9 @@ const OBJECT: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN
     DTSTAMP:20260105T120000Z\r\nDTSTART:20260303T090000Z\r\nDTEND:20260303T100000Z\r\nSUMMARY:from caldav\r\n\
     END:VEVENT\r\nEND:VCALENDAR\r\n";
 
+/// A CalDAV account: its URL, user name, password, and the name of the calendar.
+struct Home<'a>(&'a str, &'a str, &'a str, &'a str);
+
 struct Lab {
     google: GoogleServer,
     graph: GraphServer,
@@ -31,12 +37,19 @@ struct Lab {
 
 impl Lab {
     fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// With another CalDAV server than the scripted one.
+    fn with(home: Option<Home<'_>>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let google = GoogleServer::start_on(runtime.handle(), GoogleOptions::default()).unwrap();
         let graph = GraphServer::start_on(runtime.handle(), GraphOptions::default()).unwrap();
         let dav = DavServer::start_on(runtime.handle(), DavOptions::default()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (g, m, login) = (google.url(), graph.url(), format!("{}common/oauth2/v2.0/", graph.root()));
+        let scripted = dav.url();
+        let Home(url, user, password, work) = home.unwrap_or(Home(&scripted, "user", "secret", "Work"));
         let link = |name: &str, remote: &str| {
             format!(
                 "[[links]]\nname = \"{name}\"\ncalendar = \"family\"\nconnection = \"{name}\"\nremote = \"{remote}\"\n"
@@ -50,12 +63,11 @@ impl Lab {
              [connections.office]\nprovider = \"microsoft\"\nbase_url = \"{m}\"\n\
              [connections.office.oauth]\nclient_id = \"calsync\"\nauthorize_url = \"{login}authorize\"\n\
              token_url = \"{login}token\"\n\
-             [connections.home]\nprovider = \"caldav\"\nurl = \"{}\"\nusername = \"user\"\npassword = \"plain:secret\"\n\
-             {}{}{}",
-            dav.url(),
+             [connections.home]\nprovider = \"caldav\"\nurl = \"{url}\"\nusername = \"{user}\"\n\
+             password = \"plain:{password}\"\n{}{}{}",
             link("google", "primary"),
             link("office", "Calendar"),
-            link("home", "Work"),
+            link("home", work),
         );
         fs::write(folder.path().join("calsync.toml"), config).unwrap();
         Self { google, graph, dav, folder, _runtime: runtime }
@@ -204,4 +216,144 @@ fn three_accounts_are_kept_in_step_and_a_revoked_one_stops_alone() {
     lab.converge();
     lab.agree(&["caldav edited", "google edited", "graph edited", "late"]);
     lab.is_quiet();
+}
+
+/// The key tokens are sealed with is replaced: with both keys everything is brought under the new one, and the old one is
+/// forgotten.
+#[test]
+fn the_vault_key_is_replaced() {
+    let lab = Lab::new();
+    lab.connect("google");
+    lab.connect("office");
+    assert_eq!(lab.run(&["sync"]).0, 0);
+    let file = lab.folder.path().join("calsync.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    fs::write(lab.folder.path().join("new.key"), "bmV3IGtleSwgbmV3IGtleSwgbmV3IGtleSwgbmV3ISE=").unwrap();
+    let new = before
+        .replace("vault_key = \"file:vault.key\"", "vault_key = \"file:new.key\"\nvault_key_id = \"2\"");
+    // Without the old key, nothing opens.
+    fs::write(&file, &new).unwrap();
+    assert_ne!(lab.run(&["vault", "rewrap"]).0, 0);
+    assert_ne!(lab.run(&["sync", "google"]).0, 0);
+    fs::write(&file, format!("{new}[vault_keys_earlier]\ncalsync = \"file:vault.key\"\n")).unwrap();
+    assert_eq!(lab.run(&["sync"]).0, 0);
+    let (code, text) = lab.run(&["vault", "rewrap"]);
+    assert!(code == 0 && text.contains("were brought under the key 2"), "{text}");
+    assert!(!text.starts_with("0 "), "{text}");
+    fs::write(&file, &new).unwrap();
+    fs::remove_file(lab.folder.path().join("vault.key")).unwrap();
+    assert_eq!(lab.run(&["sync"]).0, 0);
+    assert!(lab.run(&["vault", "rewrap"]).1.starts_with("0 "), "nothing is left to do");
+}
+
+/// Another client of a CalDAV server.
+struct Hand {
+    host: String,
+    user: String,
+    password: String,
+}
+
+impl Hand {
+    /// The exchange of one request with the calendar, or an item in it.
+    fn ask(&self, method: &str, name: &str, body: &str) -> String {
+        use base64::Engine as _;
+        let mut stream = TcpStream::connect(&self.host).unwrap();
+        let login = base64::prelude::BASE64_STANDARD.encode(format!("{}:{}", self.user, self.password));
+        write!(
+            stream,
+            "{method} /{}/work/{name} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {login}\r\nConnection: close\r\n\
+             Content-Type: text/calendar; charset=utf-8\r\nContent-Length: {}\r\n\r\n{body}",
+            self.user,
+            self.host,
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 2") || answer.starts_with("HTTP/1.0 2"), "{answer}");
+        answer
+    }
+
+    /// The lines of the calendar that begin so, in order.
+    fn lines(&self, beginning: &str) -> Vec<String> {
+        let all = self.ask("GET", "", "");
+        let found = all.lines().filter_map(|line| line.trim_end().strip_prefix(beginning));
+        let mut found: Vec<String> = found.map(ToOwned::to_owned).collect();
+        found.sort();
+        found
+    }
+}
+
+/// A weekly series from CalDAV goes to Google and Graph; instances are edited on each of the three.
+#[test]
+fn three_accounts_with_a_server_of_others() {
+    let Ok(named) = std::env::var("CALSYNC_TEST_CALDAV") else { return };
+    let url = url::Url::parse(named.split_once('=').unwrap().1).unwrap();
+    let host = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    let (user, password) = (url.username().to_owned(), url.password().unwrap().to_owned());
+    let lab = Lab::with(Some(Home(&format!("http://{host}/"), &user, &password, "Work")));
+    let hand = Hand { host, user, password };
+    lab.connect("google");
+    lab.connect("office");
+    let before = hand.lines("UID:").len();
+    assert_eq!(before, 0, "the calendar is empty");
+
+    let series = OBJECT
+        .replace("SUMMARY:from caldav", "RRULE:FREQ=DAILY;COUNT=5\r\nSUMMARY:from caldav")
+        .replace("from-caldav", "series");
+    hand.ask("PUT", "series.ics", &series);
+    hand.ask("PUT", "single.ics", &OBJECT.replace("from caldav", "single"));
+    lab.google.put(
+        "primary",
+        json!({
+            "id": "fromgoogle", "summary": "from google", "start": {"date": "2026-03-02"}, "end": {"date": "2026-03-03"},
+        }),
+    );
+    let graph = json!({
+        "subject": "from graph", "start": {"dateTime": "2026-03-04T09:00:00", "timeZone": "W. Europe Standard Time"},
+        "end": {"dateTime": "2026-03-04T10:00:00", "timeZone": "W. Europe Standard Time"},
+    });
+    let graph = lab.graph.add(&lab.graph.default_calendar(), &graph).unwrap();
+    lab.converge();
+    let agree = |titles: &[&str]| {
+        let [google, office, _] = lab.titles();
+        assert_eq!((google, office), (to_texts(titles), to_texts(titles)));
+        assert_eq!(hand.lines("SUMMARY:"), titles);
+    };
+    agree(&["from caldav", "from google", "from graph", "single"]);
+    lab.is_quiet();
+
+    // An edit on each of the three: of what came from there, of a series, of what came from elsewhere.
+    let found = lab.google.events("primary");
+    let at_google = found.iter().find(|event| event["summary"] == "from caldav").unwrap()["id"].clone();
+    let instance = format!("{}_20260304T090000Z", at_google.as_str().unwrap());
+    lab.google.delete("primary", &instance);
+    assert!(lab.graph.change(&graph, &json!({"subject": "graph edited"})));
+    let stored = lab.graph.events(&lab.graph.default_calendar());
+    let at_graph = stored.iter().find(|stored| stored.event["subject"] == "from google").unwrap();
+    assert!(lab.graph.change(&at_graph.id, &json!({"subject": "edited in Outlook"})));
+    hand.ask("PUT", "single.ics", &OBJECT.replace("from caldav", "caldav edited"));
+    lab.converge();
+    agree(&["caldav edited", "edited in Outlook", "from caldav", "graph edited"]);
+    assert_eq!(hand.lines("EXDATE"), [":20260304T090000Z"]);
+    let stored = lab.graph.events(&lab.graph.default_calendar());
+    let series = stored.iter().find(|stored| stored.event["subject"] == "from caldav").unwrap();
+    let days = lab.graph.instants(
+        &series.id,
+        "2026-03-01T00:00:00Z".parse().unwrap(),
+        "2026-04-01T00:00:00Z".parse().unwrap(),
+    );
+    assert_eq!(days.len(), 4, "the instance is cancelled there, too");
+    lab.is_quiet();
+
+    // A deletion goes everywhere.
+    hand.ask("DELETE", "single.ics", "");
+    lab.google.delete("primary", "fromgoogle");
+    lab.converge();
+    agree(&["from caldav", "graph edited"]);
+    lab.is_quiet();
+}
+
+fn to_texts(titles: &[&str]) -> Vec<String> {
+    titles.iter().map(ToString::to_string).collect()
 }

@@ -7,13 +7,13 @@
 //! Nothing is sent twice here.
 
 mod breaker;
-mod bucket;
 mod transport;
 
 use std::time::Duration;
 
 pub use breaker::{Breaker, BreakerOptions, Health};
-pub use bucket::Bucket;
+pub use calsync_core::store::Bucket;
+use calsync_core::store::Rate;
 pub use transport::{PacedTransport, Timer, TokioTimer};
 
 /// How many requests a provider takes from one account. In any minute at most `per_minute` are sent, requests of the cost
@@ -47,6 +47,12 @@ impl Pace {
     #[must_use]
     pub const fn per_minute(self, per_minute: u32) -> Self {
         Self { per_minute, burst: per_minute / 2, ..self }
+    }
+}
+
+impl From<Pace> for Rate {
+    fn from(pace: Pace) -> Self {
+        Self { per_minute: pace.per_minute, burst: pace.burst }
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use calsync_core::context::Clock;
+use calsync_core::{
+    context::Clock,
+    store::{Allowance, BudgetRequest, Budgets},
+};
 use tokio::sync::Semaphore;
 
 use super::{Breaker, BreakerOptions, Bucket, Health, Pace, spread};
@@ -44,7 +47,8 @@ struct Lane {
     under_way: Arc<Semaphore>,
 }
 
-/// A transport that keeps to a pace: one for each account, shared by its links and workers in this process.
+/// A transport that keeps to a pace: one for each account, shared by its links and workers in this process, and with
+/// [`PacedTransport::with_budgets`] by those of other processes.
 ///
 /// Every host has a bucket and a breaker of its own. An answer of 429 or 503 with `Retry-After` stops everything to its
 /// host for so long and up to a quarter more. What cannot go
@@ -62,6 +66,13 @@ pub struct PacedTransport {
     patience: Duration,
     salt: u64,
     lanes: Mutex<BTreeMap<String, Lane>>,
+    shared: Option<Shared>,
+}
+
+/// The budget of the account that other processes take from, too.
+struct Shared {
+    budgets: Arc<dyn Budgets>,
+    account: String,
 }
 
 impl fmt::Debug for PacedTransport {
@@ -82,7 +93,17 @@ impl PacedTransport {
         let mut hasher = DefaultHasher::new();
         account.hash(&mut hasher);
         let (breaker, patience) = (BreakerOptions::default(), PATIENCE);
-        Self { inner, clock, timer, pace, breaker, patience, salt: hasher.finish(), lanes: Mutex::default() }
+        Self {
+            inner,
+            clock,
+            timer,
+            pace,
+            breaker,
+            patience,
+            salt: hasher.finish(),
+            lanes: Mutex::default(),
+            shared: None,
+        }
     }
 
     /// Sets when a host is left alone.
@@ -99,6 +120,26 @@ impl PacedTransport {
         self
     }
 
+    /// Takes from budgets that other processes share, in the place of its own. `account` is the name of the account there:
+    /// the same in every process, and nothing secret.
+    ///
+    /// A `Retry-After` that one process hears holds for all. When the budgets cannot be asked, the process keeps to a
+    /// budget of its own until they can.
+    #[must_use]
+    pub fn with_budgets(mut self, budgets: Arc<dyn Budgets>, account: impl Into<String>) -> Self {
+        self.shared = Some(Shared { budgets, account: account.into() });
+        self
+    }
+
+    /// Takes from the shared budget. `None`: there is none, or it cannot be asked.
+    async fn shared(&self, host: &str, cost: u32) -> Option<Allowance> {
+        let shared = self.shared.as_ref()?;
+        let key = format!("{}@{host}", shared.account);
+        let (rate, now) = (self.pace.into(), self.clock.now());
+        let request = BudgetRequest { key: &key, rate, cost, now, patience: self.patience };
+        shared.budgets.take(request).await.ok()
+    }
+
     fn lane<T>(&self, host: &str, act: impl FnOnce(&mut Lane) -> T) -> T {
         let mut lanes: MutexGuard<'_, _> = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let host = if lanes.contains_key(host) || lanes.len() < HOSTS { host } else { "" };
@@ -113,13 +154,29 @@ impl PacedTransport {
     /// Waits for the turn of a request.
     async fn turn(&self, host: &str, cost: u32) -> Result<(), HttpError> {
         let now = self.clock.now();
+        // Before anything is taken from the others.
+        let rest = self.lane(host, |lane| lane.breaker.rests_for(now));
+        if !rest.is_zero() {
+            return Err(HttpError::resting(rest));
+        }
+        let shared = match self.shared(host, cost).await {
+            Some(Allowance::Refused(wait)) => return Err(HttpError::paced(wait)),
+            // Its turn is told from when it asked, and asking took time.
+            Some(Allowance::After(wait)) => {
+                Some(wait.saturating_sub((self.clock.now() - now).to_std().unwrap_or_default()))
+            }
+            None => None,
+        };
         let mut wait = self.lane(host, |lane| {
             // What does not go takes nothing out of the bucket, and is no probe.
             let rest = lane.breaker.rests_for(now);
             if !rest.is_zero() {
                 return Err(HttpError::resting(rest));
             }
-            let wait = lane.bucket.take(cost, now, self.patience).map_err(HttpError::paced)?;
+            let wait = match shared {
+                Some(wait) => wait.max(lane.bucket.blocked_for(now)),
+                None => lane.bucket.take(cost, now, self.patience).map_err(HttpError::paced)?,
+            };
             lane.breaker.admit(now).map_err(HttpError::resting)?;
             Ok(wait)
         })?;
@@ -148,17 +205,25 @@ impl HttpTransport for PacedTransport {
         self.turn(&host, request.cost).await?;
         let answer = self.inner.send(request).await;
         let now = self.clock.now();
+        let told = match &answer {
+            Ok(response) if matches!(response.status.as_u16(), 429 | 503) => {
+                retry_after(&response.headers, now).map(|wait| spread(wait, self.salt))
+            }
+            _ => None,
+        };
         self.lane(&host, |lane| {
             if let Some(health) = health(&answer) {
                 lane.breaker.learn(health, now);
             }
-            if let Ok(response) = &answer
-                && matches!(response.status.as_u16(), 429 | 503)
-                && let Some(wait) = retry_after(&response.headers, now)
-            {
-                lane.bucket.block(now, spread(wait, self.salt));
+            if let Some(wait) = told {
+                lane.bucket.block(now, wait);
             }
         });
+        if let (Some(wait), Some(shared)) = (told, &self.shared) {
+            let key = format!("{}@{host}", shared.account);
+            // Others who do not hear of it are told so themselves.
+            let _ = shared.budgets.block(&key, self.pace.into(), now, wait).await;
+        }
         answer
     }
 }

@@ -15,4 +15,5 @@ pub(crate) mod publish;
 pub(crate) mod schedule;
 pub(crate) mod sync;
 pub(crate) mod undo;
+pub(crate) mod vault;
 pub(crate) mod worker;
