@@ -73,7 +73,10 @@ enum Command {
     /// Take back what a run did, and carry that to the remote side.
     Undo(UndoArgs),
     /// Tell when somebody is free, over calendars of the store.
-    Availability(commands::availability::AvailabilityArgs),
+    #[command(alias = "availability")]
+    Free(commands::availability::AvailabilityArgs),
+    /// Book a slot that is free on all calendars, keep one for a while, or give one back.
+    Book(commands::book::BookArgs),
     /// Write a calendar of the store as a feed others can subscribe to: when somebody is busy, or with details.
     Publish(commands::publish::PublishArgs),
     /// Turn the configuration of inovex/CalendarSync into one of calsync, on standard output.
@@ -336,7 +339,8 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
             };
             commands::undo::run(&app, &what).await
         }
-        Command::Availability(args) => commands::availability::run(&app, args).await,
+        Command::Free(args) => commands::availability::run(&app, args).await,
+        Command::Book(args) => commands::book::run(&app, args).await,
         Command::Publish(args) => commands::publish::run(&app, args).await,
         // Answered before there is a configuration.
         Command::ImportConfig { file } => commands::import_config::run(&file),

@@ -299,3 +299,52 @@ fn priv_01_what_is_passed_on_is_busy_only_until_the_link_says_more() {
     assert_eq!(server.requests().len(), 1, "{:?}", server.requests());
     assert_eq!(server.mails(), 0);
 }
+
+#[test]
+fn a_slot_is_booked_once_on_several_calendars() {
+    let temp = folder("");
+    let path = temp.path();
+    ok(path, &["sync"]);
+    let second = CONFIG
+        .replace("calendar = \"work\"", "calendar = \"room\"")
+        .replace("name = \"feed\"", "name = \"r\"");
+    fs::write(path.join("room.toml"), second).unwrap();
+    ok(path, &["--config", "room.toml", "sync"]);
+    let year = chrono::Utc::now().format("%Y").to_string().parse::<u32>().unwrap() + 1;
+    // A day without events, whatever year this is.
+    let start = format!("{year}-03-03T09:00");
+    let both = ["--calendars", "work,room", "--duration", "30m", "--zone", "Europe/Berlin", "--json"];
+    let book = |more: &[&str]| calsync(path, &[&["book"], &both[..], more].concat());
+    let json = |said: &Said| -> Value { serde_json::from_str(&said.out).unwrap() };
+
+    let held = book(&["--start", &start, "--hold", "10m"]);
+    assert!(held.success, "{}", held.err);
+    let refused = book(&["--start", &start]);
+    assert!(!refused.success && refused.err.contains("taken"), "{}", refused.err);
+    assert_eq!(json(&refused)["why"], "taken");
+    let hold = json(&held)["hold"].as_str().unwrap().to_owned();
+    let booked = book(&["--start", &start, "--confirm", &hold, "--title", "Interview"]);
+    assert!(booked.success, "{}", booked.err);
+    assert_eq!(json(&booked)["start"], format!("{year}-03-03T08:00:00Z"));
+    assert!(!book(&["--start", &start]).success);
+    let events = ok(path, &["events", "--calendar", "work"]).out;
+    assert!(events.contains("Interview") && events.contains("09:00 Europe/Berlin"), "{events}");
+
+    let from = format!("{year}-03-03T08:00:00Z");
+    let free = |calendars: &str| {
+        let arguments =
+            ["free", "--calendars", calendars, "--duration", "1h", "--from", &from, "--days", "1", "--json"];
+        let found: Value = serde_json::from_str(&ok(path, &arguments).out).unwrap();
+        found["slots"][0]["start"].as_str().unwrap().to_owned()
+    };
+    // The room is taken, too, although the event is in the other calendar.
+    assert_eq!(
+        (free("work"), free("room")),
+        (format!("{year}-03-03T08:30:00Z"), format!("{year}-03-03T08:30:00Z"))
+    );
+    let id = json(&booked)["event"].as_str().unwrap().to_owned();
+    assert!(book(&["--cancel", &id]).success);
+    assert_eq!(free("room"), from);
+    let wrong = book(&["--start", "tomorrow"]);
+    assert!(!wrong.success && wrong.err.contains("--start"), "{}", wrong.err);
+}

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod availability;
+pub(crate) mod book;
 pub(crate) mod calendars;
 pub(crate) mod conflicts;
 pub(crate) mod connect;
@@ -14,5 +15,6 @@ pub(crate) mod outbox;
 pub(crate) mod publish;
 pub(crate) mod schedule;
 pub(crate) mod sync;
+pub(crate) mod terms;
 pub(crate) mod undo;
 pub(crate) mod worker;
