@@ -3,6 +3,7 @@
 pub(crate) mod availability;
 pub(crate) mod book;
 pub(crate) mod calendars;
+pub(crate) mod clean;
 pub(crate) mod conflicts;
 pub(crate) mod connect;
 pub(crate) mod emulate;
