@@ -1,6 +1,7 @@
 //! The neutral calendar model, the provider and store traits, and the sync engine of calsync: no HTTP, no SQL.
 
 pub mod availability;
+pub mod booking;
 pub mod context;
 pub mod diff;
 pub mod engine;

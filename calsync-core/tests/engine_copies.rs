@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{CopyRules, EngineError, Link, SyncOptions, SyncReport},
+    engine::{CopyEdits, CopyRules, EngineError, Link, SyncOptions, SyncReport, WayState, What},
     model::*,
     pipeline::{CopiedField, Filter, Pipeline, Transform},
     plan::{Action, Direction, Evidence},
-    store::MemoryStore,
+    store::{EventRecord, JournalOp, MemoryStore},
 };
 use calsync_testkit::{
     remote::{MemoryRemote, RemoteFault},
@@ -265,6 +265,91 @@ async fn edits_of_a_copy_do_not_come_back() {
         lab.world.local("canary-uid-0").await.event.body().unwrap().title,
         before.body().unwrap().title
     );
+}
+
+#[tokio::test]
+async fn an_edited_copy_is_restored_where_the_link_says_so() {
+    let mut lab = Lab::exporting(2, keeping(&[CopiedField::Location])).await;
+    lab.link.edits = CopyEdits::Restore;
+    let (id, original) = lab.remote.items().into_iter().next().unwrap();
+    let mut edited = original.clone();
+    body(&mut edited).title = Some("edited there".to_owned());
+    body(&mut edited).description = Some("written there".to_owned());
+    lab.remote.put(id.as_str(), &edited);
+    // The write fails at first, and is not forgotten.
+    lab.remote.fail("update", RemoteFault::Before(calsync_core::provider::ErrorKind::Unavailable));
+    lab.attempt().await;
+    lab.attempt().await;
+    assert_eq!(lab.remote.items()[&id].body().unwrap().title, original.body().unwrap().title);
+    assert_eq!(lab.remote.items()[&id].body().unwrap().description, None);
+    lab.settle().await;
+    // What the copy is edited to at the same time as its event does not last either.
+    lab.remote.put(id.as_str(), &edited);
+    for uid in ["canary-uid-0", "canary-uid-1"] {
+        lab.world.edit(uid, |event| body(event).location = Some("elsewhere".to_owned())).await;
+    }
+    lab.settle().await;
+    assert_eq!(lab.bytes().matches("elsewhere").count(), 2);
+    assert!(!lab.bytes().contains("edited there"));
+    // A copy that was deleted does not come back.
+    lab.remote.remove(id.as_str());
+    lab.settle().await;
+    assert_eq!((lab.copies().len(), lab.here().await), (1, 2));
+}
+
+#[tokio::test]
+async fn an_edited_copy_is_on_its_own_where_the_link_says_so() {
+    let mut lab = Lab::exporting(2, keeping(&[CopiedField::Location])).await;
+    lab.link.edits = CopyEdits::Detach;
+    let (id, mut copy) = lab.remote.items().into_iter().next().unwrap();
+    body(&mut copy).title = Some("edited there".to_owned());
+    lab.remote.put(id.as_str(), &copy);
+    let report = lab.settle().await;
+    assert_eq!(report.plan.operations.len(), 1);
+    assert_eq!(report.plan.operations[0].action, Action::Suppress);
+    for uid in ["canary-uid-0", "canary-uid-1"] {
+        lab.world.edit(uid, |event| body(event).location = Some("elsewhere".to_owned())).await;
+    }
+    lab.settle().await;
+    assert_eq!(lab.bytes().matches("elsewhere").count(), 1, "the other one is still a copy");
+    for uid in ["canary-uid-0", "canary-uid-1"] {
+        lab.world.delete(uid).await;
+    }
+    let held = lab.sync().await;
+    lab.run(SyncOptions::default().approving(held.plan_id)).await;
+    lab.settle().await;
+    assert_eq!(lab.remote.items().into_keys().collect::<Vec<_>>(), [id]);
+    assert_eq!(lab.copies()[0], copy);
+}
+
+#[tokio::test]
+async fn an_edit_of_what_was_brought_in_follows_the_same_policy() {
+    for (edits, title, later) in [
+        (CopyEdits::Leave, "mine", "mine"),
+        (CopyEdits::Restore, "Private 0", "renamed there"),
+        (CopyEdits::Detach, "mine", "mine"),
+    ] {
+        let mut lab = Lab::importing(1, Pipeline::everything()).await;
+        lab.link.edits = edits;
+        let mut there = private(0);
+        body(&mut there).title = Some("Private 0".to_owned());
+        lab.remote.put("r0", &there);
+        lab.settle().await;
+        lab.world.edit("canary-uid-0", titled("mine")).await;
+        lab.settle().await;
+        let shown = |event: Event| event.body().unwrap().title.clone().unwrap();
+        assert_eq!(shown(lab.world.local("canary-uid-0").await.event), title, "{edits:?}");
+        body(&mut there).location = Some("moved".to_owned());
+        if edits == CopyEdits::Restore {
+            body(&mut there).title = Some("renamed there".to_owned());
+        }
+        lab.remote.put("r0", &there);
+        lab.settle().await;
+        let after = lab.world.local("canary-uid-0").await.event;
+        let moved = after.body().unwrap().location.as_deref() == Some("moved");
+        assert_eq!((shown(after), moved), (later.to_owned(), edits != CopyEdits::Detach), "{edits:?}");
+        assert_eq!(lab.remote.writes(), 0);
+    }
 }
 
 #[tokio::test]
@@ -568,4 +653,54 @@ async fn random_walks_come_to_what_the_rules_say() {
             assert!(!lab.bytes().contains("canary"), "seed {seed}: {}", lab.bytes());
         }
     }
+}
+
+#[tokio::test]
+async fn an_event_is_explained_by_what_each_link_makes_of_it() {
+    let pipeline = keeping(&[CopiedField::Title])
+        .with_filter("no lunches", Filter::Title { include: None, exclude: Some("lunch".to_owned()) })
+        .with_transform("whose", Transform::PrefixTitle { prefix: "[A] ".to_owned() });
+    let mut lab = Lab::new(Direction::Export, pipeline);
+    lab.link.edits = CopyEdits::Restore;
+    let other = Link::new("other", "family", "elsewhere");
+    for title in ["lunch", "tea"] {
+        lab.world.add(event(title, title)).await;
+    }
+    lab.settle().await;
+    lab.world.edit("tea", titled("coffee")).await;
+    lab.settle().await;
+    let (id, mut copy) = lab.remote.items().into_iter().next().unwrap();
+    body(&mut copy).title = Some("written there".to_owned());
+    lab.remote.put(id.as_str(), &copy);
+    lab.settle().await;
+
+    let links = [lab.link.clone(), other];
+    let explain = |record: EventRecord| {
+        let (engine, links) = (&lab.world.engine, &links);
+        async move { engine.explain(links, &record).await.unwrap() }
+    };
+    let kept_out = explain(lab.world.local("lunch").await).await;
+    assert_eq!(kept_out.ways[0].state, WayState::LeftOut { step: Some("no lunches".to_owned()) });
+    assert!(kept_out.timeline.is_empty());
+    let copied = explain(lab.world.local("tea").await).await;
+    assert_eq!(copied.ways[0].state, WayState::InStep {});
+    assert_eq!(copied.ways[0].remote_id.as_ref(), Some(&id));
+    assert_eq!(copied.ways[0].transforms.last().map(String::as_str), Some("whose"));
+    assert_eq!(copied.ways[1].state, WayState::NotJoined {});
+    let done: Vec<(JournalOp, &str)> = copied
+        .timeline
+        .iter()
+        .map(|moment| match &moment.what {
+            What::Done { op, reason, .. } => (*op, reason.as_str()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [
+        (JournalOp::RemoteCreate, "it is new here"),
+        (JournalOp::RemoteUpdate, "it was edited here"),
+        (JournalOp::RemoteUpdate, "the copy was edited there, and is restored"),
+    ];
+    assert_eq!(done, expected);
+    let text = serde_json::to_string(&copied).unwrap();
+    assert!(!text.contains("coffee") && !text.contains("written there"), "{text}");
 }

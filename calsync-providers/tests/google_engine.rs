@@ -666,3 +666,77 @@ async fn loop_11_each_mailbox_is_written_under_its_own_id() {
         converge(&world, link, provider, server).await;
     }
 }
+
+/// Every copy carries the mark of its link, on the wire of both, and a person's copy of it carries one that does not count.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_link_wrote_is_found_by_its_mark_when_the_store_is_lost() {
+    use calsync_core::engine::CleanOptions;
+
+    let google = start(GoogleQuirks::default());
+    let dav = DavServer::start(DavOptions::default()).unwrap();
+    let one = with(config(&google));
+    let mut dav_config = CalDavConfig::new(dav.url(), "user", "secret");
+    dav_config.addresses = AddressPolicy::AllowPrivate;
+    let transport = ReqwestTransport::new(&ReqwestOptions::default()).unwrap();
+    let two = CalDavProvider::new(dav_config, Arc::new(transport)).unwrap();
+    let calendar = two.calendars().await.unwrap().remove(0).id;
+    let first = world();
+    let links = [link(&first), Link::new("dav", first.calendar.as_str(), calendar)];
+    google.put("primary", timed("made there", 2));
+    let there = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:dav1\r\n\
+        DTSTAMP:20260101T000000Z\r\nDTSTART:20260304T090000Z\r\nDTEND:20260304T100000Z\r\nSUMMARY:made there, too\r\n\
+        END:VEVENT\r\nEND:VCALENDAR\r\n";
+    dav.put("work", "dav1.ics", there);
+    for n in 0..2 {
+        first.add(single(&format!("u{n}"), "copied", 10 + n)).await;
+    }
+    let providers: [&dyn Provider; 2] = [&one, &two];
+    for _ in 0..2 {
+        for (link, provider) in links.iter().zip(providers) {
+            sync(&first, link, provider).await;
+        }
+    }
+    // An update leaves the mark.
+    first.edit("u0", |event| body(event).location = Some("Room".to_owned())).await;
+    for (link, provider) in links.iter().zip(providers) {
+        sync(&first, link, provider).await;
+    }
+    let marked = |server: &GoogleServer| {
+        server
+            .events("primary")
+            .into_iter()
+            .find(|one| one["extendedProperties"]["private"]["calsyncMark"].is_string())
+    };
+    let mut copied = marked(&google).unwrap();
+    for member in ["id", "iCalUID", "etag"] {
+        copied.as_object_mut().unwrap().remove(member);
+    }
+    copied["summary"] = "somebody's copy".into();
+    google.put("primary", copied);
+    let (_, _, text) = dav
+        .list("work")
+        .into_iter()
+        .find(|(_, _, text)| text.contains("X-CALSYNC-MARK") && text.contains("UID:u1"))
+        .unwrap();
+    dav.put("work", "copied.ics", &text.replace("UID:u1", "UID:copied"));
+
+    let lost = world();
+    for ((link, provider), (mine, theirs)) in links.iter().zip(providers).zip([(3, 2), (3, 2)]) {
+        let asked = lost.engine.clean(link, provider, &CleanOptions::default()).await.unwrap();
+        assert!(asked.plan.held);
+        let options = CleanOptions::default().approving(asked.plan.deletions_id());
+        let report = lost.engine.clean(link, provider, &options).await.unwrap();
+        assert_eq!((report.deleted, report.foreign), (mine, 1), "{theirs} stay on {:?}", link.id);
+    }
+    let mut left: Vec<String> = google
+        .events("primary")
+        .iter()
+        .filter(|one| one["status"] != "cancelled")
+        .map(|one| one["summary"].to_string())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["\"made there\"", "\"somebody's copy\""]);
+    let left: String = dav.list("work").into_iter().map(|(_, _, text)| text).collect();
+    assert_eq!(left.matches("BEGIN:VEVENT").count(), 2);
+    assert!(left.contains("UID:dav1") && left.contains("UID:copied"));
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
     model::{Event, EventBody, EventTime, Override, RecurrenceId, TimeSpan},
+    provider::{Fetched, Provider},
     recurrence::RuleEntry,
     store::MemoryStore,
     zone::Zone,
@@ -55,10 +56,10 @@ impl Lab {
 
     /// A run that finds nothing to do, in one request.
     async fn is_quiet(&self) {
-        let before = calsync_core::provider::Provider::requests(&self.provider);
+        let before = self.provider.requests();
         let report = self.sync().await;
         assert!(report.plan.operations.is_empty(), "{:?}", report.plan.operations);
-        let after = calsync_core::provider::Provider::requests(&self.provider);
+        let after = self.provider.requests();
         assert_eq!(after - before, 1, "requests of a run without changes");
     }
 
@@ -457,4 +458,38 @@ async fn rec_an_instance_moved_past_its_neighbour_stays_there_and_is_reported() 
         ["05", "06", "07", "08", "09"]
     );
     assert_eq!(lab.world.local("s").await.event.overrides, series.overrides);
+}
+
+/// The same for Graph: what Outlook copies carries the properties of the event it was copied from.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_link_wrote_is_found_by_its_mark_when_the_store_is_lost() {
+    use calsync_core::engine::CleanOptions;
+
+    let lab = Lab::new();
+    let times = ("2026-03-02T09:00:00", "2026-03-02T10:00:00");
+    lab.server.add(&lab.calendar, &timed("made there", times.0, times.1, "UTC")).unwrap();
+    for n in 0..2 {
+        lab.world.add(event(&format!("u{n}"), "copied")).await;
+    }
+    lab.sync().await;
+    lab.world.edit("u0", |event| body(event).location = Some("Room".to_owned())).await;
+    lab.sync().await;
+    let written = lab.remote().into_iter().find(|one| one["subject"] == "copied").unwrap();
+    let mut copy = timed("somebody's copy", times.0, times.1, "UTC");
+    let id = written["id"].as_str().unwrap().into();
+    let held = lab.provider.fetch(&lab.link.remote, &[id]).await.unwrap().pop();
+    let Some(Fetched::Found { payload, .. }) = held else { panic!("{held:?}") };
+    let held: Value = serde_json::from_str(payload.as_str()).unwrap();
+    copy["singleValueExtendedProperties"] = held["singleValueExtendedProperties"].clone();
+    assert!(copy.to_string().contains("calsync.mark"), "{copy}");
+    lab.server.add(&lab.calendar, &copy).unwrap();
+
+    let lost = World::new(Arc::new(MemoryStore::default()), 2);
+    let asked = lost.engine.clean(&lab.link, &lab.provider, &CleanOptions::default()).await.unwrap();
+    let options = CleanOptions::default().approving(asked.plan.deletions_id());
+    let report = lost.engine.clean(&lab.link, &lab.provider, &options).await.unwrap();
+    assert_eq!(report.deleted, 2);
+    let mut left: Vec<String> = lab.remote().iter().map(|one| one["subject"].to_string()).collect();
+    left.sort();
+    assert_eq!(left, ["\"made there\"", "\"somebody's copy\""]);
 }

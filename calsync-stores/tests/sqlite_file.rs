@@ -15,7 +15,10 @@ use calsync_core::{
     store::{Batch, Revision, Store, StoreErrorKind, Write},
 };
 use calsync_stores::sqlite::{Durability, SqliteConfig, SqliteError, SqliteStore};
-use calsync_testkit::store_conformance::{sample, values};
+use calsync_testkit::{
+    bookings::{Race, Wishes, race},
+    store_conformance::{sample, values},
+};
 use chrono::DateTime;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -270,4 +273,16 @@ async fn large_calendar_is_written_and_paged() {
     }
     assert_eq!((after, seen), (Revision(10_000), 10_000));
     assert_eq!(store.base_summaries(&link, None, usize::MAX).await.unwrap().len(), 10_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_slot_is_booked_twice_by_those_who_share_a_file() {
+    for wishes in [Wishes::Slots, Wishes::Overlapping] {
+        let (_directory, path) = directory();
+        let mut stores: Vec<Arc<dyn Store>> = Vec::new();
+        for _ in 0..3 {
+            stores.push(Arc::new(open(&path).await));
+        }
+        race(&stores, Race { reservations: 1000, slots: 100, workers: 12, wishes }).await;
+    }
 }

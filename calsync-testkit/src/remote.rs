@@ -16,8 +16,8 @@ use calsync_core::{
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
         Capabilities, Change, ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched,
-        ItemChange, Payload, PeoplePolicy, Provider, ProviderError, PullMode, ReadError, RemoteCalendar,
-        RenderRequest, Rendered, Result, UnreadKind, Written,
+        ItemChange, Mark, Payload, PeoplePolicy, Provider, ProviderError, PullMode, ReadError,
+        RemoteCalendar, RenderRequest, Rendered, Result, Seal, UnreadKind, Written,
     },
 };
 
@@ -278,6 +278,24 @@ fn read(payload: &Payload) -> std::result::Result<Event, ReadError> {
         .map_err(|_| ReadError { kind: UnreadKind::Unreadable, reason: "not an event".to_owned() })
 }
 
+/// The member of a payload that holds a mark.
+const MARK: &str = "calsync_mark";
+
+fn with_mark(payload: &Payload, mark: &str) -> Payload {
+    let Ok(mut value) = serde_json::from_str::<serde_json::Value>(payload.as_str()) else {
+        return payload.clone();
+    };
+    if let Some(members) = value.as_object_mut() {
+        members.insert(MARK.to_owned(), mark.into());
+    }
+    Payload::new(value.to_string())
+}
+
+fn mark_of(payload: &Payload) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(payload.as_str()).ok()?;
+    Some(value.get(MARK)?.as_str()?.to_owned())
+}
+
 /// A cursor: the tick it was made at, and for a snapshot under way the item it stopped at.
 fn parse(cursor: &Cursor) -> Option<(u64, Option<RemoteId>)> {
     let (tick, at) =
@@ -387,7 +405,19 @@ impl Provider for MemoryRemote {
 
     fn render(&self, request: RenderRequest<'_>) -> Result<Rendered> {
         self.with_people.fetch_add(u64::from(request.people == PeoplePolicy::Write), Ordering::Relaxed);
-        Ok(Rendered { payload: payload_of(&(self.holds)(request.event)), losses: Vec::new() })
+        let fresh = payload_of(&(self.holds)(request.event));
+        let kept = request.original.and_then(mark_of);
+        let payload = kept.map_or_else(|| fresh.clone(), |mark| with_mark(&fresh, &mark));
+        Ok(Rendered { payload, losses: Vec::new() })
+    }
+
+    fn mark(&self, _: &RemoteId, payload: Payload, seal: &Seal) -> Payload {
+        // A person's copy has a UID of its own.
+        read(&payload).map_or(payload.clone(), |event| with_mark(&payload, &seal.mark(&event.uid)))
+    }
+
+    fn marked(&self, payload: &Payload) -> Option<Mark> {
+        Some(Mark { text: mark_of(payload)?, identity: read(payload).ok()?.uid })
     }
 
     fn propose_id(&self, _: &RemoteCalendarId, _: &Event, fresh: &str) -> Result<RemoteId> {

@@ -133,6 +133,9 @@ pub struct Question {
     pub availability: Vec<Vec<VAvailability>>,
     /// Slots at most. Default: 10,000.
     pub slots_max: usize,
+    /// Times that are not open, and around which nothing else is kept free: what bookings keep free around themselves.
+    /// Default: none.
+    pub kept_free: Vec<Range<DateTime<Utc>>>,
 }
 
 impl Question {
@@ -152,6 +155,7 @@ impl Question {
             hours: Vec::new(),
             availability: Vec::new(),
             slots_max: 10_000,
+            kept_free: Vec::new(),
         }
     }
 }
@@ -210,7 +214,8 @@ pub fn answer(calendars: &[CalendarTimes], question: &Question) -> Answer {
         let end = time.end.checked_add_signed(question.buffer_before.max(TimeDelta::zero()));
         start.unwrap_or(DateTime::<Utc>::MIN_UTC)..end.unwrap_or(DateTime::<Utc>::MAX_UTC)
     };
-    let taken = union(busy.iter().filter(counts).map(longer).collect());
+    let kept_free = question.kept_free.iter().cloned();
+    let taken = union(busy.iter().filter(counts).map(longer).chain(kept_free).collect());
 
     let notice = question.minimum_notice.max(TimeDelta::zero());
     let first = question.now.checked_add_signed(notice).unwrap_or(DateTime::<Utc>::MAX_UTC);

@@ -14,9 +14,9 @@ use crate::{
     pipeline::{CompiledPipeline, Pipeline, Start, Surroundings},
     plan::Direction,
     provider::{
-        Capabilities, ChangePage, ChangesRequest, Fetched, FreeBusy, Payload, Provider, ReadError,
-        RemoteCalendar, RenderRequest, Rendered, Result as ProviderResult, UnreadKind, Watch, WatchRequest,
-        Written,
+        Capabilities, ChangePage, ChangesRequest, Fetched, FreeBusy, Mark, Payload, Provider, ReadError,
+        RemoteCalendar, RenderRequest, Rendered, Result as ProviderResult, Seal, UnreadKind, Watch,
+        WatchRequest, Written,
     },
     publish::hidden_uid,
     zone::Zone,
@@ -69,6 +69,7 @@ pub(super) struct Copies<'a> {
     pipeline: CompiledPipeline,
     calendar: &'a str,
     exports: bool,
+    remote: &'a RemoteCalendarId,
     uid_key: [u8; 32],
 }
 
@@ -89,11 +90,31 @@ impl<'a> Copies<'a> {
             }
         };
         let uid_key = blake3::derive_key("calsync 2026-11 UID of a copy", link.id.as_str().as_bytes());
-        Ok(Some(Self { rules, pipeline, calendar, exports, uid_key }))
+        Ok(Some(Self { rules, pipeline, calendar, exports, remote: &link.remote, uid_key }))
     }
 
     fn apply<'e>(&self, event: &'e Event) -> Option<Cow<'e, Event>> {
         self.pipeline.apply(event, &self.around())
+    }
+
+    /// The step that keeps a local event out; `Some(None)`: none, it takes no time, and the copy is busy-only.
+    pub(super) fn refused(&self, event: &Event) -> Option<Option<String>> {
+        if self.apply(event).is_some() {
+            return None;
+        }
+        Some(self.pipeline.refused_by(event, &self.around()).map(ToOwned::to_owned))
+    }
+
+    /// An item as it is brought in, or why it is not.
+    fn read_in(&self, event: &Event, is_copy: bool) -> Result<Event, String> {
+        let around = Surroundings { is_copy, ..self.around() };
+        match self.pipeline.apply(event, &around) {
+            Some(copy) => Ok(copy.into_owned()),
+            None => Err(match self.pipeline.refused_by(event, &around) {
+                Some(step) => format!("the step {step:?} of the link's pipeline keeps it out"),
+                None => "it takes no time, and the copy is busy-only".to_owned(),
+            }),
+        }
     }
 
     fn around(&self) -> Surroundings<'_> {
@@ -103,6 +124,7 @@ impl<'a> Copies<'a> {
             owner: &self.rules.owner,
             zone: &self.rules.zone,
             uid_key: self.hides_uids().then_some(&self.uid_key),
+            is_copy: false,
         }
     }
 
@@ -114,14 +136,6 @@ impl<'a> Copies<'a> {
     /// The UID of the copy of an event.
     pub(super) fn copied_uid<'e>(&self, uid: &'e str) -> Cow<'e, str> {
         if self.hides_uids() { Cow::Owned(hidden_uid(&self.uid_key, uid)) } else { Cow::Borrowed(uid) }
-    }
-
-    /// The step that keeps an event out, for a person.
-    fn refusal(&self, event: &Event) -> String {
-        match self.pipeline.refused_by(event, &self.around()) {
-            Some(step) => format!("the step {step:?} of the link's pipeline keeps it out"),
-            None => "it takes no time, and the copy is busy-only".to_owned(),
-        }
     }
 
     pub(super) fn exports(&self) -> bool {
@@ -163,10 +177,9 @@ impl Provider for ReadAsCopies<'_> {
         if self.copies.exports {
             return Ok(event);
         }
-        match self.copies.apply(&event).map(Cow::into_owned) {
-            Some(copy) => Ok(copy),
-            None => Err(ReadError { kind: UnreadKind::LeftOut, reason: self.copies.refusal(&event) }),
-        }
+        let mark = self.provider.marked(payload);
+        let is_copy = mark.is_some_and(|mark| mark.is_true(self.copies.remote));
+        self.copies.read_in(&event, is_copy).map_err(|reason| ReadError { kind: UnreadKind::LeftOut, reason })
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -208,6 +221,14 @@ impl Provider for ReadAsCopies<'_> {
         fresh: &str,
     ) -> ProviderResult<RemoteId> {
         self.provider.propose_id(calendar, event, fresh)
+    }
+
+    fn mark(&self, id: &RemoteId, payload: Payload, seal: &Seal) -> Payload {
+        self.provider.mark(id, payload, seal)
+    }
+
+    fn marked(&self, payload: &Payload) -> Option<Mark> {
+        self.provider.marked(payload)
     }
 
     async fn create(

@@ -59,9 +59,28 @@ pub struct Link {
     /// against `guard`; what is shown no more is taken out of the copies there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copies: Option<CopyRules>,
+    /// What becomes of a copy that somebody edits where it is, on a link that goes one way. Default: it stays as it is until
+    /// its event is edited.
+    #[serde(default)]
+    pub edits: CopyEdits,
     /// Kept with the link's state for the host, which finds it there before it has spoken to the provider: a
     /// discovered account, for one. Holds no secret: the store keeps it as it is.
     pub note: Option<String>,
+}
+
+/// What becomes of a copy that somebody edits where it is. A link that goes both ways has no copies.
+///
+/// A copy that somebody deletes stays deleted, whatever is said here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyEdits {
+    /// It stays as it is, field by field, until the same field of its event is edited.
+    #[default]
+    Leave,
+    /// It becomes again what its event says. What was written there is in the journal.
+    Restore,
+    /// It is an event of its own from then on: neither edits nor the deletion of the event it was copied from reach it.
+    Detach,
 }
 
 impl Link {
@@ -87,6 +106,7 @@ impl Link {
             retries: RetryBudget::default(),
             fetching: FetchPatience::default(),
             copies: None,
+            edits: CopyEdits::default(),
             note: None,
         }
     }
@@ -156,6 +176,13 @@ impl Link {
     #[must_use]
     pub fn with_copies(mut self, rules: CopyRules) -> Self {
         self.copies = Some(rules);
+        self
+    }
+
+    /// Sets what becomes of a copy that somebody edits.
+    #[must_use]
+    pub fn with_edits(mut self, edits: CopyEdits) -> Self {
+        self.edits = edits;
         self
     }
 

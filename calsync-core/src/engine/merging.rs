@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
+    CopyEdits,
     conflicts::{Fate, Standing, Versions, field_conflict, follow_up},
     pair::{Context, Outcome, Pair, RemoteView, Sided, operation, unless_same},
 };
@@ -32,6 +33,10 @@ struct Merging<'a> {
     merged: Merge,
     /// Fields of the local side that the link's direction keeps from the remote one.
     unsent: BTreeSet<Field>,
+    /// Fields of a copy over there that get their value back.
+    restored: BTreeSet<Field>,
+    /// A copy here gets its values back.
+    restores_here: bool,
 }
 
 /// Merges a pair, joined or meeting for the first time.
@@ -51,11 +56,22 @@ pub(super) fn merge_pair(
     let local = cx.held(&record.event);
     let local = &*local;
     let mut merged = decide((local, record), bases, remote, standing, cx);
+    // At a first meeting nobody edited anything yet.
+    let restores = cx.link.edits == CopyEdits::Restore && bases.local.is_some() && !cx.renewed;
+    let mut restored = BTreeSet::new();
     if !cx.link.direction.imports() {
-        merged.to_local.clear();
+        let edits = std::mem::take(&mut merged.to_local);
+        if restores {
+            merged.to_remote.extend(edits.iter().cloned());
+            restored = edits;
+        }
     }
-    let unsent =
+    let mut unsent =
         if cx.link.direction.exports() { BTreeSet::new() } else { std::mem::take(&mut merged.to_remote) };
+    let restores_here = restores && !unsent.is_empty();
+    if restores {
+        merged.to_local.append(&mut unsent);
+    }
     let mut merging = Merging {
         pair,
         bases,
@@ -69,6 +85,8 @@ pub(super) fn merge_pair(
         standing,
         merged,
         unsent,
+        restored,
+        restores_here,
     };
     if merging.merged.to_remote.is_empty() {
         return Ok(merging.outcome(merging.new_local().as_ref(), cx));
@@ -106,7 +124,7 @@ pub(super) fn merge_pair(
     let mut entry = cx.outbox(&record.id, id.clone(), update);
     entry.local = Some(Box::new(after.unwrap_or_else(|| record.event.clone())));
     entry.fields = merging.merged.to_remote.iter().cloned().collect();
-    entry.reason = "it was edited here".to_owned();
+    entry.reason = merging.reason().to_owned();
     outcome.writes.push(Write::PutOutbox(Box::new(entry)));
     if let Some(operation) = &mut outcome.operation {
         operation.losses = rendered.losses;
@@ -202,6 +220,8 @@ impl Merging<'_> {
     fn reason(&self) -> &'static str {
         match (self.action, self.merged.to_local.is_empty(), self.merged.to_remote.is_empty()) {
             (Action::Join, ..) => "the same event is on both sides",
+            (_, true, false) if !self.restored.is_empty() => "the copy was edited there, and is restored",
+            (_, false, true) if self.restores_here => "the copy was edited here, and is restored",
             (_, false, false) => "both sides were edited",
             (_, false, true) => "it was edited on the remote side",
             (_, true, false) => "it was edited here",
@@ -218,8 +238,9 @@ impl Merging<'_> {
             // happens is planned again. At a first meeting the base of such a field is what the remote side has.
             // So is it where the local side won: whoever takes the winning value back has not taken the other one.
             let won = |contested: &&Contested| contested.field == *field && contested.choice == Choice::Local;
-            let from =
-                if merged.contested.iter().any(|contested| won(&contested)) { None } else { bases.local };
+            // And where a copy is restored: until that is confirmed, this side has what the other lacks.
+            let is_won = merged.contested.iter().any(|contested| won(&contested));
+            let from = if is_won || self.restored.contains(field) { None } else { bases.local };
             copy_field(field, from.unwrap_or(remote), base_local.to_mut());
         }
         let base_remote = match bases.remote {

@@ -4,12 +4,16 @@
 //! [`diff`](crate::diff), [`merge`](crate::merge) and [`plan`](crate::plan); what is here reads, commits and sends.
 
 mod answer;
+mod clean;
 mod conflicts;
 mod copies;
 mod deletions;
+mod detach;
 mod error;
+mod explain;
 mod export;
 mod fetching;
+mod graph;
 mod hub;
 mod journal;
 mod link;
@@ -29,12 +33,15 @@ mod undo;
 use std::sync::Arc;
 
 pub use answer::Answer;
+pub use clean::{CleanOptions, CleanReport, Preview};
 pub use copies::CopyRules;
 pub use error::EngineError;
+pub use explain::{Explanation, Moment, Way, WayState, What};
 pub use export::conflicts_csv;
 pub use fetching::FetchPatience;
+pub use graph::{Joint, RuleCycle, check_rules};
 pub use hub::Hub;
-pub use link::Link;
+pub use link::{CopyEdits, Link};
 pub use outbox::RetryBudget;
 pub use questions::OpenMatch;
 pub use report::{Observer, Progress, Silent, SyncReport};

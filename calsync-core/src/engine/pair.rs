@@ -10,6 +10,7 @@ use super::{
     Link,
     conflicts::{Standing, settle},
     copies::{Copies, exported, held},
+    detach::{detach, is_detached},
     merging,
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     merge::Choice,
     model::{Event, EventId, RemoteId, RunId, Version},
     plan::{Action, Evidence, LocalSide, Meeting, Operation, RemoteSide, decide},
-    provider::{Payload, Provider, ProviderError, RenderRequest},
+    provider::{Payload, Provider, ProviderError, RenderRequest, Seal},
     store::{
         BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, Expectation, JournalEntry,
         JournalOp, OutboxEntry, OutboxId, OutboxOp, OutboxState, Revision, SettledBy, Settlement, Write,
@@ -101,6 +102,9 @@ pub(super) fn consider(
         Some(_) => Meeting::Joined,
     };
     let action = decide(meeting, local, remote, cx.link.rules());
+    if meeting == Meeting::Joined && action == Action::Merge && is_detached(local, remote, cx) {
+        return Ok(detach(pair, cx));
+    }
     let mut outcome = match (meeting, action) {
         (Meeting::Parted, Action::None) => return Ok(left_alone(pair, cx)),
         (Meeting::Parted, _) => return Ok(forget(pair)),
@@ -410,7 +414,9 @@ pub(super) fn create_remote(
         people: cx.link.people,
     })?;
     let remote_id = cx.provider.propose_id(&cx.link.remote, &copy, &cx.ids.fresh())?;
-    let mut entry = cx.outbox(&record.id, remote_id, OutboxOp::Create { payload: rendered.payload });
+    let seal = Seal::of(&cx.link.id, &cx.link.remote);
+    let payload = cx.provider.mark(&remote_id, rendered.payload, &seal);
+    let mut entry = cx.outbox(&record.id, remote_id, OutboxOp::Create { payload });
     entry.local = Some(Box::new(record.event.clone()));
     entry.reason = reason.to_owned();
     let mut operation = operation(pair, Action::CreateRemote, reason);

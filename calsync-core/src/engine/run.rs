@@ -678,7 +678,7 @@ fn failed(before: &LinkHealth, kind: ErrorKind) -> LinkHealth {
     LinkHealth::Error { kind, failures }
 }
 
-fn new_state(link: &Link) -> LinkState {
+pub(super) fn new_state(link: &Link) -> LinkState {
     LinkState {
         id: link.id.clone(),
         generation: 0,

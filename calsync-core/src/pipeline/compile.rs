@@ -103,7 +103,8 @@ fn asks_something(filter: &Filter) -> Result<(), &'static str> {
         | Filter::Timed { .. }
         | Filter::TimeFrame { .. }
         | Filter::Busy { .. }
-        | Filter::OwnOnly {} => true,
+        | Filter::OwnOnly {}
+        | Filter::NotCopied {} => true,
     };
     if asks { Ok(()) } else { Err("the filter asks nothing: it needs an include or an exclude, or a bound") }
 }

@@ -110,6 +110,9 @@ pub enum Filter {
     },
     /// What the owner organises, or nobody does.
     OwnOnly {},
+    /// What no link of calsync wrote there, by the mark every copy carries: what comes in over a link that imports. On one
+    /// that exports everything passes.
+    NotCopied {},
 }
 
 impl Filter {
@@ -158,6 +161,7 @@ impl Filter {
                 .organizer
                 .as_ref()
                 .is_none_or(|organizer| around.owner.iter().any(|own| same(own, &organizer.address))),
+            Self::NotCopied {} => !around.is_copy,
         }
     }
 }

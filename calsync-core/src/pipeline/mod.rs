@@ -181,10 +181,12 @@ pub struct Surroundings<'a> {
     pub zone: &'a Zone,
     /// The secret UIDs of copies are made with that do not begin as the whole event. `None` keeps the UID.
     pub uid_key: Option<&'a [u8; 32]>,
+    /// Whether the event was written by a link of calsync where it is copied from: what [`Filter::NotCopied`] asks.
+    pub is_copy: bool,
 }
 
 impl Default for Surroundings<'_> {
     fn default() -> Self {
-        Self { calendar: "", calendar_name: "", owner: &[], zone: &Zone::UTC, uid_key: None }
+        Self { calendar: "", calendar_name: "", owner: &[], zone: &Zone::UTC, uid_key: None, is_copy: false }
     }
 }

@@ -18,6 +18,9 @@ pub enum Evidence {
     DeletedHere,
     /// The link's pipeline lets the event through no more. What is deleted is the copy.
     LeftOut,
+    /// A person asked for everything the link wrote to be taken away, and it is the link's: its
+    /// [mark](crate::provider::Seal) says so, or that the link brought it in.
+    Marked,
 }
 
 /// When a run's deletions are held back for a person to approve (invariant 7).

@@ -6,6 +6,7 @@
 mod capabilities;
 mod changes;
 mod error;
+mod mark;
 mod watch;
 
 use std::{borrow::Cow, ops::Range};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use capabilities::Capabilities;
 pub use changes::{Change, ChangePage, ChangeScope, ChangesRequest, Cursor, Fetched, ItemChange, PullMode};
 pub use error::{ErrorKind, Fault, ProviderError, Retry};
+pub use mark::{Mark, Seal};
 pub use watch::{FreeBusy, Watch, WatchRequest};
 
 pub use crate::ical::PeoplePolicy;
@@ -186,6 +188,20 @@ pub trait Provider: Send + Sync {
     fn propose_id(&self, calendar: &RemoteCalendarId, event: &Event, fresh: &str) -> Result<RemoteId> {
         let _ = (calendar, event, fresh);
         Err(ProviderError::unsupported("propose_id"))
+    }
+
+    /// Puts the mark of a link on the payload of a new item, under an identity that a copy of the item will not share: its
+    /// UID, or the name it is created under. Every later write leaves it there. The default writes none; then what a link
+    /// wrote cannot be told from what people wrote once its rows are lost.
+    fn mark(&self, id: &RemoteId, payload: Payload, seal: &Seal) -> Payload {
+        let _ = (id, seal);
+        payload
+    }
+
+    /// The mark an item carries, with the item's identity. Pure. The default finds none.
+    fn marked(&self, payload: &Payload) -> Option<Mark> {
+        let _ = payload;
+        None
     }
 
     /// Creates an item under the proposed name.

@@ -7,7 +7,9 @@ use calsync_core::{
         write_new,
     },
     model::{Event, EventBody, Override, OverrideScope},
-    provider::{ErrorKind, Payload, ProviderError, ReadError, RenderRequest, Rendered, UnreadKind},
+    provider::{
+        ErrorKind, Mark, Payload, ProviderError, ReadError, RenderRequest, Rendered, Seal, UnreadKind,
+    },
 };
 
 fn options() -> ReadOptions {
@@ -67,6 +69,33 @@ pub(crate) fn render(request: RenderRequest<'_>) -> Result<Rendered, ProviderErr
     let payload = Payload::new(normalise(&text));
     let losses = losses(&request, &payload);
     Ok(Rendered { payload, losses })
+}
+
+/// Which link wrote it, sealed with the UID: a copy somebody makes of it in the same calendar has to have another one (RFC
+/// 4791 section 4.1).
+const MARK: &str = "X-CALSYNC-MARK";
+
+/// Puts a mark on what is to be created.
+pub(crate) fn mark(payload: Payload, seal: &Seal) -> Payload {
+    const BEGIN: &str = "BEGIN:VEVENT\r\n";
+    let (Ok(event), Some((before, after))) = (read(&payload), payload.as_str().split_once(BEGIN)) else {
+        return payload;
+    };
+    Payload::new(format!("{before}{BEGIN}{MARK}:{}\r\n{after}", seal.mark(&event.uid)))
+}
+
+/// The mark an item carries.
+pub(crate) fn marked(payload: &Payload) -> Option<Mark> {
+    if !payload.as_str().contains(MARK) {
+        return None;
+    }
+    let document = Document::new(payload.as_str().as_bytes());
+    let text = document.lines().find_map(|line| {
+        let text = line.text();
+        let line = ContentLine::parse(&text).filter(|line| line.is(MARK))?;
+        Some(line.value().trim().to_owned())
+    })?;
+    Some(Mark { text, identity: read(payload).ok()?.uid })
 }
 
 /// What the payload does not say that the event does.

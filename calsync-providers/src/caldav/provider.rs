@@ -10,8 +10,8 @@ use calsync_core::{
     context::{Clock, SystemClock},
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, Payload, Provider, ProviderError,
-        ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Written,
+        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, Mark, Payload, Provider, ProviderError,
+        ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Seal, Written,
     },
 };
 use url::Url;
@@ -285,6 +285,14 @@ impl Provider for CalDavProvider {
                 || ProviderError::new(ErrorKind::InvalidInput, OPERATION, "unusable identifier"),
             )?;
         Ok(RemoteId::from(format!("{}{name}", collection.path())))
+    }
+
+    fn mark(&self, _: &RemoteId, payload: Payload, seal: &Seal) -> Payload {
+        map::mark(payload, seal)
+    }
+
+    fn marked(&self, payload: &Payload) -> Option<Mark> {
+        map::marked(payload)
     }
 
     async fn create(&self, calendar: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {

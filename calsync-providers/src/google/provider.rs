@@ -7,8 +7,8 @@ use calsync_core::{
     context::{Clock, SystemClock},
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Payload, Provider,
-        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Watch, WatchRequest,
+        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
+        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Seal, Watch, WatchRequest,
         Written,
     },
 };
@@ -293,6 +293,14 @@ impl Provider for GoogleProvider {
 
     fn propose_id(&self, _: &RemoteCalendarId, _: &Event, fresh: &str) -> Result<RemoteId> {
         Ok(RemoteId::from(base32hex(fresh)))
+    }
+
+    fn mark(&self, id: &RemoteId, payload: Payload, seal: &Seal) -> Payload {
+        super::push::mark(id, payload, seal)
+    }
+
+    fn marked(&self, payload: &Payload) -> Option<Mark> {
+        super::push::marked(payload)
     }
 
     async fn create(&self, calendar: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {

@@ -9,7 +9,7 @@
 use calsync_core::{
     diff::changed_fields,
     model::{RecurrenceId, RemoteCalendarId, RemoteId, Version},
-    provider::{ErrorKind, Payload, ProviderError, Result, Written},
+    provider::{ErrorKind, Mark, Payload, ProviderError, Result, Seal, Written},
 };
 use serde_json::{Value, json};
 
@@ -22,10 +22,10 @@ use super::{
     item::{Edit, Item, ItemVersion, is_cancelled, object_of},
     map::{
         project::project,
-        read::{ID, OPEN, read_item},
+        read::{ID, MARK, OPEN, read_item},
     },
     provider::{GoogleProvider, Purpose},
-    wire::{self, Object, Page, text},
+    wire::{self, Object, Page, inner, text},
 };
 
 impl GoogleProvider {
@@ -283,6 +283,21 @@ fn parse(operation: &'static str, payload: &Payload) -> Result<Item> {
 
 fn notify(item: &Item) -> Notify {
     if item.edits.notify { Notify::Everybody } else { Notify::Nobody }
+}
+
+/// Puts a mark on what is to be created under a name of our own.
+pub(super) fn mark(id: &RemoteId, payload: Payload, seal: &Seal) -> Payload {
+    let Some(mut item) = Item::read(&payload) else { return payload };
+    set_private(&mut item.event, MARK, &seal.mark(id.as_str()));
+    item.payload()
+}
+
+/// The mark an item carries. A copy somebody makes of it has another id.
+pub(super) fn marked(payload: &Payload) -> Option<Mark> {
+    let item = Item::read(payload)?;
+    let private =
+        inner(&item.event, "extendedProperties").and_then(|properties| inner(properties, "private"))?;
+    Some(Mark { text: text(private, MARK)?.to_owned(), identity: text(&item.event, "id")?.to_owned() })
 }
 
 fn set_private(event: &mut Object, name: &str, value: &str) {

@@ -7,8 +7,8 @@ use calsync_core::{
     context::{Clock, SystemClock},
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Payload, Provider,
-        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Watch, WatchRequest,
+        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
+        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Seal, Watch, WatchRequest,
         Written,
     },
 };
@@ -189,6 +189,14 @@ impl Provider for MicrosoftProvider {
     fn propose_id(&self, _: &RemoteCalendarId, _: &Event, fresh: &str) -> Result<RemoteId> {
         // Graph chooses the id. Until it has, the item goes by the name it can be found by.
         Ok(RemoteId::from(format!("{}{fresh}", super::item::PROPOSED)))
+    }
+
+    fn mark(&self, id: &RemoteId, payload: Payload, seal: &Seal) -> Payload {
+        super::push::mark(id, payload, seal, &self.config.property_set)
+    }
+
+    fn marked(&self, payload: &Payload) -> Option<Mark> {
+        super::push::marked(payload, &self.config.property_set)
     }
 
     async fn create(&self, calendar: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {

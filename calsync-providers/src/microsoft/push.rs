@@ -2,7 +2,7 @@
 
 use calsync_core::{
     model::{RemoteCalendarId, RemoteId, Version},
-    provider::{ErrorKind, Payload, ProviderError, Result, Written},
+    provider::{ErrorKind, Mark, Payload, ProviderError, Result, Seal, Written},
 };
 use http::{Method, header};
 use serde_json::Value;
@@ -16,6 +16,27 @@ use super::{
     provider::MicrosoftProvider,
     wire::{self, Object, object, text},
 };
+
+/// Puts a mark on what is to be created under a proposed name.
+pub(super) fn mark(id: &RemoteId, payload: Payload, seal: &Seal, set: &str) -> Payload {
+    let (Some(fresh), Some(mut item)) = (item::proposed(id), item::object_of(&payload)) else {
+        return payload;
+    };
+    let mark = seal.mark(fresh);
+    props::put(&mut item, set, props::MARK, &mark);
+    // What is sent is in the plan.
+    let mut plan = Plan::take(&mut item);
+    props::put(&mut plan.master, set, props::MARK, &mark);
+    item.insert(item::PATCH.to_owned(), serde_json::to_value(&plan).unwrap_or_default());
+    item::payload(item)
+}
+
+/// The mark an item carries. A copy somebody makes of it was created with no identifier of ours, or another one.
+pub(super) fn marked(payload: &Payload, set: &str) -> Option<Mark> {
+    let item = item::object_of(payload)?;
+    let mark = props::get(&item, set, props::MARK)?;
+    Some(Mark { text: mark.to_owned(), identity: text(&item, "transactionId")?.to_owned() })
+}
 
 impl MicrosoftProvider {
     /// Creates an item. Sent again with the same name, it goes on where it stopped.

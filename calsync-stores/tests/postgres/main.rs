@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod postgres_behaviour;
+mod postgres_bookings;
 mod postgres_conformance;
 mod postgres_engine;
 mod postgres_worker;

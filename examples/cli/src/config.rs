@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, env, fmt, fs, num::NonZeroU32, path::Path};
 
 use calsync_core::{
-    engine::CopyRules,
+    engine::{CopyEdits, CopyRules, Joint, check_rules},
     merge::{ConflictPolicy, DeletionPolicy},
     pipeline::{Pipeline, Start, Step},
     plan::Direction,
@@ -157,6 +157,9 @@ pub(crate) struct LinkConfig {
     /// `remote-wins` or `local-wins`.
     #[serde(default)]
     pub(crate) deletions: DeletionPolicy,
+    /// What becomes of a copy that somebody edits, on a link that imports or exports: `leave` (default), `restore` or
+    /// `detach`.
+    pub(crate) edits: Option<CopyEdits>,
     /// How often `calsync worker` runs it: `15m`, `2h`, `1d`; `never`: when it is asked. Default: what suits its provider.
     pub(crate) every: Option<String>,
     /// Instead of `every`, a cron expression of five fields.
@@ -312,6 +315,12 @@ impl Config {
             if link.zone.is_some() && link.cron.is_none() {
                 return wrong(format!("link {name}: `zone` is the zone of `cron`, and there is no `cron`"));
             }
+            if link.edits.is_some() && self.direction(link) == Direction::TwoWay {
+                return wrong(format!(
+                    "link {name}: `edits` is about copies, and a link that goes both ways has none: write direction = \
+                     \"import\" or direction = \"export\", or remove `edits`"
+                ));
+            }
             if let Some(copies) = &link.copies {
                 if self.direction(link) == Direction::TwoWay {
                     return wrong(format!(
@@ -359,7 +368,45 @@ impl Config {
                 ));
             }
         }
-        Ok(())
+        self.check_circles()
+    }
+
+    /// Links that copy by rules must not copy what they copied.
+    fn check_circles(&self) -> Result<(), CliError> {
+        let copies: Vec<Option<CopyRules>> =
+            self.links.iter().map(|link| self.copies(link)).collect::<Result<_, _>>()?;
+        let joints: Vec<Joint<'_>> = self
+            .links
+            .iter()
+            .zip(&copies)
+            .map(|(link, copies)| Joint {
+                link: &link.name,
+                calendar: &link.calendar,
+                account: self.account(&link.connection),
+                remote: &link.remote,
+                direction: self.direction(link),
+                copies: copies.as_ref(),
+            })
+            .collect();
+        check_rules(&joints).map_err(|cycle| CliError::Config(cycle.to_string()))
+    }
+
+    /// One name for all connections to an account, as far as the configuration tells.
+    fn account<'a>(&'a self, name: &'a str) -> &'a str {
+        let of = |connection: &Connection| {
+            (
+                connection.provider,
+                connection.url.clone(),
+                connection.base_url.clone(),
+                connection.username.clone(),
+                connection.token.clone(),
+            )
+        };
+        let Some(own) = self.connections.get(name) else { return name };
+        let same = |(_, other): &(&String, &Connection)| {
+            (!own.url.is_empty() || own.token.is_some()) && of(other) == of(own)
+        };
+        self.connections.iter().find(same).map_or(name, |(first, _)| first)
     }
 
     /// Where the calendars are kept, as written.

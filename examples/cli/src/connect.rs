@@ -183,11 +183,13 @@ fn tokens(
     }
 }
 
-fn link(app: &App, config: &LinkConfig, remote: RemoteCalendarId) -> Result<Link, CliError> {
+/// A link as the configuration has it.
+pub(crate) fn link(app: &App, config: &LinkConfig, remote: RemoteCalendarId) -> Result<Link, CliError> {
     let link = Link::new(config.name.as_str(), config.calendar.as_str(), remote)
         .with_direction(app.config.direction(config))
         .with_conflicts(config.conflicts)
-        .with_deletions(config.deletions);
+        .with_deletions(config.deletions)
+        .with_edits(config.edits.unwrap_or_default());
     Ok(match app.config.copies(config)? {
         Some(rules) => link.with_copies(rules),
         None => link,

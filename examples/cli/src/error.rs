@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use calsync_core::{
+    booking::BookingError,
     engine::EngineError,
     provider::{ErrorKind, Fault, ProviderError},
     store::StoreError,
@@ -24,6 +25,8 @@ pub(crate) enum CliError {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    #[error(transparent)]
+    Booking(#[from] BookingError),
     #[error("store: {0}")]
     Store(#[from] StoreError),
     #[error(transparent)]

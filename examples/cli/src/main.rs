@@ -70,15 +70,27 @@ enum Command {
     Worker(WorkerArgs),
     /// Show when each link runs next and how its last run went; pause it, resume it, or run it now.
     Schedule(ScheduleArgs),
+    /// Stop a link until it is resumed, or let it run again; as in `schedule`.
+    Links {
+        #[command(subcommand)]
+        action: LinksAction,
+    },
     /// Take back what a run did, and carry that to the remote side.
     Undo(UndoArgs),
     /// What is sealed in the store: tokens of accounts.
     #[command(subcommand)]
     Vault(commands::vault::VaultCommand),
     /// Tell when somebody is free, over calendars of the store.
-    Availability(commands::availability::AvailabilityArgs),
+    #[command(alias = "availability")]
+    Free(commands::availability::AvailabilityArgs),
+    /// Book a slot that is free on all calendars, keep one for a while, or give one back.
+    Book(commands::book::BookArgs),
     /// Write a calendar of the store as a feed others can subscribe to: when somebody is busy, or with details.
     Publish(commands::publish::PublishArgs),
+    /// Delete everything a link ever wrote into its remote calendar, also when the store is lost.
+    Clean(commands::clean::CleanArgs),
+    /// Forget a link: keep what it wrote, or delete that first.
+    Unlink(commands::clean::UnlinkArgs),
     /// Turn the configuration of inovex/CalendarSync into one of calsync, on standard output.
     ImportConfig {
         /// Its `sync.yaml`.
@@ -88,6 +100,9 @@ enum Command {
     Explain {
         /// Its UID, or its id in the store.
         event: String,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -231,6 +246,20 @@ enum ScheduleAction {
     },
 }
 
+#[derive(Subcommand)]
+enum LinksAction {
+    /// It runs no more until it is resumed.
+    Pause {
+        /// The link.
+        link: String,
+    },
+    /// It runs again; once, when runs were missed.
+    Resume {
+        /// The link.
+        link: String,
+    },
+}
+
 #[derive(Args)]
 struct EventsArgs {
     /// The calendar in the store.
@@ -331,6 +360,14 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
             commands::schedule::change(&app, &link, change).await
         }
         Command::Vault(command) => commands::vault::run(&app, command).await,
+        Command::Links { action } => {
+            use commands::schedule::Change;
+            let (link, change) = match action {
+                LinksAction::Pause { link } => (link, Change::Pause),
+                LinksAction::Resume { link } => (link, Change::Resume),
+            };
+            commands::schedule::change(&app, &link, change).await
+        }
         Command::Undo(args) => {
             let what = match (args.run, args.last, args.link) {
                 (Some(run), ..) => commands::undo::What::Run(run),
@@ -340,10 +377,15 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
             };
             commands::undo::run(&app, &what).await
         }
-        Command::Availability(args) => commands::availability::run(&app, args).await,
+        Command::Free(args) => commands::availability::run(&app, args).await,
+        Command::Book(args) => commands::book::run(&app, args).await,
+        Command::Clean(args) => commands::clean::clean(&app, args).await,
+        Command::Unlink(args) => commands::clean::unlink(&app, args).await,
         Command::Publish(args) => commands::publish::run(&app, args).await,
         // Answered before there is a configuration.
         Command::ImportConfig { file } => commands::import_config::run(&file),
-        Command::Explain { event } => commands::explain::run(&app, &event).await,
+        Command::Explain { event, json } => {
+            commands::explain::run(&app, &event, output::Format::from_flag(json)).await
+        }
     }
 }

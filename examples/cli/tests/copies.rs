@@ -284,6 +284,10 @@ fn priv_01_what_is_passed_on_is_busy_only_until_the_link_says_more() {
     ok(path, &["sync"]);
     ok(path, &["sync"]);
     assert_eq!(subjects(), vec!["\"Busy\""; 3]);
+    let explained: Value = serde_json::from_str(&ok(path, &["explain", "u1", "--json"]).out).unwrap();
+    assert_eq!(explained["events"][0]["links"][1]["state"]["state"], "in-step", "{explained}");
+    assert_eq!(explained["events"][0]["timeline"][0]["op"], "local-create");
+    assert!(ok(path, &["explain", "u1"]).out.contains("link mirror: kept in step with"));
     let held = format!("{:?}", server.events(&server.default_calendar()));
     assert!(!held.contains("Canary"), "{held}");
     let keep =
@@ -298,4 +302,135 @@ fn priv_01_what_is_passed_on_is_busy_only_until_the_link_says_more() {
     ok(path, &["sync"]);
     assert_eq!(server.requests().len(), 1, "{:?}", server.requests());
     assert_eq!(server.mails(), 0);
+}
+
+#[test]
+fn a_slot_is_booked_once_on_several_calendars() {
+    let temp = folder("");
+    let path = temp.path();
+    ok(path, &["sync"]);
+    let second = CONFIG
+        .replace("calendar = \"work\"", "calendar = \"room\"")
+        .replace("name = \"feed\"", "name = \"r\"");
+    fs::write(path.join("room.toml"), second).unwrap();
+    ok(path, &["--config", "room.toml", "sync"]);
+    let year = chrono::Utc::now().format("%Y").to_string().parse::<u32>().unwrap() + 1;
+    // A day without events, whatever year this is.
+    let start = format!("{year}-03-03T09:00");
+    let both = ["--calendars", "work,room", "--duration", "30m", "--zone", "Europe/Berlin", "--json"];
+    let book = |more: &[&str]| calsync(path, &[&["book"], &both[..], more].concat());
+    let json = |said: &Said| -> Value { serde_json::from_str(&said.out).unwrap() };
+
+    let held = book(&["--start", &start, "--hold", "10m"]);
+    assert!(held.success, "{}", held.err);
+    let refused = book(&["--start", &start]);
+    assert!(!refused.success && refused.err.contains("taken"), "{}", refused.err);
+    assert_eq!(json(&refused)["why"], "taken");
+    let hold = json(&held)["hold"].as_str().unwrap().to_owned();
+    let booked = book(&["--start", &start, "--confirm", &hold, "--title", "Interview"]);
+    assert!(booked.success, "{}", booked.err);
+    assert_eq!(json(&booked)["start"], format!("{year}-03-03T08:00:00Z"));
+    assert!(!book(&["--start", &start]).success);
+    let events = ok(path, &["events", "--calendar", "work"]).out;
+    assert!(events.contains("Interview") && events.contains("09:00 Europe/Berlin"), "{events}");
+
+    let from = format!("{year}-03-03T08:00:00Z");
+    let free = |calendars: &str| {
+        let arguments =
+            ["free", "--calendars", calendars, "--duration", "1h", "--from", &from, "--days", "1", "--json"];
+        let found: Value = serde_json::from_str(&ok(path, &arguments).out).unwrap();
+        found["slots"][0]["start"].as_str().unwrap().to_owned()
+    };
+    // The room is taken, too, although the event is in the other calendar.
+    assert_eq!(
+        (free("work"), free("room")),
+        (format!("{year}-03-03T08:30:00Z"), format!("{year}-03-03T08:30:00Z"))
+    );
+    let id = json(&booked)["event"].as_str().unwrap().to_owned();
+    assert!(book(&["--cancel", &id]).success);
+    assert_eq!(free("room"), from);
+    let wrong = book(&["--start", "tomorrow"]);
+    assert!(!wrong.success && wrong.err.contains("--start"), "{}", wrong.err);
+}
+
+#[test]
+fn what_a_link_wrote_is_taken_away_by_name() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let server = GraphServer::start_on(runtime.handle(), GraphOptions::default()).unwrap();
+    let temp = folder("");
+    let path = temp.path();
+    fs::write(path.join("token"), "secret").unwrap();
+    let config = |links: &str| {
+        let connection = format!(
+            "[connections.office]\nprovider = \"microsoft\"\nbase_url = \"{}\"\ntoken = \"file:token\"\n",
+            server.url()
+        );
+        fs::write(path.join("calsync.toml"), format!("{CONFIG}{connection}{links}")).unwrap();
+    };
+    let mirror = "[[links]]\nname = \"mirror\"\ncalendar = \"work\"\nconnection = \"office\"\nremote = \"Calendar\"\n\
+                  direction = \"export\"\n";
+    let count = || server.events(&server.default_calendar()).len();
+    config(mirror);
+    ok(path, &["sync"]);
+    assert_eq!(count(), 3);
+    // What was known is gone.
+    fs::remove_file(path.join("calsync.db")).unwrap();
+    let shown: Value =
+        serde_json::from_str(&ok(path, &["clean", "--link", "mirror", "--dry-run", "--json"]).out).unwrap();
+    assert_eq!((&shown["deletions"], &shown["deleted"], count()), (&3.into(), &0.into(), 3));
+    let asked = calsync(path, &["clean", "--link", "mirror"]);
+    assert!(!asked.success && asked.out.contains("--approve"), "{}", asked.out);
+    let plan = shown["plan_id"].as_str().unwrap();
+    ok(path, &["clean", "--link", "mirror", "--approve", plan]);
+    assert_eq!(count(), 0);
+
+    ok(path, &["sync"]);
+    assert_eq!(count(), 3);
+    let wrong = calsync(path, &["unlink", "mirror"]);
+    assert!(!wrong.success && wrong.err.contains("--keep"), "{}", wrong.err);
+    ok(path, &["unlink", "mirror", "--keep"]);
+    assert_eq!(count(), 3);
+    ok(path, &["sync"]);
+    assert_eq!(count(), 3, "joined again, not doubled");
+    let asked = calsync(path, &["unlink", "mirror", "--remove", "--json"]);
+    let plan: Value = serde_json::from_str(&asked.out).unwrap();
+    ok(path, &["unlink", "mirror", "--remove", "--approve", plan["plan_id"].as_str().unwrap()]);
+    assert_eq!(count(), 0);
+    // Of a link that imports, what it brought in.
+    config("");
+    let asked: Value =
+        serde_json::from_str(&calsync(path, &["unlink", "feed", "--remove", "--json"]).out).unwrap();
+    assert_eq!(asked["deletions"], 3);
+    ok(path, &["unlink", "feed", "--remove", "--approve", asked["plan_id"].as_str().unwrap()]);
+    assert!(!ok(path, &["events", "--calendar", "work"]).out.contains("Canary"));
+}
+
+/// LOOP-09: what would copy its own copies is refused before it runs.
+#[test]
+fn loop_09_a_circle_of_links_is_named() {
+    let link = |name: &str, calendar: &str, remote: &str, more: &str| {
+        format!(
+            "[[links]]\nname = \"{name}\"\ncalendar = \"{calendar}\"\nconnection = \"office\"\nremote = \"{remote}\"\n{more}"
+        )
+    };
+    let (import, export) = ("direction = \"import\"\n", "direction = \"export\"\n");
+    let originals = "direction = \"import\"\ncopies = { start = { type = \"everything\" }, steps = [{ name = \"o\", \
+                     filter = { type = \"not-copied\" } }] }\n";
+    let config = |back: &str| {
+        let office = "[connections.office]\nprovider = \"microsoft\"\ntoken = \"env:TOKEN\"\n";
+        let links = [
+            link("in", "one", "Work", import),
+            link("out", "one", "Home", export),
+            link("back", "two", "Home", back),
+            link("round", "two", "Work", export),
+        ];
+        format!("{CONFIG}{office}{}", links.concat())
+    };
+    let temp = folder("");
+    fs::write(temp.path().join("calsync.toml"), config(import)).unwrap();
+    let said = calsync(temp.path(), &["log"]);
+    assert!(!said.success && said.err.contains("out -> back -> round -> in"), "{}", said.err);
+    assert!(said.err.contains("not-copied"), "{}", said.err);
+    fs::write(temp.path().join("calsync.toml"), config(originals)).unwrap();
+    ok(temp.path(), &["log"]);
 }

@@ -69,7 +69,7 @@ fn worker_runs_what_is_due_and_stops_when_asked() {
     write_feed(folder, "one");
     write_feed(folder, "two");
     assert!(schedule(folder).iter().all(|link| link["status"] == "unscheduled"));
-    ok(folder, &["schedule", "pause", "two"]);
+    ok(folder, &["links", "pause", "two"]);
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_calsync"));
     command.current_dir(folder).args(["worker", "--concurrency", "2", "--json"]).stdout(Stdio::piped());

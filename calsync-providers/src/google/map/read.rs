@@ -21,6 +21,8 @@ use crate::google::{
 pub(crate) const UID: &str = "calsyncUid";
 pub(crate) const ID: &str = "calsyncId";
 pub(crate) const OPEN: &str = "calsyncOpen";
+/// Which link wrote it, sealed with the event's id.
+pub(crate) const MARK: &str = "calsyncMark";
 
 /// Types that are no events of a person's calendar: where they work, and birthdays of contacts.
 const NO_EVENTS: [&str; 2] = ["workingLocation", "birthday"];

@@ -14,7 +14,10 @@ pub(crate) const CREATE: &str = "calsync.create";
 /// A write of several steps is under way.
 pub(crate) const PENDING: &str = "calsync.pending";
 
-const ALL: [&str; 4] = [UID, ZONES, CREATE, PENDING];
+/// Which link wrote it, sealed with the identifier it was created with.
+pub(crate) const MARK: &str = "calsync.mark";
+
+const ALL: [&str; 5] = [UID, ZONES, CREATE, PENDING, MARK];
 
 /// How Graph names a property.
 pub(crate) fn id(set: &str, name: &str) -> String {

@@ -1,7 +1,9 @@
 //! One file per command.
 
 pub(crate) mod availability;
+pub(crate) mod book;
 pub(crate) mod calendars;
+pub(crate) mod clean;
 pub(crate) mod conflicts;
 pub(crate) mod connect;
 pub(crate) mod emulate;
@@ -14,6 +16,7 @@ pub(crate) mod outbox;
 pub(crate) mod publish;
 pub(crate) mod schedule;
 pub(crate) mod sync;
+pub(crate) mod terms;
 pub(crate) mod undo;
 pub(crate) mod vault;
 pub(crate) mod worker;

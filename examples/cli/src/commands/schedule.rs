@@ -38,6 +38,11 @@ pub(crate) fn schedule(app: &App) -> Schedule {
     Schedule::new(app.store.clone(), app.clock.clone())
 }
 
+/// Takes a link out of the schedule.
+pub(crate) async fn remove(app: &App, link: &str) -> Result<(), CliError> {
+    Ok(schedule(app).remove(&Task::Sync(LinkId::from(link))).await?)
+}
+
 fn task(link: &LinkConfig) -> Task {
     Task::Sync(LinkId::from(link.name.as_str()))
 }

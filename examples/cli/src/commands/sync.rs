@@ -349,6 +349,7 @@ fn describe(operation: &Operation, events: &HashMap<EventId, String>) -> String 
             Evidence::NotFound => " (it was asked for and is not there)",
             Evidence::DeletedHere => "",
             Evidence::LeftOut => " (the event itself stays)",
+            Evidence::Marked => " (the link wrote it)",
         });
     }
     text.push_str(&list("comes in:", names(&operation.to_local)));

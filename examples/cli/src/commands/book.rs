@@ -1,0 +1,143 @@
+//! `calsync book`.
+
+use calsync_core::{
+    booking::{Booking, BookingError, HoldId, Reservation},
+    model::{CalendarId, Event, EventBody, EventId, EventTime, TimeSpan},
+    zone::Zone,
+};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::terms::{TermsArgs, desk, length};
+use crate::{
+    IN_STEP,
+    app::App,
+    error::CliError,
+    output::{Format, print, print_json},
+};
+
+/// Rows of the past that a booking clears away.
+const SWEPT: usize = 20;
+
+#[derive(Args)]
+#[command(group(clap::ArgGroup::new("what").args(["start", "cancel"]).required(true)))]
+pub(crate) struct BookArgs {
+    /// When it begins: `2026-03-02T09:00` on the clock of `--zone`, or an instant such as `2026-03-02T08:00:00Z`.
+    #[arg(long, value_name = "TIME")]
+    start: Option<String>,
+    /// What it is called.
+    #[arg(long, default_value = "Booked")]
+    title: String,
+    /// The calendar its event is written to. Default: the first one of `--calendars`.
+    #[arg(long, value_name = "NAME")]
+    into: Option<String>,
+    /// Only keep the slot for so long: `10m`. Prints the hold for `--confirm`.
+    #[arg(long, value_name = "LENGTH", value_parser = length, conflicts_with_all = ["confirm", "cancel"])]
+    hold: Option<TimeDelta>,
+    /// Book the slot of this hold.
+    #[arg(long, value_name = "HOLD", conflicts_with = "cancel")]
+    confirm: Option<String>,
+    /// Give the booking of this event back; it is looked for in the calendar of `--into`.
+    #[arg(long, value_name = "EVENT_ID")]
+    cancel: Option<String>,
+    #[command(flatten)]
+    terms: TermsArgs,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(app: &App, args: BookArgs) -> Result<u8, CliError> {
+    let into = args.into.as_ref().or_else(|| args.terms.calendars.first());
+    let into = app.calendar(into.map_or("", String::as_str)).await?;
+    let format = Format::from_flag(args.json);
+    let result = match (&args.start, &args.cancel) {
+        (Some(start), _) => book(app, &args, start, into).await,
+        (None, cancel) => {
+            let id = EventId::from(cancel.as_deref().unwrap_or_default());
+            let done = desk(app).cancel(&into, &id).await;
+            done.map(|()| Said { text: "cancelled".to_owned(), json: json!({ "cancelled": id }) })
+                .map_err(CliError::from)
+        }
+    };
+    let said = match result {
+        Ok(said) => said,
+        Err(CliError::Booking(error)) => {
+            if format == Format::Json {
+                let why = match error {
+                    BookingError::Taken => "taken",
+                    BookingError::NotOffered(_) => "not-offered",
+                    _ => "failed",
+                };
+                print_json(&json!({ "booked": false, "why": why }))?;
+            }
+            return Err(error.into());
+        }
+        Err(error) => return Err(error),
+    };
+    match format {
+        Format::Json => print_json(&said.json)?,
+        Format::Table => print(&format!("{}\n", said.text))?,
+    }
+    Ok(IN_STEP)
+}
+
+struct Said {
+    text: String,
+    json: Value,
+}
+
+async fn book(app: &App, args: &BookArgs, start: &str, into: CalendarId) -> Result<Said, CliError> {
+    let zone = args.terms.zone()?;
+    let time = time(start, args.terms.duration(), &zone)?;
+    let slot = time.start.instant(&zone)..time.end.instant(&zone);
+    let terms = args.terms.terms(app, slot.start, slot.end - slot.start).await?;
+    let desk = desk(app);
+    desk.forget_past(SWEPT).await?;
+    if let Some(lasts) = args.hold {
+        let hold = desk.hold(&terms, slot, lasts).await?;
+        let text =
+            format!("kept until {}; book it with --confirm {}", hold.until.format("%F %T UTC"), hold.id.0);
+        return Ok(Said { text, json: json!({ "booked": false, "hold": hold.id, "until": hold.until }) });
+    }
+    let mut body = EventBody::new(time);
+    body.title = Some(args.title.clone());
+    let mut request = Reservation::new(into, Event::single(app.ids.fresh(), body));
+    request.hold = args.confirm.clone().map(HoldId);
+    let Booking { calendar, id, slot } = desk.reserve(&terms, request).await?;
+    let text = format!("booked: event {id} in {calendar}");
+    let json = json!({
+        "booked": true,
+        "calendar": calendar,
+        "event": id,
+        "start": slot.start,
+        "end": slot.end,
+    });
+    Ok(Said { text, json })
+}
+
+/// When a booking that begins like this takes place.
+fn time(start: &str, length: TimeDelta, zone: &Zone) -> Result<TimeSpan, CliError> {
+    let unmet = || {
+        CliError::Unmet(format!(
+            "--start: {start:?} is no time such as 2026-03-02T09:00 or 2026-03-02T08:00:00Z"
+        ))
+    };
+    let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(start, form).ok());
+    let first = match local {
+        Some(local) => zone.resolve(local),
+        None => start.parse::<DateTime<Utc>>().map_err(|_| unmet())?,
+    };
+    let end = first.checked_add_signed(length).ok_or_else(unmet)?;
+    let shown = |instant: DateTime<Utc>| match *zone == Zone::UTC {
+        true => EventTime::Utc(instant),
+        false => EventTime::zoned(zone.to_local(instant), zone.clone()),
+    };
+    let span = TimeSpan { start: shown(first), end: shown(end) };
+    // In the hour that happens twice, the clock alone does not say which.
+    let exact = span.start.absolute() == Some(first) && span.end.absolute() == Some(end);
+    Ok(if exact { span } else { TimeSpan { start: EventTime::Utc(first), end: EventTime::Utc(end) } })
+}

@@ -1,0 +1,145 @@
+//! `calsync clean` and `calsync unlink`: what a link wrote is taken away, and the link is forgotten.
+
+use calsync_core::{
+    engine::{CleanOptions, CleanReport},
+    plan::PlanId,
+};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::{
+    HELD, IN_STEP,
+    app::App,
+    connect::{self, Joined},
+    error::CliError,
+    output::{Format, print, print_json},
+};
+
+#[derive(Args)]
+pub(crate) struct CleanArgs {
+    /// The link.
+    #[arg(long, value_name = "NAME")]
+    link: String,
+    /// Show what would be deleted, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Carry out this plan, if it is still exactly this one.
+    #[arg(long, value_name = "PLAN_ID", conflicts_with = "dry_run")]
+    approve: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+#[command(group(clap::ArgGroup::new("copies").args(["keep", "remove"]).required(true)))]
+pub(crate) struct UnlinkArgs {
+    /// The link.
+    link: String,
+    /// Leave everything on both sides where it is.
+    #[arg(long)]
+    keep: bool,
+    /// First delete what the link wrote: there, or, of a link that imports, here.
+    #[arg(long)]
+    remove: bool,
+    /// Carry out these deletions, if they are still exactly these.
+    #[arg(long, value_name = "PLAN_ID", conflicts_with = "keep")]
+    approve: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn clean(app: &App, args: CleanArgs) -> Result<u8, CliError> {
+    let joined = join(app, &args.link).await?;
+    let mut options = options(args.approve.as_deref());
+    if args.dry_run {
+        options = options.previewing();
+    }
+    let report = app.engine.clean(&joined.link, joined.provider.as_ref(), &options).await?;
+    let again = format!("calsync clean --link {}", args.link);
+    show(&report, &again, Format::from_flag(args.json), args.dry_run)?;
+    Ok(if report.plan.held && !args.dry_run { HELD } else { IN_STEP })
+}
+
+pub(crate) async fn unlink(app: &App, args: UnlinkArgs) -> Result<u8, CliError> {
+    let joined = join(app, &args.link).await?;
+    let format = Format::from_flag(args.json);
+    if args.remove {
+        let (link, provider) = (&joined.link, joined.provider.as_ref());
+        let options = options(args.approve.as_deref());
+        let report = if link.direction.exports() {
+            app.engine.clean(link, provider, &options).await?
+        } else {
+            app.engine.clean_imported(link, provider, &options).await?
+        };
+        show(&report, &format!("calsync unlink {} --remove", args.link), format, false)?;
+        if report.plan.held {
+            return Ok(HELD);
+        }
+    }
+    app.engine.forget(&joined.link).await?;
+    super::schedule::remove(app, &args.link).await?;
+    match format {
+        Format::Json if args.remove => {}
+        Format::Json => print_json(&json!({ "link": args.link, "forgotten": true }))?,
+        Format::Table => print(&format!(
+            "{}: forgotten; take it out of the configuration, or the next sync joins both sides again\n",
+            args.link
+        ))?,
+    }
+    Ok(IN_STEP)
+}
+
+async fn join(app: &App, name: &str) -> Result<Joined, CliError> {
+    let Some(config) = app.links(Some(name))?.into_iter().next() else {
+        return Err(CliError::Config(format!("no link is called {name:?}")));
+    };
+    connect::join(app, config, &connect::transport()?).await
+}
+
+fn options(approve: Option<&str>) -> CleanOptions {
+    let options = CleanOptions::default();
+    match approve {
+        Some(plan) => options.approving(PlanId(plan.to_owned())),
+        None => options,
+    }
+}
+
+fn show(report: &CleanReport, again: &str, format: Format, is_preview: bool) -> Result<(), CliError> {
+    let plan = report.plan.deletions_id().0;
+    if format == Format::Json {
+        let mut found = json!({
+            "link": report.plan.link,
+            "plan_id": plan,
+            "held": report.plan.held,
+            "deletions": report.plan.deletions(),
+            "deleted": report.deleted,
+            "edited": report.edited,
+            "foreign": report.foreign,
+            "complete": report.complete,
+            "plan": Value::Null,
+        });
+        if is_preview || report.plan.held {
+            found["plan"] = json!(report.plan.operations);
+        }
+        return print_json(&found);
+    }
+    let link = &report.plan.link;
+    print(&format!("{link}: {} written by it, {} deleted\n", report.plan.deletions(), report.deleted))?;
+    for (count, what) in [
+        (report.edited, "were edited since, and stay"),
+        (report.foreign, "carry the mark of another item: somebody's copies, which stay"),
+    ] {
+        if count > 0 {
+            print(&format!("{link}: {count} {what}\n"))?;
+        }
+    }
+    if !report.complete {
+        print(&format!("{link}: not everything there could be listed; run it again\n"))?;
+    }
+    if report.plan.held {
+        print(&format!("{link}: to delete exactly these: {again} --approve {plan}\n"))?;
+    }
+    Ok(())
+}

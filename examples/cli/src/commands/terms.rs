@@ -1,0 +1,161 @@
+//! What `calsync free` and `calsync book` have in common: the calendars, and the rules for slots.
+
+use calsync_core::{
+    availability::{
+        CalendarState, ClockTime, DayHours, Question, TentativePolicy, UncoveredPolicy, WorkingHours,
+    },
+    booking::{Bookings, Counted, Terms},
+    model::{CalendarId, LinkId},
+    recurrence::Weekday,
+    store::LinkHealth,
+    zone::Zone,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Args;
+use serde_json::json;
+
+use crate::{app::App, config::zone, error::CliError};
+
+#[derive(Args)]
+pub(crate) struct TermsArgs {
+    /// The calendars in the store, separated by commas: all of them have to be free.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', required = true)]
+    pub(crate) calendars: Vec<String>,
+    /// How long a slot is: `30m`, `1h`, or a number of minutes.
+    #[arg(long, value_name = "LENGTH", default_value = "30m", value_parser = length)]
+    duration: TimeDelta,
+    /// Slots start when the clock shows a multiple of this: `15m`, or a number of minutes.
+    #[arg(long, value_name = "LENGTH", default_value = "30m", value_parser = length)]
+    step: TimeDelta,
+    /// Only these hours, such as `09:00-17:00`; may be given more than once.
+    #[arg(long, value_name = "HOURS")]
+    hours: Vec<String>,
+    /// Only on these days.
+    #[arg(long, value_name = "DAYS", value_delimiter = ',', default_value = "mo,tu,we,th,fr")]
+    weekdays: Vec<String>,
+    /// The zone of the hours and of the calendars, such as Europe/Berlin.
+    #[arg(long, default_value = "UTC")]
+    zone: String,
+    /// Addresses of the owner: what they declined takes none of their time.
+    #[arg(long, value_delimiter = ',')]
+    owner: Vec<String>,
+    /// Minutes kept free before a slot.
+    #[arg(long, value_name = "MINUTES", default_value_t = 0)]
+    buffer_before: u32,
+    /// Minutes kept free after a slot.
+    #[arg(long, value_name = "MINUTES", default_value_t = 0)]
+    buffer_after: u32,
+    /// Nothing before so many minutes from now.
+    #[arg(long, value_name = "MINUTES", default_value_t = 0)]
+    notice: u32,
+    /// Times that are tentative are free.
+    #[arg(long)]
+    tentative_free: bool,
+    /// Offer time also where a calendar was never read.
+    #[arg(long)]
+    offer_unknown: bool,
+}
+
+/// A length of time somebody wrote.
+pub(crate) fn length(text: &str) -> Result<TimeDelta, String> {
+    let (number, minutes) = match text.char_indices().last() {
+        Some((end, 'm')) => (&text[..end], 1),
+        Some((end, 'h')) => (&text[..end], 60),
+        _ => (text, 1),
+    };
+    let count = number.parse::<u16>().ok().filter(|count| *count > 0);
+    let length = count.map(|count| TimeDelta::minutes(i64::from(count) * minutes));
+    length.ok_or_else(|| "write 30m, 1h, or a number of minutes".to_owned())
+}
+
+impl TermsArgs {
+    /// The zone of the person who asks.
+    pub(crate) fn zone(&self) -> Result<Zone, CliError> {
+        zone("--zone", &self.zone).map_err(CliError::Unmet)
+    }
+
+    /// How long a slot is.
+    pub(crate) fn duration(&self) -> TimeDelta {
+        self.duration
+    }
+
+    /// The terms, for slots from `start` on in the time `reach`.
+    pub(crate) async fn terms(
+        &self,
+        app: &App,
+        start: DateTime<Utc>,
+        reach: TimeDelta,
+    ) -> Result<Terms, CliError> {
+        let question = self.question(start, reach)?;
+        let mut calendars = Vec::new();
+        for name in &self.calendars {
+            let id = app.calendar(name).await?;
+            let (state, as_of) = known(app, &id).await?;
+            let mut counted = Counted::new(id);
+            counted.zone = question.zone.clone();
+            counted.owner.clone_from(&self.owner);
+            (counted.state, counted.as_of) = (state, as_of);
+            calendars.push(counted);
+        }
+        Ok(Terms { calendars, question })
+    }
+
+    fn question(&self, start: DateTime<Utc>, reach: TimeDelta) -> Result<Question, CliError> {
+        let unmet = |text: String| CliError::Unmet(text);
+        let minutes = |minutes: u32| TimeDelta::minutes(i64::from(minutes));
+        let zone = self.zone()?;
+        let end = start.checked_add_signed(reach);
+        let end = end.ok_or_else(|| unmet("the window passes the end of time".to_owned()))?;
+        // `now` is set by whoever answers.
+        let mut question = Question::new(start..end, start, zone.clone());
+        (question.slot, question.granularity) = (self.duration, self.step);
+        (question.buffer_before, question.buffer_after) =
+            (minutes(self.buffer_before), minutes(self.buffer_after));
+        question.minimum_notice = minutes(self.notice);
+        if self.tentative_free {
+            question.tentative = TentativePolicy::Free;
+        }
+        if self.offer_unknown {
+            question.uncovered = UncoveredPolicy::Offer;
+        }
+        if !self.hours.is_empty() {
+            let day = |text: &String| {
+                let day = serde_json::from_value::<Weekday>(json!(text.to_lowercase()));
+                day.map_err(|_| unmet(format!("--weekdays: {text:?} is none of mo,tu,we,th,fr,sa,su")))
+            };
+            let days: Vec<Weekday> = self.weekdays.iter().map(day).collect::<Result<_, _>>()?;
+            let hours = |text: &String| {
+                let (from, to) = text.split_once('-').unwrap_or((text, ""));
+                match (from.trim().parse::<ClockTime>(), to.trim().parse::<ClockTime>()) {
+                    (Ok(from), Ok(to)) => Ok(DayHours { days: days.clone(), from, to }),
+                    _ => Err(unmet(format!("--hours: {text:?} is no time such as 09:00-17:00"))),
+                }
+            };
+            let hours = self.hours.iter().map(hours).collect::<Result<_, _>>()?;
+            question.hours = vec![WorkingHours { zone, hours }];
+        }
+        Ok(question)
+    }
+}
+
+/// The desk of an application.
+pub(crate) fn desk(app: &App) -> Bookings {
+    Bookings::new(app.store.clone(), app.clock.clone(), app.ids.clone())
+}
+
+/// How far what the store has of a calendar can be trusted: as far as its worst link.
+async fn known(app: &App, calendar: &CalendarId) -> Result<(CalendarState, Option<DateTime<Utc>>), CliError> {
+    let links = app.config.links.iter().filter(|link| link.calendar == calendar.as_str());
+    let mut worst = (CalendarState::Current, Some(app.clock.now()));
+    for link in links {
+        let state = app.store.link(&LinkId::from(link.name.as_str())).await?;
+        let Some(last) = state.as_ref().and_then(|state| state.last_success) else {
+            return Ok((CalendarState::Unknown, None));
+        };
+        if state.is_some_and(|state| state.health != LinkHealth::Active) {
+            worst.0 = CalendarState::Stale;
+        }
+        worst.1 = worst.1.min(Some(last));
+    }
+    Ok(worst)
+}
