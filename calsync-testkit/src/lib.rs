@@ -1,6 +1,7 @@
 //! Conformance suites, emulators and builders for everything that plugs into calsync.
 
 pub mod availability_oracle;
+pub mod cozi;
 pub mod dav;
 pub mod events;
 pub mod feed;
