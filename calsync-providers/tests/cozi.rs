@@ -151,7 +151,7 @@ async fn del_01_a_page_with_a_gap_is_no_evidence() {
 }
 
 #[tokio::test]
-async fn what_left_the_window_is_not_gone() {
+async fn dup_14_what_left_the_window_is_not_gone() {
     let server = start(|_| {});
     let clock: Arc<VirtualClock> = Arc::default();
     server.put(timed("past", "2025-12-10"));
@@ -260,7 +260,7 @@ async fn sessions_without_cookie_or_lifetime() {
 
 /// Every member of the answers that are no items: missing, null, of the wrong type.
 #[tokio::test]
-async fn bad_02_every_member_of_a_sign_in_and_an_account() {
+async fn bad_01_every_member_of_a_sign_in_and_an_account() {
     let wrong = [None, Some(json!(null)), Some(json!(4)), Some(json!([])), Some(json!({})), Some(json!(""))];
     let good =
         json!({"accessToken": "t", "accountId": "account-1", "accountPersonId": "p", "expiresIn": 100});
@@ -351,7 +351,7 @@ fn a_whole_item_is_an_event() {
 
 /// All members of an item, at every depth: missing, null or of the wrong type, an item is read or set aside.
 #[test]
-fn bad_02_every_member_of_an_item() {
+fn bad_01_every_member_of_an_item() {
     let provider = reading();
     let good = full();
     let mut outcomes = BTreeSet::new();
@@ -536,6 +536,25 @@ fn rules_are_read_or_set_aside() {
     }
 }
 
+#[test]
+fn what_repeats_without_a_rule_is_set_aside() {
+    let provider = reading();
+    for (recurrence, repeats) in [
+        (json!({}), false),
+        (json!({"rules": []}), false),
+        (json!({"text": ""}), false),
+        (json!({"text": []}), false),
+        (json!({"text": "Every Monday"}), true),
+        (json!({"rules": [], "text": ["Every Monday"]}), true),
+        (json!({"rules": null, "endDay": "2026-04-01"}), true),
+    ] {
+        let mut item = timed("x", "2026-03-02");
+        item["id"] = "a".into();
+        item["itemDetails"]["recurrence"] = recurrence.clone();
+        assert_eq!(provider.read(&payload(&item)).is_err(), repeats, "{recurrence}");
+    }
+}
+
 #[tokio::test]
 async fn every_form_of_a_page_is_the_same_calendar() {
     let changes: [fn(&mut calsync_testkit::cozi::CoziQuirks); 5] = [
@@ -606,7 +625,7 @@ async fn an_instance_changed_there_is_an_event_of_its_own() {
 }
 
 #[tokio::test]
-async fn items_that_are_none_are_set_aside_one_by_one() {
+async fn bad_02_items_that_are_none_are_set_aside_one_by_one() {
     let server = start(|_| {});
     server.put(timed("good", "2026-03-02"));
     let provider = provider(&server);

@@ -24,10 +24,17 @@ pub(crate) fn member<'o>(item: &'o Object, name: &str) -> Option<&'o Value> {
 
 /// Whether it repeats.
 pub(crate) fn is_series(item: &Object) -> bool {
-    let Some(recurrence) = member(item, "recurrence").and_then(Value::as_object) else { return false };
-    !list(recurrence, "rules").is_empty()
-        || text(recurrence, "text").is_some()
-        || text(recurrence, "endDay").is_some()
+    let recurrence = member(item, "recurrence").and_then(Value::as_object);
+    recurrence.is_some_and(|found| !list(found, "rules").is_empty() || tells(found))
+}
+
+/// Whether a recurrence says that there is one, without a rule: in words, as a text or as a list of them, or by its end.
+pub(crate) fn tells(recurrence: &Object) -> bool {
+    let words = recurrence.get("text").is_some_and(|words| {
+        let is_word = |word: &Value| word.as_str().is_some_and(|word| !word.trim().is_empty());
+        is_word(words) || words.as_array().is_some_and(|words| words.iter().any(is_word))
+    });
+    words || text(recurrence, "endDay").is_some()
 }
 
 /// The day it begins, of a series the first one.

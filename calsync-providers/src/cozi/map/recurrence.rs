@@ -10,7 +10,10 @@ use calsync_core::{
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use serde_json::{Value, json};
 
-use super::super::wire::{Object, day, list, text};
+use super::super::{
+    item::tells,
+    wire::{Object, day, list, text},
+};
 
 const DAYS: [(&str, Weekday); 7] = [
     ("SU", Weekday::Sunday),
@@ -30,9 +33,7 @@ pub(crate) fn read(recurrence: &Object, start: &EventTime) -> Result<Option<Recu
         Some(_) => return Err("its rule cannot be read"),
     };
     let rule = match rules {
-        [] if text(recurrence, "text").is_some() || text(recurrence, "endDay").is_some() => {
-            return Err("it repeats, and does not say how");
-        }
+        [] if tells(recurrence) => return Err("it repeats, and does not say how"),
         [] => return Ok(None),
         [rule] => rule.as_object().ok_or("its rule cannot be read")?,
         _ => return Err("it has several rules"),
@@ -69,7 +70,7 @@ pub(crate) fn read(recurrence: &Object, start: &EventTime) -> Result<Option<Recu
     })
     .ok_or(PART)?;
     end(rule, &mut read, start)?;
-    Ok(Some(normal(&read, start).ok_or("its rule has no dates")?))
+    Ok(Some(normal(&read, start).ok_or("its rule is one of which the dates are not certain")?))
 }
 
 /// A list of values, all of which can be read.
