@@ -26,6 +26,8 @@ use super::{
 const OPERATION: &str = "changes";
 /// Months outside of the window that are read to find out about one item.
 const EXTRA_MAX: usize = 3;
+/// How far back the months of a series are remembered once they have left the window.
+const EXTRA_BACK: i32 = 2;
 
 /// What the months hold.
 #[derive(Default)]
@@ -84,8 +86,9 @@ impl CoziProvider {
             if let Some(seen) = known.get(&id)
                 && item_is_series(&value)
             {
-                // Months that lie behind the window now had it as well.
-                span.over(seen.span.0);
+                // The months just behind the window had it as well, and are read before it counts as gone. No more of
+                // them than can be read: else a series that is old enough could never be.
+                span.over(seen.span.0.max(first.plus(-EXTRA_BACK)));
             }
             let same = known.get(&id).is_some_and(|seen| seen.version == version.as_str());
             if !(compares && same) {
@@ -141,11 +144,9 @@ impl CoziProvider {
             }
             let outside: Vec<Month> =
                 months.iter().filter(|month| !read.months.contains(*month)).copied().collect();
-            if outside.len() > EXTRA_MAX {
-                kept.extend([keep]);
-                continue;
-            }
-            for month in outside {
+            // Too many to read: then only an answer about itself counts.
+            let is_too_far = outside.len() > EXTRA_MAX;
+            for month in outside.into_iter().filter(|_| !is_too_far) {
                 let page = self.page(OPERATION, &household.account, month).await?;
                 let mut own = Read::default();
                 own.add(month, page);
@@ -172,6 +173,7 @@ impl CoziProvider {
                     });
                     read.items.insert(id.clone(), (value, span));
                 }
+                Lookup::Unanswered if is_too_far => kept.extend([keep]),
                 Lookup::Gone | Lookup::Unanswered => gone.push(id.clone()),
             }
         }
