@@ -1,10 +1,12 @@
-//! Calendar providers for calsync: CalDAV, Google Calendar, Microsoft 365 and ICS feeds, each behind its feature.
+//! Calendar providers for calsync: CalDAV, Google Calendar, Microsoft 365, ICS feeds and Cozi, each behind its feature.
 //!
 //! Every provider takes an [`http::HttpTransport`]: [`http::ReqwestTransport`] in production, anything else where the
 //! host has its own network stack or a test has none.
 
 #[cfg(feature = "caldav")]
 pub mod caldav;
+#[cfg(feature = "cozi")]
+pub mod cozi;
 #[cfg(feature = "google")]
 pub mod google;
 pub mod http;

@@ -2,6 +2,7 @@
 
 pub mod availability_oracle;
 pub mod bookings;
+pub mod cozi;
 pub mod dav;
 pub mod events;
 pub mod feed;

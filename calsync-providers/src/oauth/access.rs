@@ -9,7 +9,7 @@ use calsync_core::{
     store::{LeaseGrant, LeaseToken, StoreErrorKind},
     vault::{Keeper, KeeperError, KeptSecret, SecretKey},
 };
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
 
 use super::{Exchange, Grant, OAuthError, OAuthErrorKind, ReauthReason, TokenSet};
@@ -120,6 +120,15 @@ impl Access {
     /// [`OAuthErrorKind::Storage`].
     pub async fn subject(&self) -> Result<Option<String>, OAuthError> {
         Ok(self.read().await?.and_then(|kept| kept.tokens.subject))
+    }
+
+    /// Until when the access token that is kept is good; it is renewed before. `None` when there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`OAuthErrorKind::Storage`].
+    pub async fn expires(&self) -> Result<Option<DateTime<Utc>>, OAuthError> {
+        Ok(self.read().await?.map(|kept| kept.tokens.expires))
     }
 
     /// Whether anything is kept for the account.

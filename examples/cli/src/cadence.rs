@@ -24,6 +24,7 @@ pub(crate) fn cadence(link: &LinkConfig, provider: ProviderKind) -> Result<Caden
             .map_err(|error| wrong("cron", error.to_string())),
         (None, None) => Ok(match provider {
             ProviderKind::Caldav => Preset::CalDav,
+            ProviderKind::Cozi => Preset::Cozi,
             ProviderKind::Google => Preset::Google,
             ProviderKind::Ics => Preset::Ics { refresh: None },
             ProviderKind::Microsoft => Preset::Microsoft,

@@ -64,6 +64,8 @@ impl fmt::Debug for Config {
 pub(crate) enum ProviderKind {
     /// A CalDAV account.
     Caldav,
+    /// A Cozi household, over an interface Cozi does not offer.
+    Cozi,
     /// A Google account.
     Google,
     /// An ICS feed or file.
@@ -78,11 +80,11 @@ pub(crate) enum ProviderKind {
 pub(crate) struct Connection {
     /// Which provider.
     pub(crate) provider: ProviderKind,
-    /// CalDAV: an e-mail address, a host or a URL. ICS: `https`, `http`, `webcal` or `file` URL, or a path. Google and
-    /// Microsoft: none.
+    /// CalDAV: an e-mail address, a host or a URL. ICS: `https`, `http`, `webcal` or `file` URL, or a path. Google,
+    /// Microsoft and Cozi: none.
     #[serde(default)]
     pub(crate) url: String,
-    /// Google, Microsoft: the root of the service, when it is another than the provider's own: a national cloud, an
+    /// Google, Microsoft, Cozi: the root of the service, when it is another than the provider's own: a national cloud, an
     /// emulator.
     pub(crate) base_url: Option<String>,
     /// The user name, when there is one.
@@ -97,6 +99,10 @@ pub(crate) struct Connection {
     pub(crate) oauth: Option<OAuthSection>,
     /// Google, Microsoft: the zone floating times are written in.
     pub(crate) floating_zone: Option<String>,
+    /// Cozi: `true` when the account's owner accepts that the interface is undocumented, may end on any day, and may be
+    /// against Cozi's terms.
+    #[serde(default)]
+    pub(crate) unofficial_api: bool,
 }
 
 impl fmt::Debug for Connection {
@@ -145,7 +151,8 @@ pub(crate) struct LinkConfig {
     pub(crate) calendar: String,
     /// The connection, by name.
     pub(crate) connection: String,
-    /// Display name, id or URL of the remote calendar. An ICS connection has one calendar only and needs none.
+    /// Display name, id or URL of the remote calendar. An ICS or Cozi connection has one calendar only and
+    /// needs none.
     #[serde(default)]
     pub(crate) remote: String,
     /// `two-way` (default), `import` or `export`.
@@ -243,6 +250,9 @@ impl Config {
             ));
         }
         for (name, connection) in &self.connections {
+            if connection.unofficial_api && connection.provider != ProviderKind::Cozi {
+                return wrong(format!("connections.{name}: `unofficial_api` is for cozi: remove it"));
+            }
             let by_token = matches!(connection.provider, ProviderKind::Google | ProviderKind::Microsoft);
             if by_token {
                 match (&connection.token, &connection.oauth, &self.vault_key) {
@@ -265,6 +275,25 @@ impl Config {
                         );
                     }
                     _ => {}
+                }
+                continue;
+            }
+            if connection.provider == ProviderKind::Cozi {
+                if !connection.unofficial_api {
+                    return wrong(format!(
+                        "connections.{name}: Cozi offers no interface to other programs. Its feed is the supported way: \
+                         provider = \"ics\" and url = \"...\", from Settings, iCal. To read and write all the same, over \
+                         an interface that is undocumented, may end on any day and may be against Cozi's terms, write \
+                         unofficial_api = true"
+                    ));
+                }
+                if connection.username.as_deref().unwrap_or_default().is_empty()
+                    || connection.password.is_none()
+                {
+                    return wrong(format!(
+                        "connections.{name}: `username` or `password` is missing: write username = \"NAME\" and \
+                         password = \"env:NAME\""
+                    ));
                 }
                 continue;
             }
@@ -351,8 +380,11 @@ impl Config {
                          calendars` lists them"
                     ));
                 }
-                ProviderKind::Ics | ProviderKind::Caldav | ProviderKind::Google | ProviderKind::Microsoft => {
-                }
+                ProviderKind::Ics
+                | ProviderKind::Cozi
+                | ProviderKind::Caldav
+                | ProviderKind::Google
+                | ProviderKind::Microsoft => {}
             }
         }
         for (index, link) in self.links.iter().enumerate() {
@@ -467,6 +499,7 @@ impl Connection {
             ProviderKind::Google => Pace::GOOGLE,
             ProviderKind::Microsoft => Pace::MICROSOFT,
             ProviderKind::Caldav | ProviderKind::Ics => Pace::CALDAV,
+            ProviderKind::Cozi => Pace::COZI_10,
         };
         self.requests_per_minute.map_or(usual, |most| usual.per_minute(most.get()))
     }

@@ -10,6 +10,7 @@ use calsync_core::{
 };
 use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider, DiscoveredAccount},
+    cozi::{CoziConfig, CoziProvider, UnofficialApi},
     google::{GoogleConfig, GoogleProvider},
     http::{
         AddressPolicy, Credentials, HttpTransport, ReqwestOptions, ReqwestTransport, Secret, TokenSource,
@@ -24,6 +25,7 @@ use crate::{
     app::App,
     config::{Connection, LinkConfig, ProviderKind},
     error::CliError,
+    output::tell,
 };
 
 /// What is kept with a link so that the next run needs no discovery. Holds no secret.
@@ -71,6 +73,16 @@ pub(crate) async fn join(
     let transport = &app.paced(&config.connection, connection, transport);
     match connection.provider {
         ProviderKind::Caldav => join_caldav(app, config, connection, transport).await,
+        ProviderKind::Cozi => {
+            let provider = cozi(app, &config.connection, connection, transport)?;
+            let calendars = provider.calendars().await?;
+            let remote = match calendars.first() {
+                // A household has one.
+                Some(calendar) if config.remote.is_empty() => calendar.id.clone(),
+                _ => choose(config, &calendars)?.id.clone(),
+            };
+            Ok(Joined { link: link(app, config, remote)?, provider: Box::new(provider) })
+        }
         ProviderKind::Google => {
             let provider = google(app, &config.connection, connection, transport)?;
             let remote = google_calendar(config, &provider).await?;
@@ -244,12 +256,19 @@ pub(crate) fn provider(
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<Box<dyn Provider>, CliError> {
-    let transport = &app.paced(name, connection, transport);
+    on(app, name, connection, &app.paced(name, connection, transport))
+}
+
+/// The same on a transport that keeps a pace already.
+pub(crate) fn on(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<Box<dyn Provider>, CliError> {
     Ok(match connection.provider {
-        ProviderKind::Caldav => {
-            let config = caldav_config(name, connection, &app.folder)?;
-            Box::new(CalDavProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
-        }
+        ProviderKind::Caldav => Box::new(caldav(app, name, connection, transport)?),
+        ProviderKind::Cozi => Box::new(cozi(app, name, connection, transport)?),
         ProviderKind::Google => Box::new(google(app, name, connection, transport)?),
         ProviderKind::Ics => Box::new(ics(app, name, connection, transport)?),
         ProviderKind::Microsoft => Box::new(microsoft(app, name, connection, transport)?),
@@ -280,6 +299,39 @@ fn google(
     }
     config.floating_zone = floating_zone(name, connection)?;
     Ok(GoogleProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
+}
+
+pub(crate) fn caldav(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<CalDavProvider, CliError> {
+    let config = caldav_config(name, connection, &app.folder)?;
+    Ok(CalDavProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
+}
+
+pub(crate) fn cozi(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<CoziProvider, CliError> {
+    tell(&format!(
+        "connection {name}: this uses an interface Cozi does not offer to other programs; it may change or end on any day, \
+         and may be against Cozi's terms"
+    ));
+    let password = connection.password(name, &app.folder)?.unwrap_or_default();
+    let mut config = CoziConfig::new(connection.username.clone().unwrap_or_default(), password);
+    if connection.unofficial_api {
+        config.unofficial_api = UnofficialApi::Accepted;
+    }
+    if let Some(base_url) = &connection.base_url {
+        config = config.at(base_url.as_str(), AddressPolicy::AllowPrivate);
+    }
+    // The connection keeps a pace already.
+    config.pace = None;
+    Ok(CoziProvider::new(config, transport.clone(), app.clock.clone())?)
 }
 
 fn floating_zone(name: &str, connection: &Connection) -> Result<Option<Zone>, CliError> {

@@ -38,6 +38,9 @@ pub(crate) enum CliError {
     Unmet(String),
     #[error("{what}: {error}")]
     Io { what: String, error: io::Error },
+    /// Some connections failed; each has said why.
+    #[error("{failed} of {all} connections failed")]
+    Connections { failed: usize, all: usize, credentials: bool },
     /// Some links failed; each has said why.
     #[error("{failed} of {all} links failed")]
     Links { failed: usize, all: usize, credentials: bool },
@@ -59,7 +62,7 @@ impl CliError {
             Self::Provider(error) => error.kind == ErrorKind::Unauthorized,
             Self::OAuth(error) => error.fault() == Fault::Credentials,
             Self::Scopes(_) => true,
-            Self::Links { credentials, .. } => *credentials,
+            Self::Links { credentials, .. } | Self::Connections { credentials, .. } => *credentials,
             _ => false,
         }
     }

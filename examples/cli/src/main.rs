@@ -1,5 +1,5 @@
-//! `calsync`: calendars in SQLite or PostgreSQL, kept in step with Google Calendar, Microsoft 365, CalDAV servers and ICS
-//! feeds.
+//! `calsync`: calendars in SQLite or PostgreSQL, kept in step with Google Calendar, Microsoft 365, CalDAV servers, ICS
+//! feeds and Cozi.
 //!
 //! The configuration and the JSON output are a contract; see `README.md` beside `Cargo.toml`.
 
@@ -15,7 +15,7 @@ mod output;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use app::App;
 use error::CliError;
@@ -52,6 +52,15 @@ enum Command {
     },
     /// Start an emulator on 127.0.0.1 and print a configuration for it.
     Emulate(commands::emulate::EmulateArgs),
+    /// Ask every connection how it is: reachable, encrypted, credentials, clocks, what it can do.
+    Doctor(Json),
+    /// Print the completions of a shell.
+    Completions {
+        /// Which one.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
     /// List the calendars of every connection and of the store.
     Calendars(Json),
     /// Show the events of a calendar in the store.
@@ -297,8 +306,11 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
     if let Command::Emulate(args) = cli.command {
         return commands::emulate::run(args).await;
     }
-    if let Command::ImportConfig { file } = &cli.command {
-        return commands::import_config::run(file);
+    match &cli.command {
+        Command::ImportConfig { file } => return commands::import_config::run(file),
+        Command::Completions { shell } => return commands::manual::completions(*shell, Cli::command()),
+        Command::Man => return commands::manual::page(Cli::command()),
+        _ => {}
     }
     let app = App::open(&cli.config).await?;
     match cli.command {
@@ -384,6 +396,8 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Publish(args) => commands::publish::run(&app, args).await,
         // Answered before there is a configuration.
         Command::ImportConfig { file } => commands::import_config::run(&file),
+        Command::Completions { .. } | Command::Man => Ok(IN_STEP),
+        Command::Doctor(json) => commands::doctor::run(&app, output::Format::from_flag(json.json)).await,
         Command::Explain { event, json } => {
             commands::explain::run(&app, &event, output::Format::from_flag(json)).await
         }

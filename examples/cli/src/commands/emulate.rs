@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use calsync_testkit::{
+    cozi::{CoziOptions, CoziServer},
     dav::{DavOptions, DavServer},
     feed::{FeedOptions, FeedServer, FeedSource},
     google::{GoogleOptions, GoogleServer},
@@ -33,6 +34,8 @@ enum Kind {
     Microsoft,
     /// A CalDAV server.
     Caldav,
+    /// Cozi's web application, as far as it is known.
+    Cozi,
     /// An ICS feed.
     Ics,
 }
@@ -70,6 +73,16 @@ pub(crate) async fn run(args: EmulateArgs) -> Result<u8, CliError> {
             let root = server.url();
             let keys = format!("url = \"{root}\"\nusername = \"user\"\npassword = \"plain:secret\"\n");
             serve("caldav", &root, &config("caldav", "", &keys, "remote = \"Work\"\n")).await
+        }
+        Kind::Cozi => {
+            let options = CoziOptions { port, ..CoziOptions::default() };
+            let server = CoziServer::start_on(&runtime, options).map_err(failed)?;
+            let root = server.url();
+            let keys = format!(
+                "unofficial_api = true\nbase_url = \"{root}\"\nusername = \"ann@example.com\"\n\
+                 password = \"plain:secret\"\nrequests_per_minute = 600\n"
+            );
+            serve("cozi", &root, &config("cozi", "", &keys, "")).await
         }
         Kind::Ics => {
             let mut options = FeedOptions::default();

@@ -1,0 +1,31 @@
+//! `calsync completions` and `calsync man`: made from the same definition the command line is read by.
+
+use clap::Command;
+use clap_complete::Shell;
+
+use crate::{IN_STEP, error::CliError, output::print};
+
+/// Prints the completions of a shell.
+pub(crate) fn completions(shell: Shell, mut command: Command) -> Result<u8, CliError> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command, "calsync", &mut text);
+    print(&String::from_utf8_lossy(&text))?;
+    Ok(IN_STEP)
+}
+
+/// Prints the manual page, the subcommands after the program.
+pub(crate) fn page(mut command: Command) -> Result<u8, CliError> {
+    let failed = |error| CliError::Io { what: "the manual page".to_owned(), error };
+    command.build();
+    let mut text = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut text).map_err(failed)?;
+    for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+        let page = clap_mangen::Man::new(inner.clone());
+        let name = format!(".SH \"CALSYNC {}\"\n", inner.get_name().to_ascii_uppercase());
+        text.extend(name.into_bytes());
+        page.render_description_section(&mut text).map_err(failed)?;
+        page.render_options_section(&mut text).map_err(failed)?;
+    }
+    print(&String::from_utf8_lossy(&text))?;
+    Ok(IN_STEP)
+}
