@@ -2,6 +2,8 @@
 
 pub mod availability_oracle;
 pub mod dav;
+#[cfg(unix)]
+pub mod dynamodb;
 pub mod events;
 pub mod feed;
 pub mod google;

@@ -1,0 +1,4 @@
+//! The DynamoDB store on DynamoDB Local, started for these tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
+mod dynamodb_conformance;
