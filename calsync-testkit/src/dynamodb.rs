@@ -72,21 +72,27 @@ fn start() -> io::Result<Server> {
         ));
     }
     let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-    let log = std::env::temp_dir().join(format!("calsync-dynamodb-{}-{port}.log", std::process::id()));
+    // It writes files of its own where it runs.
+    let place = std::env::temp_dir().join(format!("calsync-dynamodb-{}-{port}", std::process::id()));
+    fs::create_dir(&place)?;
+    let log = place.join("log");
+    let folder = folder.canonicalize()?;
     let mut archives = OsString::from(&folder);
     archives.push("/*");
     let script = r#"
-        folder=$1; archives=$2; port=$3; log=$4
+        folder=$1; archives=$2; port=$3; place=$4
         java -Xmx512m -Djava.library.path="$folder" -cp "$archives" \
-            com.amazonaws.services.dynamodbv2.local.main.ServerRunner -inMemory -port "$port" >"$log" 2>&1 </dev/null &
+            com.amazonaws.services.dynamodbv2.local.main.ServerRunner \
+            -inMemory -disableTelemetry -port "$port" >"$place/log" 2>&1 </dev/null &
         server=$!
         cat >/dev/null
         kill -KILL "$server"
         wait "$server"
-        rm -f "$log"
+        rm -rf "$place"
     "#;
     let mut guard = Command::new("/bin/sh");
-    guard.args(["-c", script, "sh"]).arg(&folder).arg(archives).arg(port.to_string()).arg(&log);
+    guard.args(["-c", script, "sh"]).arg(&folder).arg(archives).arg(port.to_string()).arg(&place);
+    guard.current_dir(&place);
     let mut guard =
         guard.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     for _ in 0..ASKED.0 {

@@ -102,8 +102,14 @@ impl DynamoStore {
     /// cannot be reached.
     pub async fn open(client: Client, config: DynamoConfig) -> Result<Self> {
         open::check(&client, &config).await?;
+        Ok(Self::new(client, config))
+    }
+
+    /// The same without looking whether the table is there and has its indexes: for functions that live for one request, and
+    /// roles that may not describe tables.
+    pub fn new(client: Client, config: DynamoConfig) -> Self {
         let shared = Shared { session: Session { client, config }, seen: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared), tenant: "".into() })
+        Self { shared: Arc::new(shared), tenant: "".into() }
     }
 
     /// A handle of another tenant on the same table. Tenants share nothing: each may have the same ids.
