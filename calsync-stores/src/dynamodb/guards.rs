@@ -149,10 +149,10 @@ impl<'a> Watch<'a> {
         Ok(guard)
     }
 
-    /// Whether what was read is of one moment; otherwise it is to be read again.
-    pub(super) async fn unchanged(&mut self) -> Result<bool> {
+    /// Whether what was read is whole and of one moment; otherwise it is to be read again.
+    pub(super) async fn holds(&mut self, whole: bool) -> Result<bool> {
         let guard = self.settled().await?;
-        if guard.version == self.version {
+        if whole && guard.version == self.version {
             return Ok(true);
         }
         self.version = guard.version;
@@ -161,7 +161,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Waits before reading again.
-    pub(super) async fn again(&mut self) -> Result<()> {
+    async fn again(&mut self) -> Result<()> {
         let last: StoreError = lost(self.operation, self.tried + 1);
         // Most of the time what was under way is done by now.
         if self.tried > 2 {

@@ -41,17 +41,24 @@ pub(super) fn split(store: &DynamoStore, key: &Key, row: &mut Item) -> Result<Ve
         .as_ref()
         .chunks(PART)
         .zip(0..)
-        .map(|(part, n)| Ok(item(&keys::part(&store.tenant, &id, n)?, part)))
+        .map(|(bytes, n)| {
+            let mut part = item(&keys::part(&store.tenant, &id, n)?, bytes);
+            // They go when their row goes by itself.
+            part.extend(row.get("xt").map(|end| ("xt".to_owned(), end.clone())));
+            Ok(part)
+        })
         .collect::<Result<_>>()?;
     row.insert("xi".to_owned(), binary(id));
     row.insert("xn".to_owned(), number(parts.len()));
     Ok(parts)
 }
 
-/// The refusal of a value. Ids of items and documents may be private, those of the store's own rows are not.
+/// The refusal of a value. The ids of items may be private, and stay out of it.
 pub(super) fn too_large(tenant: &str, key: &Key, bytes: usize) -> calsync_core::store::StoreError {
-    let id = keys::name(&key.sk).unwrap_or_default().to_owned();
-    invalid("commit", DynamoError::ValueTooLarge { kind: kind_name(key, tenant), id, bytes })
+    let kind = kind_name(key, tenant);
+    let private = matches!(kind, "base" | "quarantined item");
+    let id = keys::name(&key.sk).filter(|_| !private).unwrap_or_default().to_owned();
+    invalid("commit", DynamoError::ValueTooLarge { kind, id, bytes })
 }
 
 /// Puts the parts of values back into their rows. `false`: some are gone, because their row was written again meanwhile.

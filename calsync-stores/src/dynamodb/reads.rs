@@ -95,7 +95,9 @@ pub(super) async fn calendars(store: &DynamoStore) -> Result<Vec<Calendar>> {
     loop {
         let found = store.shared.session.query(operation, &range).await?;
         let found = joined(store, operation, found).await?;
-        if let (Some(found), true) = (found, watch.unchanged().await?) {
+        if watch.holds(found.is_some()).await?
+            && let Some(found) = found
+        {
             return found.iter().map(|item| rows::content(operation, item, "calendar")).collect();
         }
     }
@@ -115,7 +117,9 @@ pub(super) async fn events(
     let mut watch = Watch::begin(store, operation, &of_calendar(calendar)).await?;
     loop {
         let found = whole(store, operation, wanted.clone()).await?;
-        if let (Some(found), true) = (found, watch.unchanged().await?) {
+        if watch.holds(found.is_some()).await?
+            && let Some(found) = found
+        {
             return found.iter().map(|item| rows::event(operation, item)).collect();
         }
     }
@@ -141,7 +145,9 @@ pub(super) async fn events_by_uid(
         let names = ids.iter().map(String::as_str);
         let wanted = row_keys(store, Kind::Event, calendar.as_str(), names)?;
         let found = whole(store, operation, wanted).await?;
-        if let (Some(found), true) = (found, watch.unchanged().await?) {
+        if watch.holds(found.is_some()).await?
+            && let Some(found) = found
+        {
             return found.iter().map(|item| rows::event(operation, item)).collect();
         }
     }
@@ -162,7 +168,9 @@ pub(super) async fn events_since(
     loop {
         let found = store.shared.session.query(operation, &range).await?;
         let found = joined(store, operation, found).await?;
-        if let (Some(found), true) = (found, watch.unchanged().await?) {
+        if watch.holds(found.is_some()).await?
+            && let Some(found) = found
+        {
             return found.iter().map(|item| rows::event(operation, item)).collect();
         }
     }
@@ -205,7 +213,9 @@ pub(super) async fn bases(
             }
         };
         let found = whole(store, operation, keys).await?;
-        if let (Some(found), true) = (found, watch.unchanged().await?) {
+        if watch.holds(found.is_some()).await?
+            && let Some(found) = found
+        {
             return found.iter().map(|item| rows::content(operation, item, "base")).collect();
         }
     }
@@ -226,7 +236,7 @@ pub(super) async fn base_summaries(
     let mut watch = Watch::begin(store, operation, &of_link(link)).await?;
     loop {
         let mut found = store.shared.session.query_index(operation, &range).await?;
-        if watch.unchanged().await? {
+        if watch.holds(true).await? {
             found.retain(|item| bytes(item, "sk") != after.as_deref());
             found.truncate(limit);
             return found.iter().map(|item| rows::base_summary(operation, item)).collect();
@@ -249,7 +259,9 @@ pub(super) async fn outbox(
         let list = List { range, prefix: 0, after: after.as_deref(), limit };
         let found = listed(store, operation, list, |_| true).await?;
         let found = joined(store, operation, found).await?;
-        if let (Some(found), true) = (found, watch.unchanged().await?) {
+        if watch.holds(found.is_some()).await?
+            && let Some(found) = found
+        {
             return found.iter().map(|item| rows::content(operation, item, "outbox entry")).collect();
         }
     }
@@ -284,7 +296,9 @@ pub(super) async fn records(store: &DynamoStore, query: RecordQuery<'_>) -> Resu
         };
         let found = listed(store, operation, list, of_run).await?;
         let found = joined(store, operation, found).await?;
-        if let (Some(found), true) = (found, watch.unchanged().await?) {
+        if watch.holds(found.is_some()).await?
+            && let Some(found) = found
+        {
             return found.iter().map(|item| rows::record(operation, item, query.kind)).collect();
         }
     }
@@ -320,7 +334,9 @@ pub(super) async fn docs(store: &DynamoStore, space: &str, query: DocQuery<'_>) 
                 joined(store, operation, listed(store, operation, list, |_| true).await?).await?
             }
         };
-        if let (Some(found), true) = (found, watch.unchanged().await?) {
+        if watch.holds(found.is_some()).await?
+            && let Some(found) = found
+        {
             return found.iter().map(|item| rows::doc(operation, item, space)).collect();
         }
     }

@@ -4,3 +4,4 @@
 mod dynamodb_behaviour;
 mod dynamodb_conformance;
 mod dynamodb_engine;
+mod dynamodb_restore;

@@ -11,6 +11,7 @@ pub(crate) mod import_config;
 pub(crate) mod log;
 pub(crate) mod matches;
 pub(crate) mod outbox;
+pub(crate) mod provision;
 pub(crate) mod publish;
 pub(crate) mod schedule;
 pub(crate) mod sync;
