@@ -1,6 +1,8 @@
 //! Forms that all databases keep values in.
 
-use calsync_core::store::{BaseState, Result, StoreError, StoreErrorKind};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use self::columns::{limited, signed, state, state_name, unsigned};
+use calsync_core::store::{Result, StoreError, StoreErrorKind};
 use serde::Serialize;
 
 /// The JSON of a value.
@@ -9,30 +11,36 @@ pub(crate) fn to_json<T: Serialize + ?Sized>(operation: &'static str, value: &T)
     serde_json::to_string(value).map_err(|_| StoreError::new(StoreErrorKind::InvalidInput, operation))
 }
 
-/// Databases count in signed integers; no counter gets that far.
-pub(crate) fn unsigned(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
-}
+/// Forms of columns.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod columns {
+    use calsync_core::store::BaseState;
 
-/// A number of the caller's, for a comparison: past the largest a database has, all rows are smaller.
-pub(crate) fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// A database's form of a limit.
-pub(crate) fn limited(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// The column form of a base's state.
-pub(crate) fn state_name(state: BaseState) -> &'static str {
-    match state {
-        BaseState::Linked => "linked",
-        BaseState::Suppressed => "suppressed",
+    /// Databases count in signed integers; no counter gets that far.
+    pub(crate) fn unsigned(value: i64) -> u64 {
+        u64::try_from(value).unwrap_or(0)
     }
-}
 
-/// The state of a column.
-pub(crate) fn state(name: &str) -> Option<BaseState> {
-    [BaseState::Linked, BaseState::Suppressed].into_iter().find(|state| state_name(*state) == name)
+    /// A number of the caller's, for a comparison: past the largest a database has, all rows are smaller.
+    pub(crate) fn signed(value: u64) -> i64 {
+        i64::try_from(value).unwrap_or(i64::MAX)
+    }
+
+    /// A database's form of a limit.
+    pub(crate) fn limited(limit: usize) -> i64 {
+        i64::try_from(limit).unwrap_or(i64::MAX)
+    }
+
+    /// The column form of a base's state.
+    pub(crate) fn state_name(state: BaseState) -> &'static str {
+        match state {
+            BaseState::Linked => "linked",
+            BaseState::Suppressed => "suppressed",
+        }
+    }
+
+    /// The state of a column.
+    pub(crate) fn state(name: &str) -> Option<BaseState> {
+        [BaseState::Linked, BaseState::Suppressed].into_iter().find(|state| state_name(*state) == name)
+    }
 }

@@ -4,6 +4,8 @@ pub mod availability_oracle;
 pub mod bookings;
 pub mod cozi;
 pub mod dav;
+#[cfg(unix)]
+pub mod dynamodb;
 pub mod events;
 pub mod feed;
 pub mod google;

@@ -14,7 +14,7 @@ use crate::node::Node;
 use crate::process::{self, Guarded};
 use crate::python::{self, Python};
 use crate::servers::{
-    self, Kind, Server,
+    self, Kind, Server, dynamodb,
     postgres::{self, Install, Postgres},
 };
 use crate::workspace;
@@ -28,7 +28,7 @@ const RUN: Duration = Duration::from_secs(600);
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("calsync-core", &["vault", "worker"]),
     ("calsync-providers", &["caldav", "google", "ics", "microsoft", "oauth"]),
-    ("calsync-stores", &["sqlite", "postgres"]),
+    ("calsync-stores", &["sqlite", "postgres", "dynamodb"]),
     ("calsync-testkit", &[]),
     ("calsync-bindings", &[]),
 ];
@@ -47,7 +47,7 @@ pub(crate) struct Options {
 /// The parts of the whole.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// `cargo test`: unit tests, store conformance (also on PostgreSQL), the scripted DAV server.
+    /// `cargo test`: unit tests, store conformance (also on PostgreSQL and DynamoDB Local), the scripted DAV server.
     Rust,
     /// What a newcomer runs first, built by itself.
     Quickstart,
@@ -100,12 +100,21 @@ pub(crate) fn run(options: &Options) -> Outcome {
             postgres = true;
             Ok(())
         });
+        let mut dynamodb = false;
+        board.step("dynamodb local is there", || {
+            dynamodb::install(options.install())?;
+            dynamodb = true;
+            Ok(())
+        });
         board.step("rust tests", || {
             let mut test = process::cargo();
             // All of them, so that one run says everything that is wrong.
             test.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
-            if !postgres {
-                test.args(["--", "--skip", "postgres"]);
+            test.arg("--");
+            for (there, name) in [(postgres, "postgres"), (dynamodb, "dynamodb")] {
+                if !there {
+                    test.args(["--skip", name]);
+                }
             }
             process::run(&mut test, BUILD_AND_RUN)
         });

@@ -23,6 +23,7 @@ use calsync_stores::{
 
 use crate::{
     config::{Config, Connection, LinkConfig, Place},
+    dynamodb,
     error::CliError,
 };
 
@@ -51,6 +52,7 @@ impl App {
             Some(Place::Postgres(url)) => {
                 Arc::new(PostgresStore::connect(url, PostgresConfig::default()).await?.tenant(&config.tenant))
             }
+            Some(Place::Dynamodb(table)) => dynamodb::open(table, &config.tenant).await?,
             Some(Place::Sqlite(file)) => {
                 let file = folder.join(file);
                 let opened = SqliteStore::open(&file, SqliteConfig::default()).await.map_err(|error| {

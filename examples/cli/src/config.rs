@@ -20,7 +20,8 @@ use crate::error::CliError;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// Where the calendars are kept: `sqlite:FILE`, relative to the configuration file, or a `postgres://` URL.
+    /// Where the calendars are kept: `sqlite:FILE`, relative to the configuration file, a `postgres://` URL, or
+    /// `dynamodb:TABLE`.
     store: String,
     /// Whose calendars these are, where a store is shared.
     #[serde(default)]
@@ -46,6 +47,8 @@ pub(crate) enum Place<'a> {
     Sqlite(&'a str),
     /// A PostgreSQL server, by its connection string.
     Postgres(&'a str),
+    /// A DynamoDB table, with where it is.
+    Dynamodb(&'a str),
 }
 
 impl fmt::Debug for Config {
@@ -246,7 +249,7 @@ impl Config {
             let kind = self.store.split(':').next().unwrap_or_default();
             return wrong(format!(
                 "`store` begins with {kind:?}: write \"sqlite:FILE\", such as \"sqlite:calsync.db\", or \
-                 \"postgres://user@host/database\""
+                 \"postgres://user@host/database\", or \"dynamodb:TABLE?region=REGION\""
             ));
         }
         for (name, connection) in &self.connections {
@@ -445,6 +448,9 @@ impl Config {
     pub(crate) fn place(&self) -> Option<Place<'_>> {
         if self.store.starts_with("postgres://") || self.store.starts_with("postgresql://") {
             return Some(Place::Postgres(&self.store));
+        }
+        if let Some(table) = self.store.strip_prefix("dynamodb:").filter(|table| !table.is_empty()) {
+            return Some(Place::Dynamodb(table));
         }
         self.store.strip_prefix("sqlite:").filter(|path| !path.is_empty()).map(Place::Sqlite)
     }

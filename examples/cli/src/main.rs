@@ -9,6 +9,7 @@ mod cadence;
 mod commands;
 mod config;
 mod connect;
+mod dynamodb;
 mod error;
 mod loopback;
 mod output;
@@ -25,7 +26,7 @@ const IN_STEP: u8 = 0;
 /// Exit code when deletions or pairs wait for a person.
 const HELD: u8 = 2;
 
-/// Keeps calendars in SQLite or PostgreSQL in step with Google Calendar, Microsoft 365, CalDAV servers and ICS feeds.
+/// Keeps calendars in SQLite, PostgreSQL or DynamoDB in step with Google Calendar, Microsoft 365, CalDAV servers and ICS feeds.
 ///
 /// Exit code: 0 in step, 1 error, 2 something waits for a person, 3 credentials needed.
 #[derive(Parser)]
@@ -105,6 +106,8 @@ enum Command {
         /// Its `sync.yaml`.
         file: PathBuf,
     },
+    /// Make the table of a store in DynamoDB; other stores make theirs by themselves.
+    Provision,
     /// Tell what was done about an event, and why.
     Explain {
         /// Its UID, or its id in the store.
@@ -310,6 +313,7 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
         Command::ImportConfig { file } => return commands::import_config::run(file),
         Command::Completions { shell } => return commands::manual::completions(*shell, Cli::command()),
         Command::Man => return commands::manual::page(Cli::command()),
+        Command::Provision => return commands::provision::run(&cli.config).await,
         _ => {}
     }
     let app = App::open(&cli.config).await?;
@@ -396,6 +400,7 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Publish(args) => commands::publish::run(&app, args).await,
         // Answered before there is a configuration.
         Command::ImportConfig { file } => commands::import_config::run(&file),
+        Command::Provision => Ok(IN_STEP),
         Command::Completions { .. } | Command::Man => Ok(IN_STEP),
         Command::Doctor(json) => commands::doctor::run(&app, output::Format::from_flag(json.json)).await,
         Command::Explain { event, json } => {

@@ -5,6 +5,7 @@
 
 mod apt;
 mod cyrus;
+pub(crate) mod dynamodb;
 pub(crate) mod hand;
 pub(crate) mod postgres;
 mod radicale;

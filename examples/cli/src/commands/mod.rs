@@ -15,6 +15,7 @@ pub(crate) mod log;
 pub(crate) mod manual;
 pub(crate) mod matches;
 pub(crate) mod outbox;
+pub(crate) mod provision;
 pub(crate) mod publish;
 pub(crate) mod schedule;
 pub(crate) mod sync;

@@ -1,0 +1,190 @@
+//! Guards: one row per calendar, link and space, that says how often its rows were changed, and whether a large batch is at it.
+//!
+//! | | |
+//! |---|---|
+//! | `gv` | how often; every commit moves it (a space's only by large batches) |
+//! | `lk` | the large batch that holds the owner back |
+//! | `lr` | calendar: the last revision |
+//! | `gn`, `vl` | link: generation and state |
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use calsync_core::store::{Result, StoreError};
+
+use super::{
+    DynamoStore,
+    keys::{self, Key, Owner},
+    large,
+    rows::{bytes, lost, natural},
+    session::{Action, Item, Op, binary, number},
+};
+
+/// How many guards a handle remembers.
+const REMEMBERED: usize = 4096;
+
+/// A guard as it was read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Guard {
+    pub(super) version: u64,
+    pub(super) lock: Option<Vec<u8>>,
+    pub(super) revision: u64,
+    pub(super) generation: Option<u64>,
+    pub(super) state: Option<Vec<u8>>,
+}
+
+impl Guard {
+    pub(super) fn of(item: Option<&Item>) -> Self {
+        let Some(item) = item else { return Self::default() };
+        Self {
+            version: natural(item, "gv").unwrap_or(0),
+            lock: bytes(item, "lk").map(<[u8]>::to_vec),
+            revision: natural(item, "lr").unwrap_or(0),
+            generation: natural(item, "gn"),
+            state: bytes(item, "vl").map(<[u8]>::to_vec),
+        }
+    }
+}
+
+/// What a commit does to a guard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) revision: Option<u64>,
+    /// Generation and state of a link.
+    pub(super) link: Option<(u64, Vec<u8>)>,
+}
+
+const UNLOCKED: &str = "attribute_not_exists(lk)";
+/// Nothing changed since the guard was read, and no large batch is at it.
+const SAME: &str = "gv = :v AND attribute_not_exists(lk)";
+const NEVER: &str = "attribute_not_exists(gv) AND attribute_not_exists(lk)";
+
+/// The guard is as it was read.
+pub(super) fn check(key: &Key, guard: &Guard) -> Op {
+    conditional(Op::new(Action::Check(key.clone())), guard)
+}
+
+/// No large batch is at the owner.
+pub(super) fn check_unlocked(key: &Key) -> Op {
+    Op::new(Action::Check(key.clone())).when(UNLOCKED)
+}
+
+fn conditional(op: Op, guard: &Guard) -> Op {
+    if guard.version == 0 { op.when(NEVER) } else { op.when(SAME).with(":v", number(guard.version)) }
+}
+
+/// Moves the guard on, when it is as it was read.
+pub(super) fn change(key: &Key, guard: &Guard, change: &Change) -> Op {
+    conditional(changed(key, guard, change), guard)
+}
+
+/// Moves the guard on under the lock of a large batch.
+pub(super) fn change_locked(key: &Key, guard: &Guard, change: &Change, batch: &[u8]) -> Op {
+    changed(key, guard, change).when("lk = :l").with(":l", binary(batch))
+}
+
+fn changed(key: &Key, guard: &Guard, change: &Change) -> Op {
+    let mut text = "SET gv = :n".to_owned();
+    let mut values: Vec<(&str, AttributeValue)> = vec![(":n", number(guard.version + 1))];
+    if let Some(revision) = change.revision {
+        text.push_str(", lr = :r");
+        values.push((":r", number(revision)));
+    }
+    if let Some((generation, state)) = &change.link {
+        text.push_str(", gn = :g, vl = :s");
+        values.push((":g", number(generation)));
+        values.push((":s", binary(state.clone())));
+    }
+    values
+        .into_iter()
+        .fold(Op::new(Action::Update(key.clone(), text)), |op, (name, value)| op.with(name, value))
+}
+
+/// Locks an owner for a large batch.
+pub(super) fn lock(key: &Key, batch: &[u8]) -> Op {
+    Op::new(Action::Update(key.clone(), "SET lk = :l".to_owned())).when(UNLOCKED).with(":l", binary(batch))
+}
+
+/// Takes the lock of a large batch off.
+pub(super) fn unlock(key: &Key, batch: &[u8]) -> Op {
+    Op::new(Action::Update(key.clone(), "REMOVE lk".to_owned())).when("lk = :l").with(":l", binary(batch))
+}
+
+/// Versions of guards by key, as they were last seen without a batch under way.
+pub(super) type Seen = HashMap<Key, u64>;
+
+/// A read of several rows that must all be of one moment: it is done again until the guard is the same before and after.
+pub(super) struct Watch<'a> {
+    store: &'a DynamoStore,
+    operation: &'static str,
+    key: Key,
+    version: u64,
+    tried: u32,
+}
+
+impl<'a> Watch<'a> {
+    /// Looks at the guard of what is about to be read. A version that was seen before this read does as well.
+    pub(super) async fn begin(
+        store: &'a DynamoStore,
+        operation: &'static str,
+        owner: &Owner,
+    ) -> Result<Self> {
+        let key = keys::guard(&store.tenant, owner)?;
+        let seen = store.seen().get(&key).copied();
+        let mut watch = Self { store, operation, key, version: seen.unwrap_or(0), tried: 0 };
+        if seen.is_none() {
+            watch.version = watch.settled().await?.version;
+        }
+        Ok(watch)
+    }
+
+    /// The guard, once no decided batch is under way.
+    async fn settled(&self) -> Result<Guard> {
+        let guard = settled(self.store, self.operation, &self.key).await?;
+        let mut seen = self.store.seen();
+        if seen.len() >= REMEMBERED {
+            seen.clear();
+        }
+        seen.insert(self.key.clone(), guard.version);
+        Ok(guard)
+    }
+
+    /// Whether what was read is whole and of one moment; otherwise it is to be read again.
+    pub(super) async fn holds(&mut self, whole: bool) -> Result<bool> {
+        let guard = self.settled().await?;
+        if whole && guard.version == self.version {
+            return Ok(true);
+        }
+        self.version = guard.version;
+        self.again().await?;
+        Ok(false)
+    }
+
+    /// Waits before reading again.
+    async fn again(&mut self) -> Result<()> {
+        let last: StoreError = lost(self.operation, self.tried + 1);
+        // Most of the time what was under way is done by now.
+        if self.tried > 2 {
+            self.store.shared.session.pause(self.operation, self.tried, last).await?;
+        }
+        self.tried += 1;
+        Ok(())
+    }
+}
+
+/// A guard, once no decided batch is under way: one that is gets finished here.
+pub(super) async fn settled(store: &DynamoStore, operation: &'static str, key: &Key) -> Result<Guard> {
+    let mut tried = 0;
+    loop {
+        let item = store.shared.session.get(operation, key).await?;
+        let guard = Guard::of(item.as_ref());
+        let Some(batch) = &guard.lock else { return Ok(guard) };
+        match large::meet(store, operation, batch).await? {
+            // Nothing of it is written: what is there is what was before it.
+            large::Met::Undecided => return Ok(guard),
+            large::Met::Gone => {}
+        }
+        store.shared.session.pause(operation, tried, lost(operation, tried + 1)).await?;
+        tried += 1;
+    }
+}

@@ -1,0 +1,160 @@
+//! The engine on DynamoDB: both sides end in step; and what calls and runs cost follows their changes, not the calendar.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use calsync_core::{
+    engine::{Link, SyncOptions, SyncReport},
+    model::{CalendarId, LinkId},
+    store::{BaseQuery, Batch, LeaseGrant, Revision, Store, Write},
+};
+use calsync_stores::dynamodb::{
+    DynamoConfig, DynamoStore,
+    aws_sdk_dynamodb::{
+        Client,
+        config::{
+            ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef,
+        },
+        error::BoxError,
+    },
+    provision,
+};
+use calsync_testkit::{
+    remote::MemoryRemote,
+    store_conformance::sample::{self, at, put_base, put_event},
+    world::{World, body, event},
+};
+use chrono::TimeDelta;
+
+use crate::dynamodb_conformance::{local, unique};
+
+fn batch(writes: Vec<Write>) -> Batch {
+    Batch { writes, ..Batch::default() }
+}
+
+/// Counts what is sent.
+#[derive(Clone, Debug, Default)]
+struct Sent(Arc<AtomicUsize>);
+
+impl Intercept for Sent {
+    fn name(&self) -> &'static str {
+        "sent"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+async fn counted(config: &DynamoConfig) -> (DynamoStore, Sent) {
+    provision(&local(), config).await.unwrap();
+    let sent = Sent::default();
+    let client = local().config().to_builder().interceptor(sent.clone()).build();
+    (DynamoStore::new(Client::from_conf(client), config.clone()), sent)
+}
+
+/// What `docs/adr/0010-dynamodb.md` says each call costs.
+#[tokio::test]
+async fn dynamodb_calls_cost_what_is_documented() {
+    let config = DynamoConfig::default().with_table(unique("calls"));
+    let (store, sent) = counted(&config).await;
+    let (calendar, link) = (CalendarId::from("c"), LinkId::from("l"));
+    let (ids, items) = (["e1".into(), "e2".into()], ["item 1".into(), "item 2".into()]);
+    let mut last = 0;
+    let mut cost = move |what: &str, expected: usize| {
+        let now = sent.0.load(Ordering::SeqCst);
+        assert_eq!(now - last, expected, "{what}");
+        last = now;
+    };
+
+    store.events(&calendar, &ids).await.unwrap();
+    cost("events, the first time", 3);
+    let mut writes = vec![Write::PutLink(Box::new(sample::link_state(&link)))];
+    for n in 1..=2 {
+        writes.push(put_event(&calendar, &format!("e{n}"), "title"));
+        writes.push(put_base(&link, &format!("item {n}"), &format!("e{n}")));
+    }
+    store.commit(batch(writes.clone())).await.unwrap();
+    cost("a commit", 3);
+    store.link(&link).await.unwrap();
+    cost("a link", 1);
+    store.events(&calendar, &ids).await.unwrap();
+    cost("events", 2);
+    store.events_since(&calendar, Revision(0), 100).await.unwrap();
+    cost("changes", 2);
+    store.events_by_uid(&calendar, &["uid-title"]).await.unwrap();
+    cost("events by UID", 3);
+    store.bases(&link, BaseQuery::Remote(&items)).await.unwrap();
+    cost("bases by item", 2);
+    store.bases(&link, BaseQuery::Events(&ids)).await.unwrap();
+    cost("bases by event", 3);
+    store.outbox(&link, None, 100).await.unwrap();
+    cost("the outbox", 2);
+    let token = match store.acquire_lease("l", "a", at(0), TimeDelta::seconds(60)).await.unwrap() {
+        LeaseGrant::Granted(token) => token,
+        LeaseGrant::Held { .. } => panic!("it is free"),
+    };
+    cost("a lease", 2);
+    store.commit(Batch { lease: Some(token), writes, ..Batch::default() }).await.unwrap();
+    cost("a commit under a lease, over existing rows", 3);
+}
+
+async fn sync(world: &World, remote: &MemoryRemote) -> SyncReport {
+    world.clock.advance(TimeDelta::seconds(30));
+    let link = Link::new("home", "family", "memory");
+    world.engine.sync(&link, remote, &SyncOptions::default()).await.expect("the run goes through")
+}
+
+async fn assert_in_step(world: &World, remote: &MemoryRemote) {
+    let json = |event: &calsync_core::model::Event| serde_json::to_string(event).unwrap();
+    let mut theirs: Vec<String> = remote.items().values().map(json).collect();
+    let mut ours: Vec<String> = world.locals().await.iter().map(|record| json(&record.event)).collect();
+    theirs.sort();
+    ours.sort();
+    assert!(theirs == ours, "{} remote events, {} local ones, not the same", theirs.len(), ours.len());
+}
+
+#[tokio::test]
+async fn dynamodb_calls_of_a_run_follow_its_changes() {
+    let config = DynamoConfig::default().with_table(unique("engine"));
+    let (store, sent) = counted(&config).await;
+    let mut costs = Vec::new();
+    for (tenant, size) in [("small", 50), ("large", 300)] {
+        let world = World::new(Arc::new(store.tenant(tenant)), 1);
+        let remote = MemoryRemote::default();
+        for n in 0..size {
+            remote.put(&format!("item-{n}"), &event(&format!("uid-{n}"), "first"));
+        }
+        assert_eq!(sync(&world, &remote).await.counts.created, size);
+        for n in 0..10 {
+            remote.put(&format!("item-{n}"), &event(&format!("uid-{n}"), "second"));
+        }
+        world.edit("uid-20", |event| body(event).title = Some("local".to_owned())).await;
+        world.delete("uid-30").await;
+        world.add(event("new", "made here")).await;
+        sync(&world, &remote).await;
+        sync(&world, &remote).await;
+        assert_in_step(&world, &remote).await;
+
+        let before = sent.0.load(Ordering::SeqCst);
+        assert!(sync(&world, &remote).await.plan.operations.is_empty());
+        let idle = sent.0.load(Ordering::SeqCst) - before;
+        for n in 0..10 {
+            remote.put(&format!("item-{n}"), &event(&format!("uid-{n}"), "last"));
+        }
+        let before = sent.0.load(Ordering::SeqCst);
+        assert_eq!(sync(&world, &remote).await.counts.updated, 10);
+        costs.push((idle, sent.0.load(Ordering::SeqCst) - before));
+        assert_in_step(&world, &remote).await;
+    }
+    eprintln!("calls of a run without changes, and with ten: {costs:?}");
+    assert_eq!(costs[0], costs[1], "the size of the calendar does not matter");
+}
