@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::bindings::{Server, readme_example};
 use crate::board::{Board, Doing, Outcome, Stop};
 use crate::process;
-use crate::python;
+use crate::python::{self, Python};
 use crate::servers::apt;
 use crate::servers::postgres::Install;
 use crate::workspace;
@@ -34,12 +34,27 @@ pub(crate) fn kotlin(board: &mut Board, install: Install, readme_server: impl Fn
     });
 }
 
-/// Checks that what is committed belongs to the library.
+/// Checks that what is committed belongs to the library, and what can be checked of Swift without its compiler.
 pub(crate) fn swift(board: &mut Board) {
     board.step("generated kotlin and swift", || {
         native()?;
         drift(&[])
     });
+    board.step("swift is read by its grammar, its api is the noted one", || {
+        let python = Python::environment("swift-venv", "swift.txt")?;
+        let mut check = python.script(&python::script("swift_api.py"));
+        process::run(check.arg(folder().join("swift")), RUN)
+    });
+    // No package of Debian, PyPI or npm brings the compiler, so its absence is nothing to report.
+    if process::exists("swift") {
+        board.step("swift compiles", || {
+            let mut build = Command::new("swift");
+            build.current_dir(folder().join("swift")).arg("build").arg("--scratch-path");
+            build.arg(workspace::scratch("swift-build")?);
+            build.args(["-Xlinker", &format!("-L{}", workspace::target().join("debug").display())]);
+            process::run(build.args(["-Xlinker", "-lcalsync_mobile"]), BUILD)
+        });
+    }
 }
 
 /// Generates the files anew. Building the generator takes minutes, the first time.
