@@ -179,6 +179,7 @@ impl NodePackage {
         let mut node = Command::new("sh");
         node.current_dir(&self.package).args(["-c", "exec node --test test/*.test.mjs"]);
         node.env("CALSYNC_DAV_SERVER", workspace::target().join("debug").join("dav-server"));
+        node.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
         process::run(&mut node, RUN)
     }
 

@@ -154,6 +154,7 @@ fn package() -> Outcome {
     mvn.arg(format!("-Dcalsync.natives={}", natives.display()));
     mvn.arg(format!("-Dcalsync.examples={}", examples.display()));
     mvn.env("CALSYNC_DAV_SERVER", workspace::target().join("debug").join("dav-server"));
+    mvn.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
     process::run(&mut mvn, BUILD)
 }
 
