@@ -1,6 +1,7 @@
 package io.calsync
 
 import java.io.File
+import java.lang.reflect.InvocationTargetException
 import kotlin.reflect.KFunction
 import kotlin.reflect.full.callSuspendBy
 import kotlin.reflect.full.memberFunctions
@@ -71,7 +72,12 @@ class ScenarioTest {
             val parameter = method.valueParameters.single { it.name == camel(name) }
             parameter to json.decodeFromJsonElement(serializer(parameter.type), value)
         }
-        val answer = method.callSuspendBy(given + (method.instanceParameter!! to this))
+        val answer = try {
+            method.callSuspendBy(given + (method.instanceParameter!! to this))
+        } catch (error: InvocationTargetException) {
+            // What a method throws before it had to wait comes wrapped.
+            throw error.targetException
+        }
         return if (answer is Unit) JsonNull else json.encodeToJsonElement(serializer(method.returnType), answer)
     }
 
