@@ -67,7 +67,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn tell(&self, command: &mut Command) {
+    pub(crate) fn tell(&self, command: &mut Command) {
         command.env("CALDAV_URL", &self.url).env("CALDAV_USER", self.user);
         command.env("CALDAV_PASSWORD", self.password);
     }
@@ -179,6 +179,7 @@ impl NodePackage {
         let mut node = Command::new("sh");
         node.current_dir(&self.package).args(["-c", "exec node --test test/*.test.mjs"]);
         node.env("CALSYNC_DAV_SERVER", workspace::target().join("debug").join("dav-server"));
+        node.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
         process::run(&mut node, RUN)
     }
 
@@ -259,7 +260,7 @@ fn only(dir: &Path, ending: &str) -> Outcome<PathBuf> {
 }
 
 /// The first example of a language in the README, as it stands there.
-fn readme_example(language: &str) -> Outcome<String> {
+pub(crate) fn readme_example(language: &str) -> Outcome<String> {
     let readme = workspace::root().join("README.md");
     let text = fs::read_to_string(&readme).doing(readme.display())?;
     match example_in(&text, language) {

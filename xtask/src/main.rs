@@ -14,6 +14,7 @@ mod fixtures;
 mod fuzz;
 mod laws;
 mod lint;
+mod mobile;
 mod node;
 mod process;
 mod python;
@@ -62,6 +63,8 @@ enum Command {
     /// Kill workers at random under load, and look whether anything was lost or doubled; `--help` lists the options.
     #[command(disable_help_flag = true)]
     Soak(soak::Options),
+    /// Generate the parts of the Kotlin and Swift packages that call the native library. Builds uniffi's generator first.
+    Bindgen,
     /// Download the third-party calendar files the parser tests read.
     Fixtures,
 }
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Command::Simulate(options) => simulation::simulate(&options),
         Command::Mutants(options) => simulation::mutants(&options),
         Command::Soak(options) => soak::run(&options),
+        Command::Bindgen => mobile::bindgen(),
         Command::Fixtures => python::Python::ready()
             .and_then(|python| fixtures::download(&python))
             .map(|dir| println!("fixtures are in {}", dir.display())),

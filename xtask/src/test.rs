@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use crate::bindings;
 use crate::board::{Board, Doing, Outcome, Stop, failed};
 use crate::fixtures;
+use crate::mobile;
 use crate::node::Node;
 use crate::process::{self, Guarded};
 use crate::python::{self, Python};
@@ -78,6 +79,10 @@ enum Part {
     Python,
     /// The npm package: built, tested, its types checked, the README's example run from its tarball.
     Node,
+    /// The jar for Kotlin: compiled, tested, the README's example run from it. What is generated for it belongs to the library.
+    Kotlin,
+    /// The Swift package, as far as that goes without its compiler: generated, read by a grammar, its API the noted one.
+    Swift,
 }
 
 impl Options {
@@ -150,8 +155,17 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     let mut python = None;
     // The package for Python makes an environment of its own.
-    let without_python =
-        [Part::Rust, Part::Quickstart, Part::Simulation, Part::Soak, Part::Oauth, Part::Python, Part::Node];
+    let without_python = [
+        Part::Rust,
+        Part::Quickstart,
+        Part::Simulation,
+        Part::Soak,
+        Part::Oauth,
+        Part::Python,
+        Part::Node,
+        Part::Kotlin,
+        Part::Swift,
+    ];
     if Part::value_variants().iter().any(|part| !without_python.contains(part) && options.wants(*part)) {
         board.step("python environment", || {
             python = Some(Python::ready()?);
@@ -202,6 +216,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     if options.wants(Part::Node) {
         bindings::node(&mut board, example_server);
+    }
+    if options.wants(Part::Kotlin) {
+        mobile::kotlin(&mut board, options.install(), example_server);
+    }
+    if options.wants(Part::Swift) {
+        mobile::swift(&mut board);
     }
     board.finish()
 }

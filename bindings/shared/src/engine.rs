@@ -103,6 +103,11 @@ impl Engine {
         }))
     }
 
+    /// Lets go of connections and links, as the method `close` does, without waiting. Later calls fail with [`Code::Closed`].
+    pub fn end(&self) {
+        *self.named_mut() = Named { closed: true, ..Named::default() };
+    }
+
     fn named(&self) -> std::sync::RwLockReadGuard<'_, Named> {
         self.state.named.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -314,9 +319,8 @@ impl Engine {
         Ok(self.engine().await?.answer(&link, &item, answer).await?)
     }
 
-    /// Lets go of connections and links. Later calls fail with [`Code::Closed`].
     pub(crate) async fn close(&self, _: args::Nothing) -> Result<(), Failure> {
-        *self.named_mut() = Named { closed: true, ..Named::default() };
+        self.end();
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::{error::Error as _, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use reqwest::{
-    Certificate, Client,
+    Certificate, Client, ClientBuilder,
     dns::{Addrs, Name, Resolve, Resolving},
     redirect,
 };
@@ -32,7 +32,7 @@ impl Default for ReqwestOptions {
     }
 }
 
-/// The default transport: reqwest with rustls and the system's certificates.
+/// The default transport: reqwest with rustls and the system's certificates; on Android with Mozilla's, built in.
 ///
 /// Proxies of the environment are not used, since an address can only be checked by who connects to it. When the
 /// process has no default rustls provider yet, the first value made installs ring's.
@@ -69,10 +69,25 @@ fn build(options: &ReqwestOptions, policy: AddressPolicy) -> Result<Client, Http
         .no_proxy()
         .connect_timeout(options.connect)
         .dns_resolver(Arc::new(CheckedResolver(policy)));
+    builder = trusting(builder).map_err(setup)?;
     for pem in &options.extra_roots {
         builder = builder.add_root_certificate(Certificate::from_pem(pem.as_bytes()).map_err(setup)?);
     }
     builder.build().map_err(setup)
+}
+
+/// The system's certificates, asked for anew by every connection.
+#[cfg(not(target_os = "android"))]
+#[allow(clippy::unnecessary_wraps, reason = "on Android it can fail")]
+fn trusting(builder: ClientBuilder) -> Result<ClientBuilder, reqwest::Error> {
+    Ok(builder)
+}
+
+/// Mozilla's certificates, as they are built in: those of Android are only to be had from Java.
+#[cfg(target_os = "android")]
+fn trusting(builder: ClientBuilder) -> Result<ClientBuilder, reqwest::Error> {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|root| Certificate::from_der(root));
+    Ok(builder.tls_certs_only(roots.collect::<Result<Vec<_>, _>>()?))
 }
 
 /// What lies below reqwest's own message, which names the URL.

@@ -10,7 +10,7 @@ use crate::workspace;
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Installs packages as root, or says why `what` has to be done without.
-pub(super) fn install(what: &str, packages: &[&str]) -> Outcome {
+pub(crate) fn install(what: &str, packages: &[&str]) -> Outcome {
     if !workspace::is_root() {
         return Err(Stop::Skipped(format!("{what} is not installed, and only root can install it")));
     }

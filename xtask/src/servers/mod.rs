@@ -3,7 +3,7 @@
 //! A recipe (`radicale`, `xandikos`, `cyrus`) writes the configuration and says how to start the server and what to make in it;
 //! this module starts it, waits for its port and makes the calendar.
 
-mod apt;
+pub(crate) mod apt;
 mod cyrus;
 pub(crate) mod dynamodb;
 pub(crate) mod hand;

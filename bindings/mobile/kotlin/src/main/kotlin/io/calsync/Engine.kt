@@ -1,0 +1,237 @@
+package io.calsync
+
+import kotlin.coroutines.CoroutineContext
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.channelFlow
+import kotlinx.coroutines.launch
+import kotlinx.serialization.KSerializer
+import kotlinx.serialization.Serializable
+import kotlinx.serialization.builtins.ListSerializer
+import kotlinx.serialization.builtins.serializer
+import kotlinx.serialization.json.JsonElement
+
+/**
+ * Keeps calendars in a store in step with remote ones.
+ *
+ * All methods may be called from any thread and end with their coroutine: where a call is cancelled, nothing is left broken, and
+ * the next run does what is left. They throw [CalsyncException].
+ */
+class Engine private constructor(
+    choice: String,
+    private val store: Store?,
+    private val storeContext: CoroutineContext,
+) : AutoCloseable {
+    private val native = Native.engine(choice)
+
+    /** Over a SQLite file, made when absent, or in memory (`:memory:`) as long as the engine lives. */
+    constructor(path: String = ":memory:") : this(choice(path), null, Dispatchers.IO)
+
+    /** Over a store of the host, whose methods run in [context]; they may block there. */
+    constructor(store: Store, context: CoroutineContext = Dispatchers.IO) : this("\"host\"", store, context)
+
+    private suspend fun <T> call(
+        method: String,
+        args: Arguments,
+        result: KSerializer<T>,
+        onProgress: (Progress) -> Unit = {},
+    ): T {
+        val host = StoreHost(store, storeContext, onProgress)
+        return read(result, Native.await(host) { native.start(method, args.toString(), host) })
+    }
+
+    private suspend fun call(method: String, args: Arguments) {
+        call(method, args, JsonElement.serializer())
+    }
+
+    /**
+     * Names an authorised account. [secret] is the password, or the access token for Google and Microsoft. [trustAddress]
+     * allows private and local addresses, and files as feeds: only for addresses that whoever runs the application wrote.
+     */
+    suspend fun connect(
+        connection: String,
+        provider: ProviderKind,
+        url: String = "",
+        username: String? = null,
+        secret: String = "",
+        trustAddress: Boolean = false,
+    ) {
+        val args = Arguments().text("connection", connection).value("provider", ProviderKind.serializer(), provider)
+        args.text("url", url).text("username", username).text("secret", secret).flag("trust_address", trustAddress)
+        call("connect", args)
+    }
+
+    /** The calendars of an account. */
+    suspend fun remoteCalendars(connection: String): List<RemoteCalendar> =
+        call("remote_calendars", Arguments().text("connection", connection), ListSerializer(RemoteCalendar.serializer()))
+
+    /** Makes or changes a calendar of the store. */
+    suspend fun putCalendar(calendar: Calendar) =
+        call("put_calendar", Arguments().value("calendar", Calendar.serializer(), calendar))
+
+    /** The calendars of the store. */
+    suspend fun calendars(): List<Calendar> = call("calendars", Arguments(), ListSerializer(Calendar.serializer()))
+
+    /** The events of a calendar of the store. */
+    suspend fun events(calendar: String): List<StoredEvent> =
+        call("events", Arguments().text("calendar", calendar), ListSerializer(StoredEvent.serializer()))
+
+    /** Adds an event, and gives its id in the store. */
+    suspend fun addEvent(calendar: String, event: Event): String =
+        call("add_event", Arguments().text("calendar", calendar).value("event", Event.serializer(), event), String.serializer())
+
+    /** Changes an event that still has [revision]. */
+    suspend fun updateEvent(calendar: String, id: String, revision: Long, event: Event) {
+        val args = Arguments().text("calendar", calendar).text("id", id).number("revision", revision)
+        call("update_event", args.value("event", Event.serializer(), event))
+    }
+
+    /** Deletes an event that still has [revision]. */
+    suspend fun deleteEvent(calendar: String, id: String, revision: Long) =
+        call("delete_event", Arguments().text("calendar", calendar).text("id", id).number("revision", revision))
+
+    /**
+     * Joins a calendar of the store to a remote one ([remote] is its id; a feed has only one). At most [guardCount] deletions
+     * (10) or [guardPercent] percent of the events (20) pass unasked.
+     */
+    suspend fun addLink(
+        link: String,
+        calendar: String,
+        connection: String,
+        remote: String = "",
+        direction: Direction = Direction.TWO_WAY,
+        conflicts: ConflictPolicy = ConflictPolicy.REMOTE_WINS,
+        deletions: DeletionPolicy = DeletionPolicy.BY_CONFLICTS,
+        people: PeoplePolicy = PeoplePolicy.WITHHOLD,
+        guardCount: Int? = null,
+        guardPercent: Int? = null,
+    ) {
+        val args = Arguments().text("link", link).text("calendar", calendar).text("connection", connection).text("remote", remote)
+        args.value("direction", Direction.serializer(), direction).value("conflicts", ConflictPolicy.serializer(), conflicts)
+        args.value("deletions", DeletionPolicy.serializer(), deletions).value("people", PeoplePolicy.serializer(), people)
+        call("add_link", args.number("guard_count", guardCount).number("guard_percent", guardPercent))
+    }
+
+    private fun run(link: String, approve: String?, refuse: String?, audit: Boolean, withholdPeople: Boolean): Arguments {
+        val args = Arguments().text("link", link).text("approve", approve).text("refuse", refuse)
+        return args.flag("audit", audit).flag("withhold_people", withholdPeople)
+    }
+
+    /** What [sync] would do now. Writes nothing anywhere. */
+    suspend fun plan(
+        link: String,
+        approve: String? = null,
+        refuse: String? = null,
+        audit: Boolean = false,
+        withholdPeople: Boolean = false,
+    ): Report = call("plan", run(link, approve, refuse, audit, withholdPeople), Report.serializer())
+
+    /**
+     * Brings a link in step: pulls, merges, commits and pushes.
+     *
+     * @param approve the held plan ([Report.planId]) a person approved.
+     * @param refuse the held plan a person refused.
+     * @param audit compares everything with the remote listing.
+     * @param withholdPeople leaves people out of every write of the run.
+     * @param onProgress is told how far it is, in the caller's coroutine; what it throws ends the run.
+     */
+    suspend fun sync(
+        link: String,
+        approve: String? = null,
+        refuse: String? = null,
+        audit: Boolean = false,
+        withholdPeople: Boolean = false,
+        onProgress: (suspend (Progress) -> Unit)? = null,
+    ): Report {
+        val args = run(link, approve, refuse, audit, withholdPeople).flag("progress", onProgress != null)
+        if (onProgress == null) return call("sync", args, Report.serializer())
+        return coroutineScope {
+            val steps = Channel<Progress>(Channel.UNLIMITED)
+            val told = launch { for (step in steps) onProgress(step) }
+            try {
+                call("sync", args, Report.serializer()) { steps.trySend(it) }
+            } finally {
+                steps.close()
+                told.join()
+            }
+        }
+    }
+
+    /**
+     * [sync] as a flow: how far it is, and the report at the end. Collecting no further ends the run; its link is
+     * [Code.BUSY] until the lease of the run is over.
+     */
+    fun syncing(
+        link: String,
+        approve: String? = null,
+        refuse: String? = null,
+        audit: Boolean = false,
+        withholdPeople: Boolean = false,
+    ): Flow<SyncStep> = channelFlow {
+        val report = sync(link, approve, refuse, audit, withholdPeople) { send(SyncStep.Going(it)) }
+        send(SyncStep.Done(report))
+    }
+
+    /** The conflicts of a link, also those that are settled. */
+    suspend fun conflicts(link: String): List<Conflict> =
+        call("conflicts", Arguments().text("link", link), ListSerializer(Conflict.serializer()))
+
+    /** Settles a conflict: [fields] one by one, every other field by [take]. [by] says who answers, for the record. */
+    suspend fun answerConflict(
+        link: String,
+        conflict: String,
+        by: String,
+        take: Take? = null,
+        fields: Map<Field, Take> = emptyMap(),
+    ): Conflict {
+        val args = Arguments().text("link", link).text("conflict", conflict).text("by", by)
+        args.value("take", Take.serializer(), take)
+        args.values("fields", FieldAnswer.serializer(), fields.map { (field, side) -> FieldAnswer(field, side) })
+        return call("answer_conflict", args, Conflict.serializer())
+    }
+
+    /** The runs of a link, the oldest first. */
+    suspend fun runs(link: String): List<Run> = call("runs", Arguments().text("link", link), ListSerializer(Run.serializer()))
+
+    /** Takes back what a run did here; the next [sync] carries it to the remote side. */
+    suspend fun undo(link: String, run: String): Undone =
+        call("undo", Arguments().text("link", link).text("run", run), Undone.serializer())
+
+    /** Takes back the last [count] runs that did something. */
+    suspend fun undoLast(link: String, count: Int): List<Undone> =
+        call("undo_last", Arguments().text("link", link).number("count", count), ListSerializer(Undone.serializer()))
+
+    /** Items that may be events here. */
+    suspend fun questions(link: String): List<Question> =
+        call("questions", Arguments().text("link", link), ListSerializer(Question.serializer()))
+
+    /** Says which event an item is; `null`: none of them. */
+    suspend fun answerQuestion(link: String, remoteId: String, event: String?) =
+        call("answer_question", Arguments().text("link", link).text("remote_id", remoteId).text("event", event))
+
+    /** Ends the calls that go on and lets go of connections and links. Later calls fail with the code `closed`. Does not wait. */
+    override fun close() = native.end()
+}
+
+/** What [Engine.syncing] tells. */
+sealed interface SyncStep {
+    /** How far it is. */
+    data class Going(val progress: Progress) : SyncStep
+
+    /** It ended. */
+    data class Done(val report: Report) : SyncStep
+}
+
+@Serializable
+private data class FieldAnswer(val field: Field, val take: Take)
+
+@Serializable
+private data class SqliteChoice(val sqlite: SqlitePath)
+
+@Serializable
+private data class SqlitePath(val path: String)
+
+private fun choice(path: String): String =
+    if (path == ":memory:") "\"memory\"" else json.encodeToString(SqliteChoice.serializer(), SqliteChoice(SqlitePath(path)))

@@ -1,0 +1,367 @@
+@file:UseSerializers(InstantText::class)
+
+package io.calsync
+
+import java.time.Duration
+import java.time.Instant
+import kotlinx.serialization.KSerializer
+import kotlinx.serialization.Serializable
+import kotlinx.serialization.SerializationException
+import kotlinx.serialization.UseSerializers
+import kotlinx.serialization.json.JsonElement
+import kotlinx.serialization.json.JsonNull
+import kotlinx.serialization.json.JsonPrimitive
+import kotlinx.serialization.json.buildJsonObject
+import kotlinx.serialization.json.jsonObject
+import kotlinx.serialization.json.jsonPrimitive
+import kotlinx.serialization.json.put
+
+/** A calendar user. */
+@Serializable
+data class Person(val address: String, val name: String? = null)
+
+/** Someone invited to an event. */
+@Serializable
+data class Participant(
+    val address: String,
+    val name: String? = null,
+    val status: ParticipationStatus = ParticipationStatus.NEEDS_ACTION,
+    val role: Role = Role.REQUIRED,
+    val expectReply: Boolean = false,
+)
+
+/** When an alarm goes off. */
+@Serializable(with = TriggerJson::class)
+sealed interface Trigger {
+    /** So many seconds after the start or end; negative is before. */
+    data class Offset(val seconds: Long, val relativeTo: RelativeTo = RelativeTo.START) : Trigger {
+        constructor(offset: Duration, relativeTo: RelativeTo = RelativeTo.START) : this(offset.seconds, relativeTo)
+    }
+
+    /** At an instant. */
+    data class Absolute(val at: Instant) : Trigger
+}
+
+/** A reminder. */
+@Serializable
+data class Alarm(val trigger: Trigger, val action: AlarmAction = AlarmAction.DISPLAY, val description: String? = null)
+
+/** A place to meet that is not a place. */
+@Serializable
+data class VirtualLocation(val uri: String, val name: String? = null)
+
+/** The content of an event, or of one instance of a series. `null` means that nothing was said. */
+@Serializable
+data class EventBody(
+    val time: TimeSpan,
+    val title: String? = null,
+    val description: String? = null,
+    val location: String? = null,
+    val geo: String? = null,
+    val url: String? = null,
+    val virtualLocations: List<VirtualLocation> = emptyList(),
+    val status: Status? = null,
+    val freeBusy: FreeBusyStatus? = null,
+    val privacy: Privacy? = null,
+    val priority: Int? = null,
+    val color: String? = null,
+    val categories: Set<String> = emptySet(),
+    val organizer: Person? = null,
+    val participants: List<Participant> = emptyList(),
+    val alarms: List<Alarm> = emptyList(),
+    val sequence: Long = 0,
+    val created: Instant? = null,
+    val updated: Instant? = null,
+)
+
+/** What becomes of one instance of a series. */
+@Serializable(with = OverrideJson::class)
+sealed interface Override {
+    /** It does not take place. */
+    data object Excluded : Override
+
+    /** It takes place although no rule says so. */
+    data class Added(val end: EventTime? = null) : Override
+
+    /** It has content of its own: the whole of it, not a patch. */
+    data class Changed(val body: EventBody, val scope: OverrideScope = OverrideScope.THIS) : Override
+}
+
+/** What an event was made from. */
+@Serializable
+data class Lineage(val uid: String, val how: Descent)
+
+/**
+ * One calendar object: a single event, or a series with its rules (the text of RFC 5545) and overrides.
+ *
+ * [overrides] are keyed by the start an instance had before anything moved it, as iCalendar writes it: `20260105`,
+ * `20260105T180000` or `20260105T180000Z`.
+ */
+@Serializable
+data class Event(
+    val uid: String,
+    val master: EventBody? = null,
+    val rules: List<String> = emptyList(),
+    val excludedRules: List<String> = emptyList(),
+    val overrides: Map<String, Override> = emptyMap(),
+    val uidOrigin: UidOrigin = UidOrigin.GIVEN,
+    val lineage: Lineage? = null,
+) {
+    /** The title of the event or series. */
+    val title: String? get() = master?.title
+}
+
+/** A calendar in the store. */
+@Serializable
+data class Calendar(val id: String, val name: String, val color: String? = null)
+
+/** A calendar as its provider lists it. */
+@Serializable
+data class RemoteCalendar(val id: String, val name: String, val color: String?, val readOnly: Boolean)
+
+/** An item that cannot be read. [reason] has no text of it. */
+@Serializable
+data class UnreadableItem(val uid: String?, val reason: String)
+
+/** A calendar text that was read. If it is not [complete], nothing may be concluded from what it lacks. */
+@Serializable
+data class ParsedCalendar(
+    val name: String?,
+    val events: List<Event>,
+    val unreadable: List<UnreadableItem>,
+    val complete: Boolean,
+)
+
+/** One time an event takes place; [id] is the key of its override. */
+@Serializable
+data class Instance(val id: String, val time: TimeSpan)
+
+/** The instances of an event in a window. */
+@Serializable
+data class Expansion(val instances: List<Instance>, val opaqueRules: Int, val stopped: LimitReached?)
+
+/** One mergeable part of an event, such as `title`; [key] names a category, an address or a trigger. */
+@Serializable
+data class Field(val part: String, val instance: String? = null, val key: JsonElement? = null)
+
+/** A field both sides changed to different values. */
+@Serializable
+data class ContestedField(val field: Field, val choice: Choice)
+
+/** What a three-way merge decided. */
+@Serializable
+data class Merged(
+    val local: Event,
+    val remote: Event,
+    val toLocal: List<Field>,
+    val toRemote: List<Field>,
+    val contested: List<ContestedField>,
+    val keepLocalCopy: Boolean,
+)
+
+/** An event as the store holds it; an edit names its [revision]. */
+@Serializable
+data class StoredEvent(val id: String, val revision: Long, val event: Event, val modified: Instant)
+
+/** One operation of a plan, with its reason. */
+@Serializable
+data class PlannedOperation(
+    val action: String,
+    val eventId: String?,
+    val remoteId: String?,
+    val toLocal: List<Field>,
+    val toRemote: List<Field>,
+    val contested: List<Field>,
+    val losses: List<String>,
+    val reason: String,
+)
+
+/** What a run did, in numbers. */
+@Serializable
+data class Counts(
+    val pulled: Long,
+    val created: Long,
+    val updated: Long,
+    val deleted: Long,
+    val pushed: Long,
+    val conflicts: Long,
+    val quarantined: Long,
+    val held: Long,
+    val requests: Long,
+)
+
+/** What a run did, or would do. When deletions are [held], a person approves or refuses [planId]. */
+@Serializable
+data class Report(
+    val run: String,
+    val planId: String,
+    val held: Boolean,
+    val inStep: Boolean,
+    val counts: Counts,
+    val operations: List<PlannedOperation>,
+    val undecided: Long,
+    val waiting: Long,
+    val wedged: Long,
+    val answered: String?,
+)
+
+/** A field of a conflict with the values of both sides; [outcome] is `open` while it waits. */
+@Serializable
+data class ConflictField(
+    val field: Field,
+    val base: JsonElement = JsonNull,
+    val local: JsonElement = JsonNull,
+    val remote: JsonElement = JsonNull,
+    val outcome: String,
+)
+
+/** Both sides changed the same fields to different values. */
+@Serializable
+data class Conflict(
+    val id: String,
+    val link: String,
+    val eventId: String,
+    val uid: String,
+    val open: Boolean,
+    val fields: List<ConflictField>,
+    val local: Event?,
+    val remote: Event?,
+    val policy: String,
+    val at: Instant,
+)
+
+/** How a run ended. */
+@Serializable(with = RunOutcomeJson::class)
+sealed interface RunOutcome {
+    /** It goes on, or its process died. */
+    data object Running : RunOutcome
+
+    /** Both sides hold the same. */
+    data object InStep : RunOutcome
+
+    /** Deletions wait for a person. */
+    data object Held : RunOutcome
+
+    /** It was taken back. */
+    data object Undone : RunOutcome
+
+    /** It failed; [error] says why. */
+    data class Failed(val error: String) : RunOutcome
+
+    /** A word of a newer version. */
+    data class Other(val word: String) : RunOutcome
+}
+
+/** A run of the engine on a link. */
+@Serializable
+data class Run(
+    val id: String,
+    val link: String,
+    val started: Instant,
+    val ended: Instant?,
+    val outcome: RunOutcome,
+    val counts: Counts,
+    val heldPlan: String?,
+    val approved: String? = null,
+    val refused: String? = null,
+    val unaskedDeletions: Long = 0,
+)
+
+/** What became of the changes of a run that was taken back. */
+@Serializable
+data class Undone(val run: String, val restored: Long, val removed: Long, val kept: Long, val edited: List<String>)
+
+/** An item that may be an event here; a person says which. */
+@Serializable
+data class Question(val remoteId: String, val candidates: List<String>, val answered: Boolean, val since: Instant)
+
+/** How far a run is: `listed`, `pulled`, `pushed` or `wedged`. */
+@Serializable
+data class Progress(val step: String, val link: String, val done: Long, val total: Long?)
+
+internal object TriggerJson : Shaped<Trigger>(
+    { trigger ->
+        buildJsonObject {
+            when (trigger) {
+                is Trigger.Absolute -> put("absolute", trigger.at.toString())
+                is Trigger.Offset -> put("offset", buildJsonObject {
+                    put("seconds", trigger.seconds)
+                    put("relative_to", json.encodeToJsonElement(RelativeTo.serializer(), trigger.relativeTo))
+                })
+            }
+        }
+    },
+    { value ->
+        val (kind, content) = variant(value)
+        when (kind) {
+            "absolute" -> Trigger.Absolute(Instant.parse(content.jsonPrimitive.content))
+            "offset" -> {
+                val side = content.jsonObject["relative_to"]
+                Trigger.Offset(
+                    content.jsonObject.getValue("seconds").jsonPrimitive.content.toLong(),
+                    if (side == null) RelativeTo.START else json.decodeFromJsonElement(RelativeTo.serializer(), side),
+                )
+            }
+            else -> throw SerializationException("not a trigger")
+        }
+    },
+)
+
+@Serializable
+private data class AddedJson(val end: EventTime? = null)
+
+@Serializable
+private data class ChangedJson(val body: EventBody, val scope: OverrideScope = OverrideScope.THIS)
+
+private fun <T> tagged(tag: String, serializer: KSerializer<T>, value: T): JsonElement =
+    buildJsonObject { put(tag, json.encodeToJsonElement(serializer, value)) }
+
+internal object OverrideJson : Shaped<Override>(
+    { override ->
+        when (override) {
+            is Override.Excluded -> JsonPrimitive("excluded")
+            is Override.Added -> tagged("added", AddedJson.serializer(), AddedJson(override.end))
+            is Override.Changed -> tagged("changed", ChangedJson.serializer(), ChangedJson(override.body, override.scope))
+        }
+    },
+    { value ->
+        if (value is JsonPrimitive) {
+            Override.Excluded
+        } else {
+            val (kind, content) = variant(value)
+            when (kind) {
+                "added" -> Override.Added(json.decodeFromJsonElement(AddedJson.serializer(), content).end)
+                "changed" -> json.decodeFromJsonElement(ChangedJson.serializer(), content).let { Override.Changed(it.body, it.scope) }
+                else -> throw SerializationException("not an override")
+            }
+        }
+    },
+)
+
+internal object RunOutcomeJson : Shaped<RunOutcome>(
+    { outcome ->
+        when (outcome) {
+            is RunOutcome.Running -> JsonPrimitive("running")
+            is RunOutcome.InStep -> JsonPrimitive("in-step")
+            is RunOutcome.Held -> JsonPrimitive("held")
+            is RunOutcome.Undone -> JsonPrimitive("undone")
+            is RunOutcome.Other -> JsonPrimitive(outcome.word)
+            is RunOutcome.Failed -> buildJsonObject { put("failed", buildJsonObject { put("error", outcome.error) }) }
+        }
+    },
+    { value ->
+        if (value is JsonPrimitive) {
+            when (val word = value.content) {
+                "running" -> RunOutcome.Running
+                "in-step" -> RunOutcome.InStep
+                "held" -> RunOutcome.Held
+                "undone" -> RunOutcome.Undone
+                else -> RunOutcome.Other(word)
+            }
+        } else {
+            val (kind, content) = variant(value)
+            if (kind != "failed") throw SerializationException("not an outcome")
+            RunOutcome.Failed(content.jsonObject.getValue("error").jsonPrimitive.content)
+        }
+    },
+)

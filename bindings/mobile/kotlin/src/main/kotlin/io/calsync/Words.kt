@@ -1,0 +1,158 @@
+package io.calsync
+
+import kotlinx.serialization.SerialName
+import kotlinx.serialization.Serializable
+
+/** Where a UID came from. */
+@Serializable
+enum class UidOrigin {
+    @SerialName("given") GIVEN,
+    @SerialName("derived") DERIVED,
+}
+
+/** Whether an event takes place. */
+@Serializable
+enum class Status {
+    @SerialName("confirmed") CONFIRMED,
+    @SerialName("tentative") TENTATIVE,
+    @SerialName("cancelled") CANCELLED,
+}
+
+/** Whether an event takes up its owner's time. */
+@Serializable
+enum class FreeBusyStatus {
+    @SerialName("busy") BUSY,
+    @SerialName("free") FREE,
+}
+
+/** Who may see the details. */
+@Serializable
+enum class Privacy {
+    @SerialName("public") PUBLIC,
+    @SerialName("private") PRIVATE,
+    @SerialName("secret") SECRET,
+}
+
+/** How far an override reaches. */
+@Serializable
+enum class OverrideScope {
+    @SerialName("this") THIS,
+    @SerialName("this-and-future") THIS_AND_FUTURE,
+}
+
+/** What a participant answered. */
+@Serializable
+enum class ParticipationStatus {
+    @SerialName("needs-action") NEEDS_ACTION,
+    @SerialName("accepted") ACCEPTED,
+    @SerialName("declined") DECLINED,
+    @SerialName("tentative") TENTATIVE,
+    @SerialName("delegated") DELEGATED,
+}
+
+/** What a participant is for. */
+@Serializable
+enum class Role {
+    @SerialName("required") REQUIRED,
+    @SerialName("optional") OPTIONAL,
+    @SerialName("chair") CHAIR,
+    @SerialName("informational") INFORMATIONAL,
+}
+
+/** What an alarm does. */
+@Serializable
+enum class AlarmAction {
+    @SerialName("display") DISPLAY,
+    @SerialName("audio") AUDIO,
+    @SerialName("email") EMAIL,
+}
+
+/** What a relative trigger counts from. */
+@Serializable
+enum class RelativeTo {
+    @SerialName("start") START,
+    @SerialName("end") END,
+}
+
+/** How one event was made from another. */
+@Serializable
+enum class Descent {
+    @SerialName("copy") COPY,
+    @SerialName("following") FOLLOWING,
+}
+
+/** Which of two equal wall-clock times is meant when clocks go back. */
+@Serializable
+enum class Fold {
+    @SerialName("first") FIRST,
+    @SerialName("second") SECOND,
+}
+
+/** Which way a link carries changes. */
+@Serializable
+enum class Direction {
+    @SerialName("two-way") TWO_WAY,
+    @SerialName("import") IMPORT,
+    @SerialName("export") EXPORT,
+}
+
+/** Who wins a field both sides changed. */
+@Serializable
+enum class ConflictPolicy {
+    @SerialName("remote-wins") REMOTE_WINS,
+    @SerialName("local-wins") LOCAL_WINS,
+    @SerialName("newest-wins") NEWEST_WINS,
+    @SerialName("keep-both") KEEP_BOTH,
+    @SerialName("manual") MANUAL,
+    @SerialName("resolver") RESOLVER,
+}
+
+/** What becomes of an event that one side deleted and the other edited. */
+@Serializable
+enum class DeletionPolicy {
+    @SerialName("by-conflicts") BY_CONFLICTS,
+    @SerialName("keep-edit") KEEP_EDIT,
+    @SerialName("delete") DELETE,
+    @SerialName("remote-wins") REMOTE_WINS,
+    @SerialName("local-wins") LOCAL_WINS,
+}
+
+/** Whether people may be written to the remote side, which on many servers mails them. */
+@Serializable
+enum class PeoplePolicy {
+    @SerialName("withhold") WITHHOLD,
+    @SerialName("write") WRITE,
+}
+
+/** Who won a contested field. */
+@Serializable
+enum class Choice {
+    @SerialName("local") LOCAL,
+    @SerialName("remote") REMOTE,
+    @SerialName("both") BOTH,
+    @SerialName("open") OPEN,
+}
+
+/** Whose value a person takes. */
+@Serializable
+enum class Take {
+    @SerialName("local") LOCAL,
+    @SerialName("remote") REMOTE,
+}
+
+/** The limit an expansion ran into. */
+@Serializable
+enum class LimitReached {
+    @SerialName("instances") INSTANCES,
+    @SerialName("steps") STEPS,
+    @SerialName("dates") DATES,
+}
+
+/** What kind of provider a connection is to. */
+@Serializable
+enum class ProviderKind {
+    @SerialName("caldav") CALDAV,
+    @SerialName("google") GOOGLE,
+    @SerialName("ics") ICS,
+    @SerialName("microsoft") MICROSOFT,
+}

@@ -1,0 +1,314 @@
+import Foundation
+internal import CalsyncNative
+
+/// Keeps calendars in a store in step with remote ones.
+///
+/// All methods end with their task: where a call is cancelled, nothing is left broken, and the next run does what is left. They
+/// throw ``CalsyncError``, and `CancellationError` when their task was cancelled.
+public final class Engine: Sendable {
+    private let native: NativeEngine
+    private let store: (any Store)?
+
+    private init(choice: String, store: (any Store)?) throws {
+        do {
+            native = try NativeEngine(store: choice)
+        } catch let error as NativeError {
+            throw translated(error, thrown: nil)
+        }
+        self.store = store
+    }
+
+    /// In memory, as long as the engine lives.
+    public convenience init() throws {
+        try self.init(choice: "\"memory\"", store: nil)
+    }
+
+    /// Over a SQLite file, made when absent.
+    public convenience init(path: String) throws {
+        try self.init(choice: try Border.text(["sqlite": ["path": path]]), store: nil)
+    }
+
+    /// Over a store of the host.
+    public convenience init(store: any Store) throws {
+        try self.init(choice: "\"host\"", store: store)
+    }
+
+    private func call<Value: Decodable>(
+        _ method: String,
+        _ args: some Encodable,
+        _ type: Value.Type,
+        onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
+    ) async throws -> Value {
+        let text = try Border.text(args)
+        let host = StoreHost(store, onProgress: onProgress)
+        return try Border.answer(type, try await waiting(host) { try native.start(method: method, args: text, host: host) })
+    }
+
+    private func call(_ method: String, _ args: some Encodable) async throws {
+        _ = try await call(method, args, JSONValue.self)
+    }
+
+    /// Names an authorised account. `secret` is the password, or the access token for Google and Microsoft. `trustAddress` allows
+    /// private and local addresses, and files as feeds: only for addresses that whoever runs the application wrote.
+    public func connect(
+        _ connection: String,
+        provider: ProviderKind,
+        url: String = "",
+        username: String? = nil,
+        secret: String = "",
+        trustAddress: Bool = false
+    ) async throws {
+        let args = ConnectArgs(
+            connection: connection,
+            provider: provider,
+            url: url,
+            username: username,
+            secret: secret,
+            trustAddress: trustAddress
+        )
+        try await call("connect", args)
+    }
+
+    /// The calendars of an account.
+    public func remoteCalendars(_ connection: String) async throws -> [RemoteCalendar] {
+        try await call("remote_calendars", ["connection": connection], [RemoteCalendar].self)
+    }
+
+    /// Makes or changes a calendar of the store.
+    public func putCalendar(_ calendar: Calendar) async throws {
+        try await call("put_calendar", ["calendar": calendar])
+    }
+
+    /// The calendars of the store.
+    public func calendars() async throws -> [Calendar] {
+        try await call("calendars", [String: String](), [Calendar].self)
+    }
+
+    /// The events of a calendar of the store.
+    public func events(_ calendar: String) async throws -> [StoredEvent] {
+        try await call("events", ["calendar": calendar], [StoredEvent].self)
+    }
+
+    /// Adds an event, and gives its id in the store.
+    public func addEvent(_ event: Event, to calendar: String) async throws -> String {
+        try await call("add_event", EventArgs(calendar: calendar, event: event), String.self)
+    }
+
+    /// Changes an event that still has `revision`.
+    public func updateEvent(_ id: String, in calendar: String, revision: Int, to event: Event) async throws {
+        try await call("update_event", EventArgs(calendar: calendar, id: id, revision: revision, event: event))
+    }
+
+    /// Deletes an event that still has `revision`.
+    public func deleteEvent(_ id: String, in calendar: String, revision: Int) async throws {
+        try await call("delete_event", EventArgs(calendar: calendar, id: id, revision: revision))
+    }
+
+    /// Joins a calendar of the store to a remote one (`remote` is its id; a feed has only one). At most `guardCount` deletions
+    /// (10) or `guardPercent` percent of the events (20) pass unasked.
+    public func addLink(
+        _ link: String,
+        calendar: String,
+        connection: String,
+        remote: String = "",
+        direction: Direction = .twoWay,
+        conflicts: ConflictPolicy = .remoteWins,
+        deletions: DeletionPolicy = .byConflicts,
+        people: PeoplePolicy = .withhold,
+        guardCount: Int? = nil,
+        guardPercent: Int? = nil
+    ) async throws {
+        let args = LinkArgs(
+            link: link,
+            calendar: calendar,
+            connection: connection,
+            remote: remote,
+            direction: direction,
+            conflicts: conflicts,
+            deletions: deletions,
+            people: people,
+            guardCount: guardCount,
+            guardPercent: guardPercent
+        )
+        try await call("add_link", args)
+    }
+
+    /// What ``sync(_:options:onProgress:)`` would do now. Writes nothing anywhere.
+    public func plan(_ link: String, options: SyncOptions = SyncOptions()) async throws -> Report {
+        try await call("plan", SyncArgs(link, options, progress: false), Report.self)
+    }
+
+    /// Brings a link in step: pulls, merges, commits and pushes. `onProgress` must not wait.
+    public func sync(
+        _ link: String,
+        options: SyncOptions = SyncOptions(),
+        onProgress: (@Sendable (Progress) -> Void)? = nil
+    ) async throws -> Report {
+        let args = SyncArgs(link, options, progress: onProgress != nil)
+        return try await call("sync", args, Report.self, onProgress: onProgress ?? { _ in })
+    }
+
+    /// ``sync(_:options:onProgress:)`` as a sequence: how far it is, and the report at the end. Iterating no further ends the run;
+    /// its link is ``Code/busy`` until the lease of the run is over.
+    public func syncing(_ link: String, options: SyncOptions = SyncOptions()) -> AsyncThrowingStream<SyncStep, any Error> {
+        AsyncThrowingStream { steps in
+            let run = Task {
+                do {
+                    let report = try await self.sync(link, options: options) { steps.yield(.going($0)) }
+                    steps.yield(.done(report))
+                    steps.finish()
+                } catch {
+                    steps.finish(throwing: error)
+                }
+            }
+            steps.onTermination = { _ in run.cancel() }
+        }
+    }
+
+    /// The conflicts of a link, also those that are settled.
+    public func conflicts(_ link: String) async throws -> [Conflict] {
+        try await call("conflicts", ["link": link], [Conflict].self)
+    }
+
+    /// Settles a conflict: `fields` one by one, every other field by `take`. `by` says who answers, for the record.
+    public func answerConflict(
+        _ conflict: String,
+        on link: String,
+        by: String,
+        take: Take? = nil,
+        fields: [Field: Take] = [:]
+    ) async throws -> Conflict {
+        let answers = fields.map { FieldAnswer(field: $0.key, take: $0.value) }
+        let args = AnswerArgs(link: link, conflict: conflict, by: by, take: take, fields: answers)
+        return try await call("answer_conflict", args, Conflict.self)
+    }
+
+    /// The runs of a link, the oldest first.
+    public func runs(_ link: String) async throws -> [Run] {
+        try await call("runs", ["link": link], [Run].self)
+    }
+
+    /// Takes back what a run did here; the next run carries it to the remote side.
+    public func undo(_ run: String, on link: String) async throws -> Undone {
+        try await call("undo", ["link": link, "run": run], Undone.self)
+    }
+
+    /// Takes back the last runs that did something.
+    public func undoLast(_ count: Int, on link: String) async throws -> [Undone] {
+        try await call("undo_last", UndoArgs(link: link, count: count), [Undone].self)
+    }
+
+    /// Items that may be events here.
+    public func questions(_ link: String) async throws -> [Question] {
+        try await call("questions", ["link": link], [Question].self)
+    }
+
+    /// Says which event an item is; `nil`: none of them.
+    public func answerQuestion(_ remoteId: String, on link: String, event: String?) async throws {
+        try await call("answer_question", QuestionArgs(link: link, remoteId: remoteId, event: event))
+    }
+
+    /// Ends the calls that go on and lets go of connections and links. Later calls fail with the code ``Code/closed``. Does not
+    /// wait.
+    public func close() {
+        native.end()
+    }
+}
+
+/// How a run is to go.
+public struct SyncOptions: Hashable, Sendable {
+    /// The held plan (``Report/planId``) a person approved.
+    public var approve: String?
+    /// The held plan a person refused.
+    public var refuse: String?
+    /// Compare everything with the remote listing.
+    public var audit: Bool
+    /// Leave people out of every write of the run.
+    public var withholdPeople: Bool
+
+    public init(approve: String? = nil, refuse: String? = nil, audit: Bool = false, withholdPeople: Bool = false) {
+        self.approve = approve
+        self.refuse = refuse
+        self.audit = audit
+        self.withholdPeople = withholdPeople
+    }
+}
+
+/// What ``Engine/syncing(_:options:)`` tells.
+public enum SyncStep: Hashable, Sendable {
+    /// How far it is.
+    case going(Progress)
+    /// It ended.
+    case done(Report)
+}
+
+private struct ConnectArgs: Encodable {
+    let connection: String
+    let provider: ProviderKind
+    let url: String
+    let username: String?
+    let secret: String
+    let trustAddress: Bool
+}
+
+private struct EventArgs: Encodable {
+    var calendar: String
+    var id: String? = nil
+    var revision: Int? = nil
+    var event: Event? = nil
+}
+
+private struct LinkArgs: Encodable {
+    let link: String
+    let calendar: String
+    let connection: String
+    let remote: String
+    let direction: Direction
+    let conflicts: ConflictPolicy
+    let deletions: DeletionPolicy
+    let people: PeoplePolicy
+    let guardCount: Int?
+    let guardPercent: Int?
+}
+
+private struct SyncArgs: Encodable {
+    let link: String
+    let approve: String?
+    let refuse: String?
+    let audit: Bool
+    let withholdPeople: Bool
+    let progress: Bool
+
+    init(_ link: String, _ options: SyncOptions, progress: Bool) {
+        self.link = link
+        approve = options.approve
+        refuse = options.refuse
+        audit = options.audit
+        withholdPeople = options.withholdPeople
+        self.progress = progress
+    }
+}
+
+private struct FieldAnswer: Encodable {
+    let field: Field
+    let take: Take
+}
+
+private struct AnswerArgs: Encodable {
+    let link: String
+    let conflict: String
+    let by: String
+    let take: Take?
+    let fields: [FieldAnswer]
+}
+
+private struct UndoArgs: Encodable {
+    let link: String
+    let count: Int
+}
+
+private struct QuestionArgs: Encodable {
+    let link: String
+    let remoteId: String
+    let event: String?
+}

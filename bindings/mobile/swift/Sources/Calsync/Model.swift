@@ -1,0 +1,520 @@
+// Events and what the calls answer.
+
+/// A calendar user.
+public struct Person: Hashable, Sendable, Codable {
+    public var address: String
+    public var name: String?
+
+    public init(address: String, name: String? = nil) {
+        self.address = address
+        self.name = name
+    }
+}
+
+/// Someone invited to an event.
+public struct Participant: Hashable, Sendable, Codable {
+    public var address: String
+    public var name: String?
+    public var status: ParticipationStatus
+    public var role: Role
+    public var expectReply: Bool
+
+    public init(
+        address: String,
+        name: String? = nil,
+        status: ParticipationStatus = .needsAction,
+        role: Role = .required,
+        expectReply: Bool = false
+    ) {
+        self.address = address
+        self.name = name
+        self.status = status
+        self.role = role
+        self.expectReply = expectReply
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case address, name, status, role, expectReply
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        address = try values.decode(String.self, forKey: .address)
+        name = try values.decodeIfPresent(String.self, forKey: .name)
+        status = try values.decodeIfPresent(ParticipationStatus.self, forKey: .status) ?? .needsAction
+        role = try values.decodeIfPresent(Role.self, forKey: .role) ?? .required
+        expectReply = try values.decodeIfPresent(Bool.self, forKey: .expectReply) ?? false
+    }
+}
+
+/// A reminder.
+public struct Alarm: Hashable, Sendable, Codable {
+    public var trigger: Trigger
+    public var action: AlarmAction
+    public var description: String?
+
+    public init(trigger: Trigger, action: AlarmAction = .display, description: String? = nil) {
+        self.trigger = trigger
+        self.action = action
+        self.description = description
+    }
+}
+
+/// A place to meet that is not a place.
+public struct VirtualLocation: Hashable, Sendable, Codable {
+    public var uri: String
+    public var name: String?
+
+    public init(uri: String, name: String? = nil) {
+        self.uri = uri
+        self.name = name
+    }
+}
+
+/// The content of an event, or of one instance of a series. `nil` means that nothing was said.
+public struct EventBody: Hashable, Sendable, Codable {
+    public var time: TimeSpan
+    public var title: String?
+    public var description: String?
+    public var location: String?
+    public var geo: String?
+    public var url: String?
+    public var virtualLocations: [VirtualLocation]
+    public var status: Status?
+    public var freeBusy: FreeBusyStatus?
+    public var privacy: Privacy?
+    public var priority: Int?
+    public var color: String?
+    public var categories: Set<String>
+    public var organizer: Person?
+    public var participants: [Participant]
+    public var alarms: [Alarm]
+    public var sequence: Int
+    public var created: Instant?
+    public var updated: Instant?
+
+    public init(
+        time: TimeSpan,
+        title: String? = nil,
+        description: String? = nil,
+        location: String? = nil,
+        geo: String? = nil,
+        url: String? = nil,
+        virtualLocations: [VirtualLocation] = [],
+        status: Status? = nil,
+        freeBusy: FreeBusyStatus? = nil,
+        privacy: Privacy? = nil,
+        priority: Int? = nil,
+        color: String? = nil,
+        categories: Set<String> = [],
+        organizer: Person? = nil,
+        participants: [Participant] = [],
+        alarms: [Alarm] = [],
+        sequence: Int = 0,
+        created: Instant? = nil,
+        updated: Instant? = nil
+    ) {
+        self.time = time
+        self.title = title
+        self.description = description
+        self.location = location
+        self.geo = geo
+        self.url = url
+        self.virtualLocations = virtualLocations
+        self.status = status
+        self.freeBusy = freeBusy
+        self.privacy = privacy
+        self.priority = priority
+        self.color = color
+        self.categories = categories
+        self.organizer = organizer
+        self.participants = participants
+        self.alarms = alarms
+        self.sequence = sequence
+        self.created = created
+        self.updated = updated
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case time, title, description, location, geo, url, virtualLocations, status, freeBusy, privacy, priority, color, categories, organizer, participants, alarms, sequence, created, updated
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        time = try values.decode(TimeSpan.self, forKey: .time)
+        title = try values.decodeIfPresent(String.self, forKey: .title)
+        description = try values.decodeIfPresent(String.self, forKey: .description)
+        location = try values.decodeIfPresent(String.self, forKey: .location)
+        geo = try values.decodeIfPresent(String.self, forKey: .geo)
+        url = try values.decodeIfPresent(String.self, forKey: .url)
+        virtualLocations = try values.decodeIfPresent([VirtualLocation].self, forKey: .virtualLocations) ?? []
+        status = try values.decodeIfPresent(Status.self, forKey: .status)
+        freeBusy = try values.decodeIfPresent(FreeBusyStatus.self, forKey: .freeBusy)
+        privacy = try values.decodeIfPresent(Privacy.self, forKey: .privacy)
+        priority = try values.decodeIfPresent(Int.self, forKey: .priority)
+        color = try values.decodeIfPresent(String.self, forKey: .color)
+        categories = try values.decodeIfPresent(Set<String>.self, forKey: .categories) ?? []
+        organizer = try values.decodeIfPresent(Person.self, forKey: .organizer)
+        participants = try values.decodeIfPresent([Participant].self, forKey: .participants) ?? []
+        alarms = try values.decodeIfPresent([Alarm].self, forKey: .alarms) ?? []
+        sequence = try values.decodeIfPresent(Int.self, forKey: .sequence) ?? 0
+        created = try values.decodeIfPresent(Instant.self, forKey: .created)
+        updated = try values.decodeIfPresent(Instant.self, forKey: .updated)
+    }
+}
+
+/// What an event was made from.
+public struct Lineage: Hashable, Sendable, Codable {
+    public var uid: String
+    public var how: Descent
+
+    public init(uid: String, how: Descent) {
+        self.uid = uid
+        self.how = how
+    }
+}
+
+/// One calendar object: a single event, or a series with its rules (the text of RFC 5545) and overrides.
+public struct Event: Hashable, Sendable, Codable {
+    public var uid: String
+    public var master: EventBody?
+    public var rules: [String]
+    public var excludedRules: [String]
+    /// Keyed by the start an instance had before anything moved it, as iCalendar writes it: `20260105`,
+    /// `20260105T180000` or `20260105T180000Z`.
+    public var overrides: [String: Override]
+    public var uidOrigin: UidOrigin
+    public var lineage: Lineage?
+
+    public init(
+        uid: String,
+        master: EventBody? = nil,
+        rules: [String] = [],
+        excludedRules: [String] = [],
+        overrides: [String: Override] = [:],
+        uidOrigin: UidOrigin = .given,
+        lineage: Lineage? = nil
+    ) {
+        self.uid = uid
+        self.master = master
+        self.rules = rules
+        self.excludedRules = excludedRules
+        self.overrides = overrides
+        self.uidOrigin = uidOrigin
+        self.lineage = lineage
+    }
+
+    /// The title of the event or series.
+    public var title: String? { master?.title }
+}
+
+/// A calendar in the store.
+public struct Calendar: Hashable, Sendable, Codable {
+    public var id: String
+    public var name: String
+    public var color: String?
+
+    public init(id: String, name: String, color: String? = nil) {
+        self.id = id
+        self.name = name
+        self.color = color
+    }
+}
+
+/// A calendar as its provider lists it.
+public struct RemoteCalendar: Hashable, Sendable, Decodable {
+    public let id: String
+    public let name: String
+    public let color: String?
+    public let readOnly: Bool
+}
+
+/// An item that cannot be read. ``reason`` has no text of it.
+public struct UnreadableItem: Hashable, Sendable, Decodable {
+    public let uid: String?
+    public let reason: String
+}
+
+/// A calendar text that was read. If it is not ``complete``, nothing may be concluded from what it lacks.
+public struct ParsedCalendar: Hashable, Sendable, Decodable {
+    public let name: String?
+    public let events: [Event]
+    public let unreadable: [UnreadableItem]
+    public let complete: Bool
+}
+
+/// One time an event takes place; ``id`` is the key of its override.
+public struct Instance: Hashable, Sendable, Decodable {
+    public let id: String
+    public let time: TimeSpan
+}
+
+/// The instances of an event in a window.
+public struct Expansion: Hashable, Sendable, Decodable {
+    public let instances: [Instance]
+    public let opaqueRules: Int
+    public let stopped: LimitReached?
+}
+
+/// One mergeable part of an event, such as `title`; ``key`` names a category, an address or a trigger.
+public struct Field: Hashable, Sendable, Codable {
+    public var part: String
+    public var instance: String?
+    public var key: JSONValue?
+
+    public init(part: String, instance: String? = nil, key: JSONValue? = nil) {
+        self.part = part
+        self.instance = instance
+        self.key = key
+    }
+}
+
+/// A field both sides changed to different values.
+public struct ContestedField: Hashable, Sendable, Decodable {
+    public let field: Field
+    public let choice: Choice
+}
+
+/// What a three-way merge decided.
+public struct Merged: Hashable, Sendable, Decodable {
+    public let local: Event
+    public let remote: Event
+    public let toLocal: [Field]
+    public let toRemote: [Field]
+    public let contested: [ContestedField]
+    public let keepLocalCopy: Bool
+}
+
+/// An event as the store holds it; an edit names its ``revision``.
+public struct StoredEvent: Hashable, Sendable, Decodable {
+    public let id: String
+    public let revision: Int
+    public let event: Event
+    public let modified: Instant
+}
+
+/// One operation of a plan, with its reason.
+public struct PlannedOperation: Hashable, Sendable, Decodable {
+    public let action: String
+    public let eventId: String?
+    public let remoteId: String?
+    public let toLocal: [Field]
+    public let toRemote: [Field]
+    public let contested: [Field]
+    public let losses: [String]
+    public let reason: String
+}
+
+/// What a run did, in numbers.
+public struct Counts: Hashable, Sendable, Decodable {
+    public let pulled: Int
+    public let created: Int
+    public let updated: Int
+    public let deleted: Int
+    public let pushed: Int
+    public let conflicts: Int
+    public let quarantined: Int
+    public let held: Int
+    public let requests: Int
+}
+
+/// What a run did, or would do. When deletions are ``held``, a person approves or refuses ``planId``.
+public struct Report: Hashable, Sendable, Decodable {
+    public let run: String
+    public let planId: String
+    public let held: Bool
+    public let inStep: Bool
+    public let counts: Counts
+    public let operations: [PlannedOperation]
+    public let undecided: Int
+    public let waiting: Int
+    public let wedged: Int
+    public let answered: String?
+}
+
+/// A field of a conflict with the values of both sides; ``outcome`` is `open` while it waits.
+public struct ConflictField: Hashable, Sendable, Decodable {
+    public let field: Field
+    public let base: JSONValue
+    public let local: JSONValue
+    public let remote: JSONValue
+    public let outcome: String
+}
+
+/// Both sides changed the same fields to different values.
+public struct Conflict: Hashable, Sendable, Decodable {
+    public let id: String
+    public let link: String
+    public let eventId: String
+    public let uid: String
+    public let open: Bool
+    public let fields: [ConflictField]
+    public let local: Event?
+    public let remote: Event?
+    public let policy: String
+    public let at: Instant
+}
+
+/// A run of the engine on a link.
+public struct Run: Hashable, Sendable, Decodable {
+    public let id: String
+    public let link: String
+    public let started: Instant
+    public let ended: Instant?
+    public let outcome: RunOutcome
+    public let counts: Counts
+    public let heldPlan: String?
+    public let approved: String?
+    public let refused: String?
+    public let unaskedDeletions: Int
+}
+
+/// What became of the changes of a run that was taken back.
+public struct Undone: Hashable, Sendable, Decodable {
+    public let run: String
+    public let restored: Int
+    public let removed: Int
+    public let kept: Int
+    public let edited: [String]
+}
+
+/// An item that may be an event here; a person says which.
+public struct Question: Hashable, Sendable, Decodable {
+    public let remoteId: String
+    public let candidates: [String]
+    public let answered: Bool
+    public let since: Instant
+}
+
+/// How far a run is: `listed`, `pulled`, `pushed` or `wedged`.
+public struct Progress: Hashable, Sendable, Decodable {
+    public let step: String
+    public let link: String
+    public let done: Int
+    public let total: Int?
+}
+
+/// When an alarm goes off.
+public enum Trigger: Hashable, Sendable, Codable {
+    /// So many seconds after the start or end; negative is before.
+    case offset(seconds: Int, relativeTo: RelativeTo = .start)
+    /// At an instant.
+    case absolute(Instant)
+
+    private enum Keys: String, CodingKey {
+        case offset, absolute
+    }
+
+    private struct Offset: Codable {
+        let seconds: Int
+        let relativeTo: RelativeTo?
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let trigger = try decoder.container(keyedBy: Keys.self)
+        if let offset = try trigger.decodeIfPresent(Offset.self, forKey: .offset) {
+            self = .offset(seconds: offset.seconds, relativeTo: offset.relativeTo ?? .start)
+        } else {
+            self = .absolute(try trigger.decode(Instant.self, forKey: .absolute))
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var trigger = encoder.container(keyedBy: Keys.self)
+        switch self {
+        case .offset(let seconds, let relativeTo):
+            try trigger.encode(Offset(seconds: seconds, relativeTo: relativeTo), forKey: .offset)
+        case .absolute(let instant):
+            try trigger.encode(instant, forKey: .absolute)
+        }
+    }
+}
+
+/// What becomes of one instance of a series.
+public enum Override: Hashable, Sendable, Codable {
+    /// It does not take place.
+    case excluded
+    /// It takes place although no rule says so.
+    case added(end: EventTime?)
+    /// It has content of its own: the whole of it, not a patch.
+    case changed(EventBody, scope: OverrideScope = .this)
+
+    private enum Keys: String, CodingKey {
+        case added, changed
+    }
+
+    private struct Added: Codable {
+        let end: EventTime?
+    }
+
+    private struct Changed: Codable {
+        let body: EventBody
+        let scope: OverrideScope?
+    }
+
+    public init(from decoder: any Decoder) throws {
+        if let word = try? decoder.singleValueContainer().decode(String.self), word == "excluded" {
+            self = .excluded
+            return
+        }
+        let override = try decoder.container(keyedBy: Keys.self)
+        if let changed = try override.decodeIfPresent(Changed.self, forKey: .changed) {
+            self = .changed(changed.body, scope: changed.scope ?? .this)
+        } else {
+            self = .added(end: try override.decode(Added.self, forKey: .added).end)
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        switch self {
+        case .excluded:
+            var value = encoder.singleValueContainer()
+            try value.encode("excluded")
+        case .added(let end):
+            var value = encoder.container(keyedBy: Keys.self)
+            try value.encode(Added(end: end), forKey: .added)
+        case .changed(let body, let scope):
+            var value = encoder.container(keyedBy: Keys.self)
+            try value.encode(Changed(body: body, scope: scope), forKey: .changed)
+        }
+    }
+}
+
+/// How a run ended.
+public enum RunOutcome: Hashable, Sendable, Decodable {
+    /// It goes on, or its process died.
+    case running
+    /// Both sides hold the same.
+    case inStep
+    /// Deletions wait for a person.
+    case held
+    /// It was taken back.
+    case undone
+    /// It failed, and why.
+    case failed(error: String)
+    /// A word of a newer version.
+    case other(String)
+
+    private enum Keys: String, CodingKey {
+        case failed
+    }
+
+    private struct Failed: Decodable {
+        let error: String
+    }
+
+    public init(from decoder: any Decoder) throws {
+        guard let word = try? decoder.singleValueContainer().decode(String.self) else {
+            let outcome = try decoder.container(keyedBy: Keys.self)
+            self = .failed(error: try outcome.decode(Failed.self, forKey: .failed).error)
+            return
+        }
+        switch word {
+        case "running": self = .running
+        case "in-step": self = .inStep
+        case "held": self = .held
+        case "undone": self = .undone
+        default: self = .other(word)
+        }
+    }
+}

@@ -1,0 +1,16 @@
+internal import CalsyncNative
+
+/// The names of the cases every store must pass.
+public let storeCaseNames: [String] = storeCases()
+
+/// Runs a case on a fresh and empty store: for the tests of your own store. Throws ``CalsyncError`` with ``Code/checkFailed`` when it
+/// does not do what the case expects; `item` names the case.
+public func checkStore(_ name: String, _ store: any Store) async throws {
+    let host = StoreHost(store)
+    _ = try await waiting(host) { try CalsyncNative.checkStore(case: name, host: host) }
+}
+
+/// Runs all cases, each on a store of its own.
+public func checkStore(_ make: () async throws -> any Store) async throws {
+    for name in storeCaseNames { try await checkStore(name, try await make()) }
+}

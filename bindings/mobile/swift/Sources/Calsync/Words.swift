@@ -1,0 +1,136 @@
+// The enums of calsync; their raw values are the words every language shares.
+
+/// Where a UID came from.
+public enum UidOrigin: String, Codable, Sendable, CaseIterable {
+    case given
+    case derived
+}
+
+/// Whether an event takes place.
+public enum Status: String, Codable, Sendable, CaseIterable {
+    case confirmed
+    case tentative
+    case cancelled
+}
+
+/// Whether an event takes up its owner's time.
+public enum FreeBusyStatus: String, Codable, Sendable, CaseIterable {
+    case busy
+    case free
+}
+
+/// Who may see the details.
+public enum Privacy: String, Codable, Sendable, CaseIterable {
+    case `public` = "public"
+    case `private` = "private"
+    case secret
+}
+
+/// How far an override reaches.
+public enum OverrideScope: String, Codable, Sendable, CaseIterable {
+    case this
+    case thisAndFuture = "this-and-future"
+}
+
+/// What a participant answered.
+public enum ParticipationStatus: String, Codable, Sendable, CaseIterable {
+    case needsAction = "needs-action"
+    case accepted
+    case declined
+    case tentative
+    case delegated
+}
+
+/// What a participant is for.
+public enum Role: String, Codable, Sendable, CaseIterable {
+    case required
+    case optional
+    case chair
+    case informational
+}
+
+/// What an alarm does.
+public enum AlarmAction: String, Codable, Sendable, CaseIterable {
+    case display
+    case audio
+    case email
+}
+
+/// What a relative trigger counts from.
+public enum RelativeTo: String, Codable, Sendable, CaseIterable {
+    case start
+    case end
+}
+
+/// How one event was made from another.
+public enum Descent: String, Codable, Sendable, CaseIterable {
+    case copy
+    case following
+}
+
+/// Which of two equal wall-clock times is meant when clocks go back.
+public enum Fold: String, Codable, Sendable, CaseIterable {
+    case first
+    case second
+}
+
+/// Which way a link carries changes.
+public enum Direction: String, Codable, Sendable, CaseIterable {
+    case twoWay = "two-way"
+    case `import` = "import"
+    case export
+}
+
+/// Who wins a field both sides changed.
+public enum ConflictPolicy: String, Codable, Sendable, CaseIterable {
+    case remoteWins = "remote-wins"
+    case localWins = "local-wins"
+    case newestWins = "newest-wins"
+    case keepBoth = "keep-both"
+    case manual
+    case resolver
+}
+
+/// What becomes of an event that one side deleted and the other edited.
+public enum DeletionPolicy: String, Codable, Sendable, CaseIterable {
+    case byConflicts = "by-conflicts"
+    case keepEdit = "keep-edit"
+    case delete
+    case remoteWins = "remote-wins"
+    case localWins = "local-wins"
+}
+
+/// Whether people may be written to the remote side, which on many servers mails them.
+public enum PeoplePolicy: String, Codable, Sendable, CaseIterable {
+    case withhold
+    case write
+}
+
+/// Who won a contested field.
+public enum Choice: String, Codable, Sendable, CaseIterable {
+    case local
+    case remote
+    case both
+    case `open` = "open"
+}
+
+/// Whose value a person takes.
+public enum Take: String, Codable, Sendable, CaseIterable {
+    case local
+    case remote
+}
+
+/// The limit an expansion ran into.
+public enum LimitReached: String, Codable, Sendable, CaseIterable {
+    case instances
+    case steps
+    case dates
+}
+
+/// What kind of provider a connection is to.
+public enum ProviderKind: String, Codable, Sendable, CaseIterable {
+    case caldav
+    case google
+    case ics
+    case microsoft
+}

@@ -1,0 +1,175 @@
+//! The packages for Kotlin and Swift: what is generated for them, and what the compilers at hand say of them.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::bindings::{Server, readme_example};
+use crate::board::{Board, Doing, Outcome, Stop};
+use crate::process;
+use crate::python::{self, Python};
+use crate::servers::apt;
+use crate::servers::postgres::Install;
+use crate::workspace;
+
+/// For steps that may have to compile the workspace first.
+const BUILD: Duration = Duration::from_secs(1200);
+const RUN: Duration = Duration::from_secs(600);
+
+/// Builds the jar, runs its tests and the README's example from it.
+pub(crate) fn kotlin(board: &mut Board, install: Install, readme_server: impl FnOnce() -> Outcome<Server>) {
+    let mut built = false;
+    board.step("java and maven are there", || java(install));
+    board.step("kotlin package and tests", || {
+        package()?;
+        built = true;
+        Ok(())
+    });
+    board.step("kotlin example of the README", || {
+        if !built {
+            return Err(Stop::Skipped("the package could not be built".into()));
+        }
+        example(&readme_server()?)
+    });
+}
+
+/// Checks that what is committed belongs to the library, and what can be checked of Swift without its compiler.
+pub(crate) fn swift(board: &mut Board) {
+    board.step("generated kotlin and swift", || {
+        native()?;
+        drift(&[])
+    });
+    board.step("swift is read by its grammar, its api is the noted one", || {
+        let python = Python::environment("swift-venv", "swift.txt")?;
+        let mut check = python.script(&python::script("swift_api.py"));
+        process::run(check.arg(folder().join("swift")), RUN)
+    });
+    // No package of Debian, PyPI or npm brings the compiler, so its absence is nothing to report.
+    if process::exists("swift") {
+        board.step("swift compiles", || {
+            let mut build = Command::new("swift");
+            build.current_dir(folder().join("swift")).arg("build").arg("--scratch-path");
+            build.arg(workspace::scratch("swift-build")?);
+            build.args(["-Xlinker", &format!("-L{}", workspace::target().join("debug").display())]);
+            process::run(build.args(["-Xlinker", "-lcalsync_mobile"]), BUILD)
+        });
+    }
+}
+
+/// Generates the files anew. Building the generator takes minutes, the first time.
+pub(crate) fn bindgen() -> Outcome {
+    let library = native()?;
+    let target = workspace::scratch("bindgen")?;
+    let mut build = process::cargo();
+    build.args(["build", "--manifest-path", "bindings/mobile/bindgen/Cargo.toml"]);
+    process::run(build.env("CARGO_TARGET_DIR", &target), BUILD)?;
+    let made = workspace::scratch("bindgen-files")?;
+    let mut generate = Command::new(target.join("debug").join("calsync-bindgen"));
+    generate.current_dir(workspace::root()).arg("generate").arg(&library);
+    generate.args(["--language", "kotlin", "--language", "swift", "--no-format", "--out-dir"]).arg(&made);
+    process::run(&mut generate, RUN)?;
+    let [kotlin, swift, header, modules] = generated();
+    for (name, place) in [
+        ("io/calsync/ffi/calsync_mobile.kt", kotlin),
+        ("CalsyncNative.swift", swift),
+        ("CalsyncFFI.h", header),
+        ("CalsyncFFI.modulemap", modules),
+    ] {
+        // Without the spaces some lines end in.
+        let text = fs::read_to_string(made.join(name)).doing(name)?;
+        let lines = text.lines().map(|line| format!("{}\n", line.trim_end()));
+        fs::write(&place, lines.collect::<String>()).doing(place.display())?;
+    }
+    drift(&["--write"])
+}
+
+fn drift(arguments: &[&str]) -> Outcome {
+    if !cfg!(target_os = "linux") {
+        return Err(Stop::Skipped("the interface is read out of an ELF library".into()));
+    }
+    let mut check = Command::new("python3");
+    check.arg(python::script("uniffi_drift.py")).args(arguments);
+    check.arg("--library").arg(library());
+    check.arg("--lock").arg(workspace::root().join("Cargo.lock"));
+    check.arg("--stamp").arg(folder().join("generated.json")).args(generated());
+    process::run(&mut check, RUN)
+}
+
+fn folder() -> PathBuf {
+    workspace::root().join("bindings").join("mobile")
+}
+
+/// Kotlin, Swift, and the header and the module map Swift sees the library through.
+fn generated() -> [PathBuf; 4] {
+    let folder = folder();
+    [
+        folder.join("kotlin/src/generated/kotlin/io/calsync/ffi/calsync_mobile.kt"),
+        folder.join("swift/Sources/CalsyncNative/CalsyncNative.swift"),
+        folder.join("swift/Sources/CalsyncFFI/CalsyncFFI.h"),
+        folder.join("swift/Sources/CalsyncFFI/module.modulemap"),
+    ]
+}
+
+fn library() -> PathBuf {
+    let name = if cfg!(target_os = "macos") { "libcalsync_mobile.dylib" } else { "libcalsync_mobile.so" };
+    workspace::target().join("debug").join(name)
+}
+
+fn native() -> Outcome<PathBuf> {
+    process::run(process::cargo().args(["build", "--package", "calsync-mobile"]), BUILD)?;
+    Ok(library())
+}
+
+fn java(install: Install) -> Outcome {
+    if process::exists("mvn") && process::exists("javac") {
+        return Ok(());
+    }
+    match install {
+        Install::Allowed => apt::install("Java and Maven", &["default-jdk-headless", "maven"]),
+        Install::Forbidden => Err(Stop::Skipped("Java and Maven are not installed".into())),
+    }
+}
+
+/// What JNA calls this platform.
+fn platform() -> String {
+    let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
+    format!("{system}-{}", std::env::consts::ARCH.replace('_', "-"))
+}
+
+fn package() -> Outcome {
+    let library = native()?;
+    let build = ["build", "--package", "calsync-testkit", "--bin", "dav-server"];
+    process::run(process::cargo().args(build), BUILD)?;
+    let natives = workspace::scratch("kotlin-natives")?;
+    let place = natives.join(platform());
+    fs::create_dir_all(&place).doing(place.display())?;
+    let name = library.file_name().unwrap_or_default();
+    fs::copy(&library, place.join(name)).doing(library.display())?;
+    let examples = workspace::scratch("kotlin-example")?;
+    fs::write(examples.join("Example.kt"), readme_example("kotlin")?).doing(examples.display())?;
+    let mut mvn = Command::new("mvn");
+    mvn.current_dir(folder().join("kotlin")).args(["--batch-mode", "--quiet", "package"]);
+    mvn.arg(format!("-Dcalsync.build={}", build_folder()?.display()));
+    mvn.arg(format!("-Dcalsync.natives={}", natives.display()));
+    mvn.arg(format!("-Dcalsync.examples={}", examples.display()));
+    mvn.env("CALSYNC_DAV_SERVER", workspace::target().join("debug").join("dav-server"));
+    mvn.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
+    process::run(&mut mvn, BUILD)
+}
+
+fn build_folder() -> Outcome<PathBuf> {
+    workspace::scratch("kotlin")
+}
+
+/// From the jar and its libraries, which bring everything that is needed.
+fn example(server: &Server) -> Outcome {
+    let build = build_folder()?;
+    let folder = workspace::scratch("kotlin-example")?.join(std::process::id().to_string());
+    let folder = workspace::Folder::make(folder)?;
+    let mut java = Command::new("java");
+    java.current_dir(folder.path()).arg("-classpath");
+    java.arg(format!("{0}/calsync-0.1.0.jar:{0}/test-classes:{0}/libraries/*", build.display()));
+    server.tell(java.arg("ExampleKt"));
+    process::run(&mut java, RUN)
+}
