@@ -13,7 +13,10 @@ use calsync_core::{
 };
 use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider},
-    http::{AddressPolicy, HttpError, HttpRequest, HttpResponse, HttpTransport},
+    http::{
+        AddressPolicy, HttpError, HttpRequest, HttpResponse, HttpTransport,
+        pace::{Pace, PacedTransport, TokioTimer},
+    },
 };
 use calsync_testkit::dav::*;
 
@@ -120,6 +123,31 @@ async fn quirk_02_priv_06_a_redirect_to_another_port_of_an_address_gets_nothing(
     let error = provider(&server).calendars().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Blocked, "{error}");
     assert!(other.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_told_as_one_and_asked_for_once() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let clock = Arc::new(calsync_core::context::SystemClock);
+    let paced = PacedTransport::new(transport(), "a", Pace::CALDAV, clock, Arc::new(TokioTimer));
+    let provider = CalDavProvider::new(CalDavConfig::new(url, "user", "secret"), Arc::new(paced)).unwrap();
+    for _ in 0..2 {
+        let error = provider.calendars().await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable);
+        assert!(error.detail.contains("refused"), "{error}");
+    }
+    assert_eq!(provider.requests(), 2);
+}
+
+#[tokio::test]
+async fn the_first_failure_that_may_pass_is_told() {
+    let server = start(Quirks::default());
+    server.inject(Fault::status(503));
+    server.inject(Fault::status(502).always());
+    let error = provider(&server).calendars().await.unwrap_err();
+    assert!(error.detail.contains("503"), "{error}");
 }
 
 #[tokio::test]
