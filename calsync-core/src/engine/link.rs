@@ -59,6 +59,12 @@ pub struct Link {
     /// against `guard`; what is shown no more is taken out of the copies there are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copies: Option<CopyRules>,
+    /// What the remote calendar was called before, where the host knows that it is the same one: its server has another
+    /// name or port now. A link whose state is of this calendar goes on with [`Link::remote`]; everything is listed and
+    /// compared once, and what is not there counts as deleted there, within `guard`. Items must keep their ids. Default:
+    /// none, and a link that points elsewhere is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<RemoteCalendarId>,
     /// Kept with the link's state for the host, which finds it there before it has spoken to the provider: a
     /// discovered account, for one. Holds no secret: the store keeps it as it is.
     pub note: Option<String>,
@@ -87,6 +93,7 @@ impl Link {
             retries: RetryBudget::default(),
             fetching: FetchPatience::default(),
             copies: None,
+            moved_from: None,
             note: None,
         }
     }
@@ -156,6 +163,13 @@ impl Link {
     #[must_use]
     pub fn with_copies(mut self, rules: CopyRules) -> Self {
         self.copies = Some(rules);
+        self
+    }
+
+    /// Sets what the same remote calendar was called before.
+    #[must_use]
+    pub fn with_moved_from(mut self, before: impl Into<RemoteCalendarId>) -> Self {
+        self.moved_from = Some(before.into());
         self
     }
 
