@@ -12,6 +12,7 @@ mod connect;
 mod error;
 mod loopback;
 mod output;
+mod progress;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -269,7 +270,12 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
         return commands::import_config::run(file);
     }
     let app = App::open(&cli.config).await?;
-    match cli.command {
+    let place = app.place.clone();
+    command(app, cli.command).await.map_err(|error| error.in_store(&place))
+}
+
+async fn command(app: App, command: Command) -> Result<u8, CliError> {
+    match command {
         Command::Emulate(_) => Ok(IN_STEP),
         Command::Connect(args) => {
             let way = match (args.device, args.no_browser) {

@@ -2,10 +2,16 @@
 
 use calsync_core::{
     model::{CalendarId, EventId, LinkId},
-    store::{BaseQuery, BaseState, EventRecord, Record, RecordKind},
+    provider::UnreadKind,
+    store::{BaseQuery, BaseState, EventRecord, QuarantineRecord, Record, RecordKind},
 };
 
-use crate::{IN_STEP, app::App, error::CliError, output::print};
+use crate::{
+    IN_STEP,
+    app::App,
+    error::CliError,
+    output::{cell, plain, print},
+};
 
 pub(crate) async fn run(app: &App, event: &str) -> Result<u8, CliError> {
     let mut found = false;
@@ -21,12 +27,67 @@ pub(crate) async fn run(app: &App, event: &str) -> Result<u8, CliError> {
             explain(app, &calendar, &record).await?;
         }
     }
-    if found { Ok(IN_STEP) } else { Err(CliError::Unmet(format!("no event has the UID or id {event}"))) }
+    found |= quarantined(app, event).await?;
+    if found {
+        Ok(IN_STEP)
+    } else {
+        Err(CliError::Unmet(format!(
+            "no event has the UID or id {event}, and no quarantined item this UID or name"
+        )))
+    }
+}
+
+/// Items that cannot be read are no events; what is known of them is why.
+async fn quarantined(app: &App, wanted: &str) -> Result<bool, CliError> {
+    let mut found = false;
+    for row in app.records(RecordKind::Quarantine).await? {
+        let Record::Quarantine(row) = row else { continue };
+        if !is_meant(&row, wanted) {
+            continue;
+        }
+        found = true;
+        let what = match row.kind {
+            UnreadKind::Unreadable => "in quarantine, it cannot be read",
+            UnreadKind::Unfetched => "not fetched, the remote side does not give it out",
+            UnreadKind::NotAnEvent => "left alone, it is no event",
+            UnreadKind::LeftOut => "left out by what the link copies",
+            UnreadKind::Undecided => "waiting for an answer, see `calsync matches`",
+        };
+        print(&format!(
+            "item {}\n  link {}: {what}, since {}\n  {}\n",
+            plain(row.remote_id.as_str()),
+            row.link,
+            row.since.format("%F %T"),
+            plain(&row.reason),
+        ))?;
+    }
+    Ok(found)
+}
+
+/// By its id, the name at the end of its id, or a UID in what was sent.
+fn is_meant(row: &QuarantineRecord, wanted: &str) -> bool {
+    let id = row.remote_id.as_str();
+    let name = id.rsplit('/').next().unwrap_or(id);
+    if id == wanted || name == wanted || name.strip_suffix(".ics") == Some(wanted) {
+        return true;
+    }
+    let Some(payload) = &row.payload else { return false };
+    // Unfolded (RFC 5545 section 3.1). What is not readable may have more UIDs than one.
+    let text = payload.as_str().replace("\r\n ", "").replace("\n ", "");
+    text.lines().any(|line| {
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        name.split(';').next().is_some_and(|name| name.eq_ignore_ascii_case("UID")) && value == wanted
+    })
 }
 
 async fn explain(app: &App, calendar: &CalendarId, record: &EventRecord) -> Result<(), CliError> {
     let title = record.event.body().and_then(|body| body.title.as_deref()).unwrap_or("(no title)");
-    print(&format!("{title}\n  calendar {calendar}, event {}, revision {}\n", record.id, record.revision.0))?;
+    print(&format!(
+        "{}\n  calendar {calendar}, event {}, revision {}\n",
+        cell(title),
+        record.id,
+        record.revision.0
+    ))?;
     print(&format!("  written {}\n", record.modified.format("%F %T")))?;
     if let Some(deleted) = record.deleted {
         print(&format!("  deleted {}\n", deleted.format("%F %T")))?;
