@@ -459,6 +459,28 @@ async fn loop_15_a_link_pointed_elsewhere() {
     assert_eq!((world.locals().await.len(), empty.items().len()), (12, 12));
 }
 
+/// A remote calendar whose server has another name is the same one when the host says so: listed and compared once, nothing
+/// made twice. What is not there is not deleted here just like that, and any other calendar is refused as before.
+#[tokio::test]
+async fn loop_15_a_calendar_that_moved_to_another_host() {
+    let (world, remote, empty) = (world(), remote(12), MemoryRemote::default());
+    sync(&world, &link(), &remote).await;
+    let moved = || Link::new("home", "family", "moved").with_moved_from("memory");
+    let held = sync(&world, &moved(), &empty).await;
+    assert!(held.plan.held, "{:?}", held.plan.operations);
+    assert_eq!((world.locals().await.len(), empty.writes()), (12, 0));
+
+    world.edit("u1", titled("edited")).await;
+    let report = sync(&world, &moved(), &remote).await;
+    assert_eq!((report.counts.created, report.counts.deleted, report.counts.pushed), (0, 0, 1));
+    // From then on it is called so, whatever it was called before.
+    assert_rests(&world, &Link::new("home", "family", "moved"), &remote).await;
+    for other in [link(), Link::new("home", "family", "third").with_moved_from("second")] {
+        let refused = world.engine.sync(&other, &empty, &SyncOptions::default()).await;
+        let Err(EngineError::LinkMoved { .. }) = refused else { panic!("{refused:?}") };
+    }
+}
+
 /// Attack 34: an item under the UID of an event that is joined takes nothing over: not its item, not its content, and it is
 /// no way to delete it.
 #[tokio::test]

@@ -13,7 +13,10 @@ use calsync_core::{
 };
 use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider},
-    http::AddressPolicy,
+    http::{
+        AddressPolicy, HttpError, HttpRequest, HttpResponse, HttpTransport,
+        pace::{Pace, PacedTransport, TokioTimer},
+    },
 };
 use calsync_testkit::dav::*;
 
@@ -77,24 +80,74 @@ async fn quirk_01_credentials_are_sent_before_they_are_asked_for() {
     }
 }
 
+/// A network in which `dav.example.com` is this machine.
+struct Named(Arc<dyn HttpTransport>);
+
+#[async_trait::async_trait]
+impl HttpTransport for Named {
+    async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        assert_eq!(request.url.host_str(), Some("dav.example.com"));
+        assert!(request.url.set_host(Some("127.0.0.1")).is_ok());
+        self.0.send(request).await
+    }
+}
+
+/// From everything on one server to the same on another.
+fn moved_to(base: &str) -> Quirks {
+    let base = base.trim_end_matches('/').to_owned();
+    let redirect =
+        Redirect { scope: RedirectScope::Everything, status: 301, base, path_prefix: String::new() };
+    Quirks { redirect: Some(redirect), ..Quirks::default() }
+}
+
 #[tokio::test]
 async fn quirk_02_redirects_within_the_site_are_followed_with_credentials() {
     let target = start(Quirks::default());
-    let redirect = Redirect {
-        scope: RedirectScope::Everything,
-        status: 301,
-        base: target.url().trim_end_matches('/').to_owned(),
-        path_prefix: String::new(),
-    };
-    let server = start(Quirks { redirect: Some(redirect), ..Quirks::default() });
-    let provider = provider(&server);
+    let named = |server: &DavServer| server.url().replace("127.0.0.1", "dav.example.com");
+    let server = start(moved_to(&named(&target)));
+    let config = CalDavConfig::new(named(&server), "user", "secret");
+    let provider = CalDavProvider::new(config, Arc::new(Named(transport()))).unwrap();
     let calendars = provider.calendars().await.unwrap();
-    assert!(calendars[0].id.as_str().starts_with(&target.url()));
+    assert!(calendars[0].id.as_str().starts_with(&named(&target)));
     // The method, its body and its headers arrive as they were sent.
     let first = &target.requests()[0];
     assert_eq!((first.method.as_str(), first.header("depth")), ("PROPFIND", Some("0")));
     assert!(first.body_text().contains("current-user-principal"));
     assert!(first.header("authorization").is_some());
+}
+
+#[tokio::test]
+async fn quirk_02_priv_06_a_redirect_to_another_port_of_an_address_gets_nothing() {
+    let other = start(Quirks::default());
+    let server = start(moved_to(&other.url()));
+    let error = provider(&server).calendars().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Blocked, "{error}");
+    assert!(other.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_told_as_one_and_asked_for_once() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let clock = Arc::new(calsync_core::context::SystemClock);
+    let paced = PacedTransport::new(transport(), "a", Pace::CALDAV, clock, Arc::new(TokioTimer));
+    let provider = CalDavProvider::new(CalDavConfig::new(url, "user", "secret"), Arc::new(paced)).unwrap();
+    for _ in 0..2 {
+        let error = provider.calendars().await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable);
+        assert!(error.detail.contains("refused"), "{error}");
+    }
+    assert_eq!(provider.requests(), 2);
+}
+
+#[tokio::test]
+async fn the_first_failure_that_may_pass_is_told() {
+    let server = start(Quirks::default());
+    server.inject(Fault::status(503));
+    server.inject(Fault::status(502).always());
+    let error = provider(&server).calendars().await.unwrap_err();
+    assert!(error.detail.contains("503"), "{error}");
 }
 
 #[tokio::test]

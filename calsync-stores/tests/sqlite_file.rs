@@ -189,6 +189,23 @@ async fn close_waits_for_the_calls_before_it() {
     assert_eq!(count(&open(&path).await).await, 1);
 }
 
+#[tokio::test]
+async fn dropping_the_last_handle_leaves_a_whole_file() {
+    let (directory, path) = directory();
+    let store = open(&path).await;
+    let tenant = store.tenant("other");
+    store.commit(put("e")).await.unwrap();
+    drop(store);
+    tenant.commit(put("f")).await.expect("another handle keeps it open");
+    drop(tenant);
+    let names: Vec<_> =
+        std::fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names, ["calsync.db"], "the log was folded into the file");
+    let copy = directory.path().join("copy.db");
+    std::fs::copy(&path, &copy).unwrap();
+    assert_eq!(count(&open(&copy).await).await, 1);
+}
+
 /// The child commits batch after batch and aborts while the thread of the store is in the middle of one.
 #[tokio::test]
 async fn crash_leaves_whole_batches_and_every_answered_one() {

@@ -63,6 +63,12 @@ pub struct Link {
     /// its event is edited.
     #[serde(default)]
     pub edits: CopyEdits,
+    /// What the remote calendar was called before, where the host knows that it is the same one: its server has another
+    /// name or port now. A link whose state is of this calendar goes on with [`Link::remote`]; everything is listed and
+    /// compared once, and what is not there counts as deleted there, within `guard`. Items must keep their ids. Default:
+    /// none, and a link that points elsewhere is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<RemoteCalendarId>,
     /// Kept with the link's state for the host, which finds it there before it has spoken to the provider: a
     /// discovered account, for one. Holds no secret: the store keeps it as it is.
     pub note: Option<String>,
@@ -107,6 +113,7 @@ impl Link {
             fetching: FetchPatience::default(),
             copies: None,
             edits: CopyEdits::default(),
+            moved_from: None,
             note: None,
         }
     }
@@ -183,6 +190,13 @@ impl Link {
     #[must_use]
     pub fn with_edits(mut self, edits: CopyEdits) -> Self {
         self.edits = edits;
+        self
+    }
+
+    /// Sets what the same remote calendar was called before.
+    #[must_use]
+    pub fn with_moved_from(mut self, before: impl Into<RemoteCalendarId>) -> Self {
+        self.moved_from = Some(before.into());
         self
     }
 

@@ -223,7 +223,11 @@ impl<'a> Run<'a> {
     }
 
     async fn load(&mut self) -> Result<(), EngineError> {
-        if let Some(state) = self.engine.store.link(&self.link.id).await? {
+        if let Some(mut state) = self.engine.store.link(&self.link.id).await? {
+            if self.link.moved_from.as_ref() == Some(&state.remote) {
+                // Its cursor is of the old name and not used: `cursor_key` holds that.
+                state.remote.clone_from(&self.link.remote);
+            }
             if state.calendar != self.link.calendar || state.remote != self.link.remote {
                 return Err(EngineError::LinkMoved { link: self.link.id.to_string() });
             }

@@ -17,7 +17,7 @@ use super::{
     wire::{DavResponse, Multistatus},
     xml::Ns,
 };
-use crate::http::HttpClient;
+use crate::http::{HttpClient, HttpErrorKind};
 
 const OPERATION: &str = "discover";
 
@@ -157,7 +157,7 @@ pub(crate) async fn discover(provider: &CalDavProvider) -> Result<DiscoveredAcco
     let mut login = 0;
     let mut refused = None;
     let mut kept: Option<ProviderError> = None;
-    for candidate in candidates {
+    'all: for candidate in candidates {
         while let Some((username, client)) = provider.clients.get(login) {
             let error = match look(provider, client, candidate.clone()).await {
                 Ok(Some(seen)) => match account(provider, username, client, seen).await {
@@ -166,7 +166,12 @@ pub(crate) async fn discover(provider: &CalDavProvider) -> Result<DiscoveredAcco
                     Err(error) => error,
                 },
                 Ok(None) => break,
-                Err(error) => error,
+                Err(Unseen { error, is_host_down: true }) => {
+                    // All candidates are on one host: asking on says the same, until the host is left alone for it.
+                    kept.get_or_insert(error);
+                    break 'all;
+                }
+                Err(Unseen { error, .. }) => error,
             };
             if error.kind == ErrorKind::Unauthorized {
                 // The next spelling of the name, once; the same place is asked again.
@@ -175,7 +180,10 @@ pub(crate) async fn discover(provider: &CalDavProvider) -> Result<DiscoveredAcco
                     continue;
                 }
                 refused = Some(error);
-            } else if kept.is_none() || error.kind == ErrorKind::Unavailable {
+            } else if kept.as_ref().is_none_or(|first| {
+                // The first one that may pass says most.
+                error.kind == ErrorKind::Unavailable && first.kind != ErrorKind::Unavailable
+            }) {
                 kept = Some(error);
             }
             break;
@@ -189,20 +197,41 @@ pub(crate) async fn discover(provider: &CalDavProvider) -> Result<DiscoveredAcco
     }))
 }
 
+/// Why a resource cannot be looked at.
+struct Unseen {
+    error: ProviderError,
+    /// No connection to the host of the URL itself; where a redirect led may be another one.
+    is_host_down: bool,
+}
+
+impl From<ProviderError> for Unseen {
+    fn from(error: ProviderError) -> Self {
+        Self { error, is_host_down: false }
+    }
+}
+
 /// Asks a resource what it is. `None`: not CalDAV.
-async fn look(provider: &CalDavProvider, client: &HttpClient, url: Url) -> Result<Option<Seen>> {
-    let answer = client.send(calls::propfind::whoami(url)).await.map_err(|error| error.reading(OPERATION))?;
+async fn look(
+    provider: &CalDavProvider,
+    client: &HttpClient,
+    url: Url,
+) -> std::result::Result<Option<Seen>, Unseen> {
+    let before = client.requests();
+    let answer = client.send(calls::propfind::whoami(url)).await.map_err(|error| Unseen {
+        is_host_down: error.kind == HttpErrorKind::Connect && client.requests() == before + 1,
+        error: error.reading(OPERATION),
+    })?;
     provider.learn(ServerKind::detect(&answer.url, &answer.response));
     let status = answer.response.status.as_u16();
     if status == 401 {
-        return Err(super::error::unauthorized(OPERATION, &answer.response));
+        return Err(super::error::unauthorized(OPERATION, &answer.response).into());
     }
     // Whatever is no multistatus is not CalDAV, but a server in trouble may be.
     if let Some(error) = super::error::reading_transient(OPERATION, &answer.response, provider.now()) {
-        return Err(error);
+        return Err(error.into());
     }
     let Ok(multistatus) = provider.read_multistatus(OPERATION, &answer.response) else { return Ok(None) };
-    seen(&multistatus, answer.url)
+    Ok(seen(&multistatus, answer.url)?)
 }
 
 fn seen(multistatus: &Multistatus, at: Url) -> Result<Option<Seen>> {

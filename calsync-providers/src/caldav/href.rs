@@ -7,7 +7,7 @@
 use calsync_core::model::{RemoteCalendarId, RemoteId};
 use url::Url;
 
-use crate::http::same_site;
+use crate::http::same_host_or_domain;
 
 /// Whether two calendar ids name one collection, whatever their spelling. For refusing a link of a calendar with
 /// itself.
@@ -34,10 +34,11 @@ pub(crate) fn collection_url(mut url: Url) -> Url {
 }
 
 /// Resolves an href against the URL that gave it. `None` when it leads to another site or is no http URL: nothing a
-/// server says makes us ask somebody else.
+/// server says makes us ask somebody else. The port is not looked at: a server behind a proxy names its own. What is asked
+/// by another port of an address is asked without credentials.
 pub(crate) fn resolve(base: &Url, href: &str) -> Option<Url> {
     let mut url = base.join(href.trim()).ok()?;
-    if !matches!(url.scheme(), "http" | "https") || !same_site(base, &url) {
+    if !matches!(url.scheme(), "http" | "https") || !same_host_or_domain(base, &url) {
         return None;
     }
     // A server behind a proxy that ends TLS does not know that it is https.

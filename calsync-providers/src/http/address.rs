@@ -50,6 +50,17 @@ impl AddressPolicy {
     }
 }
 
+/// Whether a URL leads to this machine or into its own network, as far as its text tells: a loopback or private address, a
+/// local name, or a name without a dot. A name that only resolves to such an address is not recognised.
+pub fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => is_local_name(name) || !name.trim_end_matches('.').contains('.'),
+        Some(Host::Ipv4(v4)) => !AddressPolicy::Public.allows(v4.into()),
+        Some(Host::Ipv6(v6)) => !AddressPolicy::Public.allows(v6.into()),
+        None => false,
+    }
+}
+
 fn is_local_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     name.is_empty()
@@ -100,6 +111,25 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_at_home() {
+        for (url, local) in [
+            ("http://127.0.0.1:5232/", true),
+            ("http://localhost:5232/", true),
+            ("http://[::1]/", true),
+            ("http://192.168.1.5/", true),
+            ("http://nas/", true),
+            ("http://nas.local/", true),
+            ("http://cal.home.arpa./", true),
+            ("https://93.184.216.34/", false),
+            ("https://dav.example.com/", false),
+            ("https://localhost.example.com/", false),
+            ("file:///etc/passwd", false),
+        ] {
+            assert_eq!(is_local(&Url::parse(url).unwrap()), local, "{url}");
+        }
+    }
 
     #[test]
     fn attack_1_every_spelling_of_a_private_address_is_refused() {

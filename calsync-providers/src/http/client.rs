@@ -16,6 +16,7 @@ use super::{
     RedirectPolicy, TokenSource,
     redirect::{HOPS_MAX, follow},
     same_site,
+    site::same_service,
 };
 use calsync_core::provider::ProviderError;
 
@@ -129,7 +130,7 @@ impl HttpClient {
         for _ in 0..=HOPS_MAX {
             let mut hop = request.clone();
             if let Some((credentials, site)) = credentials
-                && may_hold_credentials(site, &hop.url)
+                && may_hold_credentials(self.options.redirects, site, &hop.url)
             {
                 hop.headers.insert(header::AUTHORIZATION, credentials.header()?);
             }
@@ -153,9 +154,12 @@ impl HttpClient {
     }
 }
 
-/// The same site, and never in the clear when the account is on https.
-fn may_hold_credentials(site: &Url, url: &Url) -> bool {
-    same_site(site, url) && (url.scheme() == "https" || site.scheme() == url.scheme())
+/// The same site, and never in the clear when the account is on https. Where redirects may lead anywhere, also the same
+/// port: who can redirect a feed is not always who owns the host.
+fn may_hold_credentials(policy: RedirectPolicy, site: &Url, url: &Url) -> bool {
+    same_site(site, url)
+        && (policy == RedirectPolicy::SameSite || same_service(site, url))
+        && (url.scheme() == "https" || site.scheme() == url.scheme())
 }
 
 fn is_redirect(status: StatusCode) -> bool {

@@ -62,6 +62,31 @@ async fn priv_06_credentials_stay_on_their_site() {
 }
 
 #[tokio::test]
+async fn priv_06_credentials_of_a_feed_do_not_follow_to_another_port() {
+    let hops = [(302, "https://dav.example.com:8443/a"), (302, "https://p1.example.com/a"), (200, "")];
+    let (_, seen) = run(RedirectPolicy::AnySite, &hops).await;
+    let sent: Vec<bool> =
+        seen.iter().map(|request| request.headers.contains_key(header::AUTHORIZATION)).collect();
+    assert_eq!(sent, [true, false, true]);
+    // A server of one owner may move between ports of its name.
+    let (_, seen) = run(RedirectPolicy::SameSite, &hops).await;
+    assert!(seen.iter().all(|request| request.headers.contains_key(header::AUTHORIZATION)));
+}
+
+#[tokio::test]
+async fn priv_06_an_address_is_left_by_no_redirect_to_another_port() {
+    let answers = vec![(302, "http://127.0.0.1:9/"), (200, "")];
+    let transport = Arc::new(Scripted { answers: Mutex::new(answers), ..Scripted::default() });
+    let site = Url::parse("http://127.0.0.1:8/").unwrap();
+    let client = HttpClient::new(transport.clone(), ClientOptions::default())
+        .with_credentials(Credentials::Basic { username: "ann".into(), password: "pw".into() }, site.clone());
+    let error = client.send(HttpRequest::new(Method::PUT, site)).await.unwrap_err();
+    assert_eq!(error.kind, HttpErrorKind::Blocked);
+    assert!(error.to_string().contains("another port (9)"), "{error}");
+    assert_eq!(transport.seen.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn only_permanent_redirects_are_worth_keeping() {
     for (hops, kept) in [
         (vec![(301, "/a"), (308, "/b"), (200, "")], Some("https://dav.example.com/b")),

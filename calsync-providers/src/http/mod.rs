@@ -22,7 +22,7 @@ mod site;
 mod token;
 mod transport;
 
-pub use address::AddressPolicy;
+pub use address::{AddressPolicy, is_local};
 pub use auth::Credentials;
 #[cfg(feature = "caldav")]
 pub(crate) use auth::wants_only_digest;
@@ -32,6 +32,8 @@ pub use error::{HttpError, HttpErrorKind};
 pub use redirect::RedirectPolicy;
 pub use reqwest_transport::{ReqwestOptions, ReqwestTransport};
 pub use retry::{error_for_status, retry_after};
+#[cfg(feature = "caldav")]
+pub(crate) use site::same_host_or_domain;
 pub use site::same_site;
 pub use token::TokenSource;
 pub use transport::{HttpRequest, HttpResponse, HttpTransport, Limits};

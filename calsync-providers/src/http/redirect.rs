@@ -43,7 +43,14 @@ pub(crate) fn follow(
     }
     if policy == RedirectPolicy::SameSite && !same_site(from, &to) {
         let host = to.host_str().unwrap_or_default();
-        return Err(HttpError::blocked(format!("redirected to another site ({host})")));
+        return Err(HttpError::blocked(match to.port_or_known_default() {
+            Some(port) if from.host() == to.host() => {
+                format!(
+                    "redirected to another port ({port}), which may be somebody else's: give that address, if it is not"
+                )
+            }
+            _ => format!("redirected to another site ({host})"),
+        }));
     }
     // What a server puts before the host are not credentials of ours.
     let _ = to.set_username("");

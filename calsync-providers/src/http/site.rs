@@ -17,9 +17,26 @@ const SHARED: &[&str] = &[
 /// Whether credentials for one URL may be sent to the other: the same host, or hosts under one registrable domain
 /// (`caldav.icloud.com` and `p42-caldav.icloud.com`). Errs towards "no".
 ///
-/// Addresses, and hosts under suffixes where anybody can get a name, are only ever the same as themselves. The suffixes
+/// Addresses, and hosts under suffixes where anybody can get a name, are only ever the same as themselves. Behind the ports
+/// of an address or of a name without a dot are often services of several owners (containers, programs of several users),
+/// so there the port has to be the same, too; from the usual port of http to that of https is no other one. The suffixes
 /// are those of the public suffix list, private ones included, as of the version of the crate `psl`, and some more.
 pub fn same_site(a: &Url, b: &Url) -> bool {
+    let is_shared = match a.host() {
+        Some(Host::Domain(name)) => !trim(name).contains('.'),
+        _ => true,
+    };
+    same_host_or_domain(a, b) && (!is_shared || same_service(a, b))
+}
+
+/// Whether two URLs name one port, or the usual ports of http and https.
+pub(crate) fn same_service(a: &Url, b: &Url) -> bool {
+    let usual = |url: &Url| url.port().is_none() && matches!(url.scheme(), "http" | "https");
+    a.port_or_known_default() == b.port_or_known_default() || usual(a) && usual(b)
+}
+
+/// [`same_site`] whatever the ports: servers behind a proxy do not know by which port they are reached.
+pub(crate) fn same_host_or_domain(a: &Url, b: &Url) -> bool {
     match (a.host(), b.host()) {
         (Some(Host::Domain(a)), Some(Host::Domain(b))) => {
             let (a, b) = (trim(a), trim(b));
@@ -62,7 +79,14 @@ mod tests {
             ("https://a.co.uk/", "https://b.co.uk/", false),
             ("https://dav.a.co.uk/", "https://www.a.co.uk/", true),
             ("https://a.com.au/", "https://b.com.au/", false),
-            ("https://10.0.0.1/", "https://10.0.0.1:99/", true),
+            ("https://10.0.0.1/", "https://10.0.0.1:99/", false),
+            ("https://10.0.0.1:99/", "https://10.0.0.1:99/x", true),
+            ("http://10.0.0.1/", "https://10.0.0.1/", true),
+            ("http://10.0.0.1:5000/", "https://10.0.0.1:5001/", false),
+            ("http://[::1]:1/", "http://[::1]:2/", false),
+            ("http://localhost:5232/", "http://localhost:8080/", false),
+            ("http://nas.:5232/", "http://nas:5232/", true),
+            ("http://nas.local:5232/", "http://nas.local:8080/", true),
             ("https://10.0.0.1/", "https://11.0.0.1/", false),
             ("https://localhost/", "https://other/", false),
             ("https://com/", "https://example.com/", false),

@@ -21,8 +21,8 @@ pub enum SqliteError {
     /// The path names a symbolic link: opening it could write to a file somebody else chose.
     #[error("the path is a symbolic link")]
     SymbolicLink,
-    /// The path does not name a file.
-    #[error("the path has no file name")]
+    /// The path does not name a file: it is a directory or a device, or ends in none.
+    #[error("the path does not name a file")]
     NotAFile,
     /// A row cannot be read back.
     #[error("{kind} {id} is not readable")]

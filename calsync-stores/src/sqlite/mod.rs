@@ -65,7 +65,8 @@ use self::{
 ///   fails with [`StoreErrorKind::Unavailable`](calsync_core::store::StoreErrorKind::Unavailable) and has written
 ///   nothing. The file must be on a local disk: the write-ahead log does not work over a network.
 /// - Instants of event rows are kept to the microsecond.
-/// - Handles of several tenants share the connection; the file is closed when the last handle is.
+/// - Handles of several tenants share the connection; the file is closed when the last handle is. What is closed is whole:
+///   everything is in the one file, and it can be copied. While it is open, the files `-wal` and `-shm` belong to it.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     worker: Arc<Worker>,
@@ -115,7 +116,7 @@ impl SqliteStore {
     }
 
     /// Finishes the calls that were made and closes the file, when this is the last handle on it. Dropping the last
-    /// handle does the same without waiting.
+    /// handle does the same and blocks its thread meanwhile: for some milliseconds, or as long as the call that runs.
     pub async fn close(self) {
         if let Some(worker) = Arc::into_inner(self.worker) {
             worker.close().await;

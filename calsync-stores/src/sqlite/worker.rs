@@ -6,7 +6,10 @@
 //!
 //! A database in memory never waits for a disk: its calls run where they are made, one at a time, and whole as well.
 
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::{
+    sync::{Mutex, PoisonError, mpsc},
+    thread::JoinHandle,
+};
 
 use calsync_core::store::{Result, StoreError, StoreErrorKind};
 use rusqlite::Connection;
@@ -23,10 +26,30 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 /// The way to the connection.
 #[derive(Debug)]
 pub(super) enum Worker {
-    /// A thread that ends when this is dropped, after the calls that were made.
-    Thread { jobs: mpsc::Sender<Job>, ended: oneshot::Receiver<()> },
+    /// A thread of its own.
+    Thread(Thread),
     /// Whoever calls.
     Caller(Mutex<Connection>),
+}
+
+/// A thread that ends when this is dropped, after the calls that were made. Dropping waits for it: a process that ended
+/// before it would leave the data in the write-ahead log, and the file alone would hold none of it.
+#[derive(Debug)]
+pub(super) struct Thread {
+    /// `None` once it was told to end.
+    jobs: Option<mpsc::Sender<Job>>,
+    ended: oneshot::Receiver<()>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(handle) = self.handle.take() {
+            // A call that panicked has rolled its transaction back; there is nobody to tell.
+            let _ = handle.join();
+        }
+    }
 }
 
 impl Worker {
@@ -55,12 +78,13 @@ impl Worker {
             drop(connection);
             let _ = ending.send(());
         };
-        std::thread::Builder::new()
+        let handle = std::thread::Builder::new()
             .name("calsync-sqlite".to_owned())
             .spawn(body)
             .map_err(|error| StoreError::backend("open", error))?;
+        // Not joined when opening fails or is given up: nothing was written that would have to be finished.
         ready.await.map_err(|_| closed("open"))??;
-        Ok(Self::Thread { jobs, ended })
+        Ok(Self::Thread(Thread { jobs: Some(jobs), ended, handle: Some(handle) }))
     }
 
     /// Runs a call, in the order of the calls. One nobody waits for any more is not begun.
@@ -70,7 +94,7 @@ impl Worker {
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
     {
         let jobs = match self {
-            Self::Thread { jobs, .. } => jobs,
+            Self::Thread(thread) => thread.jobs.as_ref().ok_or_else(|| closed(operation))?,
             // A call that panicked has rolled its transaction back.
             Self::Caller(connection) => {
                 return call(&mut connection.lock().unwrap_or_else(PoisonError::into_inner));
@@ -88,10 +112,10 @@ impl Worker {
 
     /// Waits until everything that was asked for is done and the file is closed.
     pub(super) async fn close(self) {
-        if let Self::Thread { jobs, ended } = self {
-            drop(jobs);
+        if let Self::Thread(mut thread) = self {
+            drop(thread.jobs.take());
             // An error means that the thread is gone already.
-            let _ = ended.await;
+            let _ = (&mut thread.ended).await;
         }
     }
 }

@@ -10,6 +10,7 @@ use calsync_core::{
     context::{Clock, IdSource, RandomIds, SystemClock},
     engine::{Engine, Hub},
     model::{Calendar, CalendarId, LinkId},
+    provider::ErrorKind,
     store::{Record, RecordKind, RecordQuery, Store, StoreBudgets},
 };
 use calsync_providers::http::{
@@ -25,6 +26,7 @@ use crate::{
     config::{Config, Connection, LinkConfig, Place},
     dynamodb,
     error::CliError,
+    progress::Meter,
 };
 
 /// The opened store with the configuration it was opened by.
@@ -33,12 +35,25 @@ pub(crate) struct App {
     /// Where relative paths of the configuration start.
     pub(crate) folder: PathBuf,
     pub(crate) store: Arc<dyn Store>,
+    /// The store's file or server, for an error message.
+    pub(crate) place: String,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) engine: Engine,
     pub(crate) hub: Hub,
+    pub(crate) meter: Arc<Meter>,
     /// One for each connection: its links share it.
     paced: Mutex<BTreeMap<String, Arc<dyn HttpTransport>>>,
+}
+
+/// Where a PostgreSQL server is, without what may be a secret.
+fn server(url: &str) -> String {
+    let url = url::Url::parse(url).ok();
+    let host = url.as_ref().and_then(url::Url::host_str).unwrap_or("of PostgreSQL");
+    match url.as_ref().and_then(url::Url::port) {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
 }
 
 /// Rows read at once.
@@ -48,20 +63,23 @@ impl App {
     pub(crate) async fn open(path: &Path) -> Result<Self, CliError> {
         let config = Config::read(path)?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        let store: Arc<dyn Store> = match config.place() {
+        let (store, place): (Arc<dyn Store>, _) = match config.place() {
             Some(Place::Postgres(url)) => {
-                Arc::new(PostgresStore::connect(url, PostgresConfig::default()).await?.tenant(&config.tenant))
+                let place = server(url);
+                let opened = PostgresStore::connect(url, PostgresConfig::default()).await;
+                let opened = opened.map_err(|error| CliError::from(error).in_store(&place))?;
+                (Arc::new(opened.tenant(&config.tenant)), place)
             }
-            Some(Place::Dynamodb(table)) => dynamodb::open(table, &config.tenant).await?,
+            Some(Place::Dynamodb(table)) => {
+                let opened = dynamodb::open(table, &config.tenant).await;
+                (opened.map_err(|error| error.in_store("of DynamoDB"))?, "of DynamoDB".to_owned())
+            }
             Some(Place::Sqlite(file)) => {
                 let file = folder.join(file);
-                let opened = SqliteStore::open(&file, SqliteConfig::default()).await.map_err(|error| {
-                    CliError::Config(format!(
-                        "`store` is {}: {error}; its folder must exist, and this user be able to write there",
-                        file.display()
-                    ))
-                })?;
-                Arc::new(opened.tenant(&config.tenant))
+                let place = file.display().to_string();
+                let opened = SqliteStore::open(&file, SqliteConfig::default()).await;
+                let opened = opened.map_err(|error| CliError::from(error).in_store(&place))?;
+                (Arc::new(opened.tenant(&config.tenant)), place)
             }
             None => return Err(CliError::Config("`store` names no place".to_owned())),
         };
@@ -69,12 +87,15 @@ impl App {
         let ids: Arc<dyn IdSource> = Arc::new(
             RandomIds::new().map_err(|error| CliError::Io { what: "randomness".to_owned(), error })?,
         );
+        let meter = Arc::new(Meter::new(clock.clone()));
         Ok(Self {
-            engine: Engine::new(store.clone(), clock.clone(), ids.clone()),
+            engine: Engine::new(store.clone(), clock.clone(), ids.clone()).with_observer(meter.clone()),
             hub: Hub::new(store.clone(), clock.clone(), ids.clone()),
+            meter,
             config,
             folder,
             store,
+            place,
             clock,
             ids,
             paced: Mutex::default(),
@@ -97,15 +118,15 @@ impl App {
         }
     }
 
-    /// Where a connection leads, for an error message: the host and port, never the rest of a URL, which may hold a
-    /// secret.
+    /// Where a connection leads, for an error message: a file, or the host and port, never the rest of a URL, which may
+    /// hold a secret.
     pub(crate) fn whereabouts(&self, connection: &str) -> String {
-        let url = self
-            .config
-            .connections
-            .get(connection)
-            .map_or("", |connection| connection.base_url.as_deref().unwrap_or(&connection.url));
-        match url::Url::parse(url).ok().as_ref().and_then(|url| Some((url.host_str()?, url.port()))) {
+        let found = self.config.connections.get(connection);
+        if let Some(file) = found.and_then(|found| found.file(&self.folder)) {
+            return format!("{connection}, {}", file.display());
+        }
+        let address = found.and_then(Connection::address);
+        match address.as_ref().and_then(|url| Some((url.host_str()?, url.port()))) {
             Some((host, Some(port))) => format!("{connection}, {host}:{port}"),
             Some((host, None)) => format!("{connection}, {host}"),
             None => connection.to_owned(),
@@ -130,13 +151,20 @@ impl App {
         all.entry(name.to_owned()).or_insert_with(make).clone()
     }
 
-    /// What a person can do about credentials that are refused; empty where it is not about that.
+    /// What a person can do about credentials that are refused and an address that is none; empty where nothing is known.
     pub(crate) fn hint(&self, connection: &str, error: &CliError) -> String {
-        let connected = self.config.connections.get(connection).is_some_and(|found| found.oauth.is_some());
-        if connected && error.needs_credentials() {
-            format!("; run `calsync connect {connection}`")
-        } else {
-            String::new()
+        let Some(found) = self.config.connections.get(connection) else { return String::new() };
+        if found.oauth.is_some() {
+            let hint = format!("; run `calsync connect {connection}`");
+            return if error.needs_credentials() { hint } else { String::new() };
+        }
+        match error.provider_error().map(|error| &error.kind) {
+            Some(ErrorKind::Unauthorized) => found.refused(connection),
+            Some(ErrorKind::Unavailable) => found.unreachable().to_owned(),
+            Some(ErrorKind::CalendarGone) if found.file(&self.folder).is_some() => {
+                "; what is on a server begins with https:// or http://".to_owned()
+            }
+            _ => String::new(),
         }
     }
 
@@ -164,28 +192,33 @@ impl App {
     pub(crate) async fn records(&self, kind: RecordKind) -> Result<Vec<Record>, CliError> {
         let mut all = Vec::new();
         for link in &self.config.links {
-            let link = LinkId::from(link.name.as_str());
-            let mut after: Option<String> = None;
-            loop {
-                let query = RecordQuery {
-                    kind,
-                    link: &link,
-                    event: None,
-                    run: None,
-                    after: after.as_deref(),
-                    limit: PAGE,
-                };
-                let page = self.store.records(query).await?;
-                let Some(last) = page.last() else { break };
-                after = Some(match last {
-                    Record::Conflict(record) => record.id.clone(),
-                    Record::Quarantine(record) => record.remote_id.to_string(),
-                    Record::Run(record) => record.id.to_string(),
-                    Record::Journal(record) => record.id.clone(),
-                });
-                all.extend(page);
-            }
+            all.extend(self.records_of(&link.name, kind).await?);
         }
         Ok(all)
+    }
+
+    /// All rows of a list, of one link.
+    pub(crate) async fn records_of(&self, link: &str, kind: RecordKind) -> Result<Vec<Record>, CliError> {
+        let (mut all, link) = (Vec::new(), LinkId::from(link));
+        let mut after: Option<String> = None;
+        loop {
+            let query = RecordQuery {
+                kind,
+                link: &link,
+                event: None,
+                run: None,
+                after: after.as_deref(),
+                limit: PAGE,
+            };
+            let page = self.store.records(query).await?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = Some(match last {
+                Record::Conflict(record) => record.id.clone(),
+                Record::Quarantine(record) => record.remote_id.to_string(),
+                Record::Run(record) => record.id.to_string(),
+                Record::Journal(record) => record.id.clone(),
+            });
+            all.extend(page);
+        }
     }
 }

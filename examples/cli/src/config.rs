@@ -1,6 +1,11 @@
 //! The configuration file. What it may hold is a contract: keys are added, never renamed.
 
-use std::{collections::BTreeMap, env, fmt, fs, num::NonZeroU32, path::Path};
+use std::{
+    collections::BTreeMap,
+    env, fmt, fs,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
 
 use calsync_core::{
     engine::{CopyEdits, CopyRules, Joint, check_rules},
@@ -10,7 +15,7 @@ use calsync_core::{
     schedule::Priority,
     zone::Zone,
 };
-use calsync_providers::http::{Secret, pace::Pace};
+use calsync_providers::http::{Secret, is_local, pace::Pace};
 use serde::Deserialize;
 use url::Url;
 
@@ -310,6 +315,12 @@ impl Config {
                     "connections.{name}: `url` is missing: write url = \"...\", where the calendars are"
                 ));
             }
+            if let Some(host) = connection.bare_host() {
+                return wrong(format!(
+                    "connections.{name}: `url` begins with {host:?}, which is neither a URL nor a path: write http:// or \
+                     https:// in front"
+                ));
+            }
             let address = connection.url.contains('@') && !connection.url.contains("://");
             let anonymous = connection.username.as_deref().unwrap_or_default().is_empty();
             if connection.provider == ProviderKind::Caldav && anonymous && !address {
@@ -499,8 +510,79 @@ pub(crate) fn zone(place: &str, name: &str) -> Result<Zone, String> {
 }
 
 impl Connection {
-    /// How fast the server may be asked.
+    /// The file of a feed. A relative path starts where the configuration lies.
+    pub(crate) fn file(&self, folder: &Path) -> Option<PathBuf> {
+        if self.provider != ProviderKind::Ics {
+            return None;
+        }
+        let path = match self.url.split_once(':') {
+            // A single letter is the drive of a path.
+            Some((scheme, _)) if scheme.len() > 1 && !scheme.eq_ignore_ascii_case("file") => return None,
+            Some((scheme, rest)) if scheme.len() > 1 && rest.starts_with('/') => {
+                return Url::parse(&self.url).ok()?.to_file_path().ok();
+            }
+            Some((scheme, rest)) if scheme.len() > 1 => rest,
+            _ => &self.url,
+        };
+        Some(folder.join(path))
+    }
+
+    /// A feed's host and port, where they stand without a scheme: that looks like a path, or like a scheme of its own.
+    fn bare_host(&self) -> Option<&str> {
+        let host = self.url.split('/').next()?;
+        let (name, port) = host.rsplit_once(':')?;
+        (self.provider == ProviderKind::Ics && !name.is_empty() && port.parse::<u16>().is_ok())
+            .then_some(host)
+    }
+
+    /// Whether it is a subscription that says nothing of http or https.
+    pub(crate) fn is_subscription(&self) -> bool {
+        let scheme = self.url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        self.provider == ProviderKind::Ics && matches!(scheme.as_deref(), Some("webcal" | "feed"))
+    }
+
+    /// What helps when the server refuses the credentials.
+    pub(crate) fn refused(&self, name: &str) -> String {
+        let missing = |key: &str| {
+            format!(
+                "; `{key}` of [connections.{name}] is missing: write {key} = \"env:NAME\", \"file:PATH\" or \"plain:TEXT\""
+            )
+        };
+        match self.provider {
+            ProviderKind::Google | ProviderKind::Microsoft => {
+                format!("; `token` of [connections.{name}] is refused or too old")
+            }
+            ProviderKind::Ics if self.username.is_none() => {
+                format!("; [connections.{name}] has no `username` and `password`")
+            }
+            ProviderKind::Caldav | ProviderKind::Cozi | ProviderKind::Ics if self.password.is_none() => {
+                missing("password")
+            }
+            ProviderKind::Caldav | ProviderKind::Cozi | ProviderKind::Ics => {
+                format!("; `username` or `password` of [connections.{name}] is wrong")
+            }
+        }
+    }
+
+    /// What may help when the server cannot be reached.
+    pub(crate) fn unreachable(&self) -> &'static str {
+        if self.is_subscription() {
+            "; webcal:// is asked by https: write http:// where the server speaks only that"
+        } else {
+            ""
+        }
+    }
+
+    /// Where it leads; none for a file, and for what is no address.
+    pub(crate) fn address(&self) -> Option<Url> {
+        address(self.base_url.as_deref().unwrap_or(&self.url))
+    }
+
+    /// How fast the server may be asked. One at home is its owner's own affair.
     pub(crate) fn pace(&self) -> Pace {
+        if self.requests_per_minute.is_none() && self.address().as_ref().is_some_and(is_local) {
+            return Pace::UNLIMITED;
+        }
         let usual = match self.provider {
             ProviderKind::Google => Pace::GOOGLE,
             ProviderKind::Microsoft => Pace::MICROSOFT,
@@ -513,36 +595,47 @@ impl Connection {
     /// The password, from where the file says it is. `None` when it names none.
     pub(crate) fn password(&self, name: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
         let Some(source) = &self.password else { return Ok(None) };
-        let wrong = |text: String| CliError::Config(format!("connections.{name}.password: {text}"));
+        let place = format!("connections.{name}.password");
         match source.split_once(':') {
             Some(("plain", text)) => Ok(Some(Secret::new(text.to_owned()))),
-            _ => match stored(source, folder) {
-                Some(found) => found.map(Some).map_err(wrong),
-                None => Err(wrong("write env:NAME, file:PATH or plain:TEXT".to_owned())),
-            },
+            _ => credential(&place, source, folder, "env:NAME, file:PATH or plain:TEXT").map(Some),
         }
     }
 
     /// The access token, from where the file says it is.
     pub(crate) fn token(&self, name: &str, folder: &Path) -> Result<Secret<String>, CliError> {
-        let wrong = |text: String| CliError::Config(format!("connections.{name}.token: {text}"));
-        match self.token.as_deref().and_then(|source| stored(source, folder)) {
-            Some(found) => found.map_err(wrong),
-            None => Err(wrong("write env:NAME or file:PATH".to_owned())),
-        }
+        let source = self.token.as_deref().unwrap_or_default();
+        credential(&format!("connections.{name}.token"), source, folder, "env:NAME or file:PATH")
     }
+}
+
+/// What people write for an address, as a URL.
+pub(crate) fn address(text: &str) -> Option<Url> {
+    let text = text.trim();
+    let (scheme, rest) = text.split_once("://").unwrap_or(("https", text));
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "http" => "http",
+        "https" | "webcal" | "webcals" | "feed" => "https",
+        _ => return None,
+    };
+    Url::parse(&format!("{scheme}://{rest}")).ok()
 }
 
 impl OAuthSection {
     /// The client's secret, from where the file says it is.
     pub(crate) fn secret(&self, name: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
         let Some(source) = &self.client_secret else { return Ok(None) };
-        let wrong =
-            |text: String| CliError::Config(format!("connections.{name}.oauth.client_secret: {text}"));
-        match stored(source, folder) {
-            Some(found) => found.map(Some).map_err(wrong),
-            None => Err(wrong("write env:NAME or file:PATH".to_owned())),
-        }
+        let place = format!("connections.{name}.oauth.client_secret");
+        credential(&place, source, folder, "env:NAME or file:PATH").map(Some)
+    }
+}
+
+/// What a key of the configuration says is kept elsewhere. That it is not there is about credentials, that the key says
+/// something else is about the configuration.
+fn credential(place: &str, source: &str, folder: &Path, forms: &str) -> Result<Secret<String>, CliError> {
+    match stored(source, folder) {
+        Some(found) => found.map_err(|text| CliError::Credentials(format!("{place}: {text}"))),
+        None => Err(CliError::Config(format!("{place}: write {forms}"))),
     }
 }
 
@@ -557,4 +650,33 @@ pub(crate) fn stored(source: &str, folder: &Path) -> Option<Result<Secret<String
         _ => return None,
     };
     Some(value.map(Secret::new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(text: &str) -> Connection {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_server_at_home_is_not_paced_unless_the_configuration_says_so() {
+        for (text, expected) in [
+            ("provider = \"caldav\"\nurl = \"http://127.0.0.1:5232/\"", Pace::UNLIMITED),
+            ("provider = \"caldav\"\nurl = \"192.168.1.5:5232\"", Pace::UNLIMITED),
+            ("provider = \"caldav\"\nurl = \"ann@nas.local\"", Pace::UNLIMITED),
+            ("provider = \"ics\"\nurl = \"webcal://nas/x.ics\"", Pace::UNLIMITED),
+            ("provider = \"google\"\nbase_url = \"http://127.0.0.1:8080/\"", Pace::UNLIMITED),
+            ("provider = \"caldav\"\nurl = \"https://dav.example.com/\"", Pace::CALDAV),
+            ("provider = \"caldav\"\nurl = \"ann@example.com\"", Pace::CALDAV),
+            ("provider = \"google\"", Pace::GOOGLE),
+            (
+                "provider = \"caldav\"\nurl = \"http://127.0.0.1/\"\nrequests_per_minute = 30",
+                Pace::CALDAV.per_minute(30),
+            ),
+        ] {
+            assert_eq!(connection(text).pace(), expected, "{text}");
+        }
+    }
 }

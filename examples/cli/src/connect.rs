@@ -9,21 +9,23 @@ use calsync_core::{
     zone::Zone,
 };
 use calsync_providers::{
-    caldav::{CalDavConfig, CalDavProvider, DiscoveredAccount},
+    caldav::{CalDavConfig, CalDavProvider, DiscoveredAccount, same_calendar},
     cozi::{CoziConfig, CoziProvider, UnofficialApi},
     google::{GoogleConfig, GoogleProvider},
     http::{
         AddressPolicy, Credentials, HttpTransport, ReqwestOptions, ReqwestTransport, Secret, TokenSource,
+        is_local,
     },
     ics::{IcsConfig, IcsProvider},
     microsoft::{MicrosoftConfig, MicrosoftProvider},
 };
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::{
     account::Account,
     app::App,
-    config::{Connection, LinkConfig, ProviderKind},
+    config::{self, Connection, LinkConfig, ProviderKind},
     error::CliError,
     output::tell,
 };
@@ -91,8 +93,19 @@ pub(crate) async fn join(
         ProviderKind::Microsoft => join_microsoft(app, config, connection, transport).await,
         ProviderKind::Ics => {
             let provider = ics(app, &config.connection, connection, transport)?;
-            let remote = provider.calendar().clone();
-            Ok(Joined { link: link(app, config, remote)?, provider: Box::new(provider) })
+            let mut link = link(app, config, provider.calendar().clone())?;
+            // Once a file was known by its path as it was written, which names another one from another folder.
+            for folder in [&*app.folder, Path::new("")] {
+                let Some(path) = connection.file(folder) else { break };
+                let spelled =
+                    feed(app, &config.connection, connection, transport, path.display().to_string())?;
+                let state = app.store.link(&link.id).await?;
+                if state.is_some_and(|state| state.remote == *spelled.calendar()) {
+                    link = link.with_moved_from(spelled.calendar().clone());
+                    break;
+                }
+            }
+            Ok(Joined { link, provider: Box::new(provider) })
         }
     }
 }
@@ -105,22 +118,25 @@ async fn join_caldav(
 ) -> Result<Joined, CliError> {
     let caldav = caldav_config(&config.connection, connection, &app.folder)?;
     let state = app.store.link(&LinkId::from(config.name.as_str())).await?;
-    let note = state
-        .and_then(|state| state.note)
-        .and_then(|note| serde_json::from_str::<Note>(&note).ok())
-        .filter(|note| {
-            note.url == connection.url && note.username == caldav.username && note.remote == config.remote
-        });
-    if let Some(note) = note {
-        let link = link(app, config, note.calendar)?;
-        let provider = CalDavProvider::with_account(caldav, transport.clone(), note.account)?;
+    let known = state.as_ref().and_then(|state| state.note.as_deref());
+    let known = known
+        .and_then(|note| serde_json::from_str::<Note>(note).ok())
+        .filter(|note| note.username == caldav.username && note.remote == config.remote);
+    if let Some(note) = known.as_ref().filter(|note| note.url == connection.url) {
+        let link = link(app, config, note.calendar.clone())?;
+        let provider = CalDavProvider::with_account(caldav, transport.clone(), note.account.clone())?;
         return Ok(Joined { link, provider: Box::new(provider.with_clock(app.clock.clone())) });
     }
     let username = caldav.username.clone();
     let found = CalDavProvider::new(caldav.clone(), transport.clone())?;
     let calendars = found.calendars().await?;
     let calendar = choose(config, &calendars)?;
-    let link = link(app, config, calendar.id.clone())?;
+    let mut link = link(app, config, calendar.id.clone())?;
+    if let (Some(note), Some(state)) = (&known, &state)
+        && moved(&note.url, connection, &state.remote, calendar, &calendars)
+    {
+        link = link.with_moved_from(state.remote.clone());
+    }
     let account = found.account().map(|account| (*account).clone());
     match account {
         Some(account) => {
@@ -140,6 +156,31 @@ async fn join_caldav(
         }
         None => Ok(Joined { link, provider: Box::new(found.with_clock(app.clock.clone())) }),
     }
+}
+
+/// Whether a calendar is the one a link knows and only its server's name, port or scheme changed: the address in the
+/// configuration and the calendar have the paths they had, and no other calendar there has this one's.
+fn moved(
+    url: &str,
+    connection: &Connection,
+    before: &RemoteCalendarId,
+    calendar: &RemoteCalendar,
+    calendars: &[RemoteCalendar],
+) -> bool {
+    let path = |url: Option<Url>| url.map(|url| url.path().trim_end_matches('/').to_owned());
+    let (now, then) = (path(connection.address()), path(config::address(url)));
+    let there = |id: &RemoteCalendarId| at_host_of(before, id).is_some_and(|old| same_calendar(&old, id));
+    now.is_some()
+        && now == then
+        && there(&calendar.id)
+        && calendars.iter().filter(|other| there(&other.id)).count() == 1
+}
+
+/// The same path at the host of another calendar.
+fn at_host_of(calendar: &RemoteCalendarId, other: &RemoteCalendarId) -> Option<RemoteCalendarId> {
+    let mut url = Url::parse(other.as_str()).ok()?;
+    url.set_path(Url::parse(calendar.as_str()).ok()?.path());
+    Some(RemoteCalendarId::from(String::from(url)))
 }
 
 async fn join_microsoft(
@@ -211,7 +252,7 @@ pub(crate) fn link(app: &App, config: &LinkConfig, remote: RemoteCalendarId) -> 
 /// The calendar a configuration means: by id or URL, else by display name.
 fn choose<'c>(config: &LinkConfig, calendars: &'c [RemoteCalendar]) -> Result<&'c RemoteCalendar, CliError> {
     let path = |url: &str| {
-        url::Url::parse(url)
+        Url::parse(url)
             .map_or_else(|_| url.to_owned(), |url| url.path().to_owned())
             .trim_end_matches('/')
             .to_owned()
@@ -355,13 +396,25 @@ pub(crate) fn ics(
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<IcsProvider, CliError> {
-    // A relative path starts where the configuration lies.
-    let source = if connection.url.contains(':') {
-        connection.url.clone()
-    } else {
-        app.folder.join(&connection.url).display().to_string()
+    let source = match connection.file(&app.folder) {
+        // From wherever it is called, it is the same file.
+        Some(path) => std::path::absolute(&path).unwrap_or(path).display().to_string(),
+        None => connection.url.clone(),
     };
+    feed(app, name, connection, transport, source)
+}
+
+fn feed(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+    source: String,
+) -> Result<IcsProvider, CliError> {
     let mut config = IcsConfig::new(source);
+    // At home there are feeds without https, and a subscription does not say which it is.
+    config.allow_plain_http =
+        connection.is_subscription() && connection.address().as_ref().is_some_and(is_local);
     // The person who runs the command wrote the address, so it may be one of their own machines and files.
     config.allow_file = true;
     config.addresses = AddressPolicy::AllowPrivate;

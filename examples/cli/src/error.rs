@@ -1,14 +1,15 @@
 //! What goes wrong on the command line, and the exit code for it.
 
-use std::{io, path::PathBuf};
+use std::{error::Error as _, io, path::PathBuf};
 
 use calsync_core::{
     booking::BookingError,
     engine::EngineError,
     provider::{ErrorKind, Fault, ProviderError},
-    store::StoreError,
+    store::{StoreError, StoreErrorKind},
 };
 use calsync_providers::oauth::OAuthError;
+use calsync_stores::{postgres::PostgresError, sqlite::SqliteError};
 
 /// A failed command. Messages hold no secret and no event text.
 #[derive(Debug, thiserror::Error)]
@@ -21,14 +22,20 @@ pub(crate) enum CliError {
     /// Names the key and the fix.
     #[error("configuration: {0}")]
     Config(String),
-    #[error(transparent)]
+    /// A secret is not where the configuration says.
+    #[error("configuration: {0}")]
+    Credentials(String),
+    #[error("{}", engine_text(.0))]
     Engine(#[from] EngineError),
-    #[error(transparent)]
+    #[error("{}", provider_text(.0))]
     Provider(#[from] ProviderError),
     #[error(transparent)]
     Booking(#[from] BookingError),
-    #[error("store: {0}")]
+    #[error("store: {}", store_text(.0))]
     Store(#[from] StoreError),
+    /// The same, with the store's file or server.
+    #[error("store {place}: {}", store_text(.error))]
+    InStore { place: String, error: StoreError },
     #[error(transparent)]
     OAuth(#[from] OAuthError),
     /// The account is connected, and not for everything.
@@ -56,14 +63,75 @@ impl CliError {
         if self.needs_credentials() { CREDENTIALS } else { ERROR }
     }
 
+    /// Names the store an error is of.
+    pub(crate) fn in_store(self, place: &str) -> Self {
+        match self {
+            Self::Store(error) | Self::Engine(EngineError::Store(error)) => {
+                Self::InStore { place: place.to_owned(), error }
+            }
+            other => other,
+        }
+    }
+
+    /// What a provider answered, by whatever way it came here.
+    pub(crate) fn provider_error(&self) -> Option<&ProviderError> {
+        match self {
+            Self::Provider(error) | Self::Engine(EngineError::Provider(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     pub(crate) fn needs_credentials(&self) -> bool {
         match self {
             Self::Engine(error) => error.needs_credentials(),
             Self::Provider(error) => error.kind == ErrorKind::Unauthorized,
             Self::OAuth(error) => error.fault() == Fault::Credentials,
-            Self::Scopes(_) => true,
+            Self::Scopes(_) | Self::Credentials(_) => true,
             Self::Links { credentials, .. } | Self::Connections { credentials, .. } => *credentials,
             _ => false,
         }
     }
+}
+
+fn engine_text(error: &EngineError) -> String {
+    match error {
+        EngineError::Provider(error) => provider_text(error),
+        EngineError::Store(error) => format!("store: {}", store_text(error)),
+        other => other.to_string(),
+    }
+}
+
+/// With what the operating system said, which holds no text of an event.
+fn provider_text(error: &ProviderError) -> String {
+    match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// What the database said, which names no values, and what can be done where that is known.
+fn store_text(error: &StoreError) -> String {
+    let Some(cause) = error.source() else { return error.to_string() };
+    let opening = error.operation == "open";
+    let fix = match (cause.downcast_ref::<SqliteError>(), cause.downcast_ref::<io::Error>()) {
+        (Some(SqliteError::SymbolicLink), _) => "; write the path of the file itself as `store`",
+        (Some(SqliteError::NotAFile), _) => {
+            "; write the path of a file as `store`, such as \"sqlite:calsync.db\""
+        }
+        (Some(SqliteError::ForeignFile), _) => "; it was left as it is: write another file as `store`",
+        (Some(SqliteError::NewerSchema { .. }), _) => {
+            "; it was left as it is: use that version, or a newer one"
+        }
+        (None, Some(cause)) if opening && cause.kind() == io::ErrorKind::NotFound => {
+            "; its folder must exist"
+        }
+        (None, Some(cause)) if opening && cause.kind() == io::ErrorKind::PermissionDenied => {
+            "; this user must be able to write in its folder"
+        }
+        _ if cause.is::<PostgresError>() => "",
+        _ if error.kind == StoreErrorKind::Unavailable => "; try again when nothing else uses it",
+        _ => "",
+    };
+    // What was said at opening is about the file, and not about a row of it.
+    if opening { format!("{cause}{fix}") } else { format!("{error}: {cause}{fix}") }
 }

@@ -13,6 +13,7 @@ mod dynamodb;
 mod error;
 mod loopback;
 mod output;
+mod progress;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -317,7 +318,12 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
         _ => {}
     }
     let app = App::open(&cli.config).await?;
-    match cli.command {
+    let place = app.place.clone();
+    command(app, cli.command).await.map_err(|error| error.in_store(&place))
+}
+
+async fn command(app: App, command: Command) -> Result<u8, CliError> {
+    match command {
         Command::Emulate(_) => Ok(IN_STEP),
         Command::Connect(args) => {
             let way = match (args.device, args.no_browser) {

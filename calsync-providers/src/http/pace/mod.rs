@@ -38,6 +38,9 @@ impl Pace {
     pub const MICROSOFT: Self = Self { per_minute: 1_000, burst: 250, concurrent: 4 };
     /// A CalDAV server or feed of which no limit is known: ten a second, and a burst for a first listing.
     pub const CALDAV: Self = Self { per_minute: 600, burst: 120, concurrent: 4 };
+    /// A server of one's own, on this machine or in the network at home: nobody else pays for its requests. Four at a time,
+    /// and a breaker as everywhere.
+    pub const UNLIMITED: Self = Self { per_minute: u32::MAX, burst: u32::MAX, concurrent: 4 };
     /// Hosts that want one request every two seconds, as GMX and Web.de do.
     pub const CALDAV_30: Self = Self { per_minute: 30, burst: 10, concurrent: 1 };
     /// Cozi, which documents no limit: slow enough for a private interface.

@@ -9,7 +9,7 @@ use crate::{
     IN_STEP,
     app::App,
     error::CliError,
-    output::{print, print_table},
+    output::{cell, print, print_table},
 };
 
 pub(crate) async fn run(app: &App, calendar: &str, ics: bool) -> Result<u8, CliError> {
@@ -40,8 +40,8 @@ pub(crate) async fn run(app: &App, calendar: &str, ics: bool) -> Result<u8, CliE
                 EventTime::Utc(instant) => instant.format("%F %H:%M UTC").to_string(),
             };
             let repeats = if record.event.is_series() { "repeats" } else { "" };
-            let title = body.title.clone().unwrap_or_default();
-            Some(vec![start, repeats.to_owned(), title, record.event.uid.clone()])
+            let title = cell(body.title.as_deref().unwrap_or_default());
+            Some(vec![start, repeats.to_owned(), title, cell(&record.event.uid)])
         })
         .collect();
     print_table(&["start", "", "title", "uid"], &rows)?;

@@ -3,7 +3,8 @@
 use calsync_core::{
     engine::{Explanation, Link, Moment, Way, WayState, What},
     model::{CalendarId, EventId, LinkId, RemoteCalendarId},
-    store::EventRecord,
+    provider::UnreadKind,
+    store::{EventRecord, QuarantineRecord, Record, RecordKind},
 };
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use crate::{
     app::App,
     connect,
     error::CliError,
-    output::{Format, print, print_json},
+    output::{Format, cell, plain, print, print_json},
 };
 
 pub(crate) async fn run(app: &App, event: &str, format: Format) -> Result<u8, CliError> {
@@ -33,13 +34,68 @@ pub(crate) async fn run(app: &App, event: &str, format: Format) -> Result<u8, Cl
             found.push(as_json(&calendar, &record, &explained));
         }
     }
-    if found.is_empty() {
-        return Err(CliError::Unmet(format!("no event has the UID or id {event}")));
+    let quarantine = quarantined(app, event, format).await?;
+    if found.is_empty() && quarantine.is_empty() {
+        return Err(CliError::Unmet(format!(
+            "no event has the UID or id {event}, and no quarantined item this UID or name"
+        )));
     }
     if format == Format::Json {
-        print_json(&json!({ "events": found }))?;
+        print_json(&json!({ "events": found, "quarantine": quarantine }))?;
     }
     Ok(IN_STEP)
+}
+
+/// Items that cannot be read are no events; what is known of them is why.
+async fn quarantined(app: &App, wanted: &str, format: Format) -> Result<Vec<Value>, CliError> {
+    let mut found = Vec::new();
+    for row in app.records(RecordKind::Quarantine).await? {
+        let Record::Quarantine(row) = row else { continue };
+        if !is_meant(&row, wanted) {
+            continue;
+        }
+        let what = match row.kind {
+            UnreadKind::Unreadable => "in quarantine, it cannot be read",
+            UnreadKind::Unfetched => "not fetched, the remote side does not give it out",
+            UnreadKind::NotAnEvent => "left alone, it is no event",
+            UnreadKind::LeftOut => "left out by what the link copies",
+            UnreadKind::Undecided => "waiting for an answer, see `calsync matches`",
+        };
+        found.push(json!({
+            "item": row.remote_id,
+            "link": row.link,
+            "kind": row.kind,
+            "reason": row.reason,
+            "since": row.since,
+        }));
+        if format == Format::Json {
+            continue;
+        }
+        print(&format!(
+            "item {}\n  link {}: {what}, since {}\n  {}\n",
+            plain(row.remote_id.as_str()),
+            row.link,
+            row.since.format("%F %T"),
+            plain(&row.reason),
+        ))?;
+    }
+    Ok(found)
+}
+
+/// By its id, the name at the end of its id, or a UID in what was sent.
+fn is_meant(row: &QuarantineRecord, wanted: &str) -> bool {
+    let id = row.remote_id.as_str();
+    let name = id.rsplit('/').next().unwrap_or(id);
+    if id == wanted || name == wanted || name.strip_suffix(".ics") == Some(wanted) {
+        return true;
+    }
+    let Some(payload) = &row.payload else { return false };
+    // Unfolded (RFC 5545 section 3.1). What is not readable may have more UIDs than one.
+    let text = payload.as_str().replace("\r\n ", "").replace("\n ", "");
+    text.lines().any(|line| {
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        name.split(';').next().is_some_and(|name| name.eq_ignore_ascii_case("UID")) && value == wanted
+    })
 }
 
 /// The links of a calendar, without asking anybody: where they lead is known since their first run.
@@ -71,7 +127,12 @@ fn as_json(calendar: &CalendarId, record: &EventRecord, explained: &Explanation)
 
 fn show(calendar: &CalendarId, record: &EventRecord, explained: &Explanation) -> Result<(), CliError> {
     let title = record.event.body().and_then(|body| body.title.as_deref()).unwrap_or("(no title)");
-    print(&format!("{title}\n  calendar {calendar}, event {}, revision {}\n", record.id, record.revision.0))?;
+    print(&format!(
+        "{}\n  calendar {calendar}, event {}, revision {}\n",
+        cell(title),
+        record.id,
+        record.revision.0
+    ))?;
     print(&format!("  written {}\n", record.modified.format("%F %T")))?;
     if let Some(deleted) = record.deleted {
         print(&format!("  deleted {}\n", deleted.format("%F %T")))?;

@@ -6,9 +6,11 @@ use calsync_core::{
     engine::{EngineError, Link, SyncOptions, SyncReport},
     model::{CalendarId, EventId},
     plan::{Action, Evidence, Operation, PlanId},
-    provider::Provider,
+    provider::{Provider, UnreadKind},
+    store::{QuarantineRecord, Record, RecordKind},
 };
 use calsync_providers::{caldav::same_calendar, http::HttpTransport};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
     config::LinkConfig,
     connect::{self, Joined},
     error::CliError,
-    output::{Format, print, print_json, print_table, tell},
+    output::{Format, plain, print, print_json, print_table, tell},
 };
 
 /// Whether anything is written.
@@ -43,6 +45,7 @@ const PASSES: usize = 4;
 
 pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
     let links = app.links(request.link.as_deref())?;
+    let begun = app.clock.now();
     let transport = connect::transport()?;
     let mut options = SyncOptions::default();
     if let Some(plan) = &request.approve {
@@ -66,6 +69,8 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
                 joined.retain(|link| link.id.as_str() != config.name);
             }
             let result = sync_link(app, config, &transport, request.mode, &options, &mut joined).await;
+            let result = result.map_err(|error| error.in_store(&app.place));
+            app.meter.clear();
             if let (Ok(report), Some(plan)) = (&result, asked) {
                 answered |= report.answered.as_ref().is_some_and(|done| done.0 == *plan);
             }
@@ -105,7 +110,7 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
             break;
         }
     }
-    show(app, &reports, request.format, request.mode).await?;
+    show(app, &reports, &request, begun).await?;
     let failed: Vec<&CliError> = reports.iter().filter_map(|(_, result)| result.as_ref().err()).collect();
     if !failed.is_empty() {
         let credentials = failed.iter().any(|error| error.needs_credentials());
@@ -214,12 +219,22 @@ async fn run_when_free(
 async fn show(
     app: &App,
     reports: &[(&LinkConfig, Result<SyncReport, CliError>)],
-    format: Format,
-    mode: Mode,
+    request: &Request,
+    begun: DateTime<Utc>,
 ) -> Result<(), CliError> {
-    if format == Format::Json {
-        let links: Vec<Value> =
-            reports.iter().map(|(config, result)| as_json(&config.name, result, mode)).collect();
+    let mode = request.mode;
+    if request.format == Format::Json {
+        let mut links = Vec::new();
+        for (config, result) in reports {
+            let mut link = as_json(&config.name, result, mode);
+            if result.is_ok() {
+                let items = quarantine(app, &config.name).await?;
+                let items =
+                    items.iter().map(|row| json!({ "item": row.remote_id.as_str(), "reason": row.reason }));
+                link["quarantine"] = items.collect();
+            }
+            links.push(link);
+        }
         return print_json(&json!({ "links": links }));
     }
     let rows: Vec<Vec<String>> = reports
@@ -269,6 +284,12 @@ async fn show(
     ];
     print_table(&head, &rows)?;
     for (config, result) in reports {
+        if result.is_ok() {
+            for row in quarantine(app, &config.name).await?.iter().filter(|row| row.since >= begun) {
+                let (item, reason) = (plain(row.remote_id.as_str()), plain(&row.reason));
+                print(&format!("{}: {item} is left alone: {reason}\n", config.name))?;
+            }
+        }
         if let Ok(report) = result
             && (mode == Mode::DryRun || report.plan.held || report.undecided > 0)
         {
@@ -276,6 +297,19 @@ async fn show(
         }
     }
     Ok(())
+}
+
+/// The items `quarantined` counts.
+async fn quarantine(app: &App, link: &str) -> Result<Vec<Box<QuarantineRecord>>, CliError> {
+    let rows = app.records_of(link, RecordKind::Quarantine).await?.into_iter();
+    Ok(rows
+        .filter_map(|row| match row {
+            Record::Quarantine(row) => {
+                matches!(row.kind, UnreadKind::Unreadable | UnreadKind::Unfetched).then_some(row)
+            }
+            _ => None,
+        })
+        .collect())
 }
 
 /// What a person knows the events of a plan by: their title and start.

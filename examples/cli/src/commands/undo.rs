@@ -36,6 +36,7 @@ pub(crate) async fn run(app: &App, what: &What) -> Result<u8, CliError> {
     // What is made again there is made without telling anybody.
     let options = SyncOptions::default().withholding_people();
     let report = app.engine.sync(&joined.link, &*joined.provider, &options).await?;
+    app.meter.clear();
     print(&format!("carried to the remote side: {} writes\n", report.counts.pushed))?;
     Ok(if report.plan.held { HELD } else { IN_STEP })
 }

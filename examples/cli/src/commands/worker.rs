@@ -96,6 +96,9 @@ impl Host for Links {
             CliError::Engine(error) => error.into(),
             CliError::Provider(error) => error.into(),
             CliError::Store(error) => error.into(),
+            error @ CliError::Credentials(_) => {
+                WorkError::new(Fault::Credentials, Retry::Never, error.to_string())
+            }
             other => WorkError::new(Fault::Caller, Retry::Never, other.to_string()),
         })
     }
