@@ -1013,3 +1013,34 @@ fn bad_19_an_end_is_written_when_what_stood_for_it_goes() {
     let read = read_calendar(&patched, &ReadOptions::default()).unwrap();
     assert_eq!((read.items.len(), read.other_components), (1, 1));
 }
+
+/// REC-16: a rule without a meaning is not handed on, and stays where somebody has written it.
+#[test]
+fn rec_16_a_rule_without_a_meaning_is_not_written() {
+    use calsync_core::ical::{WriteOptions, write_new};
+    use calsync_core::recurrence::RuleEntry;
+    let plain = event_text("DTSTART:20260105T090000Z\nDTEND:20260105T100000Z\nSUMMARY:x");
+    for rule in [
+        "FREQ=DAILY;INTERVAL=0",
+        "FREQ=DAILY;COUNT=0",
+        "FREQ=YEARLY;BYMONTH=13",
+        "FREQ=FOO",
+        "FREQ=DAILY;UNTIL=soon",
+    ] {
+        let text = plain.replace("SUMMARY:x", &format!("RRULE:{rule}\r\nSUMMARY:x"));
+        let event = event_of(&text);
+        assert!(!event.rules.is_empty(), "{rule}: the source is kept");
+        let fresh = write_new(&event, &WriteOptions::new(chrono::DateTime::UNIX_EPOCH));
+        assert!(!fresh.contains("RRULE"), "{rule}: {fresh}");
+        assert!(event_of(&fresh).rules.is_empty());
+
+        let mut target = event_of(&plain);
+        target.rules = vec![RuleEntry::read(rule)];
+        assert_eq!(patch(&plain, &target, &PatchOptions::default()).unwrap(), plain, "{rule}");
+
+        let mut edited = event.clone();
+        edited.master.as_mut().unwrap().title = Some("y".to_owned());
+        let patched = patch(&text, &edited, &PatchOptions::default()).unwrap();
+        assert_eq!(patched, text.replace("SUMMARY:x", "SUMMARY:y"), "{rule}");
+    }
+}

@@ -45,6 +45,8 @@ impl Run<'_> {
             }
         }
         if self.mode == Mode::Preview {
+            let here = |planned: &&PlannedDeletion| planned.operation.action == Action::DeleteLocal;
+            self.counts.deleted += self.held.iter().filter(here).count() as u64;
             self.held.clear();
             return Ok(());
         }

@@ -110,6 +110,9 @@ fn losses(request: &RenderRequest<'_>, payload: &Payload) -> Vec<String> {
         losses.push("recurrence-range".to_owned());
     }
     let written = read(payload).ok();
+    if written.as_ref().is_some_and(|written| written.rules.len() < request.event.rules.len()) {
+        losses.push("recurrence".to_owned());
+    }
     if written.as_ref().and_then(organizer) != organizer(request.event) {
         losses.push("organizer".to_owned());
     }

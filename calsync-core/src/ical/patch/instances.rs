@@ -35,7 +35,8 @@ pub(crate) fn patch_rules(
             None => stale.push(property),
         }
     }
-    let mut wanted = wanted.into_iter();
+    // What is there stays as it is; a rule without a meaning does not come.
+    let mut wanted = wanted.into_iter().filter(|rule| rule.fatal_problem().is_none());
     for property in stale {
         match wanted.next() {
             Some(rule) => edits.replace(property.span.clone(), &property::rule(name, &rule, start)),

@@ -16,6 +16,7 @@ use chrono::{DateTime, Datelike, Utc};
 
 use crate::ical::text::push_single_line;
 use crate::model::{Descent, Event, EventBody, EventTime, Fold, Lineage, Override, RecurrenceId};
+use crate::recurrence::RuleEntry;
 
 use line::LineStyle;
 use property::SimpleField;
@@ -241,8 +242,11 @@ pub(crate) fn vevent(
 
 /// The lines that say how an event repeats.
 pub(crate) fn repetition(event: &Event, start: &EventTime, zones: &mut ZoneNames) -> Vec<String> {
-    let rules = event.rules.iter().map(|rule| property::rule("RRULE", rule, start));
-    let excluded = event.excluded_rules.iter().map(|rule| property::rule("EXRULE", rule, start));
+    // A rule without a meaning is not handed on: servers answer 500 to it, or expand it for ever.
+    let sound = |rule: &&RuleEntry| rule.fatal_problem().is_none();
+    let rules = event.rules.iter().filter(sound).map(|rule| property::rule("RRULE", rule, start));
+    let excluded =
+        event.excluded_rules.iter().filter(sound).map(|rule| property::rule("EXRULE", rule, start));
     let mut lines: Vec<String> = rules.chain(excluded).collect();
     for (id, instance) in &event.overrides {
         match instance {
