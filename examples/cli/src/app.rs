@@ -15,7 +15,7 @@ use calsync_core::{
 };
 use calsync_providers::http::{
     HttpTransport,
-    pace::{PacedTransport, TokioTimer},
+    pace::{Pace, PacedTransport, TokioTimer},
 };
 use calsync_stores::{
     postgres::{PostgresConfig, PostgresStore},
@@ -143,9 +143,14 @@ impl App {
         let mut all = self.paced.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
             let (clock, timer) = (self.clock.clone(), Arc::new(TokioTimer));
-            let paced = PacedTransport::new(network.clone(), name, connection.pace(), clock, timer);
-            // Workers on other machines take from the same budget.
-            let paced = paced.with_budgets(Arc::new(StoreBudgets::new(self.store.clone())), name);
+            let pace = connection.pace();
+            let paced = PacedTransport::new(network.clone(), name, pace, clock, timer);
+            // Workers on other machines take from the same budget; what has no limit needs none.
+            let paced = if pace == Pace::UNLIMITED {
+                paced
+            } else {
+                paced.with_budgets(Arc::new(StoreBudgets::new(self.store.clone())), name)
+            };
             Arc::new(paced) as Arc<dyn HttpTransport>
         };
         all.entry(name.to_owned()).or_insert_with(make).clone()
