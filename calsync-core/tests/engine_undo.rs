@@ -172,3 +172,18 @@ async fn an_unknown_run_is_told() {
     let unknown = lab.world.engine.undo(&lab.link, &RunId::from("0123")).await;
     assert!(matches!(unknown, Err(EngineError::UnknownRun { .. })), "{unknown:?}");
 }
+
+/// What a run made there stays, and the report says so.
+#[tokio::test]
+async fn what_a_run_made_there_is_told() {
+    let lab = Lab::of(1).await;
+    for n in 0..3 {
+        lab.world.add(event(&format!("new{n}"), "before")).await;
+    }
+    lab.remote.put("r0", &event("u0", "after"));
+    let run = lab.sync().await.run;
+    let undone = lab.undo(&run).await;
+    assert_eq!((undone.restored, undone.removed, undone.kept, undone.made_there), (1, 0, 3, 3));
+    lab.sync().await;
+    assert_eq!(lab.remote.items().len(), 4);
+}

@@ -24,8 +24,11 @@ pub struct UndoReport {
     pub restored: u64,
     /// Events removed again.
     pub removed: u64,
-    /// Events left alone: edited since, or nothing of them is left to take back.
+    /// Events left alone: edited since, or nothing of them is left to take back, or made on the remote side.
     pub kept: u64,
+    /// Those of them whose items the run made on the remote side: they stay there, and the events are still kept in step.
+    /// Deleting the event deletes its item.
+    pub made_there: u64,
     /// Those of them that were edited since; at most 1,000.
     pub edited: Vec<EventId>,
 }
@@ -182,6 +185,7 @@ impl Undo<'_> {
             report.restored += now.restored;
             report.removed += now.removed;
             report.kept += now.kept;
+            report.made_there += now.made_there;
             report.edited.extend(now.edited);
             report.edited.truncate(NAMED);
             return Ok(());
@@ -229,8 +233,9 @@ impl Undo<'_> {
             // The host deleted it and the run carried that over: the content is still in the row.
             (JournalOp::RemoteDelete, _) => Some(record.event.clone()),
             (JournalOp::LocalCreate, _) => None,
-            _ => {
+            (op, _) => {
                 report.kept += 1;
+                report.made_there += u64::from(op == JournalOp::RemoteCreate);
                 return;
             }
         };

@@ -55,7 +55,14 @@ fn show(undone: UndoReport) -> Result<(), CliError> {
         "brought back: {}, removed: {}, left alone: {}\n",
         undone.restored, undone.removed, undone.kept
     ))?;
-    let named = u64::try_from(undone.edited.len()).unwrap_or(u64::MAX);
+    if undone.made_there > 0 {
+        print(&format!(
+            "of those left alone {} were made on the remote side by this run, and stay: deleting the events here deletes them there, \
+             and `calsync unlink LINK --remove` takes away all that a link wrote\n",
+            undone.made_there
+        ))?;
+    }
+    let named = u64::try_from(undone.edited.len()).unwrap_or(u64::MAX).saturating_add(undone.made_there);
     if undone.kept > named {
         print(&format!(
             "of {} nothing is left to take back: they were taken back before, or the run itself kept them\n",
