@@ -96,11 +96,10 @@ impl PythonPackage {
     }
 
     fn tests(&self) -> Outcome {
-        let build = ["build", "--package", "calsync-testkit", "--bin", "dav-server"];
-        process::run(process::cargo().args(build), BUILD)?;
+        let dav_server = workspace::program("dav-server")?;
         let mut pytest = self.python.program("pytest");
         pytest.current_dir(folder()).args(["-q", "-p", "no:cacheprovider"]);
-        pytest.env("CALSYNC_DAV_SERVER", workspace::target().join("debug").join("dav-server"));
+        pytest.env("CALSYNC_DAV_SERVER", dav_server);
         process::run(&mut pytest, RUN)
     }
 
@@ -174,11 +173,10 @@ impl NodePackage {
     }
 
     fn tests(&self) -> Outcome {
-        let build = ["build", "--package", "calsync-testkit", "--bin", "dav-server"];
-        process::run(process::cargo().args(build), BUILD)?;
+        let dav_server = workspace::program("dav-server")?;
         let mut node = Command::new("sh");
         node.current_dir(&self.package).args(["-c", "exec node --test test/*.test.mjs"]);
-        node.env("CALSYNC_DAV_SERVER", workspace::target().join("debug").join("dav-server"));
+        node.env("CALSYNC_DAV_SERVER", dav_server);
         node.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
         process::run(&mut node, RUN)
     }

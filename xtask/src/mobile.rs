@@ -139,8 +139,7 @@ fn platform() -> String {
 
 fn package() -> Outcome {
     let library = native()?;
-    let build = ["build", "--package", "calsync-testkit", "--bin", "dav-server"];
-    process::run(process::cargo().args(build), BUILD)?;
+    let dav_server = workspace::program("dav-server")?;
     let natives = workspace::scratch("kotlin-natives")?;
     let place = natives.join(platform());
     fs::create_dir_all(&place).doing(place.display())?;
@@ -153,7 +152,7 @@ fn package() -> Outcome {
     mvn.arg(format!("-Dcalsync.build={}", build_folder()?.display()));
     mvn.arg(format!("-Dcalsync.natives={}", natives.display()));
     mvn.arg(format!("-Dcalsync.examples={}", examples.display()));
-    mvn.env("CALSYNC_DAV_SERVER", workspace::target().join("debug").join("dav-server"));
+    mvn.env("CALSYNC_DAV_SERVER", dav_server);
     mvn.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
     process::run(&mut mvn, BUILD)
 }

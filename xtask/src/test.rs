@@ -18,7 +18,7 @@ use crate::servers::{
     self, Kind, Server, dynamodb,
     postgres::{self, Install, Postgres},
 };
-use crate::workspace;
+use crate::workspace::{self, WHOLE};
 use crate::{simulation, soak};
 
 /// For steps that may have to compile the workspace first.
@@ -114,7 +114,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         board.step("rust tests", || {
             let mut test = process::cargo();
             // All of them, so that one run says everything that is wrong.
-            test.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
+            test.arg("test").args(WHOLE).arg("--no-fail-fast");
             test.arg("--");
             for (there, name) in [(postgres, "postgres"), (dynamodb, "dynamodb")] {
                 if !there {
@@ -125,10 +125,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
         });
     }
     if options.wants(Part::Quickstart) {
-        // By themselves: in the whole workspace, one crate may live on what another one asks of their dependencies.
-        board.step("quickstart", || {
-            process::run(process::cargo().args(["run", "--package", "quickstart"]), BUILD_AND_RUN)
-        });
+        // From what the tests have built already; that it builds by itself is looked at with the features.
+        board.step("quickstart", || process::run(&mut Command::new(workspace::program("quickstart")?), RUN));
         board.step("every feature by itself", features);
     }
     if options.wants(Part::Simulation) {
@@ -145,12 +143,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
         board.step("planted bugs", || process::run(&mut simulation::program("mutants"), BUILD_AND_RUN));
     }
     if options.wants(Part::Soak) {
-        board.step("soak over sqlite", || {
-            process::run(soak::program().args(["--minutes", "1", "--store", "sqlite"]), BUILD_AND_RUN)
-        });
+        board.step("soak over sqlite", || soak::run_built(&["--minutes", "1", "--store", "sqlite"]));
         board.step("soak over postgresql", || {
             postgres::install(options.install())?;
-            process::run(soak::program().args(["--minutes", "1", "--store", "postgres"]), BUILD_AND_RUN)
+            soak::run_built(&["--minutes", "1", "--store", "postgres"])
         });
     }
     let mut python = None;
@@ -257,7 +253,8 @@ fn features() -> Outcome {
             process::run(&mut one, BUILD_AND_RUN)?;
         }
     }
-    Ok(())
+    let mut quickstart = process::cargo();
+    process::run(quickstart.args(["check", "--package", "quickstart"]), BUILD_AND_RUN)
 }
 
 /// One step per server, so that the table says which ones the conformance suite saw.
@@ -283,7 +280,7 @@ fn server_steps(board: &mut Board, python: &Python, options: &Options) {
         }
         let entries = running.iter().map(Server::test_entry).collect::<Vec<_>>().join(";");
         let mut test = process::cargo();
-        test.args(["test", "--package", "calsync-providers", "--all-features", "--test", "caldav_servers"]);
+        test.arg("test").args(WHOLE).args(["--test", "caldav_servers"]);
         test.args(["--", "--nocapture"]).env("CALSYNC_TEST_CALDAV", entries);
         process::run(&mut test, BUILD_AND_RUN)
     });
@@ -308,12 +305,12 @@ enum Place {
 }
 
 fn command_line(python: &Python, place: Place) -> Outcome {
-    process::run(process::cargo().args(["build", "--package", "calsync-cli"]), BUILD_AND_RUN)?;
+    let calsync = workspace::program("calsync")?;
     let folder = servers::run_folder("cli")?;
     let radicale = Server::start(Kind::Radicale, python, folder.path())?;
     let xandikos = Server::start(Kind::Xandikos, python, folder.path())?;
     let mut script = python.script(&python::script("cli_end_to_end.py"));
-    script.arg("--calsync").arg(workspace::target().join("debug").join("calsync"));
+    script.arg("--calsync").arg(calsync);
     script.args(["--radicale", radicale.url(), "--xandikos", xandikos.url()]);
     script.args(["--user", servers::USER, "--password", servers::PASSWORD]);
     script.arg("--vdirsyncer").arg(python.program("vdirsyncer").get_program());
@@ -332,14 +329,14 @@ fn three_accounts(python: &Python) -> Outcome {
     let folder = servers::run_folder("three")?;
     let radicale = Server::start(Kind::Radicale, python, folder.path())?;
     let mut test = process::cargo();
-    test.args(["test", "--package", "calsync-cli", "--test", "three_accounts"]);
+    test.arg("test").args(WHOLE).args(["--test", "three_accounts"]);
     process::run(test.env("CALSYNC_TEST_CALDAV", radicale.test_entry()), BUILD_AND_RUN)
 }
 
 fn calendar_files(python: &Python) -> Outcome {
     let dir = fixtures::download(python)?;
     let mut test = process::cargo();
-    test.args(["test", "--package", "calsync-core", "--test", "ical_fixtures", "--", "--nocapture"]);
+    test.arg("test").args(WHOLE).args(["--test", "ical_fixtures", "--", "--nocapture"]);
     process::run(test.env("CALSYNC_FIXTURES", dir), BUILD_AND_RUN)
 }
 
@@ -354,9 +351,7 @@ fn feeds(python: &Python) -> Outcome {
 
 /// Lines a program of the testkit prints, checked by a script of calsync-core's tests.
 fn cases(python: &Python, program: &str, script: &str) -> Outcome {
-    let mut make = process::cargo();
-    make.args(["run", "--quiet", "--package", "calsync-testkit", "--bin", program]);
-    let cases = process::output(&mut make, BUILD_AND_RUN)?;
+    let cases = process::output(&mut Command::new(workspace::program(program)?), BUILD_AND_RUN)?;
     // Through a file rather than a pipe: each side's exit code is seen, and the cases are there to look at.
     let file = workspace::scratch(program)?.join("cases");
     fs::write(&file, cases).doing(file.display())?;
@@ -377,22 +372,14 @@ fn dav_server(python: &Python) -> Outcome {
 
 /// The check runs calsync's own test in the middle: what each side writes, the other has to read.
 fn google_server(python: &Python) -> Outcome {
-    let build = [
-        "test",
-        "--package",
-        "calsync-providers",
-        "--features",
-        "google",
-        "--test",
-        "google_client",
-        "--no-run",
-    ];
-    process::run(process::cargo().args(build), BUILD_AND_RUN)?;
+    let mut build = process::cargo();
+    build.arg("test").args(WHOLE).args(["--test", "google_client", "--no-run"]);
+    process::run(&mut build, BUILD_AND_RUN)?;
     let (_server, url) = testkit_server("google-server", &["--token", servers::PASSWORD])?;
     let check = workspace::root().join("calsync-testkit/tests/python/google_server_check.py");
     let mut check = python.script(&check);
     check.args([url.as_str(), servers::PASSWORD, "--"]).arg(process::cargo().get_program());
-    check.args(["test", "--package", "calsync-providers", "--features", "google", "--test", "google_client"]);
+    check.arg("test").args(WHOLE).args(["--test", "google_client"]);
     process::run(&mut check, BUILD_AND_RUN)?;
     let gcsa = workspace::root().join("calsync-testkit/tests/python/gcsa_check.py");
     process::run(python.script(&gcsa).arg(url), RUN)
@@ -410,7 +397,7 @@ fn google_schema(python: &Python) -> Outcome {
     let mut checker = Guarded::spawn(&checker, Stdio::piped(), Stdio::inherit())?;
     let (_printed, url) = address(&mut checker, "google_schema.mjs")?;
     let mut test = process::cargo();
-    test.args(["test", "--package", "calsync-providers", "--all-features", "--test", "google_schema"]);
+    test.arg("test").args(WHOLE).args(["--test", "google_schema"]);
     test.env("CALSYNC_TEST_GOOGLE", emulator).env("CALSYNC_TEST_GOOGLE_SCHEMA", url);
     process::run(&mut test, BUILD_AND_RUN)
 }
@@ -433,8 +420,7 @@ fn graph(python: &Python) -> Outcome {
     let check = workspace::root().join("calsync-testkit/tests/python/graph_server_check.py");
     process::run(python.script(&check).args([url.as_str(), servers::PASSWORD, "write"]), RUN)?;
     let mut test = process::cargo();
-    test.args(["test", "--package", "calsync-providers", "--features", "microsoft"]);
-    test.args(["--test", "microsoft_clients"]);
+    test.arg("test").args(WHOLE).args(["--test", "microsoft_clients"]);
     test.env("CALSYNC_TEST_GRAPH", &url).env("CALSYNC_TEST_GRAPH_TOKEN", servers::PASSWORD);
     process::run(&mut test, BUILD_AND_RUN)?;
     process::run(python.script(&check).args([url.as_str(), servers::PASSWORD, "read"]), RUN)
@@ -446,20 +432,19 @@ fn oauth() -> Outcome {
     let mut server = Guarded::spawn(&node.script("oauth_server.mjs"), Stdio::piped(), Stdio::inherit())?;
     let (_printed, url) = address(&mut server, "oauth_server.mjs")?;
     let mut test = process::cargo();
-    test.args(["test", "--package", "calsync-providers", "--features", "oauth", "--test", "oauth_server"]);
+    test.arg("test").args(WHOLE).args(["--test", "oauth_server"]);
     process::run(test.env("CALSYNC_TEST_OAUTH", url), BUILD_AND_RUN)
 }
 
 /// Starts a server of the testkit. It prints its URL on one line when it listens, and serves until its standard input
 /// closes.
 fn testkit_server(name: &str, arguments: &[&str]) -> Outcome<(TestkitServer, String)> {
-    let build = ["build", "--package", "calsync-testkit", "--bin", name];
-    process::run(process::cargo().args(build), BUILD_AND_RUN)?;
+    let built = workspace::program(name)?;
     let folder = servers::run_folder(name)?;
     // A named pipe opened for both ways never closes; the process group is ended when the check is done.
     let mut program = Command::new("sh");
     program.args(["-c", r#"mkfifo "$0" && exec "$@" <>"$0""#]).arg(folder.path().join("open"));
-    program.arg(workspace::target().join("debug").join(name)).args(arguments);
+    program.arg(built).args(arguments);
     let mut server = Guarded::spawn(&program, Stdio::piped(), Stdio::inherit())?;
     let (printed, url) = address(&mut server, name)?;
     Ok((TestkitServer { _process: server, _printed: printed, _folder: folder }, url))

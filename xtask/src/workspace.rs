@@ -3,8 +3,13 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::board::{Doing, Outcome};
+use crate::process;
+
+/// Building the whole workspace, from nothing.
+const BUILD: Duration = Duration::from_secs(1800);
 
 /// The workspace's root folder.
 pub(crate) fn root() -> &'static Path {
@@ -18,6 +23,18 @@ pub(crate) fn target() -> PathBuf {
         Some(dir) => root().join(dir),
         None => root().join("target"),
     }
+}
+
+/// What every step of the test run builds with. One set of features for all of them: cargo would build the crates, and what
+/// they depend on, once more for each other set.
+pub(crate) const WHOLE: [&str; 2] = ["--workspace", "--all-features"];
+
+/// A program of the workspace, built as the tests are.
+pub(crate) fn program(name: &str) -> Outcome<PathBuf> {
+    let mut build = process::cargo();
+    build.arg("build").args(WHOLE).args(["--bin", name]);
+    process::run(&mut build, BUILD)?;
+    Ok(target().join("debug").join(name))
 }
 
 /// A folder under `target/xtask`, made when absent.

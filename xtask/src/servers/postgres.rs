@@ -3,14 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use super::apt;
 use crate::board::{Doing, Outcome, Stop, failed};
 use crate::process::{self, Guarded};
 use crate::workspace;
-
-const BUILD: Duration = Duration::from_secs(1200);
 
 /// Whether packages may be installed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,11 +41,10 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Starts one; its standard input is a named pipe in `dir` that never closes by itself.
     pub(crate) fn start(dir: &Path) -> Outcome<Self> {
-        let build = ["build", "--package", "calsync-testkit", "--bin", "postgres-server"];
-        process::run(process::cargo().args(build), BUILD)?;
+        let built = workspace::program("postgres-server")?;
         let mut program = Command::new("sh");
         program.args(["-c", r#"mkfifo "$0" && exec "$@" <>"$0""#]).arg(dir.join("postgres-open"));
-        program.arg(workspace::target().join("debug").join("postgres-server"));
+        program.arg(built);
         let mut running = Guarded::spawn(&program, Stdio::piped(), Stdio::inherit())?;
         let Some(pipe) = running.stdout() else { return failed("the server's output is not piped") };
         let mut line = String::new();
