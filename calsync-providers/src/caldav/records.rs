@@ -103,7 +103,7 @@ impl Found {
     pub(super) fn foreign_only(&self, domain: &str) -> Option<ProviderError> {
         let host = self.foreign.as_deref().filter(|_| self.urls.is_empty())?;
         let detail = format!(
-            "the DNS records of {domain} lead to another site ({host}): give that host as the address, or trust it"
+            "the DNS records of {domain} lead to another site ({host}): give that host as the address, or add it to the trusted hosts"
         );
         Some(ProviderError::new(ErrorKind::Blocked, OPERATION, detail))
     }
