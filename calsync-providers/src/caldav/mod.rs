@@ -35,7 +35,7 @@ mod pull;
 mod push;
 mod records;
 mod spelling;
-#[cfg(feature = "dns")]
+#[cfg(all(feature = "dns", not(target_os = "android")))]
 mod system_records;
 mod wire;
 mod xml;
@@ -46,5 +46,5 @@ pub use href::same_calendar;
 pub use profile::ServerKind;
 pub use provider::CalDavProvider;
 pub use records::{LookupError, ServiceRecords, SrvRecord};
-#[cfg(feature = "dns")]
+#[cfg(all(feature = "dns", not(target_os = "android")))]
 pub use system_records::SystemRecords;

@@ -18,6 +18,8 @@ use super::records::{LookupError, ServiceRecords, SrvRecord};
 
 /// Asks the name servers of the system, over UDP and TCP. Needs a Tokio runtime, as the transport does.
 ///
+/// Not on Android, where the name servers are only to be had from Java: a host application gives its own [`ServiceRecords`].
+///
 /// The answers are as trustworthy as the network: DNSSEC is not checked, which is why credentials go to no other site on their
 /// word.
 pub struct SystemRecords {
