@@ -149,14 +149,18 @@ impl World {
         self
     }
 
-    async fn discover(&self, address: &str, records: Records) -> Outcome {
-        let net = Arc::new(Net {
+    fn net(&self) -> Arc<Net> {
+        Arc::new(Net {
             inner: ReqwestTransport::new(&ReqwestOptions::default()).unwrap(),
             server: Url::parse(&self.server.url()).unwrap(),
             calendars: self.calendars.clone(),
             pages: self.pages.clone(),
             seen: Mutex::default(),
-        });
+        })
+    }
+
+    async fn discover(&self, address: &str, records: Records) -> Outcome {
+        let net = self.net();
         let records = Arc::new(records);
         let mut config = CalDavConfig::new(address, "user", "secret");
         config.addresses = self.addresses;
@@ -188,7 +192,8 @@ async fn another_host_and_port_of_the_same_site_is_found_by_srv() {
     }
     // Without a source of records it stays hidden.
     let config = CalDavConfig::new("user@example.com", "user", "secret");
-    assert!(config.records.is_none());
+    let error = CalDavProvider::new(config, world.net()).unwrap().discover().await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::InvalidInput);
 }
 
 #[tokio::test]
@@ -275,16 +280,9 @@ async fn priv_06_a_site_somebody_trusts_is_followed_to_and_used_afterwards() {
     for (trusted, expected) in
         [(vec!["dav.example.org".to_owned()], Ok(1)), (vec![], Err(ErrorKind::Blocked))]
     {
-        let net = Net {
-            inner: ReqwestTransport::new(&ReqwestOptions::default()).unwrap(),
-            server: Url::parse(&world.server.url()).unwrap(),
-            calendars: world.calendars.clone(),
-            pages: Vec::new(),
-            seen: Mutex::default(),
-        };
         let mut config = CalDavConfig::new("user@example.com", "user", "secret");
         config.trusted_hosts = trusted;
-        let provider = CalDavProvider::with_account(config, Arc::new(net), (*account).clone()).unwrap();
+        let provider = CalDavProvider::with_account(config, world.net(), (*account).clone()).unwrap();
         let listed = provider.list_calendars().await.map(|list| list.calendars.len());
         assert_eq!(listed.map_err(|error| error.kind), expected);
     }
