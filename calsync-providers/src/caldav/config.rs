@@ -1,7 +1,8 @@
 //! How an account is reached.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
+use super::records::ServiceRecords;
 use crate::http::{AddressPolicy, Limits, Secret};
 
 /// An account on a CalDAV server.
@@ -23,6 +24,14 @@ pub struct CalDavConfig {
     pub limits: Limits,
     /// The most items of one `calendar-multiget`. Default: 100, which every server met takes; 0 counts as 1.
     pub multiget_max: usize,
+    /// Who is asked for the SRV and TXT records of the address's domain (RFC 6764 section 3). Default: none, nothing is
+    /// looked up. With the feature `dns` there is `SystemRecords`.
+    pub records: Option<Arc<dyn ServiceRecords>>,
+    /// Hosts of other sites, such as `caldav.example.net`, that the credentials may go to when the records of the
+    /// address's domain lead there. Default: none. Anybody between this machine and its name server can forge a record
+    /// (RFC 6764 section 8), so a host goes in here only after a person has said that it is the right one; the error
+    /// of discovery names it. As with the address itself, the whole registrable domain of the host is trusted.
+    pub trusted_hosts: Vec<String>,
 }
 
 impl Default for CalDavConfig {
@@ -34,6 +43,8 @@ impl Default for CalDavConfig {
             addresses: AddressPolicy::AllowPrivate,
             limits: Limits::default(),
             multiget_max: 100,
+            records: None,
+            trusted_hosts: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From an e-mail address, a host or any URL to the calendars (RFC 6764, 5397, 4791 section 6.2.1).
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use calsync_core::{
     model::RemoteCalendarId,
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
+    address::{Places, places},
     calls,
     href::{collection_url, path_key, resolve},
     profile::ServerKind,
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::http::{HttpClient, HttpErrorKind};
 
-const OPERATION: &str = "discover";
+pub(super) const OPERATION: &str = "discover";
 
 /// What discovery found: data to keep, so that the next process asks nothing it knows already. Holds no password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,99 +52,6 @@ impl std::fmt::Debug for DiscoveredAccount {
     }
 }
 
-// Services whose domain does not lead to their calendars, or only through DNS records that need a resolver.
-const SHORTCUTS: &[(&str, &str)] = &[
-    ("icloud.com", "https://caldav.icloud.com/"),
-    ("me.com", "https://caldav.icloud.com/"),
-    ("mac.com", "https://caldav.icloud.com/"),
-    ("fastmail.com", "https://caldav.fastmail.com/"),
-    ("fastmail.fm", "https://caldav.fastmail.com/"),
-    ("gmx.net", "https://caldav.gmx.net/begenda/dav/{user}/"),
-    ("gmx.de", "https://caldav.gmx.net/begenda/dav/{user}/"),
-    ("gmx.at", "https://caldav.gmx.net/begenda/dav/{user}/"),
-    ("gmx.ch", "https://caldav.gmx.net/begenda/dav/{user}/"),
-    ("yahoo.com", "https://caldav.calendar.yahoo.com/"),
-    ("posteo.de", "https://posteo.de:8443/"),
-    ("posteo.net", "https://posteo.de:8443/"),
-    ("infomaniak.com", "https://sync.infomaniak.com/"),
-    ("ik.me", "https://sync.infomaniak.com/"),
-    ("purelymail.com", "https://purelymail.com/webdav/"),
-    ("mailbox.org", "https://dav.mailbox.org/"),
-];
-
-// Where servers are mounted that neither the root nor the well-known address leads to.
-const MOUNTS: &[&str] = &["/remote.php/dav/", "/dav/", "/caldav/", "/dav.php/", "/SOGo/dav/"];
-
-/// Where to ask, in order. The first is the site credentials belong to; all are on it.
-pub(crate) fn candidates(address: &str, username: &str) -> Result<Vec<Url>> {
-    let invalid = |detail| ProviderError::new(ErrorKind::InvalidInput, "configure", detail);
-    let address = address.trim();
-    let lower = address.to_ascii_lowercase();
-    let mut found = Vec::new();
-    let root;
-    if lower.starts_with("http://") || lower.starts_with("https://") {
-        let mut url = Url::parse(address).map_err(|_| invalid("the address is no URL"))?;
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        url.set_fragment(None);
-        root = url.join("/").map_err(|_| invalid("the address is no URL"))?;
-        found.push(url);
-    } else if address.contains("://") {
-        return Err(invalid("only http and https"));
-    } else if let Some((_, domain)) = email(address) {
-        if let Some((_, url)) = SHORTCUTS.iter().find(|(known, _)| domain.eq_ignore_ascii_case(known)) {
-            let user = if username.is_empty() { address } else { username };
-            let user: String = url::form_urlencoded::byte_serialize(user.as_bytes()).collect();
-            let url = Url::parse(&url.replace("{user}", &user)).map_err(|_| invalid("no such host"))?;
-            return Ok(vec![url]);
-        }
-        root = Url::parse(&format!("https://{domain}/")).map_err(|_| invalid("no such host"))?;
-    } else {
-        let mut url =
-            Url::parse(&format!("https://{address}")).map_err(|_| invalid("the address is no host"))?;
-        // What is kept of an account holds no password.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        root = url;
-        if root.path() != "/" {
-            found.push(root.clone());
-        }
-    }
-    if !root.has_host() {
-        return Err(invalid("the address has no host"));
-    }
-    for path in ["/.well-known/caldav", "/"].iter().chain(MOUNTS) {
-        let url = root.join(path).map_err(|_| invalid("the address is no URL"))?;
-        if !found.contains(&url) {
-            found.push(url);
-        }
-    }
-    Ok(found)
-}
-
-/// The user names to try, in order: as given, then with or without the domain (RFC 6764 section 6). Never more than
-/// two, since services lock accounts.
-pub(crate) fn usernames(address: &str, username: &str) -> Result<Vec<String>> {
-    let address = address.trim();
-    let own = email(address);
-    let first = if username.is_empty() { own.map(|_| address) } else { Some(username) }.ok_or_else(|| {
-        ProviderError::new(ErrorKind::InvalidInput, "configure", "there is no user name for this address")
-    })?;
-    let mut names = vec![first.to_owned()];
-    match (email(first), own) {
-        (Some((local, _)), _) => names.push(local.to_owned()),
-        (None, Some((local, _))) if local == first => names.push(address.to_owned()),
-        _ => {}
-    }
-    Ok(names)
-}
-
-fn email(text: &str) -> Option<(&str, &str)> {
-    let (local, domain) = text.rsplit_once('@')?;
-    let plain = !local.is_empty() && !domain.is_empty() && !domain.contains(['/', ':']);
-    (plain && !local.contains(['/', ':'])).then_some((local, domain))
-}
-
 /// What a resource says of itself.
 struct Seen {
     principal: Option<Url>,
@@ -153,11 +61,28 @@ struct Seen {
 }
 
 pub(crate) async fn discover(provider: &CalDavProvider) -> Result<DiscoveredAccount> {
-    let candidates = candidates(&provider.config.url_or_email, &provider.config.username)?;
+    let Places { urls, mut question } = places(&provider.config.url_or_email, &provider.config.username)?;
+    let mut waiting = VecDeque::from(urls);
+    let mut asked: Vec<Url> = Vec::new();
+    let mut down: Vec<(String, Option<u16>)> = Vec::new();
+    let mut records = None;
     let mut login = 0;
     let mut refused = None;
     let mut kept: Option<ProviderError> = None;
-    'all: for candidate in candidates {
+    loop {
+        if let Some(source) = &provider.config.records
+            && let Some(question) = question.take_if(|question| question.after == asked.len())
+        {
+            let found = question.answer(source.as_ref(), |url| provider.is_trusted(url)).await;
+            found.urls.iter().rev().for_each(|url| waiting.push_front(url.clone()));
+            records = Some((question.domain, found));
+        }
+        let Some(candidate) = waiting.pop_front() else { break };
+        let host = (candidate.host_str().unwrap_or_default().to_owned(), candidate.port_or_known_default());
+        if asked.contains(&candidate) || down.contains(&host) {
+            continue;
+        }
+        asked.push(candidate.clone());
         while let Some((username, client)) = provider.clients.get(login) {
             let error = match look(provider, client, candidate.clone()).await {
                 Ok(Some(seen)) => match account(provider, username, client, seen).await {
@@ -167,9 +92,10 @@ pub(crate) async fn discover(provider: &CalDavProvider) -> Result<DiscoveredAcco
                 },
                 Ok(None) => break,
                 Err(Unseen { error, is_host_down: true }) => {
-                    // All candidates are on one host: asking on says the same, until the host is left alone for it.
+                    // Asking on says the same, until the host is left alone for it.
+                    down.push(host);
                     kept.get_or_insert(error);
-                    break 'all;
+                    break;
                 }
                 Err(Unseen { error, .. }) => error,
             };
@@ -192,8 +118,17 @@ pub(crate) async fn discover(provider: &CalDavProvider) -> Result<DiscoveredAcco
             break;
         }
     }
-    Err(refused.or(kept).unwrap_or_else(|| {
-        ProviderError::new(ErrorKind::InvalidInput, OPERATION, "there is no CalDAV service at this address")
+    let foreign = records.as_ref().and_then(|(domain, found)| found.foreign_only(domain));
+    Err(refused.or(foreign).or(kept).unwrap_or_else(|| {
+        const NOTHING: &str = "there is no CalDAV service at this address";
+        match records.and_then(|(_, found)| found.failed) {
+            // They may say where it is, some other time.
+            Some(failed) => {
+                let detail = format!("{NOTHING}, and its DNS records could not be looked up");
+                ProviderError::new(ErrorKind::Unavailable, OPERATION, detail).with_source(failed)
+            }
+            None => ProviderError::new(ErrorKind::InvalidInput, OPERATION, NOTHING),
+        }
     }))
 }
 
@@ -451,48 +386,4 @@ fn writable(response: &DavResponse) -> bool {
     let names: Vec<&str> = held.map(|privilege| privilege.local_name()).collect();
     let has = |name| names.contains(&name);
     has("all") || has("write") || (has("write-content") && has("bind"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn where_to_ask_for_each_form_of_address() {
-        for (address, expected) in [
-            ("ann@icloud.com", "https://caldav.icloud.com/"),
-            ("ann@GMX.de", "https://caldav.gmx.net/begenda/dav/ann%40GMX.de/"),
-            ("ann@example.com", "https://example.com/.well-known/caldav"),
-            ("dav.example.com", "https://dav.example.com/.well-known/caldav"),
-            ("dav.example.com:8443", "https://dav.example.com:8443/.well-known/caldav"),
-            ("dav.example.com/caldav/", "https://dav.example.com/caldav/"),
-            ("https://dav.example.com/x/work/", "https://dav.example.com/x/work/"),
-            ("HTTP://10.0.0.1:5232", "http://10.0.0.1:5232/"),
-            ("https://u:p@dav.example.com/x#y", "https://dav.example.com/x"),
-        ] {
-            let found = candidates(address, "").unwrap();
-            assert_eq!(found[0].as_str(), expected, "{address}");
-            assert!(found.len() <= 9, "{address}");
-            for url in found {
-                assert!(url.has_host());
-            }
-        }
-        for address in ["", "ftp://example.com/", "webcal://example.com/x", "https://", "exa mple"] {
-            assert_eq!(candidates(address, "").unwrap_err().kind, ErrorKind::InvalidInput, "{address}");
-        }
-    }
-
-    #[test]
-    fn auth_09_at_most_two_user_names_are_tried() {
-        for (address, username, expected) in [
-            ("ann@example.com", "", vec!["ann@example.com", "ann"]),
-            ("ann@example.com", "ann", vec!["ann", "ann@example.com"]),
-            ("ann@example.com", "boss", vec!["boss"]),
-            ("https://x/", "ann", vec!["ann"]),
-            ("https://x/", "ann@example.com", vec!["ann@example.com", "ann"]),
-        ] {
-            assert_eq!(usernames(address, username).unwrap(), expected);
-        }
-        assert!(usernames("https://x/", "").is_err());
-    }
 }

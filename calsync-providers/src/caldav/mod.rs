@@ -4,7 +4,9 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `discovery` | from an e-mail address or any URL to the homes of the calendars |
+//! | `address` | what was typed: the places to ask, the user names to try |
+//! | `records`, `system_records` | the DNS records that say where the service of a domain is |
+//! | `discovery` | from those places to the homes of the calendars |
 //! | `calls/` | one file per request: what is sent, and how the answer is read |
 //! | `pull`, `fetch`, `push` | the requests put together: changes, payloads, writes |
 //! | `wire`, `xml` | `multistatus` and errors |
@@ -16,6 +18,7 @@
 //! ([`CalDavProvider::account`]) and given back ([`CalDavProvider::with_account`]), and the rest is in the cursor. How the server
 //! spells the names of its items is learned again.
 
+mod address;
 mod calls;
 mod capability;
 mod config;
@@ -30,7 +33,10 @@ mod profile;
 mod provider;
 mod pull;
 mod push;
+mod records;
 mod spelling;
+#[cfg(all(feature = "dns", not(target_os = "android")))]
+mod system_records;
 mod wire;
 mod xml;
 
@@ -39,3 +45,6 @@ pub use discovery::{CalendarList, DiscoveredAccount, FailedHome};
 pub use href::same_calendar;
 pub use profile::ServerKind;
 pub use provider::CalDavProvider;
+pub use records::{LookupError, ServiceRecords, SrvRecord};
+#[cfg(all(feature = "dns", not(target_os = "android")))]
+pub use system_records::SystemRecords;

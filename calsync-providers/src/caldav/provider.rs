@@ -17,7 +17,7 @@ use calsync_core::{
 use url::Url;
 
 use super::{
-    calls, capability,
+    address, calls, capability,
     config::CalDavConfig,
     discovery::{self, CalendarList, DiscoveredAccount},
     error,
@@ -37,7 +37,8 @@ pub struct CalDavProvider {
     clock: Arc<dyn Clock>,
     /// One for each user name that may be the right one; the first until discovery says otherwise.
     pub(super) clients: Vec<(String, HttpClient)>,
-    pub(super) site: Url,
+    /// Where credentials may go: the site of the address first, then the hosts that are trusted besides.
+    sites: Vec<Url>,
     capabilities: Capabilities,
     account: RwLock<Option<Arc<DiscoveredAccount>>>,
     server: RwLock<ServerKind>,
@@ -73,20 +74,30 @@ impl CalDavProvider {
         transport: Arc<dyn HttpTransport>,
         account: Option<DiscoveredAccount>,
     ) -> Result<Self> {
-        let site = discovery::candidates(&config.url_or_email, &config.username)?
+        let invalid = |detail| ProviderError::new(ErrorKind::InvalidInput, "configure", detail);
+        let site = address::places(&config.url_or_email, &config.username)?
+            .urls
             .into_iter()
             .next()
-            .ok_or_else(|| ProviderError::new(ErrorKind::InvalidInput, "configure", "no address"))?;
+            .ok_or_else(|| invalid("no address"))?;
+        let trusted = config.trusted_hosts.iter().map(|host| {
+            let url = Url::parse(&format!("https://{}/", host.trim())).ok();
+            url.filter(|url| url.path() == "/" && url.query().is_none() && url.fragment().is_none())
+                .filter(|url| url.username().is_empty() && url.password().is_none())
+                .ok_or_else(|| invalid("a trusted host is no host"))
+        });
+        let trusted = trusted.collect::<Result<Vec<_>>>()?;
         let options =
             ClientOptions { limits: config.limits, addresses: config.addresses, ..ClientOptions::default() };
         let client = |username: String| {
             let credentials =
                 Credentials::Basic { username: username.clone(), password: config.password.clone() };
             let client = HttpClient::new(Arc::clone(&transport), options.clone())
-                .with_credentials(credentials, site.clone());
+                .with_credentials(credentials, site.clone())
+                .trusting(trusted.clone());
             (username, client)
         };
-        let mut usernames = discovery::usernames(&config.url_or_email, &config.username)?;
+        let mut usernames = address::usernames(&config.url_or_email, &config.username)?;
         if let Some(account) = &account
             && let Some(known) = usernames.iter().position(|name| *name == account.username)
         {
@@ -96,7 +107,7 @@ impl CalDavProvider {
         let capabilities = capability::capabilities(&config, account.as_ref());
         Ok(Self {
             clients,
-            site,
+            sites: std::iter::once(site).chain(trusted).collect(),
             capabilities,
             clock: Arc::new(SystemClock),
             server: RwLock::new(account.as_ref().map(|account| account.server).unwrap_or_default()),
@@ -156,6 +167,12 @@ impl CalDavProvider {
         self.clock.now()
     }
 
+    /// Whether a URL is on the account's site or on a trusted one, and not in the clear where that is on https.
+    pub(super) fn is_trusted(&self, url: &Url) -> bool {
+        let is_safe = |site: &Url| url.scheme() == "https" || site.scheme() == url.scheme();
+        self.sites.iter().any(|site| same_site(site, url) && is_safe(site))
+    }
+
     /// The URL of a calendar, if it is one of this account's site.
     pub(super) fn collection(&self, calendar: &RemoteCalendarId, operation: &'static str) -> Result<Url> {
         let url =
@@ -163,7 +180,7 @@ impl CalDavProvider {
                 .ok()
                 .filter(|url| matches!(url.scheme(), "http" | "https"))
                 .ok_or_else(|| ProviderError::new(ErrorKind::InvalidInput, operation, "no calendar's URL"))?;
-        if !same_site(&self.site, &url) || (self.site.scheme() == "https" && url.scheme() == "http") {
+        if !self.is_trusted(&url) {
             return Err(ProviderError::new(ErrorKind::Blocked, operation, "a calendar of another site"));
         }
         Ok(collection_url(url))

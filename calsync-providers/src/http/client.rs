@@ -48,6 +48,7 @@ pub struct HttpClient {
     transport: Arc<dyn HttpTransport>,
     options: ClientOptions,
     credentials: Option<(Credentials, Url)>,
+    trusted: Vec<Url>,
     tokens: Option<(Arc<dyn TokenSource>, Url)>,
     requests: AtomicU64,
 }
@@ -55,7 +56,14 @@ pub struct HttpClient {
 impl HttpClient {
     /// A client without credentials.
     pub fn new(transport: Arc<dyn HttpTransport>, options: ClientOptions) -> Self {
-        Self { transport, options, credentials: None, tokens: None, requests: AtomicU64::new(0) }
+        Self {
+            transport,
+            options,
+            credentials: None,
+            trusted: Vec::new(),
+            tokens: None,
+            requests: AtomicU64::new(0),
+        }
     }
 
     /// Sends these credentials with every request to the site of this URL, before being asked for them (a server may
@@ -63,6 +71,14 @@ impl HttpClient {
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials, site: Url) -> Self {
         self.credentials = Some((credentials, site));
+        self
+    }
+
+    /// Sends the credentials to the sites of these URLs as well. Redirects lead there from nowhere else.
+    #[cfg(feature = "caldav")]
+    #[must_use]
+    pub(crate) fn trusting(mut self, sites: Vec<Url>) -> Self {
+        self.trusted = sites;
         self
     }
 
@@ -130,7 +146,9 @@ impl HttpClient {
         for _ in 0..=HOPS_MAX {
             let mut hop = request.clone();
             if let Some((credentials, site)) = credentials
-                && may_hold_credentials(self.options.redirects, site, &hop.url)
+                && std::iter::once(site)
+                    .chain(&self.trusted)
+                    .any(|site| may_hold_credentials(self.options.redirects, site, &hop.url))
             {
                 hop.headers.insert(header::AUTHORIZATION, credentials.header()?);
             }

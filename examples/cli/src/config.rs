@@ -111,6 +111,9 @@ pub(crate) struct Connection {
     /// against Cozi's terms.
     #[serde(default)]
     pub(crate) unofficial_api: bool,
+    /// CalDAV: hosts of other sites the password may go to when the DNS records of the address's domain lead there.
+    #[serde(default)]
+    pub(crate) trusted_hosts: Vec<String>,
 }
 
 impl fmt::Debug for Connection {
@@ -260,6 +263,9 @@ impl Config {
         for (name, connection) in &self.connections {
             if connection.unofficial_api && connection.provider != ProviderKind::Cozi {
                 return wrong(format!("connections.{name}: `unofficial_api` is for cozi: remove it"));
+            }
+            if !connection.trusted_hosts.is_empty() && connection.provider != ProviderKind::Caldav {
+                return wrong(format!("connections.{name}: `trusted_hosts` is for caldav: remove it"));
             }
             let by_token = matches!(connection.provider, ProviderKind::Google | ProviderKind::Microsoft);
             if by_token {

@@ -9,7 +9,7 @@ use calsync_core::{
     zone::Zone,
 };
 use calsync_providers::{
-    caldav::{CalDavConfig, CalDavProvider, DiscoveredAccount, same_calendar},
+    caldav::{CalDavConfig, CalDavProvider, DiscoveredAccount, SystemRecords, same_calendar},
     cozi::{CoziConfig, CoziProvider, UnofficialApi},
     google::{GoogleConfig, GoogleProvider},
     http::{
@@ -387,7 +387,12 @@ fn floating_zone(name: &str, connection: &Connection) -> Result<Option<Zone>, Cl
 
 fn caldav_config(name: &str, connection: &Connection, folder: &Path) -> Result<CalDavConfig, CliError> {
     let password = connection.password(name, folder)?.unwrap_or_default();
-    Ok(CalDavConfig::new(connection.url.as_str(), connection.username.clone().unwrap_or_default(), password))
+    let username = connection.username.clone().unwrap_or_default();
+    let mut config = CalDavConfig::new(connection.url.as_str(), username, password);
+    config.trusted_hosts = connection.trusted_hosts.clone();
+    // Where the system names no name server, the usual places are asked.
+    config.records = SystemRecords::from_system().ok().map(|records| Arc::new(records) as Arc<_>);
+    Ok(config)
 }
 
 pub(crate) fn ics(
@@ -424,4 +429,20 @@ fn feed(
         config.credentials = Some(Credentials::Basic { username: username.clone(), password });
     }
     Ok(IcsProvider::new(config, transport.clone(), app.clock.clone())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caldav_account_asks_the_system_for_records_and_trusts_what_is_listed() {
+        let connection = |text: &str| toml::from_str::<Connection>(text).unwrap();
+        let text = "provider = \"caldav\"\nurl = \"ann@example.com\"\ntrusted_hosts = [\"dav.example.net\"]";
+        let config = caldav_config("home", &connection(text), Path::new(".")).unwrap();
+        assert_eq!(config.records.is_some(), SystemRecords::from_system().is_ok());
+        assert_eq!(config.trusted_hosts, ["dav.example.net"]);
+        let text = "provider = \"caldav\"\nurl = \"ann@example.com\"";
+        assert!(caldav_config("home", &connection(text), Path::new(".")).unwrap().trusted_hosts.is_empty());
+    }
 }

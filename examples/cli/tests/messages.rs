@@ -63,6 +63,16 @@ fn configure(folder: &Path, connection: &str) {
 const IN_A_FILE: &str = "provider = \"ics\"\nurl = \"feed.ics\"";
 
 #[test]
+fn trusted_hosts_are_for_caldav_and_are_hosts() {
+    let temp = folder(&format!("{IN_A_FILE}\ntrusted_hosts = [\"dav.example.net\"]"));
+    let said = calsync(temp.path(), &["sync"]);
+    assert!(said.code != 0 && said.err.contains("`trusted_hosts` is for caldav"), "{}", said.err);
+    configure(temp.path(), &caldav("http://127.0.0.1:1/", "trusted_hosts = [\"https://dav.example.net/x\"]"));
+    let said = calsync(temp.path(), &["sync"]);
+    assert!(said.code != 0 && said.err.contains("a trusted host is no host"), "{}", said.err);
+}
+
+#[test]
 fn the_database_is_one_whole_file_after_every_command() {
     let temp = folder(IN_A_FILE);
     for (args, code) in [
