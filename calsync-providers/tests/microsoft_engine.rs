@@ -465,7 +465,8 @@ async fn rec_an_instance_moved_past_its_neighbour_stays_there_and_is_reported() 
 async fn what_a_link_wrote_is_found_by_its_mark_when_the_store_is_lost() {
     use calsync_core::engine::CleanOptions;
 
-    let lab = Lab::new();
+    let mut lab = Lab::new();
+    lab.link.direction = calsync_core::plan::Direction::Export;
     let times = ("2026-03-02T09:00:00", "2026-03-02T10:00:00");
     lab.server.add(&lab.calendar, &timed("made there", times.0, times.1, "UTC")).unwrap();
     for n in 0..2 {

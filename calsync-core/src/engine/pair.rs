@@ -18,7 +18,7 @@ use crate::{
     diff::{Field, changed_fields, copy_field},
     merge::Choice,
     model::{Event, EventId, RemoteId, RunId, Version},
-    plan::{Action, Evidence, LocalSide, Meeting, Operation, RemoteSide, decide},
+    plan::{Action, Direction, Evidence, LocalSide, Meeting, Operation, RemoteSide, decide},
     provider::{Payload, Provider, ProviderError, RenderRequest, Seal},
     store::{
         BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, Expectation, JournalEntry,
@@ -414,8 +414,12 @@ pub(super) fn create_remote(
         people: cx.link.people,
     })?;
     let remote_id = cx.provider.propose_id(&cx.link.remote, &copy, &cx.ids.fresh())?;
-    let seal = Seal::of(&cx.link.id, &cx.link.remote);
-    let payload = cx.provider.mark(&remote_id, rendered.payload, &seal);
+    // What goes both ways belongs to both sides, and is nobody's copy.
+    let payload = if cx.link.direction == Direction::Export {
+        cx.provider.mark(&remote_id, rendered.payload, &Seal::of(&cx.link.id, &cx.link.remote))
+    } else {
+        rendered.payload
+    };
     let mut entry = cx.outbox(&record.id, remote_id, OutboxOp::Create { payload });
     entry.local = Some(Box::new(record.event.clone()));
     entry.reason = reason.to_owned();
