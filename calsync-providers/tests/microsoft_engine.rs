@@ -424,7 +424,8 @@ async fn quo_02_a_crowded_mailbox_loses_no_write() {
             .after(5)
             .times(6),
     );
-    for _ in 0..4 {
+    // Each run meets at least one of the six: how many at once is a matter of time.
+    for _ in 0..8 {
         let _ = lab.try_sync().await;
     }
     assert_eq!((lab.remote().len(), lab.world.locals().await.len()), (30, 30));
