@@ -5,10 +5,14 @@
 
 mod answer;
 mod clean;
+mod commit;
+mod confirm;
 mod conflicts;
 mod copies;
 mod deletions;
 mod detach;
+mod earlier;
+mod ending;
 mod error;
 mod explain;
 mod export;

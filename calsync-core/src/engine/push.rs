@@ -1,9 +1,6 @@
 //! Push and confirm: what is committed to the outbox is sent, and what is answered becomes the new base.
 
-use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
@@ -11,21 +8,16 @@ use futures_util::{StreamExt, stream};
 use super::{
     EngineError, Progress,
     conflicts::OpenFields,
-    copies::held,
-    journal::left_as,
     outbox::{Health, after_failure, is_nameless},
-    pull::{Found, Gone, Item, by_id},
-    run::{Mode, PAGE, Run},
+    pull::{Found, Gone, Item},
+    run::{Mode, Run},
 };
 use crate::{
     diff::changed_fields,
     model::{Event, EventId, RemoteId, Version},
     plan::{Evidence, Urgency},
-    provider::{ErrorKind, Fetched, Payload, ProviderError, Retry, Written},
-    store::{
-        BaseQuery, BaseRecord, BaseState, Batch, JournalEntry, JournalOp, OutboxEntry, OutboxId, OutboxOp,
-        OutboxState, Write,
-    },
+    provider::{ErrorKind, Fetched, Payload, ProviderError, Written},
+    store::{Batch, OutboxEntry, OutboxId, OutboxOp, OutboxState, Write},
 };
 
 /// Confirmations committed at once.
@@ -36,7 +28,7 @@ const ROUNDS: usize = 3;
 const FAILURES: usize = 3;
 
 /// The answer to a write.
-enum Answer {
+pub(super) enum Answer {
     Confirmed(Written),
     Deleted,
     Failed(ProviderError),
@@ -53,234 +45,37 @@ impl Answer {
 }
 
 /// A confirmed write whose stored form is still to be read.
-struct Echo {
-    id: RemoteId,
-    version: Option<Version>,
-    local: Option<Box<Event>>,
-    open: Option<OpenFields>,
-    event_id: EventId,
-}
-
-/// The remote side of a pair before a write.
-struct Before {
-    event: Event,
-    open: Option<OpenFields>,
+pub(super) struct Echo {
+    pub(super) id: RemoteId,
+    pub(super) version: Option<Version>,
+    pub(super) local: Option<Box<Event>>,
+    pub(super) open: Option<OpenFields>,
+    pub(super) event_id: EventId,
 }
 
 /// What became of a round of writes.
 #[derive(Default)]
-struct Sent {
-    echoes: Vec<Echo>,
+pub(super) struct Sent {
+    pub(super) echoes: Vec<Echo>,
     /// Items that have another version than the write expected, with the event that was to be written.
-    changed: Vec<(RemoteId, EventId)>,
+    pub(super) changed: Vec<(RemoteId, EventId)>,
     /// Creations refused because another item has the UID.
-    elsewhere: Vec<(RemoteId, OutboxEntry)>,
+    pub(super) elsewhere: Vec<(RemoteId, OutboxEntry)>,
     /// The error that stops all further writes of this run.
-    stop: Option<ProviderError>,
+    pub(super) stop: Option<ProviderError>,
     /// The last failure that may be the whole provider's and not the item's.
-    down: Option<ProviderError>,
+    pub(super) down: Option<ProviderError>,
     /// It took a write.
-    taken: bool,
+    pub(super) taken: bool,
 }
 
 impl Sent {
-    fn health(&self) -> Health {
+    pub(super) fn health(&self) -> Health {
         if self.taken { Health::TakesWrites } else { Health::Unknown }
     }
 }
 
 impl Run<'_> {
-    /// Sends what earlier runs decided. Their answers may be lost, so creations are looked up before they are sent.
-    pub(super) async fn push_earlier(&mut self) -> Result<(), EngineError> {
-        if self.mode == Mode::Preview || self.outbox.is_empty() {
-            return Ok(());
-        }
-        let now = self.engine.clock.now();
-        if !self.link.direction.exports() {
-            self.forget_writes().await?;
-        }
-        self.rank_again(now).await?;
-        let ready: Vec<OutboxEntry> = self
-            .outbox
-            .values()
-            .filter(|entry| !matches!(entry.state, OutboxState::Wedged { .. }))
-            .filter(|entry| entry.not_before.is_none_or(|time| time <= now))
-            .cloned()
-            .collect();
-        // Looked up even while it is too early to send again: until it is known whether the item is there, an item that
-        // is listed would be taken for somebody else's.
-        let creations: Vec<OutboxEntry> = self
-            .outbox
-            .values()
-            .filter(|entry| matches!(entry.op, OutboxOp::Create { .. }) && !is_nameless(entry))
-            .filter(|entry| !matches!(entry.state, OutboxState::Wedged { .. }))
-            .cloned()
-            .collect();
-        let mut there = Vec::new();
-        let mut writes = Vec::new();
-        let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
-        for entries in creations.chunks(most) {
-            let ids: Vec<RemoteId> = entries.iter().map(|entry| entry.remote_id.clone()).collect();
-            for fetched in self.provider.fetch(&self.link.remote, &ids).await? {
-                match fetched {
-                    Fetched::Found { id, version, payload } => there.push((id.clone(), id, version, payload)),
-                    Fetched::Renamed { asked, id, version, payload } => {
-                        there.push((asked, id, version, payload))
-                    }
-                    Fetched::Missing(id) => self.not_applied(&id),
-                    // It may be there: nothing about it can be decided now, and nothing else waits for it.
-                    Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
-                }
-            }
-        }
-        for (asked, id, version, payload) in &there {
-            if let Some(entry) = creations.iter().find(|entry| entry.remote_id == *asked) {
-                writes.extend(self.adopt(entry, id, version.clone(), payload));
-                self.outbox.remove(&entry.event_id);
-            }
-        }
-        if !writes.is_empty() {
-            self.commit(Batch { writes, ..Batch::default() }).await?;
-        }
-        self.look_at_replaced(most).await?;
-        // Everything else is sent with what this run decides.
-        let events = ready.iter().chain(&creations).map(|entry| entry.event_id.clone());
-        self.recheck.extend(events);
-        Ok(())
-    }
-
-    /// Updates and deletions that may have been applied without an answer, of events that were edited or brought back here
-    /// since. What takes their place would make their effect look like somebody else's edit or deletion, so their items
-    /// are read before that.
-    async fn look_at_replaced(&mut self, most: usize) -> Result<(), EngineError> {
-        let sent = |entry: &&OutboxEntry| {
-            !matches!(entry.op, OutboxOp::Create { .. }) && !matches!(entry.state, OutboxState::Wedged { .. })
-        };
-        let sent: Vec<OutboxEntry> = self.outbox.values().filter(sent).cloned().collect();
-        for entries in sent.chunks(most) {
-            let ids: Vec<EventId> = entries.iter().map(|entry| entry.event_id.clone()).collect();
-            let records = by_id(self.engine.store.events(&self.link.calendar, &ids).await?);
-            let replaced = |entry: &&OutboxEntry| {
-                let lives = records.get(&entry.event_id).filter(|record| record.deleted.is_none());
-                match &entry.op {
-                    OutboxOp::Delete { .. } => lives.is_some(),
-                    _ => lives.is_none_or(|record| entry.local.as_deref() != Some(&record.event)),
-                }
-            };
-            let replaced: Vec<&OutboxEntry> = entries.iter().filter(replaced).collect();
-            if replaced.is_empty() {
-                continue;
-            }
-            let names: Vec<RemoteId> = replaced.iter().map(|entry| entry.remote_id.clone()).collect();
-            let (mut writes, mut there) = (Vec::new(), Vec::new());
-            for fetched in self.provider.fetch(&self.link.remote, &names).await? {
-                match fetched {
-                    Fetched::Missing(id) => {
-                        let deletes = |entry: &&&OutboxEntry| {
-                            entry.remote_id == id && matches!(entry.op, OutboxOp::Delete { .. })
-                        };
-                        // An update whose item is gone: the listing tells.
-                        let Some(entry) = replaced.iter().find(deletes) else { continue };
-                        self.outbox.remove(&entry.event_id);
-                        writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
-                        writes.extend(self.removed(entry, None));
-                        self.recheck.push(entry.event_id.clone());
-                    }
-                    Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
-                    Fetched::Renamed { asked, .. } => {
-                        self.not_deleted.insert(asked);
-                    }
-                    Fetched::Found { id, version, payload } => {
-                        self.not_deleted.insert(id.clone());
-                        there.push(Item { id, version, payload: Some(payload) });
-                    }
-                }
-            }
-            if !writes.is_empty() {
-                self.commit(Batch { writes, ..Batch::default() }).await?;
-            }
-            self.chunk(there, Found::Asked).await?;
-        }
-        Ok(())
-    }
-
-    /// A link that does not write to the remote side any more sends nothing of what it decided when it did. A creation
-    /// that may have been applied is looked up all the same; every other write names a version, and is found by the pull
-    /// if it was applied.
-    async fn forget_writes(&mut self) -> Result<(), EngineError> {
-        let mut writes = Vec::new();
-        self.outbox.retain(|_, entry| {
-            let keep = matches!(entry.op, OutboxOp::Create { .. })
-                && !is_nameless(entry)
-                && !matches!(entry.state, OutboxState::Wedged { .. });
-            if !keep {
-                writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
-            }
-            keep
-        });
-        if !writes.is_empty() {
-            self.commit(Batch { writes, ..Batch::default() }).await?;
-        }
-        Ok(())
-    }
-
-    /// A creation whose item can not be looked up: it spends its tries like a write that failed.
-    fn still_unknown(&mut self, id: &RemoteId, error: ProviderError) -> Option<Write> {
-        let now = self.engine.clock.now();
-        let entry = self.outbox.values_mut().find(|entry| entry.remote_id == *id)?;
-        if entry.not_before.is_none_or(|time| time <= now) {
-            let error = error.maybe_applied();
-            *entry = after_failure(entry, &error, Health::TakesWrites, &self.link.retries, now);
-        }
-        let entry = entry.clone();
-        // The listing may hold it, and must not be taken for somebody else's item.
-        self.unknown.insert(entry.remote_id.clone());
-        Some(Write::PutOutbox(Box::new(entry)))
-    }
-
-    /// What waited meanwhile may be due within the hour by now.
-    async fn rank_again(&mut self, now: DateTime<Utc>) -> Result<(), EngineError> {
-        let mut writes = Vec::new();
-        for entry in self.outbox.values_mut() {
-            let id = ranked(entry, now);
-            if id != entry.id {
-                writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
-                entry.id = id;
-                writes.push(Write::PutOutbox(Box::new(entry.clone())));
-            }
-        }
-        if !writes.is_empty() {
-            self.commit(Batch { writes, ..Batch::default() }).await?;
-        }
-        Ok(())
-    }
-
-    /// A creation that did not happen is to be sent like any other, or replaced by what the event is now.
-    fn not_applied(&mut self, id: &RemoteId) {
-        for entry in self.outbox.values_mut().filter(|entry| entry.remote_id == *id) {
-            if entry.state == OutboxState::Ambiguous {
-                entry.state = OutboxState::Pending;
-            }
-        }
-    }
-
-    /// A creation that was applied although its answer was lost. The base is what was sent: what the item holds beyond
-    /// that is an edit of the remote side, found by the pull because the version is not known.
-    fn adopt(
-        &mut self,
-        entry: &OutboxEntry,
-        id: &RemoteId,
-        version: Option<Version>,
-        found: &Payload,
-    ) -> Vec<Write> {
-        let OutboxOp::Create { payload } = &entry.op else { return Vec::new() };
-        self.counts.pushed += 1;
-        let version = version.filter(|_| found == payload);
-        let mut writes = self.confirmed(entry, (id.clone(), version), payload.clone(), None, None);
-        writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
-        writes
-    }
-
     /// Sends everything in the outbox that may be sent now.
     pub(super) async fn push(&mut self) -> Result<(), EngineError> {
         if self.mode == Mode::Preview {
@@ -496,306 +291,6 @@ impl Run<'_> {
             .collect()
             .await
     }
-
-    async fn confirm(
-        &mut self,
-        answers: Vec<(OutboxEntry, Answer)>,
-        sent: &mut Sent,
-    ) -> Result<(), EngineError> {
-        let mut writes = Vec::new();
-        let mut before = self.before(&answers).await?;
-        sent.taken |=
-            answers.iter().any(|(_, answer)| matches!(answer, Answer::Confirmed(_) | Answer::Deleted));
-        let mut unsent = 0;
-        for (entry, answer) in answers {
-            let (before, open) = match before.remove(&entry.event_id) {
-                Some(Before { event, open }) => (Some(Box::new(event)), open),
-                None => (None, None),
-            };
-            let done = Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() };
-            match answer {
-                Answer::Confirmed(written) => {
-                    self.outbox.remove(&entry.event_id);
-                    writes.push(done);
-                    writes.extend(self.written(&entry, written, (before, open), sent));
-                }
-                Answer::Deleted => {
-                    self.outbox.remove(&entry.event_id);
-                    writes.push(done);
-                    writes.extend(self.removed(&entry, before));
-                }
-                Answer::Failed(error) => writes.extend(self.failed(entry, error, sent)),
-                Answer::Unsent | Answer::Late => {
-                    unsent += 1;
-                    self.outbox.insert(entry.event_id.clone(), entry);
-                }
-            }
-        }
-        writes.extend(self.same_uid(sent).await?);
-        self.waiting += unsent;
-        if unsent > 0 && sent.stop.is_none() {
-            sent.stop = sent.down.take();
-        }
-        if !writes.is_empty() {
-            self.commit(Batch { writes, ..Batch::default() }).await?;
-        }
-        Ok(())
-    }
-
-    /// What becomes of creations whose UID an item of the calendar has: it is the same event and the two are joined, unless
-    /// that item is joined to another event already. Then there are two events here that only one item can be.
-    async fn same_uid(&mut self, sent: &mut Sent) -> Result<Vec<Write>, EngineError> {
-        let elsewhere = std::mem::take(&mut sent.elsewhere);
-        if elsewhere.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<RemoteId> = elsewhere.iter().map(|(at, _)| at.clone()).collect();
-        let bases = self.bases_by_remote(&ids).await?;
-        let mut writes = Vec::new();
-        for (at, mut entry) in elsewhere {
-            if bases.get(&at).is_none_or(|base| base.event_id == entry.event_id) {
-                // It stays until they are joined: a run that could not read the item would forget the event otherwise.
-                sent.changed.push((at, entry.event_id.clone()));
-                self.voided.insert(entry.event_id.clone());
-                self.outbox.insert(entry.event_id.clone(), entry);
-                continue;
-            }
-            let detail =
-                "another event of this calendar has the same UID, and the item there is joined to it";
-            entry.attempts += 1;
-            entry.state = OutboxState::Wedged {
-                kind: ErrorKind::AlreadyExists { at: Some(at) },
-                detail: detail.to_owned(),
-            };
-            self.wedged(&entry);
-            self.outbox.insert(entry.event_id.clone(), entry.clone());
-            writes.push(Write::PutOutbox(Box::new(entry)));
-        }
-        Ok(writes)
-    }
-
-    /// The remote sides as they were before these writes, for the journal.
-    async fn before(
-        &self,
-        answers: &[(OutboxEntry, Answer)],
-    ) -> Result<HashMap<EventId, Before>, EngineError> {
-        let ids: Vec<EventId> = answers
-            .iter()
-            .filter(|(entry, answer)| {
-                !matches!(entry.op, OutboxOp::Create { .. })
-                    && matches!(answer, Answer::Confirmed(_) | Answer::Deleted)
-            })
-            .map(|(entry, _)| entry.event_id.clone())
-            .collect();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
-        Ok(bases
-            .into_iter()
-            .filter_map(|base| {
-                let event = self.provider.read(&base.payload).ok()?;
-                let open = OpenFields::of(&base, &event);
-                Some((base.event_id, Before { event, open }))
-            })
-            .collect())
-    }
-
-    fn written(
-        &mut self,
-        entry: &OutboxEntry,
-        written: Written,
-        (before, open): (Option<Box<Event>>, Option<OpenFields>),
-        sent: &mut Sent,
-    ) -> Vec<Write> {
-        let (OutboxOp::Create { payload } | OutboxOp::Update { payload, .. }) = &entry.op else {
-            return Vec::new();
-        };
-        self.counts.pushed += 1;
-        let echo = written.payload.is_none().then(|| (written.id.clone(), written.version.clone()));
-        // Until the echo is read, what the provider made of it is not known, and no later write may be a patch of what was
-        // sent: without a version the item is read first.
-        let version = written.version.filter(|_| echo.is_none());
-        let stored = written.payload.unwrap_or_else(|| payload.clone());
-        let mut writes = Vec::new();
-        if written.id != entry.remote_id {
-            writes.push(Write::DeleteBase { link: entry.link.clone(), remote_id: entry.remote_id.clone() });
-        }
-        writes.extend(self.confirmed(entry, (written.id, version), stored, before, open.as_ref()));
-        if let Some((id, version)) = echo {
-            let (local, event_id) = (entry.local.clone(), entry.event_id.clone());
-            sent.echoes.push(Echo { id, version, local, open, event_id });
-        }
-        writes
-    }
-
-    fn confirmed(
-        &mut self,
-        entry: &OutboxEntry,
-        (id, version): (RemoteId, Option<Version>),
-        payload: Payload,
-        before: Option<Box<Event>>,
-        open: Option<&OpenFields>,
-    ) -> Vec<Write> {
-        let read = self.provider.read(&payload).ok();
-        let op = match entry.op {
-            OutboxOp::Create { .. } => JournalOp::RemoteCreate,
-            _ => JournalOp::RemoteUpdate,
-        };
-        let journal = self.journal(op, entry, &id, before);
-        let local = entry.local.clone().filter(|local| read.as_ref() != Some(&**local));
-        let mut base = BaseRecord {
-            link: entry.link.clone(),
-            remote_id: id,
-            event_id: entry.event_id.clone(),
-            version,
-            payload,
-            local,
-            remote: None,
-            state: BaseState::Linked,
-        };
-        if let (Some(open), Some(read)) = (open, &read) {
-            open.keep(&mut base, read);
-        }
-        vec![Write::PutBase(Box::new(base)), journal]
-    }
-
-    fn removed(&mut self, entry: &OutboxEntry, before: Option<Box<Event>>) -> Vec<Write> {
-        self.counts.pushed += 1;
-        let journal = self.journal(JournalOp::RemoteDelete, entry, &entry.remote_id, before);
-        vec![Write::DeleteBase { link: entry.link.clone(), remote_id: entry.remote_id.clone() }, journal]
-    }
-
-    pub(super) fn journal(
-        &mut self,
-        op: JournalOp,
-        entry: &OutboxEntry,
-        id: &RemoteId,
-        before: Option<Box<Event>>,
-    ) -> Write {
-        Write::PutJournal(Box::new(JournalEntry {
-            id: self.next_id(),
-            link: entry.link.clone(),
-            run: self.id.clone(),
-            event_id: entry.event_id.clone(),
-            remote_id: Some(id.clone()),
-            op,
-            reason: entry.reason.clone(),
-            before,
-            fields: entry.fields.clone(),
-            evidence: (op == JournalOp::RemoteDelete).then_some(Evidence::DeletedHere),
-            after: Some(left_as(entry.local.as_deref())),
-            at: self.engine.clock.now(),
-        }))
-    }
-
-    fn failed(&mut self, mut entry: OutboxEntry, error: ProviderError, sent: &mut Sent) -> Vec<Write> {
-        match error.kind {
-            // Somebody else was faster, or it is gone: what was decided is void, and decided again on what is there.
-            // Until then it stays: a run that ends in between would leave nobody who knows that something is to be sent.
-            ErrorKind::VersionMismatch | ErrorKind::NotFound => {
-                sent.changed.push((entry.remote_id.clone(), entry.event_id.clone()));
-                self.voided.insert(entry.event_id.clone());
-                self.outbox.insert(entry.event_id.clone(), entry);
-                return Vec::new();
-            }
-            ErrorKind::AlreadyExists { at: Some(at) } if at != entry.remote_id => {
-                sent.elsewhere.push((at, entry));
-                return Vec::new();
-            }
-            ErrorKind::AlreadyExists { .. } => {
-                // Under our own name it is our own write, applied when its answer was lost.
-                sent.changed.push((entry.remote_id.clone(), entry.event_id.clone()));
-                self.voided.insert(entry.event_id.clone());
-                self.outbox.insert(entry.event_id.clone(), entry);
-                return Vec::new();
-            }
-            ErrorKind::Unauthorized | ErrorKind::CalendarGone => {
-                sent.stop = Some(error);
-                self.outbox.insert(entry.event_id.clone(), entry);
-                return Vec::new();
-            }
-            _ if error.retry == Retry::Never && !error.is_ambiguous() => {
-                entry.attempts += 1;
-                entry.state = OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() };
-            }
-            _ => {
-                let now = self.engine.clock.now();
-                entry = after_failure(&entry, &error, sent.health(), &self.link.retries, now);
-                self.waiting += usize::from(!matches!(entry.state, OutboxState::Wedged { .. }));
-                if stops_all(&error) {
-                    sent.stop = Some(error);
-                } else if error.kind == ErrorKind::Unavailable {
-                    sent.down = Some(error);
-                }
-            }
-        }
-        self.wedged(&entry);
-        self.outbox.insert(entry.event_id.clone(), entry.clone());
-        vec![Write::PutOutbox(Box::new(entry))]
-    }
-
-    /// Tells about a write that waits for a person from now on.
-    fn wedged(&self, entry: &OutboxEntry) {
-        if let OutboxState::Wedged { kind, .. } = &entry.state {
-            self.tell(&Progress::Wedged {
-                link: self.link.id.clone(),
-                event: entry.event_id.clone(),
-                kind: kind.clone(),
-            });
-        }
-    }
-
-    /// Reads what the provider made of our writes: that, not what was sent, is its side of the base.
-    async fn read_echoes(&mut self, echoes: Vec<Echo>) -> Result<(), EngineError> {
-        let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
-        for group in echoes.chunks(most) {
-            let ids: Vec<RemoteId> = group.iter().map(|echo| echo.id.clone()).collect();
-            // A write that cannot be read back now is compared by the next pull.
-            let Ok(fetched) = self.provider.fetch(&self.link.remote, &ids).await else { return Ok(()) };
-            let mut writes = Vec::new();
-            let mut edited = Vec::new();
-            for fetched in fetched {
-                let Fetched::Found { id, version, payload } = fetched else { continue };
-                let Some(echo) = group.iter().find(|echo| echo.id == id) else { continue };
-                let Ok(read) = self.provider.read(&payload) else { continue };
-                // Without a version to compare, the same content is our own write coming back.
-                let ours = match &echo.version {
-                    Some(_) => echo.version == version,
-                    None => echo.local.as_ref().is_some_and(|local| {
-                        changed_fields(
-                            &held(self.copies, self.provider, local),
-                            &self.provider.project(&read),
-                        )
-                        .is_empty()
-                    }),
-                };
-                if !ours {
-                    edited.push(Item { id, version, payload: Some(payload) });
-                    continue;
-                }
-                let mut base = BaseRecord {
-                    link: self.link.id.clone(),
-                    remote_id: id,
-                    event_id: echo.event_id.clone(),
-                    version,
-                    payload,
-                    local: echo.local.clone().filter(|local| **local != read),
-                    remote: None,
-                    state: BaseState::Linked,
-                };
-                if let Some(open) = &echo.open {
-                    open.keep(&mut base, &read);
-                }
-                writes.push(Write::PutBase(Box::new(base)));
-            }
-            if !writes.is_empty() {
-                self.commit(Batch { writes, ..Batch::default() }).await?;
-            }
-            self.chunk(edited, Found::Asked).await?;
-        }
-        Ok(())
-    }
 }
 
 fn answer(result: Result<Written, ProviderError>) -> Answer {
@@ -823,6 +318,6 @@ pub(super) fn ranked(entry: &OutboxEntry, now: DateTime<Utc>) -> OutboxId {
 }
 
 /// Whether a failure says that no write would be taken now.
-fn stops_all(error: &ProviderError) -> bool {
+pub(super) fn stops_all(error: &ProviderError) -> bool {
     matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unauthorized | ErrorKind::CalendarGone)
 }

@@ -5,33 +5,25 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Engine, EngineError, Link, Progress, SyncOptions, SyncReport,
-    copies::Copies,
-    fetching::Unfetched,
-    journal::note_what_is_left,
-    meeting::Meeting,
-    pair::{Context, Outcome},
-    pull::Gone,
+    Engine, EngineError, Link, Progress, SyncOptions, copies::Copies, fetching::Unfetched, meeting::Meeting,
+    pair::Context, pull::Gone,
 };
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
-    plan::{Action, Evidence, Operation, Permit, Plan, PlanId},
-    provider::{Capabilities, Cursor, ErrorKind, Provider, ProviderError, ReadError, UnreadKind},
+    plan::{Operation, Permit, Plan, PlanId},
+    provider::{Capabilities, Cursor, Provider, ReadError, UnreadKind},
     store::{
-        Batch, CommitReceipt, LeaseGrant, LeaseToken, LinkHealth, LinkState, Log, OutboxEntry, OutboxOp,
-        OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome,
-        RunRecord, Write,
+        LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, QuarantineRecord, Record, RecordKind,
+        RecordQuery, Revision, RunCounts, Write,
     },
 };
 
 /// How long a lease lasts. A worker that dies is replaced after this; one that works renews in time.
 pub(super) const LEASE: TimeDelta = TimeDelta::seconds(10);
-/// Rows of a log forgotten at once.
-const PURGED: usize = 5_000;
 /// Rows read from the store at once.
 pub(super) const PAGE: usize = 200;
 /// How often a step is decided again when the host edits the same events meanwhile.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
 
 /// Whether a run writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +48,7 @@ pub(super) struct Pulled {
 /// An item that is not an event here, and the version it was not one at.
 pub(super) struct Unread {
     pub(super) version: Option<Version>,
-    kind: UnreadKind,
+    pub(super) kind: UnreadKind,
 }
 
 /// A deletion that is decided and waits for the guard.
@@ -132,12 +124,12 @@ pub(super) struct Run<'a> {
     pub(super) seen_before: Revision,
     /// Something was left for the next run, which has to see it again.
     pub(super) unfinished: bool,
-    lease: Option<LeaseToken>,
+    pub(super) lease: Option<LeaseToken>,
     holder: String,
     renew_at: DateTime<Utc>,
-    started: DateTime<Utc>,
-    recorded: bool,
-    requests_before: u64,
+    pub(super) started: DateTime<Utc>,
+    pub(super) recorded: bool,
+    pub(super) requests_before: u64,
     sequence: u32,
 }
 
@@ -327,7 +319,7 @@ impl<'a> Run<'a> {
         self.renew_at + (LEASE - LEASE / 3)
     }
 
-    async fn release(&mut self) {
+    pub(super) async fn release(&mut self) {
         if let Some(token) = self.lease.take() {
             // A lease that cannot be given back runs out by itself.
             let _ = self.engine.store.release_lease(&token).await;
@@ -356,164 +348,6 @@ impl<'a> Run<'a> {
             now: engine.clock.now(),
             next: &mut next,
         })
-    }
-
-    /// Commits what was decided about some pairs, all of it or nothing. `Ok(false)`: an event was edited meanwhile,
-    /// decide again.
-    pub(super) async fn commit_outcomes(
-        &mut self,
-        mut outcomes: Vec<Outcome>,
-        mut extra: Vec<Write>,
-        attempt: usize,
-    ) -> Result<bool, EngineError> {
-        if let Some(permit) = &self.permit {
-            let all = outcomes.len();
-            outcomes.retain(|outcome| outcome.operation.as_ref().is_none_or(|done| permit.covers(done)));
-            // The next run sees the rest again.
-            self.unfinished |= outcomes.len() < all;
-        }
-        let mut batch = Batch::default();
-        extra.extend(self.seen_again(&outcomes));
-        let (mut created, mut updated, mut conflicts) = (0, 0, 0);
-        let (mut operations, mut deletions, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut superseded, mut replanned) = (Vec::new(), Vec::new());
-        for mut outcome in outcomes {
-            batch.expect.extend(outcome.expect);
-            let deletes = outcome.operation.as_ref().is_some_and(Operation::deletes);
-            if deletes
-                && let Some(event) = outcome.supersedes.take_if(|event| self.outbox.contains_key(event))
-            {
-                // What was decided before is void, and stays until the deletion itself is written, at the end of the run: a
-                // run that ends in between would leave nobody who knows that something is to be done.
-                let wedged = self
-                    .outbox
-                    .get(&event)
-                    .filter(|entry| matches!(entry.state, OutboxState::Wedged { .. }))
-                    .filter(|entry| !super::outbox::is_nameless(entry));
-                if let Some(mut entry) = wedged.cloned() {
-                    // Nobody would try it again.
-                    (entry.state, entry.attempts, entry.not_before) =
-                        (super::outbox::waiting_again(&entry), 0, None);
-                    batch.writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
-                    batch.writes.push(Write::PutOutbox(Box::new(entry)));
-                }
-                self.voided.insert(event);
-            }
-            if let Some(entry) = outcome.supersedes.as_ref().and_then(|id| self.outbox.get(id)) {
-                batch.writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
-            }
-            superseded.extend(outcome.supersedes);
-            replanned.extend(outcome.replan);
-            batch.writes.extend(outcome.writes);
-            created += outcome.created;
-            updated += outcome.updated;
-            conflicts += outcome.conflicts;
-            if let Some(mut operation) = outcome.operation {
-                if operation.action == Action::DeleteRemote {
-                    operation.evidence.get_or_insert(Evidence::DeletedHere);
-                }
-                if operation.deletes() {
-                    deletions.push(PlannedDeletion { operation, revision: outcome.revision });
-                } else {
-                    operations.push(operation);
-                }
-            }
-            events.extend(outcome.event_id.map(|id| (id, outcome.revision.unwrap_or_default())));
-        }
-        batch.writes.append(&mut extra);
-        let now = self.engine.clock.now();
-        for write in &mut batch.writes {
-            if let Write::PutOutbox(entry) = write {
-                entry.id = super::push::ranked(entry, now);
-                // The same write decided once more has spent its tries.
-                let before = self.outbox.get(&entry.event_id).filter(|before| {
-                    let creates = |entry: &OutboxEntry| matches!(entry.op, OutboxOp::Create { .. });
-                    (before.remote_id == entry.remote_id || creates(before) && creates(entry))
-                        && before.local == entry.local
-                        && entry.local.is_some()
-                        && !matches!(before.state, OutboxState::Wedged { .. })
-                });
-                entry.attempts = entry.attempts.max(before.map_or(0, |before| before.attempts));
-            }
-        }
-        for (event, revision) in events {
-            self.handled.insert(event, revision);
-        }
-        let decided: Vec<OutboxEntry> = batch.writes.iter().filter_map(intent).cloned().collect();
-        if self.mode == Mode::Apply && !batch.writes.is_empty() {
-            match self.commit(batch).await {
-                Ok(receipt) => self.note_revisions(&receipt),
-                Err(error) if error.is_conflict() && attempt < ATTEMPTS => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
-        for event in superseded {
-            self.outbox.remove(&event);
-            self.voided.remove(&event);
-        }
-        if self.mode == Mode::Apply {
-            // The host may edit an event again before this run sends what it decided about it.
-            self.outbox.extend(decided.into_iter().map(|entry| (entry.event_id.clone(), entry)));
-        }
-        for event in &replanned {
-            self.handled.remove(event);
-        }
-        self.recheck.append(&mut replanned);
-        // An item that was looked at twice is deleted once.
-        if !deletions.is_empty() {
-            let new: HashSet<Option<EventId>> =
-                deletions.iter().map(|new: &PlannedDeletion| new.operation.event_id.clone()).collect();
-            self.deletions.retain(|old| !new.contains(&old.operation.event_id));
-        }
-        self.deletions.append(&mut deletions);
-        self.plan.operations.append(&mut operations);
-        self.counts.created += created;
-        self.counts.updated += updated;
-        self.counts.conflicts += conflicts;
-        Ok(true)
-    }
-
-    /// A deletion here is written at the end of the run only. Where what led to it was seen by an earlier run, and this batch
-    /// forgets why it is looked at now, the mark goes back before it: the next run would not find it otherwise.
-    fn seen_again(&mut self, outcomes: &[Outcome]) -> Option<Write> {
-        let planned = |outcome: &&Outcome| {
-            let action = outcome.operation.as_ref().map(|operation| operation.action);
-            action == Some(Action::DeleteRemote) && !outcome.writes.is_empty()
-        };
-        let first = outcomes.iter().filter(planned).filter_map(|outcome| outcome.revision).min()?;
-        let mark = Revision(first.0.saturating_sub(1));
-        if mark >= self.state.seen.min(self.seen_before) {
-            return None;
-        }
-        self.seen_before = mark;
-        Some(Write::PutLink(Box::new(LinkState { seen: mark, ..self.state.clone() })))
-    }
-
-    /// Commits a batch under the lease; the first one also records that the run began.
-    pub(super) async fn commit(&mut self, mut batch: Batch) -> Result<CommitReceipt, EngineError> {
-        self.keep_lease().await?;
-        self.settle_ended(&mut batch).await?;
-        batch.lease.clone_from(&self.lease);
-        note_what_is_left(&mut batch.writes);
-        if !self.recorded {
-            batch.writes.push(Write::PutRun(Box::new(self.record(RunOutcome::Running))));
-        }
-        let receipt = self.engine.store.commit(batch).await?;
-        self.recorded = true;
-        Ok(receipt)
-    }
-
-    /// Moves the mark of planned local changes past our own writes, as long as nobody else wrote in between.
-    fn note_revisions(&mut self, receipt: &CommitReceipt) {
-        for (calendar, event, revision) in &receipt.revisions {
-            if *calendar != self.link.calendar {
-                continue;
-            }
-            self.handled.insert(event.clone(), *revision);
-            if revision.0 == self.state.seen.0 + 1 {
-                self.state.seen = *revision;
-            }
-        }
     }
 
     pub(super) fn quarantine_write(
@@ -557,129 +391,11 @@ impl<'a> Run<'a> {
     pub(super) fn tell(&self, progress: &Progress) {
         self.engine.observer.progress(progress);
     }
-
-    pub(super) fn record(&self, outcome: RunOutcome) -> RunRecord {
-        let ended = (outcome != RunOutcome::Running).then(|| self.engine.clock.now());
-        RunRecord {
-            id: self.id.clone(),
-            link: self.link.id.clone(),
-            started: self.started,
-            ended,
-            outcome,
-            counts: self.counts,
-            held_plan: self.plan.held.then(|| self.held_id().0),
-            approved: self.approved.as_ref().map(|plan| plan.0.clone()),
-            refused: self.refused.as_ref().map(|plan| plan.0.clone()),
-            unasked_deletions: self.unasked,
-        }
-    }
-
-    /// Records how the run ended, gives the lease back and reports.
-    pub(super) async fn finish(mut self, result: Result<(), EngineError>) -> Result<SyncReport, EngineError> {
-        self.counts.requests = self.provider.requests() - self.requests_before;
-        let quarantined =
-            |unread: &&Unread| matches!(unread.kind, UnreadKind::Unreadable | UnreadKind::Unfetched);
-        self.counts.quarantined = self.quarantine.values().filter(quarantined).count() as u64;
-        let result = match (self.mode, result) {
-            (Mode::Preview, result) => result,
-            (Mode::Apply, Ok(())) => self.record_success().await,
-            (Mode::Apply, Err(error)) => {
-                // The first error is the one to report; that it could not be recorded as well changes nothing.
-                let _ = self.record_failure(&error).await;
-                Err(error)
-            }
-        };
-        self.release().await;
-        result?;
-        let wedged =
-            self.outbox.values().filter(|entry| matches!(entry.state, OutboxState::Wedged { .. })).count();
-        let plan_id = if self.plan.held { self.held_id() } else { self.plan.id() };
-        Ok(SyncReport {
-            run: self.id,
-            plan: self.plan,
-            counts: self.counts,
-            plan_id,
-            undecided: self.meeting.open(),
-            answered: self.approved.or(self.refused),
-            waiting: self.waiting,
-            wedged,
-        })
-    }
-
-    async fn record_success(&mut self) -> Result<(), EngineError> {
-        let now = self.engine.clock.now();
-        self.state.health = LinkHealth::Active;
-        self.state.last_success = Some(now);
-        if self.link.note.is_some() {
-            self.state.note.clone_from(&self.link.note);
-        }
-        let mut batch =
-            Batch { writes: vec![Write::PutLink(Box::new(self.state.clone()))], ..Batch::default() };
-        if self.state.last_audit.is_some_and(|audit| audit >= self.started) {
-            // With everything compared, what was deleted long enough ago is forgotten.
-            batch.writes.push(Write::PurgeDeleted {
-                calendar: self.link.calendar.clone(),
-                before: now - self.link.keep_deleted,
-            });
-            // A bounded number of each, so that no commit is large: the next day takes the rest.
-            for log in [Log::Runs, Log::Journal, Log::ResolvedConflicts] {
-                batch.writes.push(Write::PurgeLog {
-                    link: self.link.id.clone(),
-                    log,
-                    before: now - self.link.keep_log,
-                    limit: PURGED,
-                });
-            }
-        }
-        // A run that found nothing to do leaves a heartbeat and no record.
-        if self.recorded || self.plan.held {
-            let outcome = if self.plan.held { RunOutcome::Held } else { RunOutcome::InStep };
-            batch.writes.push(Write::PutRun(Box::new(self.record(outcome))));
-            self.recorded = true;
-        } else {
-            self.recorded = true;
-        }
-        self.commit(batch).await?;
-        Ok(())
-    }
-
-    async fn record_failure(&mut self, error: &EngineError) -> Result<(), EngineError> {
-        // What was read stays; only the health changes, on the state the store has.
-        let mut state = self.engine.store.link(&self.link.id).await?.unwrap_or_else(|| new_state(self.link));
-        state.health = match error {
-            error if error.needs_credentials() => LinkHealth::NeedsReauth,
-            EngineError::Provider(ProviderError { kind, .. }) => failed(&state.health, kind.clone()),
-            _ => failed(&state.health, ErrorKind::Internal),
-        };
-        let record = self.record(RunOutcome::Failed { error: error.to_string() });
-        self.recorded = true;
-        self.commit(Batch {
-            writes: vec![Write::PutLink(Box::new(state)), Write::PutRun(Box::new(record))],
-            ..Batch::default()
-        })
-        .await?;
-        Ok(())
-    }
 }
 
 /// Enough of a fresh id to tell the runs of one millisecond apart. A host's ids may be shorter.
 pub(super) fn short(fresh: &str) -> &str {
     fresh.get(..8).unwrap_or(fresh)
-}
-
-fn intent(write: &Write) -> Option<&OutboxEntry> {
-    match write {
-        Write::PutOutbox(entry) => Some(entry),
-        _ => None,
-    }
-}
-
-fn failed(before: &LinkHealth, kind: ErrorKind) -> LinkHealth {
-    let failures = match before {
-        LinkHealth::Error { failures, .. } => failures.saturating_add(1),
-        _ => 1,
-    };
-    LinkHealth::Error { kind, failures }
 }
 
 pub(super) fn new_state(link: &Link) -> LinkState {

@@ -1,0 +1,209 @@
+//! What earlier runs sent, and whether it was applied: their answers may be lost.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    EngineError,
+    outbox::{Health, after_failure, is_nameless},
+    pull::{Found, Item, by_id},
+    push::ranked,
+    run::{Mode, PAGE, Run},
+};
+use crate::{
+    model::{EventId, RemoteId, Version},
+    provider::{Fetched, Payload, ProviderError},
+    store::{Batch, OutboxEntry, OutboxOp, OutboxState, Write},
+};
+
+impl Run<'_> {
+    /// Sends what earlier runs decided. Their answers may be lost, so creations are looked up before they are sent.
+    pub(super) async fn push_earlier(&mut self) -> Result<(), EngineError> {
+        if self.mode == Mode::Preview || self.outbox.is_empty() {
+            return Ok(());
+        }
+        let now = self.engine.clock.now();
+        if !self.link.direction.exports() {
+            self.forget_writes().await?;
+        }
+        self.rank_again(now).await?;
+        let ready: Vec<OutboxEntry> = self
+            .outbox
+            .values()
+            .filter(|entry| !matches!(entry.state, OutboxState::Wedged { .. }))
+            .filter(|entry| entry.not_before.is_none_or(|time| time <= now))
+            .cloned()
+            .collect();
+        // Looked up even while it is too early to send again: until it is known whether the item is there, an item that
+        // is listed would be taken for somebody else's.
+        let creations: Vec<OutboxEntry> = self
+            .outbox
+            .values()
+            .filter(|entry| matches!(entry.op, OutboxOp::Create { .. }) && !is_nameless(entry))
+            .filter(|entry| !matches!(entry.state, OutboxState::Wedged { .. }))
+            .cloned()
+            .collect();
+        let mut there = Vec::new();
+        let mut writes = Vec::new();
+        let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
+        for entries in creations.chunks(most) {
+            let ids: Vec<RemoteId> = entries.iter().map(|entry| entry.remote_id.clone()).collect();
+            for fetched in self.provider.fetch(&self.link.remote, &ids).await? {
+                match fetched {
+                    Fetched::Found { id, version, payload } => there.push((id.clone(), id, version, payload)),
+                    Fetched::Renamed { asked, id, version, payload } => {
+                        there.push((asked, id, version, payload))
+                    }
+                    Fetched::Missing(id) => self.not_applied(&id),
+                    // It may be there: nothing about it can be decided now, and nothing else waits for it.
+                    Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
+                }
+            }
+        }
+        for (asked, id, version, payload) in &there {
+            if let Some(entry) = creations.iter().find(|entry| entry.remote_id == *asked) {
+                writes.extend(self.adopt(entry, id, version.clone(), payload));
+                self.outbox.remove(&entry.event_id);
+            }
+        }
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+        self.look_at_replaced(most).await?;
+        // Everything else is sent with what this run decides.
+        let events = ready.iter().chain(&creations).map(|entry| entry.event_id.clone());
+        self.recheck.extend(events);
+        Ok(())
+    }
+
+    /// Updates and deletions that may have been applied without an answer, of events that were edited or brought back here
+    /// since. What takes their place would make their effect look like somebody else's edit or deletion, so their items
+    /// are read before that.
+    async fn look_at_replaced(&mut self, most: usize) -> Result<(), EngineError> {
+        let sent = |entry: &&OutboxEntry| {
+            !matches!(entry.op, OutboxOp::Create { .. }) && !matches!(entry.state, OutboxState::Wedged { .. })
+        };
+        let sent: Vec<OutboxEntry> = self.outbox.values().filter(sent).cloned().collect();
+        for entries in sent.chunks(most) {
+            let ids: Vec<EventId> = entries.iter().map(|entry| entry.event_id.clone()).collect();
+            let records = by_id(self.engine.store.events(&self.link.calendar, &ids).await?);
+            let replaced = |entry: &&OutboxEntry| {
+                let lives = records.get(&entry.event_id).filter(|record| record.deleted.is_none());
+                match &entry.op {
+                    OutboxOp::Delete { .. } => lives.is_some(),
+                    _ => lives.is_none_or(|record| entry.local.as_deref() != Some(&record.event)),
+                }
+            };
+            let replaced: Vec<&OutboxEntry> = entries.iter().filter(replaced).collect();
+            if replaced.is_empty() {
+                continue;
+            }
+            let names: Vec<RemoteId> = replaced.iter().map(|entry| entry.remote_id.clone()).collect();
+            let (mut writes, mut there) = (Vec::new(), Vec::new());
+            for fetched in self.provider.fetch(&self.link.remote, &names).await? {
+                match fetched {
+                    Fetched::Missing(id) => {
+                        let deletes = |entry: &&&OutboxEntry| {
+                            entry.remote_id == id && matches!(entry.op, OutboxOp::Delete { .. })
+                        };
+                        // An update whose item is gone: the listing tells.
+                        let Some(entry) = replaced.iter().find(deletes) else { continue };
+                        self.outbox.remove(&entry.event_id);
+                        writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+                        writes.extend(self.removed(entry, None));
+                        self.recheck.push(entry.event_id.clone());
+                    }
+                    Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
+                    Fetched::Renamed { asked, .. } => {
+                        self.not_deleted.insert(asked);
+                    }
+                    Fetched::Found { id, version, payload } => {
+                        self.not_deleted.insert(id.clone());
+                        there.push(Item { id, version, payload: Some(payload) });
+                    }
+                }
+            }
+            if !writes.is_empty() {
+                self.commit(Batch { writes, ..Batch::default() }).await?;
+            }
+            self.chunk(there, Found::Asked).await?;
+        }
+        Ok(())
+    }
+
+    /// A link that does not write to the remote side any more sends nothing of what it decided when it did. A creation
+    /// that may have been applied is looked up all the same; every other write names a version, and is found by the pull
+    /// if it was applied.
+    async fn forget_writes(&mut self) -> Result<(), EngineError> {
+        let mut writes = Vec::new();
+        self.outbox.retain(|_, entry| {
+            let keep = matches!(entry.op, OutboxOp::Create { .. })
+                && !is_nameless(entry)
+                && !matches!(entry.state, OutboxState::Wedged { .. });
+            if !keep {
+                writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+            }
+            keep
+        });
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+        Ok(())
+    }
+
+    /// A creation whose item can not be looked up: it spends its tries like a write that failed.
+    fn still_unknown(&mut self, id: &RemoteId, error: ProviderError) -> Option<Write> {
+        let now = self.engine.clock.now();
+        let entry = self.outbox.values_mut().find(|entry| entry.remote_id == *id)?;
+        if entry.not_before.is_none_or(|time| time <= now) {
+            let error = error.maybe_applied();
+            *entry = after_failure(entry, &error, Health::TakesWrites, &self.link.retries, now);
+        }
+        let entry = entry.clone();
+        // The listing may hold it, and must not be taken for somebody else's item.
+        self.unknown.insert(entry.remote_id.clone());
+        Some(Write::PutOutbox(Box::new(entry)))
+    }
+
+    /// What waited meanwhile may be due within the hour by now.
+    async fn rank_again(&mut self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let mut writes = Vec::new();
+        for entry in self.outbox.values_mut() {
+            let id = ranked(entry, now);
+            if id != entry.id {
+                writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+                entry.id = id;
+                writes.push(Write::PutOutbox(Box::new(entry.clone())));
+            }
+        }
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+        Ok(())
+    }
+
+    /// A creation that did not happen is to be sent like any other, or replaced by what the event is now.
+    fn not_applied(&mut self, id: &RemoteId) {
+        for entry in self.outbox.values_mut().filter(|entry| entry.remote_id == *id) {
+            if entry.state == OutboxState::Ambiguous {
+                entry.state = OutboxState::Pending;
+            }
+        }
+    }
+
+    /// A creation that was applied although its answer was lost. The base is what was sent: what the item holds beyond
+    /// that is an edit of the remote side, found by the pull because the version is not known.
+    pub(super) fn adopt(
+        &mut self,
+        entry: &OutboxEntry,
+        id: &RemoteId,
+        version: Option<Version>,
+        found: &Payload,
+    ) -> Vec<Write> {
+        let OutboxOp::Create { payload } = &entry.op else { return Vec::new() };
+        self.counts.pushed += 1;
+        let version = version.filter(|_| found == payload);
+        let mut writes = self.confirmed(entry, (id.clone(), version), payload.clone(), None, None);
+        writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+        writes
+    }
+}
