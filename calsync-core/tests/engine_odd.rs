@@ -35,6 +35,8 @@ struct Odd {
     by_uid: bool,
     /// Has no versions.
     bare: bool,
+    /// Answers a creation with what it stored, as Google does.
+    telling: bool,
     /// Requests left before it throttles.
     quota: AtomicUsize,
     /// A creation is applied and never answered.
@@ -49,6 +51,7 @@ impl Odd {
             unwritable: None,
             by_uid: false,
             bare: false,
+            telling: false,
             quota: AtomicUsize::new(usize::MAX),
             hang: false.into(),
             creates: 0.into(),
@@ -121,7 +124,8 @@ impl Provider for Odd {
         if self.hang.swap(false, Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
-        r
+        let stored = self.telling.then(|| p.clone());
+        r.map(|written| Written { payload: stored.or(written.payload), ..written })
     }
     async fn update(&self, c: &RemoteCalendarId, id: &RemoteId, v: &Version, p: &Payload) -> Result<Written> {
         self.spend("update")?;
@@ -593,4 +597,36 @@ async fn a_question_about_an_item_that_cannot_be_fetched_holds_nothing_back_for_
         lab.sync().await;
     }
     assert_eq!(lab.world.locals().await.len(), before - 1);
+}
+
+#[tokio::test]
+async fn quo_02_a_small_quota_is_spent_on_writes_and_not_on_questions() {
+    const EVENTS: usize = 300;
+    const QUOTA: usize = 80;
+    let mut remote = Odd { telling: true, ..Odd::new() };
+    // One request asks for one item, as at Google.
+    remote.inner = MemoryRemote::default().with_capabilities(|c| (c.fetch_max, c.requests_max) = (1, 1));
+    let world = World::new(Arc::new(MemoryStore::default()), 1);
+    let link = Link::new("home", "family", "memory").with_commit_every(10);
+    for number in 0..EVENTS {
+        world.add(event(&format!("e{number}"), "Lunch")).await;
+    }
+    let (mut runs, mut made) = (0, 0);
+    while made < EVENTS {
+        runs += 1;
+        assert!(runs <= EVENTS / (QUOTA - 12) + 1, "{made} were made in {runs} runs");
+        remote.quota.store(QUOTA, Ordering::SeqCst);
+        let asked = remote.fetches.load(Ordering::SeqCst);
+        let _ = world.engine.sync(&link, &remote, &SyncOptions::default()).await;
+        // What one group may have left without an answer.
+        let asked = remote.fetches.load(Ordering::SeqCst) - asked;
+        assert!(asked <= 10, "run {runs} looked {asked} items up");
+        made = remote.inner.items().len();
+        world.clock.advance(HOUR);
+    }
+    remote.quota.store(usize::MAX, Ordering::SeqCst);
+    world.engine.sync(&link, &remote, &SyncOptions::default()).await.unwrap();
+    assert_eq!(remote.inner.items().len(), EVENTS);
+    assert_eq!(world.locals().await.len(), EVENTS);
+    assert_eq!(remote.creates.load(Ordering::SeqCst), EVENTS, "each was sent once");
 }

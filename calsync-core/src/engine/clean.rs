@@ -3,6 +3,7 @@
 use super::{
     Engine, EngineError, Link,
     run::{LEASE, PAGE, new_state},
+    settled::resign,
 };
 use crate::{
     model::{Event, EventId, RemoteId, Version},
@@ -297,6 +298,9 @@ impl Engine {
                 }
             }
             let done = writes.is_empty();
+            if done {
+                writes.push(resign(&link.calendar, &link.id));
+            }
             if done && self.store.link(&link.id).await?.is_some() {
                 // The cursor last: as long as anything is joined, it belongs to that.
                 writes.push(Write::PutLink(Box::new(new_state(link))));

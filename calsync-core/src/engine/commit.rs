@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::{
     EngineError,
     journal::note_what_is_left,
+    outbox::is_nameless,
     pair::Outcome,
     run::{ATTEMPTS, Mode, PlannedDeletion, Run},
 };
@@ -48,7 +49,7 @@ impl Run<'_> {
                     .outbox
                     .get(&event)
                     .filter(|entry| matches!(entry.state, OutboxState::Wedged { .. }))
-                    .filter(|entry| !super::outbox::is_nameless(entry));
+                    .filter(|entry| !is_nameless(entry));
                 if let Some(mut entry) = wedged.cloned() {
                     // Nobody would try it again.
                     (entry.state, entry.attempts, entry.not_before) =
@@ -99,6 +100,7 @@ impl Run<'_> {
             self.handled.insert(event, revision);
         }
         let decided: Vec<OutboxEntry> = batch.writes.iter().filter_map(intent).cloned().collect();
+        self.mark_first(&mut batch.writes);
         if self.mode == Mode::Apply && !batch.writes.is_empty() {
             match self.commit(batch).await {
                 Ok(receipt) => self.note_revisions(&receipt),
@@ -130,6 +132,19 @@ impl Run<'_> {
         self.counts.updated += updated;
         self.counts.conflicts += conflicts;
         Ok(true)
+    }
+
+    /// The creations that this run may send first are recorded as sent with their decision, which saves a commit. In
+    /// memory they are not: the host may edit the event before they go out.
+    fn mark_first(&mut self, writes: &mut [Write]) {
+        for write in writes {
+            let Write::PutOutbox(entry) = write else { continue };
+            let new = matches!((&entry.op, &entry.state), (OutboxOp::Create { .. }, OutboxState::Pending));
+            if new && !is_nameless(entry) && self.marked < self.group() {
+                entry.state = OutboxState::Ambiguous;
+                self.marked += 1;
+            }
+        }
     }
 
     /// A deletion here is written at the end of the run only. Where what led to it was seen by an earlier run, and this batch

@@ -16,7 +16,8 @@ use crate::{
 };
 
 impl Run<'_> {
-    /// Sends what earlier runs decided. Their answers may be lost, so creations are looked up before they are sent.
+    /// Takes up what earlier runs decided. Creations that may have been sent are looked up; what was never sent needs no
+    /// question, so that a provider that allows few requests spends them on writes.
     pub(super) async fn push_earlier(&mut self) -> Result<(), EngineError> {
         if self.mode == Mode::Preview || self.outbox.is_empty() {
             return Ok(());
@@ -35,13 +36,8 @@ impl Run<'_> {
             .collect();
         // Looked up even while it is too early to send again: until it is known whether the item is there, an item that
         // is listed would be taken for somebody else's.
-        let creations: Vec<OutboxEntry> = self
-            .outbox
-            .values()
-            .filter(|entry| matches!(entry.op, OutboxOp::Create { .. }) && !is_nameless(entry))
-            .filter(|entry| !matches!(entry.state, OutboxState::Wedged { .. }))
-            .cloned()
-            .collect();
+        let creations: Vec<OutboxEntry> =
+            self.outbox.values().filter(|entry| may_be_there(entry)).cloned().collect();
         let mut there = Vec::new();
         let mut writes = Vec::new();
         let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
@@ -136,9 +132,7 @@ impl Run<'_> {
     async fn forget_writes(&mut self) -> Result<(), EngineError> {
         let mut writes = Vec::new();
         self.outbox.retain(|_, entry| {
-            let keep = matches!(entry.op, OutboxOp::Create { .. })
-                && !is_nameless(entry)
-                && !matches!(entry.state, OutboxState::Wedged { .. });
+            let keep = may_be_there(entry);
             if !keep {
                 writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
             }
@@ -206,4 +200,10 @@ impl Run<'_> {
         writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
         writes
     }
+}
+
+/// Whether an entry is a creation that may have been applied.
+pub(super) fn may_be_there(entry: &OutboxEntry) -> bool {
+    matches!((&entry.op, &entry.state), (OutboxOp::Create { .. }, OutboxState::Ambiguous))
+        && !is_nameless(entry)
 }

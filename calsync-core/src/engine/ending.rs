@@ -70,12 +70,8 @@ impl Run<'_> {
         }
         let mut batch =
             Batch { writes: vec![Write::PutLink(Box::new(self.state.clone()))], ..Batch::default() };
+        batch.writes.extend(self.forget_deleted(now).await?);
         if self.state.last_audit.is_some_and(|audit| audit >= self.started) {
-            // With everything compared, what was deleted long enough ago is forgotten.
-            batch.writes.push(Write::PurgeDeleted {
-                calendar: self.link.calendar.clone(),
-                before: now - self.link.keep_deleted,
-            });
             // A bounded number of each, so that no commit is large: the next day takes the rest.
             for log in [Log::Runs, Log::Journal, Log::ResolvedConflicts] {
                 batch.writes.push(Write::PurgeLog {

@@ -40,8 +40,9 @@ pub struct Link {
     /// How often everything is listed and compared although the provider reports changes: servers forget to.
     /// Default: 24 hours.
     pub audit_every: TimeDelta,
-    /// How long deleted events are kept, so that they can be brought back. Default: 30 days. A link that does not run
-    /// for longer may miss a deletion, and then keeps the event.
+    /// How long deleted events are kept at least, so that they can be brought back. Default: 30 days. They are kept for
+    /// longer while a link of the calendar has not carried the deletion out; one that has compared nothing for a year, and was
+    /// not [forgotten](super::Engine::forget), has no say in that.
     pub keep_deleted: TimeDelta,
     /// How long runs, journal entries and decided conflicts are kept; what is older cannot be explained or undone. Open
     /// conflicts are kept until somebody decides. Default: 90 days.
@@ -50,6 +51,10 @@ pub struct Link {
     /// How often a write that the provider did not take is tried again before a person is asked.
     #[serde(default)]
     pub retries: RetryBudget,
+    /// Remote writes that are sent between two commits: as many may have to be looked up after a crash. At least 1.
+    /// Default: 50.
+    #[serde(default = "commit_every")]
+    pub commit_every: usize,
     /// How long an item that cannot be fetched holds the link back.
     #[serde(default)]
     pub fetching: FetchPatience,
@@ -110,6 +115,7 @@ impl Link {
             keep_deleted: TimeDelta::days(30),
             keep_log: keep_log(),
             retries: RetryBudget::default(),
+            commit_every: commit_every(),
             fetching: FetchPatience::default(),
             copies: None,
             edits: CopyEdits::default(),
@@ -169,6 +175,13 @@ impl Link {
     #[must_use]
     pub fn with_retries(mut self, retries: RetryBudget) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// Sets how many remote writes are sent between two commits.
+    #[must_use]
+    pub fn with_commit_every(mut self, writes: usize) -> Self {
+        self.commit_every = writes;
         self
     }
 
@@ -246,4 +259,8 @@ const SCHEMA: u32 = 1;
 
 fn keep_log() -> TimeDelta {
     TimeDelta::days(90)
+}
+
+fn commit_every() -> usize {
+    50
 }

@@ -100,6 +100,8 @@ impl Run<'_> {
             after = Some(last.remote_id.clone());
             let ids: Vec<EventId> = page.iter().map(|summary| summary.event_id.clone()).collect();
             let rows = by_id(self.engine.store.events(&self.link.calendar, &ids).await?);
+            let deleted = rows.values().filter_map(|row| Some((row.id.clone(), row.deleted?)));
+            self.deleted_here.extend(deleted);
             let lost = page
                 .into_iter()
                 .filter(|summary| !rows.contains_key(&summary.event_id))

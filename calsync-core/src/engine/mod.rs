@@ -32,6 +32,7 @@ mod push;
 mod questions;
 mod report;
 mod run;
+pub(crate) mod settled;
 mod undo;
 
 use std::sync::Arc;

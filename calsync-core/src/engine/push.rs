@@ -20,8 +20,6 @@ use crate::{
     store::{Batch, OutboxEntry, OutboxId, OutboxOp, OutboxState, Write},
 };
 
-/// Confirmations committed at once.
-const GROUP: usize = 50;
 /// How often a write that met a newer version is merged and sent again in one run.
 const ROUNDS: usize = 3;
 /// Writes the provider may fail in a row before it counts as down: then no more are sent in this run.
@@ -206,7 +204,7 @@ impl Run<'_> {
         let mut after: Option<OutboxId> = None;
         let now = self.engine.clock.now();
         loop {
-            let page = self.engine.store.outbox(&self.link.id, after.as_ref(), GROUP).await?;
+            let page = self.engine.store.outbox(&self.link.id, after.as_ref(), self.group()).await?;
             let Some(last) = page.last() else {
                 if !sent.taken {
                     sent.stop = sent.stop.or(sent.down.take());
@@ -230,6 +228,7 @@ impl Run<'_> {
             }
             *total += ready.len();
             while !ready.is_empty() {
+                self.mark(&mut ready).await?;
                 // What another worker may be sending by now is not ours to send.
                 self.keep_lease().await?;
                 let (late, answers): (Vec<_>, Vec<_>) =
@@ -246,6 +245,27 @@ impl Run<'_> {
                 return Ok(sent);
             }
         }
+    }
+
+    /// Writes sent between two commits.
+    pub(super) fn group(&self) -> usize {
+        self.link.commit_every.max(1)
+    }
+
+    /// Records of creations that they may have been applied from now on. The first ones of a run were recorded so when they
+    /// were decided.
+    async fn mark(&mut self, ready: &mut [OutboxEntry]) -> Result<(), EngineError> {
+        let mut writes = Vec::new();
+        for entry in ready {
+            if matches!((&entry.op, &entry.state), (OutboxOp::Create { .. }, OutboxState::Pending)) {
+                entry.state = OutboxState::Ambiguous;
+                writes.push(Write::PutOutbox(Box::new(entry.clone())));
+            }
+        }
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+        Ok(())
     }
 
     /// Sends some writes, a few at a time, until the provider is found down. Answers come in the order the provider gives

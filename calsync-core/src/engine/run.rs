@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    Engine, EngineError, Link, Progress, SyncOptions, copies::Copies, fetching::Unfetched, meeting::Meeting,
-    pair::Context, pull::Gone,
+    Engine, EngineError, Link, Progress, SyncOptions, copies::Copies, earlier::may_be_there,
+    fetching::Unfetched, meeting::Meeting, pair::Context, pull::Gone,
 };
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
@@ -93,6 +93,8 @@ pub(super) struct Run<'a> {
     pub(super) duplicates: BTreeSet<RemoteId>,
     /// Writes that are decided and not confirmed, of earlier runs and of this one.
     pub(super) outbox: BTreeMap<EventId, OutboxEntry>,
+    /// Creations that are recorded as maybe applied.
+    pub(super) marked: usize,
     /// Events whose write met another version, or none: their entry stays until it is decided what takes its place.
     pub(super) voided: HashSet<EventId>,
     /// Events to look at again, because what was sent for them is not what they are now.
@@ -120,6 +122,10 @@ pub(super) struct Run<'a> {
     /// Rows may be lost: every joined event is looked for.
     pub(super) looks_for_rows: bool,
     pub(super) waiting: usize,
+    /// When everything was compared last before this run.
+    pub(super) audited_before: Option<DateTime<Utc>>,
+    /// Joined events that are deleted here, and when they were, found while everything was compared.
+    pub(super) deleted_here: Vec<(EventId, DateTime<Utc>)>,
     /// The mark of planned local changes when the run began.
     pub(super) seen_before: Revision,
     /// Something was left for the next run, which has to see it again.
@@ -167,6 +173,7 @@ impl<'a> Run<'a> {
             unfetched: HashMap::new(),
             duplicates: BTreeSet::new(),
             outbox: BTreeMap::new(),
+            marked: 0,
             voided: HashSet::new(),
             recheck: Vec::new(),
             deletions: Vec::new(),
@@ -180,6 +187,8 @@ impl<'a> Run<'a> {
             rejoins: false,
             looks_for_rows: false,
             waiting: 0,
+            audited_before: None,
+            deleted_here: Vec::new(),
             seen_before: Revision::default(),
             unfinished: false,
             not_deleted: HashSet::new(),
@@ -223,7 +232,7 @@ impl<'a> Run<'a> {
             if state.calendar != self.link.calendar || state.remote != self.link.remote {
                 return Err(EngineError::LinkMoved { link: self.link.id.to_string() });
             }
-            self.seen_before = state.seen;
+            (self.seen_before, self.audited_before) = (state.seen, state.last_audit);
             self.state = state;
             self.check_revisions().await?;
             if self.link.goes_otherwise(&self.state.cursor_key) {
@@ -264,6 +273,7 @@ impl<'a> Run<'a> {
             after = Some(last.id.clone());
             self.outbox.extend(page.into_iter().map(|entry| (entry.event_id.clone(), entry)));
         }
+        self.marked = self.outbox.values().filter(|entry| may_be_there(entry)).count();
         Ok(())
     }
 

@@ -196,10 +196,10 @@ pub enum OutboxOp {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutboxState {
-    /// To be sent.
+    /// To be sent. A creation was never sent, or is known not to have been applied.
     #[default]
     Pending,
-    /// Sent, without an answer: it may have been applied. The engine reads before it sends again.
+    /// Sent, or about to be, without an answer: it may have been applied. The engine reads before it sends again.
     Ambiguous,
     /// Refused for good; waits for a person or for the event to change.
     Wedged {

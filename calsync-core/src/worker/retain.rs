@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::RetainOptions;
 use crate::{
+    engine::settled::forgettable,
     model::{CalendarId, LinkId},
     schedule::{Entry, Priority, Task},
     store::{Batch, DocQuery, Log, Store, StoreError, Write},
@@ -42,6 +43,7 @@ pub(super) async fn retain(
         }
     }
     for (calendar, _) in seen.into_iter().filter(|(_, all)| *all) {
+        let before = forgettable(store, &calendar, before, now, None).await?;
         let writes = vec![Write::PurgeDeleted { calendar, before }];
         store.commit(Batch { writes, ..Batch::default() }).await?;
     }

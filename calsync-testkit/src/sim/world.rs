@@ -69,7 +69,8 @@ pub(crate) struct World {
 fn link_of(number: usize, setup: LinkSetup, whole: &Setup, control: &Control) -> Link {
     let mut link = Link::new(format!("link{number}"), CALENDAR, format!("remote{number}"))
         .with_conflicts(setup.policy)
-        .with_direction(setup.direction);
+        .with_direction(setup.direction)
+        .with_commit_every(usize::from(setup.page));
     link.guard = match whole.brake {
         Some(count) if !control.has(Plant::BrakeOff) => DeletionGuard { count, ..DeletionGuard::default() },
         _ => DeletionGuard { count: usize::MAX, percent: 1000, ..DeletionGuard::default() },

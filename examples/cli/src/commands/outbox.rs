@@ -122,7 +122,7 @@ fn state(entry: &OutboxEntry) -> &'static str {
 fn why(entry: &OutboxEntry) -> String {
     match &entry.state {
         OutboxState::Wedged { detail, .. } => detail.clone(),
-        OutboxState::Ambiguous => "its answer was lost; it is looked up before it is sent again".to_owned(),
+        OutboxState::Ambiguous => "it may have been sent; it is looked up before it is sent again".to_owned(),
         OutboxState::Pending => entry.reason.clone(),
     }
 }

@@ -1,0 +1,138 @@
+//! When deleted events are forgotten: not before every link has carried the deletion out.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::sync::Arc;
+
+use calsync_core::{
+    engine::{Link, SyncOptions},
+    plan::DeletionGuard,
+    store::{MemoryStore, Revision},
+};
+use calsync_testkit::{
+    remote::MemoryRemote,
+    world::{World, event},
+};
+use chrono::TimeDelta;
+
+const EVENTS: usize = 12;
+
+/// One calendar, two links, twelve events on all sides.
+struct Lab {
+    world: World,
+    links: [Link; 2],
+    remotes: [MemoryRemote; 2],
+}
+
+impl Lab {
+    async fn joined() -> Self {
+        let never = DeletionGuard { count: usize::MAX, percent: 1000, ..DeletionGuard::default() };
+        let lab = Self {
+            world: World::new(Arc::new(MemoryStore::default()), 1),
+            links: [
+                Link::new("careful", "family", "one"),
+                Link::new("quick", "family", "two").with_guard(never),
+            ],
+            remotes: [MemoryRemote::default(), MemoryRemote::default()],
+        };
+        for number in 0..EVENTS {
+            lab.world.add(event(&format!("e{number}"), "Lunch")).await;
+        }
+        lab.run(0).await;
+        lab.run(1).await;
+        assert_eq!(lab.counts(), [EVENTS; 2]);
+        lab
+    }
+
+    async fn run(&self, link: usize) -> calsync_core::engine::SyncReport {
+        let options = SyncOptions::default();
+        self.world.engine.sync(&self.links[link], &self.remotes[link], &options).await.unwrap()
+    }
+
+    async fn days(&self, days: usize, links: &[usize]) {
+        for _ in 0..days {
+            self.world.clock.advance(TimeDelta::hours(25));
+            for link in links {
+                self.run(*link).await;
+            }
+        }
+    }
+
+    async fn delete_all_but_one(&self) {
+        for number in 1..EVENTS {
+            self.world.delete(&format!("e{number}")).await;
+        }
+    }
+
+    fn counts(&self) -> [usize; 2] {
+        [self.remotes[0].items().len(), self.remotes[1].items().len()]
+    }
+
+    /// Rows of the calendar, deleted ones too.
+    async fn rows(&self) -> usize {
+        let (store, calendar) = (&self.world.store, &self.world.calendar);
+        store.events_since(calendar, Revision::default(), 1000).await.unwrap().len()
+    }
+}
+
+#[tokio::test]
+async fn i14_a_deletion_that_is_held_for_long_is_not_forgotten_by_another_link() {
+    let lab = Lab::joined().await;
+    lab.delete_all_but_one().await;
+    lab.days(40, &[0, 1]).await;
+    assert_eq!(lab.counts(), [EVENTS, 1], "the careful link waits for a person, the quick one does not");
+    assert_eq!(lab.world.locals().await.len(), 1, "nothing has come back");
+    let held = lab.run(0).await;
+    assert!(held.plan.held);
+    let options = SyncOptions::default().approving(held.plan_id);
+    lab.world.engine.sync(&lab.links[0], &lab.remotes[0], &options).await.unwrap();
+    assert_eq!(lab.counts(), [1, 1]);
+    lab.days(2, &[0, 1]).await;
+    assert_eq!(lab.rows().await, 1, "and now it is forgotten");
+}
+
+#[tokio::test]
+async fn i14_a_link_that_rests_for_longer_than_deletions_are_kept_carries_them_out() {
+    let lab = Lab::joined().await;
+    for number in 0..3 {
+        lab.world.delete(&format!("e{number}")).await;
+    }
+    lab.days(45, &[1]).await;
+    assert_eq!(lab.counts(), [EVENTS, EVENTS - 3]);
+    lab.days(3, &[0, 1]).await;
+    assert_eq!(lab.counts(), [EVENTS - 3; 2]);
+    assert_eq!(lab.rows().await, EVENTS - 3, "forgotten once both have carried it out");
+}
+
+#[tokio::test]
+async fn a_link_that_is_forgotten_holds_nothing_back() {
+    let lab = Lab::joined().await;
+    lab.world.delete("e0").await;
+    lab.world.engine.forget(&lab.links[0]).await.unwrap();
+    lab.days(40, &[1]).await;
+    assert_eq!(lab.rows().await, EVENTS - 1);
+}
+
+#[tokio::test]
+async fn a_link_that_was_left_holds_deletions_back_for_a_year() {
+    let lab = Lab::joined().await;
+    lab.world.delete("e0").await;
+    lab.days(300, &[1]).await;
+    assert_eq!(lab.rows().await, EVENTS);
+    lab.days(70, &[1]).await;
+    assert_eq!(lab.rows().await, EVENTS - 1);
+}
+
+#[tokio::test]
+async fn a_deletion_the_provider_refuses_is_not_forgotten() {
+    use calsync_core::provider::ErrorKind;
+    use calsync_testkit::remote::RemoteFault;
+    let lab = Lab::joined().await;
+    lab.world.delete("e0").await;
+    for _ in 0..10 {
+        lab.remotes[0].fail("delete", RemoteFault::Before(ErrorKind::Refused));
+    }
+    lab.days(60, &[0, 1]).await;
+    assert_eq!(lab.counts(), [EVENTS, EVENTS - 1], "it waits for a person");
+    assert_eq!(lab.rows().await, EVENTS);
+    assert_eq!(lab.world.locals().await.len(), EVENTS - 1);
+}
