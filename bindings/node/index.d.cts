@@ -310,6 +310,8 @@ export interface Undone {
   run: string;
   restored: number;
   removed: number;
+  /** Items the run made on the remote side, which the next run deletes there. */
+  removedThere: number;
   kept: number;
   edited: string[];
 }

@@ -215,7 +215,7 @@ class DictStore:
         elif op == "delete-doc":
             self._docs.pop((write["space"], write["key"]), None)
         else:
-            raise NotImplementedError(op)
+            raise ValueError(f"a write this store does not know: {op}")
 
     @staticmethod
     def _only(rows: dict[tuple[str, str], Row], row: Row, key: str) -> None:

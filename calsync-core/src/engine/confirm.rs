@@ -11,6 +11,7 @@ use super::{
     pull::{Found, Item},
     push::{Answer, Echo, Sent, stops_all},
     run::{PAGE, Run},
+    undo::is_taken_back,
 };
 use crate::{
     diff::changed_fields,
@@ -25,7 +26,8 @@ use crate::{
 
 /// The remote side of a pair before a write.
 struct Before {
-    event: Event,
+    base: BaseRecord,
+    event: Option<Event>,
     open: Option<OpenFields>,
 }
 
@@ -41,9 +43,9 @@ impl Run<'_> {
             answers.iter().any(|(_, answer)| matches!(answer, Answer::Confirmed(_) | Answer::Deleted));
         let mut unsent = 0;
         for (entry, answer) in answers {
-            let (before, open) = match before.remove(&entry.event_id) {
-                Some(Before { event, open }) => (Some(Box::new(event)), open),
-                None => (None, None),
+            let (base, before, open) = match before.remove(&entry.event_id) {
+                Some(Before { base, event, open }) => (Some(base), event.map(Box::new), open),
+                None => (None, None, None),
             };
             let done = Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() };
             match answer {
@@ -55,9 +57,15 @@ impl Run<'_> {
                 Answer::Deleted => {
                     self.outbox.remove(&entry.event_id);
                     writes.push(done);
-                    writes.extend(self.removed(&entry, before));
+                    writes.extend(self.removed(&entry, base.as_ref(), before));
                 }
-                Answer::Failed(error) => writes.extend(self.failed(entry, error, sent)),
+                Answer::Failed(error) => {
+                    // What a run made and a person took back was edited there since: it stays, and is kept in step again.
+                    writes.extend(base.filter(is_taken_back).map(|base| {
+                        Write::PutBase(Box::new(BaseRecord { state: BaseState::Linked, ..base }))
+                    }));
+                    writes.extend(self.failed(entry, error, sent));
+                }
                 Answer::Unsent | Answer::Late => {
                     unsent += 1;
                     self.outbox.insert(entry.event_id.clone(), entry);
@@ -107,16 +115,19 @@ impl Run<'_> {
         Ok(writes)
     }
 
-    /// The remote sides as they were before these writes, for the journal.
+    /// The remote sides as they were before these writes, for the journal, and of what could not be deleted.
     async fn before(
         &self,
         answers: &[(OutboxEntry, Answer)],
     ) -> Result<HashMap<EventId, Before>, EngineError> {
         let ids: Vec<EventId> = answers
             .iter()
-            .filter(|(entry, answer)| {
-                !matches!(entry.op, OutboxOp::Create { .. })
-                    && matches!(answer, Answer::Confirmed(_) | Answer::Deleted)
+            .filter(|(entry, answer)| match answer {
+                Answer::Confirmed(_) | Answer::Deleted => !matches!(entry.op, OutboxOp::Create { .. }),
+                Answer::Failed(error) => {
+                    error.kind == ErrorKind::VersionMismatch && matches!(entry.op, OutboxOp::Delete { .. })
+                }
+                Answer::Unsent | Answer::Late => false,
             })
             .map(|(entry, _)| entry.event_id.clone())
             .collect();
@@ -126,10 +137,10 @@ impl Run<'_> {
         let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
         Ok(bases
             .into_iter()
-            .filter_map(|base| {
-                let event = self.provider.read(&base.payload).ok()?;
-                let open = OpenFields::of(&base, &event);
-                Some((base.event_id, Before { event, open }))
+            .map(|base| {
+                let event = self.provider.read(&base.payload).ok();
+                let open = event.as_ref().and_then(|event| OpenFields::of(&base, event));
+                (base.event_id.clone(), Before { base, event, open })
             })
             .collect())
     }
@@ -193,9 +204,21 @@ impl Run<'_> {
         vec![Write::PutBase(Box::new(base)), journal]
     }
 
-    pub(super) fn removed(&mut self, entry: &OutboxEntry, before: Option<Box<Event>>) -> Vec<Write> {
+    pub(super) fn removed(
+        &mut self,
+        entry: &OutboxEntry,
+        base: Option<&BaseRecord>,
+        before: Option<Box<Event>>,
+    ) -> Vec<Write> {
         self.counts.pushed += 1;
-        let journal = self.journal(JournalOp::RemoteDelete, entry, &entry.remote_id, before);
+        let mut journal = self.journal(JournalOp::RemoteDelete, entry, &entry.remote_id, before);
+        if base.is_some_and(is_taken_back) {
+            // The event is still here, and stays away from there: its join says so.
+            if let Write::PutJournal(entry) = &mut journal {
+                (entry.evidence, entry.after) = (Some(Evidence::Marked), None);
+            }
+            return vec![journal];
+        }
         vec![Write::DeleteBase { link: entry.link.clone(), remote_id: entry.remote_id.clone() }, journal]
     }
 

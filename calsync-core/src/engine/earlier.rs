@@ -1,5 +1,7 @@
 //! What earlier runs sent, and whether it was applied: their answers may be lost.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -8,11 +10,12 @@ use super::{
     pull::{Found, Item, by_id},
     push::ranked,
     run::{Mode, PAGE, Run},
+    undo::is_taken_back,
 };
 use crate::{
     model::{EventId, RemoteId, Version},
     provider::{Fetched, Payload, ProviderError},
-    store::{Batch, OutboxEntry, OutboxOp, OutboxState, Write},
+    store::{BaseQuery, Batch, OutboxEntry, OutboxOp, OutboxState, Write},
 };
 
 impl Run<'_> {
@@ -82,10 +85,14 @@ impl Run<'_> {
         for entries in sent.chunks(most) {
             let ids: Vec<EventId> = entries.iter().map(|entry| entry.event_id.clone()).collect();
             let records = by_id(self.engine.store.events(&self.link.calendar, &ids).await?);
+            // Items that a person takes back are deleted while their events live.
+            let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
+            let taken_back: HashSet<RemoteId> =
+                bases.into_iter().filter(is_taken_back).map(|base| base.remote_id).collect();
             let replaced = |entry: &&OutboxEntry| {
                 let lives = records.get(&entry.event_id).filter(|record| record.deleted.is_none());
                 match &entry.op {
-                    OutboxOp::Delete { .. } => lives.is_some(),
+                    OutboxOp::Delete { .. } => lives.is_some() && !taken_back.contains(&entry.remote_id),
                     _ => lives.is_none_or(|record| entry.local.as_deref() != Some(&record.event)),
                 }
             };
@@ -105,7 +112,7 @@ impl Run<'_> {
                         let Some(entry) = replaced.iter().find(deletes) else { continue };
                         self.outbox.remove(&entry.event_id);
                         writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
-                        writes.extend(self.removed(entry, None));
+                        writes.extend(self.removed(entry, None, None));
                         self.recheck.push(entry.event_id.clone());
                     }
                     Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),

@@ -7,6 +7,7 @@ use super::{
     pair::{LEFT_OUT, Pair, RemoteView},
     pull::{CHUNK, DUPLICATE, Found, Gone, Item, Listed, by_id},
     run::{Ids, PAGE, Pulled, Run},
+    undo::is_taken_back,
 };
 use crate::{
     model::{EventId, RemoteId},
@@ -204,7 +205,8 @@ impl Run<'_> {
                     }
                     let base_event = self.provider.read(&base.payload).ok();
                     // Our own deletion, its answer lost, and the event brought back here since: it is new there.
-                    let undone = local.is_some_and(|record| record.deleted.is_none())
+                    let undone = !is_taken_back(base)
+                        && local.is_some_and(|record| record.deleted.is_none())
                         && self.outbox.get(&base.event_id).is_some_and(|entry| {
                             entry.remote_id == *id && matches!(entry.op, OutboxOp::Delete { .. })
                         });

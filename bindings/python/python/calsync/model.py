@@ -538,6 +538,7 @@ class Undone:
     run: str
     restored: int
     removed: int
+    removed_there: int
     kept: int
     edited: list[str]
 
