@@ -139,10 +139,11 @@ impl Run<'_> {
     fn mark_first(&mut self, writes: &mut [Write]) {
         for write in writes {
             let Write::PutOutbox(entry) = write else { continue };
+            self.marked.remove(&entry.event_id);
             let new = matches!((&entry.op, &entry.state), (OutboxOp::Create { .. }, OutboxState::Pending));
-            if new && !is_nameless(entry) && self.marked < self.group() {
+            if new && !is_nameless(entry) && self.marked.len() < self.group() {
                 entry.state = OutboxState::Ambiguous;
-                self.marked += 1;
+                self.marked.insert(entry.event_id.clone());
             }
         }
     }

@@ -201,7 +201,16 @@ impl Run<'_> {
         if let (Some(open), Some(read)) = (open, &read) {
             open.keep(&mut base, read);
         }
+        self.note_ours(&base);
         vec![Write::PutBase(Box::new(base)), journal]
+    }
+
+    /// Remembers the version of what was written; without one nothing is known.
+    fn note_ours(&mut self, base: &BaseRecord) {
+        match &base.version {
+            Some(version) => self.ours.insert(base.remote_id.clone(), Some(version.clone())),
+            None => self.ours.remove(&base.remote_id),
+        };
     }
 
     pub(super) fn removed(
@@ -211,6 +220,7 @@ impl Run<'_> {
         before: Option<Box<Event>>,
     ) -> Vec<Write> {
         self.counts.pushed += 1;
+        self.ours.insert(entry.remote_id.clone(), None);
         let mut journal = self.journal(JournalOp::RemoteDelete, entry, &entry.remote_id, before);
         if base.is_some_and(is_taken_back) {
             // The event is still here, and stays away from there: its join says so.
@@ -303,13 +313,18 @@ impl Run<'_> {
     }
 
     /// Reads what the provider made of our writes: that, not what was sent, is its side of the base.
-    pub(super) async fn read_echoes(&mut self, echoes: Vec<Echo>) -> Result<(), EngineError> {
+    /// What the last of them come to is returned, to be committed.
+    pub(super) async fn read_echoes(&mut self, echoes: Vec<Echo>) -> Result<Vec<Write>, EngineError> {
         let most = if self.capabilities.fetch_max == 0 { PAGE } else { self.capabilities.fetch_max };
+        let mut writes = Vec::new();
         for group in echoes.chunks(most) {
             let ids: Vec<RemoteId> = group.iter().map(|echo| echo.id.clone()).collect();
             // A write that cannot be read back now is compared by the next pull.
-            let Ok(fetched) = self.provider.fetch(&self.link.remote, &ids).await else { return Ok(()) };
-            let mut writes = Vec::new();
+            let Ok(fetched) = self.provider.fetch(&self.link.remote, &ids).await else { break };
+            if !writes.is_empty() {
+                let writes = std::mem::take(&mut writes);
+                self.commit(Batch { writes, ..Batch::default() }).await?;
+            }
             let mut edited = Vec::new();
             for fetched in fetched {
                 let Fetched::Found { id, version, payload } = fetched else { continue };
@@ -343,13 +358,11 @@ impl Run<'_> {
                 if let Some(open) = &echo.open {
                     open.keep(&mut base, &read);
                 }
+                self.note_ours(&base);
                 writes.push(Write::PutBase(Box::new(base)));
-            }
-            if !writes.is_empty() {
-                self.commit(Batch { writes, ..Batch::default() }).await?;
             }
             self.chunk(edited, Found::Asked).await?;
         }
-        Ok(())
+        Ok(writes)
     }
 }

@@ -68,8 +68,8 @@ impl Run<'_> {
         if self.link.note.is_some() {
             self.state.note.clone_from(&self.link.note);
         }
-        let mut batch =
-            Batch { writes: vec![Write::PutLink(Box::new(self.state.clone()))], ..Batch::default() };
+        let mut batch = Batch { writes: std::mem::take(&mut self.last_writes), ..Batch::default() };
+        batch.writes.push(Write::PutLink(Box::new(self.state.clone())));
         batch.writes.extend(self.forget_deleted(now).await?);
         if self.state.last_audit.is_some_and(|audit| audit >= self.started) {
             // A bounded number of each, so that no commit is large: the next day takes the rest.
@@ -104,11 +104,9 @@ impl Run<'_> {
         };
         let record = self.record(RunOutcome::Failed { error: error.to_string() });
         self.recorded = true;
-        self.commit(Batch {
-            writes: vec![Write::PutLink(Box::new(state)), Write::PutRun(Box::new(record))],
-            ..Batch::default()
-        })
-        .await?;
+        let mut writes = std::mem::take(&mut self.last_writes);
+        writes.extend([Write::PutLink(Box::new(state)), Write::PutRun(Box::new(record))]);
+        self.commit(Batch { writes, ..Batch::default() }).await?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! What the host edited since the last run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     EngineError,
@@ -20,6 +20,19 @@ impl Run<'_> {
     pub(super) async fn plan_local_changes(&mut self) -> Result<(), EngineError> {
         self.plan_recheck().await?;
         let mut after = self.state.seen;
+        if let Some(before) = self.edited_before.take_if(|before| before.after <= after) {
+            after = before.edited.last().map_or(after, |last| after.max(last.revision));
+            self.plan_local(before.edited).await?;
+            if !before.more {
+                // What follows without a gap was written by this run; anything later is for the next one.
+                let ours: HashSet<u64> = self.handled.values().map(|revision| revision.0).collect();
+                while ours.contains(&(after.0 + 1)) {
+                    after.0 += 1;
+                }
+                self.state.seen = self.state.seen.max(after);
+                return Ok(());
+            }
+        }
         loop {
             let page = self.engine.store.events_since(&self.link.calendar, after, PAGE).await?;
             let Some(last) = page.last() else { break };

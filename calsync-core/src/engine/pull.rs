@@ -15,8 +15,8 @@ use crate::{
     model::{Event, EventId, RemoteId, Version},
     plan::Evidence,
     provider::{
-        ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, ItemChange, Payload, ProviderError,
-        PullMode, UnreadKind,
+        Change, ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, ItemChange, Payload,
+        ProviderError, PullMode, UnreadKind,
     },
     store::{BaseQuery, BaseRecord, BaseState, EventRecord, Expectation, JournalOp, OutboxOp, Write},
 };
@@ -531,9 +531,19 @@ impl Run<'_> {
             return cursor;
         }
         for changes in page.changes.chunks(CHUNK) {
-            let ids: Vec<RemoteId> = changes.iter().map(|change| change.id.clone()).collect();
+            let wrote = |change: &Change| match (&change.change, self.ours.get(&change.id)) {
+                (ItemChange::Removed, Some(None)) => true,
+                (ItemChange::Present { version, .. }, Some(ours)) => version.is_some() && ours == version,
+                _ => false,
+            };
+            // Written earlier, and announced late.
+            let others: Vec<&Change> = changes.iter().filter(|change| !wrote(change)).collect();
+            if others.is_empty() {
+                continue;
+            }
+            let ids: Vec<RemoteId> = others.iter().map(|change| change.id.clone()).collect();
             let Ok(bases) = self.bases_by_remote(&ids).await else { return cursor };
-            let ours = changes.iter().all(|change| {
+            let ours = others.iter().all(|change| {
                 let base = bases.get(&change.id);
                 match &change.change {
                     ItemChange::Removed => base.is_none() && !self.quarantine.contains_key(&change.id),

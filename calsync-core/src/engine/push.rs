@@ -82,7 +82,13 @@ impl Run<'_> {
         let mut total = 0;
         for round in 0..=ROUNDS {
             let sent = self.send_all(&mut total).await?;
-            self.read_echoes(sent.echoes).await?;
+            let echoes = self.read_echoes(sent.echoes).await?;
+            if sent.stop.is_some() || sent.changed.is_empty() {
+                // Nothing reads them any more in this run: they go with what ends it.
+                self.last_writes = echoes;
+            } else if !echoes.is_empty() {
+                self.commit(Batch { writes: echoes, ..Batch::default() }).await?;
+            }
             if let Some(error) = sent.stop {
                 return Err(error.into());
             }
@@ -201,34 +207,13 @@ impl Run<'_> {
         if !self.link.direction.exports() {
             return Ok(sent);
         }
-        let mut after: Option<OutboxId> = None;
-        let now = self.engine.clock.now();
-        loop {
-            let page = self.engine.store.outbox(&self.link.id, after.as_ref(), self.group()).await?;
-            let Some(last) = page.last() else {
-                if !sent.taken {
-                    sent.stop = sent.stop.or(sent.down.take());
-                }
-                return Ok(sent);
-            };
-            after = Some(last.id.clone());
-            let mut ready = Vec::new();
-            for entry in page {
-                let wedged = matches!(entry.state, OutboxState::Wedged { .. });
-                if self.voided.contains(&entry.event_id) || self.unknown.contains(&entry.remote_id) {
-                    // Void, or it is not known whether it is there already: the next run decides, or asks again.
-                    self.waiting += 1;
-                    self.unfinished = true;
-                } else if !wedged && !is_nameless(&entry) && entry.not_before.is_none_or(|time| time <= now) {
-                    ready.push(entry);
-                } else {
-                    self.waiting += usize::from(!wedged);
-                    self.outbox.insert(entry.event_id.clone(), entry);
-                }
-            }
-            *total += ready.len();
+        let order = self.sendable();
+        *total += order.len();
+        for group in order.chunks(self.group()) {
+            let mut ready: Vec<OutboxEntry> =
+                group.iter().filter_map(|(_, event)| self.outbox.get(event).cloned()).collect();
             while !ready.is_empty() {
-                self.mark(&mut ready).await?;
+                self.mark(&ready).await?;
                 // What another worker may be sending by now is not ours to send.
                 self.keep_lease().await?;
                 let (late, answers): (Vec<_>, Vec<_>) =
@@ -245,6 +230,30 @@ impl Run<'_> {
                 return Ok(sent);
             }
         }
+        if !sent.taken {
+            sent.stop = sent.stop.or(sent.down.take());
+        }
+        Ok(sent)
+    }
+
+    /// What may be sent now, the most urgent first. All that waits is in memory: nobody else writes under this lease.
+    fn sendable(&mut self) -> Vec<(OutboxId, EventId)> {
+        let now = self.engine.clock.now();
+        let mut order = Vec::new();
+        for entry in self.outbox.values() {
+            let wedged = matches!(entry.state, OutboxState::Wedged { .. });
+            if self.voided.contains(&entry.event_id) || self.unknown.contains(&entry.remote_id) {
+                // Void, or it is not known whether it is there already: the next run decides, or asks again.
+                self.waiting += 1;
+                self.unfinished = true;
+            } else if !wedged && !is_nameless(entry) && entry.not_before.is_none_or(|time| time <= now) {
+                order.push((entry.id.clone(), entry.event_id.clone()));
+            } else {
+                self.waiting += usize::from(!wedged);
+            }
+        }
+        order.sort();
+        order
     }
 
     /// Writes sent between two commits.
@@ -254,12 +263,14 @@ impl Run<'_> {
 
     /// Records of creations that they may have been applied from now on. The first ones of a run were recorded so when they
     /// were decided.
-    async fn mark(&mut self, ready: &mut [OutboxEntry]) -> Result<(), EngineError> {
+    async fn mark(&mut self, ready: &[OutboxEntry]) -> Result<(), EngineError> {
         let mut writes = Vec::new();
         for entry in ready {
-            if matches!((&entry.op, &entry.state), (OutboxOp::Create { .. }, OutboxState::Pending)) {
-                entry.state = OutboxState::Ambiguous;
-                writes.push(Write::PutOutbox(Box::new(entry.clone())));
+            let creates =
+                matches!((&entry.op, &entry.state), (OutboxOp::Create { .. }, OutboxState::Pending));
+            if creates && self.marked.insert(entry.event_id.clone()) {
+                let sent = OutboxEntry { state: OutboxState::Ambiguous, ..entry.clone() };
+                writes.push(Write::PutOutbox(Box::new(sent)));
             }
         }
         if !writes.is_empty() {

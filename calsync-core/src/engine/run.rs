@@ -13,8 +13,8 @@ use crate::{
     plan::{Operation, Permit, Plan, PlanId},
     provider::{Capabilities, Cursor, Provider, ReadError, UnreadKind},
     store::{
-        LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, QuarantineRecord, Record, RecordKind,
-        RecordQuery, Revision, RunCounts, Write,
+        EventRecord, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, QuarantineRecord, Record,
+        RecordKind, RecordQuery, Revision, RunCounts, Write,
     },
 };
 
@@ -58,6 +58,16 @@ pub(super) struct PlannedDeletion {
     pub(super) revision: Option<Revision>,
 }
 
+/// A page of local changes.
+pub(super) struct EditedBefore {
+    /// All of them are later than this.
+    pub(super) after: Revision,
+    /// By revision.
+    pub(super) edited: Vec<EventRecord>,
+    /// There are more than these.
+    pub(super) more: bool,
+}
+
 pub(super) struct Run<'a> {
     pub(super) engine: &'a Engine,
     pub(super) link: &'a Link,
@@ -93,8 +103,12 @@ pub(super) struct Run<'a> {
     pub(super) duplicates: BTreeSet<RemoteId>,
     /// Writes that are decided and not confirmed, of earlier runs and of this one.
     pub(super) outbox: BTreeMap<EventId, OutboxEntry>,
-    /// Creations that are recorded as maybe applied.
-    pub(super) marked: usize,
+    /// Events whose creations are recorded as maybe applied.
+    pub(super) marked: HashSet<EventId>,
+    /// What this run wrote there, by the version it has since; `None` when it was deleted.
+    pub(super) ours: HashMap<RemoteId, Option<Version>>,
+    /// Committed with the end of the run.
+    pub(super) last_writes: Vec<Write>,
     /// Events whose write met another version, or none: their entry stays until it is decided what takes its place.
     pub(super) voided: HashSet<EventId>,
     /// Events to look at again, because what was sent for them is not what they are now.
@@ -126,6 +140,8 @@ pub(super) struct Run<'a> {
     pub(super) audited_before: Option<DateTime<Utc>>,
     /// Joined events that are deleted here, and when they were, found while everything was compared.
     pub(super) deleted_here: Vec<(EventId, DateTime<Utc>)>,
+    /// The first local changes, read when the run began.
+    pub(super) edited_before: Option<EditedBefore>,
     /// The mark of planned local changes when the run began.
     pub(super) seen_before: Revision,
     /// Something was left for the next run, which has to see it again.
@@ -173,7 +189,9 @@ impl<'a> Run<'a> {
             unfetched: HashMap::new(),
             duplicates: BTreeSet::new(),
             outbox: BTreeMap::new(),
-            marked: 0,
+            marked: HashSet::new(),
+            ours: HashMap::new(),
+            last_writes: Vec::new(),
             voided: HashSet::new(),
             recheck: Vec::new(),
             deletions: Vec::new(),
@@ -187,6 +205,7 @@ impl<'a> Run<'a> {
             rejoins: false,
             looks_for_rows: false,
             waiting: 0,
+            edited_before: None,
             audited_before: None,
             deleted_here: Vec::new(),
             seen_before: Revision::default(),
@@ -273,16 +292,23 @@ impl<'a> Run<'a> {
             after = Some(last.id.clone());
             self.outbox.extend(page.into_iter().map(|entry| (entry.event_id.clone(), entry)));
         }
-        self.marked = self.outbox.values().filter(|entry| may_be_there(entry)).count();
+        let sent = self.outbox.values().filter(|entry| may_be_there(entry));
+        self.marked = sent.map(|entry| entry.event_id.clone()).collect();
         Ok(())
     }
 
     /// Revisions never go back, and the last one that was seen is there unless its event was purged. Where it is missing
-    /// the host may have lost or restored its rows: then all of them are looked at again.
+    /// the host may have lost or restored its rows: then all of them are looked at again. What was edited since is read
+    /// along with it.
     async fn check_revisions(&mut self) -> Result<(), EngineError> {
-        let Some(before) = self.state.seen.0.checked_sub(1).map(Revision) else { return Ok(()) };
+        let seen = self.state.seen;
+        let Some(before) = seen.0.checked_sub(1).map(Revision) else { return Ok(()) };
         let store = &self.engine.store;
-        if !store.events_since(&self.link.calendar, before, 1).await?.is_empty() {
+        let mut edited = store.events_since(&self.link.calendar, before, PAGE).await?;
+        if !edited.is_empty() {
+            let more = edited.len() == PAGE;
+            edited.retain(|record| record.revision > seen);
+            self.edited_before = Some(EditedBefore { after: seen, edited, more });
             return Ok(());
         }
         (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
