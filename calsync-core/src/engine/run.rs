@@ -149,6 +149,7 @@ pub(super) struct Run<'a> {
     pub(super) lease: Option<LeaseToken>,
     holder: String,
     renew_at: DateTime<Utc>,
+    lease_looked_at: DateTime<Utc>,
     pub(super) started: DateTime<Utc>,
     pub(super) recorded: bool,
     pub(super) requests_before: u64,
@@ -215,6 +216,7 @@ impl<'a> Run<'a> {
             lease: None,
             holder,
             renew_at: now,
+            lease_looked_at: now,
             started: now,
             recorded: false,
             requests_before: provider.requests(),
@@ -327,10 +329,13 @@ impl<'a> Run<'a> {
         Ok(self.engine.store.records(query).await?)
     }
 
-    /// Takes the lease, or renews it when a good part of it has passed. Called before every commit.
+    /// Takes the lease, or renews it when a good part of it has passed, or when a clock that was set back does not tell.
+    /// Called before every commit and every group of writes.
     pub(super) async fn keep_lease(&mut self) -> Result<(), EngineError> {
         let now = self.engine.clock.now();
-        if self.mode == Mode::Preview || (self.lease.is_some() && now < self.renew_at) {
+        let told = self.lease.is_some() && now >= self.lease_looked_at && now < self.renew_at;
+        self.lease_looked_at = now;
+        if self.mode == Mode::Preview || told {
             return Ok(());
         }
         let name = Engine::lease_name(&self.link.id);
