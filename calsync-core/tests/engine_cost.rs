@@ -170,8 +170,10 @@ async fn calls_follow_the_changes_and_not_the_calendar() {
         }
         lab.store.taken();
         lab.sync().await;
-        // Intents; what was there, for the journal; answers; what the provider made of it, with the end of the run.
-        let sent = ["bases", "commit of 11", "bases", "commit of 30", "commit of 12", "release_lease"];
+        // Intents; what is sent; what was there, for the journal; answers; what the provider made of it, with the end of
+        // the run.
+        let sent =
+            ["bases", "commit of 11", "outbox", "bases", "commit of 30", "commit of 12", "release_lease"];
         assert_eq!(lab.store.taken(), run_of(&sent), "ten edits here");
 
         lab.sync().await;

@@ -204,16 +204,20 @@ impl Run<'_> {
 
     async fn send_all(&mut self, total: &mut usize) -> Result<Sent, EngineError> {
         let mut sent = Sent::default();
-        if !self.link.direction.exports() {
+        if !self.link.direction.exports() || self.outbox.is_empty() {
             return Ok(sent);
         }
-        let order = self.sendable();
-        *total += order.len();
-        for group in order.chunks(self.group()) {
-            let mut ready: Vec<OutboxEntry> =
-                group.iter().filter_map(|(_, event)| self.outbox.get(event).cloned()).collect();
+        let now = self.engine.clock.now();
+        let mut after: Option<OutboxId> = None;
+        loop {
+            // What is sent is what the store holds now: to a worker that was paused it shows what another one did since.
+            let page = self.engine.store.outbox(&self.link.id, after.as_ref(), self.group()).await?;
+            let last = page.len() < self.group();
+            after = page.last().map(|entry| entry.id.clone());
+            let mut ready = self.sendable(page, now);
+            *total += ready.len();
             while !ready.is_empty() {
-                self.mark(&ready).await?;
+                self.mark(&mut ready).await?;
                 // What another worker may be sending by now is not ours to send.
                 self.keep_lease().await?;
                 let (late, answers): (Vec<_>, Vec<_>) =
@@ -226,34 +230,32 @@ impl Run<'_> {
                 done: usize::try_from(self.counts.pushed).unwrap_or(usize::MAX),
                 total: *total,
             });
-            if sent.stop.is_some() {
+            if last && !sent.taken {
+                sent.stop = sent.stop.or(sent.down.take());
+            }
+            if last || sent.stop.is_some() {
                 return Ok(sent);
             }
         }
-        if !sent.taken {
-            sent.stop = sent.stop.or(sent.down.take());
-        }
-        Ok(sent)
     }
 
-    /// What may be sent now, the most urgent first. All that waits is in memory: nobody else writes under this lease.
-    fn sendable(&mut self) -> Vec<(OutboxId, EventId)> {
-        let now = self.engine.clock.now();
-        let mut order = Vec::new();
-        for entry in self.outbox.values() {
+    /// Those of a page that may be sent now.
+    fn sendable(&mut self, page: Vec<OutboxEntry>, now: DateTime<Utc>) -> Vec<OutboxEntry> {
+        let mut ready = Vec::new();
+        for entry in page {
             let wedged = matches!(entry.state, OutboxState::Wedged { .. });
             if self.voided.contains(&entry.event_id) || self.unknown.contains(&entry.remote_id) {
                 // Void, or it is not known whether it is there already: the next run decides, or asks again.
                 self.waiting += 1;
                 self.unfinished = true;
-            } else if !wedged && !is_nameless(entry) && entry.not_before.is_none_or(|time| time <= now) {
-                order.push((entry.id.clone(), entry.event_id.clone()));
+            } else if !wedged && !is_nameless(&entry) && entry.not_before.is_none_or(|time| time <= now) {
+                ready.push(entry);
             } else {
                 self.waiting += usize::from(!wedged);
+                self.outbox.insert(entry.event_id.clone(), entry);
             }
         }
-        order.sort();
-        order
+        ready
     }
 
     /// Writes sent between two commits.
@@ -263,14 +265,12 @@ impl Run<'_> {
 
     /// Records of creations that they may have been applied from now on. The first ones of a run were recorded so when they
     /// were decided.
-    async fn mark(&mut self, ready: &[OutboxEntry]) -> Result<(), EngineError> {
+    async fn mark(&mut self, ready: &mut [OutboxEntry]) -> Result<(), EngineError> {
         let mut writes = Vec::new();
         for entry in ready {
-            let creates =
-                matches!((&entry.op, &entry.state), (OutboxOp::Create { .. }, OutboxState::Pending));
-            if creates && self.marked.insert(entry.event_id.clone()) {
-                let sent = OutboxEntry { state: OutboxState::Ambiguous, ..entry.clone() };
-                writes.push(Write::PutOutbox(Box::new(sent)));
+            if matches!((&entry.op, &entry.state), (OutboxOp::Create { .. }, OutboxState::Pending)) {
+                entry.state = OutboxState::Ambiguous;
+                writes.push(Write::PutOutbox(Box::new(entry.clone())));
             }
         }
         if !writes.is_empty() {
