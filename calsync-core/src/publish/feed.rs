@@ -21,12 +21,9 @@ const CHUNK: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Feed<I> {
     events: Option<I>,
-    options: FeedOptions,
-    zones: ZoneNames,
+    writer: FeedWriter,
     /// The header is written.
     begun: bool,
-    /// Something stands in the calendar.
-    filled: bool,
 }
 
 /// The text of a feed (RFC 5545, RFC 7986), in chunks of some kilobytes: what a response streams.
@@ -41,13 +38,7 @@ where
     E: Borrow<Event>,
     I: IntoIterator<Item = E>,
 {
-    Feed {
-        events: Some(events.into_iter()),
-        options,
-        zones: ZoneNames::default(),
-        begun: false,
-        filled: false,
-    }
+    Feed { events: Some(events.into_iter()), writer: FeedWriter::new(options), begun: false }
 }
 
 /// What a conditional request is compared with, from the text itself: the cost of writing the feed once, without keeping
@@ -71,16 +62,17 @@ impl<E: Borrow<Event>, I: Iterator<Item = E>> Iterator for Feed<I> {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
+        let events = self.events.as_mut()?;
         let mut out = Vec::new();
         if !self.begun {
             self.begun = true;
-            self.header(&mut out);
+            self.writer.begin(&mut out);
         }
         while out.len() < CHUNK {
-            match self.events.as_mut()?.next() {
-                Some(event) => self.event(event.borrow(), &mut out),
+            match events.next() {
+                Some(event) => self.writer.event(event.borrow(), &mut out),
                 None => {
-                    self.end(&mut out);
+                    self.writer.end(&mut out);
                     self.events = None;
                     break;
                 }
@@ -90,8 +82,24 @@ impl<E: Borrow<Event>, I: Iterator<Item = E>> Iterator for Feed<I> {
     }
 }
 
-impl<I> Feed<I> {
-    fn header(&self, out: &mut Vec<u8>) {
+/// Writes the text of a feed where events come a few at a time, as from a store: the beginning, every event, the end.
+/// [`feed`] is the same over an iterator. It keeps which zones are defined, and nothing of the events.
+#[derive(Debug)]
+pub struct FeedWriter {
+    options: FeedOptions,
+    zones: ZoneNames,
+    /// Something stands in the calendar.
+    filled: bool,
+}
+
+impl FeedWriter {
+    /// A writer of one feed.
+    pub fn new(options: FeedOptions) -> Self {
+        Self { options, zones: ZoneNames::default(), filled: false }
+    }
+
+    /// Appends what stands before the events.
+    pub fn begin(&self, out: &mut Vec<u8>) {
         let options = &self.options;
         let mut line = |line: &str| LineStyle::STANDARD.push(out, line);
         line("BEGIN:VCALENDAR");
@@ -118,7 +126,8 @@ impl<I> Feed<I> {
         line(&format!("X-PUBLISHED-TTL:{refresh}"));
     }
 
-    fn end(&self, out: &mut Vec<u8>) {
+    /// Appends what stands after them.
+    pub fn end(&self, out: &mut Vec<u8>) {
         if !self.filled {
             // A calendar holds at least one component (RFC 5545 section 3.6), and Outlook insists.
             let year = self.options.now.year();
@@ -127,7 +136,8 @@ impl<I> Feed<I> {
         LineStyle::STANDARD.push(out, "END:VCALENDAR");
     }
 
-    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+    /// Appends an event as the feed shows it; nothing, where it has nothing in the window or shows nothing.
+    pub fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
         if !is_in_window(event, &self.options) {
             return;
         }
@@ -216,7 +226,7 @@ fn shown<'e>(event: &'e Event, options: &FeedOptions) -> Option<Cow<'e, Event>> 
 }
 
 /// The event without its instances marked secret.
-fn without_secret(event: &Event) -> Cow<'_, Event> {
+pub(super) fn without_secret(event: &Event) -> Cow<'_, Event> {
     let is_secret = |instance: &Override| matches!(instance, Override::Changed { body, .. } if body.privacy == Some(Privacy::Secret));
     if !event.overrides.values().any(is_secret) {
         return Cow::Borrowed(event);
