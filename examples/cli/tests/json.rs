@@ -159,8 +159,17 @@ fn every_command_answers_in_json() {
         seen.insert(command.to_owned());
     }
     let all = run(folder, "man");
+    let page = all[0]["page"].as_str().unwrap().to_owned();
+    let script = run(folder, "completions bash")[0]["script"].as_str().unwrap().to_owned();
     let all: BTreeSet<String> =
         all[0]["commands"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+    for command in &all {
+        assert!(
+            page.contains(&format!(".SH \"CALSYNC {}\"", command.to_uppercase())),
+            "{command} is not in the manual"
+        );
+        assert!(command.split(' ').all(|word| script.contains(word)), "{command} is not completed");
+    }
     assert_eq!(seen, all, "a command that is not looked at here, or one that is not there any more");
     for child in &mut running {
         child.kill().unwrap();
