@@ -2,7 +2,7 @@
 
 use std::borrow::{Borrow, Cow};
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
 use super::{Detail, FeedOptions, Validators, busy_only};
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
 
 /// Chunks are at least so long, but for the last.
 const CHUNK: usize = 16 * 1024;
+
+/// Where an instance of a series is looked for first.
+const SOON: TimeDelta = TimeDelta::days(40);
 
 /// A feed as chunks of bytes: see [`feed`].
 #[derive(Debug)]
@@ -209,8 +212,13 @@ fn is_in_window(event: &Event, options: &FeedOptions) -> bool {
         let (start, end) = (body.time.start.instant(&options.zone), body.time.end.instant(&options.zone));
         return start < window.end && (end > window.start || start >= window.start);
     }
-    let (instances, report) = event.instances(window, &options.zone, &options.limits);
-    !instances.is_empty() || !report.is_complete()
+    // Most series have an instance in the first weeks, and need no more to be told.
+    let soon = window.start.checked_add_signed(SOON).unwrap_or(window.end).min(window.end);
+    let soon = window.start..soon;
+    [soon, window].into_iter().any(|window| {
+        let (instances, report) = event.instances(window, &options.zone, &options.limits);
+        !instances.is_empty() || !report.is_complete()
+    })
 }
 
 /// The event as the feed shows it.
