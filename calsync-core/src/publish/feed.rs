@@ -17,6 +17,8 @@ use crate::{
 /// Chunks are at least so long, but for the last.
 const CHUNK: usize = 16 * 1024;
 
+/// More than the clocks of any two zones differ by.
+const ANY_ZONE: TimeDelta = TimeDelta::days(2);
 /// Where an instance of a series is looked for first.
 const SOON: TimeDelta = TimeDelta::days(40);
 
@@ -205,6 +207,16 @@ fn component(
 /// Whether anything of an event lies in the window, as far as can be told.
 fn is_in_window(event: &Event, options: &FeedOptions) -> bool {
     let window = options.window();
+    // The first instance of a series is always one of it. Where it is well inside, by any clock, no zone is asked.
+    if event.overrides.is_empty()
+        && event.excluded_rules.is_empty()
+        && let Some(body) = &event.master
+        && let Some(first) = window.start.naive_utc().checked_add_signed(ANY_ZONE)
+        && let Some(last) = window.end.naive_utc().checked_sub_signed(ANY_ZONE)
+        && (first..last).contains(&body.time.start.local())
+    {
+        return true;
+    }
     if event.rules.is_empty()
         && event.overrides.is_empty()
         && let Some(body) = &event.master
