@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use calsync_core::ical::{CalendarReader, ReadOptions, read_calendar};
 
-use crate::Outcome;
 use crate::measure::peak_kib;
+use crate::{Outcome, publish};
 
 /// What `one` can run.
 pub(crate) const CALSYNC: &str = "calsync";
@@ -28,6 +28,9 @@ pub(crate) fn unlimited() -> ReadOptions {
 
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     let [library, path] = arguments else { return Err("usage: one LIBRARY FILE".to_owned()) };
+    if [publish::STREAM, publish::STORE].contains(&library.as_str()) {
+        return publish::one(library, path);
+    }
     let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
     match library.as_str() {
         CALSYNC => timed(|| {

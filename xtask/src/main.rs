@@ -10,6 +10,7 @@
 
 mod bindings;
 mod board;
+mod feeds;
 mod fixtures;
 mod fuzz;
 mod laws;

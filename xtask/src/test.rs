@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::bindings;
 use crate::board::{Board, Doing, Outcome, Stop, failed};
+use crate::feeds;
 use crate::fixtures;
 use crate::mobile;
 use crate::node::Node;
@@ -65,7 +67,7 @@ enum Part {
     Fixtures,
     /// The expansion of recurrence rules against python-dateutil.
     Recurrence,
-    /// Published feeds against the Python `icalendar` library.
+    /// Published feeds against the Python `icalendar` library, ical.js and libical's validator.
     Feeds,
     /// The scripted DAV server against the Python `caldav` client.
     DavServer,
@@ -190,7 +192,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         board.step("recurrence against dateutil", || recurrence(python()?));
     }
     if options.wants(Part::Feeds) {
-        board.step("feeds against icalendar", || feeds(python()?));
+        feeds::steps(&mut board, python(), options.install());
     }
     if options.wants(Part::DavServer) {
         board.step("scripted dav server", || dav_server(python()?));
@@ -341,20 +343,20 @@ fn calendar_files(python: &Python) -> Outcome {
 }
 
 fn recurrence(python: &Python) -> Outcome {
-    cases(python, "recurrence-cases", "dateutil_diff.py")
+    compare(python, "dateutil_diff.py", &cases("recurrence-cases")?)
 }
 
-/// What is published, read by an independent library.
-fn feeds(python: &Python) -> Outcome {
-    cases(python, "feed-cases", "feed_check.py")
-}
-
-/// Lines a program of the testkit prints, checked by a script of calsync-core's tests.
-fn cases(python: &Python, program: &str, script: &str) -> Outcome {
+/// A file of the lines a program of the testkit prints. Through a file rather than a pipe: each side's exit code is seen,
+/// and the cases are there to look at.
+pub(crate) fn cases(program: &str) -> Outcome<PathBuf> {
     let cases = process::output(&mut Command::new(workspace::program(program)?), BUILD_AND_RUN)?;
-    // Through a file rather than a pipe: each side's exit code is seen, and the cases are there to look at.
     let file = workspace::scratch(program)?.join("cases");
     fs::write(&file, cases).doing(file.display())?;
+    Ok(file)
+}
+
+/// Cases in a file, checked by a script of calsync-core's tests.
+pub(crate) fn compare(python: &Python, script: &str, file: &Path) -> Outcome {
     let mut compare = Command::new("sh");
     compare.current_dir(workspace::root());
     compare.args(["-c", r#""$1" "$2" < "$3""#, "xtask"]).arg(python.program("python").get_program());

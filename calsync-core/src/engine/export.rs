@@ -92,7 +92,8 @@ fn text(value: &Value) -> String {
     }
 }
 
-fn line<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {
+/// One line, every cell quoted and none of them a formula.
+pub(super) fn line<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {
     for (number, cell) in cells.into_iter().enumerate() {
         let comma = if number > 0 { "," } else { "" };
         let guard = if is_formula(cell) { "'" } else { "" };

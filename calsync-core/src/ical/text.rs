@@ -58,27 +58,36 @@ fn push_clean(out: &mut String, text: &str) {
 /// Appends `text` as a TEXT value. CR LF and CR become the escaped line break, other control characters but the tab are
 /// dropped: no text can end its line.
 pub fn escape_into(out: &mut String, text: &str) {
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        match char {
-            '\\' => out.push_str("\\\\"),
-            ';' => out.push_str("\\;"),
-            ',' => out.push_str("\\,"),
-            '\n' => out.push_str("\\n"),
-            '\r' => {
-                if chars.peek() != Some(&'\n') {
-                    out.push_str("\\n");
-                }
-            }
-            char if is_dropped(char) => {}
-            char => out.push(char),
-        }
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len());
+    // What is written otherwise is ASCII: whatever stands between is copied whole.
+    let mut copied = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let written = match byte {
+            b'\\' => "\\\\",
+            b';' => "\\;",
+            b',' => "\\,",
+            b'\n' => "\\n",
+            b'\r' if bytes.get(at + 1) == Some(&b'\n') => "",
+            b'\r' => "\\n",
+            b'\t' => continue,
+            byte if byte.is_ascii_control() => "",
+            _ => continue,
+        };
+        out.push_str(&text[copied..at]);
+        out.push_str(written);
+        copied = at + 1;
     }
+    out.push_str(&text[copied..]);
 }
 
 /// Appends `value` with every control character dropped: for values that have no escapes (URI, tokens).
 pub fn push_single_line(out: &mut String, value: &str) {
-    out.extend(value.chars().filter(|char| !char.is_control()));
+    if value.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_control()) {
+        out.push_str(value);
+    } else {
+        out.extend(value.chars().filter(|char| !char.is_control()));
+    }
 }
 
 /// The parts of a comma-separated TEXT list, still escaped. A comma behind a backslash does not separate.
@@ -110,6 +119,28 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_ends_a_line_is_escaped_and_what_cannot_be_written_dropped() {
+        for (text, expected) in [
+            ("", ""),
+            ("plain é😀\t\u{85}", "plain é😀\t\u{85}"),
+            ("a\\b;c,d\ne", "a\\\\b\\;c\\,d\\ne"),
+            ("a\r\nb\rc\r", "a\\nb\\nc\\n"),
+            ("\0é\u{7}\u{7f};", "é\\;"),
+        ] {
+            let mut out = String::new();
+            escape_into(&mut out, text);
+            assert_eq!(out, expected, "{text:?}");
+        }
+        for (value, expected) in
+            [("https://x/ü", "https://x/ü"), ("a\r\nb\u{85}\tc", "abc"), ("plain", "plain")]
+        {
+            let mut out = String::new();
+            push_single_line(&mut out, value);
+            assert_eq!(out, expected, "{value:?}");
+        }
+    }
 
     #[test]
     fn escapes_come_off_leniently() {

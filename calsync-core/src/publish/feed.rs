@@ -2,7 +2,7 @@
 
 use std::borrow::{Borrow, Cow};
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
 use super::{Detail, FeedOptions, Validators, busy_only};
 use crate::{
@@ -17,16 +17,18 @@ use crate::{
 /// Chunks are at least so long, but for the last.
 const CHUNK: usize = 16 * 1024;
 
+/// More than the clocks of any two zones differ by.
+const ANY_ZONE: TimeDelta = TimeDelta::days(2);
+/// Where an instance of a series is looked for first.
+const SOON: TimeDelta = TimeDelta::days(40);
+
 /// A feed as chunks of bytes: see [`feed`].
 #[derive(Debug)]
 pub struct Feed<I> {
     events: Option<I>,
-    options: FeedOptions,
-    zones: ZoneNames,
+    writer: FeedWriter,
     /// The header is written.
     begun: bool,
-    /// Something stands in the calendar.
-    filled: bool,
 }
 
 /// The text of a feed (RFC 5545, RFC 7986), in chunks of some kilobytes: what a response streams.
@@ -41,13 +43,7 @@ where
     E: Borrow<Event>,
     I: IntoIterator<Item = E>,
 {
-    Feed {
-        events: Some(events.into_iter()),
-        options,
-        zones: ZoneNames::default(),
-        begun: false,
-        filled: false,
-    }
+    Feed { events: Some(events.into_iter()), writer: FeedWriter::new(options), begun: false }
 }
 
 /// What a conditional request is compared with, from the text itself: the cost of writing the feed once, without keeping
@@ -71,16 +67,17 @@ impl<E: Borrow<Event>, I: Iterator<Item = E>> Iterator for Feed<I> {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
+        let events = self.events.as_mut()?;
         let mut out = Vec::new();
         if !self.begun {
             self.begun = true;
-            self.header(&mut out);
+            self.writer.begin(&mut out);
         }
         while out.len() < CHUNK {
-            match self.events.as_mut()?.next() {
-                Some(event) => self.event(event.borrow(), &mut out),
+            match events.next() {
+                Some(event) => self.writer.event(event.borrow(), &mut out),
                 None => {
-                    self.end(&mut out);
+                    self.writer.end(&mut out);
                     self.events = None;
                     break;
                 }
@@ -90,8 +87,24 @@ impl<E: Borrow<Event>, I: Iterator<Item = E>> Iterator for Feed<I> {
     }
 }
 
-impl<I> Feed<I> {
-    fn header(&self, out: &mut Vec<u8>) {
+/// Writes the text of a feed where events come a few at a time, as from a store: the beginning, every event, the end.
+/// [`feed`] is the same over an iterator. It keeps which zones are defined, and nothing of the events.
+#[derive(Debug)]
+pub struct FeedWriter {
+    options: FeedOptions,
+    zones: ZoneNames,
+    /// Something stands in the calendar.
+    filled: bool,
+}
+
+impl FeedWriter {
+    /// A writer of one feed.
+    pub fn new(options: FeedOptions) -> Self {
+        Self { options, zones: ZoneNames::default(), filled: false }
+    }
+
+    /// Appends what stands before the events.
+    pub fn begin(&self, out: &mut Vec<u8>) {
         let options = &self.options;
         let mut line = |line: &str| LineStyle::STANDARD.push(out, line);
         line("BEGIN:VCALENDAR");
@@ -118,7 +131,8 @@ impl<I> Feed<I> {
         line(&format!("X-PUBLISHED-TTL:{refresh}"));
     }
 
-    fn end(&self, out: &mut Vec<u8>) {
+    /// Appends what stands after them.
+    pub fn end(&self, out: &mut Vec<u8>) {
         if !self.filled {
             // A calendar holds at least one component (RFC 5545 section 3.6), and Outlook insists.
             let year = self.options.now.year();
@@ -127,7 +141,8 @@ impl<I> Feed<I> {
         LineStyle::STANDARD.push(out, "END:VCALENDAR");
     }
 
-    fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
+    /// Appends an event as the feed shows it; nothing, where it has nothing in the window or shows nothing.
+    pub fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
         if !is_in_window(event, &self.options) {
             return;
         }
@@ -192,6 +207,16 @@ fn component(
 /// Whether anything of an event lies in the window, as far as can be told.
 fn is_in_window(event: &Event, options: &FeedOptions) -> bool {
     let window = options.window();
+    // The first instance of a series is always one of it. Where it is well inside, by any clock, no zone is asked.
+    if event.overrides.is_empty()
+        && event.excluded_rules.is_empty()
+        && let Some(body) = &event.master
+        && let Some(first) = window.start.naive_utc().checked_add_signed(ANY_ZONE)
+        && let Some(last) = window.end.naive_utc().checked_sub_signed(ANY_ZONE)
+        && (first..last).contains(&body.time.start.local())
+    {
+        return true;
+    }
     if event.rules.is_empty()
         && event.overrides.is_empty()
         && let Some(body) = &event.master
@@ -199,8 +224,13 @@ fn is_in_window(event: &Event, options: &FeedOptions) -> bool {
         let (start, end) = (body.time.start.instant(&options.zone), body.time.end.instant(&options.zone));
         return start < window.end && (end > window.start || start >= window.start);
     }
-    let (instances, report) = event.instances(window, &options.zone, &options.limits);
-    !instances.is_empty() || !report.is_complete()
+    // Most series have an instance in the first weeks, and need no more to be told.
+    let soon = window.start.checked_add_signed(SOON).unwrap_or(window.end).min(window.end);
+    let soon = window.start..soon;
+    [soon, window].into_iter().any(|window| {
+        let (instances, report) = event.instances(window, &options.zone, &options.limits);
+        !instances.is_empty() || !report.is_complete()
+    })
 }
 
 /// The event as the feed shows it.
@@ -216,7 +246,7 @@ fn shown<'e>(event: &'e Event, options: &FeedOptions) -> Option<Cow<'e, Event>> 
 }
 
 /// The event without its instances marked secret.
-fn without_secret(event: &Event) -> Cow<'_, Event> {
+pub(super) fn without_secret(event: &Event) -> Cow<'_, Event> {
     let is_secret = |instance: &Override| matches!(instance, Override::Changed { body, .. } if body.privacy == Some(Privacy::Secret));
     if !event.overrides.values().any(is_secret) {
         return Cow::Borrowed(event);

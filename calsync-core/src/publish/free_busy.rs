@@ -2,9 +2,11 @@
 
 use std::borrow::Borrow;
 
-use super::FeedOptions;
+use chrono::{DateTime, Utc};
+
+use super::{FeedOptions, feed::without_secret};
 use crate::{
-    availability::{BusyKind, BusyOptions, busy_times},
+    availability::{BusyKind, BusyOptions, BusyTime, busy_times, merged},
     ical::write::{line::LineStyle, property},
     model::{Event, Privacy},
 };
@@ -16,39 +18,81 @@ where
     E: Borrow<Event>,
     I: IntoIterator<Item = E>,
 {
-    let window = options.window();
-    let mut how = BusyOptions::new(window.clone(), options.zone.clone());
-    how.owner.clone_from(&options.owner);
-    how.limits = options.limits;
-    let mut times = Vec::new();
+    let mut writer = FreeBusyWriter::new(options);
     for event in events {
-        let event: &Event = event.borrow();
-        if event.body().and_then(|body| body.privacy) != Some(Privacy::Secret) {
-            times.extend(busy_times([event], &how).times);
+        writer.event(event.borrow());
+    }
+    writer.end()
+}
+
+/// Busy times gathered before they are merged once more.
+const GATHERED: usize = 4096;
+
+/// [`free_busy`] where events come a few at a time, as from a store. It keeps the busy times, merged, and nothing of the
+/// events.
+#[derive(Debug)]
+pub struct FreeBusyWriter {
+    how: BusyOptions,
+    uid: String,
+    product_id: String,
+    stamp: DateTime<Utc>,
+    times: Vec<BusyTime>,
+    merged: usize,
+}
+
+impl FreeBusyWriter {
+    /// A writer of one window.
+    pub fn new(options: &FeedOptions) -> Self {
+        let mut how = BusyOptions::new(options.window(), options.zone.clone());
+        how.owner.clone_from(&options.owner);
+        how.limits = options.limits;
+        Self {
+            how,
+            uid: super::busy_only::hidden_uid(options.key.expose(), "free-busy"),
+            product_id: options.product_id.clone(),
+            stamp: options.today(),
+            times: Vec::new(),
+            merged: 0,
         }
     }
-    let mut out = Vec::new();
-    let mut line = |line: &str| LineStyle::STANDARD.push(&mut out, line);
-    line("BEGIN:VCALENDAR");
-    line("VERSION:2.0");
-    line(&property::plain("PRODID", &options.product_id));
-    line("METHOD:PUBLISH");
-    line("BEGIN:VFREEBUSY");
-    line(&format!("UID:{}", super::busy_only::hidden_uid(options.key.expose(), "free-busy")));
-    line(&property::instant("DTSTAMP", options.today()));
-    line(&property::instant("DTSTART", window.start));
-    line(&property::instant("DTEND", window.end));
-    for time in crate::availability::merged(times) {
-        let kind = match time.kind {
-            BusyKind::Busy => "BUSY",
-            BusyKind::Tentative => "BUSY-TENTATIVE",
-            BusyKind::Unavailable => "BUSY-UNAVAILABLE",
-        };
-        let form = "%Y%m%dT%H%M%SZ";
-        line(&format!("FREEBUSY;FBTYPE={kind}:{}/{}", time.start.format(form), time.end.format(form)));
+
+    /// Adds the times of an event, unless it is marked secret.
+    pub fn event(&mut self, event: &Event) {
+        if event.body().and_then(|body| body.privacy) == Some(Privacy::Secret) {
+            return;
+        }
+        self.times.extend(busy_times([&*without_secret(event)], &self.how).times);
+        if self.times.len() >= self.merged + GATHERED {
+            self.times = merged(std::mem::take(&mut self.times));
+            self.merged = self.times.len();
+        }
     }
-    line("END:VFREEBUSY");
-    line("END:VCALENDAR");
-    // Made of strings, cut at character boundaries.
-    String::from_utf8(out).unwrap_or_default()
+
+    /// The whole text.
+    pub fn end(self) -> String {
+        let mut out = Vec::new();
+        let mut line = |line: &str| LineStyle::STANDARD.push(&mut out, line);
+        line("BEGIN:VCALENDAR");
+        line("VERSION:2.0");
+        line(&property::plain("PRODID", &self.product_id));
+        line("METHOD:PUBLISH");
+        line("BEGIN:VFREEBUSY");
+        line(&format!("UID:{}", self.uid));
+        line(&property::instant("DTSTAMP", self.stamp));
+        line(&property::instant("DTSTART", self.how.window.start));
+        line(&property::instant("DTEND", self.how.window.end));
+        for time in merged(self.times) {
+            let kind = match time.kind {
+                BusyKind::Busy => "BUSY",
+                BusyKind::Tentative => "BUSY-TENTATIVE",
+                BusyKind::Unavailable => "BUSY-UNAVAILABLE",
+            };
+            let form = "%Y%m%dT%H%M%SZ";
+            line(&format!("FREEBUSY;FBTYPE={kind}:{}/{}", time.start.format(form), time.end.format(form)));
+        }
+        line("END:VFREEBUSY");
+        line("END:VCALENDAR");
+        // Made of strings, cut at character boundaries.
+        String::from_utf8(out).unwrap_or_default()
+    }
 }

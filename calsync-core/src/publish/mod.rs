@@ -1,8 +1,9 @@
 //! Publishing: a calendar as a feed others subscribe to.
 //!
 //! In: events, [`FeedOptions`]. Out: an iCalendar text in chunks ([`feed`]), as busy times ([`free_busy`]), what to answer
-//! to a conditional request ([`answer`]), and the secret in the feed's address ([`TokenRing`]). No server: a host serves
-//! the bytes with what it has. Constant memory: an event is read, written and forgotten.
+//! to a conditional request ([`answer`]), and the secret in the feed's address ([`TokenRing`]). Or, over a store, all of it
+//! together: a request in, an answer with its body out ([`Publisher`]), the tokens kept in the store ([`FeedTokens`]). No
+//! server: a host serves the bytes with what it has. Constant memory: an event is read, written and forgotten.
 //!
 //! A feed is **busy-only until details are asked for**, and what is marked private is busy-only even then. See
 //! [`Detail`].
@@ -24,10 +25,14 @@
 //! assert!(text.contains("SUMMARY:Busy") && !text.contains("Dentist"));
 //! ```
 
+mod access;
+mod body;
 mod busy_only;
 mod conditional;
 mod feed;
 mod free_busy;
+mod published;
+mod serve;
 mod token;
 
 use std::ops::Range;
@@ -35,11 +40,15 @@ use std::ops::Range;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use access::{FeedToken, FeedTokenError, FeedTokens, Granted};
+pub use body::FeedBody;
 pub(crate) use busy_only::hidden_uid;
 pub use busy_only::{BusyOnly, busy_only};
 pub use conditional::{FeedAnswer, FeedRequest, Validators, answer};
-pub use feed::{Feed, feed, validators};
-pub use free_busy::free_busy;
+pub use feed::{Feed, FeedWriter, feed, validators};
+pub use free_busy::{FreeBusyWriter, free_busy};
+pub use published::{FeedForm, Published};
+pub use serve::{FeedCall, Publisher, Served};
 pub use token::{TokenHash, TokenRing};
 
 use crate::{ical::write::PRODUCT_ID, recurrence::ExpansionLimits, secret::Secret, zone::Zone};

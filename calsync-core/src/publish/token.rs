@@ -12,12 +12,20 @@ use crate::{context::Entropy, secret::Secret};
 pub struct TokenHash(blake3::Hash);
 
 impl TokenHash {
-    fn of(token: &str) -> Self {
+    /// Of what was sent in an address, with or without `.ics` at its end.
+    pub fn of(sent: &str) -> Self {
+        let token = sent.strip_suffix(".ics").unwrap_or(sent);
         // A token has 256 random bits: there is nothing a slow hash would add.
         Self(blake3::Hash::from_bytes(blake3::derive_key(
             "calsync 2026-11 token of a published feed",
             token.as_bytes(),
         )))
+    }
+
+    /// In 64 hexadecimal digits: a key to look a feed up by. How long that takes tells of the hash at most, and nobody
+    /// finds a token to a hash.
+    pub fn to_hex(&self) -> String {
+        self.0.to_hex().to_string()
     }
 }
 
@@ -79,9 +87,19 @@ impl TokenRing {
     /// Whether a feed answers to what was sent, with or without `.ics` at its end. The time it takes tells nothing of the
     /// token.
     pub fn accepts(&self, sent: &str, now: DateTime<Utc>) -> bool {
-        let sent = TokenHash::of(sent.strip_suffix(".ics").unwrap_or(sent));
+        let sent = TokenHash::of(sent);
         let before = self.previous.as_ref().is_some_and(|(hash, until)| *hash == sent && now < *until);
         (self.current == sent) | before
+    }
+
+    /// What the present token is kept as.
+    pub fn current(&self) -> TokenHash {
+        self.current
+    }
+
+    /// What the one before it is kept as, and until when it is good.
+    pub fn previous(&self) -> Option<(TokenHash, DateTime<Utc>)> {
+        self.previous
     }
 }
 

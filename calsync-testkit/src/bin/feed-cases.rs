@@ -3,15 +3,20 @@
 //!
 //! Usage: `feed-cases [COUNT]`, by default 300.
 
-use std::io::{self, BufWriter, Write};
+use std::{
+    io::{self, BufWriter, Write},
+    ops::Range,
+};
 
 use calsync_core::{
-    model::{Event, Override},
+    model::{Event, EventTime, Override},
     publish::{Detail, FeedOptions, feed, free_busy},
+    recurrence::ExpansionLimits,
     secret::Secret,
     zone::Zone,
 };
 use calsync_testkit::availability_oracle::{OWNER, availability_case};
+use chrono::{DateTime, Utc};
 
 fn main() -> io::Result<()> {
     let count = std::env::args().nth(1).map_or(Ok(300), |count| count.parse());
@@ -43,25 +48,33 @@ fn line(seed: u64, detail: Detail) -> serde_json::Value {
     options.detail = detail;
     options.name = Some("Team; \"A\", B".to_owned());
     options.owner = vec![OWNER.to_owned()];
+    let window = options.window();
     let text = feed(&events, options.clone()).collect::<Vec<_>>().concat();
-    let starts: Vec<_> = events.iter().filter_map(known).collect();
+    let known: Vec<_> = events.iter().filter_map(|event| known(event, &window)).collect();
     serde_json::json!({
         "seed": seed,
         "detail": detail,
         "feed": String::from_utf8_lossy(&text),
         "free_busy": free_busy(&events, &options),
-        "events": starts,
+        "events": known,
+        "window": { "start": window.start.timestamp(), "end": window.end.timestamp() },
     })
 }
 
-/// What the reader has to find: title, start and end, as instants or dates, and how many instances are changed.
-fn known(event: &Event) -> Option<serde_json::Value> {
+/// What the reader has to find: title, start and end, as instants or dates, how many instances are changed, and when those in
+/// the window are, in seconds since 1970, dates and floating times as in UTC.
+fn known(event: &Event, window: &Range<DateTime<Utc>>) -> Option<serde_json::Value> {
     let body = event.master.as_ref()?;
-    let shown = |time: &calsync_core::model::EventTime| match time {
-        calsync_core::model::EventTime::Date(date) => date.to_string(),
-        calsync_core::model::EventTime::Floating(local) => local.format("%Y-%m-%dT%H:%M:%S").to_string(),
+    let shown = |time: &EventTime| match time {
+        EventTime::Date(date) => date.to_string(),
+        EventTime::Floating(local) => local.format("%Y-%m-%dT%H:%M:%S").to_string(),
         zoned => zoned.instant(&Zone::UTC).format("%Y-%m-%dT%H:%M:%SZ").to_string(),
     };
+    let (instances, _) = event.instances(window.clone(), &Zone::UTC, &ExpansionLimits::default());
+    let seconds = |time: &EventTime| time.instant(&Zone::UTC).timestamp();
+    let mut instances: Vec<[i64; 2]> =
+        instances.iter().map(|one| [seconds(&one.time.start), seconds(&one.time.end)]).collect();
+    instances.sort_unstable();
     let changed = event.overrides.values().filter(|one| matches!(one, Override::Changed { .. })).count();
     Some(serde_json::json!({
         "uid": event.uid,
@@ -70,6 +83,7 @@ fn known(event: &Event) -> Option<serde_json::Value> {
         "start": shown(&body.time.start),
         "end": shown(&body.time.end),
         "changed": changed,
+        "instances": instances,
         "rule": !event.rules.is_empty(),
     }))
 }

@@ -42,7 +42,8 @@ pub(crate) fn priority(link: &LinkConfig) -> Priority {
     link.priority
 }
 
-fn interval(text: &str) -> Option<TimeDelta> {
+/// A length of time somebody wrote, such as `90s`, `15m`, `2h` or `1d`.
+pub(crate) fn interval(text: &str) -> Option<TimeDelta> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: i64 = number.parse().ok()?;
     match unit {

@@ -11,16 +11,21 @@ mod config;
 mod connect;
 mod dynamodb;
 mod error;
+mod feed_server;
 mod loopback;
 mod output;
 mod progress;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use app::App;
 use error::CliError;
+use output::Format;
 
 /// Exit code when both sides are in step.
 const IN_STEP: u8 = 0;
@@ -36,6 +41,9 @@ struct Cli {
     /// The configuration file.
     #[arg(long, global = true, default_value = "calsync.toml", value_name = "FILE")]
     config: PathBuf,
+    /// Print JSON: one object, or one on each line where a command goes on.
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -44,6 +52,8 @@ struct Cli {
 enum Command {
     /// Bring links in step.
     Sync(SyncArgs),
+    /// Bring one link in step, and with --watch keep it so until told to stop (Ctrl-C).
+    Run(RunArgs),
     /// Sign in to Google or Microsoft, and keep the access.
     Connect(ConnectArgs),
     /// Give the access back and forget it.
@@ -55,7 +65,7 @@ enum Command {
     /// Start an emulator on 127.0.0.1 and print a configuration for it.
     Emulate(commands::emulate::EmulateArgs),
     /// Ask every connection how it is: reachable, encrypted, credentials, clocks, what it can do.
-    Doctor(Json),
+    Doctor,
     /// Print the completions of a shell.
     Completions {
         /// Which one.
@@ -64,27 +74,29 @@ enum Command {
     /// Print the manual page.
     Man,
     /// List the calendars of every connection and of the store.
-    Calendars(Json),
+    Calendars,
     /// Show the events of a calendar in the store.
     Events(EventsArgs),
     /// Show what both sides changed at once and how it was decided, answer what waits, or export all of it.
     Conflicts(commands::conflicts::ConflictsArgs),
     /// Show remote items that may be the same as events here, and wait for an answer.
-    Matches(Json),
+    Matches,
     /// Say which event an item is, or that it is none of them.
     Match(MatchArgs),
     /// Show past runs.
-    Log(Json),
+    Log,
+    /// Show all that happened: runs, what they did and why, conflicts.
+    History(commands::history::HistoryArgs),
     /// Show writes the remote side has not confirmed, or settle one that is stuck.
     Outbox(OutboxArgs),
     /// Keep links in step until told to stop (Ctrl-C): each runs when the schedule says so.
     Worker(WorkerArgs),
     /// Show when each link runs next and how its last run went; pause it, resume it, or run it now.
     Schedule(ScheduleArgs),
-    /// Stop a link until it is resumed, or let it run again; as in `schedule`.
+    /// Show the links of the configuration; add one, take one out, stop one until it is resumed.
     Links {
         #[command(subcommand)]
-        action: LinksAction,
+        action: Option<LinksAction>,
     },
     /// Take back what a run did, and carry that to the remote side.
     Undo(UndoArgs),
@@ -98,6 +110,9 @@ enum Command {
     Book(commands::book::BookArgs),
     /// Write a calendar of the store as a feed others can subscribe to: when somebody is busy, or with details.
     Publish(commands::publish::PublishArgs),
+    /// Serve feeds of the configuration, and make the tokens in their addresses.
+    #[command(subcommand)]
+    Feed(commands::feed::FeedCommand),
     /// Delete everything a link ever wrote into its remote calendar, also when the store is lost.
     Clean(commands::clean::CleanArgs),
     /// Forget a link: keep what it wrote, or delete that first.
@@ -113,9 +128,6 @@ enum Command {
     Explain {
         /// Its UID, or its id in the store.
         event: String,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
     },
 }
 
@@ -127,9 +139,6 @@ struct SyncArgs {
     /// Show what would be done, and write nothing anywhere.
     #[arg(long)]
     dry_run: bool,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
     /// Carry out the held deletions of this plan, if they are still exactly these.
     #[arg(long, value_name = "PLAN_ID", conflicts_with = "refuse")]
     approve: Option<String>,
@@ -185,18 +194,17 @@ struct UndoArgs {
 }
 
 #[derive(Args)]
-struct Json {
-    /// Print one JSON object.
+struct RunArgs {
+    /// The link.
+    #[arg(value_name = "NAME")]
+    link: String,
+    /// Go on: run it again when the schedule says so, or when somebody nudges it.
     #[arg(long)]
-    json: bool,
+    watch: bool,
 }
 
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true)]
 struct OutboxArgs {
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
     #[command(subcommand)]
     action: Option<OutboxAction>,
 }
@@ -220,17 +228,10 @@ struct WorkerArgs {
     /// Links that run at once. Start more processes for more.
     #[arg(long, value_name = "N", default_value_t = 4)]
     concurrency: usize,
-    /// Print one JSON object per line for each run and alert.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true)]
 struct ScheduleArgs {
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
     #[command(subcommand)]
     action: Option<ScheduleAction>,
 }
@@ -261,6 +262,10 @@ enum ScheduleAction {
 
 #[derive(Subcommand)]
 enum LinksAction {
+    /// Write a link into the configuration. What it would do, `sync --link NAME --dry-run` shows.
+    Add(commands::links::AddArgs),
+    /// Forget a link as `unlink` does, and take it out of the configuration.
+    Rm(commands::clean::UnlinkArgs),
     /// It runs no more until it is resumed.
     Pause {
         /// The link.
@@ -307,88 +312,108 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<u8, CliError> {
-    if let Command::Emulate(args) = cli.command {
-        return commands::emulate::run(args).await;
-    }
-    match &cli.command {
-        Command::ImportConfig { file } => return commands::import_config::run(file),
-        Command::Completions { shell } => return commands::manual::completions(*shell, Cli::command()),
-        Command::Man => return commands::manual::page(Cli::command()),
-        Command::Provision => return commands::provision::run(&cli.config).await,
-        _ => {}
-    }
+    let format = Format::from_flag(cli.json);
+    // What needs no store, or not yet.
+    let command = match cli.command {
+        Command::Emulate(args) => return commands::emulate::run(args, format).await,
+        Command::ImportConfig { file } => return commands::import_config::run(&file, format),
+        Command::Completions { shell } => {
+            return commands::manual::completions(shell, Cli::command(), format);
+        }
+        Command::Man => return commands::manual::page(Cli::command(), format),
+        Command::Provision => return commands::provision::run(&cli.config, format).await,
+        Command::Links { action: Some(LinksAction::Add(args)) } => {
+            return commands::links::add(&cli.config, &args, format);
+        }
+        command => command,
+    };
     let app = App::open(&cli.config).await?;
     let place = app.place.clone();
-    command(app, cli.command).await.map_err(|error| error.in_store(&place))
+    self::command(app, &cli.config, command, format).await.map_err(|error| error.in_store(&place))
 }
 
-async fn command(app: App, command: Command) -> Result<u8, CliError> {
+async fn command(app: App, config: &Path, command: Command, format: Format) -> Result<u8, CliError> {
     match command {
-        Command::Emulate(_) => Ok(IN_STEP),
         Command::Connect(args) => {
             let way = match (args.device, args.no_browser) {
                 (true, _) => commands::connect::Way::Device,
                 (false, true) => commands::connect::Way::Address,
                 (false, false) => commands::connect::Way::Browser,
             };
-            commands::connect::connect(&app, &args.connection, way).await
+            commands::connect::connect(&app, &args.connection, way, format).await
         }
-        Command::Disconnect { connection } => commands::connect::disconnect(&app, &connection).await,
+        Command::Disconnect { connection } => commands::connect::disconnect(&app, &connection, format).await,
         Command::Sync(args) => {
             let request = commands::sync::Request {
                 link: args.link,
                 mode: if args.dry_run { commands::sync::Mode::DryRun } else { commands::sync::Mode::Apply },
-                format: output::Format::from_flag(args.json),
+                format,
                 approve: args.approve,
                 refuse: args.refuse,
             };
             commands::sync::run(&app, request).await
         }
-        Command::Calendars(json) => {
-            commands::calendars::run(&app, output::Format::from_flag(json.json)).await
-        }
-        Command::Events(args) => commands::events::run(&app, &args.calendar, args.ics).await,
-        Command::Conflicts(args) => commands::conflicts::run(&app, args).await,
-        Command::Matches(json) => commands::matches::list(&app, output::Format::from_flag(json.json)).await,
+        Command::Calendars => commands::calendars::run(&app, format).await,
+        Command::Events(args) => commands::events::run(&app, &args.calendar, args.ics, format).await,
+        Command::Conflicts(args) => commands::conflicts::run(&app, args, format).await,
+        Command::Matches => commands::matches::list(&app, format).await,
         Command::Match(args) => {
             let event = args.join.as_deref().filter(|_| !args.keep_both);
-            commands::matches::answer(&app, &args.link, &args.item, event).await
+            commands::matches::answer(&app, &args.link, &args.item, event, format).await
         }
-        Command::Log(json) => commands::log::run(&app, output::Format::from_flag(json.json)).await,
+        Command::History(args) => commands::history::run(&app, args, format).await,
+        Command::Run(args) => {
+            if args.watch {
+                return commands::worker::run(app, commands::worker::Scope::One(args.link), format).await;
+            }
+            let request = commands::sync::Request {
+                link: Some(args.link),
+                mode: commands::sync::Mode::Apply,
+                format,
+                approve: None,
+                refuse: None,
+            };
+            commands::sync::run(&app, request).await
+        }
+        Command::Log => commands::log::run(&app, format).await,
         Command::Outbox(args) => match args.action {
-            None => commands::outbox::list(&app, output::Format::from_flag(args.json)).await,
+            None => commands::outbox::list(&app, format).await,
             Some(OutboxAction::Retry { event }) => {
-                commands::outbox::settle(&app, &event, commands::outbox::Verdict::Retry).await
+                commands::outbox::settle(&app, &event, commands::outbox::Verdict::Retry, format).await
             }
             Some(OutboxAction::Drop { event }) => {
-                commands::outbox::settle(&app, &event, commands::outbox::Verdict::Drop).await
+                commands::outbox::settle(&app, &event, commands::outbox::Verdict::Drop, format).await
             }
         },
         Command::Worker(args) => {
-            let format = output::Format::from_flag(args.json);
-            commands::worker::run(app, args.concurrency, format).await
+            commands::worker::run(app, commands::worker::Scope::All(args.concurrency), format).await
         }
         Command::Schedule(args) => {
             use commands::schedule::Change;
             let (link, change) = match args.action {
                 None => {
-                    return commands::schedule::list(&app, output::Format::from_flag(args.json)).await;
+                    return commands::schedule::list(&app, format).await;
                 }
                 Some(ScheduleAction::Pause { link }) => (link, Change::Pause),
                 Some(ScheduleAction::Resume { link }) => (link, Change::Resume),
                 Some(ScheduleAction::Run { link }) => (link, Change::Run),
                 Some(ScheduleAction::Nudge { link }) => (link, Change::Nudge),
             };
-            commands::schedule::change(&app, &link, change).await
+            commands::schedule::change(&app, &link, change, format).await
         }
-        Command::Vault(command) => commands::vault::run(&app, command).await,
+        Command::Vault(command) => commands::vault::run(&app, command, format).await,
         Command::Links { action } => {
             use commands::schedule::Change;
             let (link, change) = match action {
-                LinksAction::Pause { link } => (link, Change::Pause),
-                LinksAction::Resume { link } => (link, Change::Resume),
+                None => return commands::links::list(&app, format).await,
+                Some(LinksAction::Add(_)) => return Ok(IN_STEP),
+                Some(LinksAction::Rm(args)) => {
+                    return commands::links::remove(&app, config, args, format).await;
+                }
+                Some(LinksAction::Pause { link }) => (link, Change::Pause),
+                Some(LinksAction::Resume { link }) => (link, Change::Resume),
             };
-            commands::schedule::change(&app, &link, change).await
+            commands::schedule::change(&app, &link, change, format).await
         }
         Command::Undo(args) => {
             let what = match (args.run, args.last, args.link) {
@@ -397,20 +422,28 @@ async fn command(app: App, command: Command) -> Result<u8, CliError> {
                     commands::undo::What::Last(count.unwrap_or(1), link.unwrap_or_default())
                 }
             };
-            commands::undo::run(&app, &what).await
+            commands::undo::run(&app, &what, format).await
         }
         Command::Free(args) => commands::availability::run(&app, args).await,
         Command::Book(args) => commands::book::run(&app, args).await,
-        Command::Clean(args) => commands::clean::clean(&app, args).await,
-        Command::Unlink(args) => commands::clean::unlink(&app, args).await,
-        Command::Publish(args) => commands::publish::run(&app, args).await,
-        // Answered before there is a configuration.
-        Command::ImportConfig { file } => commands::import_config::run(&file),
-        Command::Provision => Ok(IN_STEP),
-        Command::Completions { .. } | Command::Man => Ok(IN_STEP),
-        Command::Doctor(json) => commands::doctor::run(&app, output::Format::from_flag(json.json)).await,
-        Command::Explain { event, json } => {
-            commands::explain::run(&app, &event, output::Format::from_flag(json)).await
+        Command::Clean(args) => commands::clean::clean(&app, args, format).await,
+        Command::Unlink(args) => {
+            let done = commands::clean::unlink(&app, &args, format).await?;
+            if let Some(link) = done.forgotten.filter(|_| format == Format::Table) {
+                let rest = "take it out of the configuration, or the next sync joins both sides again";
+                output::print(&format!("{link}: {rest}\n"))?;
+            }
+            Ok(done.code)
         }
+        Command::Publish(args) => commands::publish::run(&app, args, format).await,
+        Command::Feed(command) => commands::feed::run(&app, command, format).await,
+        // Answered before there is a store.
+        Command::Emulate(_)
+        | Command::ImportConfig { .. }
+        | Command::Provision
+        | Command::Completions { .. }
+        | Command::Man => Ok(IN_STEP),
+        Command::Doctor => commands::doctor::run(&app, format).await,
+        Command::Explain { event } => commands::explain::run(&app, &event, format).await,
     }
 }

@@ -1,6 +1,9 @@
 //! Tables for people, JSON for programs.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+};
 
 use serde_json::Value;
 
@@ -74,8 +77,60 @@ fn cut(text: &str) -> String {
     text.chars().take(CELL - 1).chain(['…']).collect()
 }
 
+/// Whether tables have colours: on a terminal, unless `NO_COLOR` is set or the terminal has none; elsewhere where
+/// `CLICOLOR_FORCE` asks for them.
+fn has_colors() -> bool {
+    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_forced = env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
+    let is_plain = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    !is_set("NO_COLOR") && (is_forced || io::stdout().is_terminal() && !is_plain)
+}
+
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const RED: &str = "\x1b[31m";
+const BOLD: &str = "\x1b[1m";
+const END: &str = "\x1b[0m";
+
+/// What a cell begins with that says how something is, and its colour. Everything else has none.
+const STATES: [(&str, &str); 22] = [
+    ("in step", GREEN),
+    ("in-step", GREEN),
+    ("went well", GREEN),
+    ("resolved", GREEN),
+    ("decided", GREEN),
+    ("held", YELLOW),
+    ("open", YELLOW),
+    ("answered", YELLOW),
+    ("waits for", YELLOW),
+    ("paused", YELLOW),
+    ("backing-off", YELLOW),
+    ("unscheduled", YELLOW),
+    ("not finished", YELLOW),
+    ("unknown", YELLOW),
+    ("undone", YELLOW),
+    ("failed", RED),
+    ("credentials needed", RED),
+    ("needs-reauth", RED),
+    ("circuit-open", RED),
+    ("wedged", RED),
+    ("killed its workers", RED),
+    ("not in the configuration", RED),
+];
+
+/// The colour of a whole cell; a title that is such a word has it too, which says nothing.
+fn color(cell: &str) -> Option<&'static str> {
+    let is_state =
+        |state: &str| cell.strip_prefix(state).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+    STATES.iter().find(|(state, _)| is_state(state)).map(|(_, color)| *color)
+}
+
 /// Prints rows in columns as wide as they need to be.
 pub(crate) fn print_table(head: &[&str], rows: &[Vec<String>]) -> Result<(), CliError> {
+    print(&table(head, rows, has_colors()))
+}
+
+fn table(head: &[&str], rows: &[Vec<String>], has_colors: bool) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
@@ -84,20 +139,28 @@ pub(crate) fn print_table(head: &[&str], rows: &[Vec<String>]) -> Result<(), Cli
             *width = (*width).max(cell.chars().count());
         }
     }
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let mut text = String::new();
+    let line = |cells: &mut dyn Iterator<Item = &str>, style: &dyn Fn(&str) -> Option<&'static str>| {
+        let (mut text, mut gap) = (String::new(), 0);
         for (cell, width) in cells.zip(&widths) {
-            text.push_str(&format!("{cell:<width$}  "));
+            let length = cell.chars().count();
+            if length > 0 {
+                text.extend(std::iter::repeat_n(' ', gap));
+                gap = 0;
+                match style(cell).filter(|_| has_colors) {
+                    Some(color) => text.extend([color, cell, END]),
+                    None => text.push_str(cell),
+                }
+            }
+            gap += width.saturating_sub(length) + 2;
         }
-        text.truncate(text.trim_end().len());
         text.push('\n');
         text
     };
-    let mut text = line(&mut head.iter().copied());
+    let mut text = line(&mut head.iter().copied(), &|_| Some(BOLD));
     for row in &rows {
-        text.push_str(&line(&mut row.iter().map(String::as_str)));
+        text.push_str(&line(&mut row.iter().map(String::as_str), &color));
     }
-    print(&text)
+    text
 }
 
 #[cfg(test)]
@@ -114,6 +177,30 @@ mod tests {
         ] {
             assert_eq!(plain(title), shown);
         }
+    }
+
+    #[test]
+    fn a_table_is_the_same_with_and_without_colours() {
+        let rows = [
+            ["one", "failed: no answer", "in step with you", "x "].map(str::to_owned).to_vec(),
+            ["größer", "", "in step", "=\x1b[31m"].map(str::to_owned).to_vec(),
+        ];
+        let (plain, colored) =
+            (table(&["link", "", "it", ""], &rows, false), table(&["link", "", "it", ""], &rows, true));
+        assert_eq!(
+            plain,
+            "link                       it\n\
+             one     failed: no answer  in step with you  x \n\
+             größer                     in step           =\\u{1b}[31m\n"
+        );
+        assert!(!plain.contains('\x1b'));
+        assert!(colored.contains(&format!("{RED}failed: no answer{END}")), "{colored}");
+        assert!(
+            colored.contains(&format!("{GREEN}in step{END}"))
+                && !colored.contains(&format!("{GREEN}in step w"))
+        );
+        let stripped = [RED, GREEN, BOLD, END].iter().fold(colored, |text, code| text.replace(code, ""));
+        assert_eq!(stripped, plain);
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Meter {
 
 impl Observer for Meter {
     fn progress(&self, progress: &Progress) {
-        let Some(line) = line(progress) else { return };
+        let Some(mut line) = line(progress) else { return };
         let mut pulse = self.lock();
         if !pulse.0.is_due(self.clock.now()) {
             return;
@@ -79,11 +79,23 @@ impl Observer for Meter {
         // That nobody reads it changes nothing about the run.
         let _ = if self.is_terminal {
             pulse.1 = true;
+            if let Progress::Pulled { done, total, .. } = progress {
+                line = format!("{} {line}", bar(*done, *total));
+            }
             write!(io::stderr().lock(), "\r\x1b[K{line}")
         } else {
             writeln!(io::stderr().lock(), "calsync: {line}")
         };
     }
+}
+
+/// So many cells wide is the bar of a terminal.
+const BAR: usize = 24;
+
+/// How much of a whole is done, as a bar. A page is the whole: how many pages there are is not known before the last.
+fn bar(done: usize, total: usize) -> String {
+    let full = (done.min(total) * BAR).checked_div(total).unwrap_or(BAR);
+    format!("[{}{}]", "#".repeat(full), ".".repeat(BAR - full))
 }
 
 fn line(progress: &Progress) -> Option<String> {
@@ -107,6 +119,14 @@ mod tests {
         let told: Vec<i64> =
             (0..30).filter(|second| pulse.is_due(begun + TimeDelta::seconds(*second))).collect();
         assert_eq!(told, [2, 12, 22]);
+    }
+
+    #[test]
+    fn a_bar_is_as_full_as_what_is_done() {
+        for (done, total, full) in [(0, 10, 0), (5, 10, 12), (10, 10, 24), (11, 10, 24), (0, 0, 24)] {
+            let bar = bar(done, total);
+            assert_eq!((bar.matches('#').count(), bar.len()), (full, BAR + 2), "{bar}");
+        }
     }
 
     #[test]

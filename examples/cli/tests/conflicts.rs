@@ -60,7 +60,13 @@ async fn a_conflict_is_shown_answered_and_exported() {
     ok(folder, &["sync"]);
     event(folder, Some(("=1+1", "hall"))).await;
     feed(folder, "there", "garden");
-    ok(folder, &["sync"]);
+    let told = ok(folder, &["sync"]);
+    assert!(
+        told.contains("feed: 1 conflict waits for an answer") && told.contains("calsync conflicts answer ID"),
+        "{told}"
+    );
+    let json: Value = serde_json::from_str(&ok(folder, &["sync", "--json"])).unwrap();
+    assert_eq!(json["links"][0]["open_conflicts"], 1);
     let json: Value = serde_json::from_str(&ok(folder, &["conflicts", "--open", "--json"])).unwrap();
     let id = json["conflicts"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(json["conflicts"][0]["state"], "open");
@@ -71,9 +77,25 @@ async fn a_conflict_is_shown_answered_and_exported() {
     assert!(!refused.0, "an answer says something");
     ok(folder, &["conflicts", "answer", &id, "--field", "2=remote", "--by", "anna"]);
     assert!(ok(folder, &["conflicts"]).contains("answered"));
+    let csv = ok(folder, &["history", "--csv"]);
+    assert!(
+        csv.starts_with("\"at\",\"kind\",\"link\",") && csv.lines().all(|line| line.ends_with('"')),
+        "{csv}"
+    );
+    assert!(
+        csv.contains("\"conflict\",\"feed\"") && csv.contains("\"title, location\",\"open\",\"manual\""),
+        "{csv}"
+    );
+    assert!(csv.contains("\"run\",\"feed\"") && csv.contains("\"local-create\""), "{csv}");
+    assert!(!csv.contains("lunch"), "it holds no text of events");
     ok(folder, &["sync"]);
     assert_eq!(event(folder, None).await, ("=1+1".to_owned(), "garden".to_owned()));
-    ok(folder, &["conflicts", "answer", &id, "--take", "remote"]);
+    let answered: Value =
+        serde_json::from_str(&ok(folder, &["conflicts", "answer", &id, "--take", "remote", "--json"]))
+            .unwrap();
+    assert_eq!(answered["answered"], true);
+    let json: Value = serde_json::from_str(&ok(folder, &["sync", "--dry-run", "--json"])).unwrap();
+    assert_eq!(json["links"][0]["open_conflicts"], 0, "it is answered");
     ok(folder, &["sync"]);
     assert_eq!(event(folder, None).await, ("there".to_owned(), "garden".to_owned()));
 

@@ -101,7 +101,7 @@ fn consent(connecting: &mut Running) -> String {
 
 #[test]
 fn an_account_is_connected_synced_and_disconnected() {
-    for (kind, told) in [("google", "the provider was told"), ("microsoft", "cannot be told")] {
+    for (kind, told) in [("google", "the provider was told"), ("microsoft", "\"provider_told\":false")] {
         let (_emulator, temp, _) = emulated(kind);
         let folder = temp.path();
         let (code, text) = run(folder, &["connect", "other"]);
@@ -128,7 +128,18 @@ fn an_account_is_connected_synced_and_disconnected() {
             }
         }
 
-        let (code, text) = run(folder, &["disconnect", kind]);
+        // The same in JSON, of an account that is connected once more.
+        let mut connecting = Running::start(folder, &["connect", kind, "--no-browser", "--json"], &[]);
+        let opened: serde_json::Value = serde_json::from_str(&connecting.until("{")).unwrap();
+        consent_to(opened["open"].as_str().unwrap());
+        let (code, text) = connecting.finish();
+        let connected: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(code == 0 && connected["account"] == "ann@example.com", "{text}");
+        let (code, text) = if kind == "google" {
+            run(folder, &["disconnect", kind])
+        } else {
+            run(folder, &["disconnect", kind, "--json"])
+        };
         assert!(code == 0 && text.contains(told), "{text}");
         let (code, text) = run(folder, &["disconnect", kind]);
         assert!(code == 1 && text.contains("is not connected"), "{text}");

@@ -1,6 +1,6 @@
 //! DATE and DATE-TIME values (RFC 5545 sections 3.3.4 and 3.3.5), before a `TZID` is applied.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 
 /// A date or time as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +87,33 @@ fn skip(rest: &mut &[u8], byte: u8) {
 
 /// Appends a wall-clock time as `YYYYMMDDThhmmss`.
 pub fn write_time(out: &mut String, local: NaiveDateTime) {
-    use std::fmt::Write as _;
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{}", local.format("%Y%m%dT%H%M%S"));
+    write_date(out, local.date());
+    // A leap second is a second of the one before it.
+    let second = local.second() + local.nanosecond() / 1_000_000_000;
+    out.push('T');
+    push_digits(out, [local.hour(), local.minute(), second]);
+}
+
+/// Appends a date as `YYYYMMDD`.
+pub(crate) fn write_date(out: &mut String, date: NaiveDate) {
+    match u32::try_from(date.year()) {
+        // By hand: a feed has half a million of them, and a format is read anew for each.
+        Ok(year @ 0..=9999) => push_digits(out, [year / 100, year % 100, date.month(), date.day()]),
+        _ => {
+            use std::fmt::Write as _;
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{}", date.format("%Y%m%d"));
+        }
+    }
+}
+
+/// Appends numbers below 100, two digits each.
+fn push_digits<const N: usize>(out: &mut String, numbers: [u32; N]) {
+    for number in numbers {
+        for digit in [number / 10, number % 10] {
+            out.push(char::from_digit(digit, 10).unwrap_or('0'));
+        }
+    }
 }
 
 #[cfg(test)]

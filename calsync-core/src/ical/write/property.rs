@@ -5,7 +5,7 @@ use chrono::{Datelike, NaiveDate, NaiveDateTime};
 use crate::ical::params::write_value;
 use crate::ical::read::{CLASS, DEFAULT_DESCRIPTION, STATUS, TRANSP, is_utc};
 use crate::ical::text::{escape_into, push_single_line};
-use crate::ical::value::{IcalDuration, write_time};
+use crate::ical::value::{IcalDuration, write_date, write_time};
 use crate::model::{
     Alarm, AlarmAction, AlarmTrigger, EventBody, EventTime, Fold, Participant, ParticipationStatus, Person,
     RelativeTo, Role, RuleEntry, VirtualLocation,
@@ -16,15 +16,23 @@ use super::zones::ZoneNames;
 
 /// `NAME:text` with the text escaped.
 pub(crate) fn text(name: &str, value: &str) -> String {
-    let mut line = format!("{name}:");
+    let mut line = named(name, value.len());
     escape_into(&mut line, value);
     line
 }
 
 /// `NAME:value` with a value that has no escapes.
 pub(crate) fn plain(name: &str, value: &str) -> String {
-    let mut line = format!("{name}:");
+    let mut line = named(name, value.len());
     push_single_line(&mut line, value);
+    line
+}
+
+/// The beginning of a line, with room for a value.
+fn named(name: &str, room: usize) -> String {
+    let mut line = String::with_capacity(name.len() + 1 + room);
+    line.push_str(name);
+    line.push(':');
     line
 }
 
@@ -62,10 +70,7 @@ fn push_instant(value: &mut String, utc: NaiveDateTime) {
 }
 
 fn push_date(value: &mut String, date: NaiveDate) {
-    use std::fmt::Write as _;
-    let date = within_range(date.into()).date();
-    // Writing to a String cannot fail.
-    let _ = write!(value, "{}", date.format("%Y%m%d"));
+    write_date(value, within_range(date.into()).date());
 }
 
 /// A time with a year of four digits: the nearest one that iCalendar can write.
@@ -87,7 +92,7 @@ pub(crate) fn time(name: &str, time: &EventTime, zones: &mut ZoneNames) -> Strin
 
 /// A bookkeeping instant.
 pub(crate) fn instant(name: &str, time: chrono::DateTime<chrono::Utc>) -> String {
-    let mut line = format!("{name}:");
+    let mut line = named(name, "YYYYMMDDThhmmssZ".len());
     push_instant(&mut line, time.naive_utc());
     line
 }

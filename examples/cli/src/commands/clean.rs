@@ -1,5 +1,7 @@
 //! `calsync clean` and `calsync unlink`: what a link wrote is taken away, and the link is forgotten.
 
+use std::io::{self, BufRead as _, IsTerminal as _};
+
 use calsync_core::{
     engine::{CleanOptions, CleanReport},
     plan::PlanId,
@@ -12,7 +14,7 @@ use crate::{
     app::App,
     connect::{self, Joined},
     error::CliError,
-    output::{Format, print, print_json},
+    output::{Format, print, print_json, tell},
 };
 
 #[derive(Args)]
@@ -26,18 +28,14 @@ pub(crate) struct CleanArgs {
     /// Carry out this plan, if it is still exactly this one.
     #[arg(long, value_name = "PLAN_ID", conflicts_with = "dry_run")]
     approve: Option<String>,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]
-#[command(group(clap::ArgGroup::new("copies").args(["keep", "remove"]).required(true)))]
 pub(crate) struct UnlinkArgs {
     /// The link.
     link: String,
-    /// Leave everything on both sides where it is.
-    #[arg(long)]
+    /// Leave everything on both sides where it is. Without this and --remove, a person at a terminal is asked.
+    #[arg(long, conflicts_with = "remove")]
     keep: bool,
     /// First delete what the link wrote: there, or, of a link that imports, here.
     #[arg(long)]
@@ -45,12 +43,23 @@ pub(crate) struct UnlinkArgs {
     /// Carry out these deletions, if they are still exactly these.
     #[arg(long, value_name = "PLAN_ID", conflicts_with = "keep")]
     approve: Option<String>,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
 }
 
-pub(crate) async fn clean(app: &App, args: CleanArgs) -> Result<u8, CliError> {
+/// How an unlinking ended.
+pub(crate) struct Unlinked {
+    pub(crate) code: u8,
+    /// The link; `None` where deletions wait for a person, and it is still there.
+    pub(crate) forgotten: Option<String>,
+}
+
+/// What becomes of what a link wrote.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    Keep,
+    Remove,
+}
+
+pub(crate) async fn clean(app: &App, args: CleanArgs, format: Format) -> Result<u8, CliError> {
     let joined = join(app, &args.link).await?;
     let mut options = options(args.approve.as_deref());
     if args.dry_run {
@@ -58,14 +67,16 @@ pub(crate) async fn clean(app: &App, args: CleanArgs) -> Result<u8, CliError> {
     }
     let report = app.engine.clean(&joined.link, joined.provider.as_ref(), &options).await?;
     let again = format!("calsync clean --link {}", args.link);
-    show(&report, &again, Format::from_flag(args.json), args.dry_run)?;
+    show(&report, &again, format, args.dry_run)?;
     Ok(if report.plan.held && !args.dry_run { HELD } else { IN_STEP })
 }
 
-pub(crate) async fn unlink(app: &App, args: UnlinkArgs) -> Result<u8, CliError> {
+pub(crate) async fn unlink(app: &App, args: &UnlinkArgs, format: Format) -> Result<Unlinked, CliError> {
+    // Before anything is asked of a person.
+    app.links(Some(&args.link))?;
+    let copies = choice(args, format)?;
     let joined = join(app, &args.link).await?;
-    let format = Format::from_flag(args.json);
-    if args.remove {
+    if copies == Copies::Remove {
         let (link, provider) = (&joined.link, joined.provider.as_ref());
         let options = options(args.approve.as_deref());
         let report = if link.direction.exports() {
@@ -75,20 +86,48 @@ pub(crate) async fn unlink(app: &App, args: UnlinkArgs) -> Result<u8, CliError> 
         };
         show(&report, &format!("calsync unlink {} --remove", args.link), format, false)?;
         if report.plan.held {
-            return Ok(HELD);
+            return Ok(Unlinked { code: HELD, forgotten: None });
         }
     }
     app.engine.forget(&joined.link).await?;
     super::schedule::remove(app, &args.link).await?;
     match format {
-        Format::Json if args.remove => {}
+        Format::Json if copies == Copies::Remove => {}
         Format::Json => print_json(&json!({ "link": args.link, "forgotten": true }))?,
-        Format::Table => print(&format!(
-            "{}: forgotten; take it out of the configuration, or the next sync joins both sides again\n",
-            args.link
-        ))?,
+        Format::Table => print(&format!("{}: forgotten\n", args.link))?,
     }
-    Ok(IN_STEP)
+    Ok(Unlinked { code: IN_STEP, forgotten: Some(args.link.clone()) })
+}
+
+/// What was said about what the link wrote; a person who said nothing is asked.
+fn choice(args: &UnlinkArgs, format: Format) -> Result<Copies, CliError> {
+    match (args.keep, args.remove) {
+        (true, _) => return Ok(Copies::Keep),
+        (_, true) => return Ok(Copies::Remove),
+        _ => {}
+    }
+    let unsaid = || {
+        CliError::Unmet(format!(
+            "what becomes of what the link {} wrote? --keep leaves it where it is, --remove deletes it first",
+            args.link
+        ))
+    };
+    if format == Format::Json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(unsaid());
+    }
+    let question = format!("keep what the link {} wrote, or remove it? [keep/remove]", args.link);
+    for _ in 0..3 {
+        tell(&question);
+        let mut line = String::new();
+        let read = io::stdin().lock().read_line(&mut line);
+        match (read, line.trim()) {
+            (Err(_) | Ok(0), _) => break,
+            (_, "keep" | "k") => return Ok(Copies::Keep),
+            (_, "remove" | "r") => return Ok(Copies::Remove),
+            _ => {}
+        }
+    }
+    Err(unsaid())
 }
 
 async fn join(app: &App, name: &str) -> Result<Joined, CliError> {

@@ -20,9 +20,6 @@ use crate::{
 pub(crate) struct ConflictsArgs {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
     /// Only those that wait for somebody.
     #[arg(long)]
     open: bool,
@@ -77,16 +74,16 @@ impl From<Side> for Take {
     }
 }
 
-pub(crate) async fn run(app: &App, args: ConflictsArgs) -> Result<u8, CliError> {
+pub(crate) async fn run(app: &App, args: ConflictsArgs, format: Format) -> Result<u8, CliError> {
     let mut conflicts = Vec::new();
     for link in &app.config.links {
         conflicts.extend(app.hub.conflicts(&LinkId::from(link.name.as_str())).await?);
     }
     if let Some(Command::Answer(answer)) = args.command {
-        return self::answer(app, &conflicts, answer).await;
+        return self::answer(app, &conflicts, answer, format).await;
     }
     conflicts.retain(|conflict| !args.open || conflict.state == ConflictState::Open);
-    match (args.export, Format::from_flag(args.json)) {
+    match (args.export, format) {
         (Some(Export::Csv), _) => print(&conflicts_csv(&conflicts))?,
         (Some(Export::Json), _) => print_json(&json!(conflicts))?,
         (None, Format::Json) => print_json(&json!({ "conflicts": conflicts }))?,
@@ -128,7 +125,12 @@ fn table(conflicts: &[ConflictRecord]) -> Result<(), CliError> {
     print_table(&["id", "at", "link", "uid", "state", "#", "field", "kept", "was", "here", "there"], &rows)
 }
 
-async fn answer(app: &App, conflicts: &[ConflictRecord], args: AnswerArgs) -> Result<u8, CliError> {
+async fn answer(
+    app: &App,
+    conflicts: &[ConflictRecord],
+    args: AnswerArgs,
+    format: Format,
+) -> Result<u8, CliError> {
     let Some(conflict) = conflicts.iter().find(|conflict| conflict.id == args.id) else {
         return Err(CliError::Unmet(format!(
             "no conflict {}; `calsync conflicts --open` lists those that wait",
@@ -146,7 +148,10 @@ async fn answer(app: &App, conflicts: &[ConflictRecord], args: AnswerArgs) -> Re
         }
     }
     app.hub.answer(&conflict.link, &conflict.id, answer).await?;
-    print("answered; the next `calsync sync` carries it out\n")?;
+    match format {
+        Format::Json => print_json(&json!({ "conflict": args.id, "link": conflict.link, "answered": true }))?,
+        Format::Table => print("answered; the next `calsync sync` carries it out\n")?,
+    }
     Ok(IN_STEP)
 }
 

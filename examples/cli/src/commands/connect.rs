@@ -8,6 +8,7 @@ use std::{
 use calsync_providers::oauth::{
     Connected, Intent, OAuthError, OAuthErrorKind, StateProblem, start_device, wait_for_device,
 };
+use serde_json::json;
 use url::Url;
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     connect,
     error::CliError,
     loopback::Loopback,
-    output::{print, tell},
+    output::{Format, print, tell},
 };
 
 /// A flow is void after this.
@@ -35,16 +36,24 @@ pub(crate) enum Way {
     Device,
 }
 
-pub(crate) async fn connect(app: &App, name: &str, way: Way) -> Result<u8, CliError> {
+pub(crate) async fn connect(app: &App, name: &str, way: Way, format: Format) -> Result<u8, CliError> {
     let (provider, account) = open(app, name, account::make_vault_key)?;
     let connected = if way == Way::Device {
-        by_code(app, name, &account).await?
+        by_code(app, name, &account, format).await?
     } else {
-        by_browser(app, name, provider, &account, way).await?
+        by_browser(app, name, provider, &account, way, format).await?
     };
     account.access.keep(&connected.grant).await?;
     let who = connected.grant.account.and_then(|account| account.label);
-    print(&format!("connected {name}{}\n", who.map(|who| format!(" as {who}")).unwrap_or_default()))?;
+    match format {
+        Format::Json => print(&format!(
+            "{}\n",
+            json!({ "connection": name, "connected": true, "account": who, "missing_scopes": connected.grant.missing_scopes })
+        ))?,
+        Format::Table => {
+            print(&format!("connected {name}{}\n", who.map(|who| format!(" as {who}")).unwrap_or_default()))?;
+        }
+    }
     match connected.grant.missing_scopes.as_slice() {
         [] => Ok(IN_STEP),
         missing => Err(CliError::Scopes(format!(
@@ -60,6 +69,7 @@ async fn by_browser(
     provider: ProviderKind,
     account: &Account,
     way: Way,
+    format: Format,
 ) -> Result<Connected, CliError> {
     let failed = |error| CliError::Io { what: "waiting for the browser".to_owned(), error };
     let loopback = Loopback::open().await.map_err(failed)?;
@@ -71,7 +81,17 @@ async fn by_browser(
     let mut intent = Intent::new(name, session.as_str());
     intent.expected = linked(name, account).await?;
     let url = account.flows.begin(&account.exchange, intent, &redirect, app.clock.now()).await?;
-    print(&format!("open this address within 15 minutes to connect {name}:\n{url}\n"))?;
+    match format {
+        Format::Json => {
+            print(&format!(
+                "{}\n",
+                json!({ "connection": name, "open": url, "minutes": PATIENCE.as_secs() / 60 })
+            ))?;
+        }
+        Format::Table => {
+            print(&format!("open this address within 15 minutes to connect {name}:\n{url}\n"))?;
+        }
+    }
     if way == Way::Browser && !open_browser(&url) {
         tell("no browser could be opened; open the address yourself, on this machine");
     }
@@ -104,10 +124,17 @@ async fn by_browser(
     }
 }
 
-async fn by_code(app: &App, name: &str, account: &Account) -> Result<Connected, CliError> {
+async fn by_code(app: &App, name: &str, account: &Account, format: Format) -> Result<Connected, CliError> {
     let expected = linked(name, account).await?;
     let code = start_device(&account.exchange, app.clock.now()).await?;
-    print(&format!("to connect {name}, open {} on any device and type {}\n", code.url, code.code))?;
+    match format {
+        Format::Json => {
+            print(&format!("{}\n", json!({ "connection": name, "open": code.url, "code": code.code })))?;
+        }
+        Format::Table => {
+            print(&format!("to connect {name}, open {} on any device and type {}\n", code.url, code.code))?;
+        }
+    }
     let grant = wait_for_device(&account.exchange, &code, &*app.clock, tokio::time::sleep).await?;
     let came = grant.account.as_ref().map(|account| account.subject.clone());
     if expected.is_some() && came != expected {
@@ -126,12 +153,18 @@ async fn linked(name: &str, account: &Account) -> Result<Option<String>, CliErro
     })
 }
 
-pub(crate) async fn disconnect(app: &App, name: &str) -> Result<u8, CliError> {
+pub(crate) async fn disconnect(app: &App, name: &str, format: Format) -> Result<u8, CliError> {
     let (provider, account) = open(app, name, |_| Ok(()))?;
     if matches!(account.access.is_kept().await, Ok(false)) {
         return Err(CliError::Unmet(format!("{name} is not connected")));
     }
     match account.access.disconnect().await {
+        Ok(told) if format == Format::Json => {
+            print(&format!(
+                "{}\n",
+                json!({ "connection": name, "connected": false, "provider_told": told })
+            ))?;
+        }
         Ok(true) => print(&format!("disconnected {name}; the provider was told\n"))?,
         Ok(false) => {
             let place = match provider {

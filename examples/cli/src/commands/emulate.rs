@@ -10,9 +10,13 @@ use calsync_testkit::{
     microsoft::{GraphOptions, GraphServer},
 };
 use clap::{Args, ValueEnum};
+use serde_json::json;
 use tokio::runtime::Handle;
 
-use crate::{error::CliError, output::print};
+use crate::{
+    error::CliError,
+    output::{Format, print},
+};
 
 #[derive(Args)]
 pub(crate) struct EmulateArgs {
@@ -41,7 +45,7 @@ enum Kind {
 }
 
 /// Serves until the process is ended. What it prints is a configuration.
-pub(crate) async fn run(args: EmulateArgs) -> Result<u8, CliError> {
+pub(crate) async fn run(args: EmulateArgs, format: Format) -> Result<u8, CliError> {
     let failed = |error| CliError::Io { what: "starting the emulator".to_owned(), error };
     let (runtime, port) = (Handle::current(), args.port);
     match args.kind {
@@ -53,7 +57,7 @@ pub(crate) async fn run(args: EmulateArgs) -> Result<u8, CliError> {
                 "authorize_url = \"{root}o/oauth2/v2/auth\"\ntoken_url = \"{root}token\"\n\
                  revoke_url = \"{root}revoke\"\n"
             );
-            serve("google", &root, &signed_in("google", &root, &oauth, "primary")).await
+            serve("google", &root, &signed_in("google", &root, &oauth, "primary"), format).await
         }
         Kind::Microsoft => {
             let mut options = GraphOptions::default();
@@ -65,14 +69,14 @@ pub(crate) async fn run(args: EmulateArgs) -> Result<u8, CliError> {
                  device_url = \"{login}devicecode\"\n"
             );
             let root = server.url();
-            serve("microsoft", &root, &signed_in("microsoft", &root, &oauth, "Calendar")).await
+            serve("microsoft", &root, &signed_in("microsoft", &root, &oauth, "Calendar"), format).await
         }
         Kind::Caldav => {
             let options = DavOptions { port, ..DavOptions::default() };
             let server = DavServer::start_on(&runtime, options).map_err(failed)?;
             let root = server.url();
             let keys = format!("url = \"{root}\"\nusername = \"user\"\npassword = \"plain:secret\"\n");
-            serve("caldav", &root, &config("caldav", "", &keys, "remote = \"Work\"\n")).await
+            serve("caldav", &root, &config("caldav", "", &keys, "remote = \"Work\"\n"), format).await
         }
         Kind::Cozi => {
             let options = CoziOptions { port, ..CoziOptions::default() };
@@ -82,7 +86,7 @@ pub(crate) async fn run(args: EmulateArgs) -> Result<u8, CliError> {
                 "unofficial_api = true\nbase_url = \"{root}\"\nusername = \"ann@example.com\"\n\
                  password = \"plain:secret\"\nrequests_per_minute = 600\n"
             );
-            serve("cozi", &root, &config("cozi", "", &keys, "")).await
+            serve("cozi", &root, &config("cozi", "", &keys, ""), format).await
         }
         Kind::Ics => {
             let mut options = FeedOptions::default();
@@ -90,12 +94,16 @@ pub(crate) async fn run(args: EmulateArgs) -> Result<u8, CliError> {
             options.source = args.file.map_or(options.source, FeedSource::File);
             let server = FeedServer::start_on(&runtime, options).map_err(failed)?;
             let root = server.url();
-            serve("ics", &root, &config("ics", "", &format!("url = \"{root}\"\n"), "")).await
+            serve("ics", &root, &config("ics", "", &format!("url = \"{root}\"\n"), ""), format).await
         }
     }
 }
 
-async fn serve(kind: &str, root: &str, config: &str) -> Result<u8, CliError> {
+async fn serve(kind: &str, root: &str, config: &str, format: Format) -> Result<u8, CliError> {
+    if format == Format::Json {
+        print(&format!("{}\n", json!({ "kind": kind, "address": root, "configuration": config })))?;
+        return std::future::pending().await;
+    }
     print(&format!("# emulated {kind} at {root} until this process is ended\n{config}"))?;
     std::future::pending().await
 }

@@ -4,15 +4,16 @@ use calsync_core::{
     ical::{PeoplePolicy, WriteOptions, write_calendar},
     model::EventTime,
 };
+use serde_json::json;
 
 use crate::{
     IN_STEP,
     app::App,
     error::CliError,
-    output::{cell, print, print_table},
+    output::{Format, cell, print, print_json, print_table},
 };
 
-pub(crate) async fn run(app: &App, calendar: &str, ics: bool) -> Result<u8, CliError> {
+pub(crate) async fn run(app: &App, calendar: &str, ics: bool, format: Format) -> Result<u8, CliError> {
     let id = app.calendar(calendar).await?;
     let mut records = app.hub.events(&id).await?;
     records.sort_by_cached_key(|record| {
@@ -24,7 +25,19 @@ pub(crate) async fn run(app: &App, calendar: &str, ics: bool) -> Result<u8, CliE
         // An export for the owner of the calendar: people are part of it.
         let mut options = WriteOptions::new(app.clock.now());
         options.people = PeoplePolicy::Write;
-        print(&write_calendar(&events, &options))?;
+        let text = write_calendar(&events, &options);
+        match format {
+            Format::Json => print_json(&json!({ "calendar": calendar, "ics": text }))?,
+            Format::Table => print(&text)?,
+        }
+        return Ok(IN_STEP);
+    }
+    if format == Format::Json {
+        let events: Vec<_> = records
+            .iter()
+            .map(|record| json!({ "id": record.id, "modified": record.modified, "event": record.event }))
+            .collect();
+        print_json(&json!({ "calendar": calendar, "events": events }))?;
         return Ok(IN_STEP);
     }
     let rows: Vec<Vec<String>> = records

@@ -3,19 +3,23 @@
 use std::{fmt::Write, fs, path::Path};
 
 use calsync_core::pipeline::translate_inovex;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
     IN_STEP,
     error::CliError,
-    output::{print, tell},
+    output::{Format, print, print_json, tell},
 };
 
-pub(crate) fn run(file: &Path) -> Result<u8, CliError> {
+pub(crate) fn run(file: &Path, format: Format) -> Result<u8, CliError> {
     let failed = |error| CliError::Io { what: file.display().to_string(), error };
     let text = fs::read_to_string(file).map_err(failed)?;
     let imported =
         import(&text).map_err(|problem| CliError::Unmet(format!("{}: {problem}", file.display())))?;
+    if format == Format::Json {
+        print_json(&json!({ "configuration": imported.config, "lost": imported.lost }))?;
+        return Ok(IN_STEP);
+    }
     print(&imported.config)?;
     for lost in imported.lost {
         tell(&format!("not carried over: {lost}"));

@@ -72,13 +72,26 @@ pub(crate) async fn list(app: &App, format: Format) -> Result<u8, CliError> {
 }
 
 /// Answers for one item, and does it at once.
-pub(crate) async fn answer(app: &App, link: &str, item: &str, event: Option<&str>) -> Result<u8, CliError> {
+pub(crate) async fn answer(
+    app: &App,
+    link: &str,
+    item: &str,
+    event: Option<&str>,
+    format: Format,
+) -> Result<u8, CliError> {
     let links = app.links(Some(link))?;
     let joined = connect::join(app, links[0], &connect::transport()?).await?;
     let answer = event.map_or(MatchAnswer::KeepBoth, |event| MatchAnswer::Join(EventId::from(event)));
     app.engine.answer(&joined.link, &RemoteId::from(item), answer).await?;
     let report = app.engine.sync(&joined.link, &*joined.provider, &SyncOptions::default()).await?;
-    print(&format!("done; {} more wait for an answer\n", report.undecided))?;
+    match format {
+        Format::Json => {
+            print_json(
+                &json!({ "item": item, "link": link, "event": event, "undecided": report.undecided }),
+            )?;
+        }
+        Format::Table => print(&format!("done; {} more wait for an answer\n", report.undecided))?,
+    }
     Ok(if report.plan.held || report.undecided > 0 { HELD } else { IN_STEP })
 }
 

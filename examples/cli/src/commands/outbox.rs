@@ -56,8 +56,8 @@ pub(crate) async fn list(app: &App, format: Format) -> Result<u8, CliError> {
 }
 
 /// Retries or drops what waits for an event, on every link that has something for it.
-pub(crate) async fn settle(app: &App, event: &str, verdict: Verdict) -> Result<u8, CliError> {
-    let mut settled = 0;
+pub(crate) async fn settle(app: &App, event: &str, verdict: Verdict, format: Format) -> Result<u8, CliError> {
+    let mut settled = Vec::new();
     for config in app.links(None)? {
         let link = LinkId::from(config.name.as_str());
         for entry in app.engine.outbox(&link).await? {
@@ -68,7 +68,10 @@ pub(crate) async fn settle(app: &App, event: &str, verdict: Verdict) -> Result<u
                 Verdict::Retry => app.engine.retry_write(&link, &entry.event_id).await?,
                 Verdict::Drop => app.engine.drop_write(&link, &entry.event_id).await?,
             }
-            settled += 1;
+            settled.push(json!({ "link": link, "write": op(&entry), "event_id": entry.event_id }));
+            if format == Format::Json {
+                continue;
+            }
             let what = match verdict {
                 Verdict::Retry => "the next sync tries it again",
                 Verdict::Drop => "given up; both sides stay as they are",
@@ -76,7 +79,11 @@ pub(crate) async fn settle(app: &App, event: &str, verdict: Verdict) -> Result<u
             print(&format!("{link}: {} of event {}: {what}\n", op(&entry), entry.event_id))?;
         }
     }
-    if settled > 0 {
+    if !settled.is_empty() {
+        if format == Format::Json {
+            let verdict = if verdict == Verdict::Retry { "retry" } else { "drop" };
+            print_json(&json!({ "verdict": verdict, "settled": settled }))?;
+        }
         return Ok(IN_STEP);
     }
     Err(CliError::Unmet(format!("no write waits for {event}; `calsync outbox` lists what waits")))

@@ -14,8 +14,15 @@ use calsync_core::{
 };
 use chrono::TimeDelta;
 use clap::Args;
+use serde_json::json;
 
-use crate::{IN_STEP, app::App, config::zone, error::CliError, output::tell};
+use crate::{
+    IN_STEP,
+    app::App,
+    config::zone,
+    error::CliError,
+    output::{Format, print_json, tell},
+};
 
 #[derive(Args)]
 pub(crate) struct PublishArgs {
@@ -51,7 +58,7 @@ pub(crate) struct PublishArgs {
     key: Option<PathBuf>,
 }
 
-pub(crate) async fn run(app: &App, args: PublishArgs) -> Result<u8, CliError> {
+pub(crate) async fn run(app: &App, args: PublishArgs, format: Format) -> Result<u8, CliError> {
     let id = app.calendar(&args.calendar).await?;
     let key = args.key.clone().unwrap_or_else(|| beside(&args.out, "key"));
     let mut options = FeedOptions::new(app.clock.now(), key_in(&key)?);
@@ -71,7 +78,10 @@ pub(crate) async fn run(app: &App, args: PublishArgs) -> Result<u8, CliError> {
     } else {
         replace(&args.out, feed(events, options))
     };
-    written.map_err(|error| CliError::Io { what: args.out.display().to_string(), error })?;
+    let bytes = written.map_err(|error| CliError::Io { what: args.out.display().to_string(), error })?;
+    if format == Format::Json {
+        print_json(&json!({ "calendar": args.calendar, "out": args.out, "bytes": bytes }))?;
+    }
     Ok(IN_STEP)
 }
 
@@ -83,14 +93,17 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
 }
 
 /// Writes beside the file, then takes its place: whoever fetches it sees the old one or the new one.
-fn replace(file: &Path, chunks: impl IntoIterator<Item = Vec<u8>>) -> io::Result<()> {
+fn replace(file: &Path, chunks: impl IntoIterator<Item = Vec<u8>>) -> io::Result<usize> {
+    let mut bytes = 0;
     let new = beside(file, "new");
     let mut out = io::BufWriter::new(fs::File::create(&new)?);
     for chunk in chunks {
         out.write_all(&chunk)?;
+        bytes += chunk.len();
     }
     out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    fs::rename(&new, file)
+    fs::rename(&new, file)?;
+    Ok(bytes)
 }
 
 /// The secret UIDs of hidden events are made with: another one would make every event look new to subscribers.

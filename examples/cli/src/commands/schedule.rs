@@ -106,7 +106,7 @@ pub(crate) async fn list(app: &App, format: Format) -> Result<u8, CliError> {
     Ok(IN_STEP)
 }
 
-pub(crate) async fn change(app: &App, link: &str, change: Change) -> Result<u8, CliError> {
+pub(crate) async fn change(app: &App, link: &str, change: Change, format: Format) -> Result<u8, CliError> {
     let schedule = schedule(app);
     for link in app.links(Some(link))? {
         let task = task(link);
@@ -119,6 +119,10 @@ pub(crate) async fn change(app: &App, link: &str, change: Change) -> Result<u8, 
             Change::Run => schedule.run_now(&task).await,
             Change::Nudge => schedule.nudge(&task).await,
         }?;
+        if format == Format::Json {
+            print_json(&as_json(link, Some(&entry), &schedule))?;
+            continue;
+        }
         let when = match next(&entry, &schedule) {
             _ if entry.running.is_some() => "a worker is at it".to_owned(),
             Some(next) => format!("next run {}", shown(Some(next))),

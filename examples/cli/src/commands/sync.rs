@@ -4,10 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use calsync_core::{
     engine::{EngineError, Link, SyncOptions, SyncReport},
-    model::{CalendarId, EventId},
+    model::{CalendarId, EventId, LinkId},
     plan::{Action, Evidence, Operation, PlanId},
     provider::{Provider, UnreadKind},
-    store::{QuarantineRecord, Record, RecordKind},
+    store::{AnswerState, ConflictRecord, ConflictState, QuarantineRecord, Record, RecordKind},
 };
 use calsync_providers::{caldav::same_calendar, http::HttpTransport};
 use chrono::{DateTime, Utc};
@@ -232,6 +232,7 @@ async fn show(
                 let items =
                     items.iter().map(|row| json!({ "item": row.remote_id.as_str(), "reason": row.reason }));
                 link["quarantine"] = items.collect();
+                link["open_conflicts"] = json!(waiting_conflicts(app, &config.name).await?);
             }
             links.push(link);
         }
@@ -290,6 +291,19 @@ async fn show(
                 print(&format!("{}: {item} is left alone: {reason}\n", config.name))?;
             }
         }
+        let waiting = if result.is_ok() { waiting_conflicts(app, &config.name).await? } else { 0 };
+        if waiting > 0 {
+            let (number, verb) = if waiting == 1 {
+                ("1 conflict", "waits")
+            } else {
+                (&*format!("{waiting} conflicts"), "wait")
+            };
+            print(&format!(
+                "{0}: {number} {verb} for an answer: `calsync conflicts --open` shows what both sides have, `calsync conflicts \
+                 answer ID --take local|remote` decides\n",
+                config.name
+            ))?;
+        }
         if let Ok(report) = result
             && (mode == Mode::DryRun || report.plan.held || report.undecided > 0)
         {
@@ -297,6 +311,16 @@ async fn show(
         }
     }
     Ok(())
+}
+
+/// Conflicts of a link that nobody has answered yet.
+async fn waiting_conflicts(app: &App, link: &str) -> Result<usize, CliError> {
+    let conflicts = app.hub.conflicts(&LinkId::from(link)).await?;
+    let waits = |conflict: &&ConflictRecord| {
+        conflict.state == ConflictState::Open
+            && !conflict.answers.iter().any(|answer| answer.state == AnswerState::Waiting)
+    };
+    Ok(conflicts.iter().filter(waits).count())
 }
 
 /// The items `quarantined` counts.

@@ -5,8 +5,15 @@ use calsync_core::{
     model::RunId,
     store::{Record, RecordKind},
 };
+use serde_json::{Value, json};
 
-use crate::{HELD, IN_STEP, app::App, connect, error::CliError, output::print};
+use crate::{
+    HELD, IN_STEP,
+    app::App,
+    connect,
+    error::CliError,
+    output::{Format, print, print_json},
+};
 
 /// What is to be taken back.
 pub(crate) enum What {
@@ -16,7 +23,7 @@ pub(crate) enum What {
     Last(usize, String),
 }
 
-pub(crate) async fn run(app: &App, what: &What) -> Result<u8, CliError> {
+pub(crate) async fn run(app: &App, what: &What, format: Format) -> Result<u8, CliError> {
     let link = match what {
         What::Last(_, link) => link.clone(),
         What::Run(run) => link_of(app, run).await?,
@@ -24,12 +31,23 @@ pub(crate) async fn run(app: &App, what: &What) -> Result<u8, CliError> {
     let links = app.links(Some(&link))?;
     let transport = connect::transport()?;
     let joined = connect::join(app, links[0], &transport).await?;
+    let mut undone = Vec::new();
     match what {
-        What::Run(run) => show(app.engine.undo(&joined.link, &RunId::from(run.as_str())).await?)?,
+        What::Run(run) => {
+            let run = RunId::from(run.as_str());
+            let report = app.engine.undo(&joined.link, &run).await?;
+            undone.push(as_json(&run, &report));
+            if format == Format::Table {
+                show(report)?;
+            }
+        }
         What::Last(count, _) => {
             for (run, report) in app.engine.undo_last(&joined.link, *count).await? {
-                print(&format!("run {run}: "))?;
-                show(report)?;
+                undone.push(as_json(&run, &report));
+                if format == Format::Table {
+                    print(&format!("run {run}: "))?;
+                    show(report)?;
+                }
             }
         }
     }
@@ -37,7 +55,14 @@ pub(crate) async fn run(app: &App, what: &What) -> Result<u8, CliError> {
     let options = SyncOptions::default().withholding_people();
     let report = app.engine.sync(&joined.link, &*joined.provider, &options).await?;
     app.meter.clear();
-    print(&format!("carried to the remote side: {} writes\n", report.counts.pushed))?;
+    match format {
+        Format::Json => print_json(&json!({
+            "link": joined.link.id, "undone": undone, "pushed": report.counts.pushed, "held": report.plan.held,
+        }))?,
+        Format::Table => {
+            print(&format!("carried to the remote side: {} writes\n", report.counts.pushed))?;
+        }
+    }
     Ok(if report.plan.held { HELD } else { IN_STEP })
 }
 
@@ -48,6 +73,13 @@ async fn link_of(app: &App, run: &str) -> Result<String, CliError> {
     });
     let unknown = || CliError::Unmet(format!("no run {run}; `calsync log` lists them"));
     Ok(link.ok_or_else(unknown)?.to_string())
+}
+
+fn as_json(run: &RunId, undone: &UndoReport) -> Value {
+    json!({
+        "run": run, "restored": undone.restored, "removed": undone.removed, "kept": undone.kept,
+        "made_there": undone.made_there, "edited": undone.edited,
+    })
 }
 
 fn show(undone: UndoReport) -> Result<(), CliError> {

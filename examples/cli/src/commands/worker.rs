@@ -11,14 +11,14 @@ use calsync_core::{
     model::{CalendarId, LinkId, RemoteCalendarId},
     provider::{Fault, Retry},
     schedule::{Cadence, Preset, Priority, Task},
-    store::StoreClaims,
+    store::{Claims, StoreClaims},
     worker::{Ended, Host, Opened, Timer, WorkError, Worker, WorkerEvent, WorkerOptions},
 };
 use calsync_providers::{caldav::same_calendar, http::HttpTransport};
 use chrono::TimeDelta;
 use serde_json::json;
 
-use super::schedule;
+use super::{schedule, watch::OneLink};
 use crate::{
     IN_STEP,
     app::App,
@@ -34,6 +34,8 @@ struct Links {
     app: App,
     transport: Arc<dyn HttpTransport>,
     format: Format,
+    /// Runs that found nothing are not told of.
+    quiet: bool,
     /// What each link was joined to: two links between the same two calendars would echo each other.
     joined: Mutex<BTreeMap<LinkId, (CalendarId, RemoteCalendarId)>>,
 }
@@ -112,7 +114,7 @@ impl Host for Links {
                 }
             }
             Format::Table => {
-                if let Some(line) = as_text(event) {
+                if let Some(line) = as_text(event, self.quiet) {
                     tell(&line);
                 }
             }
@@ -130,26 +132,54 @@ impl Timer for TokioTimer {
     }
 }
 
-pub(crate) async fn run(app: App, concurrency: usize, format: Format) -> Result<u8, CliError> {
-    let links = app.links(None)?;
+/// What a worker looks after.
+pub(crate) enum Scope {
+    /// Every link, so many at once.
+    All(usize),
+    /// One, which runs at once.
+    One(String),
+}
+
+pub(crate) async fn run(app: App, scope: Scope, format: Format) -> Result<u8, CliError> {
+    let only = match &scope {
+        Scope::All(_) => None,
+        Scope::One(link) => Some(link.as_str()),
+    };
+    let links = app.links(only)?;
     for link in &links {
         schedule::put(&app, link).await?;
     }
-    let day = Preset::Ics { refresh: Some(TimeDelta::days(1)) }.cadence();
-    schedule::schedule(&app).put(&Task::Retain, &day, Priority::Low).await?;
+    let schedule = schedule::schedule(&app);
+    match &scope {
+        Scope::All(_) => {
+            let day = Preset::Ics { refresh: Some(TimeDelta::days(1)) }.cadence();
+            schedule.put(&Task::Retain, &day, Priority::Low).await?;
+        }
+        Scope::One(link) => {
+            schedule.run_now(&Task::Sync(LinkId::from(link.as_str()))).await?;
+        }
+    }
     let transport = connect::transport()?;
     // Of this configuration's tenant only: it knows nothing of the links of others.
-    let claims = StoreClaims::default().with_tenant(app.config.tenant.as_str(), app.store.clone());
+    let claims: Arc<dyn Claims> = match &scope {
+        Scope::All(_) => {
+            Arc::new(StoreClaims::default().with_tenant(app.config.tenant.as_str(), app.store.clone()))
+        }
+        Scope::One(link) => Arc::new(OneLink::new(&app, link)),
+    };
     let ids = RandomIds::new().map_err(|error| CliError::Io { what: "randomness".to_owned(), error })?;
     let clock = app.clock.clone();
     let count = links.len();
-    let host = Arc::new(Links { app, transport, format, joined: Mutex::default() });
+    let quiet = matches!(scope, Scope::All(_));
+    let host = Arc::new(Links { app, transport, format, quiet, joined: Mutex::default() });
     let mut options = WorkerOptions::default();
-    options.concurrency = concurrency;
-    let worker =
-        Worker::new(Arc::new(claims), host, clock, Arc::new(ids), Arc::new(TokioTimer)).with_options(options);
+    options.concurrency = if let Scope::All(concurrency) = scope { concurrency } else { 1 };
+    let worker = Worker::new(claims, host, clock, Arc::new(ids), Arc::new(TokioTimer)).with_options(options);
     if format == Format::Table {
-        tell(&format!("keeping {count} links in step; stop with Ctrl-C"));
+        match only {
+            None => tell(&format!("keeping {count} links in step; stop with Ctrl-C")),
+            Some(link) => tell(&format!("keeping {link} in step; stop with Ctrl-C")),
+        }
     }
     let stop = stop()?;
     let report = worker.run(stop).await;
@@ -163,7 +193,7 @@ pub(crate) async fn run(app: App, concurrency: usize, format: Format) -> Result<
 }
 
 /// Ends when the process is asked to stop: Ctrl-C, or SIGTERM where there are signals.
-fn stop() -> Result<impl Future<Output = ()> + Send, CliError> {
+pub(crate) fn stop() -> Result<impl Future<Output = ()> + Send, CliError> {
     #[cfg(unix)]
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .map_err(|error| CliError::Io { what: "signals".to_owned(), error })?;
@@ -203,10 +233,10 @@ fn as_json(event: &WorkerEvent) -> Option<serde_json::Value> {
 }
 
 /// What a person wants to see: not every run that found nothing.
-fn as_text(event: &WorkerEvent) -> Option<String> {
+fn as_text(event: &WorkerEvent, quiet: bool) -> Option<String> {
     match event {
         WorkerEvent::Ended { ended, .. } => match &**ended {
-            Ended::Done { task, counts: Some(counts), .. } => {
+            Ended::Done { task, counts: Some(counts), next, .. } => {
                 let done = [
                     (counts.created, "created"),
                     (counts.updated, "updated"),
@@ -220,7 +250,15 @@ fn as_text(event: &WorkerEvent) -> Option<String> {
                     .filter(|(count, _)| *count > 0)
                     .map(|(count, what)| format!("{count} {what}"))
                     .collect();
-                (!done.is_empty()).then(|| format!("{}: {}", task.key(), done.join(", ")))
+                if quiet {
+                    return (!done.is_empty()).then(|| format!("{}: {}", task.key(), done.join(", ")));
+                }
+                let done = if done.is_empty() { "nothing new".to_owned() } else { done.join(", ") };
+                let next = next.map_or_else(
+                    || "runs when it is asked".to_owned(),
+                    |next| format!("next run {}", next.format("%F %T")),
+                );
+                Some(format!("{}: {done}; {next}", task.key()))
             }
             Ended::Failed { task, error, .. } => Some(format!("{}: {error}", task.key())),
             Ended::Lost { key } => Some(format!("{key}: another worker took over")),

@@ -1,0 +1,176 @@
+//! What a feed holds and how it shows it: what a host says once, beside who may read it.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{FeedOptions, Validators, feed::without_secret};
+use crate::{
+    model::{CalendarId, Event, Override, Privacy},
+    pipeline::{CompiledPipeline, Pipeline, PipelineError, Surroundings},
+    secret::Secret,
+    store::Revision,
+};
+
+/// What a feed is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeedForm {
+    /// Events, as people subscribe to them.
+    #[default]
+    Events,
+    /// Busy times (`VFREEBUSY`), for programs. [`FeedOptions::detail`] does not matter then.
+    FreeBusy,
+}
+
+/// A feed as a host publishes it.
+///
+/// Filters and transforms come first and see the whole event; [`FeedOptions::detail`] comes last and cuts what is left. What
+/// is marked private or secret stays so whatever a transform does.
+#[derive(Clone)]
+pub struct Published {
+    pub(super) calendar: CalendarId,
+    pub(super) form: FeedForm,
+    pipeline: Option<CompiledPipeline>,
+    calendar_name: String,
+    pub(super) options: FeedOptions,
+    since: Option<DateTime<Utc>>,
+    fingerprint: String,
+}
+
+impl std::fmt::Debug for Published {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Published")
+            .field("calendar", &self.calendar)
+            .field("form", &self.form)
+            .field("detail", &self.options.detail)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Published {
+    /// A feed of events of a calendar. `now` and `key` of the options are set for each request.
+    pub fn new(calendar: CalendarId, options: FeedOptions) -> Self {
+        let mut published = Self {
+            calendar_name: calendar.to_string(),
+            calendar,
+            form: FeedForm::default(),
+            pipeline: None,
+            options,
+            since: None,
+            fingerprint: String::new(),
+        };
+        published.fingerprint = published.hash(None);
+        published
+    }
+
+    /// Sets what it is made of. Default: events.
+    #[must_use]
+    pub fn in_form(mut self, form: FeedForm) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// Sets filters and transforms, and what `{{calendar_name}}` stands for. Default: every event, as it is.
+    ///
+    /// # Errors
+    /// When a step cannot be used, such as a pattern that is none.
+    pub fn through(mut self, pipeline: &Pipeline, calendar_name: &str) -> Result<Self, PipelineError> {
+        self.pipeline = Some(pipeline.compile()?);
+        self.calendar_name = calendar_name.to_owned();
+        self.fingerprint = self.hash(Some(pipeline));
+        Ok(self)
+    }
+
+    /// Sets since when the feed is published in this way. `Last-Modified` is never earlier: whoever asks by date alone gets
+    /// the feed once more after it shows less than before.
+    #[must_use]
+    pub fn since(mut self, since: DateTime<Utc>) -> Self {
+        self.since = Some(since);
+        self
+    }
+
+    /// What was said of it, in one short text: another definition has another.
+    fn hash(&self, pipeline: Option<&Pipeline>) -> String {
+        let mut hash = blake3::Hasher::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
+            hash.update(bytes);
+        };
+        part(env!("CARGO_PKG_VERSION").as_bytes());
+        part(self.calendar.as_str().as_bytes());
+        part(self.calendar_name.as_bytes());
+        // Made of strings and numbers only: it can always be written.
+        part(&pipeline.and_then(|pipeline| serde_json::to_vec(pipeline).ok()).unwrap_or_default());
+        // Whole, so that no option can be forgotten here: the secret does not show itself.
+        let mut options = self.options.clone();
+        options.now = DateTime::UNIX_EPOCH;
+        part(format!("{options:?}").as_bytes());
+        hash.finalize().to_hex()[..32].to_owned()
+    }
+
+    /// The options of one request.
+    pub(super) fn options(&self, now: DateTime<Utc>, key: Secret<[u8; 32]>) -> FeedOptions {
+        FeedOptions { now, key, ..self.options.clone() }
+    }
+
+    /// What a copy of it is compared with.
+    pub(super) fn validators(
+        &self,
+        revision: Revision,
+        changed: Option<DateTime<Utc>>,
+        options: &FeedOptions,
+    ) -> Validators {
+        let variant = format!("{} {:?}", self.fingerprint, self.form);
+        let changed = changed.max(self.since);
+        Validators::of_revision(&revision.0.to_string(), &variant, changed, options)
+    }
+
+    /// The event after filters and transforms; `None`: it is not published.
+    pub(super) fn passed<'e>(&self, event: &'e Event) -> Option<Cow<'e, Event>> {
+        let Some(pipeline) = &self.pipeline else { return Some(Cow::Borrowed(event)) };
+        let around = Surroundings {
+            calendar: self.calendar.as_str(),
+            calendar_name: &self.calendar_name,
+            owner: &self.options.owner,
+            zone: &self.options.zone,
+            ..Surroundings::default()
+        };
+        if strictest(event).is_none() {
+            return pipeline.apply(event, &around);
+        }
+        if event.body().and_then(|body| body.privacy) == Some(Privacy::Secret) {
+            return None;
+        }
+        let event = without_secret(event);
+        let strictest = strictest(&event);
+        let mut copy = pipeline.apply(&event, &around)?.into_owned();
+        if let Some(body) = &mut copy.master {
+            body.privacy = event.master.as_ref().and_then(|body| body.privacy);
+        }
+        for (id, instance) in &mut copy.overrides {
+            let Override::Changed { body, .. } = instance else { continue };
+            body.privacy = match event.overrides.get(id) {
+                Some(Override::Changed { body, .. }) => body.privacy,
+                // A transform moved it: which one it was is not known any more.
+                _ => strictest,
+            };
+        }
+        Some(Cow::Owned(copy))
+    }
+}
+
+/// The strictest mark of an event and its instances; `None`: nothing of it is private.
+fn strictest(event: &Event) -> Option<Privacy> {
+    let changed = event.overrides.values().filter_map(|instance| match instance {
+        Override::Changed { body, .. } => Some(&**body),
+        _ => None,
+    });
+    let marks = event.master.iter().chain(changed).filter_map(|body| body.privacy);
+    marks.fold(None, |strictest, mark| match (strictest, mark) {
+        (Some(Privacy::Secret), _) | (_, Privacy::Secret) => Some(Privacy::Secret),
+        (_, Privacy::Private) => Some(Privacy::Private),
+        (strictest, Privacy::Public) => strictest,
+    })
+}

@@ -1,0 +1,164 @@
+//! A feed asked for over HTTP: what to answer, without a server.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use chrono::{DateTime, Utc};
+
+use super::{FeedBody, FeedRequest, FeedTokens, Published, answer};
+use crate::{
+    context::Clock,
+    model::CalendarId,
+    store::{Revision, Store, StoreError},
+};
+
+/// Events looked at at once.
+const PAGE: usize = 200;
+
+/// A request, as far as it matters.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FeedCall<'a> {
+    /// The method, in capitals.
+    pub method: &'a str,
+    /// The last part of the path, which holds the token: keep it out of logs.
+    pub token: &'a str,
+    /// Its conditions.
+    pub conditions: FeedRequest<'a>,
+}
+
+/// What to answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Served {
+    /// 200, 304, 404, 405 or 503.
+    pub status: u16,
+    /// The headers, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// What follows them; `None`: nothing.
+    pub body: Option<FeedBody>,
+    /// The feed, for a log; `None` where no feed was found.
+    pub feed: Option<String>,
+    /// Why the status is 503.
+    pub problem: Option<StoreError>,
+}
+
+impl Served {
+    fn bare(status: u16, headers: Vec<(&'static str, String)>) -> Self {
+        Self { status, headers, body: None, feed: None, problem: None }
+    }
+
+    /// The same for a token that is wrong, revoked or outlived, and for a feed that is published no more.
+    fn nothing() -> Self {
+        Self::bare(404, vec![("cache-control", "no-store".to_owned())])
+    }
+
+    fn unavailable(problem: StoreError) -> Self {
+        let headers = vec![("cache-control", "no-store".to_owned()), ("retry-after", "60".to_owned())];
+        Self { problem: Some(problem), ..Self::bare(503, headers) }
+    }
+}
+
+/// Up to where the changes of a calendar were looked at.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    revision: Revision,
+    changed: Option<DateTime<Utc>>,
+}
+
+/// Answers requests for the feeds of one tenant: token, method, conditions, body. Any server can stand in front of it; its
+/// own rules are there that nothing of the path is logged, and that what it serves is encrypted on the way.
+///
+/// What a subscriber has is compared by the revision of the calendar, without writing the feed. A publisher reads a whole
+/// calendar once to find it, and after that only what is new.
+pub struct Publisher {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    tokens: FeedTokens,
+    feeds: BTreeMap<String, Arc<Published>>,
+    seen: Mutex<HashMap<CalendarId, Seen>>,
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher").field("feeds", &self.feeds).finish_non_exhaustive()
+    }
+}
+
+impl Publisher {
+    /// A publisher without feeds.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, tokens: FeedTokens) -> Self {
+        Self { store, clock, tokens, feeds: BTreeMap::new(), seen: Mutex::default() }
+    }
+
+    /// Publishes a feed under the name its tokens are kept by.
+    #[must_use]
+    pub fn with_feed(mut self, name: impl Into<String>, feed: Published) -> Self {
+        self.feeds.insert(name.into(), Arc::new(feed));
+        self
+    }
+
+    /// What to answer. Nothing is written.
+    pub async fn respond(&self, call: &FeedCall<'_>) -> Served {
+        if !matches!(call.method, "GET" | "HEAD") {
+            return Served::bare(405, vec![("allow", "GET, HEAD".to_owned())]);
+        }
+        let granted = match self.tokens.find(call.token).await {
+            Ok(granted) => granted,
+            Err(problem) => return Served::unavailable(problem),
+        };
+        let Some(granted) = granted else { return Served::nothing() };
+        let Some(published) = self.feeds.get(&granted.feed) else { return Served::nothing() };
+        let seen = match self.seen(&published.calendar).await {
+            Ok(seen) => seen,
+            Err(problem) => return Served { feed: Some(granted.feed), ..Served::unavailable(problem) },
+        };
+        let options = published.options(self.clock.now(), granted.key);
+        let validators = published.validators(seen.revision, seen.changed, &options);
+        let answer = answer(&call.conditions, &validators, &options);
+        let body = (answer.status == 200 && call.method == "GET")
+            .then(|| FeedBody::new(self.store.clone(), published.clone(), options));
+        Served {
+            status: answer.status,
+            headers: answer.headers,
+            body,
+            feed: Some(granted.feed),
+            problem: None,
+        }
+    }
+
+    /// The last revision of a calendar, and when it last changed.
+    async fn seen(&self, calendar: &CalendarId) -> Result<Seen, StoreError> {
+        let mut seen = self.known(calendar, Seen::default());
+        loop {
+            let page = self.store.events_since(calendar, seen.revision, PAGE).await?;
+            for record in &page {
+                seen.revision = seen.revision.max(record.revision);
+                seen.changed = seen.changed.max(Some(record.modified)).max(record.deleted);
+            }
+            // After every page, so that a request that was given up has not looked in vain.
+            seen = self.known(calendar, seen);
+            if page.len() < PAGE {
+                return Ok(seen);
+            }
+        }
+    }
+
+    /// The later of what is known and what was found.
+    fn known(&self, calendar: &CalendarId, found: Seen) -> Seen {
+        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get_mut(calendar) {
+            Some(known) => {
+                known.revision = known.revision.max(found.revision);
+                known.changed = known.changed.max(found.changed);
+                *known
+            }
+            None => {
+                all.insert(calendar.clone(), found);
+                found
+            }
+        }
+    }
+}

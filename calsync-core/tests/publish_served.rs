@@ -1,0 +1,496 @@
+//! Feeds as they are asked for: tokens, conditions, bodies out of a store.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use calsync_core::{
+    context::{Clock, IdSource, RandomIds, SystemEntropy},
+    engine::Hub,
+    ical::{read::ReadOptions, read_calendar},
+    model::*,
+    pipeline::{Filter, Pipeline, Start, Transform},
+    publish::{
+        Detail, FeedCall, FeedForm, FeedOptions, FeedRequest, FeedTokenError, FeedTokens, Published,
+        Publisher, Served, feed, free_busy,
+    },
+    secret::Secret,
+    store::{
+        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
+        LeaseToken, LinkState, MemoryStore, OutboxEntry, OutboxId, Record, RecordQuery,
+        Result as StoreResult, Revision, Store, StoreError, StoreErrorKind,
+    },
+};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+
+/// A clock that stands until it is moved.
+struct Standing(Mutex<DateTime<Utc>>);
+
+impl Standing {
+    fn advance(&self, by: TimeDelta) {
+        *self.0.lock().unwrap() += by;
+    }
+}
+
+impl Clock for Standing {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().unwrap()
+    }
+}
+
+struct Bench {
+    store: Arc<MemoryStore>,
+    clock: Arc<Standing>,
+    hub: Hub,
+    tokens: FeedTokens,
+    calendar: CalendarId,
+}
+
+fn bench() -> Bench {
+    let store = Arc::new(MemoryStore::default());
+    let clock = Arc::new(Standing(Mutex::new("2026-01-05T12:00:00Z".parse().unwrap())));
+    let ids: Arc<dyn IdSource> = Arc::new(RandomIds::from_seed([3; 32]));
+    let hub = Hub::new(store.clone(), clock.clone(), ids);
+    let tokens = FeedTokens::new(store.clone(), clock.clone(), Arc::new(SystemEntropy));
+    Bench { store, clock, hub, tokens, calendar: CalendarId::from("work") }
+}
+
+impl Bench {
+    fn options(&self, detail: Detail) -> FeedOptions {
+        let mut options = FeedOptions::new(self.clock.now(), Secret::new([0; 32]));
+        options.detail = detail;
+        options
+    }
+
+    fn published(&self, detail: Detail) -> Published {
+        Published::new(self.calendar.clone(), self.options(detail))
+    }
+
+    fn publisher(&self, feeds: Vec<(&str, Published)>) -> Publisher {
+        let publisher = Publisher::new(self.store.clone(), self.clock.clone(), self.tokens.clone());
+        feeds.into_iter().fold(publisher, |publisher, (name, feed)| publisher.with_feed(name, feed))
+    }
+}
+
+fn hour(number: i64) -> TimeSpan {
+    let start = NaiveDate::from_ymd_opt(2026, 1, 6).unwrap().and_hms_opt(9, 0, 0).unwrap().and_utc();
+    let start = start + TimeDelta::hours(number);
+    TimeSpan { start: EventTime::Utc(start), end: EventTime::Utc(start + TimeDelta::minutes(30)) }
+}
+
+fn titled(uid: &str, number: i64, title: &str) -> Event {
+    Event::single(uid, EventBody { title: Some(title.to_owned()), ..EventBody::new(hour(number)) })
+}
+
+fn get(token: &str) -> FeedCall<'_> {
+    FeedCall { method: "GET", token, conditions: FeedRequest::default() }
+}
+
+async fn text(served: &mut Served) -> String {
+    let mut text = Vec::new();
+    if let Some(body) = &mut served.body {
+        while let Some(chunk) = body.next().await.unwrap() {
+            assert!(!chunk.is_empty());
+            text.extend(chunk);
+        }
+        assert_eq!(body.next().await.unwrap(), None);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+fn header<'a>(served: &'a Served, name: &str) -> Option<&'a str> {
+    served.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+}
+
+fn read(text: &str) -> Vec<Event> {
+    let document = read_calendar(text, &ReadOptions::default()).unwrap();
+    assert!(document.is_complete && document.quarantined.is_empty());
+    document.items.into_iter().map(|item| item.event).collect()
+}
+
+#[tokio::test]
+async fn a_subscriber_gets_the_feed_once_and_304_until_it_changes() {
+    let bench = bench();
+    for number in 0..450 {
+        bench.hub.add(&bench.calendar, titled(&format!("u{number}"), number, "Review")).await.unwrap();
+    }
+    let token = bench.tokens.create("team").await.unwrap();
+    let publisher = bench.publisher(vec![("team", bench.published(Detail::Details))]);
+    let address = format!("{}.ics", token.expose());
+    let mut first = publisher.respond(&get(&address)).await;
+    assert_eq!((first.status, first.feed.as_deref()), (200, Some("team")));
+    assert_eq!(header(&first, "content-type"), Some("text/calendar; charset=utf-8"));
+    let records = bench.hub.events(&bench.calendar).await.unwrap();
+    let whole = feed(records.iter().map(|record| &record.event), bench.options(Detail::Details));
+    assert_eq!(text(&mut first).await.into_bytes(), whole.collect::<Vec<_>>().concat());
+
+    let (tag, date) = (header(&first, "etag").unwrap(), header(&first, "last-modified").unwrap().to_owned());
+    let known = FeedRequest { if_none_match: Some(tag), if_modified_since: None };
+    let dated = FeedRequest { if_none_match: None, if_modified_since: Some(&date) };
+    let asked = async |method, conditions| {
+        let served = publisher.respond(&FeedCall { method, token: &address, conditions }).await;
+        (served.status, served.body.is_some(), header(&served, "etag").map(str::to_owned))
+    };
+    assert_eq!(asked("GET", known).await, (304, false, Some(tag.to_owned())));
+    assert_eq!(asked("GET", dated).await, (304, false, Some(tag.to_owned())));
+    assert_eq!(asked("HEAD", FeedRequest::default()).await, (200, false, Some(tag.to_owned())));
+    assert_eq!(asked("POST", FeedRequest::default()).await, (405, false, None));
+
+    bench.clock.advance(TimeDelta::minutes(5));
+    let last = records.last().unwrap();
+    bench.hub.delete(&bench.calendar, &last.id, last.revision).await.unwrap();
+    let (status, has_body, other) = asked("GET", known).await;
+    assert!(status == 200 && has_body && other.as_deref() != Some(tag));
+    assert_eq!(asked("GET", dated).await.0, 200);
+    // Another process, which has looked at nothing so far, says the same.
+    let again = bench.publisher(vec![("team", bench.published(Detail::Details))]);
+    assert_eq!(header(&again.respond(&get(&address)).await, "etag"), other.as_deref());
+}
+
+/// PRIV-03: each audience has a feed and a token of its own; what is not, or no more, a token opens nothing, and nothing in
+/// the answer tells which of the two it is.
+#[tokio::test]
+async fn priv_03_what_opens_nothing_looks_like_what_never_was() {
+    let bench = bench();
+    bench.hub.add(&bench.calendar, titled("u", 0, "Review")).await.unwrap();
+    let (team, guests) =
+        (bench.tokens.create("team").await.unwrap(), bench.tokens.create("guests").await.unwrap());
+    let gone = bench.tokens.create("gone").await.unwrap();
+    let publisher = bench.publisher(vec![
+        ("team", bench.published(Detail::Details)),
+        ("guests", bench.published(Detail::BusyOnly)),
+    ]);
+    for (token, shows) in [(&team, "SUMMARY:Review"), (&guests, "SUMMARY:Busy")] {
+        assert!(text(&mut publisher.respond(&get(token.expose())).await).await.contains(shows));
+    }
+    let next = bench.tokens.rotate("team", TimeDelta::hours(1)).await.unwrap();
+    for token in [&team, &next] {
+        assert_eq!(publisher.respond(&get(token.expose())).await.status, 200);
+    }
+    bench.clock.advance(TimeDelta::hours(1));
+    bench.tokens.revoke("guests").await.unwrap();
+    let never = "0".repeat(64);
+    let long = "x".repeat(100_000);
+    let mut answers = BTreeSet::new();
+    for (what, token) in [
+        ("outlived", team.expose().as_str()),
+        ("revoked", guests.expose()),
+        ("of a feed that is published no more", gone.expose()),
+        ("of nobody", &never),
+        ("the name of a feed", "team"),
+        ("empty", ""),
+        ("only an ending", ".ics"),
+        ("long", &long),
+        ("cut", &next.expose()[..63]),
+    ] {
+        let served = publisher.respond(&get(token)).await;
+        assert_eq!(served.status, 404, "{what}");
+        assert!(served.body.is_none() && served.feed.is_none(), "{what}");
+        answers.insert(format!("{served:?}"));
+    }
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert_eq!(publisher.respond(&get(next.expose())).await.status, 200);
+}
+
+#[tokio::test]
+async fn priv_03_no_token_is_in_the_store_and_none_is_left_behind() {
+    let bench = bench();
+    let mut shown = vec![bench.tokens.create("team").await.unwrap()];
+    assert!(matches!(bench.tokens.create("team").await, Err(FeedTokenError::Exists { .. })));
+    for days in [7, 7, 0, 7] {
+        shown.push(bench.tokens.rotate("team", TimeDelta::days(days)).await.unwrap());
+    }
+    let list = bench.tokens.list().await.unwrap();
+    assert_eq!((list.len(), list[0].feed.as_str()), (1, "team"));
+    assert_eq!(list[0].previous_until, Some(bench.clock.now() + TimeDelta::days(7)));
+    let rows =
+        async |space| bench.store.docs(space, DocQuery::Page { after: None, limit: 100 }).await.unwrap();
+    let tokens = rows("feed-token").await;
+    assert_eq!(tokens.len(), 2, "the present one, and the one before it");
+    for doc in rows("feed").await.into_iter().chain(tokens) {
+        let kept = format!("{} {}", doc.key, String::from_utf8(doc.value).unwrap());
+        assert!(shown.iter().all(|token| !kept.contains(token.expose())), "{kept}");
+    }
+    bench.tokens.revoke("team").await.unwrap();
+    assert_eq!((rows("feed").await.len(), rows("feed-token").await.len()), (0, 0));
+    for answer in
+        [bench.tokens.revoke("team").await.err(), bench.tokens.rotate("team", TimeDelta::zero()).await.err()]
+    {
+        assert!(matches!(answer, Some(FeedTokenError::Unknown { .. })));
+    }
+}
+
+/// However an event is edited while the feed goes out, it is in it, and once.
+#[tokio::test]
+async fn what_is_edited_meanwhile_is_sent_once() {
+    let bench = bench();
+    let mut ids = Vec::new();
+    for number in 0..1_000 {
+        let event = titled(&format!("u{number}"), number, "before");
+        ids.push(bench.hub.add(&bench.calendar, event).await.unwrap());
+    }
+    let token = bench.tokens.create("team").await.unwrap();
+    let publisher = bench.publisher(vec![("team", bench.published(Detail::Details))]);
+    let mut served = publisher.respond(&get(token.expose())).await;
+    let body = served.body.as_mut().unwrap();
+    let mut text = body.next().await.unwrap().unwrap();
+    let edit = async |number: usize| {
+        let known = bench.store.events(&bench.calendar, &ids[number..=number]).await.unwrap();
+        let event = titled(&format!("u{number}"), i64::try_from(number).unwrap(), "after");
+        bench.hub.update(&bench.calendar, &ids[number], known[0].revision, event).await.unwrap();
+    };
+    // One that is sent already, one that is not, one twice, and a new one.
+    for number in [0, 900, 950, 950] {
+        edit(number).await;
+    }
+    bench.hub.add(&bench.calendar, titled("new", 0, "after")).await.unwrap();
+    while let Some(chunk) = body.next().await.unwrap() {
+        text.extend(chunk);
+    }
+    let events = read(&String::from_utf8(text).unwrap());
+    let uids: BTreeSet<&str> = events.iter().map(|event| event.uid.as_str()).collect();
+    assert_eq!((events.len(), uids.len()), (1_001, 1_001));
+    let title = |uid: &str| {
+        let event = events.iter().find(|event| event.uid == uid).unwrap();
+        event.body().unwrap().title.clone().unwrap()
+    };
+    assert_eq!([title("u0"), title("u900"), title("u950")], ["before", "after", "after"]);
+}
+
+#[tokio::test]
+async fn busy_times_are_served_as_they_are_published() {
+    let bench = bench();
+    for number in 0..300 {
+        bench.hub.add(&bench.calendar, titled(&format!("u{number}"), number * 2, "canary")).await.unwrap();
+    }
+    let token = bench.tokens.create("machines").await.unwrap();
+    let publisher =
+        bench.publisher(vec![("machines", bench.published(Detail::BusyOnly).in_form(FeedForm::FreeBusy))]);
+    let found = text(&mut publisher.respond(&get(token.expose())).await).await;
+    let records = bench.hub.events(&bench.calendar).await.unwrap();
+    let whole = free_busy(records.iter().map(|record| &record.event), &bench.options(Detail::BusyOnly));
+    let times = |text: &str| {
+        text.lines().filter(|line| line.starts_with("FREEBUSY")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(times(&found), times(&whole));
+    assert_eq!(times(&found).len(), 300);
+    assert!(!found.contains("canary"));
+}
+
+/// A feed for a project, or for a person: filters choose, transforms change, and what is private stays so.
+#[tokio::test]
+async fn priv_01_filters_and_transforms_show_nothing_that_is_private() {
+    let bench = bench();
+    let body = |title: &str, privacy| EventBody {
+        title: Some(title.to_owned()),
+        categories: ["alpha".to_owned()].into(),
+        privacy,
+        ..EventBody::new(hour(0))
+    };
+    let mut series = Event::single("series", body("Plan alpha", None));
+    series.rules = vec![RuleEntry::read("FREQ=DAILY;COUNT=4")];
+    for (days, privacy) in [(1, Privacy::Private), (2, Privacy::Secret)] {
+        let mut moved = body("canary instance", Some(privacy));
+        let at = hour(24 * days).start;
+        moved.time = hour(24 * days + 1);
+        let changed = Override::Changed { body: Box::new(moved), scope: OverrideScope::This };
+        series.overrides.insert(RecurrenceId::of(&at), changed);
+    }
+    for event in [
+        series,
+        Event::single("private", body("canary private", Some(Privacy::Private))),
+        Event::single("secret", body("canary secret", Some(Privacy::Secret))),
+        titled("other", 3, "Plan beta"),
+    ] {
+        bench.hub.add(&bench.calendar, event).await.unwrap();
+    }
+    let token = bench.tokens.create("alpha").await.unwrap();
+    let everything = Start::Everything {};
+    let bare = Start::Bare { title: "Busy".to_owned() };
+    for (start, pad) in [(&everything, 0), (&bare, 0), (&everything, 10), (&bare, 10)] {
+        let mut pipeline = Pipeline { start: start.clone(), steps: Vec::new() }
+            .with_filter(
+                "alpha",
+                serde_json::from_str::<Filter>(r#"{"type":"category","include":["alpha"]}"#).unwrap(),
+            )
+            .with_transform(
+                "title",
+                serde_json::from_str::<Transform>(r#"{"type":"keep","fields":["title"]}"#).unwrap(),
+            )
+            .with_transform(
+                "whose",
+                serde_json::from_str::<Transform>(
+                    r#"{"type":"prefix-title","prefix":"[{{calendar_name}}] "}"#,
+                )
+                .unwrap(),
+            );
+        if pad > 0 {
+            let padded = format!(r#"{{"type":"pad-time","before":{pad},"after":0}}"#);
+            pipeline = pipeline.with_transform("pad", serde_json::from_str::<Transform>(&padded).unwrap());
+        }
+        let published = bench.published(Detail::Details).through(&pipeline, "Anna").unwrap();
+        let publisher = bench.publisher(vec![("alpha", published)]);
+        let found = text(&mut publisher.respond(&get(token.expose())).await).await;
+        assert!(!found.contains("canary"), "{found}");
+        assert!(!found.contains("beta") && found.contains("SUMMARY:[Anna] Plan alpha"), "{found}");
+        let events = read(&found);
+        assert_eq!(events.len(), 2, "{found}");
+        let series = events.iter().find(|event| event.uid == "series").unwrap();
+        let kinds: Vec<bool> =
+            series.overrides.values().map(|one| matches!(one, Override::Changed { .. })).collect();
+        assert_eq!(kinds, [true, false], "one busy, one left out: {found}");
+    }
+    // What the feed is said to be made of is part of what a copy is compared with.
+    let tag = async |published: Published| {
+        let publisher = bench.publisher(vec![("alpha", published)]);
+        header(&publisher.respond(&get(token.expose())).await, "etag").unwrap().to_owned()
+    };
+    let plain = || bench.published(Detail::Details);
+    let filter = serde_json::from_str::<Filter>(r#"{"type":"category","include":["alpha"]}"#).unwrap();
+    let chosen = Pipeline::everything().with_filter("alpha", filter);
+    let mut named = bench.options(Detail::Details);
+    named.name = Some("Alpha".to_owned());
+    let tags = BTreeSet::from([
+        tag(plain()).await,
+        tag(bench.published(Detail::BusyOnly)).await,
+        tag(plain().in_form(FeedForm::FreeBusy)).await,
+        tag(plain().through(&chosen, "Anna").unwrap()).await,
+        tag(plain().through(&chosen, "Ben").unwrap()).await,
+        tag(Published::new(bench.calendar.clone(), named)).await,
+    ]);
+    assert_eq!(tags.len(), 6);
+    assert_eq!(tag(plain()).await, tag(plain()).await);
+}
+
+/// A feed that shows less than before is fetched again also by whoever asks by date alone.
+#[tokio::test]
+async fn a_feed_is_not_older_than_its_definition() {
+    let bench = bench();
+    let token = bench.tokens.create("team").await.unwrap();
+    let since = bench.clock.now() - TimeDelta::hours(1);
+    bench.hub.add(&bench.calendar, titled("u", 0, "Review")).await.unwrap();
+    bench.clock.advance(TimeDelta::hours(2));
+    let asked = async |since: DateTime<Utc>, date: &str| {
+        let publisher = bench.publisher(vec![("team", bench.published(Detail::BusyOnly).since(since))]);
+        let conditions = FeedRequest { if_none_match: None, if_modified_since: Some(date) };
+        publisher.respond(&FeedCall { method: "GET", token: token.expose(), conditions }).await.status
+    };
+    assert_eq!(asked(since, "Mon, 05 Jan 2026 12:30:00 GMT").await, 304);
+    assert_eq!(asked(bench.clock.now(), "Mon, 05 Jan 2026 12:30:00 GMT").await, 200);
+}
+
+/// A store that answers so many reads, and then none.
+struct Failing {
+    inner: Arc<MemoryStore>,
+    reads: AtomicUsize,
+}
+
+impl Failing {
+    fn read(&self) -> StoreResult<()> {
+        let left = self.reads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map(|_| ()).map_err(|_| StoreError::new(StoreErrorKind::Unavailable, "read"))
+    }
+}
+
+#[async_trait]
+impl Store for Failing {
+    async fn events_since(
+        &self,
+        calendar: &CalendarId,
+        after: Revision,
+        limit: usize,
+    ) -> StoreResult<Vec<EventRecord>> {
+        self.read()?;
+        self.inner.events_since(calendar, after, limit).await
+    }
+    async fn docs(&self, space: &str, query: DocQuery<'_>) -> StoreResult<Vec<Doc>> {
+        self.read()?;
+        self.inner.docs(space, query).await
+    }
+    async fn calendars(&self) -> StoreResult<Vec<Calendar>> {
+        panic!("not asked")
+    }
+    async fn events(&self, _: &CalendarId, _: &[EventId]) -> StoreResult<Vec<EventRecord>> {
+        panic!("not asked")
+    }
+    async fn events_by_uid(&self, _: &CalendarId, _: &[&str]) -> StoreResult<Vec<EventRecord>> {
+        panic!("not asked")
+    }
+    async fn link(&self, _: &LinkId) -> StoreResult<Option<LinkState>> {
+        panic!("not asked")
+    }
+    async fn bases(&self, _: &LinkId, _: BaseQuery<'_>) -> StoreResult<Vec<BaseRecord>> {
+        panic!("not asked")
+    }
+    async fn base_summaries(
+        &self,
+        _: &LinkId,
+        _: Option<&RemoteId>,
+        _: usize,
+    ) -> StoreResult<Vec<BaseSummary>> {
+        panic!("not asked")
+    }
+    async fn outbox(&self, _: &LinkId, _: Option<&OutboxId>, _: usize) -> StoreResult<Vec<OutboxEntry>> {
+        panic!("not asked")
+    }
+    async fn records(&self, _: RecordQuery<'_>) -> StoreResult<Vec<Record>> {
+        panic!("not asked")
+    }
+    async fn commit(&self, _: Batch) -> StoreResult<CommitReceipt> {
+        panic!("an answer writes nothing")
+    }
+    async fn acquire_lease(
+        &self,
+        _: &str,
+        _: &str,
+        _: DateTime<Utc>,
+        _: TimeDelta,
+    ) -> StoreResult<LeaseGrant> {
+        panic!("an answer takes no lease")
+    }
+    async fn release_lease(&self, _: &LeaseToken) -> StoreResult<()> {
+        panic!("an answer takes no lease")
+    }
+}
+
+/// Where a store fails, at whatever read, nobody gets a feed that only looks whole: its subscribers would delete what is
+/// not in it.
+#[tokio::test]
+async fn a_store_that_fails_cuts_the_feed_off() {
+    let bench = bench();
+    for number in 0..500 {
+        bench.hub.add(&bench.calendar, titled(&format!("u{number}"), number, "Review")).await.unwrap();
+    }
+    let token = bench.tokens.create("team").await.unwrap();
+    let mut ends = BTreeSet::new();
+    for reads in 0..9 {
+        let store = Arc::new(Failing { inner: bench.store.clone(), reads: AtomicUsize::new(reads) });
+        let tokens = FeedTokens::new(store.clone(), bench.clock.clone(), Arc::new(SystemEntropy));
+        let publisher = Publisher::new(store, bench.clock.clone(), tokens)
+            .with_feed("team", bench.published(Detail::Details));
+        let mut served = publisher.respond(&get(token.expose())).await;
+        let Some(body) = &mut served.body else {
+            assert_eq!((served.status, header(&served, "retry-after")), (503, Some("60")));
+            assert!(served.problem.is_some());
+            ends.insert("unavailable");
+            continue;
+        };
+        let mut text = Vec::new();
+        let end = loop {
+            match body.next().await {
+                Ok(Some(chunk)) => text.extend(chunk),
+                Ok(None) => break "whole",
+                Err(_) => break "cut off",
+            }
+        };
+        assert_eq!(text.ends_with(b"END:VCALENDAR\r\n"), end == "whole", "{reads}");
+        ends.insert(end);
+    }
+    assert_eq!(ends.len(), 3, "{ends:?}");
+}

@@ -1,0 +1,148 @@
+//! `[[links]]`: what is kept in step with what.
+
+use calsync_core::{
+    engine::{CopyEdits, CopyRules},
+    merge::{ConflictPolicy, DeletionPolicy},
+    pipeline::{Pipeline, Start, Step},
+    plan::Direction,
+    schedule::Priority,
+};
+use serde::Deserialize;
+
+use super::{Connection, ProviderKind, zone};
+use crate::error::CliError;
+
+/// A link.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LinkConfig {
+    /// Its name; it keeps its state under it.
+    pub(crate) name: String,
+    /// The calendar in the store, made when absent.
+    pub(crate) calendar: String,
+    /// The connection, by name.
+    pub(crate) connection: String,
+    /// Display name, id or URL of the remote calendar. An ICS or Cozi connection has one calendar only and
+    /// needs none.
+    #[serde(default)]
+    pub(crate) remote: String,
+    /// `two-way` (default), `import` or `export`.
+    pub(crate) direction: Option<Direction>,
+    /// `remote-wins` (default), `local-wins`, `newest-wins`, `keep-both` or `manual`.
+    #[serde(default)]
+    pub(crate) conflicts: ConflictPolicy,
+    /// `by-conflicts` (default: as `conflicts` where that names a side, else the edit survives), `keep-edit`, `delete`,
+    /// `remote-wins` or `local-wins`.
+    #[serde(default)]
+    pub(crate) deletions: DeletionPolicy,
+    /// What becomes of a copy that somebody edits, on a link that imports or exports: `leave` (default), `restore` or
+    /// `detach`.
+    pub(crate) edits: Option<CopyEdits>,
+    /// How often `calsync worker` runs it: `15m`, `2h`, `1d`; `never`: when it is asked. Default: what suits its provider.
+    pub(crate) every: Option<String>,
+    /// Instead of `every`, a cron expression of five fields.
+    pub(crate) cron: Option<String>,
+    /// The zone of `cron`, such as `Europe/Berlin`. Default: UTC.
+    pub(crate) zone: Option<String>,
+    /// `high`, `normal` (default) or `low`.
+    #[serde(default)]
+    pub(crate) priority: Priority,
+    /// What is copied and what the copies show, on a link that imports or exports. Default: everything; for a link that
+    /// exports what another link imports, when somebody is busy.
+    pub(crate) copies: Option<CopiesConfig>,
+}
+
+/// Filters and transforms of a link.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CopiesConfig {
+    /// The name of the calendar that is copied, for `{{calendar_name}}`. Default: that of the calendar in the store.
+    calendar_name: Option<String>,
+    /// The addresses of its owner.
+    #[serde(default)]
+    owner: Vec<String>,
+    /// Its zone. Default: UTC.
+    zone: Option<String>,
+    /// What a copy begins as. Default: `{ type = "busy-only" }`.
+    #[serde(default)]
+    start: Start,
+    /// The steps.
+    #[serde(default)]
+    steps: Vec<Step>,
+}
+
+impl LinkConfig {
+    /// Says what is missing or contradicts itself.
+    pub(super) fn check(&self, connection: &Connection, direction: Direction) -> Result<(), CliError> {
+        let name = &self.name;
+        let wrong = |text: String| Err(CliError::Config(text));
+        if self.calendar.is_empty() {
+            return wrong(format!("link {name}: `calendar` is empty: give the calendar in the store a name"));
+        }
+        if self.conflicts == ConflictPolicy::Resolver {
+            return wrong(format!(
+                "link {name}: `conflicts` is \"resolver\", but there is no program here to ask: write \"manual\" \
+                 and answer with `calsync conflicts answer`"
+            ));
+        }
+        crate::cadence::cadence(self, connection.provider)?;
+        if self.zone.is_some() && self.cron.is_none() {
+            return wrong(format!("link {name}: `zone` is the zone of `cron`, and there is no `cron`"));
+        }
+        if self.edits.is_some() && direction == Direction::TwoWay {
+            return wrong(format!(
+                "link {name}: `edits` is about copies, and a link that goes both ways has none: write direction = \
+                 \"import\" or direction = \"export\", or remove `edits`"
+            ));
+        }
+        if let Some(copies) = &self.copies {
+            if direction == Direction::TwoWay {
+                return wrong(format!(
+                    "link {name}: `copies` leaves events and fields out, which would come back as deleted from a link \
+                     that goes both ways: write direction = \"import\" or direction = \"export\""
+                ));
+            }
+            let rules =
+                copies.rules(self).map_err(|problem| CliError::Config(format!("link {name}: {problem}")))?;
+            rules
+                .pipeline
+                .compile()
+                .map_err(|problem| CliError::Config(format!("link {name}: copies, {problem}")))?;
+        }
+        match connection.provider {
+            ProviderKind::Ics if self.direction.is_some_and(Direction::exports) => {
+                return wrong(format!(
+                    "link {name}: `direction` writes to the remote side, but an ICS feed can only be read: \
+                     write direction = \"import\""
+                ));
+            }
+            ProviderKind::Caldav | ProviderKind::Google | ProviderKind::Microsoft
+                if self.remote.is_empty() =>
+            {
+                return wrong(format!(
+                    "link {name}: `remote` is missing: write the display name, id or URL of a calendar; `calsync \
+                     calendars` lists them"
+                ));
+            }
+            ProviderKind::Ics
+            | ProviderKind::Cozi
+            | ProviderKind::Caldav
+            | ProviderKind::Google
+            | ProviderKind::Microsoft => {}
+        }
+        Ok(())
+    }
+}
+
+impl CopiesConfig {
+    /// The rules of the link these are of.
+    pub(super) fn rules(&self, link: &LinkConfig) -> Result<CopyRules, String> {
+        let mut rules = CopyRules::new(Pipeline { start: self.start.clone(), steps: self.steps.clone() });
+        rules.calendar_name = self.calendar_name.clone().unwrap_or_else(|| link.calendar.clone());
+        rules.owner.clone_from(&self.owner);
+        if let Some(name) = &self.zone {
+            rules.zone = zone("copies.zone", name)?;
+        }
+        Ok(rules)
+    }
+}
