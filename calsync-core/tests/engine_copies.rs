@@ -632,7 +632,7 @@ async fn random_walks_come_to_what_the_rules_say() {
             .await
             .iter()
             .filter_map(|record| {
-                let copy = compiled.apply(&record.event, &Default::default())?;
+                let copy = compiled.apply(&record.event, &Default::default()).unwrap()?;
                 let body = copy.body()?;
                 Some((body.time.clone(), body.title.clone()))
             })

@@ -7,7 +7,7 @@ use super::{Engine, EngineError, Link, copies::Copies, run::PAGE};
 use crate::{
     diff::Field,
     model::{Event, EventId, LinkId, RemoteId, RunId},
-    pipeline::Action,
+    pipeline::{Action, RuleFailure},
     plan::{Direction, Evidence},
     store::{
         BaseQuery, BaseState, ConflictState, EventRecord, JournalOp, OutboxEntry, OutboxState, Record,
@@ -184,12 +184,24 @@ impl Engine {
                 _ => WayState::Waiting { attempts: entry.attempts },
             };
         }
-        if record.deleted.is_none()
-            && let Some(step) = refusal(link, &record.event)?
-        {
-            way.state = WayState::LeftOut { step };
+        if record.deleted.is_none() {
+            match self.refusal(link, &record.event)? {
+                Ok(None) => {}
+                Ok(Some(step)) => way.state = WayState::LeftOut { step },
+                Err(failure) => way.state = WayState::Stuck { detail: failure.to_string() },
+            }
         }
         Ok(way)
+    }
+
+    /// The step that keeps a local event out; `Some(None)` where that it takes no time does.
+    fn refusal(
+        &self,
+        link: &Link,
+        event: &Event,
+    ) -> Result<Result<Option<Option<String>>, RuleFailure>, EngineError> {
+        let copies = Copies::of(link, &self.host)?.filter(Copies::exports);
+        Ok(copies.map_or(Ok(None), |copies| copies.refused(event)))
     }
 
     async fn waiting(&self, link: &Link, event: &EventId) -> Result<Option<OutboxEntry>, EngineError> {
@@ -208,11 +220,6 @@ impl Engine {
 fn transforms(link: &Link) -> Vec<String> {
     let steps = link.copies.iter().flat_map(|rules| &rules.pipeline.steps);
     steps.filter(|step| matches!(step.action, Action::Transform(_))).map(|step| step.name.clone()).collect()
-}
-
-/// The step that keeps a local event out; `Some(None)` where that it takes no time does.
-fn refusal(link: &Link, event: &Event) -> Result<Option<Option<String>>, EngineError> {
-    Ok(Copies::of(link)?.filter(Copies::exports).and_then(|copies| copies.refused(event)))
 }
 
 fn moments(record: Record) -> Vec<Moment> {

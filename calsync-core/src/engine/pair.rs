@@ -93,6 +93,12 @@ pub(super) fn consider(
     cx: &mut Context<'_>,
 ) -> Result<Outcome, ProviderError> {
     let pair = &heard(pair, standing);
+    if let (Some(copies), Some(record)) = (cx.copies, pair.local)
+        && record.deleted.is_none()
+    {
+        // Before anything is decided: that a rule cannot tell is neither an edit nor a deletion.
+        copies.can_tell(&record.event)?;
+    }
     let bases = Sided::of(pair, cx);
     let local = local_side(pair, &bases, cx);
     let remote = remote_side(pair, &bases, cx);
@@ -203,7 +209,7 @@ impl<'a> Sided<'a> {
 
 fn local_side(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> LocalSide {
     let Some(record) = pair.local else { return LocalSide::Absent };
-    if record.deleted.is_some() || exported(cx.copies, &record.event).is_none() {
+    if record.deleted.is_some() || matches!(exported(cx.copies, &record.event), Ok(None)) {
         return LocalSide::Deleted;
     }
     match bases.local {
@@ -406,7 +412,7 @@ pub(super) fn create_remote(
     reason: &str,
 ) -> Result<Outcome, ProviderError> {
     let Some(record) = pair.local else { return Ok(Outcome::default()) };
-    let Some(copy) = exported(cx.copies, &record.event) else { return Ok(Outcome::default()) };
+    let Some(copy) = exported(cx.copies, &record.event)? else { return Ok(Outcome::default()) };
     let rendered = cx.provider.render(RenderRequest {
         event: &copy,
         original: None,
