@@ -24,6 +24,7 @@
 mod busy;
 mod extent;
 mod hours;
+mod index;
 mod slots;
 mod spans;
 mod vavailability;
@@ -34,12 +35,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use busy::busy_kind;
-pub use busy::{
-    BusyKind, BusyOptions, BusyTime, BusyTimes, busy_times, busy_times_within, provider_busy_times,
-};
-pub use extent::Extents;
+pub use busy::{BusyKind, BusyOptions, BusyTime, BusyTimes, busy_times, provider_busy_times};
 pub(crate) use hours::shows;
 pub use hours::{ClockTime, ClockTimeError, DayHours, WorkingHours};
+pub use index::BusyIndex;
 pub(crate) use spans::strongest as merged;
 pub use vavailability::{VAvailability, VAvailabilityError, read_vavailability};
 
