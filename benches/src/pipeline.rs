@@ -92,7 +92,7 @@ fn event(number: usize, zone: &Zone) -> Outcome<Event> {
     let start = start + TimeDelta::days(i64::try_from(number / 12 % 365).unwrap_or(0));
     let end = EventTime::zoned(start + TimeDelta::minutes(45), zone.clone());
     let mut body = EventBody::new(TimeSpan { start: EventTime::zoned(start, zone.clone()), end });
-    let title = if number % 50 == 0 { "Dentist" } else { "Review of the numbers" };
+    let title = if number.is_multiple_of(50) { "Dentist" } else { "Review of the numbers" };
     body.title = Some(format!("{title} {number}"));
     body.description =
         Some(format!("Agenda {number}: what was done, what is next, and who does it. ").repeat(4));
