@@ -252,6 +252,7 @@ export interface Counts {
   quarantined: number;
   held: number;
   requests: number;
+  echoed: number;
 }
 
 /** What a run did, or would do. When deletions are `held`, a person approves or refuses `planId`. */

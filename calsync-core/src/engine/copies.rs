@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EngineError, Link};
 use crate::{
-    model::{Event, RemoteCalendarId, RemoteId, Version},
+    model::{Event, LinkId, RemoteCalendarId, RemoteId, Version},
     pipeline::{CompiledPipeline, HostRules, Pipeline, RuleFailure, Start, Surroundings},
     plan::Direction,
     provider::{
@@ -19,6 +19,7 @@ use crate::{
         UnreadKind, Watch, WatchRequest, Written,
     },
     publish::hidden_uid,
+    store::LeftOut,
     zone::Zone,
 };
 
@@ -69,8 +70,11 @@ pub(super) struct Copies<'a> {
     pipeline: CompiledPipeline,
     calendar: &'a str,
     exports: bool,
+    link: &'a LinkId,
     remote: &'a RemoteCalendarId,
     uid_key: [u8; 32],
+    /// What the items of an importing link are read by, before its rules.
+    source: Option<&'a dyn Provider>,
 }
 
 impl<'a> Copies<'a> {
@@ -90,7 +94,26 @@ impl<'a> Copies<'a> {
             }
         };
         let uid_key = blake3::derive_key("calsync 2026-11 UID of a copy", link.id.as_str().as_bytes());
-        Ok(Some(Self { rules, pipeline, calendar, exports, remote: &link.remote, uid_key }))
+        let (link, remote) = (&link.id, &link.remote);
+        Ok(Some(Self { rules, pipeline, calendar, exports, link, remote, uid_key, source: None }))
+    }
+
+    /// The same, where items can be read as they are: what [`left_out`](Self::left_out) needs.
+    pub(super) fn reading(self, source: &'a dyn Provider) -> Self {
+        Self { source: Some(source), ..self }
+    }
+
+    /// What keeps an item out that the rules do not bring in.
+    pub(super) fn left_out(&self, payload: &Payload) -> Option<LeftOut> {
+        let source = self.source.filter(|_| !self.exports)?;
+        let event = source.read(payload).ok()?;
+        let around = Surroundings { is_copy: self.is_copy(source, payload), ..self.around() };
+        let step = self.pipeline.refused_by(&event, &around).ok()?;
+        Some(LeftOut::new(self.link, &event.uid, step.map(ToOwned::to_owned)))
+    }
+
+    fn is_copy(&self, source: &dyn Provider, payload: &Payload) -> bool {
+        source.marked(payload).is_some_and(|mark| mark.is_true(self.remote))
     }
 
     fn apply<'e>(&self, event: &'e Event) -> Result<Option<Cow<'e, Event>>, RuleFailure> {
@@ -208,9 +231,7 @@ impl Provider for ReadAsCopies<'_> {
         if self.copies.exports {
             return Ok(event);
         }
-        let mark = self.provider.marked(payload);
-        let is_copy = mark.is_some_and(|mark| mark.is_true(self.copies.remote));
-        self.copies.read_in(&event, is_copy)
+        self.copies.read_in(&event, self.copies.is_copy(self.provider, payload))
     }
 
     fn capabilities(&self) -> Capabilities {

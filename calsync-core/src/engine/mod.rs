@@ -36,7 +36,7 @@ pub use answer::Answer;
 pub use clean::{CleanOptions, CleanReport, Preview};
 pub use copies::CopyRules;
 pub use error::EngineError;
-pub use explain::{Explanation, Moment, Way, WayState, What};
+pub use explain::{Explanation, Moment, SeenItem, SeenState, Way, WayState, What};
 pub use export::conflicts_csv;
 pub use fetching::FetchPatience;
 pub use graph::{Joint, RuleCycle, check_rules};
@@ -180,7 +180,7 @@ impl Engine {
             link
         };
         let link = &*with_versions(link, &self.host);
-        let copies = Copies::of(link, &self.host)?;
+        let copies = Copies::of(link, &self.host)?.map(|copies| copies.reading(provider));
         let view = copies.as_ref().map(|copies| ReadAsCopies { provider, copies });
         let provider = view.as_ref().map_or(provider, |view| view);
         let mut run = Run::begin(self, link, (provider, copies.as_ref()), Mode::Apply, options).await?;
@@ -201,7 +201,7 @@ impl Engine {
         options: &SyncOptions,
     ) -> Result<SyncReport, EngineError> {
         let link = &*with_versions(link, &self.host);
-        let copies = Copies::of(link, &self.host)?;
+        let copies = Copies::of(link, &self.host)?.map(|copies| copies.reading(provider));
         let view = copies.as_ref().map(|copies| ReadAsCopies { provider, copies });
         let provider = view.as_ref().map_or(provider, |view| view);
         let mut run = Run::begin(self, link, (provider, copies.as_ref()), Mode::Preview, options).await?;

@@ -473,8 +473,13 @@ pub(super) fn deletion_conflict(
     }))
 }
 
-/// Why a copy is deleted although its event is not.
-pub(super) const LEFT_OUT: &str = "the link's pipeline lets it through no more";
+/// Why a copy is deleted although its event is not: the step that does not let it through, or that it takes no time.
+pub(super) fn no_more(step: Option<&str>) -> String {
+    match step {
+        Some(step) => format!("the step {step:?} of the link's pipeline lets it through no more"),
+        None => "the link's pipeline lets it through no more".to_owned(),
+    }
+}
 
 fn plan_deletion(
     pair: &Pair<'_>,
@@ -486,7 +491,6 @@ fn plan_deletion(
     let left_out =
         action == Action::DeleteRemote && pair.local.is_some_and(|record| record.deleted.is_none());
     let reason = match (action, local, remote) {
-        _ if left_out => LEFT_OUT,
         (Action::DeleteLocal, LocalSide::Changed, _) => {
             "it was deleted on the remote side, which wins over the edit here"
         }
@@ -495,7 +499,12 @@ fn plan_deletion(
         _ => "it was deleted here",
     };
     let mut operation = operation(pair, action, reason);
-    operation.evidence = left_out.then_some(Evidence::LeftOut);
+    if left_out {
+        let refused = pair.local.zip(cx.copies).map(|(record, copies)| copies.refused(&record.event));
+        let step = refused.and_then(Result::ok).flatten().flatten();
+        operation.reason = no_more(step.as_deref());
+        operation.evidence = Some(Evidence::LeftOut);
+    }
     let mut outcome = Outcome { operation: Some(operation), ..Outcome::default() };
     // The version to expect is the one just read: the base follows it, so that the deletion can name it.
     if let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) {

@@ -470,6 +470,7 @@ class Counts:
     quarantined: int
     held: int
     requests: int
+    echoed: int
 
 
 @dataclass
