@@ -84,7 +84,11 @@ pub(crate) fn run(options: &Options) -> Outcome<Report> {
         counted.zone = zone.clone();
         counted
     };
-    let terms = Terms { calendars: (0..CALENDARS).map(counted).collect(), question: question.clone() };
+    let terms = Terms {
+        calendars: (0..CALENDARS).map(counted).collect(),
+        elsewhere: Vec::new(),
+        question: question.clone(),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

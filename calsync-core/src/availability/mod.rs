@@ -28,6 +28,7 @@ mod index;
 mod slots;
 mod spans;
 mod vavailability;
+mod vfreebusy;
 
 use std::ops::Range;
 
@@ -41,6 +42,7 @@ pub use hours::{ClockTime, ClockTimeError, DayHours, WorkingHours};
 pub use index::BusyIndex;
 pub(crate) use spans::strongest as merged;
 pub use vavailability::{VAvailability, VAvailabilityError, read_vavailability};
+pub use vfreebusy::{VFreeBusyError, read_vfreebusy};
 
 use crate::{model::CalendarId, zone::Zone};
 use spans::{Span, clip, difference, intersection, strongest, union};

@@ -12,6 +12,7 @@
 //! Reservations exclude each other. An event that somebody adds, or a sync brings in, is seen when it is there before the
 //! reservation looks, and overlaps it when it comes later, as it would a minute later.
 
+mod elsewhere;
 mod error;
 mod known;
 mod rows;
@@ -22,6 +23,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
+pub use elsewhere::busy_elsewhere;
 pub use error::BookingError;
 
 use crate::{
@@ -87,6 +89,9 @@ impl Counted {
 pub struct Terms {
     /// The calendars that have to be free, all of them.
     pub calendars: Vec<Counted>,
+    /// Calendars that have to be free as well and are not in the store, as they were when somebody asked: see
+    /// [`busy_elsewhere`]. Nothing keeps two bookings apart on them.
+    pub elsewhere: Vec<CalendarTimes>,
     /// The rules. Its window says between which instants anything is offered at all, its slot how long a booking is, its
     /// buffers what is kept free around it; its `now` and `kept_free` are set by [`Bookings`].
     pub question: Question,
@@ -238,6 +243,7 @@ impl Bookings {
         }
         let live = self.live(found, question.now).await?;
         let mut calendars = self.times(&terms.calendars, &reach, question.now, None).await?;
+        calendars.extend(terms.elsewhere.iter().cloned());
         take_in(&mut calendars, &mut question, &live);
         Ok(answer(&calendars, &question))
     }
@@ -426,7 +432,8 @@ impl Bookings {
             if matches!(more, More::Done) {
                 return Ok(keys);
             }
-            let calendars = self.times(&terms.calendars, &wish.kept, now, wish.replaces).await?;
+            let mut calendars = self.times(&terms.calendars, &wish.kept, now, wish.replaces).await?;
+            calendars.extend(terms.elsewhere.iter().cloned());
             let live = self.live(desk.entries(), now).await?;
             let others: Vec<Entry> = live.iter().filter(|entry| !wish.owns(entry)).cloned().collect();
             judge(calendars, &terms.question, wish, &others, now)?;

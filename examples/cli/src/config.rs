@@ -44,6 +44,19 @@ pub(crate) struct Config {
     /// What is kept in step with what.
     #[serde(default)]
     pub(crate) links: Vec<LinkConfig>,
+    /// Calendars of which an account sees only when they are busy, by the names `free` and `book` ask for them under.
+    #[serde(default)]
+    pub(crate) busy: BTreeMap<String, BusyCalendar>,
+}
+
+/// A calendar nothing is known of but when it is busy.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BusyCalendar {
+    /// The connection, by name.
+    pub(crate) connection: String,
+    /// Its name there. Google: the calendar's id, which is an address. Microsoft: its owner's address. CalDAV: its URL.
+    pub(crate) remote: String,
 }
 
 /// Where the calendars are kept.
@@ -405,6 +418,24 @@ impl Config {
                 | ProviderKind::Caldav
                 | ProviderKind::Google
                 | ProviderKind::Microsoft => {}
+            }
+        }
+        for (name, busy) in &self.busy {
+            let Some(connection) = self.connections.get(&busy.connection) else {
+                let known: Vec<&String> = self.connections.keys().collect();
+                return wrong(format!(
+                    "busy.{name}: `connection` is {:?}, but the connections are {known:?}",
+                    busy.connection
+                ));
+            };
+            if !matches!(
+                connection.provider,
+                ProviderKind::Caldav | ProviderKind::Google | ProviderKind::Microsoft
+            ) {
+                return wrong(format!("busy.{name}: nobody tells busy times there: link the calendar"));
+            }
+            if self.links.iter().any(|link| link.calendar == *name) {
+                return wrong(format!("busy.{name}: a calendar of the links has this name"));
             }
         }
         for (index, link) in self.links.iter().enumerate() {
