@@ -5,8 +5,9 @@ use std::process::{Command, Stdio};
 
 use crate::{Options, Outcome, root};
 
-/// Python packages, at the versions `xtask/python/requirements.txt` pins.
-const PYTHON: [&str; 3] = ["radicale", "vdirsyncer", "python-dateutil"];
+/// Python packages, at the versions `xtask/python/requirements.txt` pins; what nothing else there needs says its own.
+const PYTHON: [&str; 5] =
+    ["radicale", "vdirsyncer", "python-dateutil", "recurring-ical-events==3.8.2", "x-wr-timezone==2.0.1"];
 
 /// Runs a command to its end and gives its standard output.
 pub(crate) fn output(command: &mut Command) -> Outcome<String> {
@@ -54,6 +55,7 @@ pub(crate) fn python(options: &Options) -> Outcome<PathBuf> {
     let requirements = root().join("xtask").join("python").join("requirements.txt");
     let pins = std::fs::read_to_string(&requirements)
         .map_err(|error| format!("{}: {error}", requirements.display()))?;
+    let pins = format!("{}\n{pins}", PYTHON.join("\n"));
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == pins) {
         return Ok(bin);
     }

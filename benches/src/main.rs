@@ -12,6 +12,7 @@ mod lines;
 mod measure;
 mod native;
 mod one;
+mod pipeline;
 mod publish;
 mod radicale;
 mod read;
@@ -30,11 +31,16 @@ type Outcome<T> = Result<T, String>;
 /// A benchmark of this program.
 type Benchmark = fn(&Options) -> Outcome<Report>;
 
-const ALL: [(&str, &str, Benchmark); 8] = [
+const ALL: [(&str, &str, Benchmark); 9] = [
     ("lines", "content lines of a large file, beside libical", lines::run),
     ("read", "typed read of the same file, beside calcard and icalendar: time and memory", read::run),
     ("recurrence", "a weekly rule over three years, beside rrule, libical and dateutil", recurrence::run),
-    ("availability", "when somebody is free, over 50 calendars of 10,000 events", availability::run),
+    (
+        "availability",
+        "when somebody is free, over 50 calendars of 10,000 events, beside recurring-ical-events",
+        availability::run,
+    ),
+    ("pipeline", "filters and transforms, a chain of five", pipeline::run),
     ("publish", "a feed of 100,000 events: speed, and memory that does not grow with them", publish::run),
     ("diff", "diff and plan of unchanged events, as a part of the time it takes to read them", diff::run),
     ("stores", "a commit of 1,000 events in SQLite and PostgreSQL, beside an INSERT by hand", stores::run),

@@ -259,8 +259,9 @@ class Engine {
     return this.#call('delete_event', { calendar, id, revision }, options);
   }
 
-  addLink(link, options) {
-    return this.#call('add_link', { link }, options);
+  addLink(link, { copies, ...options } = {}) {
+    const text = copies === undefined ? undefined : JSON.stringify(copies);
+    return this.#call('add_link', { link, copies: text }, options);
   }
 
   plan(link, options) {
@@ -335,6 +336,14 @@ class Engine {
 
   answerQuestion(link, remoteId, event, options) {
     return this.#call('answer_question', { link, remoteId, event: event === null ? undefined : event }, options);
+  }
+
+  explain(calendar, id, options) {
+    return this.#call('explain', { calendar, id }, options).then(JSON.parse);
+  }
+
+  free(terms, options) {
+    return this.#call('free', { terms: JSON.stringify(terms) }, options).then(JSON.parse);
   }
 
   close(options) {

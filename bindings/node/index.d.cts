@@ -32,6 +32,7 @@ export type Direction = 'two-way' | 'import' | 'export';
 /** Who wins a field both sides changed. */
 export type ConflictPolicy = 'remote-wins' | 'local-wins' | 'newest-wins' | 'keep-both' | 'manual' | 'resolver';
 /** What becomes of an event that one side deleted and the other edited. */
+export type CopyEdits = 'leave' | 'restore' | 'detach';
 export type DeletionPolicy = 'by-conflicts' | 'keep-edit' | 'delete' | 'remote-wins' | 'local-wins';
 /** Whether people may be written, which on many servers mails them. */
 export type PeoplePolicy = 'withhold' | 'write';
@@ -252,6 +253,7 @@ export interface Counts {
   quarantined: number;
   held: number;
   requests: number;
+  echoed: number;
 }
 
 /** What a run did, or would do. When deletions are `held`, a person approves or refuses `planId`. */
@@ -496,6 +498,47 @@ export interface LinkOptions extends CallOptions {
   /** Deletions that pass unasked (10), unless they are at most `guardPercent` of the events (20). */
   guardCount?: number;
   guardPercent?: number;
+  /** What a link that imports or exports copies, and what the copies show. Its keys are those of the configuration. */
+  copies?: CopyRules;
+  /** What becomes of a copy that somebody edits. */
+  edits?: CopyEdits;
+}
+
+/** The pipeline is as `docs/schema/pipeline.json` describes it. */
+export interface CopyRules {
+  pipeline: { [key: string]: unknown };
+  calendar_name?: string;
+  owner?: string[];
+  zone?: string;
+}
+
+/** When calendars have to be free. Its keys are those of the core. */
+export interface FreeTerms {
+  calendars: { calendar: string; zone?: string; owner?: string[] }[];
+  from: string;
+  to: string;
+  zone?: string;
+  slot_minutes?: number;
+  granularity_minutes?: number;
+  buffer_before_minutes?: number;
+  buffer_after_minutes?: number;
+  notice_minutes?: number;
+  tentative?: 'busy' | 'free';
+  uncovered?: 'withhold' | 'offer';
+  hours?: { zone: string; hours: { days: string[]; from: string; to: string }[] }[];
+}
+
+export interface FreeAnswer {
+  busy: { start: string; end: string; kind: 'tentative' | 'unavailable' | 'busy' }[];
+  open: { start: string; end: string }[];
+  slots: { start: string; end: string }[];
+  truncated: boolean;
+  calendars: { calendar: string; state: 'current' | 'stale' | 'unknown'; age_seconds: number | null; covers_window: boolean }[];
+}
+
+export interface Explanation {
+  ways: { [key: string]: unknown }[];
+  timeline: { [key: string]: unknown }[];
 }
 
 export interface PlanOptions extends CallOptions {
@@ -548,6 +591,10 @@ export class Engine {
   questions(link: string, options?: CallOptions): Promise<Question[]>;
   /** Says which event an item is; `null`: none of them. */
   answerQuestion(link: string, remoteId: string, event: string | null, options?: CallOptions): Promise<null>;
+  /** What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom. */
+  explain(calendar: string, id: string, options?: CallOptions): Promise<Explanation>;
+  /** When all calendars of the terms are free, and how far each can be trusted. */
+  free(terms: FreeTerms, options?: CallOptions): Promise<FreeAnswer>;
   /** Lets go of connections and links. Later calls fail with the code `closed`. */
   close(options?: CallOptions): Promise<null>;
 }

@@ -2,14 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
 use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
 use calsync_core::{
     availability::{CalendarState, ClockTime, DayHours, WorkingHours},
-    booking::{BookingError, Bookings, Counted, Reservation, Terms},
+    booking::{BookingError, Bookings, Counted, Recall, Reservation, Terms},
     context::RandomIds,
     model::{Calendar, CalendarId, Event, EventBody, EventId, EventTime, LinkId, RemoteId, TimeSpan},
     recurrence::Weekday,
@@ -246,23 +246,36 @@ async fn rows_of_the_past_are_forgotten() {
     assert_eq!(answer_of(&place.book(&terms(), "person", "20T09:15").await), "the slot is taken");
 }
 
-/// A store whose answer to the next commit is lost after the commit, or before it.
+/// A store whose answer to the next commit is lost after the commit, or before it. It counts the events it reads out, and may
+/// become another one.
+#[derive(Default)]
 struct Lossy {
-    inner: MemoryStore,
+    inner: Mutex<Arc<MemoryStore>>,
     after: AtomicBool,
     before: AtomicBool,
+    read: AtomicUsize,
+}
+
+impl Lossy {
+    fn inner(&self) -> Arc<MemoryStore> {
+        self.inner.lock().unwrap().clone()
+    }
+
+    fn read(&self) -> usize {
+        self.read.swap(0, Ordering::Relaxed)
+    }
 }
 
 #[async_trait]
 impl Store for Lossy {
     async fn calendars(&self) -> StoreResult<Vec<Calendar>> {
-        self.inner.calendars().await
+        self.inner().calendars().await
     }
     async fn events(&self, calendar: &CalendarId, ids: &[EventId]) -> StoreResult<Vec<EventRecord>> {
-        self.inner.events(calendar, ids).await
+        self.inner().events(calendar, ids).await
     }
     async fn events_by_uid(&self, calendar: &CalendarId, uids: &[&str]) -> StoreResult<Vec<EventRecord>> {
-        self.inner.events_by_uid(calendar, uids).await
+        self.inner().events_by_uid(calendar, uids).await
     }
     async fn events_since(
         &self,
@@ -270,13 +283,15 @@ impl Store for Lossy {
         after: Revision,
         limit: usize,
     ) -> StoreResult<Vec<EventRecord>> {
-        self.inner.events_since(calendar, after, limit).await
+        let found = self.inner().events_since(calendar, after, limit).await?;
+        self.read.fetch_add(found.len(), Ordering::Relaxed);
+        Ok(found)
     }
     async fn link(&self, link: &LinkId) -> StoreResult<Option<LinkState>> {
-        self.inner.link(link).await
+        self.inner().link(link).await
     }
     async fn bases(&self, link: &LinkId, query: BaseQuery<'_>) -> StoreResult<Vec<BaseRecord>> {
-        self.inner.bases(link, query).await
+        self.inner().bases(link, query).await
     }
     async fn base_summaries(
         &self,
@@ -284,7 +299,7 @@ impl Store for Lossy {
         after: Option<&RemoteId>,
         limit: usize,
     ) -> StoreResult<Vec<BaseSummary>> {
-        self.inner.base_summaries(link, after, limit).await
+        self.inner().base_summaries(link, after, limit).await
     }
     async fn outbox(
         &self,
@@ -292,20 +307,20 @@ impl Store for Lossy {
         after: Option<&OutboxId>,
         limit: usize,
     ) -> StoreResult<Vec<OutboxEntry>> {
-        self.inner.outbox(link, after, limit).await
+        self.inner().outbox(link, after, limit).await
     }
     async fn records(&self, query: RecordQuery<'_>) -> StoreResult<Vec<Record>> {
-        self.inner.records(query).await
+        self.inner().records(query).await
     }
     async fn docs(&self, space: &str, query: DocQuery<'_>) -> StoreResult<Vec<Doc>> {
-        self.inner.docs(space, query).await
+        self.inner().docs(space, query).await
     }
     async fn commit(&self, batch: Batch) -> StoreResult<CommitReceipt> {
         let lost = || StoreError::new(StoreErrorKind::Unavailable, "commit");
         if self.before.swap(false, Ordering::Relaxed) {
             return Err(lost());
         }
-        let receipt = self.inner.commit(batch).await?;
+        let receipt = self.inner().commit(batch).await?;
         if self.after.swap(false, Ordering::Relaxed) { Err(lost()) } else { Ok(receipt) }
     }
     async fn acquire_lease(
@@ -315,16 +330,16 @@ impl Store for Lossy {
         now: DateTime<Utc>,
         ttl: TimeDelta,
     ) -> StoreResult<LeaseGrant> {
-        self.inner.acquire_lease(name, holder, now, ttl).await
+        self.inner().acquire_lease(name, holder, now, ttl).await
     }
     async fn release_lease(&self, token: &LeaseToken) -> StoreResult<()> {
-        self.inner.release_lease(token).await
+        self.inner().release_lease(token).await
     }
 }
 
 #[tokio::test]
 async fn a_lost_answer_is_looked_up() {
-    let store = Arc::new(Lossy { inner: MemoryStore::new(), after: true.into(), before: false.into() });
+    let store = Arc::new(Lossy { after: true.into(), ..Lossy::default() });
     let place = Place::on(store.clone());
     place.book(&terms(), "person", "07T09:00").await.unwrap();
     assert_eq!(place.live("person").await.len(), 1);
@@ -340,5 +355,87 @@ async fn no_slot_is_booked_twice_in_memory() {
     for wishes in [Wishes::Slots, Wishes::Overlapping] {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         race(&[store], Race { reservations: 1000, slots: 100, workers: 16, wishes }).await;
+    }
+}
+
+/// Two calendars of some events on one day, and a desk on a store that counts.
+async fn crowded(recall: Recall) -> (Place, Arc<Lossy>) {
+    let store = Arc::new(Lossy::default());
+    let mut place = Place::on(store.clone());
+    place.desk = place.desk.with_recall(recall);
+    for calendar in ["person", "room"] {
+        for n in 0..600 {
+            let start = at("06T00:00") + TimeDelta::hours(12 * n);
+            place.world.hub.add(&calendar.into(), meeting(&format!("{calendar}{n}"), start)).await.unwrap();
+        }
+    }
+    (place, store)
+}
+
+async fn taken(place: &Place) -> usize {
+    place.desk.free(&terms()).await.unwrap().busy.len()
+}
+
+#[tokio::test]
+async fn a_question_reads_only_what_changed_since_the_last() {
+    let (place, store) = crowded(Recall::default()).await;
+    assert_eq!((taken(&place).await, store.read()), (60, 1200));
+    // Of each calendar the last change, to see that it is the store it was.
+    assert_eq!((taken(&place).await, store.read()), (60, 2));
+    place.book(&terms(), "person", "07T09:00").await.unwrap();
+    assert_eq!(store.read(), 2);
+    assert_eq!((taken(&place).await, store.read()), (61, 3));
+    let mut moved = place.live("room").await.remove(0);
+    let id = moved.id.clone();
+    moved.event = meeting("room0", at("06T03:00"));
+    place.world.hub.update(&"room".into(), &id, moved.revision, moved.event).await.unwrap();
+    store.read();
+    assert_eq!((taken(&place).await, store.read()), (62, 3));
+    let moved = place.live("room").await.into_iter().find(|record| record.id == id).unwrap();
+    place.world.hub.delete(&"room".into(), &id, moved.revision).await.unwrap();
+    store.read();
+    // It was the last change itself that changed.
+    assert_eq!((taken(&place).await, store.read()), (61, 2));
+    // By another zone or owner the same events take other times.
+    let mut other = terms();
+    other.calendars[0].owner = vec!["me@example.org".to_owned()];
+    assert_eq!(place.desk.free(&other).await.unwrap().busy.len(), 61);
+    assert_eq!(store.read(), 602);
+    place.world.clock.advance(TimeDelta::hours(1));
+    assert_eq!((taken(&place).await, store.read()), (61, 1201));
+}
+
+#[tokio::test]
+async fn another_store_behind_the_same_name_is_read_anew() {
+    let (place, store) = crowded(Recall::default()).await;
+    assert_eq!(taken(&place).await, 60);
+    // Restored from a backup of before, and written to since: nothing there is newer than what was seen.
+    let (backup, other) = crowded(Recall::default()).await;
+    backup.book(&terms(), "person", "07T09:00").await.unwrap();
+    let first = backup.live("person").await.remove(0);
+    backup.world.hub.delete(&"person".into(), &first.id, first.revision).await.unwrap();
+    *store.inner.lock().unwrap() = other.inner();
+    assert_eq!(taken(&place).await, backup.desk.free(&terms()).await.unwrap().busy.len());
+    *store.inner.lock().unwrap() = Arc::new(MemoryStore::new());
+    assert_eq!(taken(&place).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_kept_in_memory_has_a_limit() {
+    let mut recall = Recall::default();
+    recall.events = 700;
+    let (place, store) = crowded(recall).await;
+    taken(&place).await;
+    store.read();
+    // One of the two fits.
+    taken(&place).await;
+    let read = store.read();
+    assert!((601..=1200).contains(&read), "{read}");
+    for (events, lasts) in [(0, TimeDelta::hours(1)), (1_000_000, TimeDelta::zero())] {
+        (recall.events, recall.lasts) = (events, lasts);
+        let (place, store) = crowded(recall).await;
+        assert_eq!(taken(&place).await, 60);
+        assert_eq!(taken(&place).await, 60);
+        assert_eq!(store.read(), 2400);
     }
 }

@@ -4,11 +4,14 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{CopyEdits, CopyRules, EngineError, Link, SyncOptions, SyncReport, WayState, What},
+    engine::{
+        CopyEdits, CopyRules, EngineError, Link, Moment, SeenState, SyncOptions, SyncReport, WayState, What,
+    },
     model::*,
     pipeline::{CopiedField, Filter, Pipeline, Transform},
     plan::{Action, Direction, Evidence},
-    store::{EventRecord, JournalOp, MemoryStore},
+    provider::ErrorKind,
+    store::{EventRecord, JournalOp, MemoryStore, RecordKind, RecordQuery},
 };
 use calsync_testkit::{
     remote::{MemoryRemote, RemoteFault},
@@ -234,7 +237,7 @@ async fn a_downgrade_scrubs_what_was_written_before() {
 async fn a_scrub_that_was_interrupted_is_finished() {
     let mut lab = Lab::exporting(3, keeping(&[CopiedField::Title])).await;
     lab.change(Pipeline::default());
-    lab.remote.fail("update", RemoteFault::Before(calsync_core::provider::ErrorKind::Unavailable));
+    lab.remote.fail("update", RemoteFault::Before(ErrorKind::Unavailable));
     lab.remote.fail("update", RemoteFault::After);
     let _ = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await;
     for _ in 0..4 {
@@ -277,7 +280,7 @@ async fn an_edited_copy_is_restored_where_the_link_says_so() {
     body(&mut edited).description = Some("written there".to_owned());
     lab.remote.put(id.as_str(), &edited);
     // The write fails at first, and is not forgotten.
-    lab.remote.fail("update", RemoteFault::Before(calsync_core::provider::ErrorKind::Unavailable));
+    lab.remote.fail("update", RemoteFault::Before(ErrorKind::Unavailable));
     lab.attempt().await;
     lab.attempt().await;
     assert_eq!(lab.remote.items()[&id].body().unwrap().title, original.body().unwrap().title);
@@ -632,7 +635,7 @@ async fn random_walks_come_to_what_the_rules_say() {
             .await
             .iter()
             .filter_map(|record| {
-                let copy = compiled.apply(&record.event, &Default::default())?;
+                let copy = compiled.apply(&record.event, &Default::default()).unwrap()?;
                 let body = copy.body()?;
                 Some((body.time.clone(), body.title.clone()))
             })
@@ -692,15 +695,127 @@ async fn an_event_is_explained_by_what_each_link_makes_of_it() {
         .iter()
         .map(|moment| match &moment.what {
             What::Done { op, reason, .. } => (*op, reason.as_str()),
+            What::Echoed { op } => (*op, "echoed"),
             other => panic!("{other:?}"),
         })
         .collect();
     let expected = [
         (JournalOp::RemoteCreate, "it is new here"),
+        (JournalOp::RemoteCreate, "echoed"),
         (JournalOp::RemoteUpdate, "it was edited here"),
+        (JournalOp::RemoteUpdate, "echoed"),
         (JournalOp::RemoteUpdate, "the copy was edited there, and is restored"),
+        (JournalOp::RemoteUpdate, "echoed"),
     ];
     assert_eq!(done, expected);
     let text = serde_json::to_string(&copied).unwrap();
     assert!(!text.contains("coffee") && !text.contains("written there"), "{text}");
+}
+
+/// What comes back of a write is told once it was seen, and not where somebody was there first. No row is written for it.
+#[tokio::test]
+async fn an_echo_is_told_once_it_was_seen() {
+    async fn told(lab: &Lab) -> String {
+        let record = lab.world.local("tea").await;
+        let explained = lab.world.engine.explain(std::slice::from_ref(&lab.link), &record).await.unwrap();
+        let what = |moment: &Moment| match &moment.what {
+            What::Done { op, .. } => format!("{op:?}"),
+            What::Echoed { op } => format!("{op:?} echoed"),
+            other => panic!("{other:?}"),
+        };
+        explained.timeline.iter().map(what).collect::<Vec<_>>().join(", ")
+    }
+    for incremental in [true, false] {
+        let mut lab = Lab::new(Direction::Export, keeping(&[CopiedField::Title]));
+        lab.remote = lab.remote.with_capabilities(|can| can.pull_incremental = incremental);
+        lab.world.add(event("tea", "tea")).await;
+        lab.sync().await;
+        if !incremental {
+            assert_eq!(told(&lab).await, "RemoteCreate", "nobody has looked since");
+            // A run that failed saw nothing.
+            lab.remote.fail("changes", RemoteFault::Before(ErrorKind::Unavailable));
+            lab.world.clock.advance(TimeDelta::hours(1));
+            lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await.unwrap_err();
+            assert_eq!(told(&lab).await, "RemoteCreate");
+            lab.sync().await;
+        }
+        assert_eq!(told(&lab).await, "RemoteCreate, RemoteCreate echoed");
+        lab.sync().await;
+        assert_eq!(told(&lab).await, "RemoteCreate, RemoteCreate echoed");
+    }
+    // Edited there before anybody looked: what the next run finds is that edit.
+    let mut lab = Lab::new(Direction::Export, keeping(&[CopiedField::Title]));
+    lab.remote = lab.remote.with_capabilities(|can| can.pull_incremental = false);
+    lab.link.edits = CopyEdits::Restore;
+    lab.world.add(event("tea", "tea")).await;
+    lab.sync().await;
+    let (id, mut copy) = lab.remote.items().into_iter().next().unwrap();
+    body(&mut copy).title = Some("written there".to_owned());
+    lab.remote.put(id.as_str(), &copy);
+    lab.sync().await;
+    lab.sync().await;
+    let told = told(&lab).await;
+    assert!(told.starts_with("RemoteCreate, ") && !told.contains("RemoteCreate echoed"), "{told}");
+}
+
+/// What an import leaves out is found by its UID and by its name there, with the step that keeps it out; of the events whose
+/// items are let through no more the journal says the same.
+#[tokio::test]
+async fn what_an_import_leaves_out_is_explained_by_the_step() {
+    let pipeline = Pipeline::everything().with_filter("no lunches", not_titled("lunch"));
+    let mut lab = Lab::new(Direction::Import, pipeline);
+    for (id, title) in [("r1", "lunch"), ("r2", "tea")] {
+        lab.remote.put(id, &event(title, title));
+    }
+    lab.settle().await;
+    let links = [lab.link.clone()];
+    let seen = async |wanted: &str| lab.world.engine.explain_item(&links, wanted).await.unwrap();
+    for wanted in ["lunch", "r1"] {
+        let found = seen(wanted).await;
+        assert_eq!(found.len(), 1, "{wanted}");
+        assert_eq!(found[0].remote_id.as_str(), "r1");
+        assert_eq!(found[0].state, SeenState::LeftOut { step: Some("no lunches".to_owned()) });
+    }
+    assert!(seen("tea").await.is_empty() && seen("r2").await.is_empty() && seen("other").await.is_empty());
+    let query = RecordQuery {
+        kind: RecordKind::Quarantine,
+        link: &lab.link.id,
+        event: None,
+        run: None,
+        after: None,
+        limit: 9,
+    };
+    let rows = lab.world.store.records(query).await.unwrap();
+    assert!(!format!("{rows:?}").contains("\"lunch\""), "neither its title nor its UID is kept: {rows:?}");
+    let since = seen("lunch").await[0].since;
+    lab.settle().await;
+    assert_eq!(seen("lunch").await[0].since, since, "a run that sees it again writes nothing");
+
+    let both = Pipeline::everything().with_filter("no lunches", not_titled("lunch|tea"));
+    lab.link.copies = Some(CopyRules::new(both.with_filter("never asked", not_titled("nothing"))));
+    lab.sync().await;
+    let all = lab.world.store.events_since(&lab.world.calendar, Default::default(), 9).await.unwrap();
+    let gone = all.into_iter().find(|record| record.event.uid == "tea").unwrap();
+    let explained = lab.world.engine.explain(std::slice::from_ref(&lab.link), &gone).await.unwrap();
+    let last = explained.timeline.last().unwrap();
+    let What::Done { op, reason, evidence, .. } = &last.what else { panic!("{last:?}") };
+    assert_eq!((*op, *evidence), (JournalOp::LocalDelete, Some(Evidence::LeftOut)));
+    assert!(reason.contains("\"no lunches\""), "{reason}");
+}
+
+/// The same where a copy goes.
+#[tokio::test]
+async fn a_copy_that_goes_says_by_which_step() {
+    let mut lab = Lab::exporting(2, keeping(&[CopiedField::Title])).await;
+    lab.change(keeping(&[CopiedField::Title]).with_filter("not the first", not_titled("title 0")));
+    lab.sync().await;
+    let record = lab.world.local("canary-uid-0").await;
+    let explained = lab.world.engine.explain(std::slice::from_ref(&lab.link), &record).await.unwrap();
+    assert_eq!(explained.ways[0].state, WayState::LeftOut { step: Some("not the first".to_owned()) });
+    let reasons = explained.timeline.iter().filter_map(|moment| match &moment.what {
+        What::Done { op: JournalOp::RemoteDelete, reason, .. } => Some(reason.as_str()),
+        _ => None,
+    });
+    let expected = "the step \"not the first\" of the link's pipeline lets it through no more";
+    assert_eq!(reasons.collect::<Vec<_>>(), [expected]);
 }

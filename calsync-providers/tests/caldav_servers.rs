@@ -137,6 +137,40 @@ async fn a_whole_life_of_an_item() {
 }
 
 #[tokio::test]
+async fn busy_times_as_the_server_reckons_them() {
+    let at = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    for lab in labs().await {
+        let (name, provider, calendar) = (&lab.name, &lab.provider, lab.calendar().await);
+        let item = |uid: &str, lines: &str| {
+            Payload::new(format!(
+                "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\n\
+                 {lines}SUMMARY:canary\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+            ))
+        };
+        for (uid, lines) in [
+            ("series", "DTSTART:20260105T090000Z\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY;COUNT=3\r\n"),
+            ("free", "DTSTART:20260105T120000Z\r\nDTEND:20260105T130000Z\r\nTRANSP:TRANSPARENT\r\n"),
+            ("later", "DTSTART:20260201T090000Z\r\nDTEND:20260201T100000Z\r\n"),
+        ] {
+            let id = provider.propose_id(&calendar, &event(uid), uid).unwrap();
+            provider.create(&calendar, &id, &item(uid, lines)).await.unwrap();
+        }
+        let asked = [RemoteCalendarId::from("nobody@example.com"), calendar.clone()];
+        let window = at("2026-01-05T00:00:00Z")..at("2026-01-07T00:00:00Z");
+        let answers = provider.free_busy(&asked, window).await.unwrap();
+        assert!(answers[0].unknown.is_some(), "{name}");
+        let day =
+            |day: u32| (at(&format!("2026-01-0{day}T09:00:00Z")), at(&format!("2026-01-0{day}T10:00:00Z")));
+        assert_eq!(
+            (answers[1].unknown.as_deref(), &answers[1].busy[..]),
+            (None, &[day(5), day(6)][..]),
+            "{name}"
+        );
+        lab.delete(&calendar).await;
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_is_none() {
     for lab in labs().await {
         let (name, provider, calendar) = (&lab.name, &lab.provider, lab.calendar().await);

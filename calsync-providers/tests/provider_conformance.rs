@@ -22,7 +22,6 @@ mod caldav {
         "a_long_listing_has_pages",
         "a_page_that_fails_fails_the_listing",
         "a_watch_is_granted_and_ended",
-        "busy_times_are_answered_for_each_calendar",
     ]);
 
     /// Servers that cut a first listing skip items between the pieces: what the pages leave out is no evidence, and

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use calsync_core::{
     availability::{
         BusyKind, CalendarState, ClockTime, DayHours, Question, TentativePolicy, UncoveredPolicy,
-        WorkingHours,
+        VAvailability, WorkingHours,
     },
     model::{
         Event, EventBody, EventTime, FreeBusyStatus, Override, OverrideScope, Participant,
@@ -101,6 +101,10 @@ pub fn availability_case(seed: u64) -> AvailabilityCase {
     question.uncovered = random.one_of(&[UncoveredPolicy::Withhold, UncoveredPolicy::Offer]);
     question.hours = (0..random.below(3)).map(|_| hours(&mut random)).collect();
     let calendars = (0..random.below(3) + 1).map(|_| calendar(&mut random, zone, &window)).collect();
+    if random.chance(30) {
+        question.availability =
+            (0..random.below(2) + 1).map(|_| person(&mut random, zone, &window)).collect();
+    }
     AvailabilityCase { seed, calendars, question }
 }
 
@@ -136,6 +140,30 @@ fn hours(random: &mut Random) -> WorkingHours {
         zone: Zone::Iana(random.one_of(&TZ_VARIANTS)),
         hours: (0..random.below(3)).map(|_| one(random)).collect(),
     }
+}
+
+/// When one person can be booked at all: one or two components, each for a while or for ever.
+fn person(random: &mut Random, zone: Tz, window: &std::ops::Range<DateTime<Utc>>) -> Vec<VAvailability> {
+    let mut priorities = vec![0, 1, 5, 9];
+    (0..random.below(2) + 1)
+        .map(|_| {
+            let taken = random.below(i64::try_from(priorities.len()).unwrap_or(1));
+            let priority = priorities.remove(usize::try_from(taken).unwrap_or(0));
+            let bound = |random: &mut Random| {
+                let at = window.start + TimeDelta::minutes(random.below(3 * 24 * 60) - 24 * 60);
+                random.chance(50).then_some(EventTime::Utc(at))
+            };
+            VAvailability {
+                start: bound(random),
+                end: bound(random),
+                busy_type: random.one_of(&[BusyKind::Busy, BusyKind::Unavailable, BusyKind::Tentative]),
+                priority,
+                available: (0..random.below(4))
+                    .map(|number| event(random, number, zone, window.start))
+                    .collect(),
+            }
+        })
+        .collect()
 }
 
 fn calendar(random: &mut Random, zone: Tz, window: &std::ops::Range<DateTime<Utc>>) -> CaseCalendar {
@@ -372,6 +400,13 @@ pub fn plain_answer(case: &AvailabilityCase) -> PlainAnswer {
             }
         }
     }
+    let reader = question.zone.iana().unwrap_or(Tz::UTC);
+    for person in &question.availability {
+        for (minute, kind) in plain_unavailable(person, reader, &reach) {
+            let cell = &mut busy[minute];
+            *cell = (*cell).max(Some(kind));
+        }
+    }
     let counts = |kind: &Option<BusyKind>| {
         kind.is_some_and(|kind| kind != BusyKind::Tentative || question.tentative == TentativePolicy::Busy)
     };
@@ -418,6 +453,40 @@ pub fn plain_answer(case: &AvailabilityCase) -> PlainAnswer {
         open,
         slots: slots.into_iter().map(|minute| question.window.start + TimeDelta::minutes(minute)).collect(),
     }
+}
+
+/// The minutes of a window a person's components take: of those whose period holds a minute the most important one says
+/// whether there is time (RFC 7953 section 4).
+fn plain_unavailable(
+    person: &[VAvailability],
+    reader: Tz,
+    window: &std::ops::Range<DateTime<Utc>>,
+) -> Vec<(usize, BusyKind)> {
+    type Read = (DateTime<Utc>, DateTime<Utc>, u8, BusyKind, Vec<(DateTime<Utc>, DateTime<Utc>)>);
+    let read = |component: &VAvailability| -> Read {
+        let free = component.available.iter().flat_map(|available| {
+            plain_instances(available, reader).into_iter().map(|(from, to, _)| (from, to)).collect::<Vec<_>>()
+        });
+        (
+            component.start.as_ref().map_or(window.start, |start| instant(start, reader)),
+            component.end.as_ref().map_or(window.end, |end| instant(end, reader)),
+            if component.priority == 0 { 10 } else { component.priority },
+            component.busy_type,
+            free.collect(),
+        )
+    };
+    let components: Vec<Read> = person.iter().map(read).collect();
+    let mut found = Vec::new();
+    for minute in 0..usize::try_from((window.end - window.start).num_minutes()).unwrap_or(0) {
+        let at = window.start + TimeDelta::minutes(i64::try_from(minute).unwrap_or(0));
+        let first = components.iter().filter(|(from, to, ..)| *from <= at && at < *to);
+        if let Some((.., kind, free)) = first.min_by_key(|(_, _, priority, ..)| *priority)
+            && !free.iter().any(|(from, to)| *from <= at && at < *to)
+        {
+            found.push((minute, *kind));
+        }
+    }
+    found
 }
 
 fn works(hours: &WorkingHours, local: NaiveDateTime) -> bool {

@@ -53,7 +53,7 @@ pub fn terms() -> Terms {
     let mut question = Question::new(start..start + TimeDelta::days(30), start, Zone::UTC);
     question.slot = SLOT;
     question.buffer_after = TimeDelta::minutes(15);
-    Terms { calendars: vec![Counted::new("person"), Counted::new("room")], question }
+    Terms { calendars: vec![Counted::new("person"), Counted::new("room")], elsewhere: Vec::new(), question }
 }
 
 /// A meeting of the length of a slot.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use calsync_core::{
+    engine::CopyEdits,
     ical::PeoplePolicy,
     merge::{ConflictPolicy, DeletionPolicy},
     model::Calendar,
@@ -287,6 +288,13 @@ pub struct AddLink {
     /// Percent of the events that may be deleted unasked. Default: 20.
     #[serde(default)]
     pub guard_percent: Option<usize>,
+    /// What a link that imports or exports copies, and what the copies show: `{ pipeline, calendar_name, owner, zone }` as JSON
+    /// text, the pipeline as `docs/schema/pipeline.json` describes it. Default: everything.
+    #[serde(default)]
+    pub copies: Option<String>,
+    /// What becomes of a copy that somebody edits: `leave` (default), `restore` or `detach`.
+    #[serde(default)]
+    pub edits: Option<CopyEdits>,
 }
 
 /// What is asked about a link.
@@ -366,6 +374,26 @@ pub struct UndoLast {
     pub link: String,
     /// How many runs that did something.
     pub count: usize,
+}
+
+/// `explain`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfEvent {
+    /// The calendar.
+    pub calendar: String,
+    /// The event's id.
+    pub id: String,
+}
+
+/// `free`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Free {
+    /// As JSON text: `calendars` (each `{ calendar, zone, owner }`), `from`, `to`, and, where they are not the default, `zone`,
+    /// `slot_minutes` (30), `granularity_minutes` (15), `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
+    /// `uncovered` and `hours`, with the words of `calsync_core::availability`.
+    pub terms: String,
 }
 
 /// `answer_question`.

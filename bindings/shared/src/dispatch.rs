@@ -96,5 +96,7 @@ engine_methods! {
     undo_last: args::UndoLast,
     questions: args::OfLink,
     answer_question: args::AnswerQuestion,
+    explain: args::OfEvent,
+    free: args::Free,
     close: args::Nothing,
 }

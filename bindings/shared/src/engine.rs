@@ -8,11 +8,12 @@ use std::{
 };
 
 use calsync_core::{
+    booking::Bookings,
     context::{Clock, IdSource, RandomIds, SystemClock},
     diff::Field,
-    engine::{self, Answer, Hub, Link, Observer, Progress, SyncOptions},
+    engine::{self, Answer, CopyRules, Hub, Link, Observer, Progress, SyncOptions},
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId, RunId},
-    plan::{DeletionGuard, PlanId},
+    plan::{DeletionGuard, Direction, PlanId},
     provider::{Provider, RemoteCalendar},
     store::{MatchAnswer, MemoryStore, Record, RecordKind, RecordQuery, Revision, RunRecord, Store},
 };
@@ -52,6 +53,7 @@ struct State {
 struct Opened {
     store: Arc<dyn Store>,
     transport: Arc<dyn HttpTransport>,
+    bookings: Bookings,
 }
 
 #[derive(Default)]
@@ -129,12 +131,27 @@ impl Engine {
                 };
                 let transport = ReqwestTransport::new(&ReqwestOptions::default())
                     .map_err(|error| Failure::from(error.reading("start")))?;
-                Ok(Opened { store, transport: Arc::new(transport) })
+                let (clock, ids) = (self.state.clock.clone(), self.state.ids.clone());
+                let bookings = Bookings::new(store.clone(), clock, ids);
+                Ok(Opened { store, transport: Arc::new(transport), bookings })
             })
             .await
     }
 
-    async fn engine(&self) -> Result<engine::Engine, Failure> {
+    pub(crate) async fn store(&self) -> Result<Arc<dyn Store>, Failure> {
+        Ok(self.opened().await?.store.clone())
+    }
+
+    pub(crate) async fn bookings(&self) -> Result<Bookings, Failure> {
+        Ok(self.opened().await?.bookings.clone())
+    }
+
+    /// The links that were added.
+    pub(crate) fn links(&self) -> Vec<Link> {
+        self.named().links.values().map(|(link, _)| link.clone()).collect()
+    }
+
+    pub(crate) async fn engine(&self) -> Result<engine::Engine, Failure> {
         let store = self.opened().await?.store.clone();
         Ok(engine::Engine::new(store, self.state.clock.clone(), self.state.ids.clone()))
     }
@@ -210,7 +227,7 @@ impl Engine {
             (_, false) => args.remote,
         };
         let guard = DeletionGuard::default();
-        let link = Link::new(args.link.as_str(), args.calendar, remote)
+        let mut link = Link::new(args.link.as_str(), args.calendar, remote)
             .with_direction(args.direction)
             .with_conflicts(args.conflicts)
             .with_deletions(args.deletions)
@@ -220,6 +237,16 @@ impl Engine {
                 percent: args.guard_percent.unwrap_or(guard.percent),
                 ..guard
             });
+        if let Some(text) = &args.copies {
+            let rules: CopyRules = dispatch::read("copies", text)?;
+            let wrong = |reason: String| Failure::invalid(reason).about(args.link.clone());
+            rules.pipeline.compile().map_err(|error| wrong(error.to_string()))?;
+            if link.direction == Direction::TwoWay {
+                return Err(wrong("a link that copies by rules goes one way".to_owned()));
+            }
+            link = link.with_copies(rules);
+        }
+        link = link.with_edits(args.edits.unwrap_or_default());
         self.named_mut().links.insert(args.link, (link, connection.provider.clone()));
         Ok(())
     }

@@ -8,6 +8,7 @@
 //! Arguments and results are owned values without lifetimes; the shapes are the structs of [`args`] and [`model`].
 
 pub mod args;
+mod asking;
 mod connect;
 mod dispatch;
 mod engine;

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use calsync_core::{
+    engine::CopyEdits,
     ical::PeoplePolicy,
     merge::{Choice, ConflictPolicy, DeletionPolicy},
     model::{
@@ -118,6 +119,8 @@ fn arguments(method: &str) -> Vec<&'static str> {
         "undo" => names::<args::Undo>(),
         "undo_last" => names::<args::UndoLast>(),
         "answer_question" => names::<args::AnswerQuestion>(),
+        "explain" => names::<args::OfEvent>(),
+        "free" => names::<args::Free>(),
         _ => Vec::new(),
     }
 }
@@ -173,6 +176,7 @@ pub fn surface() -> Surface {
             ("Direction", names::<Direction>()),
             ("ConflictPolicy", names::<ConflictPolicy>()),
             ("DeletionPolicy", names::<DeletionPolicy>()),
+            ("CopyEdits", names::<CopyEdits>()),
             ("PeoplePolicy", names::<PeoplePolicy>()),
             ("Choice", names::<Choice>()),
             ("Take", names::<Take>()),

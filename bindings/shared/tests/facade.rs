@@ -107,6 +107,83 @@ async fn a_calendar_goes_out_and_a_held_plan_is_approved() {
     assert_eq!(failure.code, Code::Closed);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_is_set_explained_and_counted_as_taken_time() {
+    let server = DavServer::start(DavOptions::default()).unwrap();
+    let engine = Engine::new("\"memory\"").unwrap();
+    ask(&engine, "put_calendar", json!({ "calendar": { "id": "family", "name": "Family" } })).await;
+    let account = json!({
+        "connection": "account", "provider": "caldav", "url": server.url(), "username": "user", "secret": "secret",
+        "trust_address": true,
+    });
+    ask(&engine, "connect", account).await;
+    let remote = ask(&engine, "remote_calendars", json!({ "connection": "account" })).await;
+    let link = |direction: &str, pipeline: Value| {
+        let copies = json!({ "pipeline": pipeline, "calendar_name": "Anna" }).to_string();
+        json!({
+            "link": "mirror", "calendar": "family", "connection": "account", "remote": remote[0]["id"],
+            "direction": direction, "copies": copies, "edits": "restore",
+        })
+    };
+    let steps = json!({ "steps": [
+        { "name": "no lunches", "filter": { "type": "title", "exclude": "(?i)lunch" } },
+        { "name": "whose", "transform": { "type": "prefix-title", "prefix": "[{{calendar_name}}] " } },
+    ] });
+    for (direction, pipeline, expected) in [
+        ("two-way", steps.clone(), "one way"),
+        (
+            "export",
+            json!({ "steps": [{ "name": "a", "filter": { "type": "title", "exclude": "(" } }] }),
+            "regular",
+        ),
+        ("export", json!({ "steps": [{ "name": "a" }] }), "copies"),
+    ] {
+        let failure = engine.call("add_link".to_owned(), link(direction, pipeline).to_string(), None).await;
+        let failure = failure.unwrap_err();
+        assert!(failure.code == Code::InvalidInput && failure.message.contains(expected), "{failure}");
+    }
+    ask(&engine, "add_link", link("export", steps)).await;
+    let mut ids = Vec::new();
+    for title in ["Lunch", "Review"] {
+        let mut event = event();
+        (event["uid"], event["master"]["title"]) = (json!(title), json!(title));
+        ids.push(ask(&engine, "add_event", json!({ "calendar": "family", "event": event })).await);
+    }
+    let terms = |window: [&str; 2]| {
+        let terms = json!({
+            "calendars": [{ "calendar": "family" }], "from": window[0], "to": window[1], "slot_minutes": 60,
+            "granularity_minutes": 60,
+        });
+        json!({ "terms": terms.to_string() })
+    };
+    let read = |text: Value| -> Value { serde_json::from_str(text.as_str().unwrap()).unwrap() };
+    let never = read(ask(&engine, "free", terms(["2100-01-01T00:00:00Z", "2100-01-01T02:00:00Z"])).await);
+    assert_eq!(never["calendars"][0]["state"], "unknown", "its link never ran");
+    ask(&engine, "sync", json!({ "link": "mirror" })).await;
+    let texts: Vec<String> = server.list("work").into_iter().map(|(_, _, text)| text).collect();
+    assert!(texts.len() == 1 && texts[0].contains("SUMMARY:[Anna] Busy"), "{texts:?}");
+    for (id, state) in ids.iter().zip(["left-out", "in-step"]) {
+        let args = json!({ "calendar": "family", "id": id });
+        let explained = read(ask(&engine, "explain", args).await);
+        assert_eq!(explained["ways"][0]["state"]["state"], state, "{explained}");
+    }
+    let found = read(ask(&engine, "free", terms(["2100-01-01T00:00:00Z", "2100-01-01T02:00:00Z"])).await);
+    assert_eq!(
+        (found["slots"].as_array().unwrap().len(), &found["calendars"][0]["state"]),
+        (2, &json!("current"))
+    );
+    let past = read(ask(&engine, "free", terms(["2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"])).await);
+    assert!(!past["busy"].as_array().unwrap().is_empty(), "{past}");
+    for (method, args) in [
+        ("explain", json!({ "calendar": "family", "id": "nobody" })),
+        ("free", json!({ "terms": "{}" })),
+        ("free", json!({ "terms": "no json" })),
+    ] {
+        let failure = engine.call(method.to_owned(), args.to_string(), None).await.unwrap_err();
+        assert_eq!(failure.code, Code::InvalidInput, "{method}");
+    }
+}
+
 /// A host that gives one answer to everything.
 struct Always(Result<String, HostFailure>);
 

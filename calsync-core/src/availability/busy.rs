@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    extent::{Extent, Extents},
+    extent::Extent,
     spans::{clip, strongest},
 };
 use crate::{
@@ -80,6 +80,8 @@ pub struct BusyTimes {
 ///
 /// What is transparent, cancelled, declined or of no length takes none. An event that says nothing of it does: that is
 /// the default of `TRANSP` (RFC 5545 section 3.8.2.7), and what is left of a private event of somebody else (PRIV-07).
+///
+/// Looks at every event. Who asks more than once keeps a [`BusyIndex`](super::BusyIndex).
 pub fn busy_times<'e>(events: impl IntoIterator<Item = &'e Event>, options: &BusyOptions) -> BusyTimes {
     let window = Extent::of_window(&options.window);
     let mut found = Found::default();
@@ -96,31 +98,15 @@ pub fn busy_times<'e>(events: impl IntoIterator<Item = &'e Event>, options: &Bus
     found.merged()
 }
 
-/// The same with the extents of the events, which were made before: a fraction of the time where a calendar is large.
-/// Extents of another number of events are those of another list, and are not looked at.
-pub fn busy_times_within(events: &[Event], extents: &Extents, options: &BusyOptions) -> BusyTimes {
-    let known = extents.as_slice();
-    if known.len() != events.len() {
-        return busy_times(events, options);
-    }
-    let window = Extent::of_window(&options.window);
-    let mut found = Found::default();
-    for (event, extent) in events.iter().zip(known) {
-        if extent.touches(window) {
-            found.look_at(event, options);
-        }
-    }
-    found.merged()
-}
-
+/// What was found so far.
 #[derive(Default)]
-struct Found {
-    times: Vec<BusyTime>,
+pub(super) struct Found {
+    pub(super) times: Vec<BusyTime>,
     incomplete_series: usize,
 }
 
 impl Found {
-    fn look_at(&mut self, event: &Event, options: &BusyOptions) {
+    pub(super) fn look_at(&mut self, event: &Event, options: &BusyOptions) {
         let report = match &event.master {
             Some(body) if event.rules.is_empty() && event.overrides.is_empty() => {
                 self.times.extend(taken(&body.time, body, options));
@@ -134,7 +120,7 @@ impl Found {
                 self.times.extend(clipped.map(|span| BusyTime { start: span.start, end: span.end, kind }));
                 report
             }
-            _ if may_be_busy(event, options) => {
+            _ if may_be_busy(event, &options.owner) => {
                 let (instances, report) =
                     event.instances(options.window.clone(), &options.zone, &options.limits);
                 self.times
@@ -146,7 +132,7 @@ impl Found {
         self.incomplete_series += usize::from(!report.is_complete());
     }
 
-    fn merged(self) -> BusyTimes {
+    pub(super) fn merged(self) -> BusyTimes {
         BusyTimes { times: strongest(self.times), incomplete_series: self.incomplete_series }
     }
 }
@@ -158,7 +144,8 @@ pub fn provider_busy_times(answer: &FreeBusy, window: &Range<DateTime<Utc>>) -> 
     BusyTimes { times: strongest(times.collect()), incomplete_series: 0 }
 }
 
-fn taken(time: &TimeSpan, body: &EventBody, options: &BusyOptions) -> Option<BusyTime> {
+/// The time that content takes at a time.
+pub(super) fn taken(time: &TimeSpan, body: &EventBody, options: &BusyOptions) -> Option<BusyTime> {
     let kind = busy_kind(body, &options.owner)?;
     let span = time.start.instant(&options.zone)..time.end.instant(&options.zone);
     let span = clip(&span, &options.window)?;
@@ -180,10 +167,11 @@ pub(crate) fn busy_kind(body: &EventBody, owner: &[String]) -> Option<BusyKind> 
     }
 }
 
-fn may_be_busy(event: &Event, options: &BusyOptions) -> bool {
-    event.master.iter().any(|body| busy_kind(body, &options.owner).is_some())
+/// Whether any instance of a series may take time.
+pub(super) fn may_be_busy(event: &Event, owner: &[String]) -> bool {
+    event.master.iter().any(|body| busy_kind(body, owner).is_some())
         || event.overrides.values().any(|instance| match instance {
-            Override::Changed { body, .. } => busy_kind(body, &options.owner).is_some(),
+            Override::Changed { body, .. } => busy_kind(body, owner).is_some(),
             Override::Excluded | Override::Added { .. } => false,
         })
 }

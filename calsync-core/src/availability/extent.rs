@@ -9,22 +9,6 @@ use crate::{
     recurrence::{Frequency, RecurrenceRule, RuleEntry, Until},
 };
 
-/// For each event of a list from when to when it can take place, in any zone. To be made when the list changes, so that a
-/// question about a month does not look at ten years: see [`busy_times_within`](super::busy_times_within).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extents(Vec<Extent>);
-
-impl Extents {
-    /// The extents of events.
-    pub fn of<'e>(events: impl IntoIterator<Item = &'e Event>) -> Self {
-        Self(events.into_iter().map(Extent::of).collect())
-    }
-
-    pub(super) fn as_slice(&self) -> &[Extent] {
-        &self.0
-    }
-}
-
 /// Seconds of the Unix clock, both included; wide enough for every zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Extent {
@@ -36,6 +20,9 @@ pub(super) struct Extent {
 const MARGIN: i64 = 24 * 60 * 60;
 
 impl Extent {
+    /// That of nothing.
+    pub(super) const NEVER: Self = Self { from: i64::MAX, to: i64::MIN };
+
     pub(super) fn of_window(window: &Range<DateTime<Utc>>) -> Self {
         Self { from: window.start.timestamp(), to: window.end.timestamp().saturating_add(1) }
     }
@@ -54,7 +41,7 @@ impl Extent {
     /// The extent of an event with everything that repeats it. In doubt for ever.
     pub(super) fn of(event: &Event) -> Self {
         const EVER: Extent = Extent { from: i64::MIN, to: i64::MAX };
-        let mut extent = Self { from: i64::MAX, to: i64::MIN };
+        let mut extent = Self::NEVER;
         let mut length = 0;
         if let Some(master) = &event.master {
             extent.include(Self::of_time(&master.time));

@@ -24,9 +24,11 @@
 mod busy;
 mod extent;
 mod hours;
+mod index;
 mod slots;
 mod spans;
 mod vavailability;
+mod vfreebusy;
 
 use std::ops::Range;
 
@@ -34,14 +36,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use busy::busy_kind;
-pub use busy::{
-    BusyKind, BusyOptions, BusyTime, BusyTimes, busy_times, busy_times_within, provider_busy_times,
-};
-pub use extent::Extents;
+pub use busy::{BusyKind, BusyOptions, BusyTime, BusyTimes, busy_times, provider_busy_times};
 pub(crate) use hours::shows;
 pub use hours::{ClockTime, ClockTimeError, DayHours, WorkingHours};
+pub use index::BusyIndex;
 pub(crate) use spans::strongest as merged;
 pub use vavailability::{VAvailability, VAvailabilityError, read_vavailability};
+pub use vfreebusy::{VFreeBusyError, read_vfreebusy};
 
 use crate::{model::CalendarId, zone::Zone};
 use spans::{Span, clip, difference, intersection, strongest, union};

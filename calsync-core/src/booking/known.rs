@@ -1,67 +1,207 @@
-//! What is known of a calendar at a time: read once, and after that only what changed.
+//! What is known of the calendars of a store: each is read once, and after that only what changed.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{BookingError, Counted, PAGE};
 use crate::{
-    availability::{BusyOptions, BusyTimes, CalendarTimes, busy_times},
+    availability::{BusyIndex, BusyTimes, CalendarTimes},
     model::{CalendarId, EventId},
-    store::{Revision, Store},
+    store::{EventRecord, Revision, Store},
+    zone::Zone,
 };
 
-/// The events of a calendar that take time in a window.
-pub(super) struct Known<'a> {
-    counted: &'a Counted,
-    options: BusyOptions,
-    after: Revision,
-    busy: HashMap<EventId, BusyTimes>,
+/// What [`Bookings`](super::Bookings) keeps in memory between questions: when events take place, and nothing else of them.
+///
+/// Nothing depends on it but how long an answer takes: every question reads what changed since the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recall {
+    /// Events of all calendars together, some 150 bytes each. Beyond that the calendars that were asked for longest ago are
+    /// forgotten, and read whole when they are asked for again. Default: 1,000,000. Zero: every question reads them whole.
+    pub events: usize,
+    /// How long a calendar is followed by its changes before it is read whole again: a store forgets deleted events after
+    /// [`Link::keep_deleted`](crate::engine::Link), and then no change says that they are gone. Default: one hour. Zero: every question reads it whole.
+    pub lasts: TimeDelta,
 }
 
-impl<'a> Known<'a> {
-    pub(super) fn new(counted: &'a Counted, window: &Range<DateTime<Utc>>) -> Self {
-        let mut options = BusyOptions::new(window.clone(), counted.zone.clone());
-        options.owner.clone_from(&counted.owner);
-        Self { counted, options, after: Revision::default(), busy: HashMap::new() }
+impl Default for Recall {
+    fn default() -> Self {
+        Self { events: 1_000_000, lasts: TimeDelta::hours(1) }
+    }
+}
+
+/// The calendars that were asked for.
+#[derive(Default)]
+pub(super) struct Known {
+    recall: Recall,
+    shelf: Mutex<Shelf>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    calendars: HashMap<CalendarId, Vec<Place>>,
+    questions: u64,
+}
+
+struct Place {
+    zone: Zone,
+    owner: Vec<String>,
+    kept: Arc<Mutex<Kept>>,
+    asked: u64,
+    events: usize,
+}
+
+struct Kept {
+    index: BusyIndex,
+    /// The last change that is in the index. Revisions do not go back, so it is there or its event changed again; otherwise
+    /// the store is not the one it was.
+    last: Option<(Revision, EventId)>,
+    begun: DateTime<Utc>,
+}
+
+impl Kept {
+    fn new(counted: &Counted, now: DateTime<Utc>) -> Self {
+        Self { index: BusyIndex::new(counted.zone.clone(), &counted.owner), last: None, begun: now }
     }
 
-    /// Reads what changed since the last time.
-    pub(super) async fn refresh(&mut self, store: &dyn Store) -> Result<(), BookingError> {
-        loop {
-            let page = store.events_since(&self.counted.calendar, self.after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            self.after = last.revision;
-            let is_full = page.len() == PAGE;
-            for record in page {
-                let live = record.deleted.is_none().then_some(&record.event);
-                let found = busy_times(live, &self.options);
-                if found == BusyTimes::default() {
-                    self.busy.remove(&record.id);
-                } else {
-                    self.busy.insert(record.id, found);
-                }
+    fn take_in(&mut self, page: &[EventRecord]) {
+        for record in page {
+            match record.deleted {
+                None => self.index.put(&record.id, &record.event),
+                Some(_) => self.index.remove(&record.id),
             }
-            if !is_full {
-                return Ok(());
-            }
+        }
+        if let Some(last) = page.last() {
+            self.last = Some((last.revision, last.id.clone()));
         }
     }
+}
 
-    /// The busy times, without those of one event.
-    pub(super) fn times(&self, now: DateTime<Utc>, except: Option<(&CalendarId, &EventId)>) -> CalendarTimes {
-        let except = except.filter(|(calendar, _)| **calendar == self.counted.calendar).map(|(_, id)| id);
-        let mut busy = BusyTimes::default();
-        for (_, found) in self.busy.iter().filter(|(id, _)| Some(*id) != except) {
-            busy.times.extend(&found.times);
-            busy.incomplete_series += found.incomplete_series;
-        }
-        CalendarTimes {
-            calendar: self.counted.calendar.clone(),
+impl Known {
+    pub(super) fn new(recall: Recall) -> Self {
+        Self { recall, shelf: Mutex::default() }
+    }
+
+    /// The busy times of a calendar as the store has it now, without those of one event.
+    pub(super) async fn times(
+        &self,
+        store: &dyn Store,
+        counted: &Counted,
+        window: &Range<DateTime<Utc>>,
+        now: DateTime<Utc>,
+        except: Option<(&CalendarId, &EventId)>,
+    ) -> Result<CalendarTimes, BookingError> {
+        let except = except.filter(|(calendar, _)| **calendar == counted.calendar).map(|(_, id)| id);
+        let kept = self.find(counted, now);
+        let busy = self.follow(store, counted, &kept, now, |index| index.busy_times_without(window, except));
+        let busy = busy.await?;
+        self.tidy(counted, &kept);
+        Ok(CalendarTimes {
+            calendar: counted.calendar.clone(),
             busy,
-            state: self.counted.state,
-            as_of: self.counted.as_of.or(Some(now)),
-            covered: self.counted.covered.clone(),
+            state: counted.state,
+            as_of: counted.as_of.or(Some(now)),
+            covered: counted.covered.clone(),
+        })
+    }
+
+    /// Reads what changed, and answers from all of it.
+    async fn follow(
+        &self,
+        store: &dyn Store,
+        counted: &Counted,
+        kept: &Mutex<Kept>,
+        now: DateTime<Utc>,
+        answer: impl Fn(&BusyIndex) -> BusyTimes,
+    ) -> Result<BusyTimes, BookingError> {
+        'anew: loop {
+            let mut last = {
+                let mut kept = lock(kept);
+                if (now - kept.begun).abs() >= self.recall.lasts.max(TimeDelta::nanoseconds(1)) {
+                    *kept = Kept::new(counted, now);
+                }
+                kept.last.clone()
+            };
+            let anchor = last.clone();
+            let mut after = anchor.as_ref().map_or(Revision::default(), |(seen, _)| before(*seen));
+            let mut is_anchored = anchor.is_none();
+            loop {
+                let page = store.events_since(&counted.calendar, after, PAGE).await?;
+                is_anchored |= anchor.as_ref().is_some_and(|(_, id)| page.iter().any(|one| one.id == *id));
+                let mut kept = lock(kept);
+                if kept.last != last {
+                    // Somebody else asked meanwhile, and was faster.
+                    continue 'anew;
+                }
+                kept.take_in(&page);
+                if page.len() == PAGE {
+                    last.clone_from(&kept.last);
+                    after = last.as_ref().map_or(after, |(seen, _)| *seen);
+                    continue;
+                }
+                if !is_anchored {
+                    // Purged, or the store was restored from a backup.
+                    *kept = Kept::new(counted, now);
+                    continue 'anew;
+                }
+                return Ok(answer(&kept.index));
+            }
         }
     }
+
+    fn find(&self, counted: &Counted, now: DateTime<Utc>) -> Arc<Mutex<Kept>> {
+        if self.recall.events == 0 || self.recall.lasts <= TimeDelta::zero() {
+            return Arc::new(Mutex::new(Kept::new(counted, now)));
+        }
+        let mut shelf = lock(&self.shelf);
+        shelf.questions += 1;
+        let asked = shelf.questions;
+        let places = shelf.calendars.entry(counted.calendar.clone()).or_default();
+        let is_it = |place: &&mut Place| place.zone == counted.zone && place.owner == counted.owner;
+        if let Some(place) = places.iter_mut().find(is_it) {
+            place.asked = asked;
+            return place.kept.clone();
+        }
+        let kept = Arc::new(Mutex::new(Kept::new(counted, now)));
+        let (zone, owner) = (counted.zone.clone(), counted.owner.clone());
+        places.push(Place { zone, owner, kept: kept.clone(), asked, events: 0 });
+        kept
+    }
+
+    /// Forgets what is too much.
+    fn tidy(&self, counted: &Counted, kept: &Arc<Mutex<Kept>>) {
+        let events = lock(kept).index.len();
+        let mut shelf = lock(&self.shelf);
+        let places = shelf.calendars.get_mut(&counted.calendar).into_iter().flatten();
+        for place in places.filter(|place| Arc::ptr_eq(&place.kept, kept)) {
+            // One that is empty is kept as well, and takes something.
+            place.events = events.max(1);
+        }
+        let mut total: usize = shelf.calendars.values().flatten().map(|place| place.events).sum();
+        while total > self.recall.events {
+            let Some(oldest) = shelf.calendars.values().flatten().map(|place| place.asked).min() else {
+                return;
+            };
+            for places in shelf.calendars.values_mut() {
+                places.retain(|place| place.asked != oldest);
+            }
+            shelf.calendars.retain(|_, places| !places.is_empty());
+            total = shelf.calendars.values().flatten().map(|place| place.events).sum();
+        }
+    }
+}
+
+fn before(revision: Revision) -> Revision {
+    Revision(revision.0.saturating_sub(1))
+}
+
+/// Whoever panicked while holding it left an index that is behind, not one that is wrong.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,6 +12,7 @@
 //! Reservations exclude each other. An event that somebody adds, or a sync brings in, is seen when it is there before the
 //! reservation looks, and overlaps it when it comes later, as it would a minute later.
 
+mod elsewhere;
 mod error;
 mod known;
 mod rows;
@@ -19,8 +20,10 @@ mod rows;
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
+pub use elsewhere::busy_elsewhere;
 pub use error::BookingError;
 
 use crate::{
@@ -31,6 +34,7 @@ use crate::{
     zone::Zone,
 };
 use known::Known;
+pub use known::Recall;
 use rows::{By, Entry, Rows, SPACE, is_booked};
 
 /// Rows that one reservation may touch: one for each calendar and begun four hours, buffers included. Every store takes
@@ -43,6 +47,9 @@ pub const ATTEMPTS: usize = 256;
 
 /// Rows and events read at once.
 const PAGE: usize = 500;
+
+/// Calendars read at once.
+const AT_ONCE: usize = 8;
 
 /// A calendar that has to be free.
 #[derive(Clone, Debug)]
@@ -82,6 +89,9 @@ impl Counted {
 pub struct Terms {
     /// The calendars that have to be free, all of them.
     pub calendars: Vec<Counted>,
+    /// Calendars that have to be free as well and are not in the store, as they were when somebody asked: see
+    /// [`busy_elsewhere`]. Nothing keeps two bookings apart on them.
+    pub elsewhere: Vec<CalendarTimes>,
     /// The rules. Its window says between which instants anything is offered at all, its slot how long a booking is, its
     /// buffers what is kept free around it; its `now` and `kept_free` are set by [`Bookings`].
     pub question: Question,
@@ -147,6 +157,7 @@ pub struct Bookings {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
+    known: Arc<Known>,
 }
 
 /// What is asked for: the instants, and who asks.
@@ -191,7 +202,14 @@ struct Desk {
 impl Bookings {
     /// Bookings on the host's store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
-        Self { store, clock, ids }
+        Self { store, clock, ids, known: Arc::default() }
+    }
+
+    /// Sets how much is kept in memory between questions. Clones made before keep what they have.
+    #[must_use]
+    pub fn with_recall(mut self, recall: Recall) -> Self {
+        self.known = Arc::new(Known::new(recall));
+        self
     }
 
     /// When a slot is free: what [`reserve`](Self::reserve) would take now.
@@ -224,12 +242,8 @@ impl Bookings {
             }
         }
         let live = self.live(found, question.now).await?;
-        let mut calendars = Vec::new();
-        for counted in &terms.calendars {
-            let mut known = Known::new(counted, &reach);
-            known.refresh(&*self.store).await?;
-            calendars.push(known.times(question.now, None));
-        }
+        let mut calendars = self.times(&terms.calendars, &reach, question.now, None).await?;
+        calendars.extend(terms.elsewhere.iter().cloned());
         take_in(&mut calendars, &mut question, &live);
         Ok(answer(&calendars, &question))
     }
@@ -406,8 +420,6 @@ impl Bookings {
             return Err(BookingError::Invalid("there is no calendar that has to be free"));
         }
         let keys = Rows::touched(terms.calendars.iter().map(|counted| &counted.calendar), &wish.kept)?;
-        let mut known: Vec<Known<'_>> =
-            terms.calendars.iter().map(|counted| Known::new(counted, &wish.kept)).collect();
         for _ in 0..ATTEMPTS {
             // First the rows, then what they guard: whatever is booked in between shows in their versions.
             let mut desk = self.desk(&keys).await?;
@@ -420,13 +432,10 @@ impl Bookings {
             if matches!(more, More::Done) {
                 return Ok(keys);
             }
-            for calendar in &mut known {
-                calendar.refresh(&*self.store).await?;
-            }
+            let mut calendars = self.times(&terms.calendars, &wish.kept, now, wish.replaces).await?;
+            calendars.extend(terms.elsewhere.iter().cloned());
             let live = self.live(desk.entries(), now).await?;
             let others: Vec<Entry> = live.iter().filter(|entry| !wish.owns(entry)).cloned().collect();
-            let calendars: Vec<CalendarTimes> =
-                known.iter().map(|known| known.times(now, wish.replaces)).collect();
             judge(calendars, &terms.question, wish, &others, now)?;
             let entry = Entry::new(by.clone(), &wish.slot, &wish.kept);
             desk.put(entry, |kept| others.iter().any(|other| other == kept));
@@ -442,6 +451,25 @@ impl Bookings {
             }
         }
         Err(BookingError::Contended)
+    }
+
+    /// The busy times of calendars as the store has them now, in the order given.
+    async fn times(
+        &self,
+        calendars: &[Counted],
+        window: &Range<DateTime<Utc>>,
+        now: DateTime<Utc>,
+        except: Option<(&CalendarId, &EventId)>,
+    ) -> Result<Vec<CalendarTimes>, BookingError> {
+        let mut found = Vec::with_capacity(calendars.len());
+        for some in calendars.chunks(AT_ONCE) {
+            let mut asked = Vec::with_capacity(some.len());
+            for counted in some {
+                asked.push(self.known.times(&*self.store, counted, window, now, except));
+            }
+            found.extend(try_join_all(asked).await?);
+        }
+        Ok(found)
     }
 
     /// Rows by key, those that are not there yet among them.

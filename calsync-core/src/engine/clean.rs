@@ -379,7 +379,7 @@ impl Engine {
         provider: &dyn Provider,
         payload: &Payload,
     ) -> Result<Option<Event>, EngineError> {
-        let copies = super::copies::Copies::of(link)?;
+        let copies = super::copies::Copies::of(link, &self.host)?;
         let view = copies.as_ref().map(|copies| super::copies::ReadAsCopies { provider, copies });
         let provider: &dyn Provider = view.as_ref().map_or(provider, |view| view);
         Ok(provider.read(payload).ok())

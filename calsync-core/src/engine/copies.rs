@@ -10,15 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{EngineError, Link};
 use crate::{
-    model::{Event, RemoteCalendarId, RemoteId, Version},
-    pipeline::{CompiledPipeline, Pipeline, Start, Surroundings},
+    model::{Event, LinkId, RemoteCalendarId, RemoteId, Version},
+    pipeline::{CompiledPipeline, HostRules, Pipeline, RuleFailure, Start, Surroundings},
     plan::Direction,
     provider::{
-        Capabilities, ChangePage, ChangesRequest, Fetched, FreeBusy, Mark, Payload, Provider, ReadError,
-        RemoteCalendar, RenderRequest, Rendered, Result as ProviderResult, Seal, UnreadKind, Watch,
-        WatchRequest, Written,
+        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
+        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result as ProviderResult, Seal,
+        UnreadKind, Watch, WatchRequest, Written,
     },
     publish::hidden_uid,
+    store::LeftOut,
     zone::Zone,
 };
 
@@ -69,16 +70,19 @@ pub(super) struct Copies<'a> {
     pipeline: CompiledPipeline,
     calendar: &'a str,
     exports: bool,
+    link: &'a LinkId,
     remote: &'a RemoteCalendarId,
     uid_key: [u8; 32],
+    /// What the items of an importing link are read by, before its rules.
+    source: Option<&'a dyn Provider>,
 }
 
 impl<'a> Copies<'a> {
     /// The rules of a link, if it has any.
-    pub(super) fn of(link: &'a Link) -> Result<Option<Self>, EngineError> {
+    pub(super) fn of(link: &'a Link, host: &HostRules) -> Result<Option<Self>, EngineError> {
         let Some(rules) = &link.copies else { return Ok(None) };
         let error = |reason: String| EngineError::CopyRules { link: link.id.to_string(), reason };
-        let pipeline = rules.pipeline.compile().map_err(|problem| error(problem.to_string()))?;
+        let pipeline = rules.pipeline.compile_with(host).map_err(|problem| error(problem.to_string()))?;
         let (calendar, exports) = match link.direction {
             Direction::Export => (link.calendar.as_str(), true),
             Direction::Import => (link.remote.as_str(), false),
@@ -90,31 +94,62 @@ impl<'a> Copies<'a> {
             }
         };
         let uid_key = blake3::derive_key("calsync 2026-11 UID of a copy", link.id.as_str().as_bytes());
-        Ok(Some(Self { rules, pipeline, calendar, exports, remote: &link.remote, uid_key }))
+        let (link, remote) = (&link.id, &link.remote);
+        Ok(Some(Self { rules, pipeline, calendar, exports, link, remote, uid_key, source: None }))
     }
 
-    fn apply<'e>(&self, event: &'e Event) -> Option<Cow<'e, Event>> {
+    /// The same, where items can be read as they are: what [`left_out`](Self::left_out) needs.
+    pub(super) fn reading(self, source: &'a dyn Provider) -> Self {
+        Self { source: Some(source), ..self }
+    }
+
+    /// What keeps an item out that the rules do not bring in.
+    pub(super) fn left_out(&self, payload: &Payload) -> Option<LeftOut> {
+        let source = self.source.filter(|_| !self.exports)?;
+        let event = source.read(payload).ok()?;
+        let around = Surroundings { is_copy: self.is_copy(source, payload), ..self.around() };
+        let step = self.pipeline.refused_by(&event, &around).ok()?;
+        Some(LeftOut::new(self.link, &event.uid, step.map(ToOwned::to_owned)))
+    }
+
+    fn is_copy(&self, source: &dyn Provider, payload: &Payload) -> bool {
+        source.marked(payload).is_some_and(|mark| mark.is_true(self.remote))
+    }
+
+    fn apply<'e>(&self, event: &'e Event) -> Result<Option<Cow<'e, Event>>, RuleFailure> {
         self.pipeline.apply(event, &self.around())
     }
 
-    /// The step that keeps a local event out; `Some(None)`: none, it takes no time, and the copy is busy-only.
-    pub(super) fn refused(&self, event: &Event) -> Option<Option<String>> {
-        if self.apply(event).is_some() {
-            return None;
+    /// Whether the rules say what becomes of a local event. Only one of the host may not.
+    pub(super) fn can_tell(&self, event: &Event) -> Result<(), ProviderError> {
+        if self.exports && self.rules.pipeline.asks_the_host() {
+            self.apply(event).map_err(untold)?;
         }
-        Some(self.pipeline.refused_by(event, &self.around()).map(ToOwned::to_owned))
+        Ok(())
+    }
+
+    /// The step that keeps a local event out; `Some(None)`: none, it takes no time, and the copy is busy-only.
+    pub(super) fn refused(&self, event: &Event) -> Result<Option<Option<String>>, RuleFailure> {
+        if self.apply(event)?.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(self.pipeline.refused_by(event, &self.around())?.map(ToOwned::to_owned)))
     }
 
     /// An item as it is brought in, or why it is not.
-    fn read_in(&self, event: &Event, is_copy: bool) -> Result<Event, String> {
+    fn read_in(&self, event: &Event, is_copy: bool) -> Result<Event, ReadError> {
         let around = Surroundings { is_copy, ..self.around() };
-        match self.pipeline.apply(event, &around) {
-            Some(copy) => Ok(copy.into_owned()),
-            None => Err(match self.pipeline.refused_by(event, &around) {
-                Some(step) => format!("the step {step:?} of the link's pipeline keeps it out"),
-                None => "it takes no time, and the copy is busy-only".to_owned(),
-            }),
+        // Nobody knows whether it is left out: the event there may be of it stays.
+        let failed =
+            |failure: RuleFailure| ReadError { kind: UnreadKind::Unreadable, reason: failure.to_string() };
+        if let Some(copy) = self.pipeline.apply(event, &around).map_err(failed)? {
+            return Ok(copy.into_owned());
         }
+        let reason = match self.pipeline.refused_by(event, &around).map_err(failed)? {
+            Some(step) => format!("the step {step:?} of the link's pipeline keeps it out"),
+            None => "it takes no time, and the copy is busy-only".to_owned(),
+        };
+        Err(ReadError { kind: UnreadKind::LeftOut, reason })
     }
 
     fn around(&self) -> Surroundings<'_> {
@@ -144,11 +179,21 @@ impl<'a> Copies<'a> {
 }
 
 /// A local event as its copy; `None`: it is not copied.
-pub(super) fn exported<'e>(copies: Option<&Copies<'_>>, event: &'e Event) -> Option<Cow<'e, Event>> {
+///
+/// # Errors
+/// A rule of the host cannot tell. Nothing is decided about the event then.
+pub(super) fn exported<'e>(
+    copies: Option<&Copies<'_>>,
+    event: &'e Event,
+) -> Result<Option<Cow<'e, Event>>, ProviderError> {
     match copies.filter(|copies| copies.exports) {
-        Some(copies) => copies.apply(event),
-        None => Some(Cow::Borrowed(event)),
+        Some(copies) => copies.apply(event).map_err(untold),
+        None => Ok(Some(Cow::Borrowed(event))),
     }
+}
+
+fn untold(failure: RuleFailure) -> ProviderError {
+    ProviderError::new(ErrorKind::InvalidInput, "copy", failure.to_string())
 }
 
 /// A local event as the remote side can hold it.
@@ -158,10 +203,19 @@ pub(super) fn held<'e>(
     event: &'e Event,
 ) -> Cow<'e, Event> {
     match exported(copies, event) {
-        Some(Cow::Owned(copy)) => Cow::Owned(provider.project(&copy).into_owned()),
+        Ok(Some(Cow::Owned(copy))) => Cow::Owned(provider.project(&copy).into_owned()),
         // One that is not copied is compared as it is, and never written.
-        Some(Cow::Borrowed(_)) | None => provider.project(event),
+        Ok(Some(Cow::Borrowed(_)) | None) | Err(_) => provider.project(event),
     }
+}
+
+/// A link whose rules name the versions of the host's: what its state is compared with.
+pub(super) fn with_versions<'l>(link: &'l Link, host: &HostRules) -> Cow<'l, Link> {
+    let Some(rules) = link.copies.as_ref().filter(|rules| rules.pipeline.asks_the_host()) else {
+        return Cow::Borrowed(link);
+    };
+    let pipeline = rules.pipeline.with_versions(host);
+    Cow::Owned(link.clone().with_copies(CopyRules { pipeline, ..rules.clone() }))
 }
 
 /// A provider whose items are read as their copies: the source of an importing link.
@@ -177,9 +231,7 @@ impl Provider for ReadAsCopies<'_> {
         if self.copies.exports {
             return Ok(event);
         }
-        let mark = self.provider.marked(payload);
-        let is_copy = mark.is_some_and(|mark| mark.is_true(self.copies.remote));
-        self.copies.read_in(&event, is_copy).map_err(|reason| ReadError { kind: UnreadKind::LeftOut, reason })
+        self.copies.read_in(&event, self.copies.is_copy(self.provider, payload))
     }
 
     fn capabilities(&self) -> Capabilities {

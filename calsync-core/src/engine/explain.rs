@@ -7,11 +7,12 @@ use super::{Engine, EngineError, Link, copies::Copies, run::PAGE};
 use crate::{
     diff::Field,
     model::{Event, EventId, LinkId, RemoteId, RunId},
-    pipeline::Action,
+    pipeline::{Action, RuleFailure},
     plan::{Direction, Evidence},
+    provider::UnreadKind,
     store::{
-        BaseQuery, BaseState, ConflictState, EventRecord, JournalOp, OutboxEntry, OutboxState, Record,
-        RecordKind, RecordQuery, SettledBy,
+        BaseQuery, BaseState, ConflictState, EventRecord, JournalOp, OutboxEntry, OutboxState,
+        QuarantineRecord, Record, RecordKind, RecordQuery, RunOutcome, RunRecord, SettledBy,
     },
 };
 
@@ -100,6 +101,13 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<Evidence>,
     },
+    /// The item was seen again after the write, or seen gone after a deletion, and nothing was made of it: what came back was
+    /// known as this link's own doing, or, where edited copies are left as they are, as an edit that stays. The time is the
+    /// latest it can have been; the run is the one that saw it, or, where that left no record, the one that wrote.
+    Echoed {
+        /// What was written.
+        op: JournalOp,
+    },
     /// Both sides had changed the same fields, or one had deleted what the other edited (then there are no fields).
     Conflicted {
         /// Its id.
@@ -122,6 +130,59 @@ pub enum What {
         who: Option<String>,
     },
 }
+
+/// An item of the remote side that is no event here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenItem {
+    /// The link that saw it.
+    pub link: LinkId,
+    /// Its name there.
+    pub remote_id: RemoteId,
+    /// Since when it stands like this.
+    pub since: DateTime<Utc>,
+    /// Why it is no event here.
+    #[serde(flatten)]
+    pub state: SeenState,
+}
+
+/// Why an item is no event here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum SeenState {
+    /// The link's pipeline does not let it through.
+    LeftOut {
+        /// The filter that does not; `None`: it takes no time, and the copy is busy-only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
+    },
+    /// It is not brought in for another reason.
+    SetAside {
+        /// Which.
+        kind: UnreadKind,
+        /// In words, without its text.
+        reason: String,
+    },
+}
+
+impl SeenItem {
+    /// A row of the quarantine, if it is about what somebody asks for.
+    fn of(row: QuarantineRecord, wanted: &str) -> Option<Self> {
+        let by_uid = row.left_out.as_ref().is_some_and(|left_out| left_out.is_about(&row.link, wanted));
+        if row.remote_id.as_str() != wanted && !by_uid {
+            return None;
+        }
+        let state = match row.left_out {
+            Some(left_out) if row.kind == UnreadKind::LeftOut => SeenState::LeftOut { step: left_out.step },
+            _ => SeenState::SetAside { kind: row.kind, reason: row.reason },
+        };
+        Some(Self { link: row.link, remote_id: row.remote_id, since: row.since, state })
+    }
+}
+
+/// Writes of one event over one link whose coming back is looked for: the last ones.
+const ECHOES: usize = 100;
+/// Runs looked at for one that ended well after a write.
+const RUNS_AFTER: usize = 20;
 
 impl Engine {
     /// Explains an event: through which of the links it goes, what leaves it out or changes it on the way, and what was done
@@ -155,9 +216,101 @@ impl Engine {
                     found.timeline.extend(page.into_iter().flat_map(moments));
                 }
             }
+            let own: Vec<&Moment> = found.timeline.iter().filter(|moment| moment.link == link.id).collect();
+            let echoes = self.echoes(link, own).await?;
+            found.timeline.extend(echoes);
         }
         // Of one instant in the order they were read: a conflict comes after what it was about.
         found.timeline.sort_by_key(|moment| moment.at);
+        Ok(found)
+    }
+
+    /// The writes that came back and were known, the last ones: by the run that wrote them, where it still saw them coming
+    /// back, or by a later one that ended well and did nothing about the event. No row is kept for it.
+    async fn echoes(&self, link: &Link, mut own: Vec<&Moment>) -> Result<Vec<Moment>, EngineError> {
+        own.sort_by_key(|moment| moment.at);
+        let mut found = Vec::new();
+        let first = own.len().saturating_sub(ECHOES);
+        for (number, moment) in own.iter().enumerate().skip(first) {
+            let What::Done { op, .. } = &moment.what else { continue };
+            if !matches!(op, JournalOp::RemoteCreate | JournalOp::RemoteUpdate | JournalOp::RemoteDelete) {
+                continue;
+            }
+            let next = own.get(number + 1).map(|next| next.at);
+            if let Some((run, at)) = self.seen_again(link, moment, next).await? {
+                found.push(Moment { at, link: link.id.clone(), run, what: What::Echoed { op: *op } });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Which run saw a write coming back, and until when.
+    async fn seen_again(
+        &self,
+        link: &Link,
+        written: &Moment,
+        next: Option<DateTime<Utc>>,
+    ) -> Result<Option<(RunId, DateTime<Utc>)>, EngineError> {
+        // Ids of runs sort: what comes after the run's own but for its last letter is itself, and those that came later.
+        let mut before = written.run.as_str().to_owned();
+        before.pop();
+        let query = RecordQuery {
+            kind: RecordKind::Run,
+            link: &link.id,
+            event: None,
+            run: None,
+            after: Some(&before),
+            limit: RUNS_AFTER,
+        };
+        let runs = self.store.records(query).await?.into_iter().filter_map(|record| match record {
+            Record::Run(run) => Some(*run),
+            _ => None,
+        });
+        let mut runs = runs.skip_while(|run| run.id != written.run);
+        let Some((own, ended)) = runs.next().and_then(|own| own.ended.map(|ended| (own, ended))) else {
+            return Ok(None);
+        };
+        if is_good(&own) && own.counts.echoed >= own.counts.pushed {
+            return Ok(Some((own.id, ended)));
+        }
+        if let Some(run) = runs.find(is_good) {
+            let seen = run.ended.filter(|at| next.is_none_or(|next| *at < next));
+            return Ok(seen.map(|at| (run.id, at)));
+        }
+        // A run that found nothing to do leaves no record, but when it was.
+        let last = self.store.link(&link.id).await?.and_then(|state| state.last_success);
+        Ok(last.filter(|last| next.is_none() && ended < *last).map(|last| (written.run.clone(), last)))
+    }
+
+    /// What is known of items that are no events here, by their name there or their UID: what keeps them out, or why they are
+    /// not read. The UID finds what a filter keeps out; of what cannot be read, nobody knows it.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn explain_item(&self, links: &[Link], wanted: &str) -> Result<Vec<SeenItem>, EngineError> {
+        let mut found = Vec::new();
+        for link in links {
+            let mut after: Option<String> = None;
+            loop {
+                let query = RecordQuery {
+                    kind: RecordKind::Quarantine,
+                    link: &link.id,
+                    event: None,
+                    run: None,
+                    after: after.as_deref(),
+                    limit: PAGE,
+                };
+                let page = self.store.records(query).await?;
+                let Some(Record::Quarantine(last)) = page.last() else { break };
+                after = Some(last.remote_id.as_str().to_owned());
+                let meant = page.into_iter().filter_map(|record| match record {
+                    Record::Quarantine(row) => SeenItem::of(*row, wanted),
+                    _ => None,
+                });
+                found.extend(meant);
+            }
+        }
         Ok(found)
     }
 
@@ -184,12 +337,24 @@ impl Engine {
                 _ => WayState::Waiting { attempts: entry.attempts },
             };
         }
-        if record.deleted.is_none()
-            && let Some(step) = refusal(link, &record.event)?
-        {
-            way.state = WayState::LeftOut { step };
+        if record.deleted.is_none() {
+            match self.refusal(link, &record.event)? {
+                Ok(None) => {}
+                Ok(Some(step)) => way.state = WayState::LeftOut { step },
+                Err(failure) => way.state = WayState::Stuck { detail: failure.to_string() },
+            }
         }
         Ok(way)
+    }
+
+    /// The step that keeps a local event out; `Some(None)` where that it takes no time does.
+    fn refusal(
+        &self,
+        link: &Link,
+        event: &Event,
+    ) -> Result<Result<Option<Option<String>>, RuleFailure>, EngineError> {
+        let copies = Copies::of(link, &self.host)?.filter(Copies::exports);
+        Ok(copies.map_or(Ok(None), |copies| copies.refused(event)))
     }
 
     async fn waiting(&self, link: &Link, event: &EventId) -> Result<Option<OutboxEntry>, EngineError> {
@@ -210,9 +375,8 @@ fn transforms(link: &Link) -> Vec<String> {
     steps.filter(|step| matches!(step.action, Action::Transform(_))).map(|step| step.name.clone()).collect()
 }
 
-/// The step that keeps a local event out; `Some(None)` where that it takes no time does.
-fn refusal(link: &Link, event: &Event) -> Result<Option<Option<String>>, EngineError> {
-    Ok(Copies::of(link)?.filter(Copies::exports).and_then(|copies| copies.refused(event)))
+fn is_good(run: &RunRecord) -> bool {
+    matches!(run.outcome, RunOutcome::InStep | RunOutcome::Held)
 }
 
 fn moments(record: Record) -> Vec<Moment> {

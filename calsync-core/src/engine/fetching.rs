@@ -177,6 +177,7 @@ impl Run<'_> {
                         attempts: item.attempts,
                         since: item.since,
                         question: None,
+                        left_out: None,
                     },
                 };
                 writes.push(Write::PutQuarantine(Box::new(record)));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     EngineError,
-    pair::{LEFT_OUT, Pair, RemoteView},
+    pair::{Pair, RemoteView, no_more},
     pull::{CHUNK, DUPLICATE, Found, Gone, Item, Listed, by_id},
     run::{Ids, PAGE, Pulled, Run},
     undo::is_taken_back,
@@ -228,7 +228,8 @@ impl Run<'_> {
                     {
                         operation.evidence = Some(*evidence);
                         if *evidence == Evidence::LeftOut {
-                            operation.reason = LEFT_OUT.to_owned();
+                            let step = self.left_out_by.get(id).and_then(Option::as_deref);
+                            operation.reason = no_more(step);
                         }
                     }
                     // A write decided earlier meant an item that is gone now.

@@ -88,7 +88,8 @@ impl Run<'_> {
             {
                 self.unknown.insert(item);
             }
-            let copied = exported(self.copies, &record.event).is_some();
+            // Where a rule cannot tell nothing that was decided stands.
+            let copied = !matches!(exported(self.copies, &record.event), Ok(None));
             let stands = self.outbox.get(&record.id).is_some_and(|entry| stands(entry, record, base, copied));
             if stands && !self.voided.contains(&record.id) {
                 continue;

@@ -339,6 +339,7 @@ impl Run<'_> {
             attempts: 1,
             since: self.engine.clock.now(),
             question: Some(question),
+            left_out: None,
         };
         self.meeting.asked.insert(id.clone(), record.clone());
         Write::PutQuarantine(Box::new(record))

@@ -42,7 +42,7 @@ pub use answer::Answer;
 pub use clean::{CleanOptions, CleanReport, Preview};
 pub use copies::CopyRules;
 pub use error::EngineError;
-pub use explain::{Explanation, Moment, Way, WayState, What};
+pub use explain::{Explanation, Moment, SeenItem, SeenState, Way, WayState, What};
 pub use export::conflicts_csv;
 pub use fetching::FetchPatience;
 pub use graph::{Joint, RuleCycle, check_rules};
@@ -58,11 +58,12 @@ use crate::{
     context::{Clock, IdSource},
     merge::ConflictResolver,
     model::{LinkId, RemoteId, RunId},
+    pipeline::HostRules,
     plan::{Permit, Plan, PlanId},
     provider::{PeoplePolicy, Provider},
     store::{MatchAnswer, Store},
 };
-use copies::{Copies, ReadAsCopies};
+use copies::{Copies, ReadAsCopies, with_versions};
 use run::{Mode, Run};
 
 /// Keeps links in step. Cheap to clone; holds no state of its own between runs.
@@ -73,6 +74,7 @@ pub struct Engine {
     ids: Arc<dyn IdSource>,
     observer: Arc<dyn Observer>,
     resolver: Option<Arc<dyn ConflictResolver>>,
+    host: HostRules,
 }
 
 /// What a run may do.
@@ -126,7 +128,7 @@ impl SyncOptions {
 impl Engine {
     /// An engine over the host's store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
-        Self { store, clock, ids, observer: Arc::new(Silent), resolver: None }
+        Self { store, clock, ids, observer: Arc::new(Silent), resolver: None, host: HostRules::default() }
     }
 
     /// Reports progress to `observer`.
@@ -141,6 +143,14 @@ impl Engine {
     #[must_use]
     pub fn with_resolver(mut self, resolver: Arc<dyn ConflictResolver>) -> Self {
         self.resolver = Some(resolver);
+        self
+    }
+
+    /// Knows the filters and transforms of the host, for links whose rules name them. A link whose rule has another version
+    /// than in its last run compares everything again.
+    #[must_use]
+    pub fn with_host_rules(mut self, rules: HostRules) -> Self {
+        self.host = rules;
         self
     }
 
@@ -176,7 +186,8 @@ impl Engine {
         } else {
             link
         };
-        let copies = Copies::of(link)?;
+        let link = &*with_versions(link, &self.host);
+        let copies = Copies::of(link, &self.host)?.map(|copies| copies.reading(provider));
         let view = copies.as_ref().map(|copies| ReadAsCopies { provider, copies });
         let provider = view.as_ref().map_or(provider, |view| view);
         let mut run = Run::begin(self, link, (provider, copies.as_ref()), Mode::Apply, options).await?;
@@ -196,7 +207,8 @@ impl Engine {
         provider: &dyn Provider,
         options: &SyncOptions,
     ) -> Result<SyncReport, EngineError> {
-        let copies = Copies::of(link)?;
+        let link = &*with_versions(link, &self.host);
+        let copies = Copies::of(link, &self.host)?.map(|copies| copies.reading(provider));
         let view = copies.as_ref().map(|copies| ReadAsCopies { provider, copies });
         let provider = view.as_ref().map_or(provider, |view| view);
         let mut run = Run::begin(self, link, (provider, copies.as_ref()), Mode::Preview, options).await?;

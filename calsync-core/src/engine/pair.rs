@@ -93,6 +93,12 @@ pub(super) fn consider(
     cx: &mut Context<'_>,
 ) -> Result<Outcome, ProviderError> {
     let pair = &heard(pair, standing);
+    if let (Some(copies), Some(record)) = (cx.copies, pair.local)
+        && record.deleted.is_none()
+    {
+        // Before anything is decided: that a rule cannot tell is neither an edit nor a deletion.
+        copies.can_tell(&record.event)?;
+    }
     let bases = Sided::of(pair, cx);
     let local = local_side(pair, &bases, cx);
     let remote = remote_side(pair, &bases, cx);
@@ -203,7 +209,7 @@ impl<'a> Sided<'a> {
 
 fn local_side(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> LocalSide {
     let Some(record) = pair.local else { return LocalSide::Absent };
-    if record.deleted.is_some() || exported(cx.copies, &record.event).is_none() {
+    if record.deleted.is_some() || matches!(exported(cx.copies, &record.event), Ok(None)) {
         return LocalSide::Deleted;
     }
     match bases.local {
@@ -406,7 +412,7 @@ pub(super) fn create_remote(
     reason: &str,
 ) -> Result<Outcome, ProviderError> {
     let Some(record) = pair.local else { return Ok(Outcome::default()) };
-    let Some(copy) = exported(cx.copies, &record.event) else { return Ok(Outcome::default()) };
+    let Some(copy) = exported(cx.copies, &record.event)? else { return Ok(Outcome::default()) };
     let rendered = cx.provider.render(RenderRequest {
         event: &copy,
         original: None,
@@ -467,8 +473,13 @@ pub(super) fn deletion_conflict(
     }))
 }
 
-/// Why a copy is deleted although its event is not.
-pub(super) const LEFT_OUT: &str = "the link's pipeline lets it through no more";
+/// Why a copy is deleted although its event is not: the step that does not let it through, or that it takes no time.
+pub(super) fn no_more(step: Option<&str>) -> String {
+    match step {
+        Some(step) => format!("the step {step:?} of the link's pipeline lets it through no more"),
+        None => "the link's pipeline lets it through no more".to_owned(),
+    }
+}
 
 fn plan_deletion(
     pair: &Pair<'_>,
@@ -480,7 +491,6 @@ fn plan_deletion(
     let left_out =
         action == Action::DeleteRemote && pair.local.is_some_and(|record| record.deleted.is_none());
     let reason = match (action, local, remote) {
-        _ if left_out => LEFT_OUT,
         (Action::DeleteLocal, LocalSide::Changed, _) => {
             "it was deleted on the remote side, which wins over the edit here"
         }
@@ -489,7 +499,12 @@ fn plan_deletion(
         _ => "it was deleted here",
     };
     let mut operation = operation(pair, action, reason);
-    operation.evidence = left_out.then_some(Evidence::LeftOut);
+    if left_out {
+        let refused = pair.local.zip(cx.copies).map(|(record, copies)| copies.refused(&record.event));
+        let step = refused.and_then(Result::ok).flatten().flatten();
+        operation.reason = no_more(step.as_deref());
+        operation.evidence = Some(Evidence::LeftOut);
+    }
     let mut outcome = Outcome { operation: Some(operation), ..Outcome::default() };
     // The version to expect is the one just read: the base follows it, so that the deletion can name it.
     if let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) {

@@ -218,11 +218,20 @@ impl Run<'_> {
                     self.left_out.remove(&id);
                     read.push(ReadItem { id, version, payload, event });
                 }
-                Err(error) if error.kind == UnreadKind::LeftOut && bases.contains_key(&id) => {
-                    self.left_out.insert(id);
-                }
                 Err(error) => {
-                    extra.push(self.set_aside(&id, version.as_ref(), error, Some(payload)));
+                    let left_out = self.copies.filter(|_| error.kind == UnreadKind::LeftOut);
+                    let left_out = left_out.and_then(|copies| copies.left_out(&payload));
+                    if error.kind == UnreadKind::LeftOut && bases.contains_key(&id) {
+                        let step = left_out.and_then(|left_out| left_out.step);
+                        self.left_out_by.insert(id.clone(), step);
+                        self.left_out.insert(id);
+                        continue;
+                    }
+                    let mut row = self.set_aside(&id, version.as_ref(), error, Some(payload));
+                    if let Write::PutQuarantine(record) = &mut row {
+                        record.left_out = left_out;
+                    }
+                    extra.push(row);
                 }
             }
         }
@@ -556,6 +565,7 @@ impl Run<'_> {
                 return cursor;
             }
         }
+        self.counts.echoed = page.changes.len() as u64;
         page.cursor
     }
 }

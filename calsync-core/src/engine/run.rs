@@ -78,6 +78,8 @@ pub(super) struct Run<'a> {
     pub(super) renewed: bool,
     /// Joined items that the pipeline lets through no more.
     pub(super) left_out: BTreeSet<RemoteId>,
+    /// By which step; `None`: by none.
+    pub(super) left_out_by: HashMap<RemoteId, Option<String>>,
     /// Events by the UID of their copies, once they were asked for.
     pub(super) by_copied_uid: Option<HashMap<String, EventId>>,
     pub(super) capabilities: Capabilities,
@@ -173,6 +175,7 @@ impl<'a> Run<'a> {
             copies,
             renewed: false,
             left_out: BTreeSet::new(),
+            left_out_by: HashMap::new(),
             by_copied_uid: None,
             capabilities: provider.capabilities(),
             mode,
@@ -422,6 +425,7 @@ impl<'a> Run<'a> {
             attempts: 1,
             since: self.engine.clock.now(),
             question: None,
+            left_out: None,
         }))
     }
 

@@ -4,7 +4,11 @@ use std::borrow::Cow;
 
 use chrono::TimeDelta;
 
-use super::{Action, CompiledPipeline, Filter, Start, Surroundings, Transform, compile::CompiledStep};
+use super::{
+    Action, CompiledPipeline, Filter, RuleFailure, Start, Surroundings, Transform,
+    compile::CompiledStep,
+    host::{HostRule, ask},
+};
 use crate::{
     model::{Event, EventBody, EventTime, Override, RecurrenceId, UidOrigin},
     publish::{BusyOnly, busy_only},
@@ -15,31 +19,43 @@ impl CompiledPipeline {
     /// The event as the copy holds it; `None`: it is not copied.
     ///
     /// Borrowed where nothing changes.
-    pub fn apply<'e>(&self, event: &'e Event, around: &Surroundings<'_>) -> Option<Cow<'e, Event>> {
-        if self.refused_by(event, around).is_some() {
-            return None;
+    ///
+    /// # Errors
+    /// A rule of the host failed. The built-in ones never do.
+    pub fn apply<'e>(
+        &self,
+        event: &'e Event,
+        around: &Surroundings<'_>,
+    ) -> Result<Option<Cow<'e, Event>>, RuleFailure> {
+        if self.refused_by(event, around)?.is_some() {
+            return Ok(None);
         }
-        let filtered = self.without_refused_instances(event, around);
+        let filtered = self.without_refused_instances(event, around)?;
+        let hidden = |title| busy_only(&filtered, &how(title, around));
         let mut copy = match &self.start {
             Start::Everything {} => filtered.clone(),
-            Start::BusyOnly { title } => Cow::Owned(busy_only(&filtered, &how(title, around))?),
+            Start::BusyOnly { title } => match hidden(title) {
+                Some(copy) => Cow::Owned(copy),
+                None => return Ok(None),
+            },
             Start::Bare { title } => Cow::Owned(bare(&filtered, title, around)),
         };
         for step in &self.steps {
             let Action::Transform(transform) = &step.action else { continue };
             if let Transform::BusyOnly { title } = transform {
                 // From the event, not from the copy: nothing that was shown so far stays.
-                copy = Cow::Owned(busy_only(&filtered, &how(title, around))?);
+                let Some(busy) = hidden(title) else { return Ok(None) };
+                copy = Cow::Owned(busy);
                 continue;
             }
             let copy = copy.to_mut();
             if let (Some(body), Some(own)) = (&mut copy.master, &filtered.master) {
-                transform.change(body, own, step.template.as_ref(), around);
+                step.change(transform, body, own, around)?;
             }
             for (id, instance) in &mut copy.overrides {
                 let Some(Override::Changed { body: own, .. }) = filtered.overrides.get(id) else { continue };
                 if let Override::Changed { body, .. } = instance {
-                    transform.change(body, own, step.template.as_ref(), around);
+                    step.change(transform, body, own, around)?;
                 }
             }
         }
@@ -48,29 +64,49 @@ impl CompiledPipeline {
         if before > 0 {
             begin_earlier(copy.to_mut(), TimeDelta::minutes(before));
         }
-        Some(copy)
+        Ok(Some(copy))
     }
 
     /// The name of the step that keeps an event out; `None` when it is copied, or takes no time and the copy is busy-only.
-    pub fn refused_by(&self, event: &Event, around: &Surroundings<'_>) -> Option<&str> {
-        let body = event.body()?;
-        let refusing = self.steps.iter().find(|step| !step.lets_through(body, around));
-        refusing.map(|step| step.name.as_str())
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn refused_by(&self, event: &Event, around: &Surroundings<'_>) -> Result<Option<&str>, RuleFailure> {
+        let Some(body) = event.body() else { return Ok(None) };
+        self.refusing(body, around).map(|step| step.map(|step| step.name.as_str()))
     }
 
-    fn without_refused_instances<'e>(&self, event: &'e Event, around: &Surroundings<'_>) -> Cow<'e, Event> {
-        let refused = |body: &EventBody| self.steps.iter().any(|step| !step.lets_through(body, around));
+    fn refusing(
+        &self,
+        body: &EventBody,
+        around: &Surroundings<'_>,
+    ) -> Result<Option<&CompiledStep>, RuleFailure> {
+        for step in &self.steps {
+            if !step.lets_through(body, around)? {
+                return Ok(Some(step));
+            }
+        }
+        Ok(None)
+    }
+
+    fn without_refused_instances<'e>(
+        &self,
+        event: &'e Event,
+        around: &Surroundings<'_>,
+    ) -> Result<Cow<'e, Event>, RuleFailure> {
+        let mut out: Vec<RecurrenceId> = Vec::new();
+        for (id, instance) in &event.overrides {
+            if let Override::Changed { body, .. } = instance
+                && self.refusing(body, around)?.is_some()
+            {
+                out.push(*id);
+            }
+        }
         let mut event = Cow::Borrowed(event);
-        let out: Vec<RecurrenceId> = event
-            .overrides
-            .iter()
-            .filter(|(_, one)| matches!(one, Override::Changed { body, .. } if refused(body)))
-            .map(|(id, _)| *id)
-            .collect();
         for id in out {
             event.to_mut().overrides.insert(id, Override::Excluded);
         }
-        event
+        Ok(event)
     }
 
     /// Whether a copy shows anything of an event's own but its time, for whoever has to warn before it is sent.
@@ -92,14 +128,37 @@ impl CompiledPipeline {
 }
 
 impl CompiledStep {
-    fn lets_through(&self, body: &EventBody, around: &Surroundings<'_>) -> bool {
-        let Action::Filter(filter) = &self.action else { return true };
-        if matches!(filter, Filter::Title { .. }) {
-            let title = body.title.as_deref().unwrap_or_default();
-            return self.include.as_ref().is_none_or(|pattern| pattern.is_match(title))
-                && !self.exclude.as_ref().is_some_and(|pattern| pattern.is_match(title));
+    fn lets_through(&self, body: &EventBody, around: &Surroundings<'_>) -> Result<bool, RuleFailure> {
+        let Action::Filter(filter) = &self.action else { return Ok(true) };
+        match (filter, &self.host) {
+            (Filter::Title { .. }, _) => {
+                let title = body.title.as_deref().unwrap_or_default();
+                Ok(self.include.as_ref().is_none_or(|pattern| pattern.is_match(title))
+                    && !self.exclude.as_ref().is_some_and(|pattern| pattern.is_match(title)))
+            }
+            (Filter::Host { options, .. }, Some(HostRule::Filter(rule))) => {
+                ask(&self.name, || rule.lets_through(body, options, around))
+            }
+            _ => Ok(filter.lets_through(body, around)),
         }
-        filter.lets_through(body, around)
+    }
+
+    fn change(
+        &self,
+        transform: &Transform,
+        copy: &mut EventBody,
+        event: &EventBody,
+        around: &Surroundings<'_>,
+    ) -> Result<(), RuleFailure> {
+        let (Transform::Host { options, .. }, Some(HostRule::Transform(rule))) = (transform, &self.host)
+        else {
+            transform.change(copy, event, self.template.as_ref(), around);
+            return Ok(());
+        };
+        let (time, sequence) = (copy.time.clone(), copy.sequence);
+        ask(&self.name, || rule.change(copy, event, options, around))?;
+        (copy.time, copy.sequence) = (time, sequence);
+        Ok(())
     }
 }
 

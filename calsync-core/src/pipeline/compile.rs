@@ -2,7 +2,11 @@
 
 use regex::{Regex, RegexBuilder};
 
-use super::{Action, Filter, Pipeline, Start, template::Template};
+use super::{
+    Action, Filter, Pipeline, Start,
+    host::{HostRule, HostRules},
+    template::Template,
+};
 
 /// A pipeline cannot be used. The fault is the configuration's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +32,7 @@ pub(super) struct CompiledStep {
     pub(super) include: Option<Regex>,
     pub(super) exclude: Option<Regex>,
     pub(super) template: Option<Template>,
+    pub(super) host: Option<HostRule>,
 }
 
 const MAX_STEPS: usize = 100;
@@ -37,12 +42,21 @@ const MAX_PATTERN: usize = 1_000;
 const MAX_COMPILED: usize = 1 << 20;
 
 impl Pipeline {
-    /// Checks every step and compiles its patterns.
+    /// Checks every step and compiles its patterns. One that names a rule of the host needs
+    /// [`compile_with`](Self::compile_with).
     ///
     /// # Errors
     /// A pattern that is no regular expression or compiles to more than 1 MiB, a template with an unknown name, a step
     /// without a name or with one of more than 100 bytes or used twice, more than 100 steps, a filter that asks nothing.
     pub fn compile(&self) -> Result<CompiledPipeline, PipelineError> {
+        self.compile_with(&HostRules::default())
+    }
+
+    /// The same with the rules of the host.
+    ///
+    /// # Errors
+    /// As there, and: a rule the host has not, or has in another version than the step asks for, and options it refuses.
+    pub fn compile_with(&self, host: &HostRules) -> Result<CompiledPipeline, PipelineError> {
         let mut steps: Vec<CompiledStep> = Vec::new();
         for step in &self.steps {
             let error = |reason: String| PipelineError { step: step.name.clone(), reason };
@@ -61,6 +75,7 @@ impl Pipeline {
                 include: None,
                 exclude: None,
                 template: None,
+                host: host.find(&step.action).map_err(error)?,
             };
             match &step.action {
                 Action::Filter(filter) => {
@@ -104,7 +119,8 @@ fn asks_something(filter: &Filter) -> Result<(), &'static str> {
         | Filter::TimeFrame { .. }
         | Filter::Busy { .. }
         | Filter::OwnOnly {}
-        | Filter::NotCopied {} => true,
+        | Filter::NotCopied {}
+        | Filter::Host { .. } => true,
     };
     if asks { Ok(()) } else { Err("the filter asks nothing: it needs an include or an exclude, or a bound") }
 }

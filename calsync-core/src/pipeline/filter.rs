@@ -3,7 +3,7 @@
 use chrono::{NaiveDateTime, TimeDelta};
 use serde::{Deserialize, Serialize};
 
-use super::Surroundings;
+use super::{HostOptions, Surroundings};
 use crate::{
     availability::{ClockTime, shows},
     model::{EventBody, EventTime, FreeBusyStatus, ParticipationStatus, Status},
@@ -113,10 +113,21 @@ pub enum Filter {
     /// What no link of calsync wrote there, by the mark every copy carries: what comes in over a link that imports. On one
     /// that exports everything passes.
     NotCopied {},
+    /// What a filter of the host lets through: see [`HostFilter`](super::HostFilter).
+    Host {
+        /// Its name in [`HostRules`](super::HostRules).
+        rule: String,
+        /// What is said to it. Default: nothing.
+        #[serde(default, skip_serializing_if = "HostOptions::is_empty")]
+        options: HostOptions,
+        /// The version it has to have. Default: any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+    },
 }
 
 impl Filter {
-    /// Whether content passes, but for [`Filter::Title`], which needs its compiled patterns.
+    /// Whether content passes, but for [`Filter::Title`], which needs its compiled patterns, and [`Filter::Host`].
     pub(super) fn lets_through(&self, body: &EventBody, around: &Surroundings<'_>) -> bool {
         let same = |a: &String, b: &str| a.eq_ignore_ascii_case(b);
         match self {
@@ -125,7 +136,7 @@ impl Filter {
                     && around.owner.iter().any(|own| same(own, &participant.person.address))
             }),
             Self::Timed { keep } => (*keep == Keep::Inside) != body.time.is_all_day(),
-            Self::Title { .. } => true,
+            Self::Title { .. } | Self::Host { .. } => true,
             Self::TimeFrame { days, from, to, zone, keep } => {
                 let days = if days.is_empty() { &Weekday::ALL[..] } else { days };
                 let clock = zone.as_ref().unwrap_or(around.zone);

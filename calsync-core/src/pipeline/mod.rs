@@ -9,6 +9,8 @@
 //!   steps add to that. A field this version learns of later is not in a copy made by an older pipeline.
 //! - **Filters see the event, not the copy**, wherever they stand: dropping a field never changes what is let through.
 //!
+//! What is built in is in [`Filter`] and [`Transform`]; [`HostRules`] adds what a host wrote itself.
+//!
 //! ```
 //! use calsync_core::model::{Event, EventBody, EventTime, TimeSpan};
 //! use calsync_core::pipeline::{Pipeline, Surroundings};
@@ -27,7 +29,8 @@
 //! (body.title, body.location) = (Some("Review".to_owned()), Some("Room 4".to_owned()));
 //! let event = Event::single("u", body);
 //!
-//! let copy = pipeline.apply(&event, &Surroundings { calendar_name: "Anna", ..Surroundings::default() }).unwrap();
+//! let copy = pipeline.apply(&event, &Surroundings { calendar_name: "Anna", ..Surroundings::default() });
+//! let copy = copy.unwrap().unwrap();
 //! let body = copy.master.as_ref().unwrap();
 //! assert_eq!(body.title.as_deref(), Some("[Anna] Work"));
 //! assert_eq!(body.location.as_deref(), Some("Room 4"));
@@ -36,6 +39,7 @@
 mod apply;
 mod compile;
 mod filter;
+mod host;
 mod inovex;
 mod template;
 mod transform;
@@ -44,6 +48,7 @@ use serde::{Deserialize, Serialize};
 
 pub use compile::{CompiledPipeline, PipelineError};
 pub use filter::{Filter, Keep};
+pub use host::{HostFilter, HostOptions, HostRules, HostTransform, RuleFailure};
 pub use inovex::{InovexError, Translation, translate_inovex};
 pub use transform::{CopiedField, Names, Transform};
 

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::{Surroundings, template::Template};
+use super::{HostOptions, Surroundings, template::Template};
 use crate::{
     model::{Alarm, AlarmAction, EventBody},
     recurrence::later,
@@ -114,6 +114,17 @@ pub enum Transform {
         #[serde(default = "super::busy")]
         title: String,
     },
+    /// What a transform of the host does: see [`HostTransform`](super::HostTransform).
+    Host {
+        /// Its name in [`HostRules`](super::HostRules).
+        rule: String,
+        /// What is said to it. Default: nothing.
+        #[serde(default, skip_serializing_if = "HostOptions::is_empty")]
+        options: HostOptions,
+        /// The version it has to have. Default: any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+    },
 }
 
 impl Transform {
@@ -169,7 +180,7 @@ impl Transform {
                     copy.time.end = later(&copy.time.end, TimeDelta::minutes(i64::from(*after)));
                 }
             }
-            Self::BusyOnly { .. } => {}
+            Self::BusyOnly { .. } | Self::Host { .. } => {}
         }
     }
 }

@@ -21,9 +21,10 @@ pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 pub use records::{
     AnswerState, BaseQuery, BaseRecord, BaseState, BaseSummary, ConflictAnswer, ConflictRecord,
-    ConflictState, EventRecord, FieldConflict, JournalEntry, JournalOp, LeaseGrant, LeaseToken, LinkHealth,
-    LinkState, MatchAnswer, MatchQuestion, OutboxEntry, OutboxId, OutboxOp, OutboxState, QuarantineRecord,
-    Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, SettledBy, Settlement, Take,
+    ConflictState, EventRecord, FieldConflict, JournalEntry, JournalOp, LeaseGrant, LeaseToken, LeftOut,
+    LinkHealth, LinkState, MatchAnswer, MatchQuestion, OutboxEntry, OutboxId, OutboxOp, OutboxState,
+    QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, SettledBy,
+    Settlement, Take,
 };
 
 use crate::model::{Calendar, CalendarId, EventId, LinkId, RemoteId};

@@ -379,6 +379,36 @@ pub struct QuarantineRecord {
     /// The question about it, when it may be an event here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<MatchQuestion>,
+    /// What keeps it out, when the link's rules do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
+}
+
+/// What keeps an item out of what a link brings in. It names no text of the item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The filter that does not let it through; `None`: it takes no time, and the copy is busy-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// A hash of its UID, keyed by the link: so somebody who knows the UID finds out what became of the item.
+    pub uid_hash: String,
+}
+
+impl LeftOut {
+    /// What keeps an item with a UID out of a link.
+    pub fn new(link: &LinkId, uid: &str, step: Option<String>) -> Self {
+        Self { step, uid_hash: Self::hash(link, uid) }
+    }
+
+    /// Whether it is about an item with this UID.
+    pub fn is_about(&self, link: &LinkId, uid: &str) -> bool {
+        self.uid_hash == Self::hash(link, uid)
+    }
+
+    fn hash(link: &LinkId, uid: &str) -> String {
+        let key = blake3::derive_key("calsync 2026-11 UID of an item left out", link.as_str().as_bytes());
+        blake3::keyed_hash(&key, uid.as_bytes()).to_hex()[..32].to_owned()
+    }
 }
 
 /// Which event here an item may be.
@@ -422,6 +452,10 @@ pub struct RunCounts {
     pub held: u64,
     /// Requests sent to the provider.
     pub requests: u64,
+    /// Changes of the remote side that the run saw before it ended and knew as its own writes. No fewer than `pushed`: all of
+    /// its writes were seen coming back. Fewer: the next run sees them.
+    #[serde(default)]
+    pub echoed: u64,
 }
 
 /// How a run ended.

@@ -11,6 +11,7 @@ pub(crate) fn capabilities(config: &CalDavConfig, account: Option<&DiscoveredAcc
     capabilities.pull_incremental = true;
     capabilities.write = true;
     capabilities.write_mails_people = account.is_none_or(|account| account.scheduling);
+    capabilities.free_busy = true;
     capabilities.fetch_max = config.multiget_max.max(1);
     // One at a time: under two writes at once Xandikos answers 423 and 500, and two of one item may both win on sabre.
     capabilities.requests_max = 1;

@@ -27,6 +27,7 @@ mod discovery;
 mod error;
 mod etag;
 mod fetch;
+mod freebusy;
 mod href;
 mod map;
 mod profile;

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::Range,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -10,10 +11,11 @@ use calsync_core::{
     context::{Clock, SystemClock},
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, Mark, Payload, Provider, ProviderError,
-        ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Seal, Written,
+        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
+        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Seal, Written,
     },
 };
+use chrono::{DateTime, Utc};
 use url::Url;
 
 use super::{
@@ -163,7 +165,7 @@ impl CalDavProvider {
         }
     }
 
-    pub(super) fn now(&self) -> chrono::DateTime<chrono::Utc> {
+    pub(super) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
@@ -328,6 +330,14 @@ impl Provider for CalDavProvider {
 
     async fn delete(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
         self.remove(calendar, id, expected).await
+    }
+
+    async fn free_busy(
+        &self,
+        calendars: &[RemoteCalendarId],
+        window: Range<DateTime<Utc>>,
+    ) -> Result<Vec<FreeBusy>> {
+        self.busy(calendars, window).await
     }
 }
 

@@ -19,7 +19,7 @@
 //! # }
 //! ```
 //!
-//! Not served: scheduling, ACL changes, locks, COPY and MOVE, free-busy, expansion of series in reports.
+//! Not served: scheduling, ACL changes, locks, COPY and MOVE, expansion of series in reports.
 
 mod body;
 mod collection;

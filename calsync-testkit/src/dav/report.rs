@@ -1,4 +1,11 @@
-//! REPORT: calendar-multiget and calendar-query (RFC 4791, 7.8 and 7.9); sync-collection is in `sync`.
+//! REPORT: calendar-multiget, calendar-query and free-busy-query (RFC 4791, 7.8 to 7.10); sync-collection is in `sync`.
+
+use calsync_core::{
+    availability::{BusyKind, BusyOptions, busy_times},
+    ical::{ReadOptions, read_calendar},
+    zone::Zone,
+};
+use chrono::NaiveDateTime;
 
 use super::href::{Target, path_of};
 use super::ical;
@@ -42,6 +49,8 @@ pub(super) fn report(state: &State, request: &RecordedRequest, target: &Target) 
             QueryDepth::Empty if depth != Some("1") => Reply::multistatus(Vec::new(), &state.quirks),
             _ => query(state, home, calendar, &root),
         }
+    } else if root.name.is(CALDAV, "free-busy-query") {
+        free_busy(state, calendar, &root)
     } else {
         unsupported(state)
     }
@@ -158,6 +167,32 @@ fn query(state: &State, home: Home, calendar: &str, root: &Element) -> Reply {
         responses.push(object_entry(state, &state.object_href(home, calendar, name), object, &names));
     }
     Reply::multistatus(responses, &state.quirks)
+}
+
+/// The busy times of the objects' events, one period for each instance, as most servers answer.
+fn free_busy(state: &State, calendar: &str, root: &Element) -> Reply {
+    let range = root.find(CALDAV, "time-range");
+    let bound = |name: &str| {
+        let text = range.and_then(|range| range.get_attribute(name))?;
+        let at = NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%SZ").ok()?;
+        Some(at.and_utc())
+    };
+    let (Some(from), Some(to)) = (bound("start"), bound("end")) else {
+        return Reply::error(400, Name::new(CALDAV, "valid-calendar-data"), &state.quirks);
+    };
+    let options = BusyOptions::new(from..to, Zone::UTC);
+    let mut text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VFREEBUSY\r\n".to_owned();
+    for object in state.calendars.get(calendar).into_iter().flat_map(|calendar| calendar.objects.values()) {
+        let Ok(read) = read_calendar(&object.body, &ReadOptions::default()) else { continue };
+        for time in read.items.iter().flat_map(|item| busy_times([&item.event], &options).times) {
+            let kind = if time.kind == BusyKind::Tentative { ";FBTYPE=BUSY-TENTATIVE" } else { "" };
+            let form = "%Y%m%dT%H%M%SZ";
+            let length = (time.end - time.start).num_seconds();
+            text.push_str(&format!("FREEBUSY{kind}:{}/PT{length}S\r\n", time.start.format(form)));
+        }
+    }
+    text.push_str("END:VFREEBUSY\r\nEND:VCALENDAR\r\n");
+    Reply::text(200, "text/calendar; charset=utf-8", text)
 }
 
 /// Component, text matches of properties and a coarse time range; other filters let everything through.

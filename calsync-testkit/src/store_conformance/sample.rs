@@ -183,6 +183,7 @@ pub fn quarantine(link: &LinkId, remote_id: &str) -> QuarantineRecord {
         attempts: 1,
         since: at(0),
         question: None,
+        left_out: None,
     }
 }
 

@@ -5,9 +5,9 @@ use calsync_core::{
     model::{CalendarId, Event, EventBody, EventTime, Fold, LinkId, RecurrenceId, TimeSpan},
     provider::{Cursor, ErrorKind, Payload},
     store::{
-        BaseQuery, BaseRecord, ConflictRecord, FieldConflict, JournalEntry, LinkState, OutboxEntry, OutboxOp,
-        OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery, RunCounts, RunOutcome, RunRecord,
-        Store, Write,
+        BaseQuery, BaseRecord, ConflictRecord, FieldConflict, JournalEntry, LeftOut, LinkState, OutboxEntry,
+        OutboxOp, OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery, RunCounts, RunOutcome,
+        RunRecord, Store, Write,
     },
     zone::Zone,
 };
@@ -178,6 +178,7 @@ cases! {
                     candidates: vec![text.clone().into()],
                     answer: Some(calsync_core::store::MatchAnswer::Join("e".into())),
                 }),
+                left_out: Some(LeftOut { step: Some(text.clone()), uid_hash: "h".to_owned() }),
                 ..sample::quarantine(&link, "item")
             };
             write(&**store, vec![
@@ -235,7 +236,7 @@ cases! {
         };
         let counts = RunCounts {
             pulled: u64::MAX, created: 1, updated: 2, deleted: 3, pushed: 4, conflicts: 5, quarantined: 6, held: 7,
-            requests: 8,
+            requests: 8, echoed: 9,
         };
         let run = RunRecord {
             ended: Some(at(4)),

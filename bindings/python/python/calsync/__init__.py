@@ -38,6 +38,7 @@ __all__ = [
     "ConflictField",
     "ConflictPolicy",
     "ContestedField",
+    "CopyEdits",
     "Counts",
     "CredentialsError",
     "DefinedZone",

@@ -14,6 +14,7 @@ from .model import (
     Calendar,
     Conflict,
     ConflictPolicy,
+    CopyEdits,
     DeletionPolicy,
     Direction,
     Event,
@@ -136,6 +137,8 @@ def add_link(
     people: PeoplePolicy,
     guard_count: int | None,
     guard_percent: int | None,
+    copies: dict[str, Any] | None,
+    edits: CopyEdits,
 ) -> Request[None]:
     return Request("add_link", arguments(
         link=link,
@@ -148,6 +151,8 @@ def add_link(
         people=people,
         guard_count=guard_count,
         guard_percent=guard_percent,
+        copies=None if copies is None else json.dumps(copies),
+        edits=edits,
     ), _nothing)
 
 
@@ -223,6 +228,14 @@ def questions(link: str) -> Request[list[Question]]:
 
 def answer_question(link: str, remote_id: str, event: str | None) -> Request[None]:
     return Request("answer_question", arguments(link=link, remote_id=remote_id, event=event), _nothing)
+
+
+def explain(calendar: str, id: str) -> Request[dict[str, Any]]:
+    return Request("explain", arguments(calendar=calendar, id=id), json.loads)
+
+
+def free(terms: dict[str, Any]) -> Request[dict[str, Any]]:
+    return Request("free", arguments(terms=json.dumps(terms)), json.loads)
 
 
 def close() -> Request[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Any
 
 from . import _requests as requests
 from ._calls import Answers, Caller, OnProgress, outside_asyncio, starting
@@ -11,6 +12,7 @@ from .model import (
     Calendar,
     Conflict,
     ConflictPolicy,
+    CopyEdits,
     DeletionPolicy,
     Direction,
     Event,
@@ -57,6 +59,19 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def explain(self, calendar: str, id: str) -> dict[str, Any]:
+        """What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom."""
+        return self._run(requests.explain(calendar=calendar, id=id))
+
+    def free(self, terms: dict[str, Any]) -> dict[str, Any]:
+        """When all calendars of ``terms`` are free: ``busy``, ``open``, ``slots``, and how far each calendar can be trusted.
+
+        ``terms`` has ``calendars`` (each ``{"calendar": ..., "zone": ..., "owner": [...]}``), ``from`` and ``to`` as ISO texts,
+        and where they are not the default ``zone``, ``slot_minutes``, ``granularity_minutes``, ``buffer_before_minutes``,
+        ``buffer_after_minutes``, ``notice_minutes``, ``tentative``, ``uncovered`` and ``hours``.
+        """
+        return self._run(requests.free(terms=terms))
 
     def close(self) -> None:
         """Lets go of connections and links. Later calls fail with the code ``closed``."""
@@ -129,10 +144,14 @@ class Engine:
         people: PeoplePolicy = PeoplePolicy.WITHHOLD,
         guard_count: int | None = None,
         guard_percent: int | None = None,
+        copies: dict[str, Any] | None = None,
+        edits: CopyEdits = CopyEdits.LEAVE,
     ) -> None:
         """Joins a calendar to a remote one, by its id; a feed has only one. The store keeps the state under the link's name.
 
         More than ``guard_count`` deletions (10) that are also more than ``guard_percent`` of the events (20) wait for a person.
+        ``copies`` says what a link that imports or exports copies: ``{"pipeline": ..., "calendar_name": ..., "owner": [...]}``, the
+        pipeline as ``docs/schema/pipeline.json`` describes it.
         """
         request = requests.add_link(
             link=link,
@@ -145,6 +164,8 @@ class Engine:
             people=people,
             guard_count=guard_count,
             guard_percent=guard_percent,
+            copies=copies,
+            edits=edits,
         )
         self._run(request)
 

@@ -23,6 +23,7 @@ __all__ = [
     "ConflictPolicy",
     "ContestedField",
     "Counts",
+    "CopyEdits",
     "DeletionPolicy",
     "Descent",
     "Direction",
@@ -169,6 +170,14 @@ class DeletionPolicy(str, Enum):
     DELETE = "delete"
     REMOTE_WINS = "remote-wins"
     LOCAL_WINS = "local-wins"
+
+
+class CopyEdits(str, Enum):
+    """What becomes of a copy that somebody edits where it is, on a link that imports or exports."""
+
+    LEAVE = "leave"
+    RESTORE = "restore"
+    DETACH = "detach"
 
 
 class PeoplePolicy(str, Enum):
@@ -470,6 +479,7 @@ class Counts:
     quarantined: int
     held: int
     requests: int
+    echoed: int
 
 
 @dataclass

@@ -1,6 +1,7 @@
 //! One file per request: what is sent, and how its answer is read.
 
 pub(crate) mod delete;
+pub(crate) mod free_busy;
 pub(crate) mod get;
 pub(crate) mod multiget;
 pub(crate) mod options;

@@ -65,7 +65,7 @@ fn show(found: &Answer, zone: &Zone) -> Result<(), CliError> {
                 ));
             }
             CalendarState::Unknown => {
-                tell(&format!("{}: never synced, so no time of it is known to be free", calendar.calendar));
+                tell(&format!("{}: never read, so no time of it is known to be free", calendar.calendar));
             }
         }
         if calendar.incomplete_series > 0 {

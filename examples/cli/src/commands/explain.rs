@@ -66,6 +66,7 @@ async fn quarantined(app: &App, wanted: &str, format: Format) -> Result<Vec<Valu
             "link": row.link,
             "kind": row.kind,
             "reason": row.reason,
+            "step": row.left_out.as_ref().map(|left_out| &left_out.step),
             "since": row.since,
         }));
         if format == Format::Json {
@@ -84,6 +85,9 @@ async fn quarantined(app: &App, wanted: &str, format: Format) -> Result<Vec<Valu
 
 /// By its id, the name at the end of its id, or a UID in what was sent.
 fn is_meant(row: &QuarantineRecord, wanted: &str) -> bool {
+    if row.left_out.as_ref().is_some_and(|left_out| left_out.is_about(&row.link, wanted)) {
+        return true;
+    }
     let id = row.remote_id.as_str();
     let name = id.rsplit('/').next().unwrap_or(id);
     if id == wanted || name == wanted || name.strip_suffix(".ics") == Some(wanted) {
@@ -175,6 +179,7 @@ fn done(what: &What) -> String {
             let fields = if fields.is_empty() { String::new() } else { format!(" ({})", fields.join(", ")) };
             format!("{}{fields}: {reason}", word(json!(op)))
         }
+        What::Echoed { op } => format!("{}: seen again, as our own doing", word(json!(op))),
         What::Conflicted { fields, policy, .. } => {
             let fields: Vec<String> =
                 fields.iter().map(|(field, outcome)| format!("{field} kept {outcome}")).collect();

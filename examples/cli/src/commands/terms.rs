@@ -2,10 +2,11 @@
 
 use calsync_core::{
     availability::{
-        CalendarState, ClockTime, DayHours, Question, TentativePolicy, UncoveredPolicy, WorkingHours,
+        CalendarState, CalendarTimes, ClockTime, DayHours, Question, TentativePolicy, UncoveredPolicy,
+        WorkingHours,
     },
-    booking::{Bookings, Counted, Terms},
-    model::{CalendarId, LinkId},
+    booking::{Bookings, Counted, Terms, busy_elsewhere},
+    model::{CalendarId, LinkId, RemoteCalendarId},
     recurrence::Weekday,
     store::LinkHealth,
     zone::Zone,
@@ -14,11 +15,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use serde_json::json;
 
-use crate::{app::App, config::zone, error::CliError};
+use crate::{
+    app::App,
+    config::{BusyCalendar, zone},
+    connect,
+    error::CliError,
+};
 
 #[derive(Args)]
 pub(crate) struct TermsArgs {
-    /// The calendars in the store, separated by commas: all of them have to be free.
+    /// The calendars in the store, or of `busy` in the configuration, separated by commas: all of them have to be free.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', required = true)]
     pub(crate) calendars: Vec<String>,
     /// How long a slot is: `30m`, `1h`, or a number of minutes.
@@ -88,7 +94,12 @@ impl TermsArgs {
     ) -> Result<Terms, CliError> {
         let question = self.question(start, reach)?;
         let mut calendars = Vec::new();
+        let mut elsewhere = Vec::new();
         for name in &self.calendars {
+            if let Some(busy) = app.config.busy.get(name) {
+                elsewhere.push(ask(app, name, busy, &question).await?);
+                continue;
+            }
             let id = app.calendar(name).await?;
             let (state, as_of) = known(app, &id).await?;
             let mut counted = Counted::new(id);
@@ -97,7 +108,7 @@ impl TermsArgs {
             (counted.state, counted.as_of) = (state, as_of);
             calendars.push(counted);
         }
-        Ok(Terms { calendars, question })
+        Ok(Terms { calendars, elsewhere, question })
     }
 
     fn question(&self, start: DateTime<Utc>, reach: TimeDelta) -> Result<Question, CliError> {
@@ -136,6 +147,22 @@ impl TermsArgs {
         }
         Ok(question)
     }
+}
+
+/// When a calendar is busy of which its provider tells no more.
+async fn ask(
+    app: &App,
+    name: &str,
+    busy: &BusyCalendar,
+    question: &Question,
+) -> Result<CalendarTimes, CliError> {
+    let Some(connection) = app.config.connections.get(&busy.connection) else {
+        return Err(CliError::Config(format!("busy.{name}: no connection {}", busy.connection)));
+    };
+    let provider = connect::provider(app, &busy.connection, connection, &connect::transport()?)?;
+    let asked = [(CalendarId::from(name), RemoteCalendarId::from(busy.remote.as_str()))];
+    let found = busy_elsewhere(&*provider, &asked, &question.busy_window(), app.clock.now()).await?;
+    found.into_iter().next().ok_or_else(|| CliError::Unmet(format!("busy.{name}: there is no answer")))
 }
 
 /// The desk of an application.

@@ -1,5 +1,6 @@
 //! The configuration file. What it may hold is a contract: keys are added, never renamed.
 
+mod busy;
 mod connection;
 pub(crate) mod edit;
 mod feed;
@@ -17,6 +18,7 @@ use calsync_core::{
 use serde::Deserialize;
 
 pub(crate) use self::{
+    busy::BusyCalendar,
     connection::{Connection, OAuthSection, ProviderKind, address},
     feed::FeedConfig,
     link::LinkConfig,
@@ -50,6 +52,9 @@ pub(crate) struct Config {
     /// What is published, and how.
     #[serde(default)]
     pub(crate) feeds: Vec<FeedConfig>,
+    /// Calendars of which an account sees only when they are busy, by the names `free` and `book` ask for them under.
+    #[serde(default)]
+    pub(crate) busy: BTreeMap<String, BusyCalendar>,
 }
 
 /// Where the calendars are kept.
@@ -144,6 +149,14 @@ impl Config {
                 ));
             };
             link.check(connection, self.direction(link))?;
+        }
+        for (name, busy) in &self.busy {
+            if let Err(problem) = busy.check(&self.connections) {
+                return wrong(format!("busy.{name}: {problem}"));
+            }
+            if self.links.iter().any(|link| link.calendar == *name) {
+                return wrong(format!("busy.{name}: a calendar of the links has this name"));
+            }
         }
         for (index, link) in self.links.iter().enumerate() {
             let same = self.links[..index].iter().find(|other| {

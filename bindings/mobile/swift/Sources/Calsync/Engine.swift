@@ -105,7 +105,8 @@ public final class Engine: Sendable {
     }
 
     /// Joins a calendar of the store to a remote one (`remote` is its id; a feed has only one). At most `guardCount` deletions
-    /// (10) or `guardPercent` percent of the events (20) pass unasked.
+    /// (10) or `guardPercent` percent of the events (20) pass unasked. `copies` says what a link that imports or exports copies, as
+    /// JSON: `{ "pipeline": ..., "calendar_name": ..., "owner": [...] }`, the pipeline as `docs/schema/pipeline.json` describes it.
     public func addLink(
         _ link: String,
         calendar: String,
@@ -116,7 +117,9 @@ public final class Engine: Sendable {
         deletions: DeletionPolicy = .byConflicts,
         people: PeoplePolicy = .withhold,
         guardCount: Int? = nil,
-        guardPercent: Int? = nil
+        guardPercent: Int? = nil,
+        copies: String? = nil,
+        edits: CopyEdits = .leave
     ) async throws {
         let args = LinkArgs(
             link: link,
@@ -128,7 +131,9 @@ public final class Engine: Sendable {
             deletions: deletions,
             people: people,
             guardCount: guardCount,
-            guardPercent: guardPercent
+            guardPercent: guardPercent,
+            copies: copies,
+            edits: edits
         )
         try await call("add_link", args)
     }
@@ -208,6 +213,18 @@ public final class Engine: Sendable {
         try await call("answer_question", QuestionArgs(link: link, remoteId: remoteId, event: event))
     }
 
+    /// What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom; as JSON.
+    public func explain(_ id: String, in calendar: String) async throws -> String {
+        try await call("explain", ["calendar": calendar, "id": id], String.self)
+    }
+
+    /// When all calendars of the terms are free, and how far each can be trusted; both as JSON. The terms have `calendars` (each
+    /// `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `zone`, `slot_minutes`,
+    /// `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`, `uncovered` and `hours`.
+    public func free(_ terms: String) async throws -> String {
+        try await call("free", ["terms": terms], String.self)
+    }
+
     /// Ends the calls that go on and lets go of connections and links. Later calls fail with the code ``Code/closed``. Does not
     /// wait.
     public func close() {
@@ -269,6 +286,8 @@ private struct LinkArgs: Encodable {
     let people: PeoplePolicy
     let guardCount: Int?
     let guardPercent: Int?
+    let copies: String?
+    let edits: CopyEdits
 }
 
 private struct SyncArgs: Encodable {

@@ -316,6 +316,7 @@ public struct Counts: Hashable, Sendable, Decodable {
     public let quarantined: Int
     public let held: Int
     public let requests: Int
+    public let echoed: Int
 }
 
 /// What a run did, or would do. When deletions are ``held``, a person approves or refuses ``planId``.

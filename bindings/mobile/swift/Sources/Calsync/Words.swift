@@ -100,6 +100,13 @@ public enum DeletionPolicy: String, Codable, Sendable, CaseIterable {
     case localWins = "local-wins"
 }
 
+/// What becomes of a copy that somebody edits where it is, on a link that imports or exports.
+public enum CopyEdits: String, Codable, Sendable, CaseIterable {
+    case leave
+    case restore
+    case detach
+}
+
 /// Whether people may be written to the remote side, which on many servers mails them.
 public enum PeoplePolicy: String, Codable, Sendable, CaseIterable {
     case withhold

@@ -94,7 +94,8 @@ class Engine private constructor(
 
     /**
      * Joins a calendar of the store to a remote one ([remote] is its id; a feed has only one). At most [guardCount] deletions
-     * (10) or [guardPercent] percent of the events (20) pass unasked.
+     * (10) or [guardPercent] percent of the events (20) pass unasked. [copies] says what a link that imports or exports copies, as
+     * JSON: `{ "pipeline": ..., "calendar_name": ..., "owner": [...] }`, the pipeline as `docs/schema/pipeline.json` describes it.
      */
     suspend fun addLink(
         link: String,
@@ -107,10 +108,13 @@ class Engine private constructor(
         people: PeoplePolicy = PeoplePolicy.WITHHOLD,
         guardCount: Int? = null,
         guardPercent: Int? = null,
+        copies: String? = null,
+        edits: CopyEdits = CopyEdits.LEAVE,
     ) {
         val args = Arguments().text("link", link).text("calendar", calendar).text("connection", connection).text("remote", remote)
         args.value("direction", Direction.serializer(), direction).value("conflicts", ConflictPolicy.serializer(), conflicts)
         args.value("deletions", DeletionPolicy.serializer(), deletions).value("people", PeoplePolicy.serializer(), people)
+        args.text("copies", copies).value("edits", CopyEdits.serializer(), edits)
         call("add_link", args.number("guard_count", guardCount).number("guard_percent", guardPercent))
     }
 
@@ -210,6 +214,17 @@ class Engine private constructor(
     /** Says which event an item is; `null`: none of them. */
     suspend fun answerQuestion(link: String, remoteId: String, event: String?) =
         call("answer_question", Arguments().text("link", link).text("remote_id", remoteId).text("event", event))
+
+    /** What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom; as JSON. */
+    suspend fun explain(calendar: String, id: String): String =
+        call("explain", Arguments().text("calendar", calendar).text("id", id), String.serializer())
+
+    /**
+     * When all calendars of [terms] are free, and how far each can be trusted; both as JSON. The terms have `calendars` (each
+     * `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `zone`, `slot_minutes`,
+     * `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`, `uncovered` and `hours`.
+     */
+    suspend fun free(terms: String): String = call("free", Arguments().text("terms", terms), String.serializer())
 
     /** Ends the calls that go on and lets go of connections and links. Later calls fail with the code `closed`. Does not wait. */
     override fun close() = native.end()

@@ -188,6 +188,7 @@ data class Counts(
     val quarantined: Long,
     val held: Long,
     val requests: Long,
+    val echoed: Long,
 )
 
 /** What a run did, or would do. When deletions are [held], a person approves or refuses [planId]. */

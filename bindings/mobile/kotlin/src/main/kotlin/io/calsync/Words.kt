@@ -117,6 +117,14 @@ enum class DeletionPolicy {
     @SerialName("local-wins") LOCAL_WINS,
 }
 
+/** What becomes of a copy that somebody edits where it is, on a link that imports or exports. */
+@Serializable
+enum class CopyEdits {
+    @SerialName("leave") LEAVE,
+    @SerialName("restore") RESTORE,
+    @SerialName("detach") DETACH,
+}
+
 /** Whether people may be written to the remote side, which on many servers mails them. */
 @Serializable
 enum class PeoplePolicy {

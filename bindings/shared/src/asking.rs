@@ -1,0 +1,126 @@
+//! What is asked of an engine: where an event goes and came from, and when somebody is free.
+//!
+//! Both answer with JSON as it stands in the documentation of the core, as text: its words are the same in every language.
+
+use calsync_core::{
+    availability::{CalendarState, Question, TentativePolicy, UncoveredPolicy, WorkingHours},
+    booking::{BookingError, Counted, Terms},
+    engine::Link,
+    model::{CalendarId, EventId, LinkId},
+    store::LinkHealth,
+    zone::Zone,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{Code, Engine, Failure, args, dispatch};
+
+/// The terms of `free`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FreeTerms {
+    /// The calendars of the store that have to be free, all of them.
+    calendars: Vec<FreeCalendar>,
+    /// Between which instants.
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    /// On whose clock slots start. Default: UTC.
+    #[serde(default)]
+    zone: Option<Zone>,
+    #[serde(default = "half_an_hour")]
+    slot_minutes: u32,
+    #[serde(default = "quarter_of_an_hour")]
+    granularity_minutes: u32,
+    #[serde(default)]
+    buffer_before_minutes: u32,
+    #[serde(default)]
+    buffer_after_minutes: u32,
+    #[serde(default)]
+    notice_minutes: u32,
+    #[serde(default)]
+    tentative: TentativePolicy,
+    #[serde(default)]
+    uncovered: UncoveredPolicy,
+    #[serde(default)]
+    hours: Vec<WorkingHours>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FreeCalendar {
+    calendar: String,
+    /// Default: that of the terms.
+    #[serde(default)]
+    zone: Option<Zone>,
+    #[serde(default)]
+    owner: Vec<String>,
+}
+
+fn half_an_hour() -> u32 {
+    30
+}
+
+fn quarter_of_an_hour() -> u32 {
+    15
+}
+
+impl Engine {
+    pub(crate) async fn explain(&self, args: args::OfEvent) -> Result<String, Failure> {
+        let calendar = CalendarId::from(args.calendar);
+        let found = self.store().await?.events(&calendar, &[EventId::from(args.id.as_str())]).await?;
+        let record = found
+            .into_iter()
+            .next()
+            .ok_or_else(|| Failure::invalid("there is no such event").about(args.id))?;
+        let links: Vec<Link> = self.links().into_iter().filter(|link| link.calendar == calendar).collect();
+        Ok(json!(self.engine().await?.explain(&links, &record).await?).to_string())
+    }
+
+    pub(crate) async fn free(&self, args: args::Free) -> Result<String, Failure> {
+        let asked: FreeTerms = dispatch::read("free", &args.terms)?;
+        let minutes = |minutes: u32| TimeDelta::minutes(i64::from(minutes));
+        let zone = asked.zone.unwrap_or(Zone::UTC);
+        // `now` is set by whoever answers.
+        let mut question = Question::new(asked.from..asked.to, asked.from, zone.clone());
+        (question.slot, question.granularity) =
+            (minutes(asked.slot_minutes), minutes(asked.granularity_minutes));
+        (question.buffer_before, question.buffer_after) =
+            (minutes(asked.buffer_before_minutes), minutes(asked.buffer_after_minutes));
+        question.minimum_notice = minutes(asked.notice_minutes);
+        (question.tentative, question.uncovered) = (asked.tentative, asked.uncovered);
+        question.hours = asked.hours;
+        let mut calendars = Vec::new();
+        for one in asked.calendars {
+            let mut counted = Counted::new(one.calendar);
+            counted.zone = one.zone.unwrap_or_else(|| zone.clone());
+            counted.owner = one.owner;
+            (counted.state, counted.as_of) = self.known(&counted.calendar).await?;
+            calendars.push(counted);
+        }
+        let terms = Terms { calendars, elsewhere: Vec::new(), question };
+        let answer = self.bookings().await?.free(&terms).await;
+        match answer {
+            Ok(answer) => Ok(json!(answer).to_string()),
+            Err(BookingError::Store(error)) => Err(error.into()),
+            Err(other) => Err(Failure::new(Code::Internal, other.to_string())),
+        }
+    }
+
+    /// How far what the store has of a calendar can be trusted: as far as its worst link.
+    async fn known(&self, calendar: &CalendarId) -> Result<(CalendarState, Option<DateTime<Utc>>), Failure> {
+        let store = self.store().await?;
+        let mut worst: (CalendarState, Option<DateTime<Utc>>) = (CalendarState::Current, None);
+        for link in self.links().iter().filter(|link| link.calendar == *calendar) {
+            let state = store.link(&LinkId::from(link.id.as_str())).await?;
+            let Some((last, state)) = state.and_then(|state| Some((state.last_success?, state))) else {
+                return Ok((CalendarState::Unknown, None));
+            };
+            if state.health != LinkHealth::Active {
+                worst.0 = CalendarState::Stale;
+            }
+            worst.1 = Some(worst.1.map_or(last, |before| before.min(last)));
+        }
+        Ok(worst)
+    }
+}

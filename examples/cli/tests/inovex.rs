@@ -1,0 +1,321 @@
+//! A configuration of inovex/CalendarSync, imported and run against the emulator of Google: the sink is the one CalendarSync makes.
+//!
+//! What it makes is written down here by its documentation, not taken from a run: a copy of each instance in the window, with the
+//! time, and of the rest what the transformers keep.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    process::Command,
+};
+
+use calsync_testkit::{
+    dav::{DavOptions, DavServer},
+    google::{GoogleOptions, GoogleServer},
+};
+use serde_json::{Value, json};
+
+const SINK: &str = "sink@example.org";
+
+const FROM_GOOGLE: &str = r#"source:
+  adapter:
+    type: google
+    calendar: "work@example.org"
+    oAuth: { clientId: "id", clientKey: "canary-key" }
+"#;
+
+const FROM_ZEP: &str = r#"source:
+  adapter:
+    type: zep
+    calendar: "Work"
+    config: { username: "user", password: "canary-password", endpoint: "ENDPOINT" }
+"#;
+
+/// In January 2026 the window is December to February.
+const REST: &str = r#"
+sync:
+  start: { identifier: MonthStart, offset: -1 }
+  end: { identifier: MonthEnd, offset: +1 }
+auth:
+  storage_mode: yaml
+  config: { path: ./auth-storage.yaml }
+sink:
+  adapter:
+    type: google
+    calendar: "sink@example.org"
+    oAuth: { clientId: "id", clientKey: "canary-key" }
+transformations:
+  - name: PrefixTitle
+    config: { Prefix: "[work] " }
+  - name: KeepTitle
+  - name: KeepDescription
+  - name: KeepMeetingLink
+  - name: KeepLocation
+  - name: KeepReminders
+filters:
+  - name: RegexTitle
+    config: { ExcludeRegexp: ".*[Pp]rivate.*" }
+  - name: DeclinedEvents
+  - name: AllDayEvents
+  - name: TimeFrame
+    config: { HourStart: 8, HourEnd: 18 }
+updateConcurrency: 3
+"#;
+const WINDOW: &str = "timeMin=2025-12-01T00:00:00Z&timeMax=2026-03-01T00:00:00Z";
+
+struct Lab {
+    google: GoogleServer,
+    folder: tempfile::TempDir,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let google = GoogleServer::start_on(runtime.handle(), GoogleOptions::default()).unwrap();
+        google.add_calendar("work@example.org", "Work", "Europe/Berlin", "owner");
+        google.add_calendar(SINK, "Sink", "Europe/Berlin", "owner");
+        Self { google, folder: tempfile::tempdir().unwrap(), runtime }
+    }
+
+    /// Imports a file, and does what the import says is left to do by hand.
+    fn import(&self, source: &str) -> String {
+        let path = self.folder.path();
+        fs::write(path.join("sync.yaml"), format!("{source}{REST}")).unwrap();
+        let said = self.command(&["import-config", "sync.yaml"]).output().unwrap();
+        let told = String::from_utf8(said.stderr).unwrap();
+        assert!(said.status.success(), "{told}");
+        assert!(told.contains("write your own addresses into `owner`"), "{told}");
+        let google = format!("provider = \"google\"\nbase_url = \"{}\"", self.google.url());
+        let config = String::from_utf8(said.stdout).unwrap();
+        assert!(config.contains("owner = []\n") && !config.contains("canary"), "{config}");
+        let config = config
+            .replace("provider = \"google\"", &google)
+            .replace("owner = []", "owner = [\"me@example.org\"]");
+        fs::write(path.join("calsync.toml"), config).unwrap();
+        told
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_calsync"));
+        command.current_dir(self.folder.path()).args(args);
+        command.env("CALSYNC_SOURCE_TOKEN", "secret").env("CALSYNC_SINK_TOKEN", "secret");
+        command.env("CALSYNC_SOURCE_PASSWORD", "secret");
+        command
+    }
+
+    fn sync(&self) {
+        let output = self.command(&["sync"]).output().unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{text}");
+    }
+
+    /// The instances of the sink in the window, as a client of Google reads them.
+    fn sink(&self) -> Vec<Copy> {
+        let calendar = SINK.replace('@', "%40");
+        let path = format!("calendar/v3/calendars/{calendar}/events?singleEvents=true&{WINDOW}");
+        let found = self.get(&path);
+        let mut all: Vec<Copy> = found["items"].as_array().unwrap().iter().map(Copy::read).collect();
+        all.sort();
+        all
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let url = self.google.url();
+        let host = url.strip_prefix("http://").unwrap().trim_end_matches('/').to_owned();
+        let mut stream = TcpStream::connect(host.replace("localhost", "127.0.0.1")).unwrap();
+        write!(
+            stream,
+            "GET /{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer secret\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1)
+            .unwrap_or_else(|error| panic!("{error}: {answer}"))
+    }
+
+    /// What was asked of Google since the last time.
+    fn asked(&self) -> Vec<(String, String)> {
+        let all = self.google.requests();
+        self.google.clear_requests();
+        all.into_iter().map(|one| (one.method, one.path)).collect()
+    }
+}
+
+/// A copy in the sink.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Copy {
+    start: String,
+    end: String,
+    title: String,
+    location: String,
+    description: String,
+    /// Minutes before.
+    reminders: Vec<i64>,
+}
+
+impl Copy {
+    fn read(event: &Value) -> Self {
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        let at = |name: &str| {
+            let at = event[name]["dateTime"].as_str().unwrap_or_else(|| panic!("no time: {event}"));
+            at.parse::<chrono::DateTime<chrono::FixedOffset>>().unwrap().to_utc().format("%F %R").to_string()
+        };
+        let minutes = event["reminders"]["overrides"].as_array().into_iter().flatten();
+        Self {
+            start: at("start"),
+            end: at("end"),
+            title: text("summary"),
+            location: text("location"),
+            description: text("description"),
+            reminders: minutes.map(|one| one["minutes"].as_i64().unwrap()).collect(),
+        }
+    }
+}
+
+fn copy(start: &str, end: &str, title: &str) -> Copy {
+    let (start, end) = (format!("2026-01-{start}"), format!("2026-01-{end}"));
+    let none = String::new;
+    Copy { start, end, title: title.to_owned(), location: none(), description: none(), reminders: Vec::new() }
+}
+
+/// An event of January 2026, by the clock of Berlin.
+fn event(id: &str, title: &str, start: &str, end: &str) -> Value {
+    let at = |at: &str| json!({ "dateTime": format!("2026-01-{at}:00"), "timeZone": "Europe/Berlin" });
+    json!({ "id": id, "summary": title, "start": at(start), "end": at(end), "reminders": { "useDefault": false } })
+}
+
+fn with(mut event: Value, more: Value) -> Value {
+    event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    event
+}
+
+fn invited(event: Value, answer: &str) -> Value {
+    let attendees = json!([{ "email": "me@example.org", "self": true, "responseStatus": answer }]);
+    with(event, json!({ "organizer": { "email": "boss@example.org" }, "attendees": attendees }))
+}
+
+#[test]
+fn an_imported_file_makes_the_sink_calendarsync_makes() {
+    let lab = Lab::new();
+    let put = |event: Value| lab.google.put("work@example.org", event);
+    put(with(
+        event("planning", "Planning", "05T09:00", "05T10:00"),
+        json!({
+            "location": "Room 4", "description": "Bring the numbers", "hangoutLink": "https://meet.example.org/abc",
+            "reminders": { "useDefault": false, "overrides": [{ "method": "popup", "minutes": 10 }] },
+            "colorId": "5", "visibility": "private",
+        }),
+    ));
+    // By the clock of UTC it begins at half past six, and ends after six in the evening.
+    put(event("early", "Early call", "06T07:30", "06T09:30"));
+    put(event("late", "Late call", "06T18:30", "06T19:30"));
+    put(event("doctor", "Doctor, private", "06T11:00", "06T12:00"));
+    put(
+        json!({ "id": "holiday", "summary": "Holiday", "start": { "date": "2026-01-07" }, "end": { "date": "2026-01-08" } }),
+    );
+    put(invited(event("board", "Board", "07T11:00", "07T12:00"), "declined"));
+    put(invited(event("review", "Review", "07T13:00", "07T14:00"), "accepted"));
+    // What takes no time is copied there like everything else.
+    put(with(event("fair", "Fair", "08T10:00", "08T17:00"), json!({ "transparency": "transparent" })));
+    put(with(
+        event("standup", "Standup", "05T12:00", "05T12:15"),
+        json!({ "recurrence": ["RRULE:FREQ=WEEKLY;COUNT=4"], "location": "Kitchen" }),
+    ));
+    lab.google.delete("work@example.org", "standup_20260112T110000Z");
+    lab.google.edit("work@example.org", "standup_20260119T110000Z", |instance| {
+        instance.insert("summary".to_owned(), json!("Standup, late"));
+        for (end, at) in [("start", "15:00"), ("end", "15:15")] {
+            let at = json!({ "dateTime": format!("2026-01-19T{at}:00"), "timeZone": "Europe/Berlin" });
+            instance.insert(end.to_owned(), at);
+        }
+    });
+    lab.google.edit("work@example.org", "standup_20260126T110000Z", |instance| {
+        instance.insert("summary".to_owned(), json!("Standup, private"));
+    });
+
+    let told = lab.import(FROM_GOOGLE);
+    assert!(told.contains("sync.start and sync.end"), "{told}");
+    lab.sync();
+    lab.sync();
+    let standup = |start, end, title| Copy { location: "Kitchen".to_owned(), ..copy(start, end, title) };
+    let planning = Copy {
+        location: "Room 4".to_owned(),
+        description: "Bring the numbers\nhttps://meet.example.org/abc".to_owned(),
+        reminders: vec![10],
+        ..copy("05 08:00", "05 09:00", "[work] Planning")
+    };
+    let expected = || {
+        vec![
+            standup("05 11:00", "05 11:15", "[work] Standup"),
+            copy("07 12:00", "07 13:00", "[work] Review"),
+            copy("08 09:00", "08 16:00", "[work] Fair"),
+            standup("19 14:00", "19 14:15", "[work] Standup, late"),
+        ]
+    };
+    let mut first = expected();
+    first.insert(0, planning);
+    assert_eq!(lab.sink(), first);
+    assert_eq!(lab.google.mails(), 0);
+    let held = format!("{:?}", lab.google.events(SINK));
+    for kept_back in ["me@example.org", "boss@example.org", "colorId", "Doctor", "Board"] {
+        assert!(!held.contains(kept_back), "{kept_back}: {held}");
+    }
+
+    // Nothing changed: one request for each of the two calendars, and nothing is written.
+    let is_quiet = || {
+        lab.asked();
+        lab.sync();
+        let asked = lab.asked();
+        let [(first, from), (second, to)] = &asked[..] else { panic!("{asked:?}") };
+        assert_eq!((first.as_str(), second.as_str()), ("GET", "GET"));
+        assert!(
+            from.contains("work%40example.org/events") && to.contains("sink%40example.org/events"),
+            "{asked:?}"
+        );
+    };
+    is_quiet();
+
+    // What the filters begin and cease to let through comes and goes there as well.
+    lab.google.edit("work@example.org", "doctor", |event| {
+        event.insert("summary".to_owned(), json!("Doctor"));
+    });
+    lab.google.delete("work@example.org", "planning");
+    lab.sync();
+    let mut then = expected();
+    then.insert(1, copy("06 10:00", "06 11:00", "[work] Doctor"));
+    assert_eq!(lab.sink(), then);
+    is_quiet();
+}
+
+/// The absences of a ZEP server: Google sees the sink only.
+#[test]
+fn an_import_from_zep_asks_google_once() {
+    let lab = Lab::new();
+    let dav = DavServer::start_on(lab.runtime.handle(), DavOptions::default()).unwrap();
+    let item = |uid: &str, start: &str, end: &str| {
+        format!(
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\n\
+             DTSTART:202601{start}Z\r\nDTEND:202601{end}Z\r\nSUMMARY:{uid}\r\nLOCATION:Office\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+        )
+    };
+    dav.put("work", "a.ics", &item("training", "13T090000", "13T120000"));
+    dav.put("work", "b.ics", &item("night shift", "13T200000", "13T230000"));
+    let told = lab.import(&FROM_ZEP.replace("ENDPOINT", &dav.url()));
+    assert!(told.contains("CALSYNC_SOURCE_PASSWORD"), "{told}");
+    lab.sync();
+    lab.sync();
+    let training =
+        || Copy { location: "Office".to_owned(), ..copy("13 09:00", "13 12:00", "[work] training") };
+    assert_eq!(lab.sink(), [training()]);
+    lab.asked();
+    dav.clear_requests();
+    lab.sync();
+    let methods =
+        |asked: Vec<(String, String)>| asked.into_iter().map(|(method, _)| method).collect::<Vec<_>>();
+    assert_eq!(methods(lab.asked()), ["GET"]);
+    assert_eq!(dav.requests().len(), 1, "{:?}", dav.requests());
+}
