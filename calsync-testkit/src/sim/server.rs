@@ -1,13 +1,20 @@
 //! The one server behind all fake providers: items with versions, a log of changes, tombstones.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use calsync_core::{
     model::{Event, Override, RemoteId, Version},
     provider::{Change, ItemChange, Payload, ReadError, UnreadKind},
 };
 
-use super::script::{Dialect, LinkSetup};
+use super::{
+    emulated::Emulated,
+    google::GoogleSide,
+    script::{Dialect, LinkSetup, RemoteKind},
+};
 
 /// What the server holds of one event.
 #[derive(Clone)]
@@ -33,11 +40,20 @@ pub(crate) struct Server {
     /// Ids that were used once, where ids are used once only.
     retired: BTreeSet<RemoteId>,
     read: HashMap<Payload, Event>,
+    /// The emulator that holds everything, where there is one: `items` then says what it held when it was last looked at.
+    pub(crate) emulated: Option<Arc<dyn Emulated>>,
+    looked: u64,
 }
 
 impl Server {
     pub(crate) fn new(setup: LinkSetup) -> Self {
+        let emulated: Option<Arc<dyn Emulated>> = match (setup.remote, setup.dialect) {
+            (RemoteKind::Emulator, Dialect::Google) => Some(Arc::new(GoogleSide::new())),
+            _ => None,
+        };
         Self {
+            emulated,
+            looked: u64::MAX,
             setup,
             items: BTreeMap::new(),
             log: Vec::new(),
@@ -80,7 +96,35 @@ impl Server {
         self.log.push((self.tick, id.clone()));
     }
 
+    /// Looks at what an emulator holds by now.
+    pub(crate) fn look(&mut self) {
+        let Some(emulated) = self.emulated.clone() else { return };
+        let stamp = emulated.stamp();
+        if stamp == self.looked {
+            return;
+        }
+        self.looked = stamp;
+        self.items.clear();
+        for held in emulated.held() {
+            let payload = self.payload(&held.extra, &held.event);
+            let version = Version::from(held.version);
+            let (event, garbled) = match held.garbled {
+                true => (None, Some((payload.clone(), held.event))),
+                false => (Some(held.event), None),
+            };
+            self.items.insert(held.id, Item { version, payload, event, garbled });
+        }
+    }
+
     pub(crate) fn put(&mut self, id: &RemoteId, extra: &str, event: &Event) -> Version {
+        if let Some(emulated) = self.emulated.clone() {
+            match self.items.get(id).and_then(|item| item.event.as_ref()) {
+                Some(before) => emulated.edit(id, before, event),
+                None => emulated.create(id.as_str(), extra, event),
+            }
+            self.look();
+            return self.items.get(id).map_or_else(|| Version::from(""), |item| item.version.clone());
+        }
         let held = self.held(event);
         let payload = self.payload(extra, &held);
         self.log(id);
@@ -92,6 +136,10 @@ impl Server {
 
     /// The item becomes something nobody can read.
     pub(crate) fn garble(&mut self, id: &RemoteId) {
+        if let Some(emulated) = self.emulated.clone() {
+            emulated.garble(id);
+            return self.look();
+        }
         self.log(id);
         let version = Version::from(format!("v{}", self.tick));
         if let Some(item) = self.items.get_mut(id)
@@ -105,6 +153,10 @@ impl Server {
 
     /// What could not be read can be read again.
     pub(crate) fn mend(&mut self) {
+        if let Some(emulated) = self.emulated.clone() {
+            emulated.mend();
+            return self.look();
+        }
         let broken: Vec<RemoteId> =
             self.items.iter().filter(|(_, item)| item.garbled.is_some()).map(|(id, _)| id.clone()).collect();
         for id in broken {
@@ -121,6 +173,10 @@ impl Server {
     }
 
     pub(crate) fn remove(&mut self, id: &RemoteId) {
+        if let Some(emulated) = self.emulated.clone() {
+            emulated.remove(id);
+            return self.look();
+        }
         if self.items.remove(id).is_some() {
             self.log(id);
             if self.setup.dialect == Dialect::Google {
@@ -142,6 +198,9 @@ impl Server {
     }
 
     pub(crate) fn forget_tokens(&mut self) {
+        if let Some(emulated) = &self.emulated {
+            emulated.forget_tokens();
+        }
         self.tick += 1;
         self.forgotten = self.tick;
     }
@@ -188,6 +247,10 @@ pub(crate) fn held(setup: LinkSetup, event: &Event) -> Event {
     for body in event.master.iter_mut().chain(instances) {
         if setup.dialect == Dialect::Graph {
             body.url = None;
+        }
+        if setup.remote == RemoteKind::Emulator {
+            // Bookkeeping of each side.
+            body.sequence = 0;
         }
         if setup.rewrites
             && let Some(text) = &mut body.description
