@@ -4,7 +4,7 @@
 //! the master leaves instances as they were, which the next run sees as still to be done. A creation is different: to
 //! whoever finds the master alone, the exceptions look undone on purpose. So a new series with exceptions carries a mark
 //! until the last of them is written, and is invisible (`fetch::is_open`) while it does; excluded dates are in the master
-//! itself. Writing it again finds the mark and goes on.
+//! itself. Writing it again finds the mark and goes on; asking for it by name takes it back (`fetch::take_back`).
 
 use calsync_core::{
     diff::changed_fields,
@@ -18,7 +18,7 @@ use super::{
     calls::{self, Call, Notify},
     config::UpdateMethod,
     error,
-    fetch::is_open,
+    fetch::{is_open, seal},
     item::{Edit, Item, ItemVersion, is_cancelled, object_of},
     map::{
         project::project,
@@ -42,7 +42,8 @@ impl GoogleProvider {
         item.event.insert("id".to_owned(), id.as_str().into());
         set_private(&mut item.event, ID, id.as_str());
         if has_instances {
-            set_private(&mut item.event, OPEN, "1");
+            let seal = seal(&item.event, &self.config);
+            set_private(&mut item.event, OPEN, &seal);
         }
         let call = calls::insert(calendar.as_str(), item.event.clone(), notify);
         let part = self.together.send(self, OPERATION, call).await?;

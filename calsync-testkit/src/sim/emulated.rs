@@ -23,6 +23,8 @@ pub(crate) struct Held {
     pub(crate) event: Event,
     /// Nobody can read it at the moment; `event` is what it was.
     pub(crate) garbled: bool,
+    /// It is being made, and not whole yet.
+    pub(crate) half_made: bool,
 }
 
 /// A server that answers HTTP, and lets people at its events.

@@ -182,7 +182,9 @@ impl Emulated for GoogleSide {
                 let broken = garbled.get(&id).map(|(_, event)| event.clone());
                 let is_garbled = broken.is_some();
                 let event = broken.or_else(|| read(master, parts))?;
-                Some(Held { id, version, extra, event, garbled: is_garbled })
+                let private = &master["extendedProperties"]["private"];
+                let half_made = private["calsyncOpen"].is_string() && private["calsyncId"] == id.as_str();
+                Some(Held { id, version, extra, event, garbled: is_garbled, half_made })
             })
             .collect()
     }

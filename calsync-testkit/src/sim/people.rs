@@ -122,8 +122,12 @@ impl People {
             }
             Some(remote) => {
                 let server = remote.server();
-                let all: Vec<_> =
-                    server.items.iter().filter_map(|(id, item)| Some((id, item.event.as_ref()?))).collect();
+                let all: Vec<_> = server
+                    .items
+                    .iter()
+                    .filter(|(_, item)| !item.half_made)
+                    .filter_map(|(id, item)| Some((id, item.event.as_ref()?)))
+                    .collect();
                 let (id, event) = all.get(usize::from(pick).checked_rem(all.len())?)?;
                 Some((Place::Remote((*id).clone()), (*event).clone()))
             }
@@ -142,6 +146,11 @@ impl People {
         let emulated = self.remotes.iter().any(|remote| remote.setup.remote == RemoteKind::Emulator);
         let edit = if emulated && edit == Edit::Category { Edit::Title } else { edit };
         let part = if edit == Edit::Url { Part::Url } else { Part::Any };
+        let at = instance(day_number);
+        if emulated && edit == Edit::Instance && after.overrides.get(&at) == Some(&Override::Excluded) {
+            // Nobody sees what was called off.
+            return;
+        }
         let value = match edit {
             Edit::Clear | Edit::Exclude => None,
             _ => Some(self.book().value(&uid, side, part)),
@@ -152,7 +161,6 @@ impl People {
             }
             value => value.map(text),
         };
-        let at = instance(day_number);
         match edit {
             Edit::Location => body(&mut after).location = shown,
             Edit::Description => body(&mut after).description = shown,

@@ -25,6 +25,8 @@ pub(crate) struct Item {
     pub(crate) event: Option<Event>,
     /// What it was before it became unreadable.
     pub(crate) garbled: Option<(Payload, Event)>,
+    /// It is being made, and not whole yet: nobody edits it.
+    pub(crate) half_made: bool,
 }
 
 pub(crate) struct Server {
@@ -112,7 +114,8 @@ impl Server {
                 true => (None, Some((payload.clone(), held.event))),
                 false => (Some(held.event), None),
             };
-            self.items.insert(held.id, Item { version, payload, event, garbled });
+            let half_made = held.half_made;
+            self.items.insert(held.id, Item { version, payload, event, garbled, half_made });
         }
     }
 
@@ -129,8 +132,10 @@ impl Server {
         let payload = self.payload(extra, &held);
         self.log(id);
         let version = Version::from(format!("v{}", self.tick));
-        self.items
-            .insert(id.clone(), Item { version: version.clone(), payload, event: Some(held), garbled: None });
+        self.items.insert(
+            id.clone(),
+            Item { version: version.clone(), payload, event: Some(held), garbled: None, half_made: false },
+        );
         version
     }
 

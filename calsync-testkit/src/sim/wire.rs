@@ -160,6 +160,8 @@ struct Asked {
     op: Op,
     /// It makes something, or may.
     creates: bool,
+    /// It deletes something, or may.
+    deletes: bool,
     /// It must not arrive when another worker has taken over: see `docs/simulation.md`.
     overtaken: bool,
     /// Requests in it.
@@ -198,6 +200,7 @@ impl Asked {
         Self {
             op,
             creates: any(&["POST"]),
+            deletes: any(&["DELETE"]),
             overtaken: any(&["POST", "DELETE"]),
             parts: methods.len(),
             paged: token.iter().any(|token| {
@@ -212,7 +215,9 @@ impl Asked {
             Fault::ListPartial | Fault::ListStale => false,
             Fault::ListPageExpires => self.paged,
             // Of several writes in one request not all are of one kind.
-            Fault::WriteConflictThoughApplied | Fault::WriteNotFound => self.parts == 1,
+            Fault::WriteConflictThoughApplied => self.parts == 1,
+            // What is gone already is what a deletion wants: a 404 there is no failure.
+            Fault::WriteNotFound => self.parts == 1 && !self.deletes,
             _ => true,
         }
     }
