@@ -231,6 +231,9 @@ impl Run<'_> {
         if entry.not_before.is_none_or(|time| time <= now) {
             let error = error.maybe_applied();
             *entry = after_failure(entry, &error, Health::TakesWrites, &self.link.retries, now);
+        } else if entry.state == OutboxState::Pending {
+            // Until somebody has looked, nothing takes its place.
+            entry.state = OutboxState::Ambiguous;
         }
         let entry = entry.clone();
         // The listing may hold it, and must not be taken for somebody else's item.

@@ -189,6 +189,13 @@ impl GoogleServer {
 
     /// How many channels are open.
     pub fn channels(&self) -> usize {
-        self.state().channels.len()
+        let state = self.state();
+        let now = state.now();
+        state.channels.values().filter(|channel| channel.expires > now).count()
+    }
+
+    /// Lets time pass: nothing else does, but for a second with each change.
+    pub fn pass(&self, time: std::time::Duration) {
+        self.state().ticks += time.as_secs();
     }
 }

@@ -1,6 +1,12 @@
 //! A real provider with the checks of what crosses the interface.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use calsync_core::{
@@ -18,6 +24,8 @@ use super::{law::Law, provider::SimRemote};
 pub(crate) struct Guard {
     pub(crate) remote: Arc<SimRemote>,
     pub(crate) provider: Arc<dyn Provider>,
+    /// Shared with the wire.
+    pub(crate) begun: Arc<AtomicU64>,
 }
 
 impl Guard {
@@ -27,6 +35,11 @@ impl Guard {
         let item = server.items.get(id)?;
         let event = item.event.as_ref().or(item.garbled.as_ref().map(|(_, event)| event))?;
         Some((super::server::extra(&item.payload).to_owned(), event.uid.clone()))
+    }
+
+    /// A write begins, under the lease its worker has now.
+    fn begin(&self) {
+        self.begun.store(self.remote.epoch.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     fn told(&self, written: &Result<Written>) {
@@ -85,6 +98,7 @@ impl Provider for Guard {
     }
 
     async fn fetch(&self, calendar: &RemoteCalendarId, ids: &[RemoteId]) -> Result<Vec<Fetched>> {
+        self.begin();
         let found = self.provider.fetch(calendar, ids).await;
         for item in found.iter().flatten() {
             if let Fetched::Found { id, version, .. } = item {
@@ -119,6 +133,7 @@ impl Provider for Guard {
     }
 
     async fn create(&self, calendar: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {
+        self.begin();
         self.remote.check_intent("a creation", |entry| {
             entry.remote_id == *id
                 && matches!(&entry.op, OutboxOp::Create { payload: kept } if kept == payload)
@@ -136,6 +151,7 @@ impl Provider for Guard {
         expected: &Version,
         payload: &Payload,
     ) -> Result<Written> {
+        self.begin();
         self.remote.check_intent("an update", |entry| {
             entry.remote_id == *id
                 && matches!(&entry.op, OutboxOp::Update { payload: kept, expected: version }
@@ -157,6 +173,7 @@ impl Provider for Guard {
     }
 
     async fn delete(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
+        self.begin();
         self.remote.check_intent("a deletion", |entry| {
             entry.remote_id == *id
                 && matches!(&entry.op, OutboxOp::Delete { expected: kept } if kept == expected)

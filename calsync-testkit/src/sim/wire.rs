@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use calsync_core::context::Clock;
@@ -57,6 +60,8 @@ pub struct NoAnswer;
 pub struct Wire {
     pub(crate) remote: Arc<SimRemote>,
     pub(crate) clock: Arc<VirtualClock>,
+    /// The epoch of the lease under which its worker began its last write.
+    pub(crate) begun: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Wire {
@@ -100,7 +105,6 @@ impl Wire {
         let remote = &self.remote;
         remote.requests.fetch_add(1, Ordering::Relaxed);
         let asked = Asked::of(&request);
-        let epoch = remote.epoch.load(Ordering::Relaxed);
         pause().await;
         let fate = remote.control.fate(asked.op, |fault| asked.fits(fault));
         remote.control.note(format_args!(
@@ -109,7 +113,7 @@ impl Wire {
             request.target.split('?').next().unwrap_or_default(),
             asked.parts
         ));
-        if asked.overtaken && remote.epoch.load(Ordering::Relaxed) != epoch {
+        if asked.overtaken && remote.epoch.load(Ordering::Relaxed) != self.begun.load(Ordering::Relaxed) {
             return Err(NoAnswer);
         }
         if fate == Some(Fault::WriteTimeoutBefore) {

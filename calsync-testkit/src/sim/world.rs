@@ -80,8 +80,9 @@ fn provider(
 ) -> Arc<dyn Provider> {
     match connect.filter(|_| remote.emulated().is_some()) {
         Some(connect) => {
-            let wire = Wire { remote: remote.clone(), clock: clock.clone() };
-            Arc::new(Guard { remote: remote.clone(), provider: connect(wire) })
+            let begun = Arc::new(AtomicU64::new(0));
+            let wire = Wire { remote: remote.clone(), clock: clock.clone(), begun: begun.clone() };
+            Arc::new(Guard { remote: remote.clone(), provider: connect(wire), begun })
         }
         None => remote.clone(),
     }
