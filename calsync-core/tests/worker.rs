@@ -607,11 +607,11 @@ async fn con_09_how_often_a_link_runs_follows_from_the_calls_that_came() {
         let now = lab.time.now();
         change_channels(&channels, &link, &|row| row.called = Some(now)).await.unwrap();
         lab.schedule("a").nudge(&sync("work")).await.unwrap();
-        pass(60).await;
+        pass(150).await;
     };
     let silent = || lab.host.alerts().iter().filter(|a| matches!(a, Alert::WebhookSilent { .. })).count();
     let steps = async {
-        pass(60).await;
+        pass(150).await;
         assert_eq!(lab.entry("a", "work").await.cadence, every(15), "nothing is known yet");
         for _ in 0..3 {
             edit();
@@ -643,7 +643,10 @@ async fn con_09_how_often_a_link_runs_follows_from_the_calls_that_came() {
         pass(7 * 3600).await;
         assert_eq!((lab.entry("a", "work").await.cadence, silent()), (every(5), 1));
     };
-    lab.worker().run(steps).await;
+    // A day of waiting, looked at once a minute.
+    let mut options = WorkerOptions::default();
+    options.poll = TimeDelta::minutes(1);
+    lab.worker().with_options(options).run(steps).await;
 }
 
 #[tokio::test(start_paused = true)]

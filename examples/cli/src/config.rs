@@ -38,12 +38,26 @@ pub(crate) struct Config {
     /// Keys that were `vault_key` before, by name: needed until `calsync vault rewrap` has run.
     #[serde(default)]
     pub(crate) vault_keys_earlier: BTreeMap<String, String>,
+    /// Where Google and Microsoft may call when a calendar changes.
+    pub(crate) webhooks: Option<Webhooks>,
     /// Accounts and feeds by name.
     #[serde(default)]
     pub(crate) connections: BTreeMap<String, Connection>,
     /// What is kept in step with what.
     #[serde(default)]
     pub(crate) links: Vec<LinkConfig>,
+}
+
+/// Where Google and Microsoft may call when a calendar changes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhooks {
+    /// The public `https` address that leads to `listen`, by way of whatever speaks TLS.
+    pub(crate) address: String,
+    /// Where the worker listens: `127.0.0.1:8790`.
+    pub(crate) listen: String,
+    /// What the secrets of channels follow from: `env:NAME` or `file:PATH`, at least 16 characters.
+    pub(crate) key: String,
 }
 
 /// Where the calendars are kept.
@@ -223,7 +237,7 @@ impl Config {
             let start = before.rfind('\n').map_or(0, |end| end + 1);
             let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("");
             let key = line.split_once('=').map_or(line, |(key, _)| key).trim();
-            if matches!(key, "password" | "token" | "client_secret" | "vault_key") {
+            if matches!(key, "password" | "token" | "client_secret" | "vault_key" | "key") {
                 // Not even the parser's message: it may quote the value.
                 return CliError::Config(format!(
                     "{}, line {}, `{key}`: write a text, such as \"env:NAME\", \"file:PATH\" or \"plain:TEXT\"",
@@ -259,6 +273,14 @@ impl Config {
                 "`store` begins with {kind:?}: write \"sqlite:FILE\", such as \"sqlite:calsync.db\", or \
                  \"postgres://user@host/database\", or \"dynamodb:TABLE?region=REGION\""
             ));
+        }
+        if let Some(webhooks) = &self.webhooks {
+            let address = Url::parse(&webhooks.address).ok();
+            if !address.is_some_and(|url| url.scheme() == "https" || is_local(&url)) {
+                return wrong(
+                    "webhooks.address: write the public https:// address that is to be called".to_owned(),
+                );
+            }
         }
         for (name, connection) in &self.connections {
             if connection.unofficial_api && connection.provider != ProviderKind::Cozi {

@@ -11,6 +11,7 @@ mod config;
 mod connect;
 mod dynamodb;
 mod error;
+mod hooks;
 mod loopback;
 mod output;
 mod progress;

@@ -12,6 +12,7 @@ use crate::{
     app::App,
     connect::{self, Joined},
     error::CliError,
+    hooks::Hooks,
     output::{Format, print, print_json},
 };
 
@@ -78,6 +79,8 @@ pub(crate) async fn unlink(app: &App, args: UnlinkArgs) -> Result<u8, CliError> 
             return Ok(HELD);
         }
     }
+    // Channels that cannot be ended end by themselves.
+    let _ = Hooks::new(app)?.end(&joined).await;
     app.engine.forget(&joined.link).await?;
     super::schedule::remove(app, &args.link).await?;
     match format {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -15,7 +16,8 @@ use calsync_core::{
     worker::{Ended, Host, Opened, Timer, WorkError, Worker, WorkerEvent, WorkerOptions},
 };
 use calsync_providers::{caldav::same_calendar, http::HttpTransport};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::{Either, select};
 use serde_json::json;
 
 use super::schedule;
@@ -26,6 +28,7 @@ use crate::{
     config::{LinkConfig, ProviderKind},
     connect::{self, Joined},
     error::CliError,
+    hooks::{self, Hooks},
     output::{Format, print, tell},
 };
 
@@ -36,6 +39,7 @@ struct Links {
     format: Format,
     /// What each link was joined to: two links between the same two calendars would echo each other.
     joined: Mutex<BTreeMap<LinkId, (CalendarId, RemoteCalendarId)>>,
+    hooks: Hooks,
 }
 
 impl Links {
@@ -67,8 +71,19 @@ impl Links {
         let cadence = self.asked_for(config).await?;
         let mut opened = Opened::new(link, Arc::from(provider));
         opened.others = others;
+        if let Some(provider) = self.provider(config) {
+            opened.announcements = self.hooks.announcements(provider);
+        }
         opened.cadence = cadence;
         Ok(opened)
+    }
+
+    fn provider(&self, config: &LinkConfig) -> Option<ProviderKind> {
+        self.app.config.connections.get(&config.connection).map(|connection| connection.provider)
+    }
+
+    fn config(&self, link: &LinkId) -> Option<&LinkConfig> {
+        self.app.config.links.iter().find(|config| config.name == link.as_str())
     }
 
     /// How often a feed wants to be asked, when the configuration leaves it to the feed.
@@ -89,18 +104,15 @@ impl Links {
 #[async_trait]
 impl Host for Links {
     async fn open(&self, _tenant: &str, link: &LinkId) -> Result<Option<Opened>, WorkError> {
-        let Some(config) = self.app.config.links.iter().find(|config| config.name == link.as_str()) else {
-            return Ok(None);
-        };
-        self.join(config).await.map(Some).map_err(|error| match error {
-            CliError::Engine(error) => error.into(),
-            CliError::Provider(error) => error.into(),
-            CliError::Store(error) => error.into(),
-            error @ CliError::Credentials(_) => {
-                WorkError::new(Fault::Credentials, Retry::Never, error.to_string())
-            }
-            other => WorkError::new(Fault::Caller, Retry::Never, other.to_string()),
-        })
+        let Some(config) = self.config(link) else { return Ok(None) };
+        self.join(config).await.map(Some).map_err(as_work)
+    }
+
+    async fn renew(&self, _tenant: &str, link: &LinkId) -> Result<Option<DateTime<Utc>>, WorkError> {
+        let Some(config) = self.config(link) else { return Ok(None) };
+        let Some(provider) = self.provider(config) else { return Ok(None) };
+        let joined = connect::join(&self.app, config, &self.transport).await.map_err(as_work)?;
+        self.hooks.tend(&joined, provider).await.map_err(hooks::as_work)
     }
 
     fn tell(&self, event: &WorkerEvent) {
@@ -120,6 +132,18 @@ impl Host for Links {
     }
 }
 
+fn as_work(error: CliError) -> WorkError {
+    match error {
+        CliError::Engine(error) => error.into(),
+        CliError::Provider(error) => error.into(),
+        CliError::Store(error) => error.into(),
+        error @ CliError::Credentials(_) => {
+            WorkError::new(Fault::Credentials, Retry::Never, error.to_string())
+        }
+        other => WorkError::new(Fault::Caller, Retry::Never, other.to_string()),
+    }
+}
+
 /// Waits by the clock of tokio.
 struct TokioTimer;
 
@@ -132,10 +156,21 @@ impl Timer for TokioTimer {
 
 pub(crate) async fn run(app: App, concurrency: usize, format: Format) -> Result<u8, CliError> {
     let links = app.links(None)?;
+    let day = Preset::Ics { refresh: Some(TimeDelta::days(1)) }.cadence();
+    let hooks = Hooks::new(&app)?;
     for link in &links {
         schedule::put(&app, link).await?;
+        let Some(connection) = app.config.connections.get(&link.connection) else { continue };
+        let id = LinkId::from(link.name.as_str());
+        // At the latest once a day; the plan of the channels says when sooner.
+        if hooks.concerns(&id, connection.provider).await? {
+            schedule::schedule(&app).put(&Task::Renew(id), &day, Priority::Normal).await?;
+        }
     }
-    let day = Preset::Ics { refresh: Some(TimeDelta::days(1)) }.cadence();
+    let answering = match &app.config.webhooks {
+        Some(section) => Either::Left(hooks.serve(section).await?),
+        None => Either::Right(std::future::pending()),
+    };
     schedule::schedule(&app).put(&Task::Retain, &day, Priority::Low).await?;
     let transport = connect::transport()?;
     // Of this configuration's tenant only: it knows nothing of the links of others.
@@ -143,7 +178,7 @@ pub(crate) async fn run(app: App, concurrency: usize, format: Format) -> Result<
     let ids = RandomIds::new().map_err(|error| CliError::Io { what: "randomness".to_owned(), error })?;
     let clock = app.clock.clone();
     let count = links.len();
-    let host = Arc::new(Links { app, transport, format, joined: Mutex::default() });
+    let host = Arc::new(Links { app, transport, format, joined: Mutex::default(), hooks });
     let mut options = WorkerOptions::default();
     options.concurrency = concurrency;
     let worker =
@@ -152,7 +187,11 @@ pub(crate) async fn run(app: App, concurrency: usize, format: Format) -> Result<
         tell(&format!("keeping {count} links in step; stop with Ctrl-C"));
     }
     let stop = stop()?;
-    let report = worker.run(stop).await;
+    // Calls are answered as long as it works; what is dropped with it is called again.
+    let report = match select(pin!(worker.run(stop)), pin!(answering)).await {
+        Either::Left((report, _)) => report,
+        Either::Right(((), worker)) => worker.await,
+    };
     if format == Format::Table {
         tell(&format!(
             "stopped: {} runs went through, {} failed, {} were given back",
