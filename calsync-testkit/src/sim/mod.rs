@@ -15,6 +15,7 @@ mod emulated;
 mod executor;
 mod fault;
 mod google;
+mod graph;
 mod guard;
 mod law;
 mod oracle;

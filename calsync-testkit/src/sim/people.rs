@@ -144,6 +144,9 @@ impl People {
         let day_number = u8::from(pick >= 1 << 15);
         // What an emulated vendor has no member for nobody writes: who loses it is for the vendor's own tests.
         let emulated = self.remotes.iter().any(|remote| remote.setup.remote == RemoteKind::Emulator);
+        let graph = self.remotes.iter().any(|remote| {
+            remote.setup.remote == RemoteKind::Emulator && remote.setup.dialect == Dialect::Graph
+        });
         let edit = if emulated && edit == Edit::Category { Edit::Title } else { edit };
         let part = if edit == Edit::Url { Part::Url } else { Part::Any };
         let at = instance(day_number);
@@ -183,6 +186,10 @@ impl People {
                 let mut own = match after.overrides.get(&at) {
                     Some(Override::Changed { body, .. }) => body.clone(),
                     // Not a copy of the series: a value in two places is two values to whoever replaces one.
+                    // At Graph an instance says all that its series says.
+                    _ if graph => {
+                        Box::new(EventBody { time: instance_time(day_number), ..body(&mut after).clone() })
+                    }
                     _ if emulated => Box::new(EventBody::new(instance_time(day_number))),
                     _ => Box::new(EventBody::new(body(&mut after).time.clone())),
                 };
@@ -195,6 +202,9 @@ impl People {
                 }
             }
             _ => body(&mut after).title = shown,
+        }
+        if graph {
+            follow(&before, &mut after);
         }
         if after == before {
             return;
@@ -308,6 +318,28 @@ impl People {
     /// What could not be read can be read again.
     pub(crate) fn mend(&self, remote: &SimRemote) {
         remote.server().mend();
+    }
+}
+
+/// What an instance says as its series said it follows the series: whoever edits all instances edits these as well.
+fn follow(before: &Event, after: &mut Event) {
+    let (Some(old), Some(new)) = (&before.master, &after.master) else { return };
+    for value in after.overrides.values_mut() {
+        let Override::Changed { body, .. } = value else { continue };
+        let parts: [fn(&EventBody) -> &Option<String>; 4] =
+            [|body| &body.title, |body| &body.location, |body| &body.description, |body| &body.url];
+        let [title, location, description, url] =
+            parts.map(|part| part(body) == part(old)).map(|follows| follows && old != new);
+        for (follows, part, from) in [
+            (title, &mut body.title, &new.title),
+            (location, &mut body.location, &new.location),
+            (description, &mut body.description, &new.description),
+            (url, &mut body.url, &new.url),
+        ] {
+            if follows {
+                part.clone_from(from);
+            }
+        }
     }
 }
 

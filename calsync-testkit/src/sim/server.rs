@@ -6,13 +6,14 @@ use std::{
 };
 
 use calsync_core::{
-    model::{Event, Override, RemoteId, Version},
+    model::{Event, FreeBusyStatus, Override, RemoteId, Version},
     provider::{Change, ItemChange, Payload, ReadError, UnreadKind},
 };
 
 use super::{
     emulated::Emulated,
     google::GoogleSide,
+    graph::GraphSide,
     script::{Dialect, LinkSetup, RemoteKind},
 };
 
@@ -51,6 +52,7 @@ impl Server {
     pub(crate) fn new(setup: LinkSetup) -> Self {
         let emulated: Option<Arc<dyn Emulated>> = match (setup.remote, setup.dialect) {
             (RemoteKind::Emulator, Dialect::Google) => Some(Arc::new(GoogleSide::new())),
+            (RemoteKind::Emulator, Dialect::Graph) => Some(Arc::new(GraphSide::new())),
             _ => None,
         };
         Self {
@@ -254,8 +256,9 @@ pub(crate) fn held(setup: LinkSetup, event: &Event) -> Event {
             body.url = None;
         }
         if setup.remote == RemoteKind::Emulator {
-            // Bookkeeping of each side.
-            body.sequence = 0;
+            // Bookkeeping of each side, and what is so when nobody says anything.
+            (body.sequence, body.created, body.organizer) = (0, None, None);
+            body.free_busy = body.free_busy.filter(|status| *status != FreeBusyStatus::Busy);
         }
         if setup.rewrites
             && let Some(text) = &mut body.description

@@ -170,6 +170,8 @@ struct Asked {
     overtaken: bool,
     /// Requests in it.
     parts: usize,
+    /// It is Graph's.
+    graph: bool,
     /// It is told apart by a token.
     paged: bool,
 }
@@ -207,6 +209,7 @@ impl Asked {
             deletes: any(&["DELETE"]),
             overtaken: any(&["POST", "DELETE"]),
             parts: methods.len(),
+            graph: path.starts_with("/v1.0/"),
             paged: token.iter().any(|token| {
                 request.target.contains(token) || request.target.contains(&token.replace('$', "%24"))
             }),
@@ -218,6 +221,8 @@ impl Asked {
             // What only a listing that counts its items knows, and what `docs/simulation.md` says of replicas.
             Fault::ListPartial | Fault::ListStale => false,
             Fault::ListPageExpires => self.paged,
+            // Graph's pages are never empty.
+            Fault::ListEmptyPage => !self.graph,
             // Of several writes in one request not all are of one kind.
             Fault::WriteConflictThoughApplied => self.parts == 1,
             // What is gone already is what a deletion wants: a 404 there is no failure.
