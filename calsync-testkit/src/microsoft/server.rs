@@ -137,6 +137,7 @@ impl GraphServer {
             subscriptions: BTreeMap::new(),
             sequence: 1,
             oldest_token: 0,
+            rounds: BTreeMap::new(),
             mails: 0,
             outgoing: Vec::new(),
             now: DateTime::from_timestamp(1_767_614_400, 0).unwrap_or(DateTime::<Utc>::UNIX_EPOCH),
