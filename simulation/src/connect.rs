@@ -75,3 +75,58 @@ pub(crate) fn connect(wire: Wire) -> Arc<dyn Provider> {
     #[expect(clippy::expect_used, reason = "the roots are constants of the testkit")]
     provider.expect("the root of an emulator is an address")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path, sync::Arc};
+
+    use calsync_core::store::MemoryStore;
+    use calsync_testkit::sim::{Options, Profile, RemoteKind, Remotes, Script, play};
+
+    use super::connect;
+
+    fn options() -> Options {
+        Options { connect: Some(connect), ..Options::default() }
+    }
+
+    /// What failed once with a real provider fails no more.
+    #[test]
+    fn what_failed_once_before_an_emulator_fails_no_more() {
+        let museum = Path::new(env!("CARGO_MANIFEST_DIR")).join("../calsync-testkit/museum");
+        let mut pieces = 0;
+        for entry in fs::read_dir(museum).expect("there is a museum") {
+            let path = entry.expect("readable").path();
+            let text = fs::read_to_string(&path).expect("readable");
+            let script: Script = serde_json::from_str(&text).expect("a script");
+            if script.setup.links.iter().all(|link| link.remote == RemoteKind::Model) {
+                continue;
+            }
+            let outcome = play(&script, Arc::new(MemoryStore::default()), options());
+            assert!(outcome.violations.is_empty(), "{}: {:?}", path.display(), outcome.violations);
+            pieces += 1;
+        }
+        assert!(pieces >= 5, "only {pieces} pieces with emulators in the museum");
+    }
+
+    /// The same seed twice is the same simulation, request by request; and requests there are.
+    #[test]
+    fn seeds_keep_every_promise_before_the_emulators() {
+        let profile = Profile { remotes: Remotes::Emulators, ..Profile::default() };
+        let mut writes = 0;
+        for seed in 0..60 {
+            let script = Script::draw(seed, &profile);
+            let once = || play(&script, Arc::new(MemoryStore::default()), options());
+            let outcome = once();
+            assert!(
+                outcome.violations.is_empty(),
+                "cargo xtask simulate --seed {seed} --remote emulators: {:?}",
+                outcome.violations
+            );
+            writes += outcome.stats.writes;
+            if seed % 20 == 0 {
+                assert_eq!(once().trace, outcome.trace, "seed {seed}");
+            }
+        }
+        assert!(writes > 100, "only {writes} writes reached a server");
+    }
+}

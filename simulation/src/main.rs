@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a command line talks to the terminal")]
 #![allow(clippy::disallowed_methods, reason = "runs are timed; nothing here syncs")]
 
+#[cfg(feature = "emulators")]
 mod connect;
 mod crashes;
 mod mutants;
@@ -106,10 +107,13 @@ pub(crate) enum RemoteKind {
     /// Models, the fastest.
     Model,
     /// Google's emulator.
+    #[cfg(feature = "emulators")]
     Google,
     /// Microsoft's emulator.
+    #[cfg(feature = "emulators")]
     Microsoft,
     /// Either emulator, link by link.
+    #[cfg(feature = "emulators")]
     Emulators,
 }
 
@@ -117,8 +121,11 @@ impl RemoteKind {
     fn name(self) -> &'static str {
         match self {
             Self::Model => "model",
+            #[cfg(feature = "emulators")]
             Self::Google => "google",
+            #[cfg(feature = "emulators")]
             Self::Microsoft => "microsoft",
+            #[cfg(feature = "emulators")]
             Self::Emulators => "emulators",
         }
     }
@@ -129,8 +136,11 @@ impl Simulate {
     pub(crate) fn profile(&self) -> Profile {
         let remotes = match self.remote {
             RemoteKind::Model => Remotes::Model,
+            #[cfg(feature = "emulators")]
             RemoteKind::Google => Remotes::Google,
+            #[cfg(feature = "emulators")]
             RemoteKind::Microsoft => Remotes::Microsoft,
+            #[cfg(feature = "emulators")]
             RemoteKind::Emulators => Remotes::Emulators,
         };
         Profile { dialect: self.dialect, remotes }

@@ -2,13 +2,19 @@
 
 use std::{fs, path::Path};
 
+#[cfg(feature = "emulators")]
+use calsync_testkit::sim::Connect;
 use calsync_testkit::sim::{Options, Outcome, Script, Violation, play, shrink};
 
-use crate::{RemoteKind, Simulate, StoreKind, connect::connect};
+use crate::{RemoteKind, Simulate, StoreKind};
 
 /// How scripts are played here: links to emulators have their real providers.
 pub(crate) fn with_providers() -> Options {
-    Options { connect: Some(connect), ..Options::default() }
+    #[cfg(feature = "emulators")]
+    let connect = Some(crate::connect::connect as Connect);
+    #[cfg(not(feature = "emulators"))]
+    let connect = None;
+    Options { connect, ..Options::default() }
 }
 
 /// Replays and prints the trace. `true` when nothing was broken.
@@ -74,6 +80,7 @@ pub(crate) fn report(script: &Script, violations: &[Violation], options: &Simula
         options.dialect.map_or_else(String::new, |dialect| format!(" --dialect {dialect:?}").to_lowercase());
     let remote = match options.remote {
         RemoteKind::Model => String::new(),
+        #[allow(unreachable_patterns, reason = "there are others with the feature `emulators`")]
         other => format!(" --remote {}", other.name()),
     };
     println!(

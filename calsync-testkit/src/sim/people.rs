@@ -141,12 +141,13 @@ impl People {
         let Some((place, before)) = self.pick(side, pick) else { return };
         let uid = before.uid.clone();
         let mut after = before.clone();
-        let day_number = u8::from(pick >= 1 << 15);
         // What an emulated vendor has no member for nobody writes: who loses it is for the vendor's own tests.
         let emulated = self.remotes.iter().any(|remote| remote.setup.remote == RemoteKind::Emulator);
         let graph = self.remotes.iter().any(|remote| {
             remote.setup.remote == RemoteKind::Emulator && remote.setup.dialect == Dialect::Graph
         });
+        // What is called off at Graph cannot be brought back there: see `docs/simulation.md`.
+        let day_number = if graph { u8::from(edit == Edit::Exclude) } else { u8::from(pick >= 1 << 15) };
         let edit = if emulated && edit == Edit::Category { Edit::Title } else { edit };
         let part = if edit == Edit::Url { Part::Url } else { Part::Any };
         let at = instance(day_number);
