@@ -28,7 +28,7 @@ pub(crate) struct Mutants {
 }
 
 /// The simulator, optimised.
-pub(crate) fn program(command: &str) -> std::process::Command {
+pub(crate) fn program(command: &str) -> Command {
     let mut cargo = process::cargo();
     cargo.args(["run", "--quiet", "--profile", "sim", "--package", "calsync-simulation", "--", command]);
     cargo
