@@ -18,12 +18,13 @@ use calsync_core::{
     context::{Clock, RandomIds},
     engine::Link,
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
-    provider::{ErrorKind, Fault, Retry},
+    provider::{ErrorKind, Fault, Retry, Watch},
     schedule::{Cadence, Entry, Outcome, Priority, Schedule, ScheduleError, Status, Task},
     store::{
-        BaseQuery, BaseRecord, BaseSummary, Batch, Claim, ClaimRequest, Claims, CommitReceipt, Doc, DocQuery,
-        EventRecord, LeaseGrant, LeaseToken, LinkState, MemoryStore, OutboxEntry, OutboxId, Record,
-        RecordKind, RecordQuery, Result, Revision, Store, StoreClaims, StoreError, StoreErrorKind, Write,
+        BaseQuery, BaseRecord, BaseSummary, Batch, Channel, Channels as _, Claim, ClaimRequest, Claims,
+        CommitReceipt, Doc, DocQuery, EventRecord, KeptChannel, LeaseGrant, LeaseToken, LinkState,
+        MemoryStore, OutboxEntry, OutboxId, PollOptions, Record, RecordKind, RecordQuery, Result, Revision,
+        Store, StoreChannels, StoreClaims, StoreError, StoreErrorKind, Write, change_channels,
     },
     worker::{
         Alert, Announcements, Ended, Host, Opened, Timer, WorkError, Worker, WorkerEvent, WorkerOptions,
@@ -89,6 +90,8 @@ struct Links {
     overlapped: AtomicBool,
     events: Mutex<Vec<WorkerEvent>>,
     announced: AtomicBool,
+    /// Calls are measured.
+    measured: AtomicBool,
     /// Links of one calendar.
     others: Mutex<Vec<LinkId>>,
 }
@@ -131,6 +134,9 @@ impl Host for Links {
         opened.others.retain(|other| other != link);
         if self.announced.load(Ordering::SeqCst) {
             opened.announcements = Announcements::Expected;
+        }
+        if self.measured.load(Ordering::SeqCst) {
+            opened.announcements = Announcements::Measured(PollOptions::default());
         }
         Ok(Some(opened))
     }
@@ -577,6 +583,70 @@ async fn silent_webhook_is_told() {
     lab.worker().run(steps).await;
     let silent = lab.host.alerts().iter().filter(|a| matches!(a, Alert::WebhookSilent { .. })).count();
     assert_eq!(silent, 1);
+}
+
+/// A channel that is granted and never calls is found out by what pulls find, and polled for; one that calls is polled
+/// seldom; and when calls come again, so does trust.
+#[tokio::test(start_paused = true)]
+async fn con_09_how_often_a_link_runs_follows_from_the_calls_that_came() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "work", every(15)).await;
+    lab.host.measured.store(true, Ordering::SeqCst);
+    let channels = StoreChannels::new(lab.stores["a"].clone());
+    let link = LinkId::from("work");
+    let watch = Watch { id: "c".to_owned(), resource: String::new(), expires: DateTime::<Utc>::MAX_UTC };
+    let kept = KeptChannel { asked: "c".to_owned(), channel: Channel::new(watch, lab.time.now()) };
+    change_channels(&channels, &link, &|row| row.channels = vec![kept.clone()]).await.unwrap();
+    let mut number = 0;
+    let mut edit = || {
+        number += 1;
+        let uid = format!("uid-{number}");
+        lab.host.remote("a", "work").put(&number.to_string(), &event(&uid, "New"));
+    };
+    let call = async || {
+        let now = lab.time.now();
+        change_channels(&channels, &link, &|row| row.called = Some(now)).await.unwrap();
+        lab.schedule("a").nudge(&sync("work")).await.unwrap();
+        pass(150).await;
+    };
+    let silent = || lab.host.alerts().iter().filter(|a| matches!(a, Alert::WebhookSilent { .. })).count();
+    let steps = async {
+        pass(150).await;
+        assert_eq!(lab.entry("a", "work").await.cadence, every(15), "nothing is known yet");
+        for _ in 0..3 {
+            edit();
+            call().await;
+        }
+        assert_eq!(lab.entry("a", "work").await.cadence, every(360), "calls announce what happens");
+        assert_eq!(channels.read(&link).await.unwrap().row.called, None, "each call is answered once");
+        // Calls with nothing to find prove nothing.
+        call().await;
+        assert_eq!((lab.entry("a", "work").await.cadence, silent()), (every(360), 0));
+        // The calls stop, and nobody says so.
+        for _ in 0..2 {
+            edit();
+            pass(9 * 3600).await;
+        }
+        assert_eq!((lab.entry("a", "work").await.cadence, silent()), (every(5), 1));
+        for _ in 0..3 {
+            edit();
+            pass(600).await;
+        }
+        assert_eq!(silent(), 1, "told once");
+        for _ in 0..20 {
+            edit();
+            call().await;
+        }
+        assert_eq!((lab.entry("a", "work").await.cadence, silent()), (every(360), 1));
+        // Without a channel nothing can be announced.
+        change_channels(&channels, &link, &|row| row.channels[0].channel.removed = true).await.unwrap();
+        pass(7 * 3600).await;
+        assert_eq!((lab.entry("a", "work").await.cadence, silent()), (every(5), 1));
+    };
+    // A day of waiting, looked at once a minute.
+    let mut options = WorkerOptions::default();
+    options.poll = TimeDelta::minutes(1);
+    lab.worker().with_options(options).run(steps).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ pub mod dynamodb;
 pub mod events;
 pub mod feed;
 pub mod google;
+mod listen;
 pub mod microsoft;
 pub mod oauth;
 #[cfg(unix)]

@@ -99,7 +99,7 @@ fn con_06_a_slow_provider_alone_costs_nobody_the_lease() {
 #[test]
 fn every_planted_bug_is_noticed() {
     for plant in Plant::ALL {
-        let options = Options { plant: Some(*plant), traced: false };
+        let options = Options { plant: Some(*plant), ..Options::default() };
         let noticed = |seed| {
             let script = Script::draw(seed, &Profile::default());
             !play(&script, store(), options).violations.is_empty()

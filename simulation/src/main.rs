@@ -3,6 +3,8 @@
 #![allow(clippy::print_stderr, reason = "a command line talks to the terminal")]
 #![allow(clippy::disallowed_methods, reason = "runs are timed; nothing here syncs")]
 
+#[cfg(feature = "emulators")]
+mod connect;
 mod crashes;
 mod mutants;
 mod replay;
@@ -13,7 +15,7 @@ use std::{cell::RefCell, path::PathBuf, process::ExitCode, sync::Arc};
 
 use calsync_core::store::{MemoryStore, Store};
 use calsync_stores::sqlite::SqliteStore;
-use calsync_testkit::sim::{Dialect, wait};
+use calsync_testkit::sim::{Dialect, Profile, Remotes, wait};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A play makes and forgets many small things.
@@ -60,6 +62,9 @@ pub(crate) struct Simulate {
     /// Only links to this provider.
     #[arg(long, value_parser = dialect)]
     dialect: Option<Dialect>,
+    /// What is at the other ends: models of providers, or emulators with the real providers before them.
+    #[arg(long, value_enum, default_value_t = RemoteKind::Model)]
+    remote: RemoteKind,
     /// Threads; as many as there are cores when it is not given.
     #[arg(long)]
     threads: Option<usize>,
@@ -94,6 +99,52 @@ pub(crate) enum Deaths {
     Singles,
     /// At every pair of awaits.
     Pairs,
+}
+
+/// What is at the other ends of the links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RemoteKind {
+    /// Models, the fastest.
+    Model,
+    /// Google's emulator.
+    #[cfg(feature = "emulators")]
+    Google,
+    /// Microsoft's emulator.
+    #[cfg(feature = "emulators")]
+    Microsoft,
+    /// Either emulator, link by link.
+    #[cfg(feature = "emulators")]
+    Emulators,
+}
+
+impl RemoteKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            #[cfg(feature = "emulators")]
+            Self::Google => "google",
+            #[cfg(feature = "emulators")]
+            Self::Microsoft => "microsoft",
+            #[cfg(feature = "emulators")]
+            Self::Emulators => "emulators",
+        }
+    }
+}
+
+impl Simulate {
+    /// Which simulations are drawn.
+    pub(crate) fn profile(&self) -> Profile {
+        let remotes = match self.remote {
+            RemoteKind::Model => Remotes::Model,
+            #[cfg(feature = "emulators")]
+            RemoteKind::Google => Remotes::Google,
+            #[cfg(feature = "emulators")]
+            RemoteKind::Microsoft => Remotes::Microsoft,
+            #[cfg(feature = "emulators")]
+            RemoteKind::Emulators => Remotes::Emulators,
+        };
+        Profile { dialect: self.dialect, remotes }
+    }
 }
 
 /// The stores there are.

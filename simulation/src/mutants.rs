@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Mutants) -> bool {
 fn first(plant: Plant, seeds: u64) -> Option<(u64, Violation)> {
     (0..seeds).find_map(|seed| {
         let script = Script::draw(seed, &Profile::default());
-        let options = Options { plant: Some(plant), traced: false };
+        let options = Options { plant: Some(plant), ..Options::default() };
         let violation = play(&script, StoreKind::Memory.open(), options).violations.into_iter().next()?;
         Some((seed, violation))
     })

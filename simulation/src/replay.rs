@@ -2,9 +2,20 @@
 
 use std::{fs, path::Path};
 
-use calsync_testkit::sim::{Options, Outcome, Profile, Script, Violation, play, shrink};
+#[cfg(feature = "emulators")]
+use calsync_testkit::sim::Connect;
+use calsync_testkit::sim::{Options, Outcome, Script, Violation, play, shrink};
 
-use crate::{Simulate, StoreKind};
+use crate::{RemoteKind, Simulate, StoreKind};
+
+/// How scripts are played here: links to emulators have their real providers.
+pub(crate) fn with_providers() -> Options {
+    #[cfg(feature = "emulators")]
+    let connect = Some(crate::connect::connect as Connect);
+    #[cfg(not(feature = "emulators"))]
+    let connect = None;
+    Options { connect, ..Options::default() }
+}
 
 /// Replays and prints the trace. `true` when nothing was broken.
 pub(crate) fn run(options: &Simulate) -> bool {
@@ -16,7 +27,7 @@ pub(crate) fn run(options: &Simulate) -> bool {
                 return false;
             }
         },
-        (None, seed) => Script::draw(seed.unwrap_or_default(), &Profile { dialect: options.dialect }),
+        (None, seed) => Script::draw(seed.unwrap_or_default(), &options.profile()),
     };
     let outcome = traced(&script, options.store);
     print!("{}", outcome.lines);
@@ -37,7 +48,7 @@ fn read(path: &Path) -> Result<Script, Box<dyn std::error::Error>> {
 }
 
 fn traced(script: &Script, store: StoreKind) -> Outcome {
-    play(script, store.open(), Options { plant: None, traced: true })
+    play(script, store.open(), Options { traced: true, ..with_providers() })
 }
 
 fn show(violations: &[Violation]) {
@@ -50,7 +61,7 @@ fn show(violations: &[Violation]) {
 pub(crate) fn report(script: &Script, violations: &[Violation], options: &Simulate) {
     let Some(first) = violations.first() else { return };
     let fails = |script: &Script| {
-        let outcome = play(script, options.store.open(), Options::default());
+        let outcome = play(script, options.store.open(), with_providers());
         outcome.violations.first().is_some_and(|found| found.law == first.law)
     };
     let small = shrink(script, fails);
@@ -67,7 +78,16 @@ pub(crate) fn report(script: &Script, violations: &[Violation], options: &Simula
     }
     let dialect =
         options.dialect.map_or_else(String::new, |dialect| format!(" --dialect {dialect:?}").to_lowercase());
-    println!("replay: cargo xtask simulate --seed {} --store {}{dialect}", script.seed, options.store.name());
+    let remote = match options.remote {
+        RemoteKind::Model => String::new(),
+        #[allow(unreachable_patterns, reason = "there are others with the feature `emulators`")]
+        other => format!(" --remote {}", other.name()),
+    };
+    println!(
+        "replay: cargo xtask simulate --seed {} --store {}{dialect}{remote}",
+        script.seed,
+        options.store.name()
+    );
     let path = options.out.join(format!("seed-{}-{:?}.json", script.seed, first.law).to_lowercase());
     let written = fs::create_dir_all(&options.out)
         .and_then(|()| fs::write(&path, serde_json::to_string_pretty(&small).unwrap_or_default() + "\n"));

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use calsync_testkit::sim::{Law, Options, Outcome, Profile, Script, Stats, play};
+use calsync_testkit::sim::{Law, Outcome, Profile, Script, Stats, play};
 
 use crate::{Deaths, Simulate, crashes, replay, table};
 
@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Simulate) -> bool {
         options.threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let until = options.hours.map(|hours| Duration::from_secs_f64(hours * 3600.0));
     let end = if until.is_some() { u64::MAX } else { options.from.saturating_add(options.seeds) };
-    let profile = Profile { dialect: options.dialect };
+    let profile = options.profile();
     let (next, stop, start) = (AtomicU64::new(options.from), AtomicBool::new(false), Instant::now());
     let sum = Mutex::new(Sum::default());
     let locked = || sum.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,9 +78,10 @@ pub(crate) fn run(options: &Simulate) -> bool {
         println!("seed {seed} gives another trace the second time");
     }
     println!(
-        "\n{} seeds on the {} store in {took:.1} s with {threads} threads ({:.0} a second and thread), {} violations",
+        "\n{} seeds on the {} store with remotes of the kind {} in {took:.1} s with {threads} threads ({:.0} a second and thread), {} violations",
         sum.seeds,
         options.store.name(),
+        options.remote.name(),
         sum.seeds as f64 / took / threads as f64,
         sum.broken.len() + sum.different.len(),
     );
@@ -89,12 +90,12 @@ pub(crate) fn run(options: &Simulate) -> bool {
 
 fn one(seed: u64, profile: &Profile, options: &Simulate, sum: &mut Sum) {
     let script = Script::draw(seed, profile);
-    let outcome = play(&script, options.store.open(), Options::default());
+    let outcome = play(&script, options.store.open(), replay::with_providers());
     sum.seeds += 1;
     sum.stats.add(&outcome.stats);
     if seed.is_multiple_of(TWICE) {
         sum.twice += 1;
-        if play(&script, options.store.open(), Options::default()).trace != outcome.trace {
+        if play(&script, options.store.open(), replay::with_providers()).trace != outcome.trace {
             sum.different.push(seed);
         }
     }

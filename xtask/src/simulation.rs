@@ -1,11 +1,11 @@
 //! `cargo xtask simulate` and `cargo xtask mutants`: the simulator, and whether it can see.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, process::Command};
 
 use clap::Args;
 
 use crate::board::Outcome;
-use crate::process;
+use crate::{process, workspace};
 
 /// Passed on to the simulator; `cargo xtask simulate --help` lists them.
 #[derive(Args)]
@@ -28,13 +28,18 @@ pub(crate) struct Mutants {
 }
 
 /// The simulator, optimised.
-pub(crate) fn program(command: &str) -> std::process::Command {
+pub(crate) fn program(command: &str) -> Command {
     let mut cargo = process::cargo();
     cargo.args(["run", "--quiet", "--profile", "sim", "--package", "calsync-simulation", "--", command]);
     cargo
 }
 
 pub(crate) fn simulate(options: &Simulate) -> Outcome {
+    // The real providers are built as the tests are: what is simulated with them is bounded by what the emulators do.
+    if options.args.iter().any(|arg| arg.to_string_lossy().starts_with("--remote")) {
+        let mut program = Command::new(workspace::program("calsync-simulation")?);
+        return process::run(program.arg("simulate").args(&options.args), process::NO_LIMIT);
+    }
     process::run(program("simulate").args(&options.args), process::NO_LIMIT)
 }
 

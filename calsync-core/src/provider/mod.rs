@@ -234,8 +234,8 @@ pub trait Provider: Send + Sync {
         Err(ProviderError::unsupported("delete"))
     }
 
-    /// Asks to be called when a calendar changes. A subscription cannot be prolonged: the host makes the next one
-    /// before this one ends, and lets the two overlap, so that no change falls between them.
+    /// Asks to be called when a calendar changes. Where a subscription cannot be prolonged ([`Provider::rewatch`]) the
+    /// next one is made before this one ends, and the two overlap, so that no change falls between them.
     ///
     /// Requires [`Capabilities::watch`]. A calendar the provider does not watch (a holiday calendar) is
     /// [`ErrorKind::Refused`], and is to be polled.
@@ -250,6 +250,13 @@ pub trait Provider: Send + Sync {
     async fn unwatch(&self, watch: &Watch) -> Result<()> {
         let _ = watch;
         Err(ProviderError::unsupported("unwatch"))
+    }
+
+    /// Prolongs a subscription, and authorises it anew. One the provider does not know any more is
+    /// [`ErrorKind::NotFound`]; a provider that cannot prolong any says [`ErrorKind::Unsupported`], which is the default.
+    async fn rewatch(&self, watch: &Watch, lifetime: std::time::Duration) -> Result<Watch> {
+        let _ = (watch, lifetime);
+        Err(ProviderError::unsupported("rewatch"))
     }
 
     /// When calendars are busy in a window: exactly one answer for each calendar asked, in the order asked.

@@ -127,7 +127,8 @@ impl Published {
         Validators::of_revision(&revision.0.to_string(), &variant, changed, options)
     }
 
-    /// The event after filters and transforms; `None`: it is not published.
+    /// The event after filters and transforms; `None`: it is not published, also where a rule of the host fails: nothing of
+    /// it leaves that was not looked at.
     pub(super) fn passed<'e>(&self, event: &'e Event) -> Option<Cow<'e, Event>> {
         let Some(pipeline) = &self.pipeline else { return Some(Cow::Borrowed(event)) };
         let around = Surroundings {
@@ -138,14 +139,14 @@ impl Published {
             ..Surroundings::default()
         };
         if strictest(event).is_none() {
-            return pipeline.apply(event, &around);
+            return pipeline.apply(event, &around).ok()?;
         }
         if event.body().and_then(|body| body.privacy) == Some(Privacy::Secret) {
             return None;
         }
         let event = without_secret(event);
         let strictest = strictest(&event);
-        let mut copy = pipeline.apply(&event, &around)?.into_owned();
+        let mut copy = pipeline.apply(&event, &around).ok()??.into_owned();
         if let Some(body) = &mut copy.master {
             body.privacy = event.master.as_ref().and_then(|body| body.privacy);
         }

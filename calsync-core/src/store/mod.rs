@@ -4,7 +4,9 @@
 
 mod batch;
 mod budgets;
+mod channels;
 mod claims;
+mod delivery;
 mod doc;
 mod error;
 mod memory;
@@ -15,7 +17,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 pub use batch::{Batch, CommitReceipt, Expectation, Log, Write};
 pub use budgets::{Allowance, BUDGETS, Bucket, BudgetRequest, Budgets, Rate, StoreBudgets};
+pub use channels::{
+    CHANNEL_NAMES, CHANNELS, Channel, Channels, Found, KeptChannel, LinkChannels, ReadChannels,
+    StoreChannels, change_channels,
+};
 pub use claims::{Claim, ClaimRequest, Claims, DueDoc, StoreClaims, WINDOW, Wakes, take_turns};
+pub use delivery::{Announced, Delivery, DeliveryHealth, HasChannel, PollOptions};
 pub use doc::{Doc, DocQuery};
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;

@@ -76,7 +76,9 @@ pub enum Alert {
         /// How many there are now, up to 100.
         open: usize,
     },
-    /// Three runs in a row found changes that no webhook had told of: its channel may be dead.
+    /// Changes come that no webhook tells of: its channel is open and may be dead. Told after three runs in a row that found
+    /// such, and where calls are measured ([`Announcements::Measured`](super::Announcements::Measured)) when
+    /// [`Delivery`](crate::store::Delivery) comes to be `Unreliable`.
     WebhookSilent {
         /// The link.
         link: LinkId,

@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 
 use super::{
     Alert, Ended, Worker, WorkerEvent, alert,
+    calls::Calls,
     held::{Held, Hold},
     retain,
 };
@@ -20,7 +21,10 @@ use crate::{
     model::LinkId,
     provider::{Fault, Provider, ProviderError, Retry},
     schedule::{Cadence, Entry, Finish, Read, Schedule, Setback, Task},
-    store::{Claim, ConflictState, Record, RecordKind, RecordQuery, RunCounts, Store, StoreError},
+    store::{
+        Claim, ConflictState, Found, PollOptions, Record, RecordKind, RecordQuery, RunCounts, Store,
+        StoreError,
+    },
 };
 
 /// How often the end of a run is written again while the store does not take it.
@@ -38,6 +42,9 @@ pub enum Announcements {
     None,
     /// A webhook nudges the schedule: changes that come without a nudge mean that it is dead.
     Expected,
+    /// Its channels are kept in the store ([`StoreChannels`](crate::store::StoreChannels)), with every call: whether changes are announced is measured,
+    /// and how often the link runs without a call follows from that.
+    Measured(PollOptions),
 }
 
 /// A link, ready to run.
@@ -130,15 +137,16 @@ pub trait Host: Send + Sync {
     /// The run counts as failed, with this.
     async fn open(&self, tenant: &str, link: &LinkId) -> Result<Option<Opened>, WorkError>;
 
-    /// Renews the webhook subscription of a link, where there is one: the next before the last one ends, so that they
-    /// overlap. Run as often as the entry of [`Task::Renew`] says. The default has none.
+    /// Opens, renews and ends the webhook channels of a link, where it has any: the next before the last one ends, so that
+    /// they overlap. Run as often as the entry of [`Task::Renew`] says, and at the time this returns, where that is
+    /// sooner. The default has none.
     ///
     /// # Errors
     ///
     /// The run counts as failed, with this.
-    async fn renew(&self, tenant: &str, link: &LinkId) -> Result<(), WorkError> {
+    async fn renew(&self, tenant: &str, link: &LinkId) -> Result<Option<DateTime<Utc>>, WorkError> {
         let _ = (tenant, link);
-        Ok(())
+        Ok(None)
     }
 
     /// Adds to a tenant's engine what the host has: an observer, a resolver. The default adds nothing.
@@ -396,7 +404,11 @@ async fn carry_out(
     let done = Finish::Done { run: None, held: false, again: None };
     let result: Result<Option<Came>, WorkError> = match task {
         Task::Sync(link) => sync(worker, tenant, store, link, nudged).await,
-        Task::Renew(link) => worker.host.renew(tenant, link).await.map(|()| Some(Came::new(done))),
+        Task::Renew(link) => worker
+            .host
+            .renew(tenant, link)
+            .await
+            .map(|again| Some(Came::new(Finish::Done { run: None, held: false, again }))),
         Task::Retain => retain::retain(&**store, &worker.options.retain, worker.clock.now())
             .await
             .map(|()| Some(Came::new(done)))
@@ -413,6 +425,7 @@ async fn sync(
     nudged: bool,
 ) -> Result<Option<Came>, WorkError> {
     let Some(opened) = worker.host.open(tenant, id).await? else { return Ok(None) };
+    let calls = Calls::before(store, &opened, id).await?;
     let engine = Engine::new(Arc::clone(store), Arc::clone(&worker.clock), Arc::clone(&worker.ids));
     let engine = worker.host.engine(tenant, engine);
     let report = match engine.sync(&opened.link, &*opened.provider, &opened.options).await {
@@ -428,7 +441,14 @@ async fn sync(
     let unannounced = opened.announcements == Announcements::Expected && !nudged && counts.pulled > 0;
     let changed = counts.created + counts.updated + counts.deleted > 0;
     let nudges = if changed { opened.others } else { Vec::new() };
-    Ok(Some(Came { finish, counts: Some(counts), alerts, unannounced, cadence: opened.cadence, nudges }))
+    let mut cadence = opened.cadence;
+    if let Some(calls) = calls {
+        let found = if changed { Found::Changes } else { Found::Nothing };
+        let (floor, silent) = calls.after(id, found, worker.clock.now()).await?;
+        cadence = cadence.or(floor);
+        alerts.extend(silent);
+    }
+    Ok(Some(Came { finish, counts: Some(counts), alerts, unannounced, cadence, nudges }))
 }
 
 /// When a write that the provider did not take may be sent again.

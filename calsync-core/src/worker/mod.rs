@@ -7,6 +7,7 @@
 //! Start as many as there is work for, in as many processes: they share nothing but the store.
 
 mod alert;
+mod calls;
 mod event;
 mod held;
 mod job;

@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 
 use calsync_core::{
-    model::{RemoteCalendarId, RemoteId},
+    model::{EventBody, RemoteCalendarId, RemoteId},
     provider::{ErrorKind, Fetched, ProviderError, Result},
 };
 
 use super::{
     batch::Part,
-    calls, error,
+    calls,
+    config::GoogleConfig,
+    error,
     item::{Item, is_cancelled, is_series, master_of, object_of},
-    map::read::{ID, OPEN},
+    map::{
+        project::project,
+        read::{ID, OPEN, read_item},
+    },
     provider::{GoogleProvider, Purpose},
     wire::{self, Object, Page, inner, text},
 };
@@ -25,6 +30,24 @@ const PAGES_MAX: usize = 100;
 pub(crate) fn is_open(event: &Object) -> bool {
     let ours = inner(event, "extendedProperties").and_then(|properties| inner(properties, "private"));
     ours.is_some_and(|ours| text(ours, OPEN).is_some() && text(ours, ID) == text(event, "id"))
+}
+
+/// What is kept in the mark of a series that is not written whole: that it says what it was made to say.
+pub(crate) fn seal(event: &Object, config: &GoogleConfig) -> String {
+    let Ok(read) = read_item(&Item::new(event.clone()), &config.colors) else { return String::new() };
+    let held = project(&read, config);
+    // What people edit, and Google does not add to.
+    let of = |master: &EventBody| {
+        let texts = [&master.title, &master.description, &master.location, &master.url].map(Clone::clone);
+        (texts, master.time.clone(), held.rules.clone())
+    };
+    let text = serde_json::to_string(&held.master.as_ref().map(of)).unwrap_or_default();
+    blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
+}
+
+fn is_untouched(event: &Object, config: &GoogleConfig) -> bool {
+    let ours = inner(event, "extendedProperties").and_then(|properties| inner(properties, "private"));
+    ours.and_then(|ours| text(ours, OPEN)) == Some(&seal(event, config))
 }
 
 impl GoogleProvider {
@@ -55,19 +78,44 @@ impl GoogleProvider {
             }
         }
         let mut series = self.series(OPERATION, calendar, wanted).await?;
-        let answer = |(id, one): (&RemoteId, One)| match one {
-            One::NotFound => Fetched::Missing(id.clone()),
-            One::Failed(error) => Fetched::Failed(id.clone(), error),
-            One::Event(event) if is_cancelled(&event) || is_open(&event) => Fetched::Missing(id.clone()),
-            One::Event(event) => {
-                let item = match series.remove(id.as_str()) {
-                    Some(Series::Here(item)) => *item,
-                    _ => Item::new(event),
-                };
-                Fetched::Found { id: id.clone(), version: item.version(), payload: item.payload() }
-            }
-        };
-        Ok(found.into_iter().map(answer).collect())
+        let mut answers = Vec::with_capacity(found.len());
+        for (id, one) in found {
+            answers.push(match one {
+                One::NotFound => Fetched::Missing(id.clone()),
+                One::Failed(error) => Fetched::Failed(id.clone(), error),
+                One::Event(event) if is_cancelled(&event) => Fetched::Missing(id.clone()),
+                One::Event(event) if is_open(&event) => self.take_back(calendar, id, &event).await?,
+                One::Event(event) => {
+                    let item = match series.remove(id.as_str()) {
+                        Some(Series::Here(item)) => *item,
+                        _ => Item::new(event),
+                    };
+                    Fetched::Found { id: id.clone(), version: item.version(), payload: item.payload() }
+                }
+            });
+        }
+        Ok(answers)
+    }
+
+    /// A series that was left half written. Whoever asks for it by name wants to know whether it was made, and goes on as if
+    /// it was not, under another name when the event is another one by now: so it is not to stay. What somebody has
+    /// edited is not deleted.
+    async fn take_back(&self, calendar: &RemoteCalendarId, id: &RemoteId, event: &Object) -> Result<Fetched> {
+        let failed =
+            |kind, detail: &str| Ok(Fetched::Failed(id.clone(), ProviderError::new(kind, OPERATION, detail)));
+        if !is_untouched(event, &self.config) {
+            return failed(
+                ErrorKind::Refused,
+                "a series that was left half written was edited: it has to be deleted at Google by hand",
+            );
+        }
+        let call = calls::delete(calendar.as_str(), id.as_str(), text(event, "etag"));
+        let part = self.send(OPERATION, Purpose::Write, call).await?;
+        match part.status.as_u16() {
+            200..=299 | 404 | 410 => Ok(Fetched::Missing(id.clone())),
+            412 => failed(ErrorKind::Unavailable, "a series that was left half written changed meanwhile"),
+            _ => Err(error::classify(OPERATION, &part.reply(), self.timing())),
+        }
     }
 
     fn one(&self, id: &RemoteId, part: Part) -> Result<One> {

@@ -4,7 +4,7 @@
 //! the master leaves instances as they were, which the next run sees as still to be done. A creation is different: to
 //! whoever finds the master alone, the exceptions look undone on purpose. So a new series with exceptions carries a mark
 //! until the last of them is written, and is invisible (`fetch::is_open`) while it does; excluded dates are in the master
-//! itself. Writing it again finds the mark and goes on.
+//! itself. Writing it again finds the mark and goes on; asking for it by name takes it back (`fetch::take_back`).
 
 use calsync_core::{
     diff::changed_fields,
@@ -18,11 +18,11 @@ use super::{
     calls::{self, Call, Notify},
     config::UpdateMethod,
     error,
-    fetch::is_open,
+    fetch::{is_open, seal},
     item::{Edit, Item, ItemVersion, is_cancelled, object_of},
     map::{
         project::project,
-        read::{ID, MARK, OPEN, read_item},
+        read::{ID, MARK, OPEN, inherited, instance_body, read_item, same},
     },
     provider::{GoogleProvider, Purpose},
     wire::{self, Object, Page, inner, text},
@@ -42,7 +42,8 @@ impl GoogleProvider {
         item.event.insert("id".to_owned(), id.as_str().into());
         set_private(&mut item.event, ID, id.as_str());
         if has_instances {
-            set_private(&mut item.event, OPEN, "1");
+            let seal = seal(&item.event, &self.config);
+            set_private(&mut item.event, OPEN, &seal);
         }
         let call = calls::insert(calendar.as_str(), item.event.clone(), notify);
         let part = self.together.send(self, OPERATION, call).await?;
@@ -182,6 +183,11 @@ impl GoogleProvider {
             let page =
                 Page::read(self.accept(operation, &part)?).ok_or_else(|| self.unusable(operation, &part))?;
             match page.items.into_iter().find_map(object_of).filter(|row| text(row, "id").is_some()) {
+                // Its tag says nothing of what was read: it has become an exception since.
+                Some(instance) if !self.is_as_read(item, key, &instance) => {
+                    let detail = "an instance was changed meanwhile";
+                    return Err(ProviderError::new(ErrorKind::VersionMismatch, operation, detail));
+                }
                 Some(instance) => known.push((key, instance)),
                 // What is not there need not be cancelled.
                 None if item.edits.instances.get(&key) == Some(&Edit::Cancel) => {}
@@ -211,6 +217,25 @@ impl GoogleProvider {
             first.get_or_insert(error);
         }
         first.map_or(Ok(()), Err)
+    }
+
+    /// Whether an instance that was no exception when its series was read still says what the series says; or what is to be
+    /// written, because an earlier try got that far.
+    fn is_as_read(&self, item: &Item, key: RecurrenceId, held: &Object) -> bool {
+        let colors = &self.config.colors;
+        let series = Item::new(item.event.clone());
+        let Some(master) = read_item(&series, colors).ok().and_then(|series| series.master) else {
+            return false;
+        };
+        let wanted = item.edits.instances.get(&key);
+        if is_cancelled(held) {
+            return wanted == Some(&Edit::Cancel);
+        }
+        let now = instance_body(held, key, &master, colors);
+        same(&now, &inherited(&master, key))
+            || item
+                .exception(key)
+                .is_some_and(|target| same(&now, &instance_body(target, key, &master, colors)))
     }
 
     pub(super) async fn remove(

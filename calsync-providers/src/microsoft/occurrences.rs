@@ -1,9 +1,11 @@
 //! Writes to single instances of a series. Each step leaves a state that the same steps, done again, lead on from: what is
 //! cancelled already is not cancelled again, what is changed already has the same content afterwards.
 
+use std::collections::BTreeMap;
+
 use calsync_core::{
     model::{EventTime, RecurrenceId, RemoteId},
-    provider::{ErrorKind, ProviderError, Result},
+    provider::{ErrorKind, ProviderError, Result, Written},
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use http::{Method, header};
@@ -18,34 +20,51 @@ use super::{
 };
 
 impl MicrosoftProvider {
-    /// Carries out a plan on a series, and marks it as unfinished meanwhile. Returns the series as it is then.
+    /// Carries out a plan on a series, and marks it as unfinished meanwhile. `current` is what the plan was decided on, or
+    /// what an earlier try at the same plan left.
     pub(super) async fn carry_out(
         &self,
         operation: &'static str,
         current: Object,
         plan: &Plan,
         expected: &str,
-    ) -> Result<Object> {
+    ) -> Result<Written> {
         let set = &self.config.property_set;
         let id = text(&current, "id")
             .map(RemoteId::from)
             .ok_or_else(|| error::unusable(operation, "an event without an id"))?;
         let mut master = plan.master.clone();
         let steps = plan.has_steps();
+        let mut parts = Parts::of(&current);
         if steps {
             props::put(&mut master, set, props::PENDING, &Unfinished::mark(expected, self.now()));
         }
         if !master.is_empty() {
-            self.patch_event(operation, &id, item::etag(&current).as_deref(), &Value::Object(master)).await?;
+            let patch = Value::Object(master);
+            let answer = self.patch_event(operation, &id, item::etag(&current).as_deref(), &patch).await?;
+            parts.is_now(&answer);
         }
         if steps {
             let series = self.there(operation, &id).await?;
-            self.write_instances(operation, &series, plan).await?;
+            // What an earlier try wrote is there already: only then may an exception be another one than was read.
+            let resumed = Unfinished::of(&current, set).is_some();
+            let written = self.write_instances(operation, &series, plan, &mut parts, resumed).await;
+            if let Err(error) = &written
+                && error.kind != ErrorKind::VersionMismatch
+            {
+                return written.map(|()| Written { id, version: None, payload: None });
+            }
             let mut done = Object::new();
             props::put(&mut done, set, props::PENDING, "-");
-            self.patch_event(operation, &id, None, &Value::Object(done)).await?;
+            parts.is_now(&self.patch_event(operation, &id, None, &Value::Object(done)).await?);
+            // Decided anew on what is there by now.
+            written.map_err(ProviderError::maybe_applied)?;
         }
-        self.there(operation, &id).await
+        let whole = self.there(operation, &id).await?;
+        // Edited by somebody before it was read: what is there is not what was written.
+        let told = parts.are_all_of(&whole).then(|| (item::version(&whole), item::payload(whole)));
+        let (version, payload) = told.unzip();
+        Ok(Written { id, version: version.flatten(), payload })
     }
 
     async fn there(&self, operation: &'static str, id: &RemoteId) -> Result<Object> {
@@ -54,7 +73,14 @@ impl MicrosoftProvider {
             .ok_or_else(|| ProviderError::new(ErrorKind::NotFound, operation, "it was deleted meanwhile"))
     }
 
-    async fn write_instances(&self, operation: &'static str, series: &Object, plan: &Plan) -> Result<()> {
+    async fn write_instances(
+        &self,
+        operation: &'static str,
+        series: &Object,
+        plan: &Plan,
+        parts: &mut Parts,
+        resumed: bool,
+    ) -> Result<()> {
         let event = map::read_payload(&item::payload(series.clone()), &self.options())
             .map_err(|error| ProviderError::new(ErrorKind::Protocol, operation, error.reason))?;
         let Some(start) = event.master.map(|master| master.time.start) else { return Ok(()) };
@@ -69,30 +95,45 @@ impl MicrosoftProvider {
             .copied()
             .filter(|id| !gone.contains(&id.to_time(&start).local().date()))
             .collect();
-        let known: Vec<(RecurrenceId, String)> = objects(series, "exceptionOccurrences")
-            .filter_map(|exception| {
-                Some((instance_of(exception, &start)?, text(exception, "id")?.to_owned()))
-            })
+        let known: Vec<(RecurrenceId, Object)> = objects(series, "exceptionOccurrences")
+            .filter_map(|exception| Some((instance_of(exception, &start)?, exception.clone())))
             .collect();
         let named = self.names_of(operation, series, &start, &wanted, known).await?;
-        let name = |id: &RecurrenceId| {
-            named.iter().find(|(known, _)| known == id).map(|(_, name)| RemoteId::from(name.as_str()))
-        };
+        let mut targets = Vec::with_capacity(wanted.len());
+        for (id, row) in named.iter().filter(|(id, _)| wanted.contains(id)) {
+            // An exception nobody read, or one that is another by now: somebody edits it.
+            let is_exception = text(row, "type") == Some("exception");
+            if is_exception && !resumed && !parts.knows(row) {
+                let detail = "an instance was changed meanwhile";
+                return Err(ProviderError::new(ErrorKind::VersionMismatch, operation, detail));
+            }
+            if let Some(name) = text(row, "id") {
+                targets.push((*id, RemoteId::from(name), item::etag(row)));
+            }
+        }
+        let target = |id: &RecurrenceId| targets.iter().find(|(known, ..)| known == id);
         // Cancelled first: an instance is never moved onto one that is to go.
         for id in &plan.cancel {
-            let Some(name) = name(id) else { continue };
+            let Some((_, name, etag)) = target(id) else { continue };
             let url = self.url(&self.paths.event(name.as_str()), operation)?;
-            let answer = self.send_write(operation, calls::request(Method::DELETE, url)).await?;
+            let mut request = calls::request(Method::DELETE, url);
+            if let Some(etag) = etag {
+                request =
+                    request.try_header(header::IF_MATCH, etag).map_err(|error| error.writing(operation))?;
+            }
+            let answer = self.send_write(operation, request).await?;
             match self.applied(operation, &answer) {
                 Ok(_) => {}
                 Err(error) if error.kind == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
+            parts.cancelled += 1;
         }
         for change in &plan.change {
-            let Some(name) = name(&change.instance) else { continue };
-            match self.patch_event(operation, &name, None, &Value::Object(change.patch.clone())).await {
-                Ok(_) => {}
+            let Some((_, name, etag)) = target(&change.instance) else { continue };
+            let patch = Value::Object(change.patch.clone());
+            match self.patch_event(operation, name, etag.as_deref(), &patch).await {
+                Ok(answer) => parts.is_now(&answer),
                 // An instance that the service does not take (moved past its neighbour) stays as it is there.
                 Err(error) if matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound) => {}
                 Err(error) => return Err(error),
@@ -101,15 +142,15 @@ impl MicrosoftProvider {
         Ok(())
     }
 
-    /// The ids of instances: of exceptions known with the series, of others asked for.
+    /// The rows of instances: of exceptions known with the series, of others asked for.
     async fn names_of(
         &self,
         operation: &'static str,
         series: &Object,
         start: &EventTime,
         wanted: &[RecurrenceId],
-        known: Vec<(RecurrenceId, String)>,
-    ) -> Result<Vec<(RecurrenceId, String)>> {
+        known: Vec<(RecurrenceId, Object)>,
+    ) -> Result<Vec<(RecurrenceId, Object)>> {
         let mut named = known;
         let missing: Vec<RecurrenceId> =
             wanted.iter().filter(|id| !named.iter().any(|(known, _)| known == *id)).copied().collect();
@@ -128,7 +169,7 @@ impl MicrosoftProvider {
                 return Err(error::of(operation, &part.refusal(), self.now()));
             }
             let found = objects(&part.body, "value").find(|row| starts(row, start) == Some(id));
-            named.extend(found.and_then(|row| Some((id, text(row, "id")?.to_owned()))));
+            named.extend(found.map(|row| (id, row.clone())));
         }
         Ok(named)
     }
@@ -149,6 +190,40 @@ impl MicrosoftProvider {
         let answer = self.send_write(operation, request).await?;
         let body = self.applied(operation, &answer)?;
         Ok(object(body).unwrap_or_default())
+    }
+}
+
+/// The parts of a series as this write has read or left them: by their ids, with their etags.
+struct Parts {
+    etags: BTreeMap<String, Option<String>>,
+    cancelled: usize,
+}
+
+impl Parts {
+    fn of(series: &Object) -> Self {
+        let mut parts =
+            Self { etags: BTreeMap::new(), cancelled: list(series, "cancelledOccurrences").len() };
+        std::iter::once(series)
+            .chain(objects(series, "exceptionOccurrences"))
+            .for_each(|part| parts.is_now(part));
+        parts
+    }
+
+    fn is_now(&mut self, part: &Object) {
+        if let Some(id) = text(part, "id") {
+            self.etags.insert(id.to_owned(), item::etag(part));
+        }
+    }
+
+    fn knows(&self, part: &Object) -> bool {
+        text(part, "id").is_some_and(|id| self.etags.get(id) == Some(&item::etag(part)))
+    }
+
+    /// Whether a series consists of these and no others. An instance that is cancelled takes its exception with it.
+    fn are_all_of(&self, series: &Object) -> bool {
+        self.knows(series)
+            && objects(series, "exceptionOccurrences").all(|part| self.knows(part))
+            && list(series, "cancelledOccurrences").len() <= self.cancelled
     }
 }
 

@@ -221,6 +221,10 @@ impl Provider for MicrosoftProvider {
         self.subscribe(calendar, request).await
     }
 
+    async fn rewatch(&self, watch: &Watch, lifetime: std::time::Duration) -> Result<Watch> {
+        self.renew(watch, lifetime).await
+    }
+
     async fn unwatch(&self, watch: &Watch) -> Result<()> {
         self.unsubscribe(watch).await
     }

@@ -25,6 +25,8 @@ use super::{
 };
 
 const OPERATION: &str = "changes";
+/// Pages of changes that are looked at to see whether a listing missed something; with more it is taken to have.
+const DELTA_PAGES_MAX: usize = 10;
 
 impl MicrosoftProvider {
     pub(super) async fn pull(
@@ -147,10 +149,32 @@ impl MicrosoftProvider {
                 return Err(error::unusable(OPERATION, "the service sends the same page again"));
             }
             Some(next) => (Phase::List { link: Some(next), delta }, true),
+            None if link.is_some() && self.lost_some(&delta).await? => {
+                // Listed anew by the next run: this cursor would never name what was passed over.
+                let scope = ChangeScope::PartialSnapshot;
+                return Ok(ChangePage { changes, scope, cursor: None, more: false });
+            }
             None => (Phase::Delta { link: delta, mid: false }, false),
         };
         state.phase = phase;
         Ok(snapshot(changes, &state, more))
+    }
+
+    /// Whether anything was deleted since the listing began. Its pages count from the first item: a deletion between two of
+    /// them moves an item that was not listed yet to where nobody looks any more.
+    async fn lost_some(&self, delta: &str) -> Result<bool> {
+        let mut link = delta.to_owned();
+        for _ in 0..DELTA_PAGES_MAX {
+            let page = self.page(OPERATION, self.link(&link, OPERATION)?).await?;
+            if page.items.iter().any(|row| row.contains_key("@removed")) {
+                return Ok(true);
+            }
+            match next_of(&page, Some(&link))? {
+                Next::Page(next) => link = next,
+                Next::Delta(_) => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     async fn delta_page(&self, mut state: State, link: &str) -> Result<ChangePage> {

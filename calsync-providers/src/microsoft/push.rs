@@ -61,7 +61,7 @@ impl MicrosoftProvider {
         let url = self.url(&self.paths.create(calendar), OPERATION)?;
         let request = calls::with_json(calls::request(Method::POST, url), &Value::Object(body));
         let answer = self.send_write(OPERATION, request).await?;
-        let mut created = match self.applied(OPERATION, &answer) {
+        let created = match self.applied(OPERATION, &answer) {
             Ok(body) => object(body).filter(|object| text(object, "id").is_some()).ok_or_else(|| {
                 ProviderError::new(ErrorKind::Protocol, OPERATION, "the answer is no event").maybe_applied()
             })?,
@@ -80,8 +80,7 @@ impl MicrosoftProvider {
         };
         if plan.has_steps() {
             let rest = Plan { master: Object::new(), ..plan };
-            created = self.carry_out(OPERATION, created, &rest, "").await?;
-            return Ok(written_whole(created, id));
+            return self.carry_out(OPERATION, created, &rest, "").await;
         }
         Ok(written(&created, id))
     }
@@ -133,8 +132,7 @@ impl MicrosoftProvider {
         if !own && item::version(&current).as_ref() != Some(expected) {
             return Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "it has another version"));
         }
-        let object = self.carry_out(OPERATION, current, &plan, expected.as_str()).await?;
-        Ok(written_whole(object, id))
+        self.carry_out(OPERATION, current, &plan, expected.as_str()).await
     }
 
     pub(super) async fn remove(
@@ -183,9 +181,4 @@ impl MicrosoftProvider {
 fn written(object: &Object, id: &RemoteId) -> Written {
     let id = text(object, "id").map_or_else(|| id.clone(), RemoteId::from);
     Written { id, version: item::version(object), payload: None }
-}
-
-fn written_whole(object: Object, id: &RemoteId) -> Written {
-    let id = text(&object, "id").map_or_else(|| id.clone(), RemoteId::from);
-    Written { id, version: item::version(&object), payload: Some(item::payload(object)) }
 }

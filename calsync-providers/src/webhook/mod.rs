@@ -7,6 +7,8 @@
 //! - [`channels`] names the channels a request is about, so that the host can look them up; [`verify`] checks it against
 //!   them.
 //! - [`plan`] says which channels to open, prolong and end, and when to look again; [`Channel`] is what is kept of each.
+//! - `Keeper` (with the feature `worker`) does all of that for the links of a worker, over
+//!   [`Channels`](calsync_core::store::Channels).
 //! - [`Hints`] waits five seconds for a burst to end. [`DeliveryHealth`] measures whether calls come at all, and says how
 //!   often to look without one.
 //!
@@ -14,17 +16,20 @@
 
 mod google;
 mod graph;
-mod health;
 mod hints;
+#[cfg(feature = "worker")]
+mod keeper;
 mod plan;
 
 use http::HeaderMap;
 
 use crate::http::Secret;
 
-pub use health::{Announced, Delivery, DeliveryHealth, HasChannel, PollOptions};
+pub use calsync_core::store::{Announced, Channel, Delivery, DeliveryHealth, HasChannel, PollOptions};
 pub use hints::{HintOptions, Hints};
-pub use plan::{Channel, ChannelOptions, Plan, Renewal, Step, plan};
+#[cfg(feature = "worker")]
+pub use keeper::{Call, ChannelKey, KeepError, Keeper, Tended, Tending};
+pub use plan::{ChannelOptions, Plan, Renewal, Step, plan};
 
 /// Longer bodies are refused unread. Graph's notifications without resource data have some hundred bytes each.
 pub const BODY_MAX: usize = 1 << 20;

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use calsync_core::provider::Watch;
+use calsync_core::store::Channel;
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::http::pace::spread;
 
@@ -60,31 +59,6 @@ impl ChannelOptions {
     }
 }
 
-/// What is kept of a channel of a calendar. The secret is kept beside it, in the vault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Channel {
-    /// As it was granted.
-    pub watch: Watch,
-    /// When it was opened, or prolonged last.
-    pub since: DateTime<Utc>,
-    /// The last call that was genuine.
-    #[serde(default)]
-    pub heard: Option<DateTime<Utc>>,
-    /// The last pull that was made because of [`Step::Probe`].
-    #[serde(default)]
-    pub probed: Option<DateTime<Utc>>,
-    /// The service ended it: [`Signal::Removed`](super::Signal::Removed).
-    #[serde(default)]
-    pub removed: bool,
-}
-
-impl Channel {
-    /// One that was just granted.
-    pub fn new(watch: Watch, now: DateTime<Utc>) -> Self {
-        Self { watch, since: now, heard: None, probed: None, removed: false }
-    }
-}
-
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -131,7 +105,7 @@ pub fn plan(
         }
     };
     let (over, live): (Vec<&Channel>, Vec<&Channel>) =
-        channels.iter().partition(|channel| channel.removed || channel.watch.expires <= now);
+        channels.iter().partition(|channel| !channel.is_open(now));
     steps.extend(over.into_iter().map(|channel| Step::Forget(channel.watch.id.clone())));
 
     // Of several the one that lasts longest counts; equals by their names, so that every worker picks the same.
@@ -182,6 +156,9 @@ pub fn plan(
 
 /// When a channel is to be renewed.
 fn due(options: &ChannelOptions, channel: &Channel, salt: u64) -> DateTime<Utc> {
+    if channel.reauthorize {
+        return channel.since;
+    }
     let granted = (channel.watch.expires - channel.since).to_std().unwrap_or_default();
     // A quarter is added to what is not the whole of it.
     let lead = options.lead.min(granted * 2 / 5);

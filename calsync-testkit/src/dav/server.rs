@@ -1,19 +1,13 @@
 //! The server: its socket, its task, and the way from bytes to a reply.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
-use std::io;
-use std::net::{Ipv4Addr, TcpListener as StdListener};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use hyper::{Response, http::request::Parts};
 use tokio::runtime::Handle;
-use tokio::task::{JoinHandle, JoinSet};
 
 use super::body::{Delivery, ReplyBody};
 use super::dispatch::dispatch;
@@ -25,6 +19,7 @@ use super::reply::Reply;
 use super::state::{Home, State};
 use super::switch::Compression;
 use super::xml::{DAV, Name};
+use crate::listen::{Bound, Dropped, Listening, Outcome, lock, recorded, respond};
 
 /// Larger request bodies close the connection.
 const MAX_REQUEST: usize = 32 << 20;
@@ -109,7 +104,7 @@ impl fmt::Debug for DavOptions {
 pub struct DavServer {
     shared: Arc<Mutex<State>>,
     base: String,
-    task: JoinHandle<()>,
+    _listening: Listening,
 }
 
 impl DavServer {
@@ -129,9 +124,8 @@ impl DavServer {
     ///
     /// When no port can be bound.
     pub fn start_on(runtime: &Handle, options: DavOptions) -> io::Result<Self> {
-        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
-        listener.set_nonblocking(true)?;
-        let base = format!("http://{}", listener.local_addr()?);
+        let bound = Bound::take(options.port)?;
+        let base = bound.base.clone();
         let mut state = State {
             user: options.user,
             password: options.password,
@@ -151,12 +145,8 @@ impl DavServer {
             calendar.properties.insert(Name::new(DAV, "displayname"), display);
         }
         let shared = Arc::new(Mutex::new(state));
-        let listener = {
-            let _context = runtime.enter();
-            TcpListener::from_std(listener)?
-        };
-        let task = runtime.spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Self { shared, base, task })
+        let listening = bound.serve(runtime, &shared, MAX_REQUEST, answer)?;
+        Ok(Self { shared, base, _listening: listening })
     }
 
     /// The address to configure a client with: scheme, host, port and a slash.
@@ -169,103 +159,25 @@ impl DavServer {
     }
 }
 
-impl Drop for DavServer {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl fmt::Debug for DavServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DavServer").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
-/// A panic in a test that holds the lock says nothing about the state.
-fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Mutex<State>>) {
-    // Dropped with this task, and with it every connection.
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                // A client that left before it was accepted.
-                let Ok((stream, _)) = accepted else {
-                    tokio::task::yield_now().await;
-                    continue;
-                };
-                let shared = Arc::clone(&shared);
-                connections.spawn(async move {
-                    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
-                    let mut http = hyper::server::conn::http1::Builder::new();
-                    // Errors here are clients that left and connections dropped on purpose.
-                    let _ = http.auto_date_header(false).serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-/// Closes the connection without an answer.
-#[derive(Debug)]
-struct Dropped;
-
-impl fmt::Display for Dropped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("dropped on purpose")
-    }
-}
-
-impl std::error::Error for Dropped {}
-
-/// What to do once the lock is released.
-enum Outcome {
-    Send(Reply, Delivery),
-    Drop,
-    Hang,
-}
-
 async fn answer(
     shared: Arc<Mutex<State>>,
-    request: Request<Incoming>,
+    parts: Parts,
+    body: Vec<u8>,
 ) -> Result<Response<ReplyBody>, Dropped> {
-    let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MAX_REQUEST).collect().await else { return Err(Dropped) };
-    let request = RecordedRequest {
-        method: parts.method.as_str().to_ascii_uppercase(),
-        path: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
-        headers: parts
-            .headers
-            .iter()
-            .map(|(name, value)| {
-                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-            })
-            .collect(),
-        body: body.to_bytes().to_vec(),
-        status: None,
-        response_headers: Vec::new(),
-        response: Vec::new(),
-    };
     // The lock is released before anything is awaited.
-    let outcome = perform(&mut lock(&shared), request);
-    let (reply, delivery) = match outcome {
-        Outcome::Send(reply, delivery) => (reply, delivery),
-        Outcome::Drop => return Err(Dropped),
-        Outcome::Hang => std::future::pending().await,
-    };
-    let mut response = Response::builder().status(reply.status);
-    for (name, value) in &reply.headers {
-        response = response.header(name, value);
-    }
-    response.body(ReplyBody::new(reply.body, delivery)).map_err(|_| Dropped)
+    let outcome = perform(&mut lock(&shared), recorded(&parts, body));
+    let (reply, delivery) = outcome.reply().await?;
+    respond(reply.status, &reply.headers, ReplyBody::new(reply.body, delivery))
 }
 
 /// Applies faults, makes the reply and records both.
-fn perform(state: &mut State, mut request: RecordedRequest) -> Outcome {
+fn perform(state: &mut State, mut request: RecordedRequest) -> Outcome<(Reply, Delivery)> {
     let action = state.faults.iter_mut().find_map(|fault| fault.take(&request));
     state.faults.retain(|fault| !fault.is_spent());
     let reply = match &action {
@@ -293,11 +205,11 @@ fn perform(state: &mut State, mut request: RecordedRequest) -> Outcome {
     let outcome = match action {
         Some(FaultAction::DropAfter) => Outcome::Drop,
         Some(FaultAction::HangAfter) => Outcome::Hang,
-        Some(FaultAction::Truncate) => Outcome::Send(reply, Delivery::Half),
-        Some(FaultAction::Trickle { bytes, every }) => Outcome::Send(reply, Delivery::Pieces(bytes, every)),
-        _ => Outcome::Send(reply, Delivery::Whole),
+        Some(FaultAction::Truncate) => Outcome::Send((reply, Delivery::Half)),
+        Some(FaultAction::Trickle { bytes, every }) => Outcome::Send((reply, Delivery::Pieces(bytes, every))),
+        _ => Outcome::Send((reply, Delivery::Whole)),
     };
-    if let Outcome::Send(reply, _) = &outcome {
+    if let Outcome::Send((reply, _)) = &outcome {
         request.status = Some(reply.status);
     }
     state.record(request);

@@ -120,6 +120,18 @@ impl GoogleServer {
             .collect()
     }
 
+    /// Everything stored, also what is cancelled, in order of the ids.
+    pub(crate) fn stored(&self, calendar: &str) -> Vec<Value> {
+        let state = self.state();
+        let events = state.calendars.get(calendar).into_iter().flat_map(|calendar| calendar.events.values());
+        events.map(|stored| Value::Object(stored.event.clone())).collect()
+    }
+
+    /// Changes of a calendar so far.
+    pub(crate) fn changes(&self, calendar: &str) -> u64 {
+        self.state().calendars.get(calendar).map_or(0, |calendar| calendar.changes)
+    }
+
     /// Makes every sync token given out before now unknown, as a change of access rights does.
     pub fn expire_tokens(&self, calendar: &str) {
         let mut state = self.state();
@@ -177,6 +189,13 @@ impl GoogleServer {
 
     /// How many channels are open.
     pub fn channels(&self) -> usize {
-        self.state().channels.len()
+        let state = self.state();
+        let now = state.now();
+        state.channels.values().filter(|channel| channel.expires > now).count()
+    }
+
+    /// Lets time pass: nothing else does, but for a second with each change.
+    pub fn pass(&self, time: std::time::Duration) {
+        self.state().ticks += time.as_secs();
     }
 }

@@ -1,6 +1,6 @@
 //! Calendars, colours, channels, busy times.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::{
@@ -98,7 +98,8 @@ pub(super) fn watch(state: &mut State, calendar: &str, asked: &Asked) -> Result<
     }
     let ttl = body.get("params").and_then(|params| params.get("ttl")?.as_str()?.parse::<u64>().ok());
     let ttl = ttl.unwrap_or(604_800).min(state.quirks.channel_seconds_max);
-    let expires = state.now().timestamp_millis() + i64::try_from(ttl * 1000).unwrap_or_default();
+    let ends = state.now() + TimeDelta::seconds(i64::try_from(ttl).unwrap_or_default());
+    let expires = ends.timestamp_millis();
     let resource = blake3::hash(calendar.as_bytes()).to_hex()[..26].to_owned();
     let token = text(body, "token").map(ToOwned::to_owned);
     state.notifications.push(Notification {
@@ -118,7 +119,7 @@ pub(super) fn watch(state: &mut State, calendar: &str, asked: &Asked) -> Result<
     if let Some(token) = &token {
         answer["token"] = token.as_str().into();
     }
-    state.channels.insert(id, Channel { calendar, resource, token, messages: 1 });
+    state.channels.insert(id, Channel { calendar, resource, token, messages: 1, expires: ends });
     Ok(Reply::json(&answer))
 }
 

@@ -1,25 +1,18 @@
 //! The server: its socket, its task, and the way from bytes to a reply.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::io;
-use std::net::{Ipv4Addr, TcpListener as StdListener};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use http_body_util::Full;
+use hyper::{Response, body::Bytes, http::request::Parts};
 use tokio::runtime::Handle;
-use tokio::task::{JoinHandle, JoinSet};
 
-use super::quirks::GoogleQuirks;
-use super::reply::Reply;
-use super::route;
-use super::state::State;
+use super::{quirks::GoogleQuirks, reply::Reply, route, state::State};
 use crate::dav::{FaultAction, RecordedRequest};
+use crate::listen::{Bound, Dropped, Listening, Outcome, RawReply, lock, recorded, respond};
 use crate::oauth::{OAuth, OAuthOptions, Vendor};
 
 /// Larger request bodies close the connection.
@@ -75,7 +68,7 @@ impl fmt::Debug for GoogleOptions {
 pub struct GoogleServer {
     shared: Arc<Mutex<State>>,
     base: String,
-    task: JoinHandle<()>,
+    _listening: Option<Listening>,
 }
 
 impl GoogleServer {
@@ -95,9 +88,30 @@ impl GoogleServer {
     ///
     /// When the port cannot be bound.
     pub fn start_on(runtime: &Handle, options: GoogleOptions) -> io::Result<Self> {
-        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
-        listener.set_nonblocking(true)?;
-        let base = format!("http://{}", listener.local_addr()?);
+        let bound = Bound::take(options.port)?;
+        let base = bound.base.clone();
+        let shared = Arc::new(Mutex::new(Self::account(options)));
+        let listening = bound.serve(runtime, &shared, MAX_REQUEST, answer)?;
+        Ok(Self { shared, base, _listening: Some(listening) })
+    }
+
+    /// A server without a port, for clients in the same thread.
+    pub(crate) fn in_process(options: GoogleOptions) -> Self {
+        let shared = Arc::new(Mutex::new(Self::account(options)));
+        Self { shared, base: "http://google.test".to_owned(), _listening: None }
+    }
+
+    /// Serves a request that did not come over a connection. `None` where a connection would have been closed.
+    pub(crate) fn exchange(&self, request: RecordedRequest) -> Option<RawReply> {
+        match perform(&mut self.state(), request) {
+            Outcome::Send(reply) => {
+                Some(RawReply { status: reply.status, headers: reply.headers, body: reply.body })
+            }
+            Outcome::Drop | Outcome::Hang => None,
+        }
+    }
+
+    fn account(options: GoogleOptions) -> State {
         let mut state = State {
             user: options.user.clone(),
             tokens: BTreeSet::from([options.token]),
@@ -106,13 +120,7 @@ impl GoogleServer {
             ..State::new(OAuth::new(Vendor::Google, &options.user, options.oauth))
         };
         state.add_calendar(&options.user, &options.user, &options.zone, "owner");
-        let shared = Arc::new(Mutex::new(state));
-        let listener = {
-            let _context = runtime.enter();
-            TcpListener::from_std(listener)?
-        };
-        let task = runtime.spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Self { shared, base, task })
+        state
     }
 
     /// The root to configure a client with: scheme, host, port and a slash.
@@ -130,95 +138,25 @@ impl GoogleServer {
     }
 }
 
-impl Drop for GoogleServer {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl fmt::Debug for GoogleServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GoogleServer").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
-/// A panic in a test that holds the lock says nothing about the state.
-fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn accept(listener: TcpListener, shared: Arc<Mutex<State>>) {
-    // Dropped with this task, and with it every connection.
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else {
-                    tokio::task::yield_now().await;
-                    continue;
-                };
-                let shared = Arc::clone(&shared);
-                connections.spawn(async move {
-                    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
-                    let mut http = hyper::server::conn::http1::Builder::new();
-                    let _ = http.auto_date_header(false).serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-/// Closes the connection without an answer.
-#[derive(Debug)]
-struct Dropped;
-
-impl fmt::Display for Dropped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("dropped on purpose")
-    }
-}
-
-impl std::error::Error for Dropped {}
-
-enum Outcome {
-    Send(Reply),
-    Drop,
-    Hang,
-}
-
 async fn answer(
     shared: Arc<Mutex<State>>,
-    request: Request<Incoming>,
+    parts: Parts,
+    body: Vec<u8>,
 ) -> Result<Response<Full<Bytes>>, Dropped> {
-    let (parts, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MAX_REQUEST).collect().await else { return Err(Dropped) };
-    let headers = parts
-        .headers
-        .iter()
-        .map(|(name, value)| {
-            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        })
-        .collect();
-    let path = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-    let method = parts.method.as_str().to_ascii_uppercase();
-    let request = RecordedRequest::inner(method, path, headers, body.to_bytes().to_vec());
     // The lock is released before anything is awaited.
-    let outcome = perform(&mut lock(&shared), request);
-    let reply = match outcome {
-        Outcome::Send(reply) => reply,
-        Outcome::Drop => return Err(Dropped),
-        Outcome::Hang => std::future::pending().await,
-    };
-    let mut response = Response::builder().status(reply.status);
-    for (name, value) in &reply.headers {
-        response = response.header(name, value);
-    }
-    response.body(Full::new(reply.body.into())).map_err(|_| Dropped)
+    let outcome = perform(&mut lock(&shared), recorded(&parts, body));
+    let reply = outcome.reply().await?;
+    respond(reply.status, &reply.headers, Full::new(reply.body.into()))
 }
 
 /// Applies faults, makes the reply and records both.
-fn perform(state: &mut State, mut request: RecordedRequest) -> Outcome {
+fn perform(state: &mut State, mut request: RecordedRequest) -> Outcome<Reply> {
     let action = state.faults.iter_mut().find_map(|fault| fault.take(&request));
     state.faults.retain(|fault| !fault.is_spent());
     let reply = match &action {

@@ -47,6 +47,7 @@ pub(super) struct Channel {
     pub(super) resource: String,
     pub(super) token: Option<String>,
     pub(super) messages: u64,
+    pub(super) expires: DateTime<Utc>,
 }
 
 #[derive(Default)]
@@ -140,6 +141,8 @@ impl State {
     }
 
     pub(super) fn notify(&mut self, calendar: &str) {
+        let now = self.now();
+        self.channels.retain(|_, channel| channel.expires > now);
         for (id, channel) in self.channels.iter_mut().filter(|(_, channel)| channel.calendar == calendar) {
             channel.messages += 1;
             self.notifications.push(Notification {

@@ -197,6 +197,11 @@ impl GraphServer {
         }
     }
 
+    /// Counts everything that changes.
+    pub(crate) fn changes(&self) -> u64 {
+        self.state().sequence
+    }
+
     /// Mails the service would have sent to people so far, for requests of clients.
     pub fn mails(&self) -> u64 {
         self.state().mails

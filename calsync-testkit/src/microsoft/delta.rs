@@ -19,29 +19,33 @@ struct Round {
     from: DateTime<Utc>,
     until: DateTime<Utc>,
     skip: usize,
+    /// Its rows, as they were when the first page was given; 0 on the first.
+    frozen: u64,
 }
 
 impl Round {
     fn write(&self) -> String {
         format!(
-            "{}.{}.{}.{}.{}",
+            "{}.{}.{}.{}.{}.{}",
             self.since,
             self.upto,
             self.from.timestamp(),
             self.until.timestamp(),
-            self.skip
+            self.skip,
+            self.frozen
         )
     }
 
     fn read(text: &str) -> Option<Self> {
         let numbers: Vec<i64> = text.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
-        let [since, upto, from, until, skip] = numbers[..] else { return None };
+        let [since, upto, from, until, skip, frozen] = numbers[..] else { return None };
         Some(Self {
             since: since.try_into().ok()?,
             upto: upto.try_into().ok()?,
             from: DateTime::from_timestamp(from, 0)?,
             until: DateTime::from_timestamp(until, 0)?,
             skip: skip.try_into().ok()?,
+            frozen: frozen.try_into().ok()?,
         })
     }
 }
@@ -76,7 +80,7 @@ pub(super) fn serve(state: &mut State, request: &Request, calendar: &str, window
                     "StartDateTime and EndDateTime are required.",
                 );
             };
-            Round { since: 0, upto: state.sequence, from, until, skip: 0 }
+            Round { since: 0, upto: state.sequence, from, until, skip: 0, frozen: 0 }
         }
     };
     if token.is_some() && round.since > 0 && round.since < state.oldest_token {
@@ -88,9 +92,15 @@ pub(super) fn serve(state: &mut State, request: &Request, calendar: &str, window
     }
     if request.param("$deltatoken").is_some() {
         round.upto = state.sequence;
-        round.skip = 0;
+        (round.skip, round.frozen) = (0, 0);
     }
-    let rows = rows(state, request, calendar, &round, windowed);
+    let rows = match state.rounds.get(&round.frozen) {
+        Some(rows) => rows.clone(),
+        None if round.frozen > 0 => {
+            return Reply::error(410, "SyncStateNotFound", "The sync state generation is not found.");
+        }
+        None => rows(state, request, calendar, &round, windowed),
+    };
     let top = request.preference("odata.maxpagesize").and_then(|top| top.parse().ok()).unwrap_or(50_usize);
     let top = top.clamp(1, state.quirks.page_max.max(1));
     let path = request.raw.split('?').next().unwrap_or_default();
@@ -98,11 +108,19 @@ pub(super) fn serve(state: &mut State, request: &Request, calendar: &str, window
         |name: &str, round: &Round| json!(format!("{}{path}?{name}={}", state.base, encode(&round.write())));
     let mut body = json!({"@odata.context": "x"});
     if rows.len() > round.skip + top {
+        if round.frozen == 0 {
+            round.frozen = state.rounds.last_key_value().map_or(0, |(last, _)| *last) + 1;
+            state.rounds.insert(round.frozen, rows.clone());
+            // Whoever never comes back for the rest leaves nothing behind for long.
+            while state.rounds.len() > 100 {
+                state.rounds.pop_first();
+            }
+        }
         let next = Round { skip: round.skip + top, ..round };
         body["@odata.nextLink"] = link("$skiptoken", &next);
         body["value"] = Value::Array(rows.into_iter().skip(round.skip).take(top).collect());
     } else {
-        let next = Round { since: round.upto.max(1), skip: 0, ..round };
+        let next = Round { since: round.upto.max(1), skip: 0, frozen: 0, ..round };
         body["@odata.deltaLink"] = link("$deltatoken", &next);
         body["value"] = Value::Array(rows.into_iter().skip(round.skip).collect());
     }

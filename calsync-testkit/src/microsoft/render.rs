@@ -146,7 +146,10 @@ impl View {
         let mut out = self.common(state, event, &event.properties);
         out.insert("id".into(), json!(id_of(number, self.immutable)));
         out.insert("type".into(), json!(kind));
-        out.insert("iCalUId".into(), json!(format!("040000008200E00074C5B7101A82E008{number:016X}")));
+        // That of an invitation came with it.
+        let given = event.properties.get("iCalUId").cloned();
+        let own = || json!(format!("040000008200E00074C5B7101A82E008{number:016X}"));
+        out.insert("iCalUId".into(), given.unwrap_or_else(own));
         out.insert("recurrence".into(), event.properties.get("recurrence").map_or(Value::Null, filled));
         out.insert("seriesMasterId".into(), Value::Null);
         out.insert(

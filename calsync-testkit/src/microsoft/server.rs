@@ -3,24 +3,14 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt, io,
-    net::{Ipv4Addr, TcpListener as StdListener},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use chrono::{DateTime, Utc};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{
-    Request as HttpRequest, Response,
-    body::{Bytes, Incoming},
-    service::service_fn,
-};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
+use hyper::{Response, body::Bytes, http::request::Parts};
 use serde_json::Value;
-use tokio::{
-    net::TcpListener,
-    runtime::Handle,
-    task::{JoinHandle, JoinSet},
-};
+use tokio::runtime::Handle;
 
 use super::{
     control::Seen,
@@ -30,7 +20,11 @@ use super::{
     request::{Reply, Request},
     state::{CalendarRow, State},
 };
-use crate::oauth::{OAuth, OAuthOptions, Vendor};
+use crate::{
+    dav::RecordedRequest,
+    listen::{Bound, Dropped, Listening, RawReply, lock, recorded},
+    oauth::{OAuth, OAuthOptions, Vendor},
+};
 
 /// Larger request bodies close the connection; Graph takes 4 MB.
 const MAX_REQUEST: usize = 4 << 20;
@@ -82,8 +76,9 @@ impl fmt::Debug for GraphOptions {
 pub struct GraphServer {
     shared: Arc<Mutex<State>>,
     base: String,
-    runtime: Handle,
-    task: JoinHandle<()>,
+    /// None without a port: nothing is delivered then.
+    runtime: Option<Handle>,
+    _listening: Option<Listening>,
 }
 
 impl GraphServer {
@@ -103,12 +98,33 @@ impl GraphServer {
     ///
     /// When the port cannot be bound.
     pub fn start_on(runtime: &Handle, options: GraphOptions) -> io::Result<Self> {
-        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
-        listener.set_nonblocking(true)?;
-        let base = format!("http://{}", listener.local_addr()?);
+        let bound = Bound::take(options.port)?;
+        let base = bound.base.clone();
+        let shared = Arc::new(Mutex::new(Self::mailbox(&base, options)));
+        let listening = bound.serve(runtime, &shared, MAX_REQUEST, answer)?;
+        Ok(Self { shared, base, runtime: Some(runtime.clone()), _listening: Some(listening) })
+    }
+
+    /// A server without a port, for clients in the same thread. It delivers no notifications.
+    pub(crate) fn in_process(options: GraphOptions) -> Self {
+        let base = "http://graph.test".to_owned();
+        let shared = Arc::new(Mutex::new(Self::mailbox(&base, options)));
+        Self { shared, base, runtime: None, _listening: None }
+    }
+
+    /// Serves a request that did not come over a connection. `None` where a connection would have been closed.
+    pub(crate) fn exchange(&self, request: RecordedRequest) -> Option<RawReply> {
+        let mut state = self.state();
+        match arrive(&mut state, request) {
+            Arrived::Answered(reply) => reply.ok(),
+            Arrived::Served(underway) => finish(&mut state, *underway, None).ok(),
+        }
+    }
+
+    fn mailbox(base: &str, options: GraphOptions) -> State {
         let calendar = CalendarRow { name: options.calendar, default: true, can_edit: true };
-        let shared = Arc::new(Mutex::new(State {
-            base: base.clone(),
+        State {
+            base: base.to_owned(),
             oauth: OAuth::new(Vendor::Microsoft, &options.owner, options.oauth),
             token: options.token,
             owner: options.owner,
@@ -121,17 +137,12 @@ impl GraphServer {
             subscriptions: BTreeMap::new(),
             sequence: 1,
             oldest_token: 0,
+            rounds: BTreeMap::new(),
             mails: 0,
             outgoing: Vec::new(),
             now: DateTime::from_timestamp(1_767_614_400, 0).unwrap_or(DateTime::<Utc>::UNIX_EPOCH),
             active: 0,
-        }));
-        let listener = {
-            let _context = runtime.enter();
-            TcpListener::from_std(listener)?
-        };
-        let task = runtime.spawn(accept(listener, Arc::clone(&shared)));
-        Ok(Self { shared, base, runtime: runtime.clone(), task })
+        }
     }
 
     /// The root of the service, with a slash at the end.
@@ -156,15 +167,9 @@ impl GraphServer {
     /// Sends what is waiting to be sent.
     pub(super) fn flush(&self) {
         let outgoing = std::mem::take(&mut self.state().outgoing);
-        if !outgoing.is_empty() {
-            self.runtime.spawn(deliver(outgoing));
+        if let Some(runtime) = self.runtime.as_ref().filter(|_| !outgoing.is_empty()) {
+            runtime.spawn(deliver(outgoing));
         }
-    }
-}
-
-impl Drop for GraphServer {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -174,10 +179,6 @@ impl fmt::Debug for GraphServer {
     }
 }
 
-fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 async fn deliver(outgoing: Vec<Outgoing>) {
     for message in outgoing {
         // An address that does not answer loses its notification.
@@ -185,55 +186,17 @@ async fn deliver(outgoing: Vec<Outgoing>) {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Mutex<State>>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else {
-                    tokio::task::yield_now().await;
-                    continue;
-                };
-                let shared = Arc::clone(&shared);
-                connections.spawn(async move {
-                    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
-                    let mut http = hyper::server::conn::http1::Builder::new();
-                    // Errors here are clients that left and connections dropped on purpose.
-                    let _ = http.auto_date_header(false).serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-/// Closes the connection without an answer.
-#[derive(Debug)]
-struct Dropped;
-
-impl fmt::Display for Dropped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("dropped on purpose")
-    }
-}
-
-impl std::error::Error for Dropped {}
-
 async fn answer(
     shared: Arc<Mutex<State>>,
-    request: HttpRequest<Incoming>,
+    parts: Parts,
+    body: Vec<u8>,
 ) -> Result<Response<Full<Bytes>>, Dropped> {
-    let (parts, body) = request.into_parts();
     let crowded = {
         let mut state = lock(&shared);
         state.active += 1;
         state.active > state.quirks.concurrent_max
     };
-    let body = Limited::new(body, MAX_REQUEST).collect().await;
-    let result = match body {
-        Ok(body) => served(&shared, &parts, body.to_bytes().to_vec(), crowded).await,
-        Err(_) => Err(Dropped),
-    };
+    let result = served(&shared, recorded(&parts, body), crowded).await;
     let outgoing = {
         let mut state = lock(&shared);
         state.active -= 1;
@@ -242,82 +205,81 @@ async fn answer(
     if !outgoing.is_empty() {
         tokio::spawn(deliver(outgoing));
     }
-    result
+    result?.response()
 }
 
-async fn served(
-    shared: &Arc<Mutex<State>>,
-    parts: &http::request::Parts,
-    body: Vec<u8>,
-    crowded: bool,
-) -> Result<Response<Full<Bytes>>, Dropped> {
-    let target = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-    let headers: BTreeMap<String, String> = parts
-        .headers
-        .iter()
-        .map(|(name, value)| {
-            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        })
-        .collect();
-    let mut seen = Seen {
-        method: parts.method.as_str().to_owned(),
-        path: target.clone(),
-        status: 0,
-        body: String::from_utf8_lossy(&body).into_owned(),
-        prefer: headers.get("prefer").cloned().unwrap_or_default(),
+async fn served(shared: &Mutex<State>, request: RecordedRequest, crowded: bool) -> Result<RawReply, Dropped> {
+    let arrived = arrive(&mut lock(shared), request);
+    let arrived = match arrived {
+        Arrived::Answered(reply) => return reply,
+        Arrived::Served(arrived) => *arrived,
     };
-    let authorized = {
-        let authorization = headers.get("authorization").map(String::as_str);
-        lock(shared).oauth.answer(parts.method.as_str(), &target, authorization, &body)
-    };
-    if let Some(answer) = authorized {
-        let mut response = Response::builder().status(answer.status);
-        for (name, value) in &answer.headers {
-            response = response.header(name, value);
-        }
-        return response.body(Full::new(Bytes::from(answer.body))).map_err(|_| Dropped);
-    }
-    let Some(request) = Request::new(parts.method.as_str(), &target, headers, body) else {
-        return response(Reply::error(404, "UnknownPath", "not served"));
-    };
-    let fault = {
-        let mut state = lock(shared);
-        let mut faults = std::mem::take(&mut state.faults);
-        let fault = faults.iter_mut().find_map(|fault| fault.take(&request.method, &target));
-        state.faults = faults;
-        fault
-    };
-    if fault == Some(Action::DropBefore) {
-        lock(shared).seen.push(seen);
-        return Err(Dropped);
-    }
-    if let Some(Action::Respond { status, headers, body }) = &fault {
-        seen.status = *status;
-        lock(shared).seen.push(seen);
-        let mut response = Response::builder().status(*status);
-        for (name, value) in headers {
-            response = response.header(name, value);
-        }
-        return response.body(Full::new(Bytes::from(body.clone()))).map_err(|_| Dropped);
-    }
     let refused = if crowded {
         let throttled =
             Reply::error(429, "ApplicationThrottled", "Application is over its MailboxConcurrency limit.");
         Some(throttled.header("Retry-After", "1"))
     } else {
-        handshake(&request).await
+        handshake(&arrived.request).await
     };
-    let reply = match refused {
-        Some(reply) => reply,
-        None => dispatch(&mut lock(shared), &request),
+    finish(&mut lock(shared), arrived, refused)
+}
+
+/// What a request meets first.
+enum Arrived {
+    /// The authorization server, or a fault: it is answered, or its connection closed.
+    Answered(Result<RawReply, Dropped>),
+    /// Nobody: it is to be served.
+    Served(Box<Underway>),
+}
+
+/// A request to be served.
+struct Underway {
+    request: Request,
+    seen: Seen,
+    /// Its answer gets lost.
+    lost: bool,
+}
+
+fn arrive(state: &mut State, request: RecordedRequest) -> Arrived {
+    let RecordedRequest { method, path: target, headers, body, .. } = request;
+    let headers: BTreeMap<String, String> = headers.into_iter().collect();
+    let mut seen = Seen {
+        method: method.clone(),
+        path: target.clone(),
+        status: 0,
+        body: String::from_utf8_lossy(&body).into_owned(),
+        prefer: headers.get("prefer").cloned().unwrap_or_default(),
     };
-    if fault == Some(Action::DropAfter) {
-        lock(shared).seen.push(seen);
-        return Err(Dropped);
+    let authorization = headers.get("authorization").map(String::as_str);
+    if let Some(answer) = state.oauth.answer(&method, &target, authorization, &body) {
+        let reply = RawReply { status: answer.status, headers: answer.headers, body: answer.body };
+        return Arrived::Answered(Ok(reply));
     }
-    seen.status = reply.status;
-    lock(shared).seen.push(seen);
-    response(reply)
+    let Some(request) = Request::new(&method, &target, headers, body) else {
+        return Arrived::Answered(Ok(raw(Reply::error(404, "UnknownPath", "not served"))));
+    };
+    match state.faults.iter_mut().find_map(|fault| fault.take(&request.method, &target)) {
+        Some(Action::DropBefore) => {
+            state.seen.push(seen);
+            Arrived::Answered(Err(Dropped))
+        }
+        Some(Action::Respond { status, headers, body }) => {
+            seen.status = status;
+            state.seen.push(seen);
+            Arrived::Answered(Ok(RawReply { status, headers, body: body.into_bytes() }))
+        }
+        fault => Arrived::Served(Box::new(Underway { request, seen, lost: fault.is_some() })),
+    }
+}
+
+fn finish(state: &mut State, underway: Underway, refused: Option<Reply>) -> Result<RawReply, Dropped> {
+    let Underway { request, mut seen, lost } = underway;
+    let reply = refused.unwrap_or_else(|| dispatch(state, &request));
+    if !lost {
+        seen.status = reply.status;
+    }
+    state.seen.push(seen);
+    if lost { Err(Dropped) } else { Ok(raw(reply)) }
 }
 
 /// Before a subscription is granted, its addresses are asked whether they want it.
@@ -336,17 +298,15 @@ async fn handshake(request: &Request) -> Option<Reply> {
     None
 }
 
-fn response(reply: Reply) -> Result<Response<Full<Bytes>>, Dropped> {
-    let mut response = Response::builder().status(reply.status).header("request-id", "0");
-    for (name, value) in &reply.headers {
-        response = response.header(name, value);
-    }
+fn raw(reply: Reply) -> RawReply {
+    let mut headers = vec![("request-id".to_owned(), "0".to_owned())];
+    headers.extend(reply.headers.iter().map(|(name, value)| (name.to_string(), value.clone())));
     let body = match reply.body {
         Some(body) => {
-            response = response.header("Content-Type", "application/json; odata.metadata=minimal");
-            Bytes::from(body.to_string())
+            headers.push(("Content-Type".to_owned(), "application/json; odata.metadata=minimal".to_owned()));
+            body.to_string().into_bytes()
         }
-        None => Bytes::new(),
+        None => Vec::new(),
     };
-    response.body(Full::new(body)).map_err(|_| Dropped)
+    RawReply { status: reply.status, headers, body }
 }

@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) sequence: u64,
     /// Delta tokens older than this are not known any more.
     pub(super) oldest_token: u64,
+    /// Rows of delta queries in the middle of their pages.
+    pub(super) rounds: BTreeMap<u64, Vec<Value>>,
     pub(super) mails: u64,
     /// Notifications that are still to be sent.
     pub(super) outgoing: Vec<super::notify::Outgoing>,

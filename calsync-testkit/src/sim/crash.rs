@@ -38,7 +38,7 @@ fn prepared(scenario: &Scenario, store: Arc<dyn Store>) -> World {
 
 fn with_workers(workers: u8, scenario: &Scenario, store: Arc<dyn Store>) -> World {
     let setup = Setup { links: vec![scenario.link], workers, brake: None };
-    let mut world = World::new(7, &setup, store, Arc::new(Control::new(7, None, false)));
+    let mut world = World::new(7, &setup, store, Arc::new(Control::new(7, None, false)), None);
     if !scenario.joined.is_empty() {
         for (side, edit, pick) in scenario.joined {
             world.people.act(*side, *edit, *pick);

@@ -1,11 +1,15 @@
 //! Plays a script: the storm, then the calm after it.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+};
 
 use calsync_core::{
     engine::{Answer, EngineError},
     merge::ConflictPolicy,
     plan::Direction,
+    provider::Provider,
     store::{ConflictState, OutboxState, Store, Take},
 };
 use chrono::TimeDelta;
@@ -17,22 +21,38 @@ use super::{
     law::Law,
     oracle,
     script::{Quirk, Script, Step},
+    wire::Wire,
     world::World,
 };
 
 /// How a script is played.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Options {
+    /// Makes the real provider of a link whose server is an emulator.
+    pub connect: Option<Connect>,
     /// A planted bug.
     pub plant: Option<Plant>,
     /// Keep the trace as text.
     pub traced: bool,
 }
 
+/// Makes a real provider that sends everything by a wire, with the token and to the root the wire names. What is on a page
+/// and in a batch is the wire's to say as well.
+pub type Connect = fn(Wire) -> Arc<dyn Provider>;
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("plant", &self.plant)
+            .field("traced", &self.traced)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Plays a script against a store that is empty. The same script on the same kind of store gives the same outcome.
 pub fn play(script: &Script, store: Arc<dyn Store>, options: Options) -> Outcome {
     let control = Arc::new(Control::new(script.seed, options.plant, options.traced));
-    let mut world = World::new(script.seed, &script.setup, store, control.clone());
+    let mut world = World::new(script.seed, &script.setup, store, control.clone(), options.connect);
     control.note(format_args!("{:?}", script.setup));
     for step in &script.steps {
         take(&mut world, *step);

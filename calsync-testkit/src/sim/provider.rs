@@ -25,6 +25,7 @@ use calsync_core::{
 use super::{
     book::{Book, Side},
     control::Control,
+    emulated::Emulated,
     executor::{pause, wait},
     fault::{Fault, Op},
     law::Law,
@@ -113,14 +114,21 @@ fn error(kind: ErrorKind, operation: &'static str) -> ProviderError {
 
 impl SimRemote {
     pub(crate) fn server(&self) -> MutexGuard<'_, Server> {
-        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        server.look();
+        server
+    }
+
+    /// The emulator behind it, where there is one.
+    pub(crate) fn emulated(&self) -> Option<Arc<dyn Emulated>> {
+        self.server().emulated.clone()
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -139,7 +147,7 @@ impl SimRemote {
         self.setup.direction == Direction::Export && !self.book().odd.is_empty()
     }
 
-    fn told(&self, id: &RemoteId, version: Option<&Version>) {
+    pub(crate) fn told(&self, id: &RemoteId, version: Option<&Version>) {
         if let Some(version) = version {
             self.seen().contents.insert((id.clone(), version.clone()));
         }
@@ -238,7 +246,7 @@ impl SimRemote {
     }
 
     /// I31: no write without a committed intent that says the same.
-    fn check_intent(&self, name: &str, says: impl Fn(&OutboxEntry) -> bool) {
+    pub(crate) fn check_intent(&self, name: &str, says: impl Fn(&OutboxEntry) -> bool) {
         let entries = wait(self.store.outbox(&self.link, None, 1000)).unwrap_or_default();
         self.control
             .check(Law::I31, entries.iter().any(says), || format!("{name} without an intent in the outbox"));

@@ -2,7 +2,7 @@
 
 use calsync_core::{merge::ConflictPolicy, plan::Direction};
 
-use super::script::{Dialect, Edit, LinkSetup};
+use super::script::{Dialect, Edit, LinkSetup, RemoteKind};
 
 /// One situation a run can find.
 #[derive(Clone, Debug)]
@@ -62,7 +62,14 @@ pub fn scenarios() -> Vec<Scenario> {
         for (name, policy, page, joined, then, forgotten) in TABLE {
             all.push(Scenario {
                 name: format!("{name} ({dialect:?})").to_lowercase(),
-                link: LinkSetup { dialect, direction: Direction::TwoWay, policy, page, rewrites: false },
+                link: LinkSetup {
+                    dialect,
+                    direction: Direction::TwoWay,
+                    policy,
+                    page,
+                    rewrites: false,
+                    remote: RemoteKind::Model,
+                },
                 joined,
                 then,
                 forgotten,

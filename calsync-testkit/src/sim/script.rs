@@ -45,6 +45,41 @@ pub struct LinkSetup {
     /// Whether the server stores text in a form of its own.
     #[serde(default)]
     pub rewrites: bool,
+    /// What is at the other end.
+    #[serde(default, skip_serializing_if = "RemoteKind::is_model")]
+    pub remote: RemoteKind,
+}
+
+/// What is at the other end of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RemoteKind {
+    /// A model of a provider with its server.
+    #[default]
+    Model,
+    /// The emulator, with the real provider before it. Without [`Options::connect`](super::Options::connect) there is no
+    /// such provider, and the model stands in.
+    Emulator,
+}
+
+impl RemoteKind {
+    fn is_model(&self) -> bool {
+        *self == Self::Model
+    }
+}
+
+/// What simulations are drawn against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Remotes {
+    /// Models of providers.
+    #[default]
+    Model,
+    /// Google's emulator and the real provider.
+    Google,
+    /// Microsoft's emulator and the real provider.
+    Microsoft,
+    /// Either of the two, link by link.
+    Emulators,
 }
 
 /// How a provider behaves.
@@ -178,6 +213,8 @@ const POLICIES: [ConflictPolicy; 5] = [
 pub struct Profile {
     /// Only this provider.
     pub dialect: Option<Dialect>,
+    /// What is at the other ends.
+    pub remotes: Remotes,
 }
 
 impl Script {
@@ -237,7 +274,12 @@ impl LinkSetup {
     fn draw(rng: &mut Rng, profile: &Profile) -> Self {
         use Dialect::{CalDav, Feed, Google, Graph};
         let drawn = rng.one_of(&[CalDav, CalDav, CalDav, Google, Google, Google, Graph, Graph, Graph, Feed]);
-        let dialect = profile.dialect.unwrap_or(drawn);
+        let dialect = match profile.remotes {
+            Remotes::Model => profile.dialect.unwrap_or(drawn),
+            Remotes::Google => Google,
+            Remotes::Microsoft => Graph,
+            Remotes::Emulators => rng.one_of(&[Google, Graph]),
+        };
         let direction = rng.one_of(&[
             Direction::TwoWay,
             Direction::TwoWay,
@@ -251,7 +293,11 @@ impl LinkSetup {
             direction: if dialect == Feed { Direction::Import } else { direction },
             policy: rng.one_of(&POLICIES),
             page: rng.one_of(&[2, 5, 100]),
-            rewrites: rng.per_mille(300),
+            rewrites: rng.per_mille(300) && profile.remotes == Remotes::Model,
+            remote: match profile.remotes {
+                Remotes::Model => RemoteKind::Model,
+                _ => RemoteKind::Emulator,
+            },
         }
     }
 }

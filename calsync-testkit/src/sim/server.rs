@@ -1,13 +1,21 @@
 //! The one server behind all fake providers: items with versions, a log of changes, tombstones.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use calsync_core::{
-    model::{Event, Override, RemoteId, Version},
+    model::{Event, FreeBusyStatus, Override, RemoteId, Version},
     provider::{Change, ItemChange, Payload, ReadError, UnreadKind},
 };
 
-use super::script::{Dialect, LinkSetup};
+use super::{
+    emulated::Emulated,
+    google::GoogleSide,
+    graph::GraphSide,
+    script::{Dialect, LinkSetup, RemoteKind},
+};
 
 /// What the server holds of one event.
 #[derive(Clone)]
@@ -18,6 +26,8 @@ pub(crate) struct Item {
     pub(crate) event: Option<Event>,
     /// What it was before it became unreadable.
     pub(crate) garbled: Option<(Payload, Event)>,
+    /// It is being made, and not whole yet: nobody edits it.
+    pub(crate) half_made: bool,
 }
 
 pub(crate) struct Server {
@@ -33,11 +43,21 @@ pub(crate) struct Server {
     /// Ids that were used once, where ids are used once only.
     retired: BTreeSet<RemoteId>,
     read: HashMap<Payload, Event>,
+    /// The emulator that holds everything, where there is one: `items` then says what it held when it was last looked at.
+    pub(crate) emulated: Option<Arc<dyn Emulated>>,
+    looked: u64,
 }
 
 impl Server {
     pub(crate) fn new(setup: LinkSetup) -> Self {
+        let emulated: Option<Arc<dyn Emulated>> = match (setup.remote, setup.dialect) {
+            (RemoteKind::Emulator, Dialect::Google) => Some(Arc::new(GoogleSide::new())),
+            (RemoteKind::Emulator, Dialect::Graph) => Some(Arc::new(GraphSide::new())),
+            _ => None,
+        };
         Self {
+            emulated,
+            looked: u64::MAX,
             setup,
             items: BTreeMap::new(),
             log: Vec::new(),
@@ -80,18 +100,53 @@ impl Server {
         self.log.push((self.tick, id.clone()));
     }
 
+    /// Looks at what an emulator holds by now.
+    pub(crate) fn look(&mut self) {
+        let Some(emulated) = self.emulated.clone() else { return };
+        let stamp = emulated.stamp();
+        if stamp == self.looked {
+            return;
+        }
+        self.looked = stamp;
+        self.items.clear();
+        for held in emulated.held() {
+            let payload = self.payload(&held.extra, &held.event);
+            let version = Version::from(held.version);
+            let (event, garbled) = match held.garbled {
+                true => (None, Some((payload.clone(), held.event))),
+                false => (Some(held.event), None),
+            };
+            let half_made = held.half_made;
+            self.items.insert(held.id, Item { version, payload, event, garbled, half_made });
+        }
+    }
+
     pub(crate) fn put(&mut self, id: &RemoteId, extra: &str, event: &Event) -> Version {
+        if let Some(emulated) = self.emulated.clone() {
+            match self.items.get(id).and_then(|item| item.event.as_ref()) {
+                Some(before) => emulated.edit(id, before, event),
+                None => emulated.create(id.as_str(), extra, event),
+            }
+            self.look();
+            return self.items.get(id).map_or_else(|| Version::from(""), |item| item.version.clone());
+        }
         let held = self.held(event);
         let payload = self.payload(extra, &held);
         self.log(id);
         let version = Version::from(format!("v{}", self.tick));
-        self.items
-            .insert(id.clone(), Item { version: version.clone(), payload, event: Some(held), garbled: None });
+        self.items.insert(
+            id.clone(),
+            Item { version: version.clone(), payload, event: Some(held), garbled: None, half_made: false },
+        );
         version
     }
 
     /// The item becomes something nobody can read.
     pub(crate) fn garble(&mut self, id: &RemoteId) {
+        if let Some(emulated) = self.emulated.clone() {
+            emulated.garble(id);
+            return self.look();
+        }
         self.log(id);
         let version = Version::from(format!("v{}", self.tick));
         if let Some(item) = self.items.get_mut(id)
@@ -105,6 +160,10 @@ impl Server {
 
     /// What could not be read can be read again.
     pub(crate) fn mend(&mut self) {
+        if let Some(emulated) = self.emulated.clone() {
+            emulated.mend();
+            return self.look();
+        }
         let broken: Vec<RemoteId> =
             self.items.iter().filter(|(_, item)| item.garbled.is_some()).map(|(id, _)| id.clone()).collect();
         for id in broken {
@@ -121,6 +180,10 @@ impl Server {
     }
 
     pub(crate) fn remove(&mut self, id: &RemoteId) {
+        if let Some(emulated) = self.emulated.clone() {
+            emulated.remove(id);
+            return self.look();
+        }
         if self.items.remove(id).is_some() {
             self.log(id);
             if self.setup.dialect == Dialect::Google {
@@ -142,6 +205,9 @@ impl Server {
     }
 
     pub(crate) fn forget_tokens(&mut self) {
+        if let Some(emulated) = &self.emulated {
+            emulated.forget_tokens();
+        }
         self.tick += 1;
         self.forgotten = self.tick;
     }
@@ -188,6 +254,11 @@ pub(crate) fn held(setup: LinkSetup, event: &Event) -> Event {
     for body in event.master.iter_mut().chain(instances) {
         if setup.dialect == Dialect::Graph {
             body.url = None;
+        }
+        if setup.remote == RemoteKind::Emulator {
+            // Bookkeeping of each side, and what is so when nobody says anything.
+            (body.sequence, body.created, body.organizer) = (0, None, None);
+            body.free_busy = body.free_busy.filter(|status| *status != FreeBusyStatus::Busy);
         }
         if setup.rewrites
             && let Some(text) = &mut body.description

@@ -12,7 +12,7 @@ use calsync_core::{
     merge::DeletionPolicy,
     model::{CalendarId, LinkId},
     plan::{DeletionGuard, Direction, PlanId},
-    provider::ErrorKind,
+    provider::{ErrorKind, Provider},
     store::{LinkHealth, Store},
 };
 use chrono::TimeDelta;
@@ -21,13 +21,16 @@ use super::{
     book::Book,
     control::Control,
     executor::{poll_once, wait},
+    guard::Guard,
     law::Law,
     people::People,
     plant::Plant,
+    play::Connect,
     provider::{Seen, SimRemote},
-    script::{LinkSetup, Setup},
+    script::{LinkSetup, RemoteKind, Setup},
     server::Server,
     store::{Mine, Shared, SimStore},
+    wire::Wire,
 };
 use crate::world::VirtualClock;
 
@@ -43,6 +46,8 @@ type Running = Pin<Box<dyn Future<Output = Answer>>>;
 pub(crate) struct Worker {
     engine: Engine,
     store: Arc<SimStore>,
+    /// Of each link, with whatever it remembers.
+    providers: Vec<Arc<dyn Provider>>,
     running: Option<(usize, Running)>,
     /// Whose turn it is.
     next: usize,
@@ -61,13 +66,30 @@ pub(crate) struct World {
     pub(crate) links: Vec<Link>,
     pub(crate) remotes: Vec<Arc<SimRemote>>,
     pub(crate) workers: Vec<Worker>,
+    connect: Option<Connect>,
     pub(crate) clock: Arc<VirtualClock>,
     pub(crate) control: Arc<Control>,
     pub(crate) setup: Setup,
 }
 
-fn link_of(number: usize, setup: LinkSetup, whole: &Setup, control: &Control) -> Link {
-    let mut link = Link::new(format!("link{number}"), CALENDAR, format!("remote{number}"))
+/// What the engine talks to: the model, or the real provider before its emulator.
+fn provider(
+    remote: &Arc<SimRemote>,
+    connect: Option<Connect>,
+    clock: &Arc<VirtualClock>,
+) -> Arc<dyn Provider> {
+    match connect.filter(|_| remote.emulated().is_some()) {
+        Some(connect) => {
+            let begun = Arc::new(AtomicU64::new(0));
+            let wire = Wire { remote: remote.clone(), clock: clock.clone(), begun: begun.clone() };
+            Arc::new(Guard { remote: remote.clone(), provider: connect(wire), begun })
+        }
+        None => remote.clone(),
+    }
+}
+
+fn link_of(number: usize, calendar: String, setup: LinkSetup, whole: &Setup, control: &Control) -> Link {
+    let mut link = Link::new(format!("link{number}"), CALENDAR, calendar)
         .with_conflicts(setup.policy)
         .with_direction(setup.direction)
         .with_commit_every(usize::from(setup.page));
@@ -88,13 +110,24 @@ fn link_of(number: usize, setup: LinkSetup, whole: &Setup, control: &Control) ->
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, setup: &Setup, store: Arc<dyn Store>, control: Arc<Control>) -> Self {
+    pub(crate) fn new(
+        seed: u64,
+        setup: &Setup,
+        store: Arc<dyn Store>,
+        control: Arc<Control>,
+        connect: Option<Connect>,
+    ) -> Self {
         let clock = Arc::new(VirtualClock::default());
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         let ids = Arc::new(RandomIds::from_seed(key));
         let book = Arc::new(Mutex::new(Book::default()));
         let alone = setup.workers <= 1;
+        let mut setup = setup.clone();
+        if connect.is_none() {
+            setup.links.iter_mut().for_each(|link| link.remote = RemoteKind::Model);
+        }
+        let setup = &setup;
         let remotes: Vec<Arc<SimRemote>> = (0u8..)
             .zip(&setup.links)
             .map(|(number, link)| {
@@ -119,7 +152,11 @@ impl World {
             .links
             .iter()
             .enumerate()
-            .map(|(number, link)| link_of(number, *link, setup, &control))
+            .zip(&remotes)
+            .map(|((number, link), remote)| {
+                let calendar = remote.emulated().map_or_else(|| format!("remote{number}"), |e| e.calendar());
+                link_of(number, calendar, *link, setup, &control)
+            })
             .collect();
         let workers = (0..setup.workers.max(1))
             .map(|worker| {
@@ -135,6 +172,7 @@ impl World {
                 Worker {
                     engine: Engine::new(store.clone(), clock.clone(), ids.clone()),
                     store,
+                    providers: remotes.iter().map(|remote| provider(remote, connect, &clock)).collect(),
                     running: None,
                     next: usize::from(worker),
                     held: vec![None; links.len()],
@@ -155,7 +193,7 @@ impl World {
             clock: clock.clone(),
             begun: false,
         };
-        Self { people, host, links, remotes, workers, clock, control, setup: setup.clone() }
+        Self { people, host, links, remotes, workers, connect, clock, control, setup: setup.clone() }
     }
 
     /// Begins a run of a worker on a link.
@@ -172,7 +210,7 @@ impl World {
             (seen.first, seen.full, seen.refused) = (true, 0, 0);
         }
         let (engine, link_of, provider) =
-            (state.engine.clone(), self.links[link].clone(), self.remotes[link].clone());
+            (state.engine.clone(), self.links[link].clone(), state.providers[link].clone());
         let mut options = SyncOptions::default();
         options.approve = state.approve[link].take();
         state.approved = options.approve.is_some();
@@ -253,6 +291,10 @@ impl World {
         let died = self.workers[worker].running.take().is_some();
         if died {
             self.control.count(|stats| stats.crashes += 1);
+            // With the memory of its process goes what its providers remembered.
+            let remotes = &self.remotes;
+            let fresh = |remote: &Arc<SimRemote>| provider(remote, self.connect, &self.clock);
+            self.workers[worker].providers = remotes.iter().map(fresh).collect();
             self.control.note(format_args!("worker {worker} dies"));
         }
         died

@@ -26,6 +26,7 @@
 )]
 
 pub mod batches;
+pub mod channels;
 mod check;
 pub mod claims;
 pub mod docs;
@@ -90,7 +91,7 @@ pub(crate) use cases;
 /// Calls a macro with every subject of the suite.
 macro_rules! subjects {
     ($call:ident) => {
-        $call!(batches, revisions, docs, leases, lists, logs, owners, pairs, random, values)
+        $call!(batches, channels, revisions, docs, leases, lists, logs, owners, pairs, random, values)
     };
 }
 
@@ -122,6 +123,7 @@ where
 macro_rules! store_conformance {
     ($factory:expr) => {
         $crate::store_conformance_batches!($factory);
+        $crate::store_conformance_channels!($factory);
         $crate::store_conformance_revisions!($factory);
         $crate::store_conformance_docs!($factory);
         $crate::store_conformance_leases!($factory);

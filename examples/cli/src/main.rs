@@ -12,6 +12,7 @@ mod connect;
 mod dynamodb;
 mod error;
 mod feed_server;
+mod hooks;
 mod loopback;
 mod output;
 mod progress;

@@ -156,6 +156,8 @@ impl Writer<'_> {
     fn changed(&mut self, event: &Event, original: &Object) -> Result<Object> {
         let current = read(original, self.options)
             .map_err(|reason| ProviderError::new(ErrorKind::Refused, OPERATION, reason))?;
+        // What an exception has as its series has it follows the series when that is changed there.
+        let current = followed(current, event);
         let fields = changed_fields(&current, event);
         let own: BTreeSet<Part> =
             fields.iter().filter(|field| field.instance.is_none()).map(|field| field.part.clone()).collect();
@@ -514,6 +516,28 @@ fn shifted(time: &EventTime, by: TimeDelta) -> EventTime {
             EventTime::zoned(local.checked_add_signed(by).unwrap_or(*local), zone.clone())
         }
     }
+}
+
+/// An event as Graph holds it, but for what its exceptions will say once the series says what it is to say: where that is
+/// not what they are to say, it has to be written. Nobody promises that they follow, so nothing relies on it either.
+fn followed(mut current: Event, target: &Event) -> Event {
+    let (Some(old), Some(new)) = (current.master.clone(), &target.master) else { return current };
+    for (id, held) in &mut current.overrides {
+        let (Override::Changed { body, .. }, Some(Override::Changed { body: wanted, .. })) =
+            (held, target.overrides.get(id))
+        else {
+            continue;
+        };
+        macro_rules! follow {
+            ($($part:ident),+) => {
+                $(if body.$part == old.$part && new.$part != wanted.$part {
+                    body.$part.clone_from(&new.$part);
+                })+
+            };
+        }
+        follow!(title, description, location, geo, status, free_busy, privacy, priority, categories, alarms);
+    }
+    current
 }
 
 /// The parts in which two bodies differ.

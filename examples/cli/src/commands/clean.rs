@@ -14,6 +14,7 @@ use crate::{
     app::App,
     connect::{self, Joined},
     error::CliError,
+    hooks::Hooks,
     output::{Format, print, print_json, tell},
 };
 
@@ -89,6 +90,8 @@ pub(crate) async fn unlink(app: &App, args: &UnlinkArgs, format: Format) -> Resu
             return Ok(Unlinked { code: HELD, forgotten: None });
         }
     }
+    // Channels that cannot be ended end by themselves.
+    let _ = Hooks::new(app)?.end(&joined).await;
     app.engine.forget(&joined.link).await?;
     super::schedule::remove(app, &args.link).await?;
     match format {

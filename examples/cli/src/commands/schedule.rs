@@ -40,7 +40,9 @@ pub(crate) fn schedule(app: &App) -> Schedule {
 
 /// Takes a link out of the schedule.
 pub(crate) async fn remove(app: &App, link: &str) -> Result<(), CliError> {
-    Ok(schedule(app).remove(&Task::Sync(LinkId::from(link))).await?)
+    let link = LinkId::from(link);
+    schedule(app).remove(&Task::Renew(link.clone())).await?;
+    Ok(schedule(app).remove(&Task::Sync(link)).await?)
 }
 
 fn task(link: &LinkConfig) -> Task {

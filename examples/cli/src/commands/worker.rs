@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -15,7 +16,8 @@ use calsync_core::{
     worker::{Ended, Host, Opened, Timer, WorkError, Worker, WorkerEvent, WorkerOptions},
 };
 use calsync_providers::{caldav::same_calendar, http::HttpTransport};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::{Either, select};
 use serde_json::json;
 
 use super::{schedule, watch::OneLink};
@@ -26,6 +28,7 @@ use crate::{
     config::{LinkConfig, ProviderKind},
     connect::{self, Joined},
     error::CliError,
+    hooks::{self, Hooks},
     output::{Format, print, tell},
 };
 
@@ -38,6 +41,7 @@ struct Links {
     quiet: bool,
     /// What each link was joined to: two links between the same two calendars would echo each other.
     joined: Mutex<BTreeMap<LinkId, (CalendarId, RemoteCalendarId)>>,
+    hooks: Hooks,
 }
 
 impl Links {
@@ -69,8 +73,19 @@ impl Links {
         let cadence = self.asked_for(config).await?;
         let mut opened = Opened::new(link, Arc::from(provider));
         opened.others = others;
+        if let Some(provider) = self.provider(config) {
+            opened.announcements = self.hooks.announcements(provider);
+        }
         opened.cadence = cadence;
         Ok(opened)
+    }
+
+    fn provider(&self, config: &LinkConfig) -> Option<ProviderKind> {
+        self.app.config.connections.get(&config.connection).map(|connection| connection.provider)
+    }
+
+    fn config(&self, link: &LinkId) -> Option<&LinkConfig> {
+        self.app.config.links.iter().find(|config| config.name == link.as_str())
     }
 
     /// How often a feed wants to be asked, when the configuration leaves it to the feed.
@@ -91,18 +106,15 @@ impl Links {
 #[async_trait]
 impl Host for Links {
     async fn open(&self, _tenant: &str, link: &LinkId) -> Result<Option<Opened>, WorkError> {
-        let Some(config) = self.app.config.links.iter().find(|config| config.name == link.as_str()) else {
-            return Ok(None);
-        };
-        self.join(config).await.map(Some).map_err(|error| match error {
-            CliError::Engine(error) => error.into(),
-            CliError::Provider(error) => error.into(),
-            CliError::Store(error) => error.into(),
-            error @ CliError::Credentials(_) => {
-                WorkError::new(Fault::Credentials, Retry::Never, error.to_string())
-            }
-            other => WorkError::new(Fault::Caller, Retry::Never, other.to_string()),
-        })
+        let Some(config) = self.config(link) else { return Ok(None) };
+        self.join(config).await.map(Some).map_err(as_work)
+    }
+
+    async fn renew(&self, _tenant: &str, link: &LinkId) -> Result<Option<DateTime<Utc>>, WorkError> {
+        let Some(config) = self.config(link) else { return Ok(None) };
+        let Some(provider) = self.provider(config) else { return Ok(None) };
+        let joined = connect::join(&self.app, config, &self.transport).await.map_err(as_work)?;
+        self.hooks.tend(&joined, provider).await.map_err(hooks::as_work)
     }
 
     fn tell(&self, event: &WorkerEvent) {
@@ -119,6 +131,18 @@ impl Host for Links {
                 }
             }
         }
+    }
+}
+
+fn as_work(error: CliError) -> WorkError {
+    match error {
+        CliError::Engine(error) => error.into(),
+        CliError::Provider(error) => error.into(),
+        CliError::Store(error) => error.into(),
+        error @ CliError::Credentials(_) => {
+            WorkError::new(Fault::Credentials, Retry::Never, error.to_string())
+        }
+        other => WorkError::new(Fault::Caller, Retry::Never, other.to_string()),
     }
 }
 
@@ -146,13 +170,24 @@ pub(crate) async fn run(app: App, scope: Scope, format: Format) -> Result<u8, Cl
         Scope::One(link) => Some(link.as_str()),
     };
     let links = app.links(only)?;
+    let day = Preset::Ics { refresh: Some(TimeDelta::days(1)) }.cadence();
+    let hooks = Hooks::new(&app)?;
     for link in &links {
         schedule::put(&app, link).await?;
+        let Some(connection) = app.config.connections.get(&link.connection) else { continue };
+        let id = LinkId::from(link.name.as_str());
+        // At the latest once a day; the plan of the channels says when sooner.
+        if hooks.concerns(&id, connection.provider).await? {
+            schedule::schedule(&app).put(&Task::Renew(id), &day, Priority::Normal).await?;
+        }
     }
+    let answering = match (&app.config.webhooks, &scope) {
+        (Some(section), Scope::All(_)) => Either::Left(hooks.serve(section).await?),
+        _ => Either::Right(std::future::pending()),
+    };
     let schedule = schedule::schedule(&app);
     match &scope {
         Scope::All(_) => {
-            let day = Preset::Ics { refresh: Some(TimeDelta::days(1)) }.cadence();
             schedule.put(&Task::Retain, &day, Priority::Low).await?;
         }
         Scope::One(link) => {
@@ -171,7 +206,7 @@ pub(crate) async fn run(app: App, scope: Scope, format: Format) -> Result<u8, Cl
     let clock = app.clock.clone();
     let count = links.len();
     let quiet = matches!(scope, Scope::All(_));
-    let host = Arc::new(Links { app, transport, format, quiet, joined: Mutex::default() });
+    let host = Arc::new(Links { app, transport, format, quiet, joined: Mutex::default(), hooks });
     let mut options = WorkerOptions::default();
     options.concurrency = if let Scope::All(concurrency) = scope { concurrency } else { 1 };
     let worker = Worker::new(claims, host, clock, Arc::new(ids), Arc::new(TokioTimer)).with_options(options);
@@ -182,7 +217,11 @@ pub(crate) async fn run(app: App, scope: Scope, format: Format) -> Result<u8, Cl
         }
     }
     let stop = stop()?;
-    let report = worker.run(stop).await;
+    // Calls are answered as long as it works; what is dropped with it is called again.
+    let report = match select(pin!(worker.run(stop)), pin!(answering)).await {
+        Either::Left((report, _)) => report,
+        Either::Right(((), worker)) => worker.await,
+    };
     if format == Format::Table {
         tell(&format!(
             "stopped: {} runs went through, {} failed, {} were given back",

@@ -6,6 +6,7 @@ pub(crate) mod edit;
 mod feed;
 mod link;
 mod secret;
+mod webhooks;
 
 use std::{collections::BTreeMap, fmt, fs, path::Path};
 
@@ -23,6 +24,7 @@ pub(crate) use self::{
     feed::FeedConfig,
     link::LinkConfig,
     secret::stored,
+    webhooks::Webhooks,
 };
 use crate::error::CliError;
 
@@ -43,6 +45,8 @@ pub(crate) struct Config {
     /// Keys that were `vault_key` before, by name: needed until `calsync vault rewrap` has run.
     #[serde(default)]
     pub(crate) vault_keys_earlier: BTreeMap<String, String>,
+    /// Where Google and Microsoft may call when a calendar changes.
+    pub(crate) webhooks: Option<Webhooks>,
     /// Accounts and feeds by name.
     #[serde(default)]
     pub(crate) connections: BTreeMap<String, Connection>,
@@ -94,7 +98,7 @@ impl Config {
             let start = before.rfind('\n').map_or(0, |end| end + 1);
             let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or("");
             let key = line.split_once('=').map_or(line, |(key, _)| key).trim();
-            if matches!(key, "password" | "token" | "client_secret" | "vault_key") {
+            if matches!(key, "password" | "token" | "client_secret" | "vault_key" | "key") {
                 // Not even the parser's message: it may quote the value.
                 return CliError::Config(format!(
                     "{}, line {}, `{key}`: write a text, such as \"env:NAME\", \"file:PATH\" or \"plain:TEXT\"",
@@ -130,6 +134,9 @@ impl Config {
                 "`store` begins with {kind:?}: write \"sqlite:FILE\", such as \"sqlite:calsync.db\", or \
                  \"postgres://user@host/database\", or \"dynamodb:TABLE?region=REGION\""
             ));
+        }
+        if let Some(webhooks) = &self.webhooks {
+            webhooks.check().map_err(|problem| CliError::Config(format!("webhooks.{problem}")))?;
         }
         for (name, connection) in &self.connections {
             connection.check(name, self.vault_key.is_some())?;

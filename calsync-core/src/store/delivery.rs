@@ -1,11 +1,11 @@
-//! Whether calls come at all.
+//! Whether the calls of webhooks come at all.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 /// How often to look without a call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PollOptions {
     /// While calls have announced every change lately. Default: 6 h.
