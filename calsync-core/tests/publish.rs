@@ -194,6 +194,23 @@ fn what_is_secret_is_not_there_at_all() {
     }
 }
 
+/// One secret instance of a series that is not.
+#[test]
+fn what_is_secret_of_a_series_takes_no_time_either() {
+    let at = |hour: u32| EventTime::Utc(at(&format!("2026-01-07T{hour:02}:00:00Z")));
+    let span = |from, to| TimeSpan { start: at(from), end: at(to) };
+    let mut series = Event::single("u", EventBody::new(span(9, 10)));
+    series.rules = vec![RuleEntry::read("FREQ=DAILY;COUNT=2")];
+    let secret = EventBody { privacy: Some(Privacy::Secret), ..EventBody::new(span(15, 16)) };
+    let changed = Override::Changed { body: Box::new(secret), scope: OverrideScope::This };
+    series.overrides.insert(RecurrenceId::of(&at(9)), changed);
+    let options = options("2026-01-05T00:00:00Z", Detail::BusyOnly);
+    let times = free_busy([&series], &options);
+    let lines: Vec<_> = times.lines().filter(|line| line.starts_with("FREEBUSY")).collect();
+    assert_eq!(lines, ["FREEBUSY;FBTYPE=BUSY:20260108T090000Z/20260108T100000Z"]);
+    assert!(!text_of(&[series], &options).contains("T150000"));
+}
+
 #[test]
 fn hidden_uids_stay_and_differ_between_feeds() {
     let uid = |key: [u8; 32]| {
