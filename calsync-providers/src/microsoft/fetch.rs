@@ -1,18 +1,22 @@
 //! Payloads: items read whole, several at once.
 
 use calsync_core::{
-    model::{RemoteCalendarId, RemoteId},
+    model::{Event, EventTime, RemoteCalendarId, RemoteId},
     provider::{ErrorKind, Fetched, ProviderError, Result},
 };
 
+use http::{Method, header};
+
 use super::{
     batch::Part,
-    error, item,
+    calls, error, item, map,
     provider::MicrosoftProvider,
     wire::{Object, text},
 };
 
 const OPERATION: &str = "fetch";
+/// How the mark of an item that is being made begins, in the place of a version.
+const MADE: &str = "new:";
 
 /// What a look at one item gave.
 pub(crate) enum Look {
@@ -49,7 +53,8 @@ impl MicrosoftProvider {
         for asked in ids {
             let Some(fresh) = item::proposed(asked) else { continue };
             fetched.push(match self.find(calendar, fresh, OPERATION).await? {
-                // Its creation was begun and not finished: it goes on when it is sent again.
+                // Its creation was begun and not finished.
+                Some(object) if self.is_half_made(&object) => self.take_back(asked, &object).await?,
                 Some(object) if self.is_unfinished(&object) => Fetched::Missing(asked.clone()),
                 Some(object) => match text(&object, "id") {
                     Some(id) => Fetched::Renamed {
@@ -64,6 +69,61 @@ impl MicrosoftProvider {
             });
         }
         Ok(fetched)
+    }
+
+    /// Whether the item was being made, in several steps, and is not whole.
+    fn is_half_made(&self, object: &Object) -> bool {
+        item::Unfinished::of(object, &self.config.property_set)
+            .is_some_and(|unfinished| unfinished.expected.starts_with(MADE))
+    }
+
+    /// What an item says that is being made, for the mark it carries meanwhile.
+    pub(super) fn seal(&self, object: &Object) -> String {
+        let read = map::read_payload(&item::payload(object.clone()), &self.options()).ok();
+        // What people edit, and Graph does not add to.
+        let of = |event: &Event| {
+            let master = event.master.as_ref()?;
+            let texts = [&master.title, &master.description, &master.location].map(Clone::clone);
+            // The name of the zone is in a note that not every answer carries.
+            let times = [&master.time.start, &master.time.end].map(EventTime::absolute);
+            Some((texts, times, event.rules.clone()))
+        };
+        let text = serde_json::to_string(&read.as_ref().and_then(of)).unwrap_or_default();
+        format!("{MADE}{}", &blake3::hash(text.as_bytes()).to_hex()[..32])
+    }
+
+    /// A series that was left half made. Whoever asks for it by the name it was proposed under goes on as if it was not
+    /// made, under another name when its event is another one by now: so it is not to stay. What somebody has edited is
+    /// not deleted, nor what people were invited to: that goes on when it is sent again.
+    async fn take_back(&self, asked: &RemoteId, object: &Object) -> Result<Fetched> {
+        let unfinished = item::Unfinished::of(object, &self.config.property_set);
+        let is_untouched = unfinished.is_some_and(|unfinished| unfinished.expected == self.seal(object));
+        if map::is_meeting(object) {
+            return Ok(Fetched::Missing(asked.clone()));
+        }
+        let id = text(object, "id").map(RemoteId::from).filter(|_| is_untouched);
+        let Some(id) = id else {
+            let detail =
+                "a series that was left half made was edited: it has to be deleted in Outlook by hand";
+            let error = ProviderError::new(ErrorKind::Refused, OPERATION, detail);
+            return Ok(Fetched::Failed(asked.clone(), error));
+        };
+        let mut request =
+            calls::request(Method::DELETE, self.url(&self.paths.event(id.as_str()), OPERATION)?);
+        if let Some(etag) = item::etag(object) {
+            request =
+                request.try_header(header::IF_MATCH, &etag).map_err(|error| error.writing(OPERATION))?;
+        }
+        let answer = self.send_write(OPERATION, request).await?;
+        match self.applied(OPERATION, &answer) {
+            Ok(_) => Ok(Fetched::Missing(asked.clone())),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(Fetched::Missing(asked.clone())),
+            Err(error) if error.kind == ErrorKind::VersionMismatch => Ok(Fetched::Failed(
+                asked.clone(),
+                ProviderError::new(ErrorKind::Unavailable, OPERATION, "it changed meanwhile"),
+            )),
+            Err(error) => Err(error),
+        }
     }
 
     /// Looks at items by their ids, in the order asked.
@@ -116,8 +176,7 @@ impl MicrosoftProvider {
 
     /// One item by itself.
     pub(super) async fn look_at(&self, operation: &'static str, id: &RemoteId) -> Result<Option<Object>> {
-        let request =
-            super::calls::request(http::Method::GET, self.url(&self.paths.whole(id.as_str()), operation)?);
+        let request = calls::request(Method::GET, self.url(&self.paths.whole(id.as_str()), operation)?);
         let answer = self.send(operation, request).await?;
         match self.success(operation, &answer) {
             Ok(body) => super::wire::object(body)

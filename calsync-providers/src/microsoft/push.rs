@@ -56,7 +56,8 @@ impl MicrosoftProvider {
         let set = &self.config.property_set;
         props::put(&mut body, set, props::CREATE, fresh);
         if plan.has_steps() {
-            props::put(&mut body, set, props::PENDING, &Unfinished::mark("", self.now()));
+            let seal = self.seal(&body);
+            props::put(&mut body, set, props::PENDING, &Unfinished::mark(&seal, self.now()));
         }
         let url = self.url(&self.paths.create(calendar), OPERATION)?;
         let request = calls::with_json(calls::request(Method::POST, url), &Value::Object(body));
@@ -80,7 +81,8 @@ impl MicrosoftProvider {
         };
         if plan.has_steps() {
             let rest = Plan { master: Object::new(), ..plan };
-            return self.carry_out(OPERATION, created, &rest, "").await;
+            let seal = self.seal(&created);
+            return self.carry_out(OPERATION, created, &rest, &seal).await;
         }
         Ok(written(&created, id))
     }
