@@ -23,6 +23,31 @@ test('events go out and come into another store', async (t) => {
   assert.deepEqual((await one.sync('home')).operations, []);
 });
 
+test('a link copies by its rules, explains what it leaves out, and its calendar takes time', async (t) => {
+  const url = await server(t);
+  const engine = new Engine();
+  const steps = [
+    { name: 'no lunches', filter: { type: 'title', exclude: '(?i)lunch' } },
+    { name: 'whose', transform: { type: 'prefix-title', prefix: '[{{calendar_name}}] ' } },
+  ];
+  const copies = { pipeline: { steps }, calendar_name: 'Ada' };
+  await assert.rejects(join(engine, url, { copies }), { code: 'invalid-input' });
+  await join(engine, url, { copies, direction: 'export', edits: 'restore' });
+  const lunch = await engine.addEvent('family', meeting('a', 'Lunch'));
+  const review = await engine.addEvent('family', meeting('b', 'Review'));
+  const terms = { calendars: [{ calendar: 'family' }], from: '2026-03-05T00:00:00Z', to: '2026-03-06T00:00:00Z' };
+  assert.equal((await engine.free(terms)).calendars[0].state, 'unknown');
+  assert.equal((await engine.sync('home')).counts.pushed, 1);
+  assert.deepEqual((await engine.explain('family', lunch)).ways[0].state, { state: 'left-out', step: 'no lunches' });
+  assert.equal((await engine.explain('family', review)).ways[0].state.state, 'in-step');
+  const found = await engine.free(terms);
+  assert.deepEqual(
+    found.busy.map(({ start }) => start),
+    ['2026-03-05T08:00:00Z'],
+  );
+  assert.equal(found.calendars[0].state, 'current');
+});
+
 test('a mass deletion is held, approved by its hash and taken back', async (t) => {
   const url = await server(t);
   const [one, two] = [new Engine(), new Engine()];

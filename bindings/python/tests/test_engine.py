@@ -146,6 +146,42 @@ def test_a_feed_comes_in(tmp_path: Path) -> None:
         assert titles(engine) == {"b": "May Day"}
 
 
+def test_a_feed_comes_in_by_its_rules_and_takes_time(tmp_path: Path) -> None:
+    events = [meeting("a", "Review"), meeting("b", "Lunch", day=6)]
+    feed = tmp_path / "feed.ics"
+    feed.write_text(calsync.write(events, stamp=datetime(2026, 1, 1, tzinfo=timezone.utc)), newline="")
+    steps = [
+        {"name": "no lunches", "filter": {"type": "title", "exclude": "(?i)lunch"}},
+        {"name": "whose", "transform": {"type": "prefix-title", "prefix": "[{{calendar_name}}] "}},
+    ]
+    copies = {"pipeline": {"start": {"type": "everything"}, "steps": steps}, "calendar_name": "Ada"}
+    terms = {
+        "calendars": [{"calendar": "family", "zone": "Europe/Berlin"}],
+        "from": "2026-03-05T00:00:00Z",
+        "to": "2026-03-07T00:00:00Z",
+    }
+    with blocking.Engine() as engine:
+        engine.put_calendar(Calendar("family", "Family"))
+        engine.connect("feed", provider=ProviderKind.ICS, url=str(feed), trust_address=True)
+
+        def add(direction: calsync.Direction) -> None:
+            engine.add_link("feed", calendar="family", connection="feed", direction=direction, copies=copies)
+
+        with pytest.raises(calsync.CallError, match="one way"):
+            add(calsync.Direction.TWO_WAY)
+        add(calsync.Direction.IMPORT)
+        assert engine.free(terms)["calendars"][0]["state"] == "unknown"
+        engine.sync("feed")
+        assert titles(engine) == {"a": "[Ada] Review"}
+        (stored,) = engine.events("family")
+        explained = engine.explain("family", stored.id)
+        assert explained["ways"][0]["transforms"] == ["whose"]
+        assert explained["timeline"][0]["op"] == "local-create"
+        found = engine.free(terms)
+        assert [time["start"] for time in found["busy"]] == ["2026-03-05T08:00:00Z"]
+        assert found["calendars"][0]["state"] == "current"
+
+
 def test_asyncio_with_progress(server: Server, tmp_path: Path) -> None:
     async def story() -> None:
         with pytest.raises(calsync.CallError, match="event loop"):
