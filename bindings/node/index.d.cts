@@ -312,8 +312,6 @@ export interface Undone {
   run: string;
   restored: number;
   removed: number;
-  /** Items the run made on the remote side, which the next run deletes there. */
-  removedThere: number;
   kept: number;
   edited: string[];
 }

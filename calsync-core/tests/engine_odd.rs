@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use calsync_core::{
-    engine::{EngineError, Link, SyncOptions, SyncReport},
+    engine::{EngineError, Link, RetryBudget, SyncOptions, SyncReport},
     merge::ConflictPolicy,
     model::{Event, RemoteCalendarId, RemoteId, Version},
     plan::Direction,
@@ -12,15 +12,16 @@ use calsync_core::{
         Payload, Provider, ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result,
         Written,
     },
-    store::{MatchAnswer, MemoryStore},
+    store::{Batch, MatchAnswer, MemoryStore, OutboxOp, OutboxState, Write},
 };
 use calsync_testkit::{
     remote::{MemoryRemote, RemoteFault},
-    world::{World, body, event},
+    world::{VirtualClock, World, body, event},
 };
 use chrono::TimeDelta;
+use futures_util::future::BoxFuture;
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -41,6 +42,12 @@ struct Odd {
     quota: AtomicUsize,
     /// A creation is applied and never answered.
     hang: AtomicBool,
+    /// The creation of this number is applied and never answered.
+    hang_at: AtomicUsize,
+    /// Each creation takes eleven seconds by this clock, and is throttled.
+    slow: Option<Arc<VirtualClock>>,
+    /// Happens while the changes are listed.
+    meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
     creates: AtomicUsize,
     fetches: AtomicUsize,
 }
@@ -54,6 +61,9 @@ impl Odd {
             telling: false,
             quota: AtomicUsize::new(usize::MAX),
             hang: false.into(),
+            hang_at: usize::MAX.into(),
+            slow: None,
+            meanwhile: Mutex::new(None),
             creates: 0.into(),
             fetches: 0.into(),
         }
@@ -78,6 +88,10 @@ impl Provider for Odd {
     }
     async fn changes(&self, c: &RemoteCalendarId, r: ChangesRequest<'_>) -> Result<ChangePage> {
         self.spend("changes")?;
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
         let mut page = self.inner.changes(c, r).await?;
         if self.bare {
             for change in &mut page.changes {
@@ -119,9 +133,13 @@ impl Provider for Odd {
     }
     async fn create(&self, c: &RemoteCalendarId, id: &RemoteId, p: &Payload) -> Result<Written> {
         self.spend("create")?;
-        self.creates.fetch_add(1, Ordering::SeqCst);
+        let number = self.creates.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(clock) = &self.slow {
+            clock.advance(TimeDelta::seconds(11));
+            return Err(ProviderError::new(ErrorKind::Throttled, "create", "quota"));
+        }
         let r = self.inner.create(c, id, p).await;
-        if self.hang.swap(false, Ordering::SeqCst) {
+        if self.hang.swap(false, Ordering::SeqCst) || number == self.hang_at.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
         let stored = self.telling.then(|| p.clone());
@@ -629,4 +647,111 @@ async fn quo_02_a_small_quota_is_spent_on_writes_and_not_on_questions() {
     assert_eq!(remote.inner.items().len(), EVENTS);
     assert_eq!(world.locals().await.len(), EVENTS);
     assert_eq!(remote.creates.load(Ordering::SeqCst), EVENTS, "each was sent once");
+}
+
+/// The store says that a creation may be there before it is sent again, too.
+#[tokio::test]
+async fn a_creation_that_is_tried_again_in_the_same_run_is_looked_up_after_a_crash() {
+    let lab = Lab::new(|mut link| {
+        link.retries = RetryBudget { delays: vec![TimeDelta::zero(); 3] };
+        link
+    });
+    for n in 0..2 {
+        lab.remote.inner.put(&format!("r{n}"), &event(&format!("u{n}"), "one"));
+    }
+    lab.sync().await;
+    lab.world.edit("u0", titled("here")).await;
+    lab.world.edit("u1", titled("here")).await;
+    let mut there = event("u0", "one");
+    body(&mut there).location = Some("there".to_owned());
+    // Another round follows, because a write meets this.
+    lab.remote.inner.put_unannounced("r0", &there);
+    lab.world.add(event("new", "made")).await;
+    lab.remote.inner.fail("create", RemoteFault::Before(ErrorKind::Unavailable));
+    lab.remote.hang_at.store(2, Ordering::SeqCst);
+    lab.world.clock.advance(HOUR);
+    let options = SyncOptions::default();
+    let run = std::pin::pin!(lab.world.engine.sync(&lab.link, &lab.remote, &options));
+    // It goes on to the creation and waits for its answer; then the worker is gone.
+    assert!(futures_util::FutureExt::now_or_never(run).is_none());
+    let outbox = lab.world.engine.outbox(&lab.link.id).await.unwrap();
+    let creation = outbox.iter().find(|entry| matches!(entry.op, OutboxOp::Create { .. })).unwrap();
+    assert_eq!(creation.state, OutboxState::Ambiguous);
+    // The listing lags, and the host edits.
+    lab.remote.inner.hide(creation.remote_id.as_str());
+    lab.remote.inner.forget_cursors();
+    lab.world.edit("new", titled("edited")).await;
+    lab.sync().await;
+    lab.sync().await;
+    assert_eq!(lab.remote.inner.items().values().filter(|event| event.uid == "new").count(), 1);
+}
+
+#[tokio::test]
+async fn an_event_that_is_brought_back_during_a_run_of_an_import_stays_joined() {
+    let lab = Lab::new(|link| link.with_direction(Direction::Import));
+    for n in 0..3 {
+        lab.remote.inner.put(&format!("r{n}"), &event(&format!("u{n}"), "one"));
+    }
+    lab.sync().await;
+    let record = lab.world.local("u0").await;
+    lab.world.delete("u0").await;
+    let (store, calendar) = (lab.world.store.clone(), lab.world.calendar.clone());
+    let brought_back = async move {
+        let (id, event) = (record.id, Box::new(record.event));
+        let writes = vec![Write::PutEvent { calendar, id, event, at: record.modified }];
+        store.commit(Batch { writes, ..Batch::default() }).await.unwrap();
+    };
+    *lab.remote.meanwhile.lock().unwrap() = Some(Box::pin(brought_back));
+    lab.sync().await;
+    lab.sync().await;
+    lab.remote.inner.put("r0", &event("u0", "two"));
+    lab.sync().await;
+    assert_eq!(lab.world.local("u0").await.event.body().and_then(|body| body.title.as_deref()), Some("two"));
+}
+
+#[tokio::test]
+async fn i23_what_came_too_late_to_be_sent_is_not_sent_to_a_provider_that_throttles() {
+    let mut lab = Lab::new(|link| link);
+    lab.remote.inner = MemoryRemote::default().with_capabilities(|c| c.requests_max = 1);
+    for n in 0..20 {
+        lab.world.add(event(&format!("u{n}"), "a")).await;
+    }
+    lab.remote.slow = Some(lab.world.clock.clone());
+    lab.run(HOUR, SyncOptions::default()).await.expect_err("it throttles");
+    assert_eq!(lab.remote.creates.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_creation_that_was_refused_is_not_looked_up_for_ever_on_a_link_that_imports() {
+    let mut lab = Lab::new(|link| link);
+    lab.sync().await;
+    lab.world.add(event("new", "made")).await;
+    lab.remote.inner.fail("create", RemoteFault::Before(ErrorKind::Unauthorized));
+    lab.run(HOUR, SyncOptions::default()).await.expect_err("unauthorized");
+    lab.link = lab.link.clone().with_direction(Direction::Import);
+    lab.sync().await;
+    let asked = lab.remote.fetches.load(Ordering::SeqCst);
+    lab.sync().await;
+    assert_eq!(lab.remote.fetches.load(Ordering::SeqCst), asked);
+    assert!(lab.world.engine.outbox(&lab.link.id).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_has_the_name_of_a_creation_that_was_refused_is_somebody_elses() {
+    for refused in [false, true] {
+        let mut lab = Lab::new(|link| link.with_conflicts(ConflictPolicy::LocalWins));
+        lab.remote.by_uid = true;
+        lab.sync().await;
+        lab.world.add(event("new", "mine")).await;
+        if refused {
+            lab.remote.inner.fail("create", RemoteFault::Before(ErrorKind::Unauthorized));
+            lab.run(HOUR, SyncOptions::default()).await.expect_err("unauthorized");
+        }
+        lab.remote.inner.put("new", &event("new", "theirs"));
+        for _ in 0..3 {
+            lab.sync().await;
+        }
+        let mine = strs(&["mine"]);
+        assert_eq!(lab.titles().await, (mine.clone(), mine), "the link's policy decides; refused: {refused}");
+    }
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use calsync_core::{
     engine::{Link, SyncOptions},
     plan::DeletionGuard,
+    provider::{Capabilities, ErrorKind, Payload},
     store::{MemoryStore, Revision},
 };
 use calsync_testkit::{
-    remote::MemoryRemote,
+    remote::{MemoryRemote, RemoteFault},
     world::{World, event},
 };
 use chrono::TimeDelta;
@@ -25,6 +26,15 @@ struct Lab {
 
 impl Lab {
     async fn joined() -> Self {
+        let lab = Self::of(MemoryRemote::default()).await;
+        lab.run(0).await;
+        lab.run(1).await;
+        assert_eq!(lab.counts(), [EVENTS; 2]);
+        lab
+    }
+
+    /// Nothing has run yet; `first` is what the careful link is joined to.
+    async fn of(first: MemoryRemote) -> Self {
         let never = DeletionGuard { count: usize::MAX, percent: 1000, ..DeletionGuard::default() };
         let lab = Self {
             world: World::new(Arc::new(MemoryStore::default()), 1),
@@ -32,14 +42,11 @@ impl Lab {
                 Link::new("careful", "family", "one"),
                 Link::new("quick", "family", "two").with_guard(never),
             ],
-            remotes: [MemoryRemote::default(), MemoryRemote::default()],
+            remotes: [first, MemoryRemote::default()],
         };
         for number in 0..EVENTS {
             lab.world.add(event(&format!("e{number}"), "Lunch")).await;
         }
-        lab.run(0).await;
-        lab.run(1).await;
-        assert_eq!(lab.counts(), [EVENTS; 2]);
         lab
     }
 
@@ -124,8 +131,6 @@ async fn a_link_that_was_left_holds_deletions_back_for_a_year() {
 
 #[tokio::test]
 async fn a_deletion_the_provider_refuses_is_not_forgotten() {
-    use calsync_core::provider::ErrorKind;
-    use calsync_testkit::remote::RemoteFault;
     let lab = Lab::joined().await;
     lab.world.delete("e0").await;
     for _ in 0..10 {
@@ -135,4 +140,60 @@ async fn a_deletion_the_provider_refuses_is_not_forgotten() {
     assert_eq!(lab.counts(), [EVENTS, EVENTS - 1], "it waits for a person");
     assert_eq!(lab.rows().await, EVENTS);
     assert_eq!(lab.world.locals().await.len(), EVENTS - 1);
+}
+
+#[tokio::test]
+async fn i14_a_link_that_never_lists_everything_has_a_say() {
+    let first = MemoryRemote::default();
+    first.list_partially();
+    let lab = Lab::of(first).await;
+    lab.run(0).await;
+    lab.run(1).await;
+    lab.delete_all_but_one().await;
+    lab.days(40, &[0, 1]).await;
+    assert_eq!(lab.counts(), [EVENTS, 1]);
+    // Somebody touches one of them there.
+    let id = lab.remotes[0].items().into_iter().find(|(_, event)| event.uid == "e5").unwrap().0;
+    lab.remotes[0].put(id.as_str(), &event("e5", "Lunch"));
+    lab.days(1, &[0, 1]).await;
+    assert_eq!((lab.world.locals().await.len(), lab.rows().await), (1, EVENTS));
+}
+
+#[tokio::test]
+async fn i14_a_link_whose_first_run_failed_has_a_say() {
+    let lab = Lab::of(MemoryRemote::default()).await;
+    for number in 0..EVENTS {
+        lab.remotes[0].put(&format!("r{number}"), &event(&format!("r{number}"), "Tea"));
+    }
+    // It may read, and not write.
+    lab.remotes[0].fail("create", RemoteFault::Before(ErrorKind::Unauthorized));
+    lab.world.engine.sync(&lab.links[0], &lab.remotes[0], &SyncOptions::default()).await.unwrap_err();
+    lab.run(1).await;
+    assert_eq!(lab.counts(), [EVENTS, 2 * EVENTS]);
+    lab.world.delete("r3").await;
+    lab.days(40, &[1]).await;
+    // The person consents at last.
+    lab.days(3, &[0, 1]).await;
+    assert_eq!(lab.counts(), [2 * EVENTS - 1; 2]);
+    assert_eq!(lab.world.locals().await.len(), 2 * EVENTS - 1);
+}
+
+fn lists_all(capabilities: &mut Capabilities) {
+    capabilities.pull_incremental = false;
+}
+
+#[tokio::test]
+async fn i14_an_item_nobody_can_read_keeps_its_deletion() {
+    let lab = Lab::of(MemoryRemote::default().with_capabilities(lists_all)).await;
+    lab.run(0).await;
+    lab.run(1).await;
+    let id = lab.remotes[0].items().into_iter().find(|(_, event)| event.uid == "e0").unwrap().0;
+    lab.remotes[0].put_payload(id.as_str(), Payload::new("garbage"));
+    lab.run(0).await;
+    lab.world.delete("e0").await;
+    lab.days(60, &[0, 1]).await;
+    lab.remotes[0].put(id.as_str(), &event("e0", "Lunch"));
+    lab.days(3, &[0, 1]).await;
+    assert_eq!(lab.world.locals().await.len(), EVENTS - 1, "it has not come back");
+    assert_eq!(lab.counts(), [EVENTS - 1; 2]);
 }

@@ -393,8 +393,6 @@ pub struct Undone {
     pub restored: u64,
     /// Events removed again.
     pub removed: u64,
-    /// Items it made on the remote side, which the next run deletes there.
-    pub removed_there: u64,
     /// Events left alone.
     pub kept: u64,
     /// Those of them that were edited since; at most 1,000.
@@ -407,7 +405,6 @@ impl Undone {
             run: run.to_owned(),
             restored: report.restored,
             removed: report.removed,
-            removed_there: report.removed_there,
             kept: report.kept,
             edited: report.edited.iter().map(|id| id.as_str().to_owned()).collect(),
         }

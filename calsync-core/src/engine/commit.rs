@@ -168,6 +168,7 @@ impl Run<'_> {
     pub(super) async fn commit(&mut self, mut batch: Batch) -> Result<CommitReceipt, EngineError> {
         self.keep_lease().await?;
         self.settle_ended(&mut batch).await?;
+        batch.writes.extend(self.first_say().await?);
         batch.lease.clone_from(&self.lease);
         note_what_is_left(&mut batch.writes);
         if !self.recorded {

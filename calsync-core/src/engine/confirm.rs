@@ -6,12 +6,12 @@ use super::{
     EngineError, Progress,
     conflicts::OpenFields,
     copies::held,
+    earlier::may_be_there,
     journal::left_as,
     outbox::after_failure,
     pull::{Found, Item},
     push::{Answer, Echo, Sent, stops_all},
     run::{PAGE, Run},
-    undo::is_taken_back,
 };
 use crate::{
     diff::changed_fields,
@@ -26,8 +26,7 @@ use crate::{
 
 /// The remote side of a pair before a write.
 struct Before {
-    base: BaseRecord,
-    event: Option<Event>,
+    event: Event,
     open: Option<OpenFields>,
 }
 
@@ -43,9 +42,9 @@ impl Run<'_> {
             answers.iter().any(|(_, answer)| matches!(answer, Answer::Confirmed(_) | Answer::Deleted));
         let mut unsent = 0;
         for (entry, answer) in answers {
-            let (base, before, open) = match before.remove(&entry.event_id) {
-                Some(Before { base, event, open }) => (Some(base), event.map(Box::new), open),
-                None => (None, None, None),
+            let (before, open) = match before.remove(&entry.event_id) {
+                Some(Before { event, open }) => (Some(Box::new(event)), open),
+                None => (None, None),
             };
             let done = Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() };
             match answer {
@@ -57,18 +56,12 @@ impl Run<'_> {
                 Answer::Deleted => {
                     self.outbox.remove(&entry.event_id);
                     writes.push(done);
-                    writes.extend(self.removed(&entry, base.as_ref(), before));
+                    writes.extend(self.removed(&entry, before));
                 }
-                Answer::Failed(error) => {
-                    // What a run made and a person took back was edited there since: it stays, and is kept in step again.
-                    writes.extend(base.filter(is_taken_back).map(|base| {
-                        Write::PutBase(Box::new(BaseRecord { state: BaseState::Linked, ..base }))
-                    }));
-                    writes.extend(self.failed(entry, error, sent));
-                }
+                Answer::Failed(error) => writes.extend(self.failed(entry, error, sent)),
                 Answer::Unsent | Answer::Late => {
                     unsent += 1;
-                    self.outbox.insert(entry.event_id.clone(), entry);
+                    writes.extend(self.not_sent(entry));
                 }
             }
         }
@@ -115,19 +108,16 @@ impl Run<'_> {
         Ok(writes)
     }
 
-    /// The remote sides as they were before these writes, for the journal, and of what could not be deleted.
+    /// The remote sides as they were before these writes, for the journal.
     async fn before(
         &self,
         answers: &[(OutboxEntry, Answer)],
     ) -> Result<HashMap<EventId, Before>, EngineError> {
         let ids: Vec<EventId> = answers
             .iter()
-            .filter(|(entry, answer)| match answer {
-                Answer::Confirmed(_) | Answer::Deleted => !matches!(entry.op, OutboxOp::Create { .. }),
-                Answer::Failed(error) => {
-                    error.kind == ErrorKind::VersionMismatch && matches!(entry.op, OutboxOp::Delete { .. })
-                }
-                Answer::Unsent | Answer::Late => false,
+            .filter(|(entry, answer)| {
+                !matches!(entry.op, OutboxOp::Create { .. })
+                    && matches!(answer, Answer::Confirmed(_) | Answer::Deleted)
             })
             .map(|(entry, _)| entry.event_id.clone())
             .collect();
@@ -137,10 +127,10 @@ impl Run<'_> {
         let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
         Ok(bases
             .into_iter()
-            .map(|base| {
-                let event = self.provider.read(&base.payload).ok();
-                let open = event.as_ref().and_then(|event| OpenFields::of(&base, event));
-                (base.event_id.clone(), Before { base, event, open })
+            .filter_map(|base| {
+                let event = self.provider.read(&base.payload).ok()?;
+                let open = OpenFields::of(&base, &event);
+                Some((base.event_id, Before { event, open }))
             })
             .collect())
     }
@@ -213,22 +203,10 @@ impl Run<'_> {
         };
     }
 
-    pub(super) fn removed(
-        &mut self,
-        entry: &OutboxEntry,
-        base: Option<&BaseRecord>,
-        before: Option<Box<Event>>,
-    ) -> Vec<Write> {
+    pub(super) fn removed(&mut self, entry: &OutboxEntry, before: Option<Box<Event>>) -> Vec<Write> {
         self.counts.pushed += 1;
         self.ours.insert(entry.remote_id.clone(), None);
-        let mut journal = self.journal(JournalOp::RemoteDelete, entry, &entry.remote_id, before);
-        if base.is_some_and(is_taken_back) {
-            // The event is still here, and stays away from there: its join says so.
-            if let Write::PutJournal(entry) = &mut journal {
-                (entry.evidence, entry.after) = (Some(Evidence::Marked), None);
-            }
-            return vec![journal];
-        }
+        let journal = self.journal(JournalOp::RemoteDelete, entry, &entry.remote_id, before);
         vec![Write::DeleteBase { link: entry.link.clone(), remote_id: entry.remote_id.clone() }, journal]
     }
 
@@ -278,8 +256,7 @@ impl Run<'_> {
             }
             ErrorKind::Unauthorized | ErrorKind::CalendarGone => {
                 sent.stop = Some(error);
-                self.outbox.insert(entry.event_id.clone(), entry);
-                return Vec::new();
+                return self.not_sent(entry).into_iter().collect();
             }
             _ if error.retry == Retry::Never && !error.is_ambiguous() => {
                 entry.attempts += 1;
@@ -299,6 +276,17 @@ impl Run<'_> {
         self.wedged(&entry);
         self.outbox.insert(entry.event_id.clone(), entry.clone());
         vec![Write::PutOutbox(Box::new(entry))]
+    }
+
+    /// A write that certainly had no effect waits as it did. A creation is not looked up again: what has its name by then is
+    /// somebody else's.
+    fn not_sent(&mut self, mut entry: OutboxEntry) -> Option<Write> {
+        let marked = may_be_there(&entry);
+        if marked {
+            entry.state = OutboxState::Pending;
+        }
+        self.outbox.insert(entry.event_id.clone(), entry.clone());
+        marked.then(|| Write::PutOutbox(Box::new(entry)))
     }
 
     /// Tells about a write that waits for a person from now on.

@@ -1,7 +1,5 @@
 //! What earlier runs sent, and whether it was applied: their answers may be lost.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -10,12 +8,11 @@ use super::{
     pull::{Found, Item, by_id},
     push::ranked,
     run::{Mode, PAGE, Run},
-    undo::is_taken_back,
 };
 use crate::{
     model::{EventId, RemoteId, Version},
     provider::{Fetched, Payload, ProviderError},
-    store::{BaseQuery, Batch, OutboxEntry, OutboxOp, OutboxState, Write},
+    store::{Batch, OutboxEntry, OutboxOp, OutboxState, Write},
 };
 
 impl Run<'_> {
@@ -52,7 +49,7 @@ impl Run<'_> {
                     Fetched::Renamed { asked, id, version, payload } => {
                         there.push((asked, id, version, payload))
                     }
-                    Fetched::Missing(id) => self.not_applied(&id),
+                    Fetched::Missing(id) => writes.extend(self.not_applied(&id)),
                     // It may be there: nothing about it can be decided now, and nothing else waits for it.
                     Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
                 }
@@ -85,14 +82,10 @@ impl Run<'_> {
         for entries in sent.chunks(most) {
             let ids: Vec<EventId> = entries.iter().map(|entry| entry.event_id.clone()).collect();
             let records = by_id(self.engine.store.events(&self.link.calendar, &ids).await?);
-            // Items that a person takes back are deleted while their events live.
-            let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
-            let taken_back: HashSet<RemoteId> =
-                bases.into_iter().filter(is_taken_back).map(|base| base.remote_id).collect();
             let replaced = |entry: &&OutboxEntry| {
                 let lives = records.get(&entry.event_id).filter(|record| record.deleted.is_none());
                 match &entry.op {
-                    OutboxOp::Delete { .. } => lives.is_some() && !taken_back.contains(&entry.remote_id),
+                    OutboxOp::Delete { .. } => lives.is_some(),
                     _ => lives.is_none_or(|record| entry.local.as_deref() != Some(&record.event)),
                 }
             };
@@ -112,7 +105,7 @@ impl Run<'_> {
                         let Some(entry) = replaced.iter().find(deletes) else { continue };
                         self.outbox.remove(&entry.event_id);
                         writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
-                        writes.extend(self.removed(entry, None, None));
+                        writes.extend(self.removed(entry, None));
                         self.recheck.push(entry.event_id.clone());
                     }
                     Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
@@ -182,13 +175,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A creation that did not happen is to be sent like any other, or replaced by what the event is now.
-    fn not_applied(&mut self, id: &RemoteId) {
-        for entry in self.outbox.values_mut().filter(|entry| entry.remote_id == *id) {
-            if entry.state == OutboxState::Ambiguous {
-                entry.state = OutboxState::Pending;
-            }
+    /// A creation that did not happen is to be sent like any other, or replaced by what the event is now. Where nothing is
+    /// sent any more, it is forgotten.
+    fn not_applied(&mut self, id: &RemoteId) -> Option<Write> {
+        let entry = self.outbox.values_mut().find(|entry| entry.remote_id == *id && may_be_there(entry))?;
+        entry.state = OutboxState::Pending;
+        if self.link.direction.exports() {
+            return None;
         }
+        let (link, id, event) = (entry.link.clone(), entry.id.clone(), entry.event_id.clone());
+        self.outbox.remove(&event);
+        Some(Write::DeleteOutbox { link, id })
     }
 
     /// A creation that was applied although its answer was lost. The base is what was sent: what the item holds beyond

@@ -41,7 +41,7 @@ pub struct Link {
     /// Default: 24 hours.
     pub audit_every: TimeDelta,
     /// How long deleted events are kept at least, so that they can be brought back. Default: 30 days. They are kept for
-    /// longer while a link of the calendar has not carried the deletion out; one that has compared nothing for a year, and was
+    /// longer while a link of the calendar has not carried the deletion out; one that did not run through for a year, and was
     /// not [forgotten](super::Engine::forget), has no say in that.
     pub keep_deleted: TimeDelta,
     /// How long runs, journal entries and decided conflicts are kept; what is older cannot be explained or undone. Open

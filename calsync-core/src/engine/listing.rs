@@ -7,7 +7,6 @@ use super::{
     pair::{Pair, RemoteView, no_more},
     pull::{CHUNK, DUPLICATE, Found, Gone, Item, Listed, by_id},
     run::{Ids, PAGE, Pulled, Run},
-    undo::is_taken_back,
 };
 use crate::{
     model::{EventId, RemoteId},
@@ -101,8 +100,6 @@ impl Run<'_> {
             after = Some(last.remote_id.clone());
             let ids: Vec<EventId> = page.iter().map(|summary| summary.event_id.clone()).collect();
             let rows = by_id(self.engine.store.events(&self.link.calendar, &ids).await?);
-            let deleted = rows.values().filter_map(|row| Some((row.id.clone(), row.deleted?)));
-            self.deleted_here.extend(deleted);
             let lost = page
                 .into_iter()
                 .filter(|summary| !rows.contains_key(&summary.event_id))
@@ -205,8 +202,7 @@ impl Run<'_> {
                     }
                     let base_event = self.provider.read(&base.payload).ok();
                     // Our own deletion, its answer lost, and the event brought back here since: it is new there.
-                    let undone = !is_taken_back(base)
-                        && local.is_some_and(|record| record.deleted.is_none())
+                    let undone = local.is_some_and(|record| record.deleted.is_none())
                         && self.outbox.get(&base.event_id).is_some_and(|entry| {
                             entry.remote_id == *id && matches!(entry.op, OutboxOp::Delete { .. })
                         });

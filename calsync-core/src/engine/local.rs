@@ -8,7 +8,6 @@ use super::{
     pair::{Outcome, Pair, RemoteView},
     pull::{Found, Item},
     run::{PAGE, Run},
-    undo::is_taken_back,
 };
 use crate::{
     model::{EventId, RemoteId},
@@ -84,7 +83,7 @@ impl Run<'_> {
         for record in records {
             let base = bases.get(&record.id);
             if let Some(item) =
-                self.outbox.get(&record.id).and_then(|entry| self.may_be_deleted(entry, record, base))
+                self.outbox.get(&record.id).and_then(|entry| self.may_be_deleted(entry, record))
             {
                 self.unknown.insert(item);
             }
@@ -136,16 +135,10 @@ impl Run<'_> {
     }
 
     /// The item of an event that is back here, while an earlier run may have deleted it there and nobody has looked since.
-    fn may_be_deleted(
-        &self,
-        entry: &OutboxEntry,
-        record: &EventRecord,
-        base: Option<&BaseRecord>,
-    ) -> Option<RemoteId> {
+    fn may_be_deleted(&self, entry: &OutboxEntry, record: &EventRecord) -> Option<RemoteId> {
         let sent =
             matches!(entry.op, OutboxOp::Delete { .. }) && !matches!(entry.state, OutboxState::Wedged { .. });
         (sent
-            && !base.is_some_and(is_taken_back)
             && record.deleted.is_none()
             && entry.run != self.id
             && !self.not_deleted.contains(&entry.remote_id))
@@ -194,9 +187,7 @@ fn stands(entry: &OutboxEntry, record: &EventRecord, base: Option<&BaseRecord>, 
             // The item has another name by now.
             false
         }
-        (_, OutboxOp::Delete { .. }) => {
-            record.deleted.is_some() || !copied || base.is_some_and(is_taken_back)
-        }
+        (_, OutboxOp::Delete { .. }) => record.deleted.is_some() || !copied,
         _ => record.deleted.is_none() && copied && entry.local.as_deref() == Some(&record.event),
     }
 }

@@ -601,8 +601,11 @@ fn suppress(pair: &Pair<'_>, local: LocalSide, cx: &mut Context<'_>) -> Outcome 
     let record = BaseRecord { state: BaseState::Suppressed, ..base.clone() };
     let journal =
         cx.journal(JournalOp::Kept, &base.event_id, Some(&base.remote_id), reason, None, Vec::new());
+    // The host may bring the event back right now.
+    let expect = pair.local.map(|record| cx.expect(pair, &record.id));
     Outcome {
         operation: Some(operation(pair, Action::Suppress, reason)),
+        expect: expect.into_iter().collect(),
         writes: vec![Write::PutBase(Box::new(record)), journal],
         event_id: Some(base.event_id.clone()),
         ..Outcome::default()

@@ -8,7 +8,6 @@ use super::{
     meeting::sent_before,
     pair::{Outcome, Pair, RemoteView},
     run::{Ids, Mode, PAGE, Pulled, Run},
-    undo::is_taken_back,
 };
 use crate::{
     diff::changed_fields,
@@ -358,8 +357,6 @@ impl Run<'_> {
             }
             let own = base.and_then(|base| self.own_write(base, item));
             base = own.as_ref().map(|(base, _)| base).or(base);
-            let again = base.and_then(|base| self.edited_since(base, item));
-            base = again.as_ref().or(base);
             // The same payload reads as the same event: half the work for a feed that lists everything at every poll.
             let same = base.is_some_and(|base| base.payload == item.payload);
             let base_read = base.filter(|_| !same).and_then(|base| self.provider.read(&base.payload).ok());
@@ -471,15 +468,6 @@ impl Run<'_> {
             open.keep(&mut agreed, &item.event);
         }
         Some((agreed, journal))
-    }
-
-    /// The join of an item that was to be deleted because a person took back the run that made it, and that somebody edited
-    /// since: it is kept in step again.
-    fn edited_since(&self, base: &BaseRecord, item: &ReadItem) -> Option<BaseRecord> {
-        let entry = self.outbox.get(&base.event_id).filter(|entry| entry.remote_id == item.id)?;
-        let OutboxOp::Delete { expected } = &entry.op else { return None };
-        let edited = is_taken_back(base) && item.version.as_ref() != Some(expected);
-        edited.then(|| BaseRecord { state: BaseState::Linked, ..base.clone() })
     }
 
     /// A joined event without a row was not deleted here, or the row would say so: it was lost, and comes in again.

@@ -216,7 +216,7 @@ impl Run<'_> {
             after = page.last().map(|entry| entry.id.clone());
             let mut ready = self.sendable(page, now);
             *total += ready.len();
-            while !ready.is_empty() {
+            while !ready.is_empty() && sent.stop.is_none() {
                 self.mark(&mut ready).await?;
                 // What another worker may be sending by now is not ours to send.
                 self.keep_lease().await?;
@@ -225,6 +225,7 @@ impl Run<'_> {
                 self.confirm(answers, &mut sent).await?;
                 ready = late.into_iter().map(|(entry, _)| entry).collect();
             }
+            self.waiting += ready.len();
             self.tell(&Progress::Pushed {
                 link: self.link.id.clone(),
                 done: usize::try_from(self.counts.pushed).unwrap_or(usize::MAX),

@@ -140,8 +140,8 @@ pub(super) struct Run<'a> {
     pub(super) waiting: usize,
     /// When everything was compared last before this run.
     pub(super) audited_before: Option<DateTime<Utc>>,
-    /// Joined events that are deleted here, and when they were, found while everything was compared.
-    pub(super) deleted_here: Vec<(EventId, DateTime<Utc>)>,
+    /// It was looked at whether this link has a say in what is forgotten.
+    pub(super) has_said: bool,
     /// The first local changes, read when the run began.
     pub(super) edited_before: Option<EditedBefore>,
     /// The mark of planned local changes when the run began.
@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
             waiting: 0,
             edited_before: None,
             audited_before: None,
-            deleted_here: Vec::new(),
+            has_said: false,
             seen_before: Revision::default(),
             unfinished: false,
             not_deleted: HashSet::new(),

@@ -1,5 +1,7 @@
 //! Which deletions every link of a calendar has carried out: only those may be forgotten.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +13,12 @@ use crate::{
 
 /// How far apart the clocks may be that deletions and runs are timed by.
 const SKEW: TimeDelta = TimeDelta::hours(48);
-/// A link that has not compared everything for so long holds nothing back any more.
+/// A link that has not run through for so long holds nothing back any more.
 const FORSAKEN: TimeDelta = TimeDelta::days(365);
 /// Rows read at once.
 const PAGE: usize = 200;
 
-/// What a link says of itself when it has compared everything.
+/// What a link says of itself: when it begins, and once a day from then on.
 #[derive(Serialize, Deserialize)]
 struct Settled {
     /// What was deleted before this is deleted on its other side, too, or was never there.
@@ -65,40 +67,64 @@ pub(crate) async fn forgettable(
 }
 
 impl Run<'_> {
-    /// Records which deletions this link has carried out, and forgets those that every link has: when everything was compared,
-    /// and not more often than that is due.
-    pub(super) async fn forget_deleted(&self, now: DateTime<Utc>) -> Result<Vec<Write>, EngineError> {
+    /// The first commit of a link that has not compared everything yet: from now on it has a say.
+    pub(super) async fn first_say(&mut self) -> Result<Option<Write>, EngineError> {
+        if self.audited_before.is_some() || std::mem::replace(&mut self.has_said, true) {
+            return Ok(None);
+        }
+        let space = space(&self.link.calendar);
+        let said = self.engine.store.docs(&space, DocQuery::Keys(&[self.link.id.as_str()])).await?;
+        Ok(said.is_empty().then(|| self.say(self.started - SKEW)))
+    }
+
+    /// Records which deletions this link has carried out, and forgets those that every link has: after a run that went
+    /// through and held nothing, and not more often than everything is compared.
+    pub(super) async fn forget_deleted(
+        &self,
+        before: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Write>, EngineError> {
+        let now = self.engine.clock.now();
         let period = self.link.audit_every.num_seconds().max(1);
         let turn = |at: DateTime<Utc>| at.timestamp().div_euclid(period);
-        let compared = self.state.last_audit.is_some_and(|audit| audit >= self.started);
-        if !compared || self.audited_before.is_some_and(|before| turn(before) == turn(now)) {
+        if self.plan.held || before.is_some_and(|before| turn(before) == turn(now)) {
             return Ok(Vec::new());
         }
-        let (store, calendar) = (&*self.engine.store, &self.link.calendar);
         let until = self.settled_until().await?;
-        let said = serde_json::to_vec(&Settled { until, at: now }).unwrap_or_default();
+        let (store, calendar) = (&*self.engine.store, &self.link.calendar);
         let before = (now - self.link.keep_deleted).min(until);
         let before = forgettable(store, calendar, before, now, Some(&self.link.id)).await?;
-        Ok(vec![
-            Write::PutDoc(Doc::new(space(calendar), self.link.id.as_str(), said)),
-            Write::PurgeDeleted { calendar: calendar.clone(), before },
-        ])
+        Ok(vec![self.say(until), Write::PurgeDeleted { calendar: calendar.clone(), before }])
+    }
+
+    fn say(&self, until: DateTime<Utc>) -> Write {
+        let said = Settled { until, at: self.engine.clock.now() };
+        let said = serde_json::to_vec(&said).unwrap_or_default();
+        Write::PutDoc(Doc::new(space(&self.link.calendar), self.link.id.as_str(), said))
     }
 
     /// The time of the first deletion here that is not carried out there: one that failed, waits for a person, or is of an
-    /// item nobody can read.
+    /// item nobody can read. Its pair is still joined.
     async fn settled_until(&self) -> Result<DateTime<Utc>, EngineError> {
+        let store = &self.engine.store;
         let mut until = self.started - SKEW;
-        for deleted in self.deleted_here.chunks(PAGE) {
-            let ids: Vec<EventId> = deleted.iter().map(|(id, _)| id.clone()).collect();
-            for base in self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await? {
-                if base.state == BaseState::Suppressed {
-                    continue;
+        let mut after = None;
+        loop {
+            let page = store.base_summaries(&self.link.id, after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(until) };
+            after = Some(last.remote_id.clone());
+            let ids: Vec<EventId> = page.into_iter().map(|summary| summary.event_id).collect();
+            let rows = store.events(&self.link.calendar, &ids).await?;
+            let deleted: HashMap<EventId, DateTime<Utc>> =
+                rows.into_iter().filter_map(|row| Some((row.id, row.deleted?))).collect();
+            if deleted.is_empty() {
+                continue;
+            }
+            let ids: Vec<EventId> = deleted.keys().cloned().collect();
+            for base in store.bases(&self.link.id, BaseQuery::Events(&ids)).await? {
+                if base.state == BaseState::Linked {
+                    until = deleted.get(&base.event_id).map_or(until, |at| until.min(*at));
                 }
-                let at = deleted.iter().find(|(id, _)| *id == base.event_id).map(|(_, at)| *at);
-                until = until.min(at.unwrap_or(until));
             }
         }
-        Ok(until)
     }
 }

@@ -5,20 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{Engine, EngineError, Link, journal::is_as_left};
 use crate::{
     diff::copy_field,
-    model::{CalendarId, Event, EventId, RunId},
+    model::{Event, EventId, RunId},
     store::{
         BaseQuery, BaseRecord, BaseState, Batch, EventRecord, Expectation, JournalEntry, JournalOp,
-        LeaseGrant, LeaseToken, OutboxEntry, OutboxId, OutboxOp, OutboxState, Record, RecordKind,
-        RecordQuery, RunOutcome, RunRecord, Write,
+        LeaseGrant, LeaseToken, Record, RecordKind, RecordQuery, RunOutcome, RunRecord, Write,
     },
 };
 
 /// What was taken back, in numbers.
 ///
 /// Events a run changed or deleted get the content they had before; the next run carries that to the remote side, making
-/// again, under the same UID, what was deleted there. Events it brought in are removed again and stay away; items it made
-/// there are deleted by the next run and stay away as well, while their events stay here. What was edited, deleted or brought
-/// back since, on either side, is left as it is. A run that was taken back already is left alone, too.
+/// again, under the same UID, what was deleted there. Events it brought in are removed again and stay away. An event that
+/// was edited, deleted or brought back since is left as it is. A run that was taken back already is left alone, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UndoReport {
@@ -26,12 +24,10 @@ pub struct UndoReport {
     pub restored: u64,
     /// Events removed again.
     pub removed: u64,
-    /// Items the run made on the remote side, which the next run deletes there.
-    pub removed_there: u64,
-    /// Events left alone: edited since, or nothing of them is left to take back.
+    /// Events left alone: edited since, or nothing of them is left to take back, or made on the remote side.
     pub kept: u64,
-    /// Those of them whose items the run made on the remote side, of a provider that gives them no version: nothing could
-    /// tell whether somebody edited them. Deleting the event deletes its item.
+    /// Those of them whose items the run made on the remote side: they stay there, and the events are still kept in step.
+    /// Deleting the event deletes its item.
     pub made_there: u64,
     /// Those of them that were edited since; at most 1,000.
     pub edited: Vec<EventId>,
@@ -127,8 +123,6 @@ impl Undo<'_> {
             report.kept = lasts.len() as u64;
             return Ok(report);
         }
-        let waiting = self.engine.outbox(&self.link.id).await?;
-        let waiting: BTreeSet<EventId> = waiting.into_iter().map(|entry| entry.event_id).collect();
         let mut seen: BTreeSet<EventId> = BTreeSet::new();
         let mut after: Option<String> = None;
         loop {
@@ -141,7 +135,7 @@ impl Undo<'_> {
                 .filter(|entry| entry.op != JournalOp::Kept && seen.insert(entry.event_id.clone()))
                 .collect();
             if !firsts.is_empty() {
-                self.take_back(&firsts, &lasts, &waiting, &mut report).await?;
+                self.take_back(&firsts, &lasts, &mut report).await?;
             }
         }
         if let Some(record) = record {
@@ -157,7 +151,6 @@ impl Undo<'_> {
         &self,
         firsts: &[&JournalEntry],
         lasts: &Lasts,
-        waiting: &BTreeSet<EventId>,
         report: &mut UndoReport,
     ) -> Result<(), EngineError> {
         let ids: Vec<EventId> = firsts.iter().map(|entry| entry.event_id.clone()).collect();
@@ -179,11 +172,6 @@ impl Undo<'_> {
                     now.edited.push(record.id.clone());
                     continue;
                 }
-                if first.op == JournalOp::RemoteCreate && waiting.contains(&record.id) {
-                    now.kept += 1;
-                    now.edited.push(record.id.clone());
-                    continue;
-                }
                 let base = bases.iter().find(|base| base.event_id == first.event_id);
                 self.one(first, record, base, &mut batch, &mut now);
             }
@@ -197,7 +185,6 @@ impl Undo<'_> {
             report.restored += now.restored;
             report.removed += now.removed;
             report.kept += now.kept;
-            report.removed_there += now.removed_there;
             report.made_there += now.made_there;
             report.edited.extend(now.edited);
             report.edited.truncate(NAMED);
@@ -244,31 +231,11 @@ impl Undo<'_> {
                 Some(with_fields(&record.event, before, first))
             }
             // The host deleted it and the run carried that over: the content is still in the row.
-            (JournalOp::RemoteDelete, _) => {
-                // Or a person took it back there: it may be made again.
-                batch.writes.extend(base.filter(|base| is_taken_back(base)).map(|base| Write::DeleteBase {
-                    link: base.link.clone(),
-                    remote_id: base.remote_id.clone(),
-                }));
-                Some(record.event.clone())
-            }
+            (JournalOp::RemoteDelete, _) => Some(record.event.clone()),
             (JournalOp::LocalCreate, _) => None,
-            (JournalOp::RemoteCreate, _) => {
-                match base.and_then(|base| self.delete_there(first, base)) {
-                    Some(writes) => {
-                        batch.writes.extend(writes);
-                        report.removed_there += 1;
-                    }
-                    None => {
-                        report.kept += 1;
-                        report.made_there += u64::from(base.is_some_and(|base| !is_taken_back(base)));
-                    }
-                }
-                batch.expect.push(expected(&self.link.calendar, record));
-                return;
-            }
-            _ => {
+            (op, _) => {
                 report.kept += 1;
+                report.made_there += u64::from(op == JournalOp::RemoteCreate);
                 return;
             }
         };
@@ -283,29 +250,11 @@ impl Undo<'_> {
             }
             report.removed += 1;
         }
-        batch.expect.push(expected(&self.link.calendar, record));
-    }
-
-    /// What has the next run delete an item and leave its event alone: on condition that nobody edited the item since.
-    fn delete_there(&self, first: &JournalEntry, base: &BaseRecord) -> Option<[Write; 2]> {
-        let expected = base.version.clone().filter(|_| !is_taken_back(base))?;
-        let entry = OutboxEntry {
-            // One to an event, so the journal's own id tells them apart.
-            id: OutboxId(first.id.clone()),
-            link: base.link.clone(),
-            run: first.run.clone(),
-            event_id: base.event_id.clone(),
-            remote_id: base.remote_id.clone(),
-            op: OutboxOp::Delete { expected },
-            local: None,
-            fields: Vec::new(),
-            reason: "the run that made it was taken back".to_owned(),
-            state: OutboxState::Pending,
-            attempts: 0,
-            not_before: None,
-        };
-        let base = BaseRecord { state: BaseState::Suppressed, ..base.clone() };
-        Some([Write::PutBase(Box::new(base)), Write::PutOutbox(Box::new(entry))])
+        batch.expect.push(Expectation::Event {
+            calendar: self.link.calendar.clone(),
+            id: record.id.clone(),
+            revision: Some(record.revision),
+        });
     }
 
     async fn lasts(&self, run: &RunId) -> Result<Lasts, EngineError> {
@@ -363,15 +312,6 @@ impl Undo<'_> {
         let query = RecordQuery { kind, link: &self.link.id, event: None, run, after, limit: PAGE };
         Ok(self.engine.store.records(query).await?)
     }
-}
-
-/// Whether the item of a pair is deleted, or is to be, because a person took back the run that made it: the event lives on.
-pub(super) fn is_taken_back(base: &BaseRecord) -> bool {
-    base.state == BaseState::Suppressed
-}
-
-fn expected(calendar: &CalendarId, record: &EventRecord) -> Expectation {
-    Expectation::Event { calendar: calendar.clone(), id: record.id.clone(), revision: Some(record.revision) }
 }
 
 fn with_fields(event: &Event, before: &Event, entry: &JournalEntry) -> Event {

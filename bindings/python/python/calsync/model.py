@@ -548,7 +548,6 @@ class Undone:
     run: str
     restored: int
     removed: int
-    removed_there: int
     kept: int
     edited: list[str]
 

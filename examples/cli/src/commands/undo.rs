@@ -84,13 +84,13 @@ fn as_json(run: &RunId, undone: &UndoReport) -> Value {
 
 fn show(undone: UndoReport) -> Result<(), CliError> {
     print(&format!(
-        "brought back: {}, removed: {}, to be removed on the remote side: {}, left alone: {}\n",
-        undone.restored, undone.removed, undone.removed_there, undone.kept
+        "brought back: {}, removed: {}, left alone: {}\n",
+        undone.restored, undone.removed, undone.kept
     ))?;
     if undone.made_there > 0 {
         print(&format!(
-            "of those left alone {} were made on the remote side by this run, and nothing tells whether they were edited since: \
-             deleting the events here deletes them there, and `calsync unlink LINK --remove` takes away all that a link wrote\n",
+            "of those left alone {} were made on the remote side by this run, and stay: deleting the events here deletes them there, \
+             and `calsync unlink LINK --remove` takes away all that a link wrote\n",
             undone.made_there
         ))?;
     }

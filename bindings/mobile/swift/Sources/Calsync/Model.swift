@@ -375,7 +375,6 @@ public struct Undone: Hashable, Sendable, Decodable {
     public let run: String
     public let restored: Int
     public let removed: Int
-    public let removedThere: Int
     public let kept: Int
     public let edited: [String]
 }

@@ -270,14 +270,7 @@ data class Run(
 
 /** What became of the changes of a run that was taken back. */
 @Serializable
-data class Undone(
-    val run: String,
-    val restored: Long,
-    val removed: Long,
-    val removedThere: Long,
-    val kept: Long,
-    val edited: List<String>,
-)
+data class Undone(val run: String, val restored: Long, val removed: Long, val kept: Long, val edited: List<String>)
 
 /** An item that may be an event here; a person says which. */
 @Serializable
