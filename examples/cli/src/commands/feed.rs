@@ -70,7 +70,7 @@ pub(crate) enum TokenCommand {
 
 #[derive(Args)]
 pub(crate) struct PlaceArgs {
-    /// What the world reaches `feed serve` by, such as https://calendar.example.org.
+    /// What the world reaches `feed serve` by, such as `https://calendar.example.org`.
     #[arg(long, value_name = "URL")]
     base: Option<String>,
 }
