@@ -57,9 +57,11 @@ pub(super) fn after_failure(
     };
     let delay = budget.delays.get(entry.attempts as usize).copied();
     entry.attempts = entry.attempts.saturating_add(1);
+    // A creation may take several requests, of which the first was served: whatever the last one was told, it is looked for.
+    let creates = matches!(entry.op, OutboxOp::Create { .. });
     entry.state = match delay {
         None if !outage => OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },
-        _ if error.is_ambiguous() => OutboxState::Ambiguous,
+        _ if creates || error.is_ambiguous() => OutboxState::Ambiguous,
         _ => OutboxState::Pending,
     };
     let advised = match error.retry {
@@ -222,7 +224,11 @@ fn agreed(entry: &OutboxEntry, base: &BaseRecord) -> Option<Box<Event>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::RemoteId, provider::Payload, store::OutboxId};
+    use crate::{
+        model::{RemoteId, Version},
+        provider::Payload,
+        store::OutboxId,
+    };
 
     fn entry(attempts: u32) -> OutboxEntry {
         OutboxEntry {
@@ -231,13 +237,25 @@ mod tests {
             run: RunId::from("r"),
             event_id: EventId::from("e"),
             remote_id: RemoteId::from("i"),
-            op: OutboxOp::Create { payload: Payload::new("p") },
+            op: OutboxOp::Update { expected: Version::from("1"), payload: Payload::new("p") },
             local: None,
             fields: Vec::new(),
             reason: String::new(),
             state: OutboxState::Pending,
             attempts,
             not_before: None,
+        }
+    }
+
+    #[test]
+    fn a_creation_that_failed_is_looked_for() {
+        let create = OutboxOp::Create { payload: Payload::new("p") };
+        let entry = OutboxEntry { op: create, ..entry(0) };
+        for kind in [ErrorKind::Protocol, ErrorKind::Throttled, ErrorKind::Unavailable] {
+            let error = ProviderError::new(kind, "create", "").with_retry(Retry::Backoff);
+            let now = DateTime::<Utc>::UNIX_EPOCH;
+            let next = after_failure(&entry, &error, Health::TakesWrites, &RetryBudget::default(), now);
+            assert_eq!(next.state, OutboxState::Ambiguous, "{error}");
         }
     }
 
