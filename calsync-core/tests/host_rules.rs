@@ -317,3 +317,52 @@ async fn a_link_whose_rule_the_host_has_not_does_not_run() {
     assert!(matches!(ran, Err(EngineError::CopyRules { .. })), "{ran:?}");
     assert_eq!(lab.remote.writes(), 0);
 }
+
+/// Lets everything through so many times, and fails from then on.
+struct Fickle(std::sync::atomic::AtomicIsize);
+
+impl HostFilter for Fickle {
+    fn version(&self) -> &str {
+        "1"
+    }
+
+    fn lets_through(&self, _: &EventBody, _: &HostOptions, _: &Surroundings<'_>) -> Result<bool, String> {
+        use std::sync::atomic::Ordering::SeqCst;
+        if self.0.fetch_sub(1, SeqCst) > 0 { Ok(true) } else { Err("no answer any more".to_owned()) }
+    }
+}
+
+#[tokio::test]
+async fn priv_01_a_rule_that_fails_in_the_middle_of_a_run_lets_nothing_out() {
+    use std::sync::atomic::{AtomicIsize, Ordering::SeqCst};
+    let fickle = Arc::new(Fickle(AtomicIsize::new(isize::MAX)));
+    let filter: Filter = serde_json::from_value(json!({ "type": "host", "rule": "fickle" })).unwrap();
+    let mut lab = Lab::new(Direction::Export);
+    let host = HostRules::default().with_filter("fickle", fickle.clone());
+    lab.world.engine = lab.world.engine.clone().with_host_rules(host);
+    lab.link = lab.link.clone().with_copies(CopyRules::new(Pipeline::default().with_filter("mine", filter)));
+    lab.world.add(titled("u1", "private one")).await;
+    lab.sync().await;
+    assert_eq!(lab.copies(), ["Busy"]);
+    for calls in 0..12 {
+        lab.world
+            .edit("u1", |event| {
+                body(event).title = Some(format!("private {calls}"));
+                body(event).location = Some(format!("private place {calls}"));
+                body(event).time.end = body(event).time.start.clone();
+            })
+            .await;
+        lab.world.add(titled(&format!("new{calls}"), "private as well")).await;
+        fickle.0.store(calls, SeqCst);
+        lab.world.clock.advance(TimeDelta::hours(1));
+        let _ = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await;
+        let all = serde_json::to_string(&lab.remote.items().into_values().collect::<Vec<_>>()).unwrap();
+        assert!(!all.contains("private"), "after {calls} calls: {all}");
+        let waiting = lab.world.engine.outbox(&lab.link.id).await.unwrap();
+        for entry in waiting {
+            if let calsync_core::store::OutboxOp::Update { payload, .. } = &entry.op {
+                assert!(!payload.as_str().contains("private"), "after {calls} calls");
+            }
+        }
+    }
+}

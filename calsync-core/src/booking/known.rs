@@ -59,15 +59,34 @@ struct Place {
 
 struct Kept {
     index: BusyIndex,
-    /// The last change that is in the index. Revisions do not go back, so it is there or its event changed again; otherwise
-    /// the store is not the one it was.
-    last: Option<(Revision, EventId)>,
+    /// The last changes that are in the index, the oldest first. Where the store has none of them any more, it may have been
+    /// restored from a backup: then everything is read anew.
+    last: Vec<Anchor>,
     begun: DateTime<Utc>,
+}
+
+/// Changes of a calendar that are remembered.
+const ANCHORS: usize = 4;
+
+/// A change, told from another one that got its revision in a store that was restored.
+#[derive(Clone, PartialEq, Eq)]
+struct Anchor {
+    revision: Revision,
+    id: EventId,
+    modified: DateTime<Utc>,
+    deleted: Option<DateTime<Utc>>,
+}
+
+impl Anchor {
+    fn of(record: &EventRecord) -> Self {
+        let EventRecord { id, revision, modified, deleted, .. } = record;
+        Self { revision: *revision, id: id.clone(), modified: *modified, deleted: *deleted }
+    }
 }
 
 impl Kept {
     fn new(counted: &Counted, now: DateTime<Utc>) -> Self {
-        Self { index: BusyIndex::new(counted.zone.clone(), &counted.owner), last: None, begun: now }
+        Self { index: BusyIndex::new(counted.zone.clone(), &counted.owner), last: Vec::new(), begun: now }
     }
 
     fn take_in(&mut self, page: &[EventRecord]) {
@@ -77,9 +96,15 @@ impl Kept {
                 Some(_) => self.index.remove(&record.id),
             }
         }
-        if let Some(last) = page.last() {
-            self.last = Some((last.revision, last.id.clone()));
-        }
+        self.last.extend(page[page.len().saturating_sub(ANCHORS)..].iter().map(Anchor::of));
+        // What changed again is no anchor, and is in the page once.
+        let ids: Vec<EventId> = self.last.iter().map(|anchor| anchor.id.clone()).collect();
+        let mut place = 0;
+        self.last.retain(|anchor| {
+            place += 1;
+            !ids[place..].contains(&anchor.id)
+        });
+        self.last.drain(..self.last.len().saturating_sub(ANCHORS));
     }
 }
 
@@ -128,29 +153,26 @@ impl Known {
                 }
                 kept.last.clone()
             };
-            let anchor = last.clone();
-            let mut after = anchor.as_ref().map_or(Revision::default(), |(seen, _)| before(*seen));
-            let mut is_anchored = anchor.is_none();
+            let mut anchors = last.clone();
+            let mut after = anchors.first().map_or(Revision::default(), |first| before(first.revision));
             loop {
                 let page = store.events_since(&counted.calendar, after, PAGE).await?;
-                is_anchored |= anchor.as_ref().is_some_and(|(_, id)| page.iter().any(|one| one.id == *id));
                 let mut kept = lock(kept);
                 if kept.last != last {
                     // Somebody else asked meanwhile, and was faster.
                     continue 'anew;
                 }
-                kept.take_in(&page);
-                if page.len() == PAGE {
-                    last.clone_from(&kept.last);
-                    after = last.as_ref().map_or(after, |(seen, _)| *seen);
-                    continue;
-                }
-                if !is_anchored {
-                    // Purged, or the store was restored from a backup.
+                if !holds(&page, &std::mem::take(&mut anchors)) {
+                    // Nothing of this page goes in before that is known: whoever asks next would take it for all.
                     *kept = Kept::new(counted, now);
                     continue 'anew;
                 }
-                return Ok(answer(&kept.index));
+                kept.take_in(&page);
+                if page.len() < PAGE {
+                    return Ok(answer(&kept.index));
+                }
+                last.clone_from(&kept.last);
+                after = last.last().map_or(after, |last| last.revision);
             }
         }
     }
@@ -195,6 +217,18 @@ impl Known {
             total = shelf.calendars.values().flatten().map(|place| place.events).sum();
         }
     }
+}
+
+/// Whether a store still has the changes that are in an index: the last of them that did not change again is as it was.
+fn holds(page: &[EventRecord], anchors: &[Anchor]) -> bool {
+    for anchor in anchors.iter().rev() {
+        match page.iter().find(|record| record.id == anchor.id) {
+            Some(record) if Anchor::of(record) == *anchor => return true,
+            Some(record) if record.revision > anchor.revision => {}
+            _ => return false,
+        }
+    }
+    anchors.is_empty()
 }
 
 fn before(revision: Revision) -> Revision {

@@ -53,7 +53,7 @@ pub(super) fn merge_pair(
         (_, Some(base), Some(event)) => (&base.remote_id, base.version.as_ref(), &base.payload, event),
         _ => return Ok(Outcome::default()),
     };
-    let local = cx.held(&record.event);
+    let local = cx.sendable(&record.event)?;
     let local = &*local;
     let mut merged = decide((local, record), bases, remote, standing, cx);
     // At a first meeting nobody edited anything yet.

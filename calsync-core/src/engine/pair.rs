@@ -19,7 +19,7 @@ use crate::{
     merge::Choice,
     model::{Event, EventId, RemoteId, RunId, Version},
     plan::{Action, Direction, Evidence, LocalSide, Meeting, Operation, RemoteSide, decide},
-    provider::{Payload, Provider, ProviderError, RenderRequest, Seal},
+    provider::{ErrorKind, Payload, Provider, ProviderError, RenderRequest, Seal},
     store::{
         BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, Expectation, JournalEntry,
         JournalOp, OutboxEntry, OutboxId, OutboxOp, OutboxState, Revision, SettledBy, Settlement, Write,
@@ -239,6 +239,19 @@ impl Context<'_> {
     /// A local event as the remote side can hold it.
     pub(super) fn held<'e>(&self, event: &'e Event) -> Cow<'e, Event> {
         held(self.copies, self.provider, event)
+    }
+
+    /// A local event as what may be written there. What the link's pipeline does not let through, or cannot tell about, is
+    /// an error and never the event itself.
+    pub(super) fn sendable<'e>(&self, event: &'e Event) -> Result<Cow<'e, Event>, ProviderError> {
+        match exported(self.copies, event)? {
+            Some(Cow::Owned(copy)) => Ok(Cow::Owned(self.provider.project(&copy).into_owned())),
+            Some(Cow::Borrowed(event)) => Ok(self.provider.project(event)),
+            None => {
+                let detail = "the link's pipeline lets it through no more";
+                Err(ProviderError::new(ErrorKind::InvalidInput, "copy", detail))
+            }
+        }
     }
 
     /// What the local side was when both last agreed, as the remote side can hold it.
