@@ -27,7 +27,13 @@ pub fn read_vfreebusy(text: &str) -> Result<Vec<BusyTime>, VFreeBusyError> {
     let (mut times, mut depth, mut is_open, mut seen) = (Vec::new(), 0_usize, false, false);
     for line in Document::new(text.as_bytes()).lines() {
         let text = line.text();
-        let Some(line) = ContentLine::parse(&text) else { continue };
+        let Some(line) = ContentLine::parse(&text) else {
+            // It may have been a period.
+            if is_open && depth == 2 && !text.trim().is_empty() {
+                return Err(VFreeBusyError::Period);
+            }
+            continue;
+        };
         if line.is("BEGIN") {
             let wanted = if depth == 0 { "VCALENDAR" } else { "VFREEBUSY" };
             let is_wanted = line.value().trim().eq_ignore_ascii_case(wanted);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{FeedOptions, Validators, feed::without_secret};
+use super::{Detail, FeedOptions, Validators, feed::without_secret};
 use crate::{
     model::{CalendarId, Event, Override, Privacy},
     pipeline::{CompiledPipeline, Pipeline, PipelineError, Surroundings},
@@ -123,7 +123,11 @@ impl Published {
         options: &FeedOptions,
     ) -> Validators {
         let variant = format!("{} {:?}", self.fingerprint, self.form);
-        let changed = changed.max(self.since);
+        // When an event was edited that is not shown, or not shown whole, is nobody's business.
+        let shows_all = self.form == FeedForm::Events
+            && self.options.detail == Detail::Details
+            && self.pipeline.is_none();
+        let changed = changed.max(self.since).filter(|_| shows_all);
         Validators::of_revision(&revision.0.to_string(), &variant, changed, options)
     }
 

@@ -19,7 +19,7 @@ use crate::{
 const PAGE: usize = 200;
 
 /// A request, as far as it matters.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct FeedCall<'a> {
     /// The method, in capitals.
     pub method: &'a str,
@@ -27,6 +27,16 @@ pub struct FeedCall<'a> {
     pub token: &'a str,
     /// Its conditions.
     pub conditions: FeedRequest<'a>,
+}
+
+impl fmt::Debug for FeedCall<'_> {
+    /// Without the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FeedCall")
+            .field("method", &self.method)
+            .field("conditions", &self.conditions)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What to answer.

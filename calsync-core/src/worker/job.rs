@@ -444,9 +444,11 @@ async fn sync(
     let mut cadence = opened.cadence;
     if let Some(calls) = calls {
         let found = if changed { Found::Changes } else { Found::Nothing };
-        let (floor, silent) = calls.after(id, found, worker.clock.now()).await?;
-        cadence = cadence.or(floor);
-        alerts.extend(silent);
+        // What the run did is done, also where this cannot be kept: the next run measures again.
+        if let Ok((floor, silent)) = calls.after(id, found, worker.clock.now()).await {
+            cadence = cadence.or(floor);
+            alerts.extend(silent);
+        }
     }
     Ok(Some(Came { finish, counts: Some(counts), alerts, unannounced, cadence, nudges }))
 }
