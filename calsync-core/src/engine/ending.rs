@@ -64,13 +64,13 @@ impl Run<'_> {
     async fn record_success(&mut self) -> Result<(), EngineError> {
         let now = self.engine.clock.now();
         self.state.health = LinkHealth::Active;
-        let before = self.state.last_success.replace(now);
+        let last = self.state.last_success.replace(now);
         if self.link.note.is_some() {
             self.state.note.clone_from(&self.link.note);
         }
         let mut batch = Batch { writes: std::mem::take(&mut self.last_writes), ..Batch::default() };
         batch.writes.push(Write::PutLink(Box::new(self.state.clone())));
-        batch.writes.extend(self.forget_deleted(before).await?);
+        batch.writes.extend(self.forget_deleted(last).await?);
         if self.state.last_audit.is_some_and(|audit| audit >= self.started) {
             // A bounded number of each, so that no commit is large: the next day takes the rest.
             for log in [Log::Runs, Log::Journal, Log::ResolvedConflicts] {

@@ -78,21 +78,21 @@ impl Run<'_> {
     }
 
     /// Records which deletions this link has carried out, and forgets those that every link has: after a run that went
-    /// through and held nothing, and not more often than everything is compared.
+    /// through and held nothing, and not more often than everything is compared. `last` is the last such run before it.
     pub(super) async fn forget_deleted(
         &self,
-        before: Option<DateTime<Utc>>,
+        last: Option<DateTime<Utc>>,
     ) -> Result<Vec<Write>, EngineError> {
         let now = self.engine.clock.now();
         let period = self.link.audit_every.num_seconds().max(1);
         let turn = |at: DateTime<Utc>| at.timestamp().div_euclid(period);
-        if self.plan.held || before.is_some_and(|before| turn(before) == turn(now)) {
+        if self.plan.held || last.is_some_and(|last| turn(last) == turn(now)) {
             return Ok(Vec::new());
         }
         let until = self.settled_until().await?;
         let (store, calendar) = (&*self.engine.store, &self.link.calendar);
-        let before = (now - self.link.keep_deleted).min(until);
-        let before = forgettable(store, calendar, before, now, Some(&self.link.id)).await?;
+        let wanted = (now - self.link.keep_deleted).min(until);
+        let before = forgettable(store, calendar, wanted, now, Some(&self.link.id)).await?;
         Ok(vec![self.say(until), Write::PurgeDeleted { calendar: calendar.clone(), before }])
     }
 

@@ -131,8 +131,7 @@ impl Published {
         Validators::of_revision(&revision.0.to_string(), &variant, changed, options)
     }
 
-    /// The event after filters and transforms; `None`: it is not published, also where a rule of the host fails: nothing of
-    /// it leaves that was not looked at.
+    /// The event after filters and transforms; `None`: it is not published. Nothing leaves that a step could not look at.
     pub(super) fn passed<'e>(&self, event: &'e Event) -> Option<Cow<'e, Event>> {
         let Some(pipeline) = &self.pipeline else { return Some(Cow::Borrowed(event)) };
         let around = Surroundings {
