@@ -312,7 +312,13 @@ export interface Undone {
   run: string;
   restored: number;
   removed: number;
+  /** Items the run made on the remote side, and that are deleted there now. */
+  removedThere: number;
+  /** The run to take back for the next run to make those items again. */
+  removal: string | null;
   kept: number;
+  /** Those of them whose items the run made on the remote side, and that cannot be deleted there. */
+  madeThere: number;
   edited: string[];
 }
 

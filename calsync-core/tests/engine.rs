@@ -510,7 +510,7 @@ async fn undo_brings_back_what_a_run_changed_on_both_sides() {
     lab.remote.remove("r2");
     lab.remote.put("r9", &event("u9", "new"));
     let report = lab.sync().await;
-    let undone = lab.world.engine.undo(&lab.link, &report.run).await.expect("undoes");
+    let undone = lab.world.engine.undo(&lab.link, &lab.remote, &report.run).await.expect("undoes");
     assert_eq!((undone.restored, undone.removed, undone.kept), (2, 1, 0));
     lab.sync().await;
     let quiet = lab.sync().await;

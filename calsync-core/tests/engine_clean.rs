@@ -11,7 +11,7 @@ use calsync_core::{
     store::MemoryStore,
 };
 use calsync_testkit::{
-    remote::MemoryRemote,
+    remote::{MemoryRemote, RemoteFault},
     world::{World, body, event},
 };
 use chrono::TimeDelta;
@@ -131,6 +131,17 @@ async fn an_approval_is_for_one_plan() {
     let report = world.engine.clean(&link, &remote, &options).await.unwrap();
     assert!(report.plan.held && report.deleted == 0);
     assert_eq!(report.plan.deletions(), 4);
+}
+
+#[tokio::test]
+async fn a_deletion_whose_answer_is_lost_is_asked_for_again() {
+    let (world, link) = (world(8), mirror("mirror"));
+    let remote = full(&world, &link).await;
+    remote.fail("delete", RemoteFault::After);
+    let report = clean(&world, &link, &remote).await;
+    assert_eq!((report.deleted, report.edited, remote.items().len()), (3, 0, 6));
+    sync(&world, &link, &remote).await;
+    assert_eq!((world.locals().await.len(), remote.items().len()), (3, 6));
 }
 
 #[tokio::test]

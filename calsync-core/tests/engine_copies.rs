@@ -530,7 +530,7 @@ async fn what_a_pipeline_put_out_can_be_undone_without_harm() {
     lab.world.edit("canary-uid-0", titled("lunch")).await;
     let report = lab.sync().await;
     assert_eq!(lab.copies().len(), 2);
-    lab.world.engine.undo(&lab.link, &report.run).await.unwrap();
+    lab.world.engine.undo(&lab.link, &lab.remote, &report.run).await.unwrap();
     for _ in 0..3 {
         lab.sync().await;
     }

@@ -251,6 +251,27 @@ async fn i07_the_last_of_several_is_asked_about() {
     assert_eq!(lab.sizes().await, (0, 0));
 }
 
+/// I07: pairs that are left alone are no linked items: they do not make the rest look like a small part.
+#[tokio::test]
+async fn i07_pairs_that_were_parted_do_not_count() {
+    for parted in [false, true] {
+        let lab =
+            Lab::with(if parted { 200 } else { 40 }, |link| link.with_direction(Direction::Import)).await;
+        if parted {
+            // Copies deleted here, while their items stay.
+            for n in 40..200 {
+                lab.world.delete(&format!("u{n}")).await;
+            }
+            lab.sync().await;
+        }
+        for n in 0..39 {
+            lab.remote.remove(&format!("r{n}"));
+        }
+        let report = lab.sync().await;
+        assert_eq!((report.plan.held, report.counts.deleted), (true, 0), "parted: {parted}");
+    }
+}
+
 /// I07: a run that failed after it deleted has deleted.
 #[tokio::test]
 async fn i07_a_failed_run_counts() {

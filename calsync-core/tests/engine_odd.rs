@@ -491,7 +491,7 @@ async fn undo_leaves_the_original_what_it_was() {
     lab.sync().await;
     lab.world.edit("u0", titled("Doctor")).await;
     let r = lab.sync().await;
-    let u = lab.world.engine.undo(&lab.link, &r.run).await.unwrap();
+    let u = lab.world.engine.undo(&lab.link, &lab.remote, &r.run).await.unwrap();
     lab.sync().await;
     assert_eq!((u.kept, u.restored), (1, 0), "what the copy was says nothing about the event");
     assert_eq!(lab.titles().await, (strs(&["Doctor"]), strs(&["[Work] Doctor"])));

@@ -195,7 +195,7 @@ async fn undo_resurrects_event_deleted_since() {
     let run = w.engine.sync(&link(), &r, &opt()).await.unwrap().run;
     w.clock.advance(TimeDelta::hours(1));
     w.delete("a").await;
-    w.engine.undo(&link(), &run).await.unwrap();
+    w.engine.undo(&link(), &r, &run).await.unwrap();
     assert!(w.locals().await.is_empty(), "undo overrode a later deletion");
 }
 /// Undo of a pushed edit replaces the local event by the remote projection.
@@ -213,7 +213,7 @@ async fn undo_wipes_what_the_remote_cannot_hold() {
     w.engine.sync(&link(), &r, &opt()).await.unwrap();
     w.edit("a", |e| body(e).title = Some("two".into())).await;
     let run = w.engine.sync(&link(), &r, &opt()).await.unwrap().run;
-    w.engine.undo(&link(), &run).await.unwrap();
+    w.engine.undo(&link(), &r, &run).await.unwrap();
     let l = w.local("a").await.event;
     assert_eq!(title(&l), "one");
     assert_eq!(text(&l).as_deref(), Some("only here"), "undo lost a field the run never touched");
@@ -378,7 +378,7 @@ async fn control_undo_plain_and_edit_since() {
     let run = w.engine.sync(&link(), &r, &opt()).await.unwrap().run;
     w.clock.advance(TimeDelta::hours(1));
     w.edit("a", |e| body(e).title = Some("later".into())).await;
-    assert_eq!(w.engine.undo(&link(), &run).await.unwrap().kept, 1);
+    assert_eq!(w.engine.undo(&link(), &r, &run).await.unwrap().kept, 1);
     assert_eq!(title(&w.local("a").await.event), "later");
 }
 #[tokio::test]
@@ -407,7 +407,7 @@ async fn undo_overwrites_an_edit_made_during_the_run() {
     // The clock stands still: what is written during the run and its journal have one time.
     let run = w.engine.sync(&link(), &r, &opt()).await.unwrap().run;
     w.edit("a", |e| body(e).title = Some("host, same instant".into())).await;
-    w.engine.undo(&link(), &run).await.unwrap();
+    w.engine.undo(&link(), &r, &run).await.unwrap();
     assert_eq!(title(&w.local("a").await.event), "host, same instant");
 }
 

@@ -9,6 +9,7 @@ pub mod dynamodb;
 pub mod events;
 pub mod feed;
 pub mod google;
+pub mod hooked_store;
 mod listen;
 pub mod microsoft;
 pub mod oauth;

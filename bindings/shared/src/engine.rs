@@ -319,15 +319,15 @@ impl Engine {
     }
 
     pub(crate) async fn undo(&self, args: args::Undo) -> Result<Undone, Failure> {
-        let (link, _) = self.link(&args.link)?;
+        let (link, provider) = self.link(&args.link)?;
         let run = RunId::from(args.run.as_str());
-        let report = self.engine().await?.undo(&link, &run).await;
+        let report = self.engine().await?.undo(&link, &*provider, &run).await;
         report.map(|report| Undone::of(&args.run, report)).map_err(|error| about(error.into(), &args.link))
     }
 
     pub(crate) async fn undo_last(&self, args: args::UndoLast) -> Result<Vec<Undone>, Failure> {
-        let (link, _) = self.link(&args.link)?;
-        let undone = self.engine().await?.undo_last(&link, args.count).await?;
+        let (link, provider) = self.link(&args.link)?;
+        let undone = self.engine().await?.undo_last(&link, &*provider, args.count).await?;
         Ok(undone.into_iter().map(|(run, report)| Undone::of(run.as_str(), report)).collect())
     }
 

@@ -393,8 +393,14 @@ pub struct Undone {
     pub restored: u64,
     /// Events removed again.
     pub removed: u64,
+    /// Items the run made on the remote side, and that are deleted there now.
+    pub removed_there: u64,
+    /// The run to take back for the next run to make those items again.
+    pub removal: Option<String>,
     /// Events left alone.
     pub kept: u64,
+    /// Those of them whose items the run made on the remote side, and that cannot be deleted there.
+    pub made_there: u64,
     /// Those of them that were edited since; at most 1,000.
     pub edited: Vec<String>,
 }
@@ -405,7 +411,10 @@ impl Undone {
             run: run.to_owned(),
             restored: report.restored,
             removed: report.removed,
+            removed_there: report.removed_there,
+            removal: report.removal.map(|run| run.as_str().to_owned()),
             kept: report.kept,
+            made_there: report.made_there,
             edited: report.edited.iter().map(|id| id.as_str().to_owned()).collect(),
         }
     }

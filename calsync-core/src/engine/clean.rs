@@ -4,6 +4,7 @@ use super::{
     Engine, EngineError, Link,
     run::{LEASE, PAGE, new_state},
     settled::resign,
+    withdrawn::{delete_surely, let_all_return},
 };
 use crate::{
     model::{Event, EventId, RemoteId, Version},
@@ -138,12 +139,13 @@ impl Engine {
                 writes.push(Write::PutBase(Box::new(BaseRecord { state: BaseState::Suppressed, ..base })));
             }
             self.store.commit(Batch { lease: Some(token), expect: Vec::new(), writes }).await?;
-            match provider.delete(&link.remote, &item.id, version).await {
+            match delete_surely(link, provider, &item.id, version).await {
                 Ok(()) => report.deleted += 1,
                 Err(error) if error.kind == ErrorKind::VersionMismatch => report.edited += 1,
                 Err(error) => {
-                    if let (Some(base), Some(token)) = (item.base, lease.clone()) {
-                        // It is there, and the link's, as before.
+                    if let (Some(base), Some(token), false) = (item.base, lease.clone(), error.is_ambiguous())
+                    {
+                        // It is there, and the link's, as before. Where nobody knows it stays parted.
                         let writes = vec![Write::PutBase(Box::new(base))];
                         self.store.commit(Batch { lease: Some(token), expect: Vec::new(), writes }).await?;
                     }
@@ -297,6 +299,7 @@ impl Engine {
                         .push(Write::DeleteQuarantine { link: link.id.clone(), remote_id: record.remote_id });
                 }
             }
+            writes.extend(let_all_return(&*self.store, &link.id, PAGE).await?);
             let done = writes.is_empty();
             if done {
                 writes.push(resign(&link.calendar, &link.id));
@@ -385,12 +388,12 @@ impl Engine {
         Ok(provider.read(payload).ok())
     }
 
-    fn run_id(&self) -> String {
+    pub(super) fn run_id(&self) -> String {
         let now = self.clock.now().timestamp_millis().max(0);
         format!("{now:012x}-{}", self.ids.fresh().get(..8).unwrap_or_default())
     }
 
-    async fn hold_lease(&self, link: &Link, holder: &str) -> Result<LeaseToken, EngineError> {
+    pub(super) async fn hold_lease(&self, link: &Link, holder: &str) -> Result<LeaseToken, EngineError> {
         let name = Self::lease_name(&link.id);
         match self.store.acquire_lease(&name, holder, self.clock.now(), LEASE).await? {
             LeaseGrant::Granted(token) => Ok(token),

@@ -37,9 +37,7 @@ impl Run<'_> {
         let approved = self.approve.as_ref() == Some(&id);
         let refused = self.refuse.as_ref() == Some(&id);
         if !approved && !refused {
-            let recent = self.recent_deletions().await?;
-            let tally = Tally { planned: self.held.len(), recent, joined: self.joined().await? };
-            if self.plan.held || self.link.guard.judge(tally) == Verdict::Hold {
+            if self.plan.held || self.judged().await? == Verdict::Hold {
                 self.hold();
                 return Ok(());
             }
@@ -105,24 +103,32 @@ impl Run<'_> {
         Ok(usize::try_from(before + self.unasked).unwrap_or(usize::MAX))
     }
 
-    /// Pairs that are joined and not about to be deleted already.
-    async fn joined(&self) -> Result<usize, EngineError> {
+    /// What the guard says of the deletions that wait. Only pairs that are joined and not about to be deleted already count,
+    /// and no more of them are read than it takes to let the deletions pass.
+    async fn judged(&self) -> Result<Verdict, EngineError> {
+        let mut tally = Tally { planned: self.held.len(), recent: self.recent_deletions().await?, joined: 0 };
         let planned: HashSet<&EventId> =
             self.held.iter().filter_map(|deletion| deletion.operation.event_id.as_ref()).collect();
-        let leaving = self
-            .outbox
-            .values()
-            .filter(|entry| matches!(entry.op, OutboxOp::Delete { .. }) && !planned.contains(&entry.event_id))
-            .count();
-        let mut count = 0_usize;
+        let leaves = |event: &EventId| {
+            self.outbox.get(event).is_some_and(|entry| matches!(entry.op, OutboxOp::Delete { .. }))
+                && !planned.contains(event)
+        };
         let mut after = None;
         loop {
-            let page = self.engine.store.base_summaries(&self.link.id, after.as_ref(), PAGE * 5).await?;
-            let Some(last) = page.last() else {
-                return Ok(count.saturating_sub(leaving + self.slid_out.len()));
-            };
+            let page = self.engine.store.base_summaries(&self.link.id, after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(self.link.guard.judge(tally)) };
             after = Some(last.remote_id.clone());
-            count += page.len();
+            let ids: Vec<RemoteId> = page.into_iter().map(|summary| summary.remote_id).collect();
+            let bases = self.engine.store.bases(&self.link.id, BaseQuery::Remote(&ids)).await?;
+            tally.joined += bases
+                .iter()
+                .filter(|base| base.state == BaseState::Linked)
+                .filter(|base| !leaves(&base.event_id) && !self.slid_out.contains(&base.remote_id))
+                .count();
+            // More of them never hold what fewer let pass.
+            if self.link.guard.judge(tally) == Verdict::Pass {
+                return Ok(Verdict::Pass);
+            }
         }
     }
 

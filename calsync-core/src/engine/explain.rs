@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, EngineError, Link, copies::Copies, run::PAGE};
+use super::{Engine, EngineError, Link, copies::Copies, run::PAGE, withdrawn::withdrawn};
 use crate::{
     diff::Field,
     model::{Event, EventId, LinkId, RemoteId, RunId},
@@ -330,6 +330,12 @@ impl Engine {
                 BaseState::Linked => WayState::InStep {},
                 BaseState::Suppressed => WayState::LeftAlone {},
             };
+        }
+        if base.is_none() && record.deleted.is_none() {
+            let gone = withdrawn(&*self.store, &link.id, std::iter::once(&record.id)).await?;
+            if !gone.is_empty() {
+                way.state = WayState::LeftAlone {};
+            }
         }
         if let Some(entry) = self.waiting(link, &record.id).await? {
             way.state = match entry.state {

@@ -8,6 +8,7 @@ use super::{
     pair::{Outcome, Pair, RemoteView},
     pull::{Found, Item},
     run::{PAGE, Run},
+    withdrawn::withdrawn,
 };
 use crate::{
     model::{EventId, RemoteId},
@@ -62,6 +63,10 @@ impl Run<'_> {
             let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
             let bases: HashMap<EventId, BaseRecord> =
                 bases.into_iter().map(|base| (base.event_id.clone(), base)).collect();
+            let unjoined = records.iter().filter(|record| record.deleted.is_none());
+            let unjoined = unjoined.map(|record| &record.id).filter(|id| !bases.contains_key(*id));
+            let withdrawn = withdrawn(&*self.engine.store, &self.link.id, unjoined).await?;
+            records.retain(|record| !withdrawn.contains_key(&record.id));
             let (outcomes, unread) = self.decide_local(&records, &bases).await?;
             if self.commit_outcomes(outcomes, Vec::new(), attempt).await? {
                 let items = unread.into_iter().map(|id| Item { id, version: None, payload: None }).collect();

@@ -35,6 +35,7 @@ mod report;
 mod run;
 pub(crate) mod settled;
 mod undo;
+mod withdrawn;
 
 use std::sync::Arc;
 
@@ -236,13 +237,20 @@ impl Engine {
         self.carry_out(link, provider, options, Some(plan.permit())).await
     }
 
-    /// Takes back what a run did. See [`UndoReport`].
+    /// Takes back what a run did. See [`UndoReport`]. Only items the run made on the remote side are taken away there at
+    /// once; what it changed or deleted is carried over by the next run.
     ///
     /// # Errors
     ///
-    /// When the store fails, or the run is not known.
-    pub async fn undo(&self, link: &Link, run: &RunId) -> Result<UndoReport, EngineError> {
-        undo::undo(self, link, run).await
+    /// When the run is not known, another worker is at the link, the store fails, or an item cannot be deleted. What was
+    /// taken back until then stays so; ask again for the rest.
+    pub async fn undo(
+        &self,
+        link: &Link,
+        provider: &dyn Provider,
+        run: &RunId,
+    ) -> Result<UndoReport, EngineError> {
+        undo::undo(self, link, provider, run).await
     }
 
     /// Takes back what the last `count` runs of a link did, the last one first; runs that did nothing or were taken back
@@ -250,13 +258,14 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// When the store fails. Runs taken back before that stay so.
+    /// As for [`undo`](Self::undo). Runs taken back before that stay so.
     pub async fn undo_last(
         &self,
         link: &Link,
+        provider: &dyn Provider,
         count: usize,
     ) -> Result<Vec<(RunId, UndoReport)>, EngineError> {
-        undo::undo_last(self, link, count).await
+        undo::undo_last(self, link, provider, count).await
     }
 
     /// Items of a link that may be events here, and wait for a person to say so; answered ones until the next run.

@@ -8,6 +8,7 @@ use super::{
     meeting::sent_before,
     pair::{Outcome, Pair, RemoteView},
     run::{Ids, Mode, PAGE, Pulled, Run},
+    withdrawn::{let_return, withdrawn},
 };
 use crate::{
     diff::changed_fields,
@@ -289,6 +290,9 @@ impl Run<'_> {
             let bases = store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
             bases.into_iter().map(|base| (base.event_id.clone(), base)).collect()
         };
+        let unjoined = namesakes.iter().chain(matched.values()).filter(|record| record.deleted.is_none());
+        let unjoined = unjoined.map(|record| &record.id).filter(|id| !joined.contains_key(*id));
+        let withdrawn = withdrawn(&**store, &self.link.id, unjoined).await?;
         let ids: Vec<EventId> = bases.values().map(|base| base.event_id.clone()).collect();
         let mut events: HashMap<EventId, EventRecord> =
             by_id(if ids.is_empty() { Vec::new() } else { store.events(&self.link.calendar, &ids).await? });
@@ -355,6 +359,15 @@ impl Run<'_> {
                     }
                 }
             }
+            let lives = local.as_ref().filter(|record| base.is_none() && record.deleted.is_none());
+            let mut returned = None;
+            if let Some((record, gone)) = lives.and_then(|record| Some((record, withdrawn.get(&record.id)?)))
+            {
+                if gone.is(&item.id, item.version.as_ref()) {
+                    continue;
+                }
+                returned = Some(let_return(&self.link.id, &record.id));
+            }
             let own = base.and_then(|base| self.own_write(base, item));
             base = own.as_ref().map(|(base, _)| base).or(base);
             // The same payload reads as the same event: half the work for a feed that lists everything at every poll.
@@ -404,6 +417,7 @@ impl Run<'_> {
                         });
                     }
                     outcome.writes.extend(own.map(|(_, journal)| journal));
+                    outcome.writes.extend(returned);
                     outcomes.push(outcome);
                 }
                 Err(error) => {

@@ -2,21 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Engine, EngineError, Link, journal::is_as_left};
+use super::{
+    Engine, EngineError, Link,
+    journal::{is_as_left, left_as},
+    withdrawn::{Leaving, Withdrawn, delete, let_return, withdrawn},
+};
 use crate::{
     diff::copy_field,
     model::{Event, EventId, RunId},
+    plan::Evidence,
+    provider::Provider,
     store::{
         BaseQuery, BaseRecord, BaseState, Batch, EventRecord, Expectation, JournalEntry, JournalOp,
-        LeaseGrant, LeaseToken, Record, RecordKind, RecordQuery, RunOutcome, RunRecord, Write,
+        LeaseToken, Record, RecordKind, RecordQuery, RunOutcome, RunRecord, Write,
     },
 };
 
 /// What was taken back, in numbers.
 ///
 /// Events a run changed or deleted get the content they had before; the next run carries that to the remote side, making
-/// again, under the same UID, what was deleted there. Events it brought in are removed again and stay away. An event that
-/// was edited, deleted or brought back since is left as it is. A run that was taken back already is left alone, too.
+/// again, under the same UID, what was deleted there. Events it brought in are removed again and stay away. Items it made
+/// there are deleted, and their events stay here and are not made there again, also not when they are edited; should
+/// somebody make such an item there, the two are kept in step. What was edited, deleted or brought back since, on either
+/// side, is left as it is. A run that was taken back already is left alone, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UndoReport {
@@ -24,10 +32,15 @@ pub struct UndoReport {
     pub restored: u64,
     /// Events removed again.
     pub removed: u64,
-    /// Events left alone: edited since, or nothing of them is left to take back, or made on the remote side.
+    /// Items the run made on the remote side, and that are deleted there now.
+    pub removed_there: u64,
+    /// Under which these deletions are in the journal. Taking that back has the next run make the items again.
+    pub removal: Option<RunId>,
+    /// Events left alone: edited since, or nothing of them is left to take back, or made there and not to be deleted.
     pub kept: u64,
-    /// Those of them whose items the run made on the remote side: they stay there, and the events are still kept in step.
-    /// Deleting the event deletes its item.
+    /// Those of them whose items the run made on the remote side, and that cannot be deleted there: the link only imports
+    /// by now, or its provider gives no versions, so that nothing could tell whether somebody edited them. They are still
+    /// kept in step.
     pub made_there: u64,
     /// Those of them that were edited since; at most 1,000.
     pub edited: Vec<EventId>,
@@ -43,12 +56,15 @@ const NAMED: usize = 1000;
 const ATTEMPTS: usize = 5;
 
 /// Takes one run back.
-pub(super) async fn undo(engine: &Engine, link: &Link, run: &RunId) -> Result<UndoReport, EngineError> {
-    let lease = lease(engine, link).await?;
-    let undo = Undo { engine, link, lease: &lease };
+pub(super) async fn undo(
+    engine: &Engine,
+    link: &Link,
+    provider: &dyn Provider,
+    run: &RunId,
+) -> Result<UndoReport, EngineError> {
+    let mut undo = Undo::begin(engine, link, provider).await?;
     let result = undo.run(run).await;
-    // A lease that cannot be given back runs out by itself.
-    let _ = engine.store.release_lease(&lease).await;
+    undo.end().await;
     result
 }
 
@@ -56,35 +72,68 @@ pub(super) async fn undo(engine: &Engine, link: &Link, run: &RunId) -> Result<Un
 pub(super) async fn undo_last(
     engine: &Engine,
     link: &Link,
+    provider: &dyn Provider,
     count: usize,
 ) -> Result<Vec<(RunId, UndoReport)>, EngineError> {
-    let lease = lease(engine, link).await?;
-    let undo = Undo { engine, link, lease: &lease };
+    let mut undo = Undo::begin(engine, link, provider).await?;
     let result = undo.last(count).await;
-    let _ = engine.store.release_lease(&lease).await;
+    undo.end().await;
     result
-}
-
-async fn lease(engine: &Engine, link: &Link) -> Result<LeaseToken, EngineError> {
-    let (now, holder) = (engine.clock.now(), engine.ids.fresh());
-    let name = Engine::lease_name(&link.id);
-    match engine.store.acquire_lease(&name, &holder, now, chrono::TimeDelta::seconds(10)).await? {
-        LeaseGrant::Granted(token) => Ok(token),
-        LeaseGrant::Held { until } => Err(EngineError::Busy { until }),
-    }
 }
 
 struct Undo<'a> {
     engine: &'a Engine,
     link: &'a Link,
-    lease: &'a LeaseToken,
+    provider: &'a dyn Provider,
+    holder: String,
+    lease: LeaseToken,
+    /// Under which deletions there are written down.
+    id: String,
+    /// How many were.
+    number: usize,
+}
+
+/// An event that may be taken back, as it is now.
+struct Known<'a> {
+    record: &'a EventRecord,
+    base: Option<&'a BaseRecord>,
+    withdrawn: Option<&'a Withdrawn>,
+}
+
+/// What is decided about some events.
+#[derive(Default)]
+struct Decided {
+    batch: Batch,
+    report: UndoReport,
+    leaving: Vec<Leaving>,
 }
 
 /// The last thing a run did to each event: how it left it.
 type Lasts = BTreeMap<EventId, JournalEntry>;
 
-impl Undo<'_> {
-    async fn last(&self, count: usize) -> Result<Vec<(RunId, UndoReport)>, EngineError> {
+impl<'a> Undo<'a> {
+    async fn begin(
+        engine: &'a Engine,
+        link: &'a Link,
+        provider: &'a dyn Provider,
+    ) -> Result<Self, EngineError> {
+        let holder = engine.ids.fresh();
+        let lease = engine.hold_lease(link, &holder).await?;
+        Ok(Self { engine, link, provider, holder, lease, id: engine.run_id(), number: 0 })
+    }
+
+    async fn end(self) {
+        // A lease that cannot be given back runs out by itself.
+        let _ = self.engine.store.release_lease(&self.lease).await;
+    }
+
+    async fn commit(&self, mut batch: Batch) -> Result<(), EngineError> {
+        batch.lease = Some(self.lease.clone());
+        self.engine.store.commit(batch).await?;
+        Ok(())
+    }
+
+    async fn last(&mut self, count: usize) -> Result<Vec<(RunId, UndoReport)>, EngineError> {
         let mut runs = Vec::new();
         let mut after: Option<String> = None;
         loop {
@@ -112,7 +161,7 @@ impl Undo<'_> {
         Ok(reports)
     }
 
-    async fn run(&self, run: &RunId) -> Result<UndoReport, EngineError> {
+    async fn run(&mut self, run: &RunId) -> Result<UndoReport, EngineError> {
         let mut report = UndoReport::default();
         let lasts = self.lasts(run).await?;
         if lasts.is_empty() {
@@ -123,6 +172,9 @@ impl Undo<'_> {
             report.kept = lasts.len() as u64;
             return Ok(report);
         }
+        // What waits to be sent was decided since.
+        let waiting = self.engine.outbox(&self.link.id).await?;
+        let waiting: BTreeSet<EventId> = waiting.into_iter().map(|entry| entry.event_id).collect();
         let mut seen: BTreeSet<EventId> = BTreeSet::new();
         let mut after: Option<String> = None;
         loop {
@@ -134,50 +186,64 @@ impl Undo<'_> {
                 .iter()
                 .filter(|entry| entry.op != JournalOp::Kept && seen.insert(entry.event_id.clone()))
                 .collect();
-            if !firsts.is_empty() {
-                self.take_back(&firsts, &lasts, &mut report).await?;
+            for firsts in firsts.chunks(self.link.commit_every.max(1)) {
+                self.lease = self.engine.hold_lease(self.link, &self.holder).await?;
+                let leaving = self.take_back(firsts, &lasts, &waiting, &mut report).await?;
+                self.take_away(leaving, &mut report).await?;
             }
         }
         if let Some(record) = record {
             let undone = RunRecord { outcome: RunOutcome::Undone, ..record };
             let writes = vec![Write::PutRun(Box::new(undone))];
-            let lease = Some(self.lease.clone());
-            self.engine.store.commit(Batch { lease, writes, ..Batch::default() }).await?;
+            self.commit(Batch { writes, ..Batch::default() }).await?;
         }
         Ok(report)
     }
 
+    /// Takes back what is here, and writes down what is to be deleted there.
     async fn take_back(
-        &self,
+        &mut self,
         firsts: &[&JournalEntry],
         lasts: &Lasts,
+        waiting: &BTreeSet<EventId>,
         report: &mut UndoReport,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<Leaving>, EngineError> {
         let ids: Vec<EventId> = firsts.iter().map(|entry| entry.event_id.clone()).collect();
+        let store = &*self.engine.store;
         for attempt in 0.. {
             let records: HashMap<EventId, EventRecord> =
-                super::pull::by_id(self.engine.store.events(&self.link.calendar, &ids).await?);
-            let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
+                super::pull::by_id(store.events(&self.link.calendar, &ids).await?);
+            let bases = store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
+            let there = firsts.iter().filter(|first| is_there(first.op));
+            let withdrawn = withdrawn(store, &self.link.id, there.map(|first| &first.event_id)).await?;
             let again = self.made_again(records.values()).await?;
-            let mut now = UndoReport::default();
-            let mut batch = Batch { lease: Some(self.lease.clone()), ..Batch::default() };
+            let mut decided = Decided::default();
             for first in firsts {
                 let Some(record) = records.get(&first.event_id) else {
-                    now.kept += 1;
+                    decided.report.kept += 1;
                     continue;
                 };
+                if is_taken_back(first, record) {
+                    // An undo that was cut off.
+                    decided.report.kept += 1;
+                    continue;
+                }
                 let as_left = lasts.get(&first.event_id).is_some_and(|last| is_as_left(last, record));
+                let as_left =
+                    as_left && (first.op != JournalOp::RemoteCreate || !waiting.contains(&first.event_id));
                 if !as_left || again.contains(&record.id) {
-                    now.kept += 1;
-                    now.edited.push(record.id.clone());
+                    decided.report.kept += 1;
+                    decided.report.edited.push(record.id.clone());
                     continue;
                 }
                 let base = bases.iter().find(|base| base.event_id == first.event_id);
-                self.one(first, record, base, &mut batch, &mut now);
+                let known = Known { record, base, withdrawn: withdrawn.get(&first.event_id) };
+                self.one(first, &known, &mut decided);
             }
+            let Decided { batch, report: now, leaving } = decided;
             if !batch.writes.is_empty() {
-                match self.engine.store.commit(batch).await.map_err(EngineError::from) {
-                    Ok(_) => {}
+                match self.commit(batch).await {
+                    Ok(()) => {}
                     Err(error) if error.is_conflict() && attempt < ATTEMPTS => continue,
                     Err(error) => return Err(error),
                 }
@@ -186,11 +252,31 @@ impl Undo<'_> {
             report.removed += now.removed;
             report.kept += now.kept;
             report.made_there += now.made_there;
-            report.edited.extend(now.edited);
-            report.edited.truncate(NAMED);
+            name(report, now.edited);
+            return Ok(leaving);
+        }
+        Ok(Vec::new())
+    }
+
+    /// Deletes items there, and keeps in step again what stays.
+    async fn take_away(&self, leaving: Vec<Leaving>, report: &mut UndoReport) -> Result<(), EngineError> {
+        if leaving.is_empty() {
             return Ok(());
         }
-        Ok(())
+        let gone = delete(self.link, self.provider, leaving).await;
+        report.removed_there += gone.removed;
+        report.kept += gone.edited.len() as u64;
+        if gone.removed > 0 {
+            report.removal = Some(RunId::from(self.id.as_str()));
+        }
+        name(report, gone.edited.iter().map(|item| item.event.clone()));
+        let link = &self.link.id;
+        let writes: Vec<Write> =
+            gone.edited.into_iter().chain(gone.stayed).flat_map(|item| item.stay(link)).collect();
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+        gone.error.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Deleted events that somebody made again meanwhile, under the same UID.
@@ -214,47 +300,92 @@ impl Undo<'_> {
     }
 
     /// Takes one event back, by the first thing the run did to it.
-    fn one(
-        &self,
-        first: &JournalEntry,
-        record: &EventRecord,
-        base: Option<&BaseRecord>,
-        batch: &mut Batch,
-        report: &mut UndoReport,
-    ) {
+    fn one(&mut self, first: &JournalEntry, known: &Known<'_>, decided: &mut Decided) {
+        let Known { record, base, withdrawn } = *known;
         let (calendar, id, at) = (self.link.calendar.clone(), record.id.clone(), self.engine.clock.now());
-        let restored = match (first.op, &first.before) {
-            (JournalOp::LocalUpdate | JournalOp::LocalDelete, Some(before)) => Some((**before).clone()),
+        let Decided { batch, report, leaving } = decided;
+        match (first.op, &first.before) {
+            (JournalOp::LocalUpdate | JournalOp::LocalDelete, Some(before)) => {
+                batch.writes.push(Write::PutEvent { calendar, id, event: before.clone(), at });
+                report.restored += 1;
+            }
             // What was sent becomes what was there before; what the remote side cannot hold stays.
             // Where copies show something else than their events, what the copy was says nothing about the event.
             (JournalOp::RemoteUpdate, Some(before)) if self.link.copies.is_none() => {
-                Some(with_fields(&record.event, before, first))
+                let event = Box::new(with_fields(&record.event, before, first));
+                batch.writes.push(Write::PutEvent { calendar, id, event, at });
+                report.restored += 1;
             }
-            // The host deleted it and the run carried that over: the content is still in the row.
-            (JournalOp::RemoteDelete, _) => Some(record.event.clone()),
-            (JournalOp::LocalCreate, _) => None,
-            (op, _) => {
+            // It is there again already.
+            (JournalOp::RemoteDelete, _)
+                if record.deleted.is_none() && base.is_some_and(|base| base.state == BaseState::Linked) =>
+            {
                 report.kept += 1;
-                report.made_there += u64::from(op == JournalOp::RemoteCreate);
                 return;
             }
-        };
-        if let Some(event) = restored {
-            batch.writes.push(Write::PutEvent { calendar, id, event: Box::new(event), at });
-            report.restored += 1;
-        } else {
-            batch.writes.push(Write::DeleteEvent { calendar, id, at });
-            if let Some(base) = base {
-                let base = BaseRecord { state: BaseState::Suppressed, ..base.clone() };
-                batch.writes.push(Write::PutBase(Box::new(base)));
+            // The host deleted it and the run carried that over, or an undo took it away there: the content is in the row.
+            (JournalOp::RemoteDelete, _) => {
+                batch.writes.push(Write::PutEvent {
+                    calendar,
+                    id,
+                    event: Box::new(record.event.clone()),
+                    at,
+                });
+                batch.writes.extend(withdrawn.map(|_| let_return(&self.link.id, &record.id)));
+                report.restored += 1;
             }
-            report.removed += 1;
+            (JournalOp::LocalCreate, _) => {
+                batch.writes.push(Write::DeleteEvent { calendar, id, at });
+                if let Some(base) = base {
+                    let base = BaseRecord { state: BaseState::Suppressed, ..base.clone() };
+                    batch.writes.push(Write::PutBase(Box::new(base)));
+                }
+                report.removed += 1;
+            }
+            (JournalOp::RemoteCreate, _) => {
+                let item = match (base, withdrawn) {
+                    _ if !self.link.direction.exports() => None,
+                    (Some(base), _) if base.state == BaseState::Linked => Leaving::of(base),
+                    (None, Some(withdrawn)) => Some(Leaving::again(&record.id, withdrawn)),
+                    _ => None,
+                };
+                let Some(item) = item else {
+                    report.kept += 1;
+                    report.made_there += u64::from(base.is_some());
+                    return;
+                };
+                batch.writes.extend(item.withdraw(&self.link.id));
+                batch.writes.push(self.taken_away(&item, record));
+                leaving.push(item);
+            }
+            _ => {
+                report.kept += 1;
+                return;
+            }
         }
         batch.expect.push(Expectation::Event {
             calendar: self.link.calendar.clone(),
             id: record.id.clone(),
             revision: Some(record.revision),
         });
+    }
+
+    fn taken_away(&mut self, item: &Leaving, record: &EventRecord) -> Write {
+        self.number += 1;
+        Write::PutJournal(Box::new(JournalEntry {
+            id: format!("{}-{:06x}", self.id, self.number),
+            link: self.link.id.clone(),
+            run: RunId::from(self.id.as_str()),
+            event_id: record.id.clone(),
+            remote_id: Some(item.item.clone()),
+            op: JournalOp::RemoteDelete,
+            reason: "the run that made it was taken back".to_owned(),
+            before: item.base.as_ref().and_then(|base| self.provider.read(&base.payload).ok()).map(Box::new),
+            fields: Vec::new(),
+            evidence: Some(Evidence::Marked),
+            after: Some(left_as(Some(&record.event))),
+            at: self.engine.clock.now(),
+        }))
     }
 
     async fn lasts(&self, run: &RunId) -> Result<Lasts, EngineError> {
@@ -312,6 +443,27 @@ impl Undo<'_> {
         let query = RecordQuery { kind, link: &self.link.id, event: None, run, after, limit: PAGE };
         Ok(self.engine.store.records(query).await?)
     }
+}
+
+/// Whether what a run did may have to do with an item that was taken away since.
+fn is_there(op: JournalOp) -> bool {
+    matches!(op, JournalOp::RemoteCreate | JournalOp::RemoteDelete)
+}
+
+/// Whether what the run did here is taken back already.
+fn is_taken_back(first: &JournalEntry, record: &EventRecord) -> bool {
+    match (first.op, &first.before) {
+        (JournalOp::LocalUpdate | JournalOp::LocalDelete, Some(before)) => {
+            record.deleted.is_none() && **before == record.event
+        }
+        (JournalOp::LocalCreate, _) => record.deleted.is_some(),
+        _ => false,
+    }
+}
+
+fn name(report: &mut UndoReport, edited: impl IntoIterator<Item = EventId>) {
+    let room = NAMED.saturating_sub(report.edited.len());
+    report.edited.extend(edited.into_iter().take(room));
 }
 
 fn with_fields(event: &Event, before: &Event, entry: &JournalEntry) -> Event {

@@ -195,7 +195,7 @@ async fn chapters(stage: &mut Stage, phone: &Phone) -> Result<(), Box<dyn Error>
     say(&format!("A person approved exactly that plan: {} events were deleted.", approved.counts.deleted));
 
     chapter(6, "A mistake: the run is taken back");
-    let undone = stage.engine.undo(&stage.home, &approved.run).await?;
+    let undone = stage.engine.undo(&stage.home, &stage.server, &approved.run).await?;
     let report = stage.sync_home("6 undone", SyncOptions::default()).await?;
     say(&format!(
         "{} events are back in the database, and {} on the server.",

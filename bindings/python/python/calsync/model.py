@@ -548,7 +548,10 @@ class Undone:
     run: str
     restored: int
     removed: int
+    removed_there: int
+    removal: str | None
     kept: int
+    made_there: int
     edited: list[str]
 
 

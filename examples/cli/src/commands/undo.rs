@@ -2,8 +2,8 @@
 
 use calsync_core::{
     engine::{SyncOptions, UndoReport},
-    model::RunId,
-    store::{Record, RecordKind},
+    model::{LinkId, RunId},
+    store::{RecordKind, RecordQuery},
 };
 use serde_json::{Value, json};
 
@@ -35,14 +35,14 @@ pub(crate) async fn run(app: &App, what: &What, format: Format) -> Result<u8, Cl
     match what {
         What::Run(run) => {
             let run = RunId::from(run.as_str());
-            let report = app.engine.undo(&joined.link, &run).await?;
+            let report = app.engine.undo(&joined.link, &*joined.provider, &run).await?;
             undone.push(as_json(&run, &report));
             if format == Format::Table {
                 show(report)?;
             }
         }
         What::Last(count, _) => {
-            for (run, report) in app.engine.undo_last(&joined.link, *count).await? {
+            for (run, report) in app.engine.undo_last(&joined.link, &*joined.provider, *count).await? {
                 undone.push(as_json(&run, &report));
                 if format == Format::Table {
                     print(&format!("run {run}: "))?;
@@ -66,31 +66,40 @@ pub(crate) async fn run(app: &App, what: &What, format: Format) -> Result<u8, Cl
     Ok(if report.plan.held { HELD } else { IN_STEP })
 }
 
+/// The link whose journal has a run, or the deletions of an earlier undo.
 async fn link_of(app: &App, run: &str) -> Result<String, CliError> {
-    let link = app.records(RecordKind::Run).await?.into_iter().find_map(|record| match record {
-        Record::Run(record) if record.id.as_str() == run => Some(record.link),
-        _ => None,
-    });
-    let unknown = || CliError::Unmet(format!("no run {run}; `calsync log` lists them"));
-    Ok(link.ok_or_else(unknown)?.to_string())
+    let wanted = RunId::from(run);
+    for link in &app.config.links {
+        let id = LinkId::from(link.name.as_str());
+        let (kind, run) = (RecordKind::Journal, Some(&wanted));
+        let query = RecordQuery { kind, link: &id, event: None, run, after: None, limit: 1 };
+        if !app.store.records(query).await?.is_empty() {
+            return Ok(link.name.clone());
+        }
+    }
+    Err(CliError::Unmet(format!("no run {run} that changed anything; `calsync log` lists them")))
 }
 
 fn as_json(run: &RunId, undone: &UndoReport) -> Value {
     json!({
         "run": run, "restored": undone.restored, "removed": undone.removed, "kept": undone.kept,
-        "made_there": undone.made_there, "edited": undone.edited,
+        "removed_there": undone.removed_there, "removal": undone.removal, "made_there": undone.made_there,
+        "edited": undone.edited,
     })
 }
 
 fn show(undone: UndoReport) -> Result<(), CliError> {
     print(&format!(
-        "brought back: {}, removed: {}, left alone: {}\n",
-        undone.restored, undone.removed, undone.kept
+        "brought back: {}, removed: {}, removed on the remote side: {}, left alone: {}\n",
+        undone.restored, undone.removed, undone.removed_there, undone.kept
     ))?;
+    if let Some(removal) = &undone.removal {
+        print(&format!("the next run makes what was removed there again after `calsync undo {removal}`\n"))?;
+    }
     if undone.made_there > 0 {
         print(&format!(
-            "of those left alone {} were made on the remote side by this run, and stay: deleting the events here deletes them there, \
-             and `calsync unlink LINK --remove` takes away all that a link wrote\n",
+            "of those left alone {} were made on the remote side by this run, and stay: the link does not write there, or nothing tells \
+             whether somebody edited them\n",
             undone.made_there
         ))?;
     }

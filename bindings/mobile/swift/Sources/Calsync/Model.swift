@@ -375,7 +375,13 @@ public struct Undone: Hashable, Sendable, Decodable {
     public let run: String
     public let restored: Int
     public let removed: Int
+    /// Items the run made on the remote side, and that are deleted there now.
+    public let removedThere: Int
+    /// The run to take back for the next run to make those items again.
+    public let removal: String?
     public let kept: Int
+    /// Those of them whose items the run made on the remote side, and that cannot be deleted there.
+    public let madeThere: Int
     public let edited: [String]
 }
 

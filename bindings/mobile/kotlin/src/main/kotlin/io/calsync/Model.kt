@@ -270,7 +270,19 @@ data class Run(
 
 /** What became of the changes of a run that was taken back. */
 @Serializable
-data class Undone(val run: String, val restored: Long, val removed: Long, val kept: Long, val edited: List<String>)
+data class Undone(
+    val run: String,
+    val restored: Long,
+    val removed: Long,
+    /** Items the run made on the remote side, and that are deleted there now. */
+    val removedThere: Long,
+    /** The run to take back for the next run to make those items again. */
+    val removal: String?,
+    val kept: Long,
+    /** Those of them whose items the run made on the remote side, and that cannot be deleted there. */
+    val madeThere: Long,
+    val edited: List<String>,
+)
 
 /** An item that may be an event here; a person says which. */
 @Serializable
