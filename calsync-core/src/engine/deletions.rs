@@ -36,11 +36,9 @@ impl Run<'_> {
         let id = self.held_id();
         let approved = self.approve.as_ref() == Some(&id);
         let refused = self.refuse.as_ref() == Some(&id);
-        if !approved && !refused {
-            if self.plan.held || self.judged().await? == Verdict::Hold {
-                self.hold();
-                return Ok(());
-            }
+        if !approved && !refused && (self.plan.held || self.judged().await? == Verdict::Hold) {
+            self.hold();
+            return Ok(());
         }
         if self.mode == Mode::Preview {
             let here = |planned: &&PlannedDeletion| planned.operation.action == Action::DeleteLocal;
