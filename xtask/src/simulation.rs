@@ -53,6 +53,9 @@ pub(crate) fn mutants(options: &Mutants) -> Outcome {
     // Which files, and which tests judge them, is in `.cargo/mutants.toml`.
     let mut mutants = process::cargo();
     mutants.args(["mutants", "--package", "calsync-core", "--timeout", "60"]).args(&options.args);
-    mutants.env("PROPTEST_MAX_SHRINK_ITERS", "0").env("CALSYNC_CASES", "100");
+    mutants
+        .env("PROPTEST_MAX_SHRINK_ITERS", "0")
+        .env("CALSYNC_CASES", "100")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
     process::run(&mut mutants, process::NO_LIMIT)
 }
