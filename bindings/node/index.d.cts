@@ -316,8 +316,9 @@ export interface Undone {
   removedThere: number;
   /** The run to take back for the next run to make those items again. */
   removal: string | null;
+  /** Events left alone: edited since, or nothing of them is left to take back. */
   kept: number;
-  /** Those of them whose items the run made on the remote side, and that cannot be deleted there. */
+  /** Those left alone whose items the run made on the remote side, and that cannot be deleted there. */
   madeThere: number;
   edited: string[];
 }

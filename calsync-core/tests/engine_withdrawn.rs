@@ -168,16 +168,24 @@ async fn i32_an_event_that_was_edited_here_since_keeps_its_item() {
 }
 
 /// A deletion whose answer is lost is asked for again; a provider that is down leaves everything as it was, or says what it
-/// does not know, and the same undo goes on later.
+/// does not know, and the same undo goes on later. What it never deletes is told, and keeps nothing else back.
 #[tokio::test]
 async fn i32_requests_that_fail() {
-    use RemoteFault::{After, Before};
-    for (faults, there, fails) in [
-        (vec![After], 1, false),
-        (vec![Before(ErrorKind::Unavailable)], 2, true),
-        (vec![Before(ErrorKind::Throttled)], 4, true),
-        (vec![Before(ErrorKind::Unauthorized)], 4, true),
-        (vec![Before(ErrorKind::Refused), After], 2, true),
+    use RemoteFault::{After, Before, Lost};
+    struct Case(Vec<RemoteFault>, usize, Option<ErrorKind>, usize);
+    // The faults, how many items are there then, how it failed, and how many there are in the end.
+    for Case(faults, there, fails, end) in [
+        Case(vec![After], 1, None, 1),
+        Case(vec![Lost], 1, None, 1),
+        Case(vec![After, Before(ErrorKind::Unavailable)], 1, Some(ErrorKind::Unavailable), 1),
+        Case(vec![After, Before(ErrorKind::Unauthorized)], 3, Some(ErrorKind::Unauthorized), 1),
+        Case(vec![Lost, Lost], 2, Some(ErrorKind::Unavailable), 1),
+        Case(vec![Lost, Before(ErrorKind::Throttled)], 4, Some(ErrorKind::Throttled), 1),
+        Case(vec![Before(ErrorKind::Unavailable)], 2, Some(ErrorKind::Unavailable), 1),
+        Case(vec![Before(ErrorKind::Unavailable); 3], 4, Some(ErrorKind::Unavailable), 1),
+        Case(vec![Before(ErrorKind::Throttled)], 4, Some(ErrorKind::Throttled), 1),
+        Case(vec![Before(ErrorKind::Unauthorized)], 4, Some(ErrorKind::Unauthorized), 1),
+        Case(vec![Before(ErrorKind::Refused), After], 2, None, 2),
     ] {
         let (mut lab, run) = Lab::sent().await;
         lab.remote = lab.remote.with_capabilities(|it| it.requests_max = 1);
@@ -185,19 +193,78 @@ async fn i32_requests_that_fail() {
             lab.remote.fail("delete", fault.clone());
         }
         let undone = lab.undo(&run).await;
-        assert_eq!(undone.is_err(), fails, "{faults:?}: {undone:?}");
+        match (&undone, fails) {
+            (Ok(report), None) => assert_eq!(report.made_there, end as u64 - 1, "{faults:?}"),
+            (Err(EngineError::Provider(error)), Some(kind)) => assert_eq!(error.kind, kind, "{faults:?}"),
+            _ => panic!("{faults:?}: {undone:?}"),
+        }
         assert_eq!(lab.counts().await, (4, there), "{faults:?}");
-        if fails {
-            // Whatever happens in between.
-            lab.sync().await;
-            assert_eq!(lab.counts().await, (4, there), "{faults:?}");
+        if undone.is_err() {
+            // Whatever happens in between, and however often it fails.
+            for fault in [Before(ErrorKind::Throttled), Before(ErrorKind::Unavailable), Lost] {
+                lab.sync().await;
+                lab.remote.fail("delete", fault.clone());
+                lab.remote.fail("delete", fault);
+                let _ = lab.undo(&run).await;
+                assert_eq!(lab.world.locals().await.len(), 4, "{faults:?}");
+            }
+            lab.world.clock.advance(HOUR);
+            lab.remote.forget_faults();
             lab.undo(&run).await.unwrap();
         }
         for _ in 0..2 {
             lab.sync_after(DAY).await.unwrap();
-            assert_eq!(lab.counts().await, (4, 1), "{faults:?}");
+            assert_eq!(lab.counts().await, (4, end), "{faults:?}");
         }
     }
+}
+
+/// What is here is taken back also when nothing can be deleted there, and what an undo that was cut off took back already
+/// is not called edited.
+#[tokio::test]
+async fn i32_here_first() {
+    let lab = Lab::new().await;
+    lab.remote.put("r0", &event("u0", "two"));
+    let run = lab.send(2).await;
+    lab.remote.fail("delete", RemoteFault::Before(ErrorKind::Unauthorized));
+    lab.undo(&run).await.expect_err("unauthorized");
+    assert_eq!(title(&lab.world.local("u0").await.event), "one");
+    let undone = lab.undo(&run).await.unwrap();
+    assert_eq!((undone.removed_there, undone.kept, undone.edited), (2, 1, vec![]));
+}
+
+/// An edit there that a run has taken note of, and that changed nothing here, is somebody's work as well.
+#[tokio::test]
+async fn i32_an_edit_there_that_was_seen_and_left_alone() {
+    let mut lab = Lab::new().await;
+    lab.link = lab.link.clone().with_direction(Direction::Export);
+    let run = lab.send(3).await;
+    let (id, _) = lab.item("new1").unwrap();
+    lab.remote.put(id.as_str(), &event("new1", "edited there"));
+    lab.sync().await;
+    let undone = lab.undo(&run).await.unwrap();
+    assert_eq!((undone.removed_there, undone.kept, undone.edited.len()), (2, 1, 1));
+    assert_eq!(title(&lab.item("new1").unwrap().1), "edited there");
+}
+
+/// What the server counts by itself, and what it makes of an item when it takes it, is no edit.
+#[tokio::test]
+async fn i32_what_a_server_makes_of_an_item_is_no_edit() {
+    let mut lab = Lab::new().await;
+    lab.remote = std::mem::take(&mut lab.remote).holding(|event| {
+        let mut event = event.clone();
+        body(&mut event).categories.insert("of the server".to_owned());
+        event
+    });
+    for n in 0..3 {
+        lab.world.add(event(&format!("new{n}"), "made")).await;
+    }
+    let run = lab.sync().await.run;
+    let (id, mut item) = lab.item("new1").unwrap();
+    body(&mut item).sequence += 1;
+    lab.remote.put(id.as_str(), &item);
+    lab.sync().await;
+    assert_eq!(lab.undo(&run).await.unwrap().removed_there, 3);
 }
 
 /// Never answers once so many moments have passed.
@@ -288,17 +355,63 @@ async fn i32_made_again_there() {
     }
 }
 
-/// Taking the removal back makes the items again.
+/// Taking the removal back makes the items again, edited here meanwhile or not; once.
 #[tokio::test]
 async fn i32_the_removal_is_taken_back() {
-    let (lab, _, undone) = Lab::taken_back().await;
+    let (lab, run, undone) = Lab::taken_back().await;
+    lab.world.edit("new0", titled("edited")).await;
     lab.sync().await;
     let removal = undone.removal.expect("the removal has a name");
+    assert_eq!(removal.as_str(), format!("{run}-undone"));
     assert_eq!(lab.undo(&removal).await.unwrap().restored, 3);
+    assert_eq!(lab.undo(&removal).await.unwrap().restored, 0, "they are about to be made");
     lab.sync().await;
     assert_eq!(lab.counts().await, (4, 4));
     assert!(lab.in_step("new0").await);
     assert_eq!(lab.undo(&removal).await.unwrap().restored, 0, "they are there");
+}
+
+/// A creation and its deletion, both taken back: the event is here, and stays away from there.
+#[tokio::test]
+async fn i32_made_and_deleted_and_both_taken_back() {
+    let (lab, _) = Lab::sent().await;
+    lab.world.delete("new0").await;
+    lab.sync().await;
+    assert_eq!(lab.world.engine.undo_last(&lab.link, &lab.remote, 2).await.unwrap().len(), 2);
+    for _ in 0..2 {
+        lab.sync_after(DAY).await.unwrap();
+        assert_eq!(lab.counts().await, (4, 1));
+    }
+}
+
+/// The events are deleted here, as one does with mistakes, while a listing still shows their items: they stay deleted.
+#[tokio::test]
+async fn i32_deleted_here_while_a_listing_lags() {
+    let (lab, run) = Lab::sent().await;
+    let before = lab.remote.backup();
+    lab.undo(&run).await.unwrap();
+    for n in 0..3 {
+        lab.world.delete(&format!("new{n}")).await;
+    }
+    lab.remote.restore(&before);
+    lab.remote.forget_cursors();
+    lab.sync().await;
+    assert_eq!(lab.world.locals().await.len(), 1);
+}
+
+/// A server that goes back to what it was, or gives the same content the same version: once a listing lacked the item,
+/// whatever is there is somebody's.
+#[tokio::test]
+async fn i32_brought_back_as_it_was() {
+    let (lab, run) = Lab::sent().await;
+    let before = lab.remote.backup();
+    lab.undo(&run).await.unwrap();
+    lab.sync_after(DAY).await.unwrap();
+    lab.remote.restore(&before);
+    lab.remote.forget_cursors();
+    lab.sync().await;
+    assert_eq!(lab.counts().await, (4, 4));
+    assert!(lab.in_step("new1").await);
 }
 
 /// DEL-01: what was taken away does not count for the brake, nor is it asked for again and again.
@@ -338,7 +451,7 @@ async fn i32_deleted_there_meanwhile() {
     }
 }
 
-/// A link that only imports writes nothing there, and a provider without versions could not tell who edited an item.
+/// A link that only imports writes nothing there.
 #[tokio::test]
 async fn i32_where_nothing_may_be_deleted() {
     let (mut lab, run) = Lab::sent().await;
@@ -349,6 +462,21 @@ async fn i32_where_nothing_may_be_deleted() {
     lab.remote.put(id.as_str(), &event("new0", "edited there"));
     lab.sync().await;
     assert_eq!(title(&lab.world.local("new0").await.event), "edited there");
+}
+
+/// A copy that somebody deleted there stays deleted, and is nothing that could be taken away.
+#[tokio::test]
+async fn i32_a_copy_that_was_deleted_there() {
+    let mut lab = Lab::new().await;
+    lab.link = lab.link.clone().with_direction(Direction::Export);
+    let run = lab.send(2).await;
+    let (id, _) = lab.item("new1").unwrap();
+    lab.remote.remove(id.as_str());
+    lab.sync().await;
+    let undone = lab.undo(&run).await.unwrap();
+    assert_eq!((undone.removed_there, undone.kept, undone.made_there), (1, 1, 0));
+    lab.sync_after(DAY).await.unwrap();
+    assert_eq!(lab.counts().await, (3, 1));
 }
 
 /// A link that is forgotten forgets this, too, and a clean-up finds nothing of it.

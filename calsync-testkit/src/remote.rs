@@ -28,6 +28,8 @@ pub enum RemoteFault {
     Before(ErrorKind),
     /// The call has its effect and its answer is lost.
     After,
+    /// The call has no effect, and nobody can tell: it was lost on its way.
+    Lost,
 }
 
 /// One calendar at a provider.
@@ -193,6 +195,11 @@ impl MemoryRemote {
         self.lock().faults.push_back((operation, fault));
     }
 
+    /// From now on no call fails that was to fail.
+    pub fn forget_faults(&self) {
+        self.lock().faults.clear();
+    }
+
     /// All cursors given out so far are not valid any more.
     pub fn forget_cursors(&self) {
         let mut state = self.lock();
@@ -229,6 +236,9 @@ impl MemoryRemote {
         };
         match state.faults.remove(place) {
             Some((_, RemoteFault::Before(kind))) => Err(ProviderError::new(kind, operation, "injected")),
+            Some((_, RemoteFault::Lost)) => {
+                Err(ProviderError::new(ErrorKind::Unavailable, operation, "lost").maybe_applied())
+            }
             other => Ok(other.map(|(_, fault)| fault)),
         }
     }

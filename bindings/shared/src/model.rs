@@ -399,7 +399,7 @@ pub struct Undone {
     pub removal: Option<String>,
     /// Events left alone.
     pub kept: u64,
-    /// Those of them whose items the run made on the remote side, and that cannot be deleted there.
+    /// Those left alone whose items the run made on the remote side, and that cannot be deleted there.
     pub made_there: u64,
     /// Those of them that were edited since; at most 1,000.
     pub edited: Vec<String>,

@@ -132,6 +132,7 @@ impl Engine {
                 fields: Vec::new(),
                 evidence: Some(Evidence::Marked),
                 after: None,
+                there: None,
                 at: self.clock.now(),
             };
             let mut writes = vec![Write::PutJournal(Box::new(entry))];
@@ -143,9 +144,10 @@ impl Engine {
                 Ok(()) => report.deleted += 1,
                 Err(error) if error.kind == ErrorKind::VersionMismatch => report.edited += 1,
                 Err(error) => {
-                    if let (Some(base), Some(token), false) = (item.base, lease.clone(), error.is_ambiguous())
-                    {
-                        // It is there, and the link's, as before. Where nobody knows it stays parted.
+                    // Where nobody knows whether it is there, a link that imports would delete the event for it.
+                    let may_be_gone = error.is_ambiguous() && link.direction.imports();
+                    if let (Some(base), Some(token), false) = (item.base, lease.clone(), may_be_gone) {
+                        // It is there, and the link's, as before.
                         let writes = vec![Write::PutBase(Box::new(base))];
                         self.store.commit(Batch { lease: Some(token), expect: Vec::new(), writes }).await?;
                     }
@@ -246,6 +248,7 @@ impl Engine {
                 fields: Vec::new(),
                 evidence: Some(Evidence::Marked),
                 after: Some(super::journal::left_as(None)),
+                there: None,
                 at: now,
             };
             let writes = vec![

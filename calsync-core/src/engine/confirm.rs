@@ -7,7 +7,7 @@ use super::{
     conflicts::OpenFields,
     copies::held,
     earlier::may_be_there,
-    journal::left_as,
+    journal::{content_of, left_as},
     outbox::after_failure,
     pull::{Found, Item},
     push::{Answer, Echo, Sent, stops_all},
@@ -158,7 +158,11 @@ impl Run<'_> {
         writes.extend(self.confirmed(entry, (written.id, version), stored, before, open.as_ref()));
         if let Some((id, version)) = echo {
             let (local, event_id) = (entry.local.clone(), entry.event_id.clone());
-            sent.echoes.push(Echo { id, version, local, open, event_id });
+            let journal = writes.iter().find_map(|write| match write {
+                Write::PutJournal(entry) if entry.op == JournalOp::RemoteCreate => Some(entry.clone()),
+                _ => None,
+            });
+            sent.echoes.push(Echo { id, version, local, open, event_id, journal });
         }
         writes
     }
@@ -176,7 +180,10 @@ impl Run<'_> {
             OutboxOp::Create { .. } => JournalOp::RemoteCreate,
             _ => JournalOp::RemoteUpdate,
         };
-        let journal = self.journal(op, entry, &id, before);
+        let mut journal = self.journal(op, entry, &id, before);
+        if let Write::PutJournal(journal) = &mut journal {
+            journal.there = read.as_ref().map(content_of);
+        }
         let local = entry.local.clone().filter(|local| read.as_ref() != Some(&**local));
         let mut base = BaseRecord {
             link: entry.link.clone(),
@@ -229,6 +236,7 @@ impl Run<'_> {
             fields: entry.fields.clone(),
             evidence: (op == JournalOp::RemoteDelete).then_some(Evidence::DeletedHere),
             after: Some(left_as(entry.local.as_deref())),
+            there: None,
             at: self.engine.clock.now(),
         }))
     }
@@ -348,6 +356,13 @@ impl Run<'_> {
                 }
                 self.note_ours(&base);
                 writes.push(Write::PutBase(Box::new(base)));
+                let there = Some(content_of(&read));
+                writes.extend(echo.journal.clone().filter(|journal| journal.there != there).map(
+                    |mut journal| {
+                        journal.there = there;
+                        Write::PutJournal(journal)
+                    },
+                ));
             }
             self.chunk(edited, Found::Asked).await?;
         }

@@ -101,9 +101,12 @@ impl Run<'_> {
         Ok(usize::try_from(before + self.unasked).unwrap_or(usize::MAX))
     }
 
-    /// What the guard says of the deletions that wait. Only pairs that are joined and not about to be deleted already count,
-    /// and no more of them are read than it takes to let the deletions pass.
+    /// What the guard says of the deletions that wait. Only pairs that are joined and not about to be deleted already count.
+    ///
+    /// More pairs never hold what fewer let pass. So no more are read than it takes to let the deletions pass; and where the
+    /// names of all, parted ones too, are too few, no more is read than those.
     async fn judged(&self) -> Result<Verdict, EngineError> {
+        let (store, link) = (&self.engine.store, &self.link.id);
         let mut tally = Tally { planned: self.held.len(), recent: self.recent_deletions().await?, joined: 0 };
         let planned: HashSet<&EventId> =
             self.held.iter().filter_map(|deletion| deletion.operation.event_id.as_ref()).collect();
@@ -111,22 +114,38 @@ impl Run<'_> {
             self.outbox.get(event).is_some_and(|entry| matches!(entry.op, OutboxOp::Delete { .. }))
                 && !planned.contains(event)
         };
-        let mut after = None;
+        let (mut after, mut first) = (None, true);
         loop {
-            let page = self.engine.store.base_summaries(&self.link.id, after.as_ref(), PAGE).await?;
+            let page = store.base_summaries(link, after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(self.link.guard.judge(tally)) };
             after = Some(last.remote_id.clone());
             let ids: Vec<RemoteId> = page.into_iter().map(|summary| summary.remote_id).collect();
-            let bases = self.engine.store.bases(&self.link.id, BaseQuery::Remote(&ids)).await?;
-            tally.joined += bases
+            tally.joined += store
+                .bases(link, BaseQuery::Remote(&ids))
+                .await?
                 .iter()
                 .filter(|base| base.state == BaseState::Linked)
                 .filter(|base| !leaves(&base.event_id) && !self.slid_out.contains(&base.remote_id))
                 .count();
-            // More of them never hold what fewer let pass.
             if self.link.guard.judge(tally) == Verdict::Pass {
                 return Ok(Verdict::Pass);
             }
+            if std::mem::take(&mut first) {
+                let all = tally.joined + self.named_after(after.clone()).await?;
+                if self.link.guard.judge(Tally { joined: all, ..tally }) == Verdict::Hold {
+                    return Ok(Verdict::Hold);
+                }
+            }
+        }
+    }
+
+    /// How many items of the link come after one.
+    async fn named_after(&self, mut after: Option<RemoteId>) -> Result<usize, EngineError> {
+        let mut count = 0;
+        loop {
+            let page = self.engine.store.base_summaries(&self.link.id, after.as_ref(), PAGE * 5).await?;
+            let Some(last) = page.last() else { return Ok(count) };
+            (after, count) = (Some(last.remote_id.clone()), count + page.len());
         }
     }
 

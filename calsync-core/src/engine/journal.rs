@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    model::{Event, EventId},
+    model::{Event, EventId, Override},
     store::{EventRecord, JournalEntry, Write},
 };
 
@@ -13,6 +13,19 @@ pub(super) fn left_as(event: Option<&Event>) -> String {
     let Some(event) = event else { return "deleted".to_owned() };
     let text = serde_json::to_vec(event).unwrap_or_default();
     blake3::hash(&text).to_hex()[..32].to_owned()
+}
+
+/// How an item is left: a hash of its content. What servers count and time by themselves is none.
+pub(super) fn content_of(item: &Event) -> String {
+    let mut item = item.clone();
+    let overridden = item.overrides.values_mut().filter_map(|changed| match changed {
+        Override::Changed { body, .. } => Some(&mut **body),
+        Override::Excluded | Override::Added { .. } => None,
+    });
+    for body in item.master.iter_mut().chain(overridden) {
+        (body.sequence, body.created, body.updated) = (0, None, None);
+    }
+    left_as(Some(&item))
 }
 
 /// Whether an event is as an entry of the journal left it.

@@ -6,13 +6,13 @@ use super::{
     EngineError,
     pair::{Pair, RemoteView, no_more},
     pull::{CHUNK, DUPLICATE, Found, Gone, Item, Listed, by_id},
-    run::{Ids, PAGE, Pulled, Run},
+    run::{Ids, Mode, PAGE, Pulled, Run},
 };
 use crate::{
     model::{EventId, RemoteId},
     plan::Evidence,
     provider::{ChangeScope, Cursor, Fetched},
-    store::{BaseQuery, BaseRecord, EventRecord, OutboxOp, Write},
+    store::{BaseQuery, BaseRecord, Batch, EventRecord, OutboxOp, Write},
 };
 
 impl Run<'_> {
@@ -46,6 +46,12 @@ impl Run<'_> {
             self.settle_deferred(deferred, &mut listed).await?;
         }
         self.meet(&mut listed).await?;
+        if complete && self.mode != Mode::Preview {
+            let writes = self.settle_withdrawn(&listed.present).await?;
+            if !writes.is_empty() {
+                self.commit(Batch { writes, ..Batch::default() }).await?;
+            }
+        }
         if self.unread_names {
             // What is gone under one name may be what could not be read under another: the next run sees both.
             listed.removed.clear();

@@ -35,6 +35,7 @@ mod report;
 mod run;
 pub(crate) mod settled;
 mod undo;
+mod undo_there;
 mod withdrawn;
 
 use std::sync::Arc;

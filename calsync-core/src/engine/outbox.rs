@@ -141,6 +141,7 @@ impl Engine {
                 reason: "a write that could not be made was given up by a person".to_owned(),
                 before: None,
                 after: None,
+                there: None,
                 evidence: None,
                 fields: entry.fields.clone(),
                 at: now,

@@ -281,6 +281,7 @@ impl Context<'_> {
             fields,
             evidence: None,
             after: None,
+            there: None,
             at: self.now,
         }))
     }

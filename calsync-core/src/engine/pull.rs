@@ -290,8 +290,8 @@ impl Run<'_> {
             let bases = store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
             bases.into_iter().map(|base| (base.event_id.clone(), base)).collect()
         };
-        let unjoined = namesakes.iter().chain(matched.values()).filter(|record| record.deleted.is_none());
-        let unjoined = unjoined.map(|record| &record.id).filter(|id| !joined.contains_key(*id));
+        let unjoined = namesakes.iter().chain(matched.values()).map(|record| &record.id);
+        let unjoined = unjoined.filter(|id| !joined.contains_key(*id));
         let withdrawn = withdrawn(&**store, &self.link.id, unjoined).await?;
         let ids: Vec<EventId> = bases.values().map(|base| base.event_id.clone()).collect();
         let mut events: HashMap<EventId, EventRecord> =
@@ -359,10 +359,10 @@ impl Run<'_> {
                     }
                 }
             }
-            let lives = local.as_ref().filter(|record| base.is_none() && record.deleted.is_none());
+            let unjoined = local.as_ref().filter(|_| base.is_none());
+            let unjoined = unjoined.and_then(|record| Some((record, withdrawn.get(&record.id)?)));
             let mut returned = None;
-            if let Some((record, gone)) = lives.and_then(|record| Some((record, withdrawn.get(&record.id)?)))
-            {
+            if let Some((record, gone)) = unjoined {
                 if gone.is(&item.id, item.version.as_ref()) {
                     continue;
                 }

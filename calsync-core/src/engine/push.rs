@@ -17,13 +17,13 @@ use crate::{
     model::{Event, EventId, RemoteId, Version},
     plan::{Evidence, Urgency},
     provider::{ErrorKind, Fetched, Payload, ProviderError, Written},
-    store::{Batch, OutboxEntry, OutboxId, OutboxOp, OutboxState, Write},
+    store::{Batch, JournalEntry, OutboxEntry, OutboxId, OutboxOp, OutboxState, Write},
 };
 
 /// How often a write that met a newer version is merged and sent again in one run.
 const ROUNDS: usize = 3;
 /// Writes the provider may fail in a row before it counts as down: then no more are sent in this run.
-const FAILURES: usize = 3;
+pub(super) const FAILURES: usize = 3;
 
 /// The answer to a write.
 pub(super) enum Answer {
@@ -49,6 +49,8 @@ pub(super) struct Echo {
     pub(super) local: Option<Box<Event>>,
     pub(super) open: Option<OpenFields>,
     pub(super) event_id: EventId,
+    /// What was written down of a creation: how the item was left is known once it is read.
+    pub(super) journal: Option<Box<JournalEntry>>,
 }
 
 /// What became of a round of writes.

@@ -1,16 +1,19 @@
 //! Taking back what a run did.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
 
 use super::{
     Engine, EngineError, Link,
-    journal::{is_as_left, left_as},
-    withdrawn::{Leaving, Withdrawn, delete, let_return, withdrawn},
+    journal::is_as_left,
+    pull::by_id,
+    run::LEASE,
+    withdrawn::{let_return, withdrawn},
 };
 use crate::{
     diff::copy_field,
     model::{Event, EventId, RunId},
-    plan::Evidence,
     provider::Provider,
     store::{
         BaseQuery, BaseRecord, BaseState, Batch, EventRecord, Expectation, JournalEntry, JournalOp,
@@ -34,16 +37,24 @@ pub struct UndoReport {
     pub removed: u64,
     /// Items the run made on the remote side, and that are deleted there now.
     pub removed_there: u64,
-    /// Under which these deletions are in the journal. Taking that back has the next run make the items again.
+    /// The run these deletions are written down under: the name of the run that was taken back, with `-undone`. Taking that
+    /// one back has the next run make the items again, edited here meanwhile or not.
     pub removal: Option<RunId>,
     /// Events left alone: edited since, or nothing of them is left to take back, or made there and not to be deleted.
     pub kept: u64,
     /// Those of them whose items the run made on the remote side, and that cannot be deleted there: the link only imports
-    /// by now, or its provider gives no versions, so that nothing could tell whether somebody edited them. They are still
-    /// kept in step.
+    /// by now, the provider refuses it, or nothing tells whether somebody edited them. They are still kept in step.
     pub made_there: u64,
     /// Those of them that were edited since; at most 1,000.
     pub edited: Vec<EventId>,
+}
+
+impl UndoReport {
+    /// Names events that were edited, and stay.
+    pub(super) fn name(&mut self, edited: impl IntoIterator<Item = EventId>) {
+        let room = NAMED.saturating_sub(self.edited.len());
+        self.edited.extend(edited.into_iter().take(room));
+    }
 }
 
 /// Rows read at once.
@@ -53,7 +64,7 @@ const RUNS_MAX: usize = 10_000;
 /// Edited events that are named.
 const NAMED: usize = 1000;
 /// How often a page is taken back again when the host edits the same events meanwhile.
-const ATTEMPTS: usize = 5;
+pub(super) const ATTEMPTS: usize = 5;
 
 /// Takes one run back.
 pub(super) async fn undo(
@@ -81,35 +92,28 @@ pub(super) async fn undo_last(
     result
 }
 
-struct Undo<'a> {
-    engine: &'a Engine,
-    link: &'a Link,
-    provider: &'a dyn Provider,
+pub(super) struct Undo<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) link: &'a Link,
+    pub(super) provider: &'a dyn Provider,
     holder: String,
     lease: LeaseToken,
-    /// Under which deletions there are written down.
-    id: String,
-    /// How many were.
+    /// When nobody else can have taken it yet, by our clock.
+    pub(super) lease_until: DateTime<Utc>,
+    /// What ids of journal entries begin with.
+    prefix: String,
+    /// How many there are.
     number: usize,
 }
 
-/// An event that may be taken back, as it is now.
-struct Known<'a> {
-    record: &'a EventRecord,
-    base: Option<&'a BaseRecord>,
-    withdrawn: Option<&'a Withdrawn>,
+/// The first and the last thing a run did to an event.
+pub(super) struct Left {
+    pub(super) first: JournalOp,
+    /// How it left it.
+    pub(super) last: JournalEntry,
 }
 
-/// What is decided about some events.
-#[derive(Default)]
-struct Decided {
-    batch: Batch,
-    report: UndoReport,
-    leaving: Vec<Leaving>,
-}
-
-/// The last thing a run did to each event: how it left it.
-type Lasts = BTreeMap<EventId, JournalEntry>;
+pub(super) type Lasts = BTreeMap<EventId, Left>;
 
 impl<'a> Undo<'a> {
     async fn begin(
@@ -118,8 +122,27 @@ impl<'a> Undo<'a> {
         provider: &'a dyn Provider,
     ) -> Result<Self, EngineError> {
         let holder = engine.ids.fresh();
+        let lease_until = engine.clock.now() + LEASE;
         let lease = engine.hold_lease(link, &holder).await?;
-        Ok(Self { engine, link, provider, holder, lease, id: engine.run_id(), number: 0 })
+        let prefix = engine.run_id();
+        Ok(Self { engine, link, provider, holder, lease, lease_until, prefix, number: 0 })
+    }
+
+    /// Prolongs the lease.
+    pub(super) async fn keep_lease(&mut self) -> Result<(), EngineError> {
+        let until = self.engine.clock.now() + LEASE;
+        let lease = self.engine.hold_lease(self.link, &self.holder).await?;
+        if lease.epoch > self.lease.epoch.saturating_add(1) {
+            // Somebody else had it in between: what was read before may be stale.
+            return Err(EngineError::Busy { until });
+        }
+        (self.lease, self.lease_until) = (lease, until);
+        Ok(())
+    }
+
+    pub(super) fn next_id(&mut self) -> String {
+        self.number += 1;
+        format!("{}-{:06x}", self.prefix, self.number)
     }
 
     async fn end(self) {
@@ -127,7 +150,7 @@ impl<'a> Undo<'a> {
         let _ = self.engine.store.release_lease(&self.lease).await;
     }
 
-    async fn commit(&self, mut batch: Batch) -> Result<(), EngineError> {
+    pub(super) async fn commit(&self, mut batch: Batch) -> Result<(), EngineError> {
         batch.lease = Some(self.lease.clone());
         self.engine.store.commit(batch).await?;
         Ok(())
@@ -172,11 +195,8 @@ impl<'a> Undo<'a> {
             report.kept = lasts.len() as u64;
             return Ok(report);
         }
-        // What waits to be sent was decided since.
-        let waiting = self.engine.outbox(&self.link.id).await?;
-        let waiting: BTreeSet<EventId> = waiting.into_iter().map(|entry| entry.event_id).collect();
-        let mut seen: BTreeSet<EventId> = BTreeSet::new();
-        let mut after: Option<String> = None;
+        // What is here first: for that nobody else is needed.
+        let (mut seen, mut after) = (BTreeSet::new(), None::<String>);
         loop {
             let page = self.journal(run, after.as_deref()).await?;
             let Some(last) = page.last() else { break };
@@ -184,14 +204,16 @@ impl<'a> Undo<'a> {
             // The first entry of an event holds what it was before the run.
             let firsts: Vec<&JournalEntry> = page
                 .iter()
-                .filter(|entry| entry.op != JournalOp::Kept && seen.insert(entry.event_id.clone()))
+                .filter(|entry| entry.op != JournalOp::Kept && entry.op != JournalOp::RemoteCreate)
+                .filter(|entry| lasts.get(&entry.event_id).is_some_and(|left| left.first == entry.op))
+                .filter(|entry| seen.insert(entry.event_id.clone()))
                 .collect();
             for firsts in firsts.chunks(self.link.commit_every.max(1)) {
-                self.lease = self.engine.hold_lease(self.link, &self.holder).await?;
-                let leaving = self.take_back(firsts, &lasts, &waiting, &mut report).await?;
-                self.take_away(leaving, &mut report).await?;
+                self.keep_lease().await?;
+                self.take_back(firsts, &lasts, &mut report).await?;
             }
         }
+        self.take_away(run, &lasts, &mut report).await?;
         if let Some(record) = record {
             let undone = RunRecord { outcome: RunOutcome::Undone, ..record };
             let writes = vec![Write::PutRun(Box::new(undone))];
@@ -200,47 +222,45 @@ impl<'a> Undo<'a> {
         Ok(report)
     }
 
-    /// Takes back what is here, and writes down what is to be deleted there.
+    /// Takes back what is here.
     async fn take_back(
         &mut self,
         firsts: &[&JournalEntry],
         lasts: &Lasts,
-        waiting: &BTreeSet<EventId>,
         report: &mut UndoReport,
-    ) -> Result<Vec<Leaving>, EngineError> {
+    ) -> Result<(), EngineError> {
         let ids: Vec<EventId> = firsts.iter().map(|entry| entry.event_id.clone()).collect();
         let store = &*self.engine.store;
         for attempt in 0.. {
-            let records: HashMap<EventId, EventRecord> =
-                super::pull::by_id(store.events(&self.link.calendar, &ids).await?);
+            let records = by_id(store.events(&self.link.calendar, &ids).await?);
             let bases = store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
-            let there = firsts.iter().filter(|first| is_there(first.op));
-            let withdrawn = withdrawn(store, &self.link.id, there.map(|first| &first.event_id)).await?;
+            let deleted = firsts.iter().filter(|first| first.op == JournalOp::RemoteDelete);
+            let withdrawn = withdrawn(store, &self.link.id, deleted.map(|first| &first.event_id)).await?;
             let again = self.made_again(records.values()).await?;
-            let mut decided = Decided::default();
+            let (mut batch, mut now) = (Batch::default(), UndoReport::default());
             for first in firsts {
                 let Some(record) = records.get(&first.event_id) else {
-                    decided.report.kept += 1;
+                    now.kept += 1;
                     continue;
                 };
+                if withdrawn.contains_key(&record.id) {
+                    self.let_return(record, &mut batch, &mut now);
+                    continue;
+                }
                 if is_taken_back(first, record) {
                     // An undo that was cut off.
-                    decided.report.kept += 1;
+                    now.kept += 1;
                     continue;
                 }
-                let as_left = lasts.get(&first.event_id).is_some_and(|last| is_as_left(last, record));
-                let as_left =
-                    as_left && (first.op != JournalOp::RemoteCreate || !waiting.contains(&first.event_id));
+                let as_left = lasts.get(&record.id).is_some_and(|left| is_as_left(&left.last, record));
                 if !as_left || again.contains(&record.id) {
-                    decided.report.kept += 1;
-                    decided.report.edited.push(record.id.clone());
+                    now.kept += 1;
+                    now.edited.push(record.id.clone());
                     continue;
                 }
-                let base = bases.iter().find(|base| base.event_id == first.event_id);
-                let known = Known { record, base, withdrawn: withdrawn.get(&first.event_id) };
-                self.one(first, &known, &mut decided);
+                let base = bases.iter().find(|base| base.event_id == record.id);
+                self.one(first, record, base, &mut batch, &mut now);
             }
-            let Decided { batch, report: now, leaving } = decided;
             if !batch.writes.is_empty() {
                 match self.commit(batch).await {
                     Ok(()) => {}
@@ -251,32 +271,35 @@ impl<'a> Undo<'a> {
             report.restored += now.restored;
             report.removed += now.removed;
             report.kept += now.kept;
-            report.made_there += now.made_there;
-            name(report, now.edited);
-            return Ok(leaving);
-        }
-        Ok(Vec::new())
-    }
-
-    /// Deletes items there, and keeps in step again what stays.
-    async fn take_away(&self, leaving: Vec<Leaving>, report: &mut UndoReport) -> Result<(), EngineError> {
-        if leaving.is_empty() {
+            report.name(now.edited);
             return Ok(());
         }
-        let gone = delete(self.link, self.provider, leaving).await;
-        report.removed_there += gone.removed;
-        report.kept += gone.edited.len() as u64;
-        if gone.removed > 0 {
-            report.removal = Some(RunId::from(self.id.as_str()));
+        Ok(())
+    }
+
+    /// Has the next run make an item again that an undo took away, edited here meanwhile or not.
+    fn let_return(&self, record: &EventRecord, batch: &mut Batch, report: &mut UndoReport) {
+        batch.writes.push(let_return(&self.link.id, &record.id));
+        if record.deleted.is_some() {
+            report.kept += 1;
+            return;
         }
-        name(report, gone.edited.iter().map(|item| item.event.clone()));
-        let link = &self.link.id;
-        let writes: Vec<Write> =
-            gone.edited.into_iter().chain(gone.stayed).flat_map(|item| item.stay(link)).collect();
-        if !writes.is_empty() {
-            self.commit(Batch { writes, ..Batch::default() }).await?;
+        report.restored += 1;
+        self.put(record, record.event.clone(), batch);
+    }
+
+    fn put(&self, record: &EventRecord, event: Event, batch: &mut Batch) {
+        let (calendar, id, at) = (self.link.calendar.clone(), record.id.clone(), self.engine.clock.now());
+        batch.writes.push(Write::PutEvent { calendar, id, event: Box::new(event), at });
+        batch.expect.push(self.unchanged(record));
+    }
+
+    pub(super) fn unchanged(&self, record: &EventRecord) -> Expectation {
+        Expectation::Event {
+            calendar: self.link.calendar.clone(),
+            id: record.id.clone(),
+            revision: Some(record.revision),
         }
-        gone.error.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Deleted events that somebody made again meanwhile, under the same UID.
@@ -300,92 +323,46 @@ impl<'a> Undo<'a> {
     }
 
     /// Takes one event back, by the first thing the run did to it.
-    fn one(&mut self, first: &JournalEntry, known: &Known<'_>, decided: &mut Decided) {
-        let Known { record, base, withdrawn } = *known;
-        let (calendar, id, at) = (self.link.calendar.clone(), record.id.clone(), self.engine.clock.now());
-        let Decided { batch, report, leaving } = decided;
-        match (first.op, &first.before) {
-            (JournalOp::LocalUpdate | JournalOp::LocalDelete, Some(before)) => {
-                batch.writes.push(Write::PutEvent { calendar, id, event: before.clone(), at });
-                report.restored += 1;
-            }
+    fn one(
+        &self,
+        first: &JournalEntry,
+        record: &EventRecord,
+        base: Option<&BaseRecord>,
+        batch: &mut Batch,
+        report: &mut UndoReport,
+    ) {
+        let restored = match (first.op, &first.before) {
+            (JournalOp::LocalUpdate | JournalOp::LocalDelete, Some(before)) => (**before).clone(),
             // What was sent becomes what was there before; what the remote side cannot hold stays.
             // Where copies show something else than their events, what the copy was says nothing about the event.
             (JournalOp::RemoteUpdate, Some(before)) if self.link.copies.is_none() => {
-                let event = Box::new(with_fields(&record.event, before, first));
-                batch.writes.push(Write::PutEvent { calendar, id, event, at });
-                report.restored += 1;
+                with_fields(&record.event, before, first)
             }
-            // It is there again already.
+            // The host deleted it and the run carried that over: the content is still in the row.
             (JournalOp::RemoteDelete, _)
-                if record.deleted.is_none() && base.is_some_and(|base| base.state == BaseState::Linked) =>
+                if record.deleted.is_some()
+                    || base.is_some_and(|base| base.state == BaseState::Suppressed) =>
             {
-                report.kept += 1;
-                return;
-            }
-            // The host deleted it and the run carried that over, or an undo took it away there: the content is in the row.
-            (JournalOp::RemoteDelete, _) => {
-                batch.writes.push(Write::PutEvent {
-                    calendar,
-                    id,
-                    event: Box::new(record.event.clone()),
-                    at,
-                });
-                batch.writes.extend(withdrawn.map(|_| let_return(&self.link.id, &record.id)));
-                report.restored += 1;
+                record.event.clone()
             }
             (JournalOp::LocalCreate, _) => {
-                batch.writes.push(Write::DeleteEvent { calendar, id, at });
+                let (calendar, id) = (self.link.calendar.clone(), record.id.clone());
+                batch.writes.push(Write::DeleteEvent { calendar, id, at: self.engine.clock.now() });
                 if let Some(base) = base {
                     let base = BaseRecord { state: BaseState::Suppressed, ..base.clone() };
                     batch.writes.push(Write::PutBase(Box::new(base)));
                 }
+                batch.expect.push(self.unchanged(record));
                 report.removed += 1;
-            }
-            (JournalOp::RemoteCreate, _) => {
-                let item = match (base, withdrawn) {
-                    _ if !self.link.direction.exports() => None,
-                    (Some(base), _) if base.state == BaseState::Linked => Leaving::of(base),
-                    (None, Some(withdrawn)) => Some(Leaving::again(&record.id, withdrawn)),
-                    _ => None,
-                };
-                let Some(item) = item else {
-                    report.kept += 1;
-                    report.made_there += u64::from(base.is_some());
-                    return;
-                };
-                batch.writes.extend(item.withdraw(&self.link.id));
-                batch.writes.push(self.taken_away(&item, record));
-                leaving.push(item);
+                return;
             }
             _ => {
                 report.kept += 1;
                 return;
             }
-        }
-        batch.expect.push(Expectation::Event {
-            calendar: self.link.calendar.clone(),
-            id: record.id.clone(),
-            revision: Some(record.revision),
-        });
-    }
-
-    fn taken_away(&mut self, item: &Leaving, record: &EventRecord) -> Write {
-        self.number += 1;
-        Write::PutJournal(Box::new(JournalEntry {
-            id: format!("{}-{:06x}", self.id, self.number),
-            link: self.link.id.clone(),
-            run: RunId::from(self.id.as_str()),
-            event_id: record.id.clone(),
-            remote_id: Some(item.item.clone()),
-            op: JournalOp::RemoteDelete,
-            reason: "the run that made it was taken back".to_owned(),
-            before: item.base.as_ref().and_then(|base| self.provider.read(&base.payload).ok()).map(Box::new),
-            fields: Vec::new(),
-            evidence: Some(Evidence::Marked),
-            after: Some(left_as(Some(&record.event))),
-            at: self.engine.clock.now(),
-        }))
+        };
+        report.restored += 1;
+        self.put(record, restored, batch);
     }
 
     async fn lasts(&self, run: &RunId) -> Result<Lasts, EngineError> {
@@ -398,7 +375,8 @@ impl<'a> Undo<'a> {
             for mut entry in page.into_iter().filter(|entry| entry.op != JournalOp::Kept) {
                 // Only how it was left is asked for.
                 entry.before = None;
-                lasts.insert(entry.event_id.clone(), entry);
+                let first = lasts.get(&entry.event_id).map_or(entry.op, |left| left.first);
+                lasts.insert(entry.event_id.clone(), Left { first, last: entry });
             }
         }
     }
@@ -445,11 +423,6 @@ impl<'a> Undo<'a> {
     }
 }
 
-/// Whether what a run did may have to do with an item that was taken away since.
-fn is_there(op: JournalOp) -> bool {
-    matches!(op, JournalOp::RemoteCreate | JournalOp::RemoteDelete)
-}
-
 /// Whether what the run did here is taken back already.
 fn is_taken_back(first: &JournalEntry, record: &EventRecord) -> bool {
     match (first.op, &first.before) {
@@ -459,11 +432,6 @@ fn is_taken_back(first: &JournalEntry, record: &EventRecord) -> bool {
         (JournalOp::LocalCreate, _) => record.deleted.is_some(),
         _ => false,
     }
-}
-
-fn name(report: &mut UndoReport, edited: impl IntoIterator<Item = EventId>) {
-    let room = NAMED.saturating_sub(report.edited.len());
-    report.edited.extend(edited.into_iter().take(room));
 }
 
 fn with_fields(event: &Event, before: &Event, entry: &JournalEntry) -> Event {

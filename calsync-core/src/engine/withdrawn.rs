@@ -5,23 +5,34 @@
 
 use std::{
     collections::HashMap,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{Link, push::stops_all};
+use super::{
+    EngineError, Link,
+    pull::by_id,
+    push::{FAILURES, stops_all},
+    run::{Ids, PAGE, Run},
+};
 use crate::{
     model::{EventId, LinkId, RemoteId, Version},
-    provider::{ErrorKind, Provider, ProviderError},
-    store::{BaseRecord, Doc, DocQuery, Store, StoreError, Write},
+    provider::{ErrorKind, Provider, ProviderError, Retry},
+    store::{BaseQuery, BaseRecord, Doc, DocQuery, Store, StoreError, Write},
 };
 
-/// The item an event had.
+/// An event that stays away from the remote side.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Withdrawn {
-    item: RemoteId,
+    /// The item that was to go, until a complete listing lacks it.
+    item: Option<Item>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Item {
+    id: RemoteId,
     /// The version that was to be deleted.
     version: Version,
 }
@@ -30,8 +41,20 @@ impl Withdrawn {
     /// Whether an item is the one that was to go, as it was: listed by a server that lags, or the request never got there.
     /// Any other is somebody's who made or brought it back.
     pub(super) fn is(&self, id: &RemoteId, version: Option<&Version>) -> bool {
-        self.item == *id && version.is_none_or(|version| self.version == *version)
+        self.item
+            .as_ref()
+            .is_some_and(|item| item.id == *id && version.is_none_or(|version| item.version == *version))
     }
+
+    fn write(&self, link: &LinkId, event: &EventId) -> Write {
+        let value = serde_json::to_vec(self).unwrap_or_default();
+        Write::PutDoc(Doc::new(space(link), event.as_str(), value))
+    }
+}
+
+/// Keeps an event away from the remote side that has no item there.
+pub(super) fn keep_away(link: &LinkId, event: &EventId) -> Write {
+    Withdrawn { item: None }.write(link, event)
 }
 
 fn space(link: &LinkId) -> String {
@@ -71,18 +94,17 @@ pub(super) async fn let_all_return(
 }
 
 /// An item that is to go.
-#[derive(Clone)]
 pub(super) struct Leaving {
     pub(super) event: EventId,
     pub(super) item: RemoteId,
-    /// As the run left it: any other version was edited since.
+    /// The version its content was seen in: any other was edited since.
     pub(super) version: Version,
     /// What takes up the item again should it stay. None where an earlier undo was cut off.
     pub(super) base: Option<BaseRecord>,
 }
 
 impl Leaving {
-    /// The item a pair has. None where the provider gives no versions: nothing could tell whether somebody edited it.
+    /// The item of a pair. None where no version is known: nothing could tell whether somebody edited it.
     pub(super) fn of(base: &BaseRecord) -> Option<Self> {
         Some(Self {
             event: base.event_id.clone(),
@@ -93,45 +115,65 @@ impl Leaving {
     }
 
     /// The item that an earlier undo was to delete.
-    pub(super) fn again(event: &EventId, withdrawn: &Withdrawn) -> Self {
-        Self {
-            event: event.clone(),
-            item: withdrawn.item.clone(),
-            version: withdrawn.version.clone(),
-            base: None,
-        }
+    pub(super) fn again(event: &EventId, withdrawn: &Withdrawn) -> Option<Self> {
+        let item = withdrawn.item.as_ref()?;
+        let (item, version) = (item.id.clone(), item.version.clone());
+        Some(Self { event: event.clone(), item, version, base: None })
     }
 
     /// Keeps its event away from there, whatever becomes of the request: a missing item is no deletion then.
     pub(super) fn withdraw(&self, link: &LinkId) -> Vec<Write> {
         let Some(base) = &self.base else { return Vec::new() };
-        let note = Withdrawn { item: self.item.clone(), version: self.version.clone() };
-        let note = serde_json::to_vec(&note).unwrap_or_default();
+        let item = Item { id: self.item.clone(), version: self.version.clone() };
         vec![
             Write::DeleteBase { link: link.clone(), remote_id: base.remote_id.clone() },
-            Write::PutDoc(Doc::new(space(link), self.event.as_str(), note)),
+            Withdrawn { item: Some(item) }.write(link, &self.event),
         ]
     }
 
-    /// Keeps it in step again: it is there.
-    pub(super) fn stay(self, link: &LinkId) -> Vec<Write> {
-        let mut writes = vec![let_return(link, &self.event)];
-        writes.extend(self.base.map(|base| Write::PutBase(Box::new(base))));
-        writes
+    /// Keeps it in step again: it is there. Without a base only what was edited is met anew; of anything else nobody knows
+    /// any more than before.
+    pub(super) fn stay(&self, link: &LinkId, is_edited: IsEdited) -> Vec<Write> {
+        match (&self.base, is_edited) {
+            (Some(base), _) => {
+                vec![let_return(link, &self.event), Write::PutBase(Box::new(base.clone()))]
+            }
+            (None, IsEdited::Yes) => vec![let_return(link, &self.event)],
+            (None, IsEdited::No) => Vec::new(),
+        }
     }
+}
+
+/// Whether somebody edited an item that stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IsEdited {
+    Yes,
+    No,
 }
 
 /// What became of items that were to go.
 #[derive(Default)]
 pub(super) struct Gone {
-    /// How many are gone.
-    pub(super) removed: u64,
+    pub(super) removed: Vec<Leaving>,
     /// Those that somebody edited since: they are there.
     pub(super) edited: Vec<Leaving>,
-    /// Those that could not be deleted: they are there.
+    /// Those the provider never deletes: they are there.
+    pub(super) refused: Vec<Leaving>,
+    /// Those that could not be deleted now: they are there.
     pub(super) stayed: Vec<Leaving>,
-    /// Why; or why it is not known whether some are there, which is asked again by the next undo.
+    /// Those whose turn did not come while the lease was sure.
+    pub(super) late: Vec<Leaving>,
+    /// Why some stayed; or why it is not known of some, which the next undo asks for again.
     pub(super) error: Option<ProviderError>,
+}
+
+enum Answer {
+    Deleted,
+    Failed(ProviderError),
+    /// The provider was found down before its turn came.
+    Unsent,
+    /// The lease could be somebody else's before its turn came.
+    Late,
 }
 
 /// Deletes an item that nobody edited since. Where the answer is lost the same is asked once more: an item that is gone
@@ -143,44 +185,93 @@ pub(super) async fn delete_surely(
     version: &Version,
 ) -> Result<(), ProviderError> {
     match provider.delete(&link.remote, id, version).await {
-        Err(error) if error.is_ambiguous() => provider.delete(&link.remote, id, version).await,
+        Err(error) if error.is_ambiguous() => {
+            let again = provider.delete(&link.remote, id, version).await;
+            // That the second was not served says nothing of the first.
+            again.map_err(|error| match error.kind {
+                ErrorKind::VersionMismatch => error,
+                _ => error.maybe_applied(),
+            })
+        }
         answer => answer,
     }
 }
 
-/// Deletes items that nobody edited since.
-pub(super) async fn delete(link: &Link, provider: &dyn Provider, items: Vec<Leaving>) -> Gone {
-    let down = &AtomicBool::new(false);
-    let answers: Vec<(Leaving, Option<ProviderError>)> = stream::iter(items)
+/// Deletes items that nobody edited since, as long as the lease is sure.
+pub(super) async fn delete(
+    link: &Link,
+    provider: &dyn Provider,
+    items: Vec<Leaving>,
+    is_sure: impl Fn() -> bool,
+) -> Gone {
+    let (failures, begun, is_sure) = (&AtomicUsize::new(0), &AtomicBool::new(false), &is_sure);
+    let answers: Vec<(Leaving, Answer)> = stream::iter(items)
         .map(|item| async move {
-            if down.load(Ordering::Relaxed) {
-                let unsent = ProviderError::new(ErrorKind::Unavailable, "delete", "it was not sent any more");
-                return (item, Some(unsent));
+            // The first is sent in any case: the lease was just looked at.
+            if begun.swap(true, Ordering::Relaxed) && !is_sure() {
+                return (item, Answer::Late);
             }
-            let error = delete_surely(link, provider, &item.item, &item.version).await.err();
-            if error.as_ref().is_some_and(stops_all) {
-                down.store(true, Ordering::Relaxed);
+            if failures.load(Ordering::Relaxed) >= FAILURES {
+                return (item, Answer::Unsent);
             }
-            (item, error)
+            let Err(error) = delete_surely(link, provider, &item.item, &item.version).await else {
+                failures.store(0, Ordering::Relaxed);
+                return (item, Answer::Deleted);
+            };
+            if stops_all(&error) {
+                failures.store(FAILURES, Ordering::Relaxed);
+            } else if error.kind == ErrorKind::Unavailable {
+                failures.fetch_add(1, Ordering::Relaxed);
+            }
+            (item, Answer::Failed(error))
         })
         .buffer_unordered(provider.capabilities().requests_max.max(1))
         .collect()
         .await;
     let mut gone = Gone::default();
-    for (item, error) in answers {
-        match error {
-            None => gone.removed += 1,
-            Some(error) if error.kind == ErrorKind::VersionMismatch => gone.edited.push(item),
-            Some(error) => {
-                if !error.is_ambiguous() {
-                    gone.stayed.push(item);
-                }
-                // What stopped the others says more than that they were not sent.
-                if gone.error.is_none() || stops_all(&error) {
-                    gone.error = Some(error);
-                }
+    for (item, answer) in answers {
+        match answer {
+            Answer::Deleted => gone.removed.push(item),
+            Answer::Late => gone.late.push(item),
+            Answer::Unsent => gone.stayed.push(item),
+            Answer::Failed(error) if error.kind == ErrorKind::VersionMismatch => gone.edited.push(item),
+            Answer::Failed(error) if error.is_ambiguous() => gone.error = gone.error.or(Some(error)),
+            Answer::Failed(error) if error.retry == Retry::Never && !stops_all(&error) => {
+                gone.refused.push(item);
+            }
+            Answer::Failed(error) => {
+                gone.stayed.push(item);
+                gone.error = gone.error.or(Some(error));
             }
         }
     }
     gone
+}
+
+impl Run<'_> {
+    /// After everything was listed: an item that is not there is gone, and whatever has its name from now on is
+    /// somebody's; what is joined, or has no row any more, is not kept away.
+    pub(super) async fn settle_withdrawn(&self, present: &Ids) -> Result<Vec<Write>, EngineError> {
+        let (store, link) = (&self.engine.store, &self.link.id);
+        let space = space(link);
+        let (mut writes, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let page = store.docs(&space, DocQuery::Page { after: after.as_deref(), limit: PAGE }).await?;
+            let Some(last) = page.last() else { return Ok(writes) };
+            after = Some(last.key.clone());
+            let ids: Vec<EventId> = page.iter().map(|doc| EventId::from(doc.key.as_str())).collect();
+            let rows = by_id(store.events(&self.link.calendar, &ids).await?);
+            let bases = store.bases(link, BaseQuery::Events(&ids)).await?;
+            for (doc, event) in page.iter().zip(&ids) {
+                if !rows.contains_key(event) || bases.iter().any(|base| base.event_id == *event) {
+                    writes.push(let_return(link, event));
+                    continue;
+                }
+                let noted = serde_json::from_slice::<Withdrawn>(&doc.value).ok();
+                if noted.and_then(|noted| noted.item).is_some_and(|item| !present.contains(&item.id)) {
+                    writes.push(keep_away(link, event));
+                }
+            }
+        }
+    }
 }

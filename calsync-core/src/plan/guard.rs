@@ -18,8 +18,8 @@ pub enum Evidence {
     DeletedHere,
     /// The link's pipeline lets the event through no more. What is deleted is the copy.
     LeftOut,
-    /// A person asked for everything the link wrote to be taken away, and it is the link's: its
-    /// [mark](crate::provider::Seal) says so, or that the link brought it in.
+    /// A person asked for what the link wrote to be taken away: everything, where the item's
+    /// [mark](crate::provider::Seal) says that it is the link's, or that the link brought it in; or what one run made.
     Marked,
 }
 

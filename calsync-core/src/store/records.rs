@@ -553,6 +553,9 @@ pub struct JournalEntry {
     /// How the local event was left, as a hash of its content or `deleted`: what tells whether it was edited since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// How the remote item was left by a write to it, as a hash of its content: what tells whether it was edited since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub there: Option<String>,
     /// When.
     pub at: DateTime<Utc>,
 }

@@ -217,6 +217,7 @@ pub fn journal(link: &LinkId, id: &str, event_id: &str, run: &str) -> JournalEnt
         fields: vec![Field::of(Part::Title)],
         evidence: None,
         after: None,
+        there: None,
         at: at(0),
     }
 }

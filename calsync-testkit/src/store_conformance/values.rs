@@ -253,6 +253,7 @@ cases! {
             before: Some(Box::new(rich_event("before"))),
             evidence: Some(calsync_core::plan::Evidence::Absent),
             after: Some("deleted".to_owned()),
+            there: Some("00ff".to_owned()),
             ..sample::journal(&link, "1", "e", "1")
         };
         let calendar = calsync_core::model::Calendar {

@@ -543,7 +543,11 @@ class Run:
 
 @dataclass
 class Undone:
-    """What became of the changes of a run that was taken back."""
+    """What became of the changes of a run that was taken back.
+
+    ``removed_there`` counts items the run made on the remote side, and that are deleted there now; ``removal`` is the run to take
+    back for the next run to make them again. ``made_there`` counts those left alone that cannot be deleted there.
+    """
 
     run: str
     restored: int

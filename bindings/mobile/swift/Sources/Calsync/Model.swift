@@ -379,8 +379,9 @@ public struct Undone: Hashable, Sendable, Decodable {
     public let removedThere: Int
     /// The run to take back for the next run to make those items again.
     public let removal: String?
+    /// Events left alone: edited since, or nothing of them is left to take back.
     public let kept: Int
-    /// Those of them whose items the run made on the remote side, and that cannot be deleted there.
+    /// Those left alone whose items the run made on the remote side, and that cannot be deleted there.
     public let madeThere: Int
     public let edited: [String]
 }

@@ -278,8 +278,9 @@ data class Undone(
     val removedThere: Long,
     /** The run to take back for the next run to make those items again. */
     val removal: String?,
+    /** Events left alone: edited since, or nothing of them is left to take back. */
     val kept: Long,
-    /** Those of them whose items the run made on the remote side, and that cannot be deleted there. */
+    /** Those left alone whose items the run made on the remote side, and that cannot be deleted there. */
     val madeThere: Long,
     val edited: List<String>,
 )
