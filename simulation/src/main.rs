@@ -9,14 +9,15 @@ mod crashes;
 mod mutants;
 mod replay;
 mod seeds;
+mod stores;
 mod table;
 
-use std::{cell::RefCell, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode};
 
-use calsync_core::store::{MemoryStore, Store};
-use calsync_stores::sqlite::SqliteStore;
-use calsync_testkit::sim::{Dialect, Profile, Remotes, wait};
+use calsync_testkit::sim::{Dialect, Profile, Remotes};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::stores::StoreKind;
 
 /// A play makes and forgets many small things.
 #[global_allocator]
@@ -144,55 +145,6 @@ impl Simulate {
             RemoteKind::Emulators => Remotes::Emulators,
         };
         Profile { dialect: self.dialect, remotes }
-    }
-}
-
-/// The stores there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StoreKind {
-    /// In memory, the fastest.
-    Memory,
-    /// SQLite, in memory.
-    Sqlite,
-}
-
-/// Tenants of one database before the next one is begun: so that it stays small.
-const TENANTS: u32 = 200;
-
-/// A tenant of its own for each play: a new database for each would cost more than the play. As every play names its links,
-/// calendars and events alike, one that sees another's rows breaks at once.
-fn fresh_tenant() -> SqliteStore {
-    thread_local! {
-        static SHARED: RefCell<Option<(SqliteStore, u32)>> = const { RefCell::new(None) };
-    }
-    SHARED.with_borrow_mut(|shared| {
-        if let Some((store, used)) = shared.as_mut().filter(|(_, used)| *used < TENANTS) {
-            *used += 1;
-            return store.tenant(&used.to_string());
-        }
-        match wait(SqliteStore::open_in_memory()) {
-            Ok(store) => shared.insert((store, 0)).0.tenant("0"),
-            Err(error) => {
-                eprintln!("no SQLite store: {error}");
-                std::process::exit(2);
-            }
-        }
-    })
-}
-
-impl StoreKind {
-    pub(crate) fn open(self) -> Arc<dyn Store> {
-        match self {
-            Self::Memory => Arc::new(MemoryStore::default()),
-            Self::Sqlite => Arc::new(fresh_tenant()),
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Sqlite => "sqlite",
-        }
     }
 }
 

@@ -35,8 +35,12 @@ pub(crate) fn program(command: &str) -> Command {
 }
 
 pub(crate) fn simulate(options: &Simulate) -> Outcome {
-    // The real providers are built as the tests are: what is simulated with them is bounded by what the emulators do.
-    if options.args.iter().any(|arg| arg.to_string_lossy().starts_with("--remote")) {
+    // What needs the real providers or a database server is built as the tests are: it is bounded by what those do.
+    let is_bounded = |arg: &OsString| {
+        let arg = arg.to_string_lossy();
+        arg.starts_with("--remote") || arg.ends_with("postgres")
+    };
+    if options.args.iter().any(is_bounded) {
         let mut program = Command::new(workspace::program("calsync-simulation")?);
         return process::run(program.arg("simulate").args(&options.args), process::NO_LIMIT);
     }

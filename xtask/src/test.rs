@@ -142,6 +142,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
             simulate.args(["--seeds", "5000", "--crashes", "singles", "--store", "sqlite"]);
             process::run(&mut simulate, BUILD_AND_RUN)
         });
+        board.step("simulation over postgresql", || {
+            postgres::install(options.install())?;
+            let mut simulate = Command::new(workspace::program("calsync-simulation")?);
+            simulate.args(["simulate", "--store", "postgres", "--seeds", "300", "--crashes", "none"]);
+            process::run(&mut simulate, BUILD_AND_RUN)
+        });
         board.step("simulation of the real providers", || {
             // From what the tests have built already.
             let mut simulate = Command::new(workspace::program("calsync-simulation")?);
