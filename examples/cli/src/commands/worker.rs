@@ -97,7 +97,7 @@ impl Links {
         }
         let state = app.store.link(&LinkId::from(config.name.as_str())).await?;
         let Some(cursor) = state.and_then(|state| state.cursor) else { return Ok(None) };
-        let feed = connect::ics(app, &config.connection, connection, &self.transport)?;
+        let feed = connect::ics(app, &config.connection, connection, &self.transport).await?;
         let refresh = TimeDelta::from_std(feed.refresh_after(Some(&cursor))).ok();
         Ok(Some(Preset::Ics { refresh }.cadence()))
     }
@@ -139,7 +139,7 @@ fn as_work(error: CliError) -> WorkError {
         CliError::Engine(error) => error.into(),
         CliError::Provider(error) => error.into(),
         CliError::Store(error) => error.into(),
-        error @ CliError::Credentials(_) => {
+        error @ (CliError::Credentials(_) | CliError::Unconnected(_)) => {
             WorkError::new(Fault::Credentials, Retry::Never, error.to_string())
         }
         other => WorkError::new(Fault::Caller, Retry::Never, other.to_string()),
