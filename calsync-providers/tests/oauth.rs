@@ -45,7 +45,10 @@ struct State {
     issued: u32,
     /// A refresh gives a new refresh token and ends the old one.
     rotates: bool,
+    /// The person was here before: no refresh token comes with the code, as at Google.
+    remembers: bool,
     scope: Option<String>,
+    /// Empty: nothing is said of whose account it is.
     subject: &'static str,
     requests: Vec<String>,
     faults: VecDeque<Outage>,
@@ -131,7 +134,7 @@ impl HttpTransport for Provider {
         let mut body = serde_json::json!({
             "access_token": format!("access-{number}"), "token_type": "Bearer", "expires_in": 3600,
         });
-        if grant == "authorization_code" || state.rotates {
+        if grant == "authorization_code" && !state.remembers || state.rotates {
             let token = format!("refresh-{number}");
             state.refresh.push(token.clone());
             body["refresh_token"] = token.into();
@@ -139,7 +142,7 @@ impl HttpTransport for Provider {
         if let Some(scope) = &state.scope {
             body["scope"] = scope.clone().into();
         }
-        if grant == "authorization_code" {
+        if grant == "authorization_code" && !state.subject.is_empty() {
             let claims = serde_json::json!({
                 "iss": "https://accounts.google.com", "aud": "client", "sub": state.subject,
             });
@@ -285,6 +288,85 @@ async fn a_code_cannot_be_moved_to_another_flow() {
     let state = form_urlencoded::parse(victim.as_bytes()).find(|(name, _)| name == "state").unwrap().1;
     let error = lab.finish("s1", &format!("code={code}&state={state}")).await.unwrap_err();
     assert_eq!(error.kind, OAuthErrorKind::NeedsReauth(ReauthReason::Revoked), "invalid_grant");
+}
+
+/// A grant without a refresh token goes on with the one that is kept, when it is the same account's and was not refused.
+#[tokio::test]
+async fn auth_11_a_refresh_token_is_inherited_within_an_account_only() {
+    // the account before, whether its grant was revoked meanwhile, the account that comes back, whether it lasts
+    let table = [
+        ("person-1", false, "person-1", true),
+        ("person-1", true, "person-1", false),
+        ("person-1", false, "person-2", false),
+        ("person-1", false, "", false),
+        ("", false, "person-1", false),
+        ("", false, "", false),
+    ];
+    for (before, revoked, after, lasts) in table {
+        let lab = Lab::new();
+        lab.provider.state().subject = before;
+        let connect = async || {
+            let url = lab.begin(Intent::new("home", "s1")).await;
+            let connected = lab.finish("s1", &lab.provider.consent(&url)).await.unwrap();
+            lab.access().keep(&connected.grant).await.unwrap();
+        };
+        connect().await;
+        if revoked {
+            let good = std::mem::take(&mut lab.provider.state().refresh);
+            lab.clock.advance(TimeDelta::hours(1));
+            lab.access().token().await.unwrap_err();
+            lab.provider.state().refresh = good;
+        }
+        (lab.provider.state().subject, lab.provider.state().remembers) = (after, true);
+        connect().await;
+        lab.access().token().await.expect("good for an hour");
+        lab.clock.advance(TimeDelta::hours(1));
+        let renewed = lab.access().token().await;
+        let case = format!("{before:?} {revoked} {after:?}");
+        match renewed {
+            Ok(_) => assert!(lasts, "{case}"),
+            Err(error) => {
+                let expected = OAuthErrorKind::NeedsReauth(ReauthReason::NoRefreshToken);
+                assert_eq!((lasts, error.kind), (false, expected), "{case}");
+            }
+        }
+    }
+}
+
+/// A challenge is the word of the service about one token: it stops every worker, and asks for what the service named.
+#[tokio::test]
+async fn a_claims_challenge_waits_for_a_person_with_what_it_asks_for() {
+    const CLAIMS: &str = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
+    let reason = OAuthErrorKind::NeedsReauth(ReauthReason::ClaimsChallenge);
+    let lab = Lab::connected().await;
+    let (one, two) = (lab.access(), lab.access());
+    let token = one.token().await.unwrap();
+    two.token().await.unwrap();
+    assert_eq!(one.intent("s1").await.unwrap().claims, None);
+    assert_eq!(one.challenged_with(&token, CLAIMS).await.unwrap_err().kind, reason);
+    // The other worker has the token in memory still: it learns it from the service, and asks for nothing.
+    assert_eq!(two.challenged_with(&token, CLAIMS).await.unwrap_err().kind, reason);
+    for access in [&one, &two, &lab.access()] {
+        assert_eq!(access.token().await.unwrap_err().kind, reason);
+        assert_eq!(access.instead_of(&token).await.unwrap_err().kind, reason);
+    }
+    assert_eq!(lab.provider.refreshes(), 0);
+
+    let intent = one.intent("s1").await.unwrap();
+    assert_eq!((intent.claims.as_deref(), intent.expected.as_deref()), (Some(CLAIMS), Some("person-1")));
+    let url = lab.begin(intent).await;
+    assert_eq!(url.query_pairs().find(|(name, _)| name == "claims").unwrap().1, CLAIMS);
+    // No refresh token comes: the one that is kept was never refused.
+    lab.provider.state().remembers = true;
+    let connected = lab.finish("s1", &lab.provider.consent(&url)).await.unwrap();
+    lab.access().keep(&connected.grant).await.unwrap();
+    for access in [&one, &two] {
+        access.token().await.expect("everybody goes on");
+        access.challenged_with(&token, CLAIMS).await.expect("a token that was replaced meanwhile");
+    }
+    assert_eq!(one.intent("s1").await.unwrap().claims, None);
+    lab.clock.advance(TimeDelta::hours(1));
+    one.token().await.expect("it lasts");
 }
 
 /// Attack 27: a person who picks another account than the linked one would mix two calendars.

@@ -23,6 +23,10 @@ pub enum ReauthReason {
     Consent,
     /// There is no refresh token: none was ever given, or none is kept.
     NoRefreshToken,
+    /// The service itself refused a token that had not run out, and names what it wants to see (Microsoft's continuous access
+    /// evaluation, `insufficient_claims`): the person was disabled, moved, or has to prove more.
+    /// [`Access::intent`](super::Access::intent) carries it into the next sign-in.
+    ClaimsChallenge,
 }
 
 /// What is wrong with the answer of a browser.
@@ -169,6 +173,9 @@ impl fmt::Display for OAuthErrorKind {
                 "the provider wants the person to sign in; connect again"
             }
             Self::NeedsReauth(ReauthReason::Consent) => "consent is missing; connect again",
+            Self::NeedsReauth(ReauthReason::ClaimsChallenge) => {
+                "the service wants the person to sign in under its present conditions; connect again"
+            }
             Self::NeedsReauth(ReauthReason::NoRefreshToken) => "there is no refresh token; connect again",
             Self::NeedsAdmin => "an administrator of the account has to allow it",
             Self::Denied => "the person did not allow it",

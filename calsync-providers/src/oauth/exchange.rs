@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method};
@@ -19,7 +20,9 @@ use oauth2::{
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Account, OAuthConfig, OAuthError, OAuthErrorKind, Pending, TokenSet, account, missing_scopes};
+use super::{
+    Account, ClientAuth, OAuthConfig, OAuthError, OAuthErrorKind, Pending, TokenSet, account, missing_scopes,
+};
 use crate::http::{HttpError, HttpRequest, HttpTransport, Limits, Secret};
 
 /// An access token whose life is not told is taken to live this long.
@@ -36,6 +39,23 @@ pub struct Grant {
     pub account: Option<Account>,
     /// What was asked for and not granted. The tokens are good for the rest.
     pub missing_scopes: Vec<String>,
+}
+
+impl Grant {
+    /// The grant, unless it is another account's than the one that is linked.
+    pub(super) fn of(self, expected: Option<&str>, operation: &'static str) -> Result<Self, OAuthError> {
+        match (expected, &self.account) {
+            (Some(expected), Some(account)) if *expected != account.subject => {
+                Err(OAuthError::new(OAuthErrorKind::WrongAccount, operation, ""))
+            }
+            (Some(_), None) => Err(OAuthError::new(
+                OAuthErrorKind::Protocol,
+                operation,
+                "the provider did not say whose tokens these are",
+            )),
+            _ => Ok(self),
+        }
+    }
 }
 
 /// Talks to one token endpoint.
@@ -129,18 +149,7 @@ impl Exchange {
             .request_async(&self.calls(&status))
             .await
             .map_err(|error| failed(operation, error, &status))?;
-        let grant = self.grant(&answer, now);
-        match (&pending.intent.expected, &grant.account) {
-            (Some(expected), Some(account)) if *expected != account.subject => {
-                Err(OAuthError::new(OAuthErrorKind::WrongAccount, operation, ""))
-            }
-            (Some(_), None) => Err(OAuthError::new(
-                OAuthErrorKind::Protocol,
-                operation,
-                "the provider did not say whose tokens these are",
-            )),
-            _ => Ok(grant),
-        }
+        self.grant(&answer, now).of(pending.intent.expected.as_deref(), operation)
     }
 
     /// Asks for a new access token. What the answer leaves out stays as it was (Google sends no new refresh token).
@@ -179,16 +188,7 @@ impl Exchange {
     pub async fn revoke(&self, tokens: &TokenSet) -> Result<bool, OAuthError> {
         let operation = "revoking access";
         let Some(url) = &self.config.revoke else { return Ok(false) };
-        // The refresh token stands for the grant, and the access tokens made from it go with it.
-        let token = tokens.refresh.as_ref().unwrap_or(&tokens.access);
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("token", token.expose())
-            .append_pair("client_id", &self.config.client_id)
-            .finish();
-        let mut headers = HeaderMap::new();
-        let form = http::HeaderValue::from_static("application/x-www-form-urlencoded");
-        headers.insert(http::header::CONTENT_TYPE, form);
-        let request = self.request(Method::POST, url.clone(), headers, body.into_bytes());
+        let request = self.revocation(url, tokens)?;
         let answer = self.transport.send(request).await.map_err(|error| unreachable(operation, &error))?;
         let code = serde_json::from_slice::<TokenError>(&answer.body).map(|error| error.error);
         match answer.status.as_u16() {
@@ -206,13 +206,42 @@ impl Exchange {
         }
     }
 
+    /// The request of RFC 7009 section 2.1.
+    fn revocation(&self, url: &Url, tokens: &TokenSet) -> Result<HttpRequest, OAuthError> {
+        // The refresh token stands for the grant, and the access tokens made from it go with it.
+        let token = tokens.refresh.as_ref().unwrap_or(&tokens.access);
+        let mut headers = HeaderMap::new();
+        let form = http::HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(http::header::CONTENT_TYPE, form);
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        body.append_pair("token", token.expose());
+        if tokens.refresh.is_some() {
+            body.append_pair("token_type_hint", "refresh_token");
+        }
+        // The client proves who it is as at the token endpoint (RFC 7009 section 2.1); a public one only says it.
+        match (&self.config.client_secret, self.config.client_auth) {
+            (Some(secret), ClientAuth::BasicHeader) => {
+                headers.insert(http::header::AUTHORIZATION, basic(&self.config.client_id, secret)?);
+            }
+            (Some(secret), ClientAuth::RequestBody) => {
+                body.append_pair("client_id", &self.config.client_id);
+                body.append_pair("client_secret", secret.expose());
+            }
+            (None, _) => {
+                body.append_pair("client_id", &self.config.client_id);
+            }
+        }
+        let body = body.finish();
+        Ok(self.request(Method::POST, url.clone(), headers, body.into_bytes()))
+    }
+
     pub(super) fn client(&self) -> OAuthClient {
         let config = &self.config;
         let client = Client::new(ClientId::new(config.client_id.clone()))
             .set_token_uri(TokenUrl::from_url(config.token.clone()))
             .set_auth_type(match config.client_auth {
-                super::ClientAuth::RequestBody => AuthType::RequestBody,
-                super::ClientAuth::BasicHeader => AuthType::BasicAuth,
+                ClientAuth::RequestBody => AuthType::RequestBody,
+                ClientAuth::BasicHeader => AuthType::BasicAuth,
             });
         match &config.client_secret {
             Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().clone())),
@@ -234,6 +263,7 @@ impl Exchange {
             scopes,
             subject: account.as_ref().map(|account| account.subject.clone()),
             dead: None,
+            claims: None,
         };
         Grant { tokens, account, missing_scopes }
     }
@@ -321,6 +351,18 @@ pub(super) fn failed(
             OAuthError::new(OAuthErrorKind::Protocol, operation, detail)
         }
     }
+}
+
+/// The client's id and secret as HTTP Basic, each form-encoded first (RFC 6749 section 2.3.1).
+fn basic(id: &str, secret: &Secret) -> Result<http::HeaderValue, OAuthError> {
+    let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = Secret::from(format!("{}:{}", encode(id), encode(secret.expose())));
+    let text = Secret::from(format!("Basic {}", STANDARD.encode(pair.expose())));
+    let mut value = http::HeaderValue::from_str(text.expose()).map_err(|_| {
+        OAuthError::new(OAuthErrorKind::Configuration, "revoking access", "the client's secret")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn unreachable(operation: &'static str, error: &HttpError) -> OAuthError {

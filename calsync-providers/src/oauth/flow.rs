@@ -24,12 +24,21 @@ pub struct Intent {
     pub expected: Option<String>,
     /// The address to offer for signing in.
     pub login_hint: Option<String>,
+    /// What the service wants to see, as JSON (OpenID Connect Core 5.5): of a claims challenge
+    /// ([`ReauthReason::ClaimsChallenge`](super::ReauthReason::ClaimsChallenge)).
+    pub claims: Option<String>,
 }
 
 impl Intent {
     /// A new connection, begun in a session.
     pub fn new(account: impl Into<String>, session: impl Into<String>) -> Self {
-        Self { account: account.into(), session: session.into(), expected: None, login_hint: None }
+        Self {
+            account: account.into(),
+            session: session.into(),
+            expected: None,
+            login_hint: None,
+            claims: None,
+        }
     }
 }
 
@@ -94,6 +103,9 @@ pub fn begin(
     }
     if let Some(hint) = &intent.login_hint {
         request = request.add_extra_param("login_hint", hint);
+    }
+    if let Some(claims) = &intent.claims {
+        request = request.add_extra_param("claims", claims);
     }
     let (url, _) = request.url();
     let pending = Pending {

@@ -88,8 +88,7 @@ async fn by_browser(
     let redirect = format!("http://{host}:{}/", loopback.port().map_err(failed)?);
     let redirect = Url::parse(&redirect).map_err(|error| CliError::Unmet(error.to_string()))?;
     let session = app.ids.fresh();
-    let mut intent = Intent::new(name, session.as_str());
-    intent.expected = linked(name, account).await?;
+    let intent = intent(name, account, &session).await?;
     let url = account.flows.begin(&account.exchange, intent, &redirect, app.clock.now()).await?;
     match format {
         Format::Json => {
@@ -135,8 +134,8 @@ async fn by_browser(
 }
 
 async fn by_code(app: &App, name: &str, account: &Account, format: Format) -> Result<Connected, CliError> {
-    let expected = linked(name, account).await?;
-    let code = start_device(&account.exchange, app.clock.now()).await?;
+    let intent = intent(name, account, "").await?;
+    let code = start_device(&account.exchange, &intent, app.clock.now()).await?;
     match format {
         Format::Json => {
             print(&format!("{}\n", json!({ "connection": name, "open": code.url, "code": code.code })))?;
@@ -146,17 +145,13 @@ async fn by_code(app: &App, name: &str, account: &Account, format: Format) -> Re
         }
     }
     let grant = wait_for_device(&account.exchange, &code, &*app.clock, tokio::time::sleep).await?;
-    let came = grant.account.as_ref().map(|account| account.subject.clone());
-    if expected.is_some() && came != expected {
-        return Err(OAuthError::new(OAuthErrorKind::WrongAccount, "connecting", "").into());
-    }
     Ok(Connected { account: name.to_owned(), grant })
 }
 
-/// Whose account is linked already: nobody else is let in in their place.
-async fn linked(name: &str, account: &Account) -> Result<Option<String>, CliError> {
-    let subject = account.access.subject().await;
-    subject.map_err(|error| CliError::Config(account::locked(name, &error.to_string())))
+/// Nobody else is let in in the place of the account that is linked already.
+async fn intent(name: &str, account: &Account, session: &str) -> Result<Intent, CliError> {
+    let intent = account.access.intent(session).await;
+    intent.map_err(|error| CliError::Config(account::locked(name, &error.to_string())))
 }
 
 pub(crate) async fn disconnect(app: &App, name: &str, format: Format) -> Result<u8, CliError> {
