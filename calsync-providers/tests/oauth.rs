@@ -477,6 +477,44 @@ async fn auth_06_an_outage_is_no_reason_to_sign_in_again() {
     }
 }
 
+/// What refines a refusal, in the forms servers send it and in forms they should not: the refusal is understood all the same.
+#[tokio::test]
+async fn bad_01_a_refusal_is_understood_with_odd_members() {
+    use ReauthReason::{Inactive, Interaction, Revoked};
+    let table = [
+        (r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#, Revoked),
+        (
+            r#"{"error":"invalid_grant","error_description":"reauth related error (invalid_rapt)",
+                "error_uri":"https://support.google.com/a/answer/9368756","error_subtype":"invalid_rapt"}"#,
+            Interaction,
+        ),
+        (
+            r#"{"error":"invalid_grant","error_description":"AADSTS700082: x","error_codes":[700082],"timestamp":"t",
+                "trace_id":"t","correlation_id":"c","error_uri":"u"}"#,
+            Inactive,
+        ),
+        (r#"{"error":"invalid_grant","error_codes":["700082"]}"#, Inactive),
+        (r#"{"error":"invalid_grant","error_codes":[null,{},-1,1e99,99999999999,700082]}"#, Inactive),
+        (r#"{"error":"invalid_grant","error_codes":null,"suberror":null,"error_subtype":7}"#, Revoked),
+        (r#"{"error":"invalid_grant","error_codes":{},"suberror":["bad_token"]}"#, Revoked),
+        (r#"{"error":"interaction_required","suberror":"basic_action","error_codes":[]}"#, Interaction),
+    ];
+    for (body, reason) in table {
+        let lab = Lab::connected().await;
+        lab.clock.advance(TimeDelta::hours(1));
+        lab.provider.state().faults.push_back(Outage::Status(400, body));
+        let error = lab.access().token().await.unwrap_err();
+        assert_eq!(error.kind, OAuthErrorKind::NeedsReauth(reason), "{body}");
+    }
+    // A token is a token, whatever comes with it.
+    let lab = Lab::connected().await;
+    lab.clock.advance(TimeDelta::hours(1));
+    let odd =
+        r#"{"access_token":"a","token_type":"Bearer","expires_in":3600,"id_token":7,"ext_expires_in":"x"}"#;
+    lab.provider.state().faults.push_back(Outage::Status(200, odd));
+    assert_eq!(lab.access().token().await.unwrap().expose(), "a");
+}
+
 /// A refusal is kept: no worker asks again until a person has connected the account, which needs no restart.
 #[tokio::test]
 async fn a_revoked_grant_is_told_and_not_asked_for_again() {

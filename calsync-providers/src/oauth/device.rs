@@ -12,6 +12,7 @@ use url::Url;
 
 use super::{
     Exchange, Grant, Intent, OAuthError, OAuthErrorKind, StateProblem,
+    error::Refusal,
     exchange::{Status, failed},
 };
 
@@ -99,7 +100,7 @@ where
             DeviceCodeErrorResponseType::ExpiredToken => {
                 OAuthError::new(OAuthErrorKind::State(StateProblem::Expired), operation, "")
             }
-            other => OAuthError::of_response(operation, other.as_ref(), &[]),
+            other => OAuthError::of_response(operation, &Refusal::new(other.as_ref())),
         }),
         Err(RequestTokenError::Request(error)) => {
             Err(failed(operation, RequestTokenError::Request(error), &status))

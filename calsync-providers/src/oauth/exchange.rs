@@ -17,11 +17,13 @@ use oauth2::{
     StandardTokenIntrospectionResponse, StandardTokenResponse, TokenResponse, TokenUrl,
     basic::BasicTokenType,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use url::Url;
 
 use super::{
-    Account, ClientAuth, OAuthConfig, OAuthError, OAuthErrorKind, Pending, TokenSet, account, missing_scopes,
+    Account, ClientAuth, OAuthConfig, OAuthError, OAuthErrorKind, Pending, TokenSet, account, error::Refusal,
+    missing_scopes,
 };
 use crate::http::{HttpError, HttpRequest, HttpTransport, Limits, Secret};
 
@@ -74,7 +76,7 @@ impl fmt::Debug for Exchange {
 /// The fields of OpenID Connect in a token response.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct IdToken {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text_if_any")]
     id_token: Option<String>,
 }
 
@@ -86,12 +88,40 @@ impl fmt::Debug for IdToken {
 
 impl ExtraTokenFields for IdToken {}
 
-/// An error response, with Microsoft's numbers.
+/// An error response. What only refines it must not stand in the way of what it says: a member of another type than
+/// expected is one that is not there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct TokenError {
-    pub(super) error: String,
-    #[serde(default)]
-    pub(super) error_codes: Vec<u32>,
+    error: String,
+    /// Google's.
+    #[serde(default, deserialize_with = "text_if_any")]
+    error_subtype: Option<String>,
+    /// Microsoft's.
+    #[serde(default, deserialize_with = "text_if_any")]
+    suberror: Option<String>,
+    /// Microsoft's.
+    #[serde(default, deserialize_with = "numbers_if_any")]
+    error_codes: Vec<u32>,
+}
+
+impl TokenError {
+    fn refusal(&self) -> Refusal<'_> {
+        let subtype = self.error_subtype.as_deref().or(self.suberror.as_deref());
+        Refusal { code: &self.error, subtype, numbers: &self.error_codes }
+    }
+}
+
+fn text_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_str().map(ToOwned::to_owned))
+}
+
+fn numbers_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+    let number = |value: &Value| match value {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64().and_then(|number| u32::try_from(number).ok()),
+    };
+    let value = Value::deserialize(deserializer)?;
+    Ok(value.as_array().into_iter().flatten().filter_map(number).collect())
 }
 
 impl fmt::Display for TokenError {
@@ -190,19 +220,15 @@ impl Exchange {
         let Some(url) = &self.config.revoke else { return Ok(false) };
         let request = self.revocation(url, tokens)?;
         let answer = self.transport.send(request).await.map_err(|error| unreachable(operation, &error))?;
-        let code = serde_json::from_slice::<TokenError>(&answer.body).map(|error| error.error);
+        let refused = serde_json::from_slice::<TokenError>(&answer.body).ok();
+        let refusal = refused.as_ref().map_or(Refusal::new("invalid_request"), TokenError::refusal);
         match answer.status.as_u16() {
             200 | 204 => Ok(true),
             // A token that is not known is as good as revoked (RFC 7009 section 2.2); Google says so with an error.
-            400 if code.as_deref().is_ok_and(|code| code == "invalid_token") => Ok(true),
-            400..=499 => {
-                Err(OAuthError::of_response(operation, code.as_deref().unwrap_or("invalid_request"), &[]))
-            }
-            status => Err(OAuthError::new(
-                OAuthErrorKind::Unavailable,
-                operation,
-                format!("the provider answered {status}"),
-            )),
+            400 if refusal.code == "invalid_token" => Ok(true),
+            status @ (408 | 429) => Err(unavailable(operation, status)),
+            400..=499 => Err(OAuthError::of_response(operation, &refusal)),
+            status => Err(unavailable(operation, status)),
         }
     }
 
@@ -338,19 +364,21 @@ pub(super) fn failed(
 ) -> OAuthError {
     let answered = status.get();
     if let Some(code @ (408 | 429 | 500..)) = answered {
-        let detail = format!("the provider answered {code}");
-        return OAuthError::new(OAuthErrorKind::Unavailable, operation, detail);
+        return unavailable(operation, code);
     }
     match error {
-        RequestTokenError::ServerResponse(error) => {
-            OAuthError::of_response(operation, &error.error, &error.error_codes)
-        }
+        RequestTokenError::ServerResponse(error) => OAuthError::of_response(operation, &error.refusal()),
         RequestTokenError::Request(error) => unreachable(operation, &error),
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             let detail = answered.map(|code| format!("status {code}")).unwrap_or_default();
             OAuthError::new(OAuthErrorKind::Protocol, operation, detail)
         }
     }
+}
+
+fn unavailable(operation: &'static str, status: u16) -> OAuthError {
+    let detail = format!("the provider answered {status}");
+    OAuthError::new(OAuthErrorKind::Unavailable, operation, detail)
 }
 
 /// The client's id and secret as HTTP Basic, each form-encoded first (RFC 6749 section 2.3.1).

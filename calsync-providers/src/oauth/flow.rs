@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, basic};
 use url::{Url, form_urlencoded};
 
-use super::{OAuthConfig, OAuthError, OAuthErrorKind, StateProblem};
+use super::{OAuthConfig, OAuthError, OAuthErrorKind, StateProblem, error::Refusal};
 use crate::http::Secret;
 
 /// How long a flow may take.
@@ -199,7 +199,7 @@ pub fn redeem(
         return Err(refused(StateProblem::OtherProvider));
     }
     if let Some(error) = callback.error {
-        return Err(OAuthError::of_response("connecting", &error, &[]));
+        return Err(OAuthError::of_response("connecting", &Refusal::new(&error)));
     }
     callback.code.ok_or_else(|| refused(StateProblem::Malformed))
 }
