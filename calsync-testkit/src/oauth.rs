@@ -220,6 +220,16 @@ impl OAuth {
         self.delays.extend(words.into_iter().map(ToOwned::to_owned));
     }
 
+    /// What the client has to show from now on; `None`: nothing.
+    pub fn set_secret(&mut self, secret: Option<&str>) {
+        self.options.client_secret = secret.map(ToOwned::to_owned);
+    }
+
+    /// How long access tokens live from now on.
+    pub fn set_lifetime(&mut self, lifetime: Duration) {
+        self.options.lifetime = lifetime;
+    }
+
     /// What becomes of refresh tokens from now on.
     pub fn set_rotation(&mut self, rotation: Rotation) {
         self.rotation = rotation;
