@@ -88,11 +88,15 @@ impl Links {
         self.app.config.links.iter().find(|config| config.name == link.as_str())
     }
 
-    /// How often a feed wants to be asked, when the configuration leaves it to the feed.
+    /// How often the configuration wants it to run, else how often a feed wants to be asked. `None`: as the schedule has it.
     async fn asked_for(&self, config: &LinkConfig) -> Result<Option<Cadence>, CliError> {
         let app = &self.app;
         let Some(connection) = app.config.connections.get(&config.connection) else { return Ok(None) };
-        if connection.provider != ProviderKind::Ics || !cadence::is_preset(config) {
+        if !cadence::is_preset(config) {
+            // What somebody wrote goes before what calls prove.
+            return cadence::cadence(config, connection.provider).map(Some);
+        }
+        if connection.provider != ProviderKind::Ics {
             return Ok(None);
         }
         let state = app.store.link(&LinkId::from(config.name.as_str())).await?;
