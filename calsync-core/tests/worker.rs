@@ -595,7 +595,11 @@ async fn con_09_how_often_a_link_runs_follows_from_the_calls_that_came() {
     let channels = StoreChannels::new(lab.stores["a"].clone());
     let link = LinkId::from("work");
     let watch = Watch { id: "c".to_owned(), resource: String::new(), expires: DateTime::<Utc>::MAX_UTC };
-    let kept = KeptChannel { asked: "c".to_owned(), channel: Channel::new(watch, lab.time.now()) };
+    let kept = KeptChannel {
+        asked: "c".to_owned(),
+        terms: String::new(),
+        channel: Channel::new(watch, lab.time.now()),
+    };
     change_channels(&channels, &link, &|row| row.channels = vec![kept.clone()]).await.unwrap();
     let mut number = 0;
     let mut edit = || {

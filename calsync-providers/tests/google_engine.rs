@@ -565,6 +565,33 @@ async fn del_20_what_is_cancelled_is_gone_once() {
 }
 
 /// DEL-22: a cancelled instance comes with its series, on a later page, or before it. In none of them it takes place.
+/// An event that was deleted and comes back under its UID: Google keeps the ids of deleted events, or does not (nobody knows
+/// for how long).
+#[tokio::test]
+async fn dup_08_an_event_that_comes_back_is_there_once_whether_its_id_is_free_or_not() {
+    for free_deleted_ids in [false, true] {
+        let server = start(GoogleQuirks { free_deleted_ids, ..GoogleQuirks::default() });
+        let (world, provider) = (world(), with(config(&server)));
+        let link = link(&world);
+        // One deletion among many is not held.
+        for day in 10..30 {
+            server.put("primary", timed("other", day));
+        }
+        let there = || -> Vec<_> {
+            let all = server.events("primary").into_iter().map(|event| event["summary"].clone());
+            all.filter(|title| title != "other").collect()
+        };
+        for round in 1..=2 {
+            world.add(single("again", &format!("round {round}"), 4)).await;
+            converge(&world, &link, &provider, &server).await;
+            assert_eq!(there(), [format!("round {round}")], "free: {free_deleted_ids}");
+            world.delete("again").await;
+            converge(&world, &link, &provider, &server).await;
+            assert!(there().is_empty(), "free: {free_deleted_ids}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn del_22_a_cancelled_instance_does_not_take_place() {
     for (name, quirks) in [

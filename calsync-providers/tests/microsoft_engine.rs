@@ -179,9 +179,19 @@ async fn a_series_of_theirs_is_one_event_with_its_exceptions() {
     assert!(lab.world.locals().await.is_empty());
 }
 
+/// Whatever Exchange does to exceptions, and to versions, when a part of a series changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_series_of_ours_arrives_with_its_exceptions_and_is_edited_in_place() {
+    for quirk in
+        ["drops_exceptions", "drops_exceptions=false", "exception_touches_master", "ignores_if_match"]
+    {
+        series_of_ours(quirk).await;
+    }
+}
+
+async fn series_of_ours(quirk: &str) {
     let lab = Lab::new();
+    lab.server.follow(&format!("quirk {quirk}")).unwrap();
     let mut series = local_series("s", "FREQ=WEEKLY;COUNT=8");
     let id = |date: &str| RecurrenceId::Instant(instant(&format!("{date}T08:00:00Z")));
     series.overrides.insert(id("2026-01-19"), Override::Excluded);
@@ -224,7 +234,7 @@ async fn a_series_of_ours_arrives_with_its_exceptions_and_is_edited_in_place() {
     let found =
         lab.server.instants(&stored.id, instant("2026-01-01T00:00:00Z"), instant("2026-02-01T00:00:00Z"));
     let found: Vec<String> = found.iter().map(|at| at.format("%m-%dT%H").to_string()).collect();
-    assert_eq!(found, ["01-05T10", "01-13T15", "01-26T10"]);
+    assert_eq!(found, ["01-05T10", "01-13T15", "01-26T10"], "{quirk}");
     assert_eq!(lab.server.mails(), 0);
 }
 
@@ -432,6 +442,21 @@ async fn quo_02_a_crowded_mailbox_loses_no_write() {
     lab.is_quiet().await;
     // And never more at once than it serves.
     assert!(lab.server.requests().iter().filter(|request| request.status == 429).count() <= 6);
+}
+
+/// The least a mailbox can do: whoever asks twice at once is turned away.
+#[tokio::test(flavor = "multi_thread")]
+async fn quo_02_a_mailbox_that_serves_one_request_at_a_time_gets_every_write() {
+    let lab = Lab::new();
+    lab.server.follow("quirk concurrent_max=1").unwrap();
+    for n in 0..12 {
+        lab.world.add(event(&format!("u{n}"), "crowd")).await;
+    }
+    for _ in 0..12 {
+        let _ = lab.try_sync().await;
+    }
+    assert_eq!((lab.remote().len(), lab.world.locals().await.len()), (12, 12));
+    lab.is_quiet().await;
 }
 
 /// Graph keeps instances in their order. One that was moved past its neighbour stays on its day there, which is reported,

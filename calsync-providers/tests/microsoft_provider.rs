@@ -689,7 +689,7 @@ async fn con_09_a_subscription_is_validated_called_renewed_and_ended() {
     let (address, _) = receiver(false).await;
     let request =
         WatchRequest { id: "w2", address: &address, secret: "shh", lifetime: Duration::from_secs(86_400) };
-    assert_eq!(lab.provider.watch(&lab.calendar, request).await.unwrap_err().kind, ErrorKind::Refused);
+    assert_eq!(lab.provider.watch(&lab.calendar, request).await.unwrap_err().kind, ErrorKind::Unavailable);
 }
 
 async fn until(got: &Arc<Mutex<Vec<String>>>) -> String {

@@ -45,7 +45,10 @@ struct State {
     issued: u32,
     /// A refresh gives a new refresh token and ends the old one.
     rotates: bool,
+    /// The person was here before: no refresh token comes with the code, as at Google.
+    remembers: bool,
     scope: Option<String>,
+    /// Empty: nothing is said of whose account it is.
     subject: &'static str,
     requests: Vec<String>,
     faults: VecDeque<Outage>,
@@ -131,7 +134,7 @@ impl HttpTransport for Provider {
         let mut body = serde_json::json!({
             "access_token": format!("access-{number}"), "token_type": "Bearer", "expires_in": 3600,
         });
-        if grant == "authorization_code" || state.rotates {
+        if grant == "authorization_code" && !state.remembers || state.rotates {
             let token = format!("refresh-{number}");
             state.refresh.push(token.clone());
             body["refresh_token"] = token.into();
@@ -139,7 +142,7 @@ impl HttpTransport for Provider {
         if let Some(scope) = &state.scope {
             body["scope"] = scope.clone().into();
         }
-        if grant == "authorization_code" {
+        if grant == "authorization_code" && !state.subject.is_empty() {
             let claims = serde_json::json!({
                 "iss": "https://accounts.google.com", "aud": "client", "sub": state.subject,
             });
@@ -287,6 +290,85 @@ async fn a_code_cannot_be_moved_to_another_flow() {
     assert_eq!(error.kind, OAuthErrorKind::NeedsReauth(ReauthReason::Revoked), "invalid_grant");
 }
 
+/// A grant without a refresh token goes on with the one that is kept, when it is the same account's and was not refused.
+#[tokio::test]
+async fn auth_11_a_refresh_token_is_inherited_within_an_account_only() {
+    // the account before, whether its grant was revoked meanwhile, the account that comes back, whether it lasts
+    let table = [
+        ("person-1", false, "person-1", true),
+        ("person-1", true, "person-1", false),
+        ("person-1", false, "person-2", false),
+        ("person-1", false, "", false),
+        ("", false, "person-1", false),
+        ("", false, "", false),
+    ];
+    for (before, revoked, after, lasts) in table {
+        let lab = Lab::new();
+        lab.provider.state().subject = before;
+        let connect = async || {
+            let url = lab.begin(Intent::new("home", "s1")).await;
+            let connected = lab.finish("s1", &lab.provider.consent(&url)).await.unwrap();
+            lab.access().keep(&connected.grant).await.unwrap();
+        };
+        connect().await;
+        if revoked {
+            let good = std::mem::take(&mut lab.provider.state().refresh);
+            lab.clock.advance(TimeDelta::hours(1));
+            lab.access().token().await.unwrap_err();
+            lab.provider.state().refresh = good;
+        }
+        (lab.provider.state().subject, lab.provider.state().remembers) = (after, true);
+        connect().await;
+        lab.access().token().await.expect("good for an hour");
+        lab.clock.advance(TimeDelta::hours(1));
+        let renewed = lab.access().token().await;
+        let case = format!("{before:?} {revoked} {after:?}");
+        match renewed {
+            Ok(_) => assert!(lasts, "{case}"),
+            Err(error) => {
+                let expected = OAuthErrorKind::NeedsReauth(ReauthReason::NoRefreshToken);
+                assert_eq!((lasts, error.kind), (false, expected), "{case}");
+            }
+        }
+    }
+}
+
+/// A challenge is the word of the service about one token: it stops every worker, and asks for what the service named.
+#[tokio::test]
+async fn a_claims_challenge_waits_for_a_person_with_what_it_asks_for() {
+    const CLAIMS: &str = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
+    let reason = OAuthErrorKind::NeedsReauth(ReauthReason::ClaimsChallenge);
+    let lab = Lab::connected().await;
+    let (one, two) = (lab.access(), lab.access());
+    let token = one.token().await.unwrap();
+    two.token().await.unwrap();
+    assert_eq!(one.intent("s1").await.unwrap().claims, None);
+    assert_eq!(one.challenged_with(&token, CLAIMS).await.unwrap_err().kind, reason);
+    // The other worker has the token in memory still: it learns it from the service, and asks for nothing.
+    assert_eq!(two.challenged_with(&token, CLAIMS).await.unwrap_err().kind, reason);
+    for access in [&one, &two, &lab.access()] {
+        assert_eq!(access.token().await.unwrap_err().kind, reason);
+        assert_eq!(access.instead_of(&token).await.unwrap_err().kind, reason);
+    }
+    assert_eq!(lab.provider.refreshes(), 0);
+
+    let intent = one.intent("s1").await.unwrap();
+    assert_eq!((intent.claims.as_deref(), intent.expected.as_deref()), (Some(CLAIMS), Some("person-1")));
+    let url = lab.begin(intent).await;
+    assert_eq!(url.query_pairs().find(|(name, _)| name == "claims").unwrap().1, CLAIMS);
+    // No refresh token comes: the one that is kept was never refused.
+    lab.provider.state().remembers = true;
+    let connected = lab.finish("s1", &lab.provider.consent(&url)).await.unwrap();
+    lab.access().keep(&connected.grant).await.unwrap();
+    for access in [&one, &two] {
+        access.token().await.expect("everybody goes on");
+        access.challenged_with(&token, CLAIMS).await.expect("a token that was replaced meanwhile");
+    }
+    assert_eq!(one.intent("s1").await.unwrap().claims, None);
+    lab.clock.advance(TimeDelta::hours(1));
+    one.token().await.expect("it lasts");
+}
+
 /// Attack 27: a person who picks another account than the linked one would mix two calendars.
 #[tokio::test]
 async fn another_account_is_refused() {
@@ -393,6 +475,44 @@ async fn auth_06_an_outage_is_no_reason_to_sign_in_again() {
         assert_eq!(error.fault(), Fault::Provider, "{case}: {error}");
         lab.access().token().await.unwrap_or_else(|error| panic!("{case}: it is over: {error}"));
     }
+}
+
+/// What refines a refusal, in the forms servers send it and in forms they should not: the refusal is understood all the same.
+#[tokio::test]
+async fn bad_01_a_refusal_is_understood_with_odd_members() {
+    use ReauthReason::{Inactive, Interaction, Revoked};
+    let table = [
+        (r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#, Revoked),
+        (
+            r#"{"error":"invalid_grant","error_description":"reauth related error (invalid_rapt)",
+                "error_uri":"https://support.google.com/a/answer/9368756","error_subtype":"invalid_rapt"}"#,
+            Interaction,
+        ),
+        (
+            r#"{"error":"invalid_grant","error_description":"AADSTS700082: x","error_codes":[700082],"timestamp":"t",
+                "trace_id":"t","correlation_id":"c","error_uri":"u"}"#,
+            Inactive,
+        ),
+        (r#"{"error":"invalid_grant","error_codes":["700082"]}"#, Inactive),
+        (r#"{"error":"invalid_grant","error_codes":[null,{},-1,1e99,99999999999,700082]}"#, Inactive),
+        (r#"{"error":"invalid_grant","error_codes":null,"suberror":null,"error_subtype":7}"#, Revoked),
+        (r#"{"error":"invalid_grant","error_codes":{},"suberror":["bad_token"]}"#, Revoked),
+        (r#"{"error":"interaction_required","suberror":"basic_action","error_codes":[]}"#, Interaction),
+    ];
+    for (body, reason) in table {
+        let lab = Lab::connected().await;
+        lab.clock.advance(TimeDelta::hours(1));
+        lab.provider.state().faults.push_back(Outage::Status(400, body));
+        let error = lab.access().token().await.unwrap_err();
+        assert_eq!(error.kind, OAuthErrorKind::NeedsReauth(reason), "{body}");
+    }
+    // A token is a token, whatever comes with it.
+    let lab = Lab::connected().await;
+    lab.clock.advance(TimeDelta::hours(1));
+    let odd =
+        r#"{"access_token":"a","token_type":"Bearer","expires_in":3600,"id_token":7,"ext_expires_in":"x"}"#;
+    lab.provider.state().faults.push_back(Outage::Status(200, odd));
+    assert_eq!(lab.access().token().await.unwrap().expose(), "a");
 }
 
 /// A refusal is kept: no worker asks again until a person has connected the account, which needs no restart.

@@ -157,15 +157,19 @@ impl Lab {
 
     /// What a person does with a browser.
     async fn consent(&self, intent: Intent) -> Result<Connected, OAuthError> {
+        self.consent_at(&self.exchange(), intent).await
+    }
+
+    async fn consent_at(&self, exchange: &Exchange, intent: Intent) -> Result<Connected, OAuthError> {
         let redirect = Url::parse("http://127.0.0.1:4711/").unwrap();
         let now = self.world.clock.now();
-        let url = self.flows.begin(&self.exchange(), intent, &redirect, now).await.unwrap();
+        let url = self.flows.begin(exchange, intent, &redirect, now).await.unwrap();
         let mut request = HttpRequest::new(Method::GET, url);
         request.addresses = AddressPolicy::AllowPrivate;
         let answer = self.transport.send(request).await.unwrap();
         let back = Url::parse(answer.header("location").expect("the browser is sent back")).unwrap();
         assert_eq!(back.port(), Some(4711));
-        self.flows.finish(&self.exchange(), "s1", back.query().unwrap(), now).await
+        self.flows.finish(exchange, "s1", back.query().unwrap(), now).await
     }
 
     async fn connect(&self) {
@@ -225,7 +229,8 @@ async fn everything_can_be_awaited_by_a_task_of_a_server() {
     goes_along(&lab.flows.finish(&exchange, "s1", "", now));
     goes_along(&access.token());
     goes_along(&access.disconnect());
-    goes_along(&start_device(&exchange, now));
+    let intent = Intent::new("home", "");
+    goes_along(&start_device(&exchange, &intent, now));
     assert!(!access.is_kept().await.unwrap());
 }
 
@@ -410,11 +415,102 @@ async fn a_confidential_client_shows_its_secret_either_way() {
     }
 }
 
+/// RFC 7009 section 2.1: whoever revokes shows who they are, as at the token endpoint.
+#[tokio::test]
+async fn a_confidential_client_shows_its_secret_to_revoke() {
+    let world = World::new(Arc::new(MemoryStore::default()), 3);
+    for auth in [ClientAuth::RequestBody, ClientAuth::BasicHeader] {
+        let oauth = options(&world).with_secret("s3cret & m:re%");
+        let server = GoogleServer::start(GoogleOptions { oauth, ..GoogleOptions::default() }).unwrap();
+        let mut lab = google();
+        lab.server = Server::Google(server);
+        let exchange = |secret: Option<&str>| {
+            let mut config = lab.server.config();
+            config.client_secret = secret.map(Secret::from);
+            config.client_auth = auth;
+            Exchange::new(config, lab.transport.clone())
+        };
+        let right = exchange(Some("s3cret & m:re%"));
+        let connected = lab.consent_at(&right, Intent::new("home", "s1")).await.unwrap();
+        for wrong in [None, Some("another")] {
+            let error = exchange(wrong).revoke(&connected.grant.tokens).await.unwrap_err();
+            assert_eq!(error.kind, OAuthErrorKind::Configuration, "{auth:?}");
+            assert_eq!(lab.server.oauth(|oauth| oauth.grants()), 1);
+        }
+        assert!(right.revoke(&connected.grant.tokens).await.unwrap());
+        assert_eq!(lab.server.oauth(|oauth| oauth.grants()), 0, "{auth:?}");
+    }
+}
+
+/// Continuous access evaluation: the service ends a token that has an hour to go and names what it wants to see.
+#[tokio::test]
+async fn a_claims_challenge_stops_the_account_until_somebody_signs_in_with_its_claims() {
+    const CLAIMS: &str = r#"{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}"#;
+    let lab = microsoft();
+    lab.connect().await;
+    let provider = lab.provider();
+    lab.world.add(event("one", "lunch")).await;
+    lab.sync(&*provider).await.unwrap();
+    lab.server.oauth(|oauth| oauth.set_challenge(Some(CLAIMS)));
+    lab.world.add(event("two", "tea")).await;
+    lab.server.clear();
+    for _ in 0..3 {
+        assert_eq!(reason(lab.sync(&*provider).await.unwrap_err()), ReauthReason::ClaimsChallenge);
+        assert_eq!(reason(lab.sync(&*lab.provider()).await.unwrap_err()), ReauthReason::ClaimsChallenge);
+    }
+    // Asked once: nobody tries a token again, and nothing is renewed.
+    assert_eq!(lab.server.statuses(), [401]);
+    assert_eq!(lab.server.oauth(|oauth| oauth.refreshes()), 0);
+
+    // Signing in without them does not help: it ends where it began.
+    let plain = lab.consent(Intent::new("home", "s1")).await.unwrap();
+    lab.access().keep(&plain.grant).await.unwrap();
+    assert_eq!(reason(lab.sync(&*provider).await.unwrap_err()), ReauthReason::ClaimsChallenge);
+
+    let intent = lab.access().intent("s1").await.unwrap();
+    let connected = lab.consent(intent).await.unwrap();
+    lab.access().keep(&connected.grant).await.unwrap();
+    lab.sync(&*provider).await.unwrap();
+    assert_eq!(lab.server.titles(), ["lunch", "tea"]);
+    lab.world.clock.advance(TimeDelta::hours(2));
+    lab.sync(&*provider).await.unwrap();
+    assert_eq!(lab.server.oauth(|oauth| oauth.refreshes()), 1, "and goes on as before");
+}
+
+/// A token that is old and challenged: the one that takes its place tells why it is refused.
+#[tokio::test]
+async fn a_renewed_token_that_is_challenged_says_so() {
+    let lab = microsoft();
+    lab.connect().await;
+    let provider = lab.provider();
+    lab.sync(&*provider).await.unwrap();
+    lab.server.oauth(|oauth| oauth.set_challenge(Some("{}")));
+    lab.world.clock.advance(TimeDelta::hours(2));
+    assert_eq!(reason(lab.sync(&*provider).await.unwrap_err()), ReauthReason::ClaimsChallenge);
+}
+
+/// Who types the code of a device is not always who was asked to.
+#[tokio::test]
+async fn another_person_at_the_device_is_not_linked_in_the_place_of_the_first() {
+    let lab = microsoft();
+    lab.connect().await;
+    let exchange = lab.exchange();
+    for (person, expected) in
+        [("ann@example.com", None), ("bob@example.com", Some(OAuthErrorKind::WrongAccount))]
+    {
+        lab.server.oauth(|oauth| oauth.set_person(person));
+        let intent = lab.access().intent("").await.unwrap();
+        let code = start_device(&exchange, &intent, lab.world.clock.now()).await.unwrap();
+        let came = wait_for_device(&exchange, &code, &*lab.world.clock, |_| std::future::ready(())).await;
+        assert_eq!(came.err().map(|error| error.kind), expected, "{person}");
+    }
+}
+
 #[tokio::test]
 async fn a_device_without_a_browser_gets_access() {
     let lab = microsoft();
     let exchange = lab.exchange();
-    let code = start_device(&exchange, lab.world.clock.now()).await.unwrap();
+    let code = start_device(&exchange, &Intent::new("home", ""), lab.world.clock.now()).await.unwrap();
     let wait = |_| std::future::ready(());
     let grant = wait_for_device(&exchange, &code, &*lab.world.clock, wait).await.unwrap();
     assert!(grant.tokens.refresh.is_some());
@@ -427,7 +523,7 @@ async fn a_device_without_a_browser_gets_access() {
 async fn a_device_waits_for_its_person_and_slows_down_when_told() {
     let lab = microsoft();
     let exchange = lab.exchange();
-    let code = start_device(&exchange, lab.world.clock.now()).await.unwrap();
+    let code = start_device(&exchange, &Intent::new("home", ""), lab.world.clock.now()).await.unwrap();
     lab.server.oauth(|oauth| {
         oauth.delay_devices(["authorization_pending", "slow_down", "authorization_pending", "slow_down"]);
     });
@@ -441,7 +537,7 @@ async fn a_device_waits_for_its_person_and_slows_down_when_told() {
     assert_eq!(*waits.lock().unwrap(), [5, 10, 10, 15]);
 
     // A person who never comes: it ends with the code, and not before.
-    let code = start_device(&exchange, lab.world.clock.now()).await.unwrap();
+    let code = start_device(&exchange, &Intent::new("home", ""), lab.world.clock.now()).await.unwrap();
     lab.server.oauth(|oauth| oauth.delay_devices(["authorization_pending"; 500]));
     let error = wait_for_device(&exchange, &code, &*lab.world.clock, wait).await.unwrap_err();
     assert_eq!(error.kind, OAuthErrorKind::State(StateProblem::Expired));

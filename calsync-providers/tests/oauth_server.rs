@@ -1,7 +1,9 @@
 //! Signing in and renewing access against an authorization server we did not write.
 //!
 //! `cargo xtask test` starts it (`xtask/node/oauth_server.mjs`) and sets `CALSYNC_TEST_OAUTH` to its address. Without it
-//! the test asks the authorization server of the Google emulator the same questions.
+//! the test asks the authorization server of the Google emulator the same questions: codes with PKCE, refresh with
+//! rotation, refusals, revocation. It has no device codes: those are asked of the Microsoft emulator only
+//! (`oauth_emulators.rs`).
 #![cfg(all(feature = "oauth", feature = "google"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
@@ -196,8 +198,10 @@ async fn auth_03_rotated_refresh_tokens_are_kept_and_shared() {
 #[tokio::test]
 async fn a_grant_is_given_back() {
     let lab = Lab::new();
-    lab.connect().await;
+    let tokens = lab.connect().await.grant.tokens;
     assert!(lab.access().disconnect().await.unwrap());
+    let over = lab.exchange("calsync").refresh(&tokens, lab.clock.now()).await.unwrap_err();
+    assert_eq!(over.kind, OAuthErrorKind::NeedsReauth(ReauthReason::Revoked));
     assert!(!lab.access().is_kept().await.unwrap());
     let left = lab.store.docs("secrets", calsync_core::store::DocQuery::Page { after: None, limit: 9 }).await;
     assert!(left.unwrap().is_empty());

@@ -62,7 +62,7 @@ impl Lab {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let channels: Arc<dyn Channels> = Arc::new(StoreChannels::new(store.clone()));
         let ids = Arc::new(RandomIds::from_seed([7; 32]));
-        let key = ChannelKey::new(b"0123456789abcdef");
+        let key = ChannelKey::new(b"0123456789abcdef").unwrap();
         let keeper = Keeper::new(wrap(channels.clone()), key, clock.clone(), ids);
         let schedule = Schedule::new(store.clone(), clock.clone());
         let link = LinkId::from("work");
@@ -85,11 +85,18 @@ impl Lab {
     ) -> Result<Tended, KeepError> {
         let calendar = RemoteCalendarId::from(calendar);
         let about = Tending { link: &self.link, calendar: &calendar, provider, address, options };
-        self.keeper.tend(about).await
+        self.keeper.tend(about, &self.schedule).await
     }
 
     async fn row(&self) -> LinkChannels {
         self.channels.read(&self.link).await.unwrap().row
+    }
+
+    async fn forget_nudges(&self) {
+        for task in [Task::Sync(self.link.clone()), Task::Renew(self.link.clone())] {
+            self.schedule.remove(&task).await.unwrap();
+            self.schedule.put(&task, &Preset::Google.cadence(), Priority::Normal).await.unwrap();
+        }
     }
 
     /// Whether somebody said that a task has something to do.
@@ -162,6 +169,9 @@ async fn con_09_calls_of_google_are_told_from_forged_ones() {
     let server = GoogleServer::start(GoogleOptions::default()).unwrap();
     let provider = google(&server, &lab.clock);
     lab.tend(&provider, "ann@example.com", &ChannelOptions::google()).await;
+    // What changed before it was open nobody is told of.
+    assert!(lab.nudged(Task::Sync(lab.link.clone())).await);
+    lab.forget_nudges().await;
     server.put(
         "primary",
         json!({"summary": "x", "start": {"date": "2026-02-01"}, "end": {"date": "2026-02-02"}}),
@@ -197,7 +207,10 @@ async fn con_09_calls_of_google_are_told_from_forged_ones() {
 
 /// Answers the handshake of Graph, and keeps what it is sent.
 async fn receiver() -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    receiving(TcpListener::bind("127.0.0.1:0").await.unwrap())
+}
+
+fn receiving(listener: TcpListener) -> (String, Arc<Mutex<Vec<String>>>) {
     let address = format!("http://{}/", listener.local_addr().unwrap());
     let bodies: Arc<Mutex<Vec<String>>> = Arc::default();
     let kept = bodies.clone();
@@ -303,6 +316,7 @@ async fn lifecycle_notifications_of_graph_act() {
     let graph = GraphLab::new().await;
     let (sync, renew) = (Task::Sync(graph.lab.link.clone()), Task::Renew(graph.lab.link.clone()));
     graph.tend().await;
+    graph.lab.forget_nudges().await;
     let first = graph.lab.row().await.channels[0].channel.clone();
 
     graph.server.send_lifecycle("missed");
@@ -368,6 +382,115 @@ async fn con_09_a_calendar_that_is_not_watched_is_left_to_polling() {
     lab.clock.advance(TimeDelta::days(2));
     lab.tend(&provider, holidays, &options).await;
     assert_eq!(watches(), 2);
+}
+
+/// An address that does not answer the handshake may not be up yet: it is asked again within minutes. A tenant that allows no
+/// subscriptions is left alone for a week.
+#[tokio::test]
+async fn con_09_a_failed_handshake_is_tried_again_and_a_tenant_that_refuses_is_not() {
+    let mut graph = GraphLab::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap();
+    drop(listener);
+    graph.address = format!("http://{place}/");
+    let try_tend = async |graph: &GraphLab| {
+        let calendar = graph.server.default_calendar();
+        graph.server.set_now(graph.lab.clock.now());
+        graph.lab.try_tend(&graph.provider, &calendar, &ChannelOptions::graph(), &graph.address).await
+    };
+    for failures in 1..=2 {
+        let error = try_tend(&graph).await.unwrap_err();
+        let KeepError::Provider(error) = error else { panic!("{error}") };
+        assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("handshake"), "{error}");
+        assert_eq!((graph.lab.row().await.failures, graph.lab.row().await.refused), (failures, None));
+        graph.lab.clock.advance(TimeDelta::minutes(3));
+    }
+    receiving(TcpListener::bind(place).await.unwrap());
+    assert_eq!(try_tend(&graph).await.unwrap().opened, 1);
+
+    let graph = GraphLab::new().await;
+    graph.server.follow("fault status=403 code=Forbidden path=/subscriptions times=always").unwrap();
+    let tended = try_tend(&graph).await.unwrap();
+    assert_eq!((tended.opened, tended.next), (0, Some(graph.lab.clock.now() + TimeDelta::days(7))));
+}
+
+/// A channel is for a calendar, an address and a key: when one of them is another, so is the channel, at once, and what was
+/// known of the one before says nothing of it.
+#[tokio::test]
+async fn con_09_a_channel_for_another_calendar_address_or_key_is_replaced() {
+    let options = ChannelOptions::google();
+    let other_key = |lab: &Lab| {
+        let ids = Arc::new(RandomIds::from_seed([8; 32]));
+        let key = ChannelKey::new(b"fedcba9876543210").unwrap();
+        Keeper::new(lab.channels.clone(), key, lab.clock.clone(), ids)
+    };
+    for (calendar, address, key) in
+        [("other", ADDRESS, false), ("c", "https://moved.example.com/", false), ("c", ADDRESS, true)]
+    {
+        let mut lab = Lab::new().await;
+        let hooked = Hooked { clock: lab.clock.clone(), ..Hooked::default() };
+        lab.tend(&hooked, "c", &options).await;
+        let before = hooked.open.lock().unwrap()[0].clone();
+        let now = lab.clock.now();
+        calsync_core::store::change_channels(&*lab.channels, &lab.link, &|row| {
+            row.refused = Some(now);
+            row.pulled(Some(now), calsync_core::store::Found::Changes);
+        })
+        .await
+        .unwrap();
+        if key {
+            lab.keeper = other_key(&lab);
+        }
+        let tended = lab.try_tend(&hooked, calendar, &options, address).await.unwrap();
+        assert_eq!((tended.opened, tended.ended), (1, 1), "{calendar} {address} {key}");
+        let open = hooked.open.lock().unwrap().clone();
+        assert!(open.len() == 1 && open[0].1.id != before.1.id);
+        let row = lab.row().await;
+        assert_eq!((row.channels.len(), row.refused, row.health), (1, None, Default::default()));
+        // Calls of the one before are nobody's, whatever they show.
+        let body = json!({"value": [{"subscriptionId": before.1.id, "clientState": before.2}]}).to_string();
+        let incoming = Incoming { query: "", headers: &HeaderMap::new(), body: body.as_bytes() };
+        assert!(lab.keeper.receive(Vendor::Graph, incoming, &lab.schedule).await.unwrap().signals.is_empty());
+        // And then there is nothing to do.
+        let tended = lab.try_tend(&hooked, calendar, &options, address).await.unwrap();
+        assert_eq!((tended.opened, tended.ended), (0, 0));
+    }
+}
+
+/// What a stranger can make us look up is bounded, and genuine calls among made up ones are heard.
+#[tokio::test]
+async fn con_09_a_forged_call_with_a_thousand_names_costs_little() {
+    let asked: Arc<Mutex<usize>> = Arc::default();
+    let lab = Lab::over(|channels| Arc::new(Stopping(channels, asked.clone()))).await;
+    let hooked = Hooked { clock: lab.clock.clone(), ..Hooked::default() };
+    lab.tend(&hooked, "c", &ChannelOptions::graph()).await;
+    lab.forget_nudges().await;
+    let (_, watch, secret) = hooked.open.lock().unwrap()[0].clone();
+    let call = |made_up: usize, times: usize| {
+        let genuine = json!({"subscriptionId": watch.id, "clientState": secret});
+        let forged = (0..made_up).map(|n| json!({"subscriptionId": format!("x{n}"), "clientState": "guess"}));
+        let all: Vec<_> = std::iter::repeat_n(genuine, times).chain(forged).collect();
+        json!({ "value": all }).to_string()
+    };
+    // How many are named, how often the genuine one, how many are looked up at most.
+    for (made_up, times, most) in [(1_000, 0, 200), (100, 1, 101), (0, 500, 1)] {
+        *asked.lock().unwrap() = 0;
+        let body = call(made_up, times);
+        let incoming = Incoming { query: "", headers: &HeaderMap::new(), body: body.as_bytes() };
+        let received = lab.keeper.receive(Vendor::Graph, incoming, &lab.schedule).await.unwrap();
+        assert_eq!(received.answer.status, 202);
+        assert_eq!(received.signals.len(), times.min(1), "{made_up} {times}");
+        assert!(*asked.lock().unwrap() <= most, "{} looked up", asked.lock().unwrap());
+    }
+}
+
+#[test]
+fn a_key_that_can_be_guessed_is_refused() {
+    for weak in [&b""[..], b"short", b"fifteen bytes..", &[7; 64]] {
+        assert!(ChannelKey::new(weak).is_err(), "{}", weak.len());
+    }
+    assert!(ChannelKey::new(b"sixteen bytes or").is_ok());
 }
 
 /// Two workers with one plan open one channel: the other finds that somebody was faster.
@@ -480,8 +603,8 @@ impl Provider for Hooked {
     }
 }
 
-/// Channels whose every call can be stopped, before and after.
-struct Stopping(Arc<dyn Channels>);
+/// Channels whose every call can be stopped, before and after, and which count the names that are looked up.
+struct Stopping(Arc<dyn Channels>, Arc<Mutex<usize>>);
 
 #[async_trait]
 impl Channels for Stopping {
@@ -504,6 +627,11 @@ impl Channels for Stopping {
 
     async fn link_of(&self, channel: &str) -> Result<Option<LinkId>, StoreError> {
         self.0.link_of(channel).await
+    }
+
+    async fn find(&self, channels: &[&str]) -> Result<Vec<(String, LinkId, LinkChannels)>, StoreError> {
+        *self.1.lock().unwrap() += channels.len();
+        self.0.find(channels).await
     }
 
     async fn links(&self) -> Result<Vec<LinkId>, StoreError> {
@@ -529,7 +657,7 @@ async fn con_09_a_worker_that_dies_at_any_await_leaks_at_most_a_channel_that_end
         for age in ages {
             let mut points = 0;
             for polls in 1.. {
-                let lab = Lab::over(|channels| Arc::new(Stopping(channels))).await;
+                let lab = Lab::over(|channels| Arc::new(Stopping(channels, Arc::default()))).await;
                 let hooked = Hooked { clock: lab.clock.clone(), ..Hooked::default() };
                 if age > 0 {
                     lab.tend(&hooked, "c", &options).await;
@@ -571,7 +699,7 @@ async fn con_09_a_worker_that_dies_at_any_await_leaks_at_most_a_channel_that_end
     }
     // Ending is repeated until it is through.
     for polls in 1.. {
-        let lab = Lab::over(|channels| Arc::new(Stopping(channels))).await;
+        let lab = Lab::over(|channels| Arc::new(Stopping(channels, Arc::default()))).await;
         let hooked = Hooked { clock: lab.clock.clone(), ..Hooked::default() };
         lab.tend(&hooked, "c", &ChannelOptions::google()).await;
         let died = !dies_after(lab.keeper.end(&lab.link, &hooked), polls);

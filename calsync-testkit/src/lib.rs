@@ -4,6 +4,7 @@ pub mod availability_oracle;
 pub mod bookings;
 pub mod cozi;
 pub mod dav;
+mod deliver;
 #[cfg(unix)]
 pub mod dynamodb;
 pub mod events;
@@ -21,4 +22,7 @@ pub mod recurrence_oracle;
 pub mod remote;
 pub mod sim;
 pub mod store_conformance;
+mod switch;
 pub mod world;
+
+pub use switch::{Switch, SwitchError};

@@ -138,6 +138,8 @@ struct Code {
     redirect: String,
     scopes: Vec<String>,
     expires: DateTime<Utc>,
+    /// The parameter `claims` it was asked for with.
+    claims: Option<String>,
     /// The grant it was exchanged for: a code used again ends it (RFC 6749 section 4.1.2).
     used: Option<u64>,
 }
@@ -168,6 +170,9 @@ pub struct OAuth {
     refresh: BTreeMap<String, Refresh>,
     ended: BTreeSet<u64>,
     outage: Option<(u16, String)>,
+    challenge: Option<String>,
+    /// Grants that were signed in for as the challenge wants it.
+    met: BTreeSet<u64>,
     refreshes: usize,
 }
 
@@ -193,6 +198,8 @@ impl OAuth {
             refresh: BTreeMap::new(),
             ended: BTreeSet::new(),
             outage: None,
+            challenge: None,
+            met: BTreeSet::new(),
             refreshes: 0,
         }
     }
@@ -211,6 +218,16 @@ impl OAuth {
     /// `authorization_pending` while the person has not typed the code, `slow_down` to who asks too often.
     pub fn delay_devices<'w>(&mut self, words: impl IntoIterator<Item = &'w str>) {
         self.delays.extend(words.into_iter().map(ToOwned::to_owned));
+    }
+
+    /// What the client has to show from now on; `None`: nothing.
+    pub fn set_secret(&mut self, secret: Option<&str>) {
+        self.options.client_secret = secret.map(ToOwned::to_owned);
+    }
+
+    /// How long access tokens live from now on.
+    pub fn set_lifetime(&mut self, lifetime: Duration) {
+        self.options.lifetime = lifetime;
     }
 
     /// What becomes of refresh tokens from now on.
@@ -233,6 +250,23 @@ impl OAuth {
         self.outage = outage.map(|(status, body)| (status, body.to_owned()));
     }
 
+    /// The service refuses every token with a claims challenge (`insufficient_claims`), until somebody signs in with these
+    /// claims in the authorization request. Renewing a token does not help. `None` ends it.
+    pub fn set_challenge(&mut self, claims: Option<&str>) {
+        self.challenge = claims.map(ToOwned::to_owned);
+        self.met.clear();
+    }
+
+    /// The header that goes with a refused token while there is a challenge.
+    pub(crate) fn challenge(&self) -> Option<(String, String)> {
+        let claims = STANDARD.encode(self.challenge.as_deref()?);
+        let value = format!(
+            "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/v2.0/authorize\", \
+             error=\"insufficient_claims\", claims=\"{claims}\""
+        );
+        Some(("WWW-Authenticate".to_owned(), value))
+    }
+
     /// How many times a token was renewed, or tried to be.
     pub fn refreshes(&self) -> usize {
         self.refreshes
@@ -246,9 +280,10 @@ impl OAuth {
 
     /// Whether a bearer token is good now.
     pub(crate) fn accepts(&self, token: &str) -> bool {
-        self.access
-            .get(token)
-            .is_some_and(|(grant, expires)| !self.ended.contains(grant) && self.now() < *expires)
+        self.access.get(token).is_some_and(|(grant, expires)| {
+            let met = self.challenge.is_none() || self.met.contains(grant);
+            met && !self.ended.contains(grant) && self.now() < *expires
+        })
     }
 
     /// Answers a request for one of its endpoints; `None` for any other path.
@@ -270,7 +305,8 @@ impl OAuth {
             form.extend(pairs(query));
         }
         let authenticated = match endpoint {
-            Endpoint::Revoke => Ok(()),
+            // Google's own clients show none; one that does proves it (RFC 7009 section 2.1).
+            Endpoint::Revoke if authorization.is_none() && !form.contains_key("client_id") => Ok(()),
             _ => self.authenticate(&form, authorization),
         };
         Some(match (endpoint, method) {
@@ -325,6 +361,7 @@ impl OAuth {
             redirect: redirect.to_owned(),
             scopes,
             expires: self.now() + CODE_LIFE,
+            claims: get("claims").map(ToOwned::to_owned),
             used: None,
         };
         self.codes.insert(code.clone(), row);
@@ -374,6 +411,9 @@ impl OAuth {
             return refusal(400, "invalid_grant");
         }
         row.used = Some(grant);
+        if row.claims.is_some() && row.claims == self.challenge {
+            self.met.insert(grant);
+        }
         let scopes = row.scopes.clone();
         self.issue(grant, scopes, true)
     }

@@ -43,4 +43,14 @@ server.service.on('beforeResponse', (response, request) => {
   }
 });
 
+// What is revoked renews nothing any more, when whoever revokes says who they are (RFC 7009 section 2.1). The server itself does
+// not read the form.
+server.service.on('beforeRevoke', (_, request) => {
+  request.setEncoding('utf8');
+  request.on('data', (text) => {
+    const form = new URLSearchParams(text);
+    if (form.get('client_id') === 'calsync') good.delete(form.get('token'));
+  });
+});
+
 console.log(server.issuer.url);

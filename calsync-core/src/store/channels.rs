@@ -1,6 +1,10 @@
 //! The channels by which providers call back, kept link by link.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -21,6 +25,8 @@ pub const CHANNEL_NAMES: &str = "channels.names";
 const ATTEMPTS: usize = 16;
 /// Rows read at once.
 const PAGE: usize = 200;
+/// Channels looked up at once.
+const FIND: usize = 100;
 /// Channels of one link. A provider that grants more is not believed; the oldest are left to end by themselves.
 const CHANNELS_MAX: usize = 16;
 
@@ -64,6 +70,9 @@ pub struct KeptChannel {
     /// [`WatchRequest::id`](crate::provider::WatchRequest::id). Some providers name the channel otherwise
     /// ([`Watch::id`]).
     pub asked: String,
+    /// What it was asked for with ([`LinkChannels::terms`] at that time).
+    #[serde(default)]
+    pub terms: String,
     /// The channel.
     #[serde(flatten)]
     pub channel: Channel,
@@ -75,6 +84,10 @@ pub struct KeptChannel {
 pub struct LinkChannels {
     /// The channels; at most one that is to stay, and older ones beside it.
     pub channels: Vec<KeptChannel>,
+    /// What channels are asked for with: a digest of the calendar, the address and the key. Those with other terms are ended,
+    /// and their calls are nobody's.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub terms: String,
     /// Tries to open or prolong one since the last that went well. A try counts before it is made: a worker that dies at it
     /// is not followed by one that hurries.
     pub failures: u32,
@@ -92,13 +105,22 @@ pub struct LinkChannels {
 }
 
 impl LinkChannels {
+    /// The channels that are as they are wanted now.
+    pub fn wanted(&self) -> impl Iterator<Item = &KeptChannel> {
+        self.channels.iter().filter(|kept| kept.terms == self.terms)
+    }
+
+    /// From now on other channels are wanted: what was found out about those before says nothing about them.
+    pub fn begin(&mut self, terms: &str) {
+        if self.terms != terms {
+            let channels = std::mem::take(&mut self.channels);
+            *self = Self { channels, terms: terms.to_owned(), called: self.called, ..Self::default() };
+        }
+    }
+
     /// Whether calls can come.
     pub fn has_channel(&self, now: DateTime<Utc>) -> HasChannel {
-        if self.channels.iter().any(|kept| kept.channel.is_open(now)) {
-            HasChannel::Yes
-        } else {
-            HasChannel::No
-        }
+        if self.wanted().any(|kept| kept.channel.is_open(now)) { HasChannel::Yes } else { HasChannel::No }
     }
 
     /// A pull has ended. `called` is [`Self::called`] as it was when the pull began; `found`: there were changes that did
@@ -159,6 +181,19 @@ pub trait Channels: Send + Sync {
 
     /// The link a channel is for, by the name its provider has for it.
     async fn link_of(&self, channel: &str) -> Result<Option<LinkId>>;
+
+    /// The same for several channels, with what is kept of their links; channels nobody knows are left out. Whoever calls
+    /// names as many as they like: what it costs must not grow with names that are made up.
+    async fn find(&self, channels: &[&str]) -> Result<Vec<(String, LinkId, LinkChannels)>> {
+        let mut found = Vec::new();
+        for channel in channels {
+            if let Some(link) = self.link_of(channel).await? {
+                let row = self.read(&link).await?.row;
+                found.push(((*channel).to_owned(), link, row));
+            }
+        }
+        Ok(found)
+    }
 
     /// Every link of which something is kept.
     async fn links(&self) -> Result<Vec<LinkId>>;
@@ -260,6 +295,34 @@ impl Channels for StoreChannels {
         // What is kept of the link decides.
         let row = self.read(&link).await?.row;
         Ok(names(&row).contains(channel).then_some(link))
+    }
+
+    /// Two reads for each hundred channels, however many of them there are.
+    async fn find(&self, channels: &[&str]) -> Result<Vec<(String, LinkId, LinkChannels)>> {
+        let mut found = Vec::new();
+        for some in channels.chunks(FIND) {
+            let known = self.store.docs(CHANNEL_NAMES, DocQuery::Keys(some)).await?;
+            let links: BTreeMap<String, String> = known
+                .into_iter()
+                .filter_map(|doc| Some((doc.key, String::from_utf8(doc.value).ok()?)))
+                .collect();
+            let keys: BTreeSet<&str> = links.values().map(String::as_str).collect();
+            let keys: Vec<&str> = keys.into_iter().collect();
+            if keys.is_empty() {
+                continue;
+            }
+            let rows = self.store.docs(CHANNELS, DocQuery::Keys(&keys)).await?;
+            let rows: BTreeMap<String, LinkChannels> = rows
+                .into_iter()
+                .map(|doc| (doc.key, serde_json::from_slice(&doc.value).unwrap_or_default()))
+                .collect();
+            // What is kept of the link decides.
+            found.extend(links.into_iter().filter_map(|(channel, link)| {
+                let row = rows.get(&link).filter(|row| names(row).contains(channel.as_str()))?;
+                Some((channel, LinkId::from(link), row.clone()))
+            }));
+        }
+        Ok(found)
     }
 
     async fn links(&self) -> Result<Vec<LinkId>> {

@@ -14,6 +14,7 @@ use url::Url;
 use super::{
     AddressPolicy, Credentials, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpTransport, Limits,
     RedirectPolicy, TokenSource,
+    auth::challenge,
     redirect::{HOPS_MAX, follow},
     same_site,
     site::same_service,
@@ -112,12 +113,22 @@ impl HttpClient {
         if answer.response.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        tokens.rejected(&token).await?;
+        match challenge(&answer.response.headers) {
+            Some(claims) => tokens.challenged(&token, &claims).await?,
+            None => tokens.rejected(&token).await?,
+        }
         let fresh = tokens.token().await?;
         if fresh.same(&token) {
             return Ok(answer);
         }
-        self.send_with(request, Some(&bearer(fresh))).await.map_err(|error| failed(error, operation))
+        let again = self.send_with(request, Some(&bearer(fresh.clone()))).await;
+        let again = again.map_err(|error| failed(error, operation))?;
+        if again.response.status == StatusCode::UNAUTHORIZED
+            && let Some(claims) = challenge(&again.response.headers)
+        {
+            tokens.challenged(&fresh, &claims).await?;
+        }
+        Ok(again)
     }
 
     /// How many requests were sent; each hop of a redirect is one.

@@ -22,6 +22,15 @@ pub trait TokenSource: Send + Sync {
     /// This token was refused with 401. When it is still the current one, it is replaced before this returns; when
     /// somebody else has replaced it already, there is nothing to do. Called at most once per request.
     async fn rejected(&self, token: &Secret) -> Result<()>;
+
+    /// This token was refused with a claims challenge: `claims` is the JSON of what the service wants to see at the next
+    /// sign-in (`error="insufficient_claims"` of
+    /// [continuous access evaluation](https://learn.microsoft.com/entra/identity-platform/claims-challenge)). The default
+    /// takes it for one that was refused.
+    async fn challenged(&self, token: &Secret, claims: &str) -> Result<()> {
+        let _ = claims;
+        self.rejected(token).await
+    }
 }
 
 /// A token that is what it is: for tests, and for hosts that hand in a fresh one themselves.

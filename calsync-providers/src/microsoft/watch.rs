@@ -41,7 +41,15 @@ impl MicrosoftProvider {
         let url = self.url("/subscriptions", OPERATION)?;
         let answer =
             self.send_write(OPERATION, calls::with_json(calls::request(Method::POST, url), &body)).await?;
-        let body = self.applied(OPERATION, &answer)?;
+        let body = self.applied(OPERATION, &answer).map_err(|error| match error.kind {
+            // What a 400 means here is, as a rule, that the address did not give the token back: it may not be up yet. A tenant
+            // that allows no subscriptions says 403.
+            ErrorKind::Refused => {
+                let detail = format!("{}; does the address answer the handshake?", error.detail);
+                ProviderError::new(ErrorKind::Unavailable, OPERATION, detail)
+            }
+            _ => error,
+        })?;
         granted(body).ok_or_else(|| error::unusable(OPERATION, "the answer is no subscription"))
     }
 

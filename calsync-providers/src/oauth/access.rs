@@ -12,7 +12,7 @@ use calsync_core::{
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
 
-use super::{Exchange, Grant, OAuthError, OAuthErrorKind, ReauthReason, TokenSet};
+use super::{Exchange, Grant, Intent, OAuthError, OAuthErrorKind, ReauthReason, TokenSet};
 use crate::http::{Secret, TokenSource};
 
 /// A token is renewed when less than this is left of its life: longer than the slowest request takes.
@@ -77,8 +77,9 @@ impl Access {
             let before = self.read().await?;
             let mut tokens = grant.tokens.clone();
             if tokens.refresh.is_none() {
-                // Google sends one at the first consent only; the one that is kept is still good.
-                tokens.refresh = before.as_ref().and_then(|kept| kept.tokens.refresh.clone());
+                // Google sends one at the first consent only; the one that is kept is still good, if it is this account's.
+                let subject = tokens.subject.as_deref();
+                tokens.refresh = before.as_ref().and_then(|kept| kept.tokens.inherited(subject));
             }
             let over = before.as_ref().map(|kept| &kept.row);
             match self.write(&tokens, over, None).await {
@@ -110,6 +111,50 @@ impl Access {
     /// As for [`token`](Self::token).
     pub async fn instead_of(&self, refused: &Secret) -> Result<Secret, OAuthError> {
         self.good(Some(refused)).await
+    }
+
+    /// What a person sets out to do who connects the account again: the same account has to come back, under the conditions
+    /// the service named, if it did.
+    ///
+    /// # Errors
+    ///
+    /// [`OAuthErrorKind::Storage`].
+    pub async fn intent(&self, session: impl Into<String>) -> Result<Intent, OAuthError> {
+        let mut intent = Intent::new(self.account.as_str(), session);
+        if let Some(kept) = self.read().await? {
+            (intent.expected, intent.claims) = (kept.tokens.subject, kept.tokens.claims);
+        }
+        Ok(intent)
+    }
+
+    /// The service refused a token and named what it wants to see: only a person can show it. Nothing is renewed, and every
+    /// worker that shares the store learns it, until the account is connected again. With a token that was replaced
+    /// meanwhile there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// [`OAuthErrorKind::NeedsReauth`] with [`ReauthReason::ClaimsChallenge`].
+    pub async fn challenged_with(&self, refused: &Secret, claims: &str) -> Result<(), OAuthError> {
+        let mut cached = self.cached.lock().await;
+        for _ in 0..WRITES {
+            let Some(kept) = self.read().await? else { return Err(reauth(ReauthReason::NoRefreshToken)) };
+            if !kept.tokens.access.same(refused) {
+                *cached = Some(kept);
+                return Ok(());
+            }
+            let reason = ReauthReason::ClaimsChallenge;
+            let tokens =
+                TokenSet { dead: Some(reason), claims: Some(claims.to_owned()), ..kept.tokens.clone() };
+            match self.write(&tokens, Some(&kept.row), None).await {
+                Ok(kept) => {
+                    *cached = Some(kept);
+                    return Err(reauth(reason));
+                }
+                Err(WriteError::Changed) => {}
+                Err(WriteError::Failed(error)) => return Err(error),
+            }
+        }
+        Err(storage("somebody else writes the same tokens all the time"))
     }
 
     /// Whose account it is ([`Account::subject`](super::Account::subject)), when the provider said: for
@@ -194,7 +239,7 @@ impl Access {
 
     fn fits(&self, kept: &Kept, refused: Option<&Secret>) -> bool {
         let lasts = kept.tokens.expires - self.clock.now() > MARGIN;
-        lasts && refused.is_none_or(|refused| !kept.tokens.access.same(refused))
+        lasts && kept.tokens.dead.is_none() && refused.is_none_or(|refused| !kept.tokens.access.same(refused))
     }
 
     /// Renews under the lease. Whoever had it before may have done so: what is kept is read once more.
@@ -278,6 +323,10 @@ impl TokenSource for Access {
     async fn rejected(&self, token: &Secret) -> calsync_core::provider::Result<()> {
         self.instead_of(token).await?;
         Ok(())
+    }
+
+    async fn challenged(&self, token: &Secret, claims: &str) -> calsync_core::provider::Result<()> {
+        Ok(self.challenged_with(token, claims).await?)
     }
 }
 

@@ -11,7 +11,8 @@ use oauth2::{
 use url::Url;
 
 use super::{
-    Exchange, Grant, OAuthError, OAuthErrorKind, StateProblem,
+    Exchange, Grant, Intent, OAuthError, OAuthErrorKind, StateProblem,
+    error::Refusal,
     exchange::{Status, failed},
 };
 
@@ -23,6 +24,8 @@ pub struct DeviceCode {
     pub code: String,
     /// Until when.
     pub expires: DateTime<Utc>,
+    /// The account that is linked already.
+    expected: Option<String>,
     details: StandardDeviceAuthorizationResponse,
 }
 
@@ -32,12 +35,16 @@ impl fmt::Debug for DeviceCode {
     }
 }
 
-/// Asks for a code.
+/// Asks for a code. `intent` names the account that is linked already, if any; its session is of no use here.
 ///
 /// # Errors
 ///
 /// [`OAuthErrorKind::Configuration`] when the provider offers no such flow.
-pub async fn start_device(exchange: &Exchange, now: DateTime<Utc>) -> Result<DeviceCode, OAuthError> {
+pub async fn start_device(
+    exchange: &Exchange,
+    intent: &Intent,
+    now: DateTime<Utc>,
+) -> Result<DeviceCode, OAuthError> {
     let operation = "asking for a device code";
     let Some(url) = &exchange.config.device else {
         let detail = "this provider has no device flow";
@@ -58,6 +65,7 @@ pub async fn start_device(exchange: &Exchange, now: DateTime<Utc>) -> Result<Dev
         expires: now
             .checked_add_signed(chrono::TimeDelta::from_std(details.expires_in()).unwrap_or_default())
             .unwrap_or(now),
+        expected: intent.expected.clone(),
         details,
     })
 }
@@ -66,7 +74,8 @@ pub async fn start_device(exchange: &Exchange, now: DateTime<Utc>) -> Result<Dev
 ///
 /// # Errors
 ///
-/// [`OAuthErrorKind::Denied`] when the person said no, [`OAuthErrorKind::State`] when the code ran out.
+/// [`OAuthErrorKind::Denied`] when the person said no, [`OAuthErrorKind::State`] when the code ran out,
+/// [`OAuthErrorKind::WrongAccount`] when somebody else signed in than was linked: these tokens are not for it.
 pub async fn wait_for_device<S, F>(
     exchange: &Exchange,
     code: &DeviceCode,
@@ -86,12 +95,12 @@ where
         .request_async(&exchange.calls(&status), sleep, None)
         .await;
     match answer {
-        Ok(answer) => Ok(exchange.grant(&answer, clock.now())),
+        Ok(answer) => exchange.grant(&answer, clock.now()).of(code.expected.as_deref(), operation),
         Err(RequestTokenError::ServerResponse(error)) => Err(match error.error() {
             DeviceCodeErrorResponseType::ExpiredToken => {
                 OAuthError::new(OAuthErrorKind::State(StateProblem::Expired), operation, "")
             }
-            other => OAuthError::of_response(operation, other.as_ref(), &[]),
+            other => OAuthError::of_response(operation, &Refusal::new(other.as_ref())),
         }),
         Err(RequestTokenError::Request(error)) => {
             Err(failed(operation, RequestTokenError::Request(error), &status))

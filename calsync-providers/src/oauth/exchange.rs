@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method};
@@ -16,10 +17,14 @@ use oauth2::{
     StandardTokenIntrospectionResponse, StandardTokenResponse, TokenResponse, TokenUrl,
     basic::BasicTokenType,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use url::Url;
 
-use super::{Account, OAuthConfig, OAuthError, OAuthErrorKind, Pending, TokenSet, account, missing_scopes};
+use super::{
+    Account, ClientAuth, OAuthConfig, OAuthError, OAuthErrorKind, Pending, TokenSet, account, error::Refusal,
+    missing_scopes,
+};
 use crate::http::{HttpError, HttpRequest, HttpTransport, Limits, Secret};
 
 /// An access token whose life is not told is taken to live this long.
@@ -38,6 +43,23 @@ pub struct Grant {
     pub missing_scopes: Vec<String>,
 }
 
+impl Grant {
+    /// The grant, unless it is another account's than the one that is linked.
+    pub(super) fn of(self, expected: Option<&str>, operation: &'static str) -> Result<Self, OAuthError> {
+        match (expected, &self.account) {
+            (Some(expected), Some(account)) if *expected != account.subject => {
+                Err(OAuthError::new(OAuthErrorKind::WrongAccount, operation, ""))
+            }
+            (Some(_), None) => Err(OAuthError::new(
+                OAuthErrorKind::Protocol,
+                operation,
+                "the provider did not say whose tokens these are",
+            )),
+            _ => Ok(self),
+        }
+    }
+}
+
 /// Talks to one token endpoint.
 #[derive(Clone)]
 pub struct Exchange {
@@ -54,7 +76,7 @@ impl fmt::Debug for Exchange {
 /// The fields of OpenID Connect in a token response.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct IdToken {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text_if_any")]
     id_token: Option<String>,
 }
 
@@ -66,12 +88,40 @@ impl fmt::Debug for IdToken {
 
 impl ExtraTokenFields for IdToken {}
 
-/// An error response, with Microsoft's numbers.
+/// An error response. What only refines it must not stand in the way of what it says: a member of another type than
+/// expected is one that is not there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct TokenError {
-    pub(super) error: String,
-    #[serde(default)]
-    pub(super) error_codes: Vec<u32>,
+    error: String,
+    /// Google's.
+    #[serde(default, deserialize_with = "text_if_any")]
+    error_subtype: Option<String>,
+    /// Microsoft's.
+    #[serde(default, deserialize_with = "text_if_any")]
+    suberror: Option<String>,
+    /// Microsoft's.
+    #[serde(default, deserialize_with = "numbers_if_any")]
+    error_codes: Vec<u32>,
+}
+
+impl TokenError {
+    fn refusal(&self) -> Refusal<'_> {
+        let subtype = self.error_subtype.as_deref().or(self.suberror.as_deref());
+        Refusal { code: &self.error, subtype, numbers: &self.error_codes }
+    }
+}
+
+fn text_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_str().map(ToOwned::to_owned))
+}
+
+fn numbers_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+    let number = |value: &Value| match value {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64().and_then(|number| u32::try_from(number).ok()),
+    };
+    let value = Value::deserialize(deserializer)?;
+    Ok(value.as_array().into_iter().flatten().filter_map(number).collect())
 }
 
 impl fmt::Display for TokenError {
@@ -129,18 +179,7 @@ impl Exchange {
             .request_async(&self.calls(&status))
             .await
             .map_err(|error| failed(operation, error, &status))?;
-        let grant = self.grant(&answer, now);
-        match (&pending.intent.expected, &grant.account) {
-            (Some(expected), Some(account)) if *expected != account.subject => {
-                Err(OAuthError::new(OAuthErrorKind::WrongAccount, operation, ""))
-            }
-            (Some(_), None) => Err(OAuthError::new(
-                OAuthErrorKind::Protocol,
-                operation,
-                "the provider did not say whose tokens these are",
-            )),
-            _ => Ok(grant),
-        }
+        self.grant(&answer, now).of(pending.intent.expected.as_deref(), operation)
     }
 
     /// Asks for a new access token. What the answer leaves out stays as it was (Google sends no new refresh token).
@@ -179,31 +218,47 @@ impl Exchange {
     pub async fn revoke(&self, tokens: &TokenSet) -> Result<bool, OAuthError> {
         let operation = "revoking access";
         let Some(url) = &self.config.revoke else { return Ok(false) };
-        // The refresh token stands for the grant, and the access tokens made from it go with it.
-        let token = tokens.refresh.as_ref().unwrap_or(&tokens.access);
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("token", token.expose())
-            .append_pair("client_id", &self.config.client_id)
-            .finish();
-        let mut headers = HeaderMap::new();
-        let form = http::HeaderValue::from_static("application/x-www-form-urlencoded");
-        headers.insert(http::header::CONTENT_TYPE, form);
-        let request = self.request(Method::POST, url.clone(), headers, body.into_bytes());
+        let request = self.revocation(url, tokens)?;
         let answer = self.transport.send(request).await.map_err(|error| unreachable(operation, &error))?;
-        let code = serde_json::from_slice::<TokenError>(&answer.body).map(|error| error.error);
+        let refused = serde_json::from_slice::<TokenError>(&answer.body).ok();
+        let refusal = refused.as_ref().map_or(Refusal::new("invalid_request"), TokenError::refusal);
         match answer.status.as_u16() {
             200 | 204 => Ok(true),
             // A token that is not known is as good as revoked (RFC 7009 section 2.2); Google says so with an error.
-            400 if code.as_deref().is_ok_and(|code| code == "invalid_token") => Ok(true),
-            400..=499 => {
-                Err(OAuthError::of_response(operation, code.as_deref().unwrap_or("invalid_request"), &[]))
-            }
-            status => Err(OAuthError::new(
-                OAuthErrorKind::Unavailable,
-                operation,
-                format!("the provider answered {status}"),
-            )),
+            400 if refusal.code == "invalid_token" => Ok(true),
+            status @ (408 | 429) => Err(unavailable(operation, status)),
+            400..=499 => Err(OAuthError::of_response(operation, &refusal)),
+            status => Err(unavailable(operation, status)),
         }
+    }
+
+    /// The request of RFC 7009 section 2.1.
+    fn revocation(&self, url: &Url, tokens: &TokenSet) -> Result<HttpRequest, OAuthError> {
+        // The refresh token stands for the grant, and the access tokens made from it go with it.
+        let token = tokens.refresh.as_ref().unwrap_or(&tokens.access);
+        let mut headers = HeaderMap::new();
+        let form = http::HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(http::header::CONTENT_TYPE, form);
+        let mut body = url::form_urlencoded::Serializer::new(String::new());
+        body.append_pair("token", token.expose());
+        if tokens.refresh.is_some() {
+            body.append_pair("token_type_hint", "refresh_token");
+        }
+        // The client proves who it is as at the token endpoint (RFC 7009 section 2.1); a public one only says it.
+        match (&self.config.client_secret, self.config.client_auth) {
+            (Some(secret), ClientAuth::BasicHeader) => {
+                headers.insert(http::header::AUTHORIZATION, basic(&self.config.client_id, secret)?);
+            }
+            (Some(secret), ClientAuth::RequestBody) => {
+                body.append_pair("client_id", &self.config.client_id);
+                body.append_pair("client_secret", secret.expose());
+            }
+            (None, _) => {
+                body.append_pair("client_id", &self.config.client_id);
+            }
+        }
+        let body = body.finish();
+        Ok(self.request(Method::POST, url.clone(), headers, body.into_bytes()))
     }
 
     pub(super) fn client(&self) -> OAuthClient {
@@ -211,8 +266,8 @@ impl Exchange {
         let client = Client::new(ClientId::new(config.client_id.clone()))
             .set_token_uri(TokenUrl::from_url(config.token.clone()))
             .set_auth_type(match config.client_auth {
-                super::ClientAuth::RequestBody => AuthType::RequestBody,
-                super::ClientAuth::BasicHeader => AuthType::BasicAuth,
+                ClientAuth::RequestBody => AuthType::RequestBody,
+                ClientAuth::BasicHeader => AuthType::BasicAuth,
             });
         match &config.client_secret {
             Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().clone())),
@@ -234,6 +289,7 @@ impl Exchange {
             scopes,
             subject: account.as_ref().map(|account| account.subject.clone()),
             dead: None,
+            claims: None,
         };
         Grant { tokens, account, missing_scopes }
     }
@@ -308,19 +364,33 @@ pub(super) fn failed(
 ) -> OAuthError {
     let answered = status.get();
     if let Some(code @ (408 | 429 | 500..)) = answered {
-        let detail = format!("the provider answered {code}");
-        return OAuthError::new(OAuthErrorKind::Unavailable, operation, detail);
+        return unavailable(operation, code);
     }
     match error {
-        RequestTokenError::ServerResponse(error) => {
-            OAuthError::of_response(operation, &error.error, &error.error_codes)
-        }
+        RequestTokenError::ServerResponse(error) => OAuthError::of_response(operation, &error.refusal()),
         RequestTokenError::Request(error) => unreachable(operation, &error),
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             let detail = answered.map(|code| format!("status {code}")).unwrap_or_default();
             OAuthError::new(OAuthErrorKind::Protocol, operation, detail)
         }
     }
+}
+
+fn unavailable(operation: &'static str, status: u16) -> OAuthError {
+    let detail = format!("the provider answered {status}");
+    OAuthError::new(OAuthErrorKind::Unavailable, operation, detail)
+}
+
+/// The client's id and secret as HTTP Basic, each form-encoded first (RFC 6749 section 2.3.1).
+fn basic(id: &str, secret: &Secret) -> Result<http::HeaderValue, OAuthError> {
+    let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = Secret::from(format!("{}:{}", encode(id), encode(secret.expose())));
+    let text = Secret::from(format!("Basic {}", STANDARD.encode(pair.expose())));
+    let mut value = http::HeaderValue::from_str(text.expose()).map_err(|_| {
+        OAuthError::new(OAuthErrorKind::Configuration, "revoking access", "the client's secret")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn unreachable(operation: &'static str, error: &HttpError) -> OAuthError {

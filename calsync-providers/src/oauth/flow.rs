@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, basic};
 use url::{Url, form_urlencoded};
 
-use super::{OAuthConfig, OAuthError, OAuthErrorKind, StateProblem};
+use super::{OAuthConfig, OAuthError, OAuthErrorKind, StateProblem, error::Refusal};
 use crate::http::Secret;
 
 /// How long a flow may take.
@@ -24,12 +24,21 @@ pub struct Intent {
     pub expected: Option<String>,
     /// The address to offer for signing in.
     pub login_hint: Option<String>,
+    /// What the service wants to see, as JSON (OpenID Connect Core 5.5): of a claims challenge
+    /// ([`ReauthReason::ClaimsChallenge`](super::ReauthReason::ClaimsChallenge)).
+    pub claims: Option<String>,
 }
 
 impl Intent {
     /// A new connection, begun in a session.
     pub fn new(account: impl Into<String>, session: impl Into<String>) -> Self {
-        Self { account: account.into(), session: session.into(), expected: None, login_hint: None }
+        Self {
+            account: account.into(),
+            session: session.into(),
+            expected: None,
+            login_hint: None,
+            claims: None,
+        }
     }
 }
 
@@ -94,6 +103,9 @@ pub fn begin(
     }
     if let Some(hint) = &intent.login_hint {
         request = request.add_extra_param("login_hint", hint);
+    }
+    if let Some(claims) = &intent.claims {
+        request = request.add_extra_param("claims", claims);
     }
     let (url, _) = request.url();
     let pending = Pending {
@@ -187,7 +199,7 @@ pub fn redeem(
         return Err(refused(StateProblem::OtherProvider));
     }
     if let Some(error) = callback.error {
-        return Err(OAuthError::of_response("connecting", &error, &[]));
+        return Err(OAuthError::of_response("connecting", &Refusal::new(&error)));
     }
     callback.code.ok_or_else(|| refused(StateProblem::Malformed))
 }

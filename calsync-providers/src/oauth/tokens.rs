@@ -21,6 +21,8 @@ pub struct TokenSet {
     pub subject: Option<String>,
     /// Why no more tokens come of this grant: the provider refused it.
     pub(super) dead: Option<ReauthReason>,
+    /// What the provider wants to see when the person signs in again ([`Intent::claims`](super::Intent::claims)).
+    pub(super) claims: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -32,6 +34,8 @@ struct Kept {
     subject: Option<String>,
     #[serde(default)]
     dead: Option<ReauthReason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claims: Option<String>,
 }
 
 impl Drop for Kept {
@@ -43,6 +47,14 @@ impl Drop for Kept {
 }
 
 impl TokenSet {
+    /// The refresh token a grant without one goes on with: of the same account only, and not one that was refused.
+    pub(super) fn inherited(&self, subject: Option<&str>) -> Option<Secret> {
+        let is_same = subject.is_some() && self.subject.as_deref() == subject;
+        // A challenge is about the access token; the grant was not refused.
+        let is_good = matches!(self.dead, None | Some(ReauthReason::ClaimsChallenge));
+        self.refresh.clone().filter(|_| is_same && is_good)
+    }
+
     /// One text with everything in it, to be sealed.
     pub(super) fn to_secret(&self) -> Option<Secret> {
         let kept = Kept {
@@ -52,6 +64,7 @@ impl TokenSet {
             scopes: self.scopes.clone(),
             subject: self.subject.clone(),
             dead: self.dead,
+            claims: self.claims.clone(),
         };
         serde_json::to_string(&kept).ok().map(Secret::from)
     }
@@ -66,6 +79,7 @@ impl TokenSet {
             scopes: kept.scopes.take(),
             subject: kept.subject.take(),
             dead: kept.dead,
+            claims: kept.claims.take(),
         })
     }
 }

@@ -25,6 +25,10 @@ use crate::http::Secret;
 
 /// A calendar the provider does not watch is asked about again after so long: providers change what they watch.
 const REFUSED: TimeDelta = TimeDelta::days(7);
+/// Channels of one request that are looked up: whoever calls is not known yet.
+const LOOKED_UP: usize = 200;
+/// The shortest material of a key.
+const MATERIAL_MIN: usize = 16;
 
 /// What the secrets of channels follow from. The same for every process of a host, and known to nobody else.
 #[derive(Clone)]
@@ -32,8 +36,26 @@ pub struct ChannelKey([u8; 32]);
 
 impl ChannelKey {
     /// A key from material of the host's: at least 16 bytes that nobody can guess.
-    pub fn new(material: &[u8]) -> Self {
-        Self(blake3::derive_key("calsync 2026-11 webhook channel secrets", material))
+    ///
+    /// # Errors
+    ///
+    /// When anybody could: it is shorter, or all of one byte.
+    pub fn new(material: &[u8]) -> Result<Self, WeakKey> {
+        if material.len() < MATERIAL_MIN || material.iter().all(|byte| Some(byte) == material.first()) {
+            return Err(WeakKey);
+        }
+        Ok(Self(blake3::derive_key("calsync 2026-11 webhook channel secrets", material)))
+    }
+
+    /// What tells the channels that are wanted from others. It shows nothing of the key.
+    fn terms(&self, about: Tending<'_>) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(b"terms");
+        for part in [about.calendar.as_str(), about.address] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        hasher.finalize().to_hex()[..32].to_owned()
     }
 
     /// The secret of the channel a link asked for under a name.
@@ -51,6 +73,11 @@ impl fmt::Debug for ChannelKey {
         f.write_str("ChannelKey")
     }
 }
+
+/// The material of a key that can be guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is shorter than 16 bytes, or all of one byte")]
+pub struct WeakKey;
 
 /// Why the channels of a link could not be kept.
 #[derive(Debug, thiserror::Error)]
@@ -144,15 +171,19 @@ impl Keeper {
     /// Opens, prolongs and ends what the plan says is due. To be called from
     /// [`Host::renew`](calsync_core::worker::Host::renew), which returns [`Tended::next`].
     ///
+    /// A channel for another calendar, address or key than now is replaced. Once one is open the link is pulled: what
+    /// changed before nobody is told of.
+    ///
     /// # Errors
     ///
     /// Of store and provider. What was done until then is kept.
-    pub async fn tend(&self, about: Tending<'_>) -> Result<Tended, KeepError> {
+    pub async fn tend(&self, about: Tending<'_>, schedule: &Schedule) -> Result<Tended, KeepError> {
         let mut tended = Tended::default();
         let now = self.clock.now();
-        let row = self.channels.read(about.link).await?.row;
+        let terms = self.key.terms(about);
+        let row = self.change(about.link, &|row| row.begin(&terms)).await?;
         let refused = row.refused.map(|at| at + REFUSED).filter(|until| *until > now);
-        let kept: Vec<Channel> = row.channels.iter().map(|kept| kept.channel.clone()).collect();
+        let kept: Vec<Channel> = row.wanted().map(|kept| kept.channel.clone()).collect();
         let failures = (row.failures, row.tried.unwrap_or(now));
         let todo = plan(about.options, &kept, failures, salt(about.link), now);
         tended.next = Some(todo.next);
@@ -177,10 +208,16 @@ impl Keeper {
                 }
             }
         }
+        for other in row.channels.iter().filter(|kept| kept.terms != terms) {
+            self.stop(about, &other.channel.watch.id, &mut tended).await?;
+        }
+        if tended.opened > 0 {
+            nudge(schedule, Task::Sync(about.link.clone())).await?;
+        }
         // What was just opened or prolonged has a time of its own to be looked at again.
         if tended.opened + tended.prolonged > 0 {
             let row = self.channels.read(about.link).await?.row;
-            let kept: Vec<Channel> = row.channels.into_iter().map(|kept| kept.channel).collect();
+            let kept: Vec<Channel> = row.wanted().map(|kept| kept.channel.clone()).collect();
             let failures = (row.failures, row.tried.unwrap_or(now));
             tended.next = Some(plan(about.options, &kept, failures, salt(about.link), now).next);
         }
@@ -224,10 +261,10 @@ impl Keeper {
         schedule: &Schedule,
     ) -> Result<Call, KeepError> {
         let mut known: Vec<(String, Known, LinkId)> = Vec::new();
-        for name in channels(vendor, incoming) {
-            let Some(link) = self.channels.link_of(&name).await? else { continue };
-            let row = self.channels.read(&link).await?.row;
-            let Some(kept) = row.channels.iter().find(|kept| kept.channel.watch.id == name) else { continue };
+        let named = channels(vendor, incoming);
+        let named: Vec<&str> = named.iter().take(LOOKED_UP).map(String::as_str).collect();
+        for (name, link, row) in self.channels.find(&named).await? {
+            let Some(kept) = row.wanted().find(|kept| kept.channel.watch.id == name) else { continue };
             let secret = self.key.secret(&link, &kept.asked);
             known.push((name, Known { secret, resource: kept.channel.watch.resource.clone() }, link));
         }
@@ -269,7 +306,9 @@ impl Keeper {
         let asked = self.ids.fresh();
         let watch = match self.granted(about, &asked).await {
             Ok(watch) => watch,
-            Err(KeepError::Provider(error)) if error.kind == ErrorKind::Refused => {
+            Err(KeepError::Provider(error))
+                if matches!(error.kind, ErrorKind::Refused | ErrorKind::Forbidden) =>
+            {
                 let now = self.clock.now();
                 self.change(about.link, &|row| (row.refused, row.failures) = (Some(now), 0)).await?;
                 tended.next = Some(now + REFUSED);
@@ -277,7 +316,8 @@ impl Keeper {
             }
             Err(error) => return Err(error),
         };
-        let channel = KeptChannel { asked, channel: Channel::new(watch.clone(), self.clock.now()) };
+        let terms = self.key.terms(about);
+        let channel = KeptChannel { asked, terms, channel: Channel::new(watch.clone(), self.clock.now()) };
         let keep = |row: &mut LinkChannels| {
             (row.failures, row.tried, row.refused) = (0, None, None);
             row.channels.push(channel.clone());

@@ -28,7 +28,7 @@ use crate::http::Secret;
 pub use calsync_core::store::{Announced, Channel, Delivery, DeliveryHealth, HasChannel, PollOptions};
 pub use hints::{HintOptions, Hints};
 #[cfg(feature = "worker")]
-pub use keeper::{Call, ChannelKey, KeepError, Keeper, Tended, Tending};
+pub use keeper::{Call, ChannelKey, KeepError, Keeper, Tended, Tending, WeakKey};
 pub use plan::{ChannelOptions, Plan, Renewal, Step, plan};
 
 /// Longer bodies are refused unread. Graph's notifications without resource data have some hundred bytes each.

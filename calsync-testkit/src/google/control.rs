@@ -6,12 +6,17 @@ use serde_json::Value;
 
 use super::{
     events,
-    quirks::GoogleQuirks,
+    quirks::{ABOUT, GoogleQuirks},
+    reply::error,
     route::Asked,
     server::GoogleServer,
-    state::{Object, text},
+    state::{Object, State, text},
 };
-use crate::dav::{Fault, RecordedRequest};
+use crate::{
+    Switch, SwitchError,
+    dav::{Fault, FaultAction, RecordedRequest},
+    switch::{self, Act, Line},
+};
 
 /// A call that would have been made to whoever watches.
 #[derive(Clone, PartialEq, Eq)]
@@ -81,6 +86,8 @@ impl GoogleServer {
         };
         events::complete(&state, &calendar, &mut event, &id, &asked);
         state.store(&calendar, event, true);
+        drop(state);
+        self.flush();
         id
     }
 
@@ -93,6 +100,8 @@ impl GoogleServer {
         let Some(mut event) = event.or_else(|| super::series::find(held, id)) else { return };
         change(&mut event);
         state.store(&calendar, event, true);
+        drop(state);
+        self.flush();
     }
 
     /// Deletes an event, or cancels an instance, as somebody does in Google's own application.
@@ -134,12 +143,29 @@ impl GoogleServer {
 
     /// Makes every sync token given out before now unknown, as a change of access rights does.
     pub fn expire_tokens(&self, calendar: &str) {
-        let mut state = self.state();
-        let calendar = state.calendar_id(calendar);
-        if let Some(calendar) = state.calendars.get_mut(&calendar) {
-            calendar.changes += 1;
-            calendar.oldest = calendar.changes;
-        }
+        expire(&mut self.state(), calendar);
+    }
+
+    /// What [`follow`](Self::follow) can be told.
+    pub fn switches() -> Vec<Switch> {
+        let mut all = switch::quirks(&ABOUT);
+        all.extend(switch::oauth());
+        all.extend(switch::listed("do", &ACTIONS));
+        all.extend(switch::faults());
+        all.extend(switch::broken());
+        all
+    }
+
+    /// Turns a switch by its name, injects a fault or lets something happen: `quirk page_max=2`, `oauth consent=deny`,
+    /// `do revoke-all`, `fault status=503 times=3`. A client in another language sends such lines to `/emulator`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such thing; it names what there is.
+    pub fn follow(&self, line: &str) -> Result<(), SwitchError> {
+        let followed = follow(&mut self.state(), line);
+        self.flush();
+        followed
     }
 
     /// Changes some switches.
@@ -198,4 +224,63 @@ impl GoogleServer {
     pub fn pass(&self, time: std::time::Duration) {
         self.state().ticks += time.as_secs();
     }
+}
+
+/// What can happen at the service.
+const ACTIONS: [(&str, &str); 5] = [
+    (
+        "expire-sync-tokens=primary",
+        "every sync token of the calendar is answered 410, as after a change of access rights",
+    ),
+    ("end-access-tokens", "every access token so far is refused; refresh tokens stay good"),
+    ("revoke-all", "the person takes the access away: every token so far is refused"),
+    ("clear-faults", "faults that were not met yet are forgotten"),
+    ("pass=3600", "so many seconds pass, where the emulator has a clock of its own"),
+];
+
+fn expire(state: &mut State, calendar: &str) {
+    let calendar = state.calendar_id(calendar);
+    if let Some(calendar) = state.calendars.get_mut(&calendar) {
+        calendar.changes += 1;
+        calendar.oldest = calendar.changes;
+    }
+}
+
+pub(super) fn follow(state: &mut State, line: &str) -> Result<(), SwitchError> {
+    match switch::parse(line)? {
+        Line::Quirk(name, value) => state.quirks = switch::with_quirk(&state.quirks, name, value)?,
+        Line::OAuth(name, value) => switch::turn(&mut state.oauth, name, value)?,
+        Line::Do("expire-sync-tokens", calendar) => expire(state, calendar.unwrap_or("primary")),
+        Line::Do("end-access-tokens", None) => state.oauth.end_access_tokens(),
+        Line::Do("revoke-all", None) => state.oauth.revoke_all(),
+        Line::Do("clear-faults", None) => state.faults.clear(),
+        Line::Do("pass", Some(seconds)) => match seconds.parse::<u64>() {
+            Ok(seconds) => state.ticks += seconds,
+            Err(_) => return switch::wrong("write do pass=SECONDS"),
+        },
+        Line::Do(name, _) => {
+            let known: Vec<&str> = ACTIONS.iter().map(|(example, _)| *example).collect();
+            return switch::wrong(format!("do {name}: write one of {known:?}"));
+        }
+        Line::Fault(spec) => {
+            let action = match spec.act {
+                Act::Status(status) => {
+                    let body = spec.code.map(|reason| error(status, &reason).to_string());
+                    let body = spec.body.or(body).unwrap_or_default();
+                    FaultAction::Respond { status, headers: spec.headers, body }
+                }
+                Act::DropBefore => FaultAction::DropBefore,
+                Act::DropAfter => FaultAction::DropAfter,
+                Act::HangBefore => FaultAction::HangBefore,
+                Act::HangAfter => FaultAction::HangAfter,
+                Act::Truncate => FaultAction::Truncate,
+            };
+            let mut fault = Fault::new(action).nth(spec.after + 1);
+            fault = spec.times.map_or(fault.clone().always(), |times| fault.times(times));
+            fault = spec.method.iter().fold(fault, |fault, method| fault.on_method(method));
+            fault = spec.path.iter().fold(fault, |fault, path| fault.on_path(path));
+            state.faults.push_back(fault);
+        }
+    }
+    Ok(())
 }

@@ -21,8 +21,10 @@
 //! # }
 //! ```
 //!
-//! Not served: access control lists, settings, `quickAdd`, `move`, transfer of ownership, `events.watch` deliveries
-//! (notifications are recorded, not sent).
+//! Channels call whoever watches, at `http` addresses of this machine; all other calls are recorded and not made. What
+//! [`GoogleServer::follow`] is told, clients in other languages send to `/emulator`.
+//!
+//! Not served: access control lists, settings, `quickAdd`, `move`, transfer of ownership.
 
 mod batch;
 mod check;

@@ -42,13 +42,17 @@ pub(super) fn refuse<T>(status: u16, reason: &'static str) -> Result<T> {
 
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Self {
-        let domain = match refusal.reason {
-            "rateLimitExceeded" | "userRateLimitExceeded" | "quotaExceeded" => "usageLimits",
-            "fullSyncRequired" | "updatedMinTooLongAgo" => "calendar",
-            _ => "global",
-        };
-        let error = json!({"domain": domain, "reason": refusal.reason, "message": refusal.reason});
-        let body = json!({"error": {"code": refusal.status, "message": refusal.reason, "errors": [error]}});
-        Self::with(refusal.status, &body)
+        Self::with(refusal.status, &error(refusal.status, refusal.reason))
     }
+}
+
+/// A refusal in Google's form.
+pub(super) fn error(status: u16, reason: &str) -> Value {
+    let domain = match reason {
+        "rateLimitExceeded" | "userRateLimitExceeded" | "quotaExceeded" => "usageLimits",
+        "fullSyncRequired" | "updatedMinTooLongAgo" => "calendar",
+        _ => "global",
+    };
+    let error = json!({"domain": domain, "reason": reason, "message": reason});
+    json!({"error": {"code": status, "message": reason, "errors": [error]}})
 }

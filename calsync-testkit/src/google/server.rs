@@ -6,14 +6,17 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use calsync_core::context::Clock;
 use http_body_util::Full;
 use hyper::{Response, body::Bytes, http::request::Parts};
 use tokio::runtime::Handle;
 
-use super::{quirks::GoogleQuirks, reply::Reply, route, state::State};
+use super::{control::follow, quirks::GoogleQuirks, reply::Reply, route, state::State};
 use crate::dav::{FaultAction, RecordedRequest};
+use crate::deliver::deliver;
 use crate::listen::{Bound, Dropped, Listening, Outcome, RawReply, lock, recorded, respond};
 use crate::oauth::{OAuth, OAuthOptions, Vendor};
+use crate::switch;
 
 /// Larger request bodies close the connection.
 const MAX_REQUEST: usize = 32 << 20;
@@ -35,6 +38,9 @@ pub struct GoogleOptions {
     pub quirks: GoogleQuirks,
     /// The authorization server, at `o/oauth2/v2/auth`, `token` and `revoke`.
     pub oauth: OAuthOptions,
+    /// The clock of the service. Default: its own, which is a second later with every change. For clients that tell the
+    /// time by the machine's, [`SystemClock`](calsync_core::context::SystemClock).
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 impl Default for GoogleOptions {
@@ -47,6 +53,7 @@ impl Default for GoogleOptions {
             max_recorded: 10_000,
             quirks: GoogleQuirks::default(),
             oauth: OAuthOptions::default(),
+            clock: None,
         }
     }
 }
@@ -64,10 +71,12 @@ impl fmt::Debug for GoogleOptions {
 /// Google Calendar on a port of 127.0.0.1, for tests and examples. It ends when it is dropped.
 ///
 /// It keeps everything in memory and does the same for the same requests each time: its clock is a second later with
-/// every change.
+/// every change. Channels call `http` addresses of this machine, and nobody else.
 pub struct GoogleServer {
     shared: Arc<Mutex<State>>,
     base: String,
+    /// None without a port: nobody is called then.
+    runtime: Option<Handle>,
     _listening: Option<Listening>,
 }
 
@@ -92,13 +101,13 @@ impl GoogleServer {
         let base = bound.base.clone();
         let shared = Arc::new(Mutex::new(Self::account(options)));
         let listening = bound.serve(runtime, &shared, MAX_REQUEST, answer)?;
-        Ok(Self { shared, base, _listening: Some(listening) })
+        Ok(Self { shared, base, runtime: Some(runtime.clone()), _listening: Some(listening) })
     }
 
     /// A server without a port, for clients in the same thread.
     pub(crate) fn in_process(options: GoogleOptions) -> Self {
         let shared = Arc::new(Mutex::new(Self::account(options)));
-        Self { shared, base: "http://google.test".to_owned(), _listening: None }
+        Self { shared, base: "http://google.test".to_owned(), runtime: None, _listening: None }
     }
 
     /// Serves a request that did not come over a connection. `None` where a connection would have been closed.
@@ -117,6 +126,7 @@ impl GoogleServer {
             tokens: BTreeSet::from([options.token]),
             quirks: options.quirks,
             max_recorded: options.max_recorded,
+            clock: options.clock,
             ..State::new(OAuth::new(Vendor::Google, &options.user, options.oauth))
         };
         state.add_calendar(&options.user, &options.user, &options.zone, "owner");
@@ -136,6 +146,14 @@ impl GoogleServer {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.shared)
     }
+
+    /// Makes the calls that are waiting to be made.
+    pub(super) fn flush(&self) {
+        let outgoing = std::mem::take(&mut self.state().outgoing);
+        if let Some(runtime) = self.runtime.as_ref().filter(|_| !outgoing.is_empty()) {
+            runtime.spawn(deliver(outgoing));
+        }
+    }
 }
 
 impl fmt::Debug for GoogleServer {
@@ -150,13 +168,27 @@ async fn answer(
     body: Vec<u8>,
 ) -> Result<Response<Full<Bytes>>, Dropped> {
     // The lock is released before anything is awaited.
-    let outcome = perform(&mut lock(&shared), recorded(&parts, body));
+    let (outcome, outgoing) = {
+        let mut state = lock(&shared);
+        let outcome = perform(&mut state, recorded(&parts, body));
+        (outcome, std::mem::take(&mut state.outgoing))
+    };
+    if !outgoing.is_empty() {
+        tokio::spawn(deliver(outgoing));
+    }
     let reply = outcome.reply().await?;
     respond(reply.status, &reply.headers, Full::new(reply.body.into()))
 }
 
 /// Applies faults, makes the reply and records both.
 fn perform(state: &mut State, mut request: RecordedRequest) -> Outcome<Reply> {
+    if request.path == switch::PATH {
+        let (status, text) =
+            switch::control(&request.method, &request.body, GoogleServer::switches(), |line| {
+                follow(state, line)
+            });
+        return Outcome::Send(Reply { status, headers: Vec::new(), body: text.into_bytes() });
+    }
     let action = state.faults.iter_mut().find_map(|fault| fault.take(&request));
     state.faults.retain(|fault| !fault.is_spent());
     let reply = match &action {

@@ -1,13 +1,18 @@
 //! What is stored: calendars with their events and the order in which they changed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
+use calsync_core::context::Clock;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
 use super::{control::Notification, quirks::GoogleQuirks};
 use crate::{
     dav::{Fault, RecordedRequest},
+    deliver::{Outgoing, can_call},
     oauth::OAuth,
 };
 
@@ -32,6 +37,10 @@ pub(super) struct State {
     pub(super) notifications: Vec<Notification>,
     pub(super) mails: usize,
     pub(super) quota: u64,
+    /// Calls that are still to be made.
+    pub(super) outgoing: Vec<Outgoing>,
+    /// The clock; without one, time passes with every change.
+    pub(super) clock: Option<Arc<dyn Clock>>,
 }
 
 /// A listing in the middle of its pages.
@@ -48,6 +57,8 @@ pub(super) struct Channel {
     pub(super) token: Option<String>,
     pub(super) messages: u64,
     pub(super) expires: DateTime<Utc>,
+    /// Where it calls.
+    pub(super) address: String,
 }
 
 #[derive(Default)]
@@ -83,6 +94,8 @@ impl State {
             notifications: Vec::new(),
             mails: 0,
             quota: 0,
+            outgoing: Vec::new(),
+            clock: None,
         }
     }
 
@@ -92,7 +105,13 @@ impl State {
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::seconds(EPOCH + i64::try_from(self.ticks).unwrap_or_default())
+        match &self.clock {
+            Some(clock) => clock.now(),
+            None => {
+                DateTime::UNIX_EPOCH
+                    + TimeDelta::seconds(EPOCH + i64::try_from(self.ticks).unwrap_or_default())
+            }
+        }
     }
 
     pub(super) fn stamp(&self) -> String {
@@ -143,16 +162,51 @@ impl State {
     pub(super) fn notify(&mut self, calendar: &str) {
         let now = self.now();
         self.channels.retain(|_, channel| channel.expires > now);
-        for (id, channel) in self.channels.iter_mut().filter(|(_, channel)| channel.calendar == calendar) {
-            channel.messages += 1;
-            self.notifications.push(Notification {
-                channel: id.clone(),
-                resource: channel.resource.clone(),
-                state: "exists".to_owned(),
-                token: channel.token.clone(),
-                number: channel.messages,
+        let watching = self.channels.iter().filter(|(_, channel)| channel.calendar == calendar);
+        let watching: Vec<String> = watching.map(|(id, _)| id.clone()).collect();
+        for id in watching {
+            self.call(&id, "exists");
+        }
+    }
+
+    /// A call of a channel: recorded, and made where it can be.
+    pub(super) fn call(&mut self, id: &str, state: &str) {
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        channel.messages += 1;
+        if self.quirks.drops_notifications {
+            return;
+        }
+        let call = Notification {
+            channel: id.to_owned(),
+            resource: channel.resource.clone(),
+            state: state.to_owned(),
+            token: channel.token.clone(),
+            number: channel.messages,
+        };
+        if can_call(&channel.address) {
+            let uri = format!(
+                "https://www.googleapis.com/calendar/v3/calendars/{}/events?alt=json",
+                channel.calendar
+            );
+            let mut headers = vec![
+                ("X-Goog-Channel-ID", call.channel.clone()),
+                (
+                    "X-Goog-Channel-Expiration",
+                    channel.expires.format("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+                ),
+                ("X-Goog-Resource-ID", call.resource.clone()),
+                ("X-Goog-Resource-URI", uri),
+                ("X-Goog-Resource-State", call.state.clone()),
+                ("X-Goog-Message-Number", call.number.to_string()),
+            ];
+            headers.extend(call.token.clone().map(|token| ("X-Goog-Channel-Token", token)));
+            self.outgoing.push(Outgoing {
+                address: channel.address.clone(),
+                headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+                body: String::new(),
             });
         }
+        self.notifications.push(call);
     }
 
     pub(super) fn record(&mut self, request: RecordedRequest) {

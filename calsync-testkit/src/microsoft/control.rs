@@ -5,11 +5,15 @@ use serde_json::{Value, json};
 
 use super::{
     events,
-    quirks::{Fault, Quirks},
+    quirks::{ABOUT, Fault, Quirks},
     render::View,
     request::Request,
     server::GraphServer,
-    state::{CalendarRow, Name},
+    state::{CalendarRow, Name, State},
+};
+use crate::{
+    Switch, SwitchError,
+    switch::{self, Act, Line},
 };
 
 /// One request, in order of arrival.
@@ -227,6 +231,27 @@ impl GraphServer {
         change(&mut self.state().quirks);
     }
 
+    /// What [`follow`](Self::follow) can be told.
+    pub fn switches() -> Vec<Switch> {
+        let mut all = switch::quirks(&ABOUT);
+        all.extend(switch::oauth());
+        all.extend(switch::listed("do", &ACTIONS));
+        all.extend(switch::faults());
+        all
+    }
+
+    /// Turns a switch by its name, injects a fault or lets something happen: `quirk page_max=2`, `oauth consent=deny`,
+    /// `do lifecycle=missed`, `fault status=503 times=3`. A client in another language sends such lines to `/emulator`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such thing; it names what there is.
+    pub fn follow(&self, line: &str) -> Result<(), SwitchError> {
+        let followed = follow(&mut self.state(), line);
+        self.flush();
+        followed
+    }
+
     /// Makes every delta token so far unknown.
     pub fn expire_tokens(&self) {
         let mut state = self.state();
@@ -270,4 +295,58 @@ fn whole() -> Request {
         body: Vec::new(),
         raw: String::new(),
     }
+}
+
+/// What can happen at the service.
+const ACTIONS: [(&str, &str); 7] = [
+    ("expire-sync-tokens", "every delta token so far is answered 410"),
+    ("lifecycle=missed", "every subscription is told that notifications were lost"),
+    ("lifecycle=reauthorizationRequired", "every subscription wants to be prolonged now"),
+    ("lifecycle=subscriptionRemoved", "every subscription is ended, and told so"),
+    ("end-access-tokens", "every access token so far is refused; refresh tokens stay good"),
+    ("revoke-all", "the person takes the access away: every token so far is refused"),
+    ("clear-faults", "faults that were not met yet are forgotten"),
+];
+
+pub(super) fn follow(state: &mut State, line: &str) -> Result<(), SwitchError> {
+    match switch::parse(line)? {
+        Line::Quirk(name, value) => state.quirks = switch::with_quirk(&state.quirks, name, value)?,
+        Line::OAuth(name, value) => switch::turn(&mut state.oauth, name, value)?,
+        Line::Do("expire-sync-tokens", None) => state.oldest_token = state.next(),
+        Line::Do("lifecycle", Some(event @ ("missed" | "reauthorizationRequired"))) => state.lifecycle(event),
+        Line::Do("lifecycle", Some(event @ "subscriptionRemoved")) => {
+            state.lifecycle(event);
+            state.subscriptions.clear();
+        }
+        Line::Do("end-access-tokens", None) => state.oauth.end_access_tokens(),
+        Line::Do("revoke-all", None) => state.oauth.revoke_all(),
+        Line::Do("clear-faults", None) => state.faults.clear(),
+        Line::Do(name, _) => {
+            let known: Vec<&str> = ACTIONS.iter().map(|(example, _)| *example).collect();
+            return switch::wrong(format!("do {name}: write one of {known:?}"));
+        }
+        Line::Fault(spec) => {
+            let mut fault = match spec.act {
+                Act::Status(status) => match &spec.code {
+                    Some(code) => Fault::code(status, code),
+                    None => Fault::status(status),
+                },
+                Act::DropBefore => Fault::drop_before(),
+                Act::DropAfter => Fault::drop_after(),
+                Act::HangBefore | Act::HangAfter | Act::Truncate => {
+                    return switch::wrong("this emulator answers whole, or closes the connection");
+                }
+            };
+            fault = spec.headers.iter().fold(fault, |fault, (name, value)| fault.header(name, value));
+            fault = spec.body.iter().fold(fault, |fault, body| fault.body(body));
+            fault = spec.method.iter().fold(fault, |fault, method| fault.on_method(method));
+            fault = spec.path.iter().fold(fault, |fault, path| fault.on_path(path));
+            fault = fault.after(spec.after);
+            state.faults.push_back(match spec.times {
+                Some(times) => fault.times(times),
+                None => fault.always(),
+            });
+        }
+    }
+    Ok(())
 }

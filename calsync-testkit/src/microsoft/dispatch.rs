@@ -12,7 +12,10 @@ use super::{
 pub(super) fn dispatch(state: &mut State, request: &Request) -> Reply {
     let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     if !bearer.is_some_and(|token| token == state.token || state.oauth.accepts(token)) {
-        return Reply::error(401, "InvalidAuthenticationToken", "Access token is empty or not valid.");
+        let mut reply =
+            Reply::error(401, "InvalidAuthenticationToken", "Access token is empty or not valid.");
+        reply.headers.extend(state.oauth.challenge());
+        return reply;
     }
     authorised(state, request)
 }

@@ -1,24 +1,21 @@
 //! Notifications, and the handshake before there are any.
 
-use std::io;
-
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
 
 use super::{
     render::stamp,
     request::encode,
     state::{State, Subscription, id_of},
 };
+use crate::deliver::{Outgoing, post};
 
-/// Something to be sent once the lock is released.
-#[derive(Debug, Clone)]
-pub(super) struct Outgoing {
-    pub(super) address: String,
-    pub(super) body: String,
+/// A notification on its way.
+fn notification(address: String, value: &Value) -> Outgoing {
+    outgoing(address, "application/json", json!({ "value": value }).to_string())
+}
+
+fn outgoing(address: String, content_type: &str, body: String) -> Outgoing {
+    Outgoing { address, headers: vec![("Content-Type".to_owned(), content_type.to_owned())], body }
 }
 
 impl State {
@@ -54,8 +51,7 @@ impl State {
                     "@odata.type": "#Microsoft.Graph.Event", "@odata.id": format!("Users/user/Events/{event}"), "id": event,
                 },
             }]);
-            self.outgoing
-                .push(Outgoing { address: row.address, body: json!({ "value": value }).to_string() });
+            self.outgoing.push(notification(row.address, &value));
         }
     }
 
@@ -69,7 +65,7 @@ impl State {
                 "subscriptionId": id, "subscriptionExpirationDateTime": stamp(row.expires), "tenantId": "tenant",
                 "clientState": row.client_state, "lifecycleEvent": event,
             }]);
-            self.outgoing.push(Outgoing { address, body: json!({ "value": value }).to_string() });
+            self.outgoing.push(notification(address, &value));
         }
     }
 }
@@ -79,7 +75,7 @@ pub(super) async fn validates(address: &str) -> bool {
     const TOKEN: &str = "Validation: Testing client application reachability & more";
     let separator = if address.contains('?') { '&' } else { '?' };
     let url = format!("{address}{separator}validationToken={}", encode(TOKEN));
-    match post(&url, "text/plain; charset=utf-8", "").await {
+    match post(&outgoing(url, "text/plain; charset=utf-8", String::new())).await {
         Ok(answer) => {
             let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
             let plain = head.to_ascii_lowercase().contains("content-type: text/plain");
@@ -87,22 +83,4 @@ pub(super) async fn validates(address: &str) -> bool {
         }
         Err(_) => false,
     }
-}
-
-/// Sends a body to an `http` address of this machine; returns the whole answer.
-pub(super) async fn post(url: &str, content_type: &str, body: &str) -> io::Result<String> {
-    let rest = url.strip_prefix("http://").ok_or_else(|| io::Error::other("only http is served"))?;
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if !host.starts_with("127.0.0.1:") {
-        return Err(io::Error::other("only this machine is called"));
-    }
-    let mut stream = TcpStream::connect(host).await?;
-    let request = format!(
-        "POST /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(64 << 10).read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
 }

@@ -1,7 +1,10 @@
 //! Switches, and faults of single requests.
 
+use serde::{Deserialize, Serialize};
+
 /// How the deletion of one instance shows in a delta query. Reports differ.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum DeletedInstance {
     /// The rows of the series come again, without it.
@@ -14,7 +17,8 @@ pub enum DeletedInstance {
 }
 
 /// What may differ. The default is what the documentation of v1.0 says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Quirks {
     /// The status of a `transactionId` that was used for another event. Default: 409; 400 has been seen.
@@ -38,6 +42,24 @@ pub struct Quirks {
     /// Requests served at once before others get 429. Default: 4.
     pub concurrent_max: usize,
 }
+
+/// The switches by name, each with another value than its default.
+pub(super) const ABOUT: [(&str, &str, &str); 10] = [
+    ("duplicate_status", "400", "the status of a transactionId that was used for another event"),
+    ("page_max", "2", "events on a page of a delta query or a listing, whatever the client asks for"),
+    ("delta_repeats", "true", "rows of a delta query come twice"),
+    (
+        "deleted_instance",
+        "removed",
+        "how the deletion of one instance shows: series (default), removed, silent",
+    ),
+    ("drops_exceptions", "false", "changing the pattern of a series keeps its exceptions"),
+    ("ignores_if_match", "true", "If-Match is not looked at"),
+    ("batch_served", "5", "requests of one batch that are served before the rest is throttled"),
+    ("exception_touches_master", "true", "a change of an exception changes the master's version as well"),
+    ("drops_notifications", "true", "notifications are lost"),
+    ("concurrent_max", "1", "requests served at once before others get 429"),
+];
 
 impl Default for Quirks {
     fn default() -> Self {
@@ -134,6 +156,12 @@ impl Fault {
     /// Lets this many requests pass that it would catch.
     pub fn after(mut self, requests: usize) -> Self {
         self.skip = requests;
+        self
+    }
+
+    /// Acts for ever.
+    pub fn always(mut self) -> Self {
+        self.left = usize::MAX;
         self
     }
 

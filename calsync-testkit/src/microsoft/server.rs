@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use calsync_core::context::Clock;
 use chrono::{DateTime, Utc};
 use http_body_util::Full;
 use hyper::{Response, body::Bytes, http::request::Parts};
@@ -13,17 +14,19 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::{
-    control::Seen,
+    control::{Seen, follow},
     dispatch::dispatch,
-    notify::{Outgoing, post, validates},
+    notify::validates,
     quirks::{Action, Quirks},
     request::{Reply, Request},
     state::{CalendarRow, State},
 };
 use crate::{
     dav::RecordedRequest,
+    deliver::deliver,
     listen::{Bound, Dropped, Listening, RawReply, lock, recorded},
     oauth::{OAuth, OAuthOptions, Vendor},
+    switch,
 };
 
 /// Larger request bodies close the connection; Graph takes 4 MB.
@@ -45,6 +48,9 @@ pub struct GraphOptions {
     pub quirks: Quirks,
     /// The authorization server, at `TENANT/oauth2/v2.0/authorize`, `token` and `devicecode`.
     pub oauth: OAuthOptions,
+    /// The clock of the service. Default: its own, which moves when it is set. For clients that tell the time by the
+    /// machine's, [`SystemClock`](calsync_core::context::SystemClock).
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 impl Default for GraphOptions {
@@ -56,6 +62,7 @@ impl Default for GraphOptions {
             port: 0,
             quirks: Quirks::default(),
             oauth: OAuthOptions::default(),
+            clock: None,
         }
     }
 }
@@ -141,6 +148,7 @@ impl GraphServer {
             mails: 0,
             outgoing: Vec::new(),
             now: DateTime::from_timestamp(1_767_614_400, 0).unwrap_or(DateTime::<Utc>::UNIX_EPOCH),
+            clock: options.clock,
             active: 0,
         }
     }
@@ -176,13 +184,6 @@ impl GraphServer {
 impl fmt::Debug for GraphServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GraphServer").field("base", &self.base).finish_non_exhaustive()
-    }
-}
-
-async fn deliver(outgoing: Vec<Outgoing>) {
-    for message in outgoing {
-        // An address that does not answer loses its notification.
-        let _ = post(&message.address, "application/json", &message.body).await;
     }
 }
 
@@ -242,6 +243,14 @@ struct Underway {
 
 fn arrive(state: &mut State, request: RecordedRequest) -> Arrived {
     let RecordedRequest { method, path: target, headers, body, .. } = request;
+    if target == switch::PATH {
+        let (status, text) =
+            switch::control(&method, &body, GraphServer::switches(), |line| follow(state, line));
+        return Arrived::Answered(Ok(RawReply { status, headers: Vec::new(), body: text.into_bytes() }));
+    }
+    if let Some(clock) = &state.clock {
+        state.now = clock.now();
+    }
     let headers: BTreeMap<String, String> = headers.into_iter().collect();
     let mut seen = Seen {
         method: method.clone(),

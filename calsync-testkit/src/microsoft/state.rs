@@ -1,7 +1,11 @@
 //! What the emulator holds.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
+use calsync_core::context::Clock;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
@@ -13,7 +17,6 @@ use crate::oauth::OAuth;
 
 pub(super) type Object = Map<String, Value>;
 
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) base: String,
     pub(super) oauth: OAuth,
@@ -35,8 +38,10 @@ pub(super) struct State {
     pub(super) rounds: BTreeMap<u64, Vec<Value>>,
     pub(super) mails: u64,
     /// Notifications that are still to be sent.
-    pub(super) outgoing: Vec<super::notify::Outgoing>,
+    pub(super) outgoing: Vec<crate::deliver::Outgoing>,
     pub(super) now: DateTime<Utc>,
+    /// What sets `now` before each request; without one it moves when it is set.
+    pub(super) clock: Option<Arc<dyn Clock>>,
     /// Requests being served.
     pub(super) active: usize,
 }

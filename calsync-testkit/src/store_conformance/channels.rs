@@ -15,7 +15,11 @@ use super::{cases, sample::at};
 
 fn channel(id: &str) -> KeptChannel {
     let watch = Watch { id: id.to_owned(), resource: format!("of {id}"), expires: at(3600) };
-    KeptChannel { asked: format!("asked {id}"), channel: Channel::new(watch, at(0)) }
+    KeptChannel {
+        asked: format!("asked {id}"),
+        terms: format!("terms {id}"),
+        channel: Channel::new(watch, at(0)),
+    }
 }
 
 fn row(ids: &[&str]) -> LinkChannels {
@@ -34,7 +38,8 @@ cases! {
         let (channels, link) = (over(store), LinkId::from("a/b \u{1f4c5}"));
         assert_eq!(channels.read(&link).await.unwrap(), Default::default());
         let mut whole = LinkChannels {
-            failures: 3, tried: Some(at(5)), refused: Some(at(6)), called: Some(at(7)), ..row(&["one", "two"])
+            failures: 3, tried: Some(at(5)), refused: Some(at(6)), called: Some(at(7)), terms: "terms one".to_owned(),
+            ..row(&["one", "two"])
         };
         whole.channels[0].channel.heard = Some(at(8));
         whole.channels[1].channel.removed = true;
@@ -88,8 +93,21 @@ cases! {
         for (channel, link) in [("a", Some(&one)), ("b/c=", Some(&one)), ("d", Some(&two)), ("asked a", None), ("", None)] {
             assert_eq!(channels.link_of(channel).await.unwrap().as_ref(), link, "{channel}");
         }
+        // Several at once, among many that are made up, are found as each by itself.
+        let made_up: Vec<String> = (0..250).map(|n| format!("made up {n}")).collect();
+        let mut asked: Vec<&str> = made_up.iter().map(String::as_str).collect();
+        asked.splice(100..100, ["a", "d", "b/c=", "asked a"]);
+        let mut found = channels.find(&asked).await.unwrap();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        let expected = [
+            ("a".to_owned(), one.clone(), row(&["a", "b/c="])), ("b/c=".to_owned(), one.clone(), row(&["a", "b/c="])),
+            ("d".to_owned(), two.clone(), row(&["d"])),
+        ];
+        assert_eq!(found, expected);
+        assert!(channels.find(&[]).await.unwrap().is_empty());
         let read = channels.read(&one).await.unwrap();
         channels.replace(&one, &read, &row(&["b/c=", "e"])).await.unwrap();
+        assert!(channels.find(&["a"]).await.unwrap().is_empty());
         assert_eq!(channels.link_of("a").await.unwrap(), None);
         assert_eq!(channels.link_of("e").await.unwrap(), Some(one.clone()));
         // Taken over by another link: the last one who was granted it has it.

@@ -5,7 +5,8 @@ use std::{fs, io::Write, path::Path, sync::Arc};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use calsync_core::{
     context::{Entropy, SystemEntropy},
-    vault::{Envelope, Keeper, LocalKeys, Vault},
+    store::StoreErrorKind,
+    vault::{Envelope, Keeper, KeeperError, LocalKeys, SecretKey, Vault},
 };
 use calsync_providers::{
     http::{AddressPolicy, HttpTransport, Secret},
@@ -84,6 +85,79 @@ fn client(
         config.scopes.clone_from(scopes);
     }
     Ok(config)
+}
+
+/// The password of a connection: from where the configuration says it is, or out of the vault. `None`: it names none.
+pub(crate) async fn password(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+) -> Result<Option<Secret>, CliError> {
+    if !connection.is_password_kept() {
+        return connection.password(name, &app.folder);
+    }
+    match Password::open(app, name, connection)?.get().await? {
+        Some(password) => Ok(Some(password)),
+        None => Err(CliError::Unconnected(format!(
+            "{name} is not connected: run `calsync connect {name}` to keep its password"
+        ))),
+    }
+}
+
+/// A password that is kept, sealed, in the store.
+pub(crate) struct Password<'a> {
+    keeper: Keeper,
+    name: &'a str,
+    key: SecretKey<'a>,
+}
+
+/// How often a password is written again while somebody else writes the same.
+const WRITES: usize = 5;
+
+impl<'a> Password<'a> {
+    pub(crate) fn open(app: &App, name: &'a str, connection: &Connection) -> Result<Self, CliError> {
+        let keeper = Keeper::new(app.store.clone(), vault(app)?, app.config.tenant.as_str());
+        let key = SecretKey { account: name, provider: connection.provider.word(), field: "password" };
+        Ok(Self { keeper, name, key })
+    }
+
+    /// The password, where one is kept.
+    pub(crate) async fn get(&self) -> Result<Option<Secret>, CliError> {
+        let kept = self.keeper.get(self.key).await.map_err(|error| self.failed(error))?;
+        Ok(kept.map(|kept| kept.secret))
+    }
+
+    /// Keeps one in the place of what is there.
+    pub(crate) async fn keep(&self, password: &Secret) -> Result<(), CliError> {
+        for _ in 0..WRITES {
+            let before = self.keeper.get(self.key).await.map_err(|error| self.failed(error))?;
+            match self.keeper.put(self.key, password, before.as_ref(), None).await {
+                Ok(_) => return Ok(()),
+                Err(KeeperError::Store(error)) if matches!(error.kind, StoreErrorKind::Conflict { .. }) => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+        Err(CliError::Unmet(format!("somebody else keeps a password for {} at the same time", self.name)))
+    }
+
+    pub(crate) async fn forget(&self) -> Result<(), CliError> {
+        self.keeper.remove(self.key).await.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: KeeperError) -> CliError {
+        match error {
+            KeeperError::Store(error) => CliError::Store(error),
+            error => CliError::Config(locked(self.name, &error.to_string())),
+        }
+    }
+}
+
+/// What is told when something is kept and does not open.
+pub(crate) fn locked(name: &str, error: &str) -> String {
+    format!(
+        "what is kept of {name} cannot be read, so it is not `vault_key` that sealed it: bring the key back, or run \
+         `calsync disconnect {name}` and connect again ({error})"
+    )
 }
 
 /// The name of the key that seals from now on.

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
-    account::Account,
+    account::{self, Account},
     app::App,
     config::{self, Connection, LinkConfig, ProviderKind},
     error::CliError,
@@ -76,7 +76,7 @@ pub(crate) async fn join(
     match connection.provider {
         ProviderKind::Caldav => join_caldav(app, config, connection, transport).await,
         ProviderKind::Cozi => {
-            let provider = cozi(app, &config.connection, connection, transport)?;
+            let provider = cozi(app, &config.connection, connection, transport).await?;
             let calendars = provider.calendars().await?;
             let remote = match calendars.first() {
                 // A household has one.
@@ -92,13 +92,14 @@ pub(crate) async fn join(
         }
         ProviderKind::Microsoft => join_microsoft(app, config, connection, transport).await,
         ProviderKind::Ics => {
-            let provider = ics(app, &config.connection, connection, transport)?;
+            let provider = ics(app, &config.connection, connection, transport).await?;
             let mut link = link(app, config, provider.calendar().clone())?;
             // Once a file was known by its path as it was written, which names another one from another folder.
             for folder in [&*app.folder, Path::new("")] {
                 let Some(path) = connection.file(folder) else { break };
-                let spelled =
-                    feed(app, &config.connection, connection, transport, path.display().to_string())?;
+                let spelled = path.display().to_string();
+                // It is only asked for its name.
+                let spelled = feed(app, &config.connection, connection, None, transport, spelled)?;
                 let state = app.store.link(&link.id).await?;
                 if state.is_some_and(|state| state.remote == *spelled.calendar()) {
                     link = link.with_moved_from(spelled.calendar().clone());
@@ -116,7 +117,8 @@ async fn join_caldav(
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<Joined, CliError> {
-    let caldav = caldav_config(&config.connection, connection, &app.folder)?;
+    let password = account::password(app, &config.connection, connection).await?;
+    let caldav = caldav_config(connection, password);
     let state = app.store.link(&LinkId::from(config.name.as_str())).await?;
     let known = state.as_ref().and_then(|state| state.note.as_deref());
     let known = known
@@ -291,27 +293,45 @@ fn choose<'c>(config: &LinkConfig, calendars: &'c [RemoteCalendar]) -> Result<&'
 }
 
 /// A provider for listing what a connection holds.
-pub(crate) fn provider(
+pub(crate) async fn provider(
     app: &App,
     name: &str,
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<Box<dyn Provider>, CliError> {
-    on(app, name, connection, &app.paced(name, connection, transport))
+    on(app, name, connection, &app.paced(name, connection, transport)).await
 }
 
 /// The same on a transport that keeps a pace already.
-pub(crate) fn on(
+pub(crate) async fn on(
     app: &App,
     name: &str,
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<Box<dyn Provider>, CliError> {
+    let password = account::password(app, name, connection).await?;
+    with_password(app, name, connection, password, transport)
+}
+
+/// The same with a password that need not be kept anywhere yet.
+pub(crate) fn with_password(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    password: Option<Secret>,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<Box<dyn Provider>, CliError> {
     Ok(match connection.provider {
-        ProviderKind::Caldav => Box::new(caldav(app, name, connection, transport)?),
-        ProviderKind::Cozi => Box::new(cozi(app, name, connection, transport)?),
+        ProviderKind::Caldav => {
+            let provider = CalDavProvider::new(caldav_config(connection, password), transport.clone())?;
+            Box::new(provider.with_clock(app.clock.clone()))
+        }
+        ProviderKind::Cozi => Box::new(cozi_with(app, name, connection, password, transport)?),
         ProviderKind::Google => Box::new(google(app, name, connection, transport)?),
-        ProviderKind::Ics => Box::new(ics(app, name, connection, transport)?),
+        ProviderKind::Ics => {
+            let source = source(app, connection);
+            Box::new(feed(app, name, connection, password, transport, source)?)
+        }
         ProviderKind::Microsoft => Box::new(microsoft(app, name, connection, transport)?),
     })
 }
@@ -342,28 +362,39 @@ fn google(
     Ok(GoogleProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
 }
 
-pub(crate) fn caldav(
+pub(crate) async fn caldav(
     app: &App,
     name: &str,
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<CalDavProvider, CliError> {
-    let config = caldav_config(name, connection, &app.folder)?;
+    let config = caldav_config(connection, account::password(app, name, connection).await?);
     Ok(CalDavProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
 }
 
-pub(crate) fn cozi(
+pub(crate) async fn cozi(
     app: &App,
     name: &str,
     connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<CoziProvider, CliError> {
+    let password = account::password(app, name, connection).await?;
+    cozi_with(app, name, connection, password, transport)
+}
+
+fn cozi_with(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    password: Option<Secret>,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<CoziProvider, CliError> {
     tell(&format!(
         "connection {name}: this uses an interface Cozi does not offer to other programs; it may change or end on any day, \
          and may be against Cozi's terms"
     ));
-    let password = connection.password(name, &app.folder)?.unwrap_or_default();
-    let mut config = CoziConfig::new(connection.username.clone().unwrap_or_default(), password);
+    let username = connection.username.clone().unwrap_or_default();
+    let mut config = CoziConfig::new(username, password.unwrap_or_default());
     if connection.unofficial_api {
         config.unofficial_api = UnofficialApi::Accepted;
     }
@@ -385,34 +416,39 @@ fn floating_zone(name: &str, connection: &Connection) -> Result<Option<Zone>, Cl
     Ok(Some(known))
 }
 
-fn caldav_config(name: &str, connection: &Connection, folder: &Path) -> Result<CalDavConfig, CliError> {
-    let password = connection.password(name, folder)?.unwrap_or_default();
+fn caldav_config(connection: &Connection, password: Option<Secret>) -> CalDavConfig {
     let username = connection.username.clone().unwrap_or_default();
-    let mut config = CalDavConfig::new(connection.url.as_str(), username, password);
+    let mut config = CalDavConfig::new(connection.url.as_str(), username, password.unwrap_or_default());
     config.trusted_hosts = connection.trusted_hosts.clone();
     // Where the system names no name server, the usual places are asked.
     config.records = SystemRecords::from_system().ok().map(|records| Arc::new(records) as Arc<_>);
-    Ok(config)
+    config
 }
 
-pub(crate) fn ics(
+pub(crate) async fn ics(
     app: &App,
     name: &str,
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
 ) -> Result<IcsProvider, CliError> {
-    let source = match connection.file(&app.folder) {
+    let password = account::password(app, name, connection).await?;
+    feed(app, name, connection, password, transport, source(app, connection))
+}
+
+/// Where a feed is.
+fn source(app: &App, connection: &Connection) -> String {
+    match connection.file(&app.folder) {
         // From wherever it is called, it is the same file.
         Some(path) => std::path::absolute(&path).unwrap_or(path).display().to_string(),
         None => connection.url.clone(),
-    };
-    feed(app, name, connection, transport, source)
+    }
 }
 
 fn feed(
     app: &App,
     name: &str,
     connection: &Connection,
+    password: Option<Secret>,
     transport: &Arc<dyn HttpTransport>,
     source: String,
 ) -> Result<IcsProvider, CliError> {
@@ -425,7 +461,7 @@ fn feed(
     config.addresses = AddressPolicy::AllowPrivate;
     config.name = Some(name.to_owned());
     if let Some(username) = &connection.username {
-        let password: Secret<String> = connection.password(name, &app.folder)?.unwrap_or_default();
+        let password = password.unwrap_or_default();
         config.credentials = Some(Credentials::Basic { username: username.clone(), password });
     }
     Ok(IcsProvider::new(config, transport.clone(), app.clock.clone())?)
@@ -439,10 +475,10 @@ mod tests {
     fn a_caldav_account_asks_the_system_for_records_and_trusts_what_is_listed() {
         let connection = |text: &str| toml::from_str::<Connection>(text).unwrap();
         let text = "provider = \"caldav\"\nurl = \"ann@example.com\"\ntrusted_hosts = [\"dav.example.net\"]";
-        let config = caldav_config("home", &connection(text), Path::new(".")).unwrap();
+        let config = caldav_config(&connection(text), None);
         assert_eq!(config.records.is_some(), SystemRecords::from_system().is_ok());
         assert_eq!(config.trusted_hosts, ["dav.example.net"]);
         let text = "provider = \"caldav\"\nurl = \"ann@example.com\"";
-        assert!(caldav_config("home", &connection(text), Path::new(".")).unwrap().trusted_hosts.is_empty());
+        assert!(caldav_config(&connection(text), None).trusted_hosts.is_empty());
     }
 }

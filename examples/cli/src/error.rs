@@ -38,6 +38,9 @@ pub(crate) enum CliError {
     InStore { place: String, error: StoreError },
     #[error(transparent)]
     OAuth(#[from] OAuthError),
+    /// No password is kept yet, or none any more.
+    #[error("{0}")]
+    Unconnected(String),
     /// The account is connected, and not for everything.
     #[error("{0}")]
     Scopes(String),
@@ -86,7 +89,7 @@ impl CliError {
             Self::Engine(error) => error.needs_credentials(),
             Self::Provider(error) => error.kind == ErrorKind::Unauthorized,
             Self::OAuth(error) => error.fault() == Fault::Credentials,
-            Self::Scopes(_) | Self::Credentials(_) => true,
+            Self::Scopes(_) | Self::Credentials(_) | Self::Unconnected(_) => true,
             Self::Links { credentials, .. } | Self::Connections { credentials, .. } => *credentials,
             _ => false,
         }

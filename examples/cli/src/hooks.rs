@@ -44,8 +44,9 @@ impl Hooks {
         let section = app.config.webhooks.as_ref();
         let key = match section {
             Some(section) => key(section, app)?,
-            // Channels are only ended then, which needs none.
-            None => ChannelKey::new(b"no webhooks"),
+            // Channels are only ended then, which needs none: one that nobody knows.
+            None => ChannelKey::new(app.ids.fresh().as_bytes())
+                .map_err(|error| CliError::Unmet(format!("a key: {error}")))?,
         };
         let channels = Arc::new(StoreChannels::new(app.store.clone()));
         Ok(Self {
@@ -89,7 +90,7 @@ impl Hooks {
             address: &format!("{address}{path}"),
             options: &options,
         };
-        let Tended { next, .. } = self.keeper.tend(about).await?;
+        let Tended { next, .. } = self.keeper.tend(about, &self.schedule).await?;
         Ok(next)
     }
 
@@ -118,10 +119,8 @@ fn key(section: &Webhooks, app: &App) -> Result<ChannelKey, CliError> {
     let wrong = |text: &str| CliError::Config(format!("webhooks.key: {text}"));
     let found = stored(&section.key, &app.folder).ok_or_else(|| wrong("write env:NAME or file:PATH"))?;
     let found = found.map_err(|text| wrong(&text))?;
-    if found.expose().len() < 16 {
-        return Err(wrong("it is shorter than 16 characters; `openssl rand -base64 32` makes one"));
-    }
-    Ok(ChannelKey::new(found.expose().as_bytes()))
+    ChannelKey::new(found.expose().as_bytes())
+        .map_err(|error| wrong(&format!("{error}; `openssl rand -base64 32` makes one")))
 }
 
 /// What the worker makes of a failure.

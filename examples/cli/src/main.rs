@@ -55,7 +55,7 @@ enum Command {
     Sync(SyncArgs),
     /// Bring one link in step, and with --watch keep it so until told to stop (Ctrl-C).
     Run(RunArgs),
-    /// Sign in to Google or Microsoft, and keep the access.
+    /// Sign in to Google or Microsoft, or give the password of a CalDAV account, and keep the access sealed in the store.
     Connect(ConnectArgs),
     /// Give the access back and forget it.
     Disconnect {
@@ -101,7 +101,7 @@ enum Command {
     },
     /// Take back what a run did, and carry that to the remote side.
     Undo(UndoArgs),
-    /// What is sealed in the store: tokens of accounts.
+    /// What is sealed in the store: tokens and passwords of accounts.
     #[command(subcommand)]
     Vault(commands::vault::VaultCommand),
     /// Tell when somebody is free, over calendars of the store.

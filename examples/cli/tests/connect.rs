@@ -248,3 +248,77 @@ fn a_configuration_that_cannot_work_says_what_to_write() {
         assert!(code == 1 && text.contains(said), "{said}: {text}");
     }
 }
+
+#[test]
+fn an_emulator_is_told_from_the_command_line_what_goes_wrong() {
+    let temp = tempfile::tempdir().unwrap();
+    for (kind, known) in [("google", "quirk batch_reversed"), ("microsoft", "do    lifecycle=missed")] {
+        let (code, text) = run(temp.path(), &["emulate", kind, "--list-faults"]);
+        let squeezed = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let known = known.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(code == 0 && squeezed.contains(&known) && squeezed.contains("fault drop-after"), "{text}");
+        let (code, text) = run(temp.path(), &["emulate", kind, "--list-faults", "--json"]);
+        let listed: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let all = listed["switches"].as_array().unwrap().clone();
+        assert!(code == 0 && all.len() > 25 && all.iter().all(|switch| switch["does"].is_string()), "{text}");
+    }
+    for (args, said) in [
+        (["google", "--quirk", "sleeps"], "page_max"),
+        (["microsoft", "--fault", "teapot"], "no part of a fault"),
+        (["google", "--oauth", "consent=maybe"], "consent=deny"),
+        (["caldav", "--quirk", "page_max=2"], "for google and microsoft"),
+    ] {
+        let (code, text) = run(temp.path(), &[&["emulate"], &args[..]].concat());
+        assert!(code == 1 && text.contains(said), "{args:?}: {text}");
+    }
+
+    // A person who says no, a service that fails once, and one whose pages are small.
+    let args = [
+        "emulate",
+        "google",
+        "--oauth",
+        "consent=deny",
+        "--fault",
+        "status=503 path=calendarList times=2",
+        "--quirk",
+        "page_max=1",
+    ];
+    let mut emulator = Running::start(temp.path(), &args, &[]);
+    let config = emulator.until("remote =");
+    fs::write(temp.path().join("calsync.toml"), &config).unwrap();
+    let mut connecting = Running::start(temp.path(), &["connect", "google", "--no-browser"], &[]);
+    let printed = connecting.until("http://");
+    assert!(get(&location(&get(printed.lines().last().unwrap()))).starts_with("HTTP/1.1 400"));
+    let (code, text) = connecting.finish();
+    assert!(code == 3 && text.contains("did not allow it"), "{text}");
+
+    // The rest is said while it runs.
+    let root =
+        config.lines().find_map(|line| line.strip_prefix("base_url = \"")).unwrap().trim_end_matches('"');
+    assert!(post(&format!("{root}emulator"), "oauth consent=allow").starts_with("HTTP/1.1 204"));
+    let mut connecting = Running::start(temp.path(), &["connect", "google", "--no-browser"], &[]);
+    consent(&mut connecting);
+    assert_eq!(connecting.finish().0, 0);
+    let (code, text) = run(temp.path(), &["calendars"]);
+    assert!(code == 1 && text.contains("503"), "{text}");
+    assert!(post(&format!("{root}emulator"), "do clear-faults").starts_with("HTTP/1.1 204"));
+    assert_eq!(run(temp.path(), &["calendars"]).0, 0);
+    assert!(post(&format!("{root}emulator"), "do revoke-all").starts_with("HTTP/1.1 204"));
+    let (code, text) = run(temp.path(), &["sync"]);
+    assert!(code == 3 && text.contains("access was revoked"), "{text}");
+}
+
+fn post(url: &str, body: &str) -> String {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (host, path) = rest.split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "POST /{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}

@@ -29,6 +29,7 @@ struct Office {
     provider: Arc<MicrosoftProvider>,
     calendar: String,
     keeper: Keeper,
+    schedule: Schedule,
     address: String,
     came_in: Arc<Notify>,
 }
@@ -51,7 +52,7 @@ impl Host for Office {
             address: &self.address,
             options: &ChannelOptions::graph(),
         };
-        let tended = self.keeper.tend(about).await;
+        let tended = self.keeper.tend(about, &self.schedule).await;
         let tended = tended.map_err(|error| WorkError::new(Fault::Us, Retry::Backoff, error.to_string()))?;
         if tended.opened > 0 {
             println!("a channel is open; it is looked at again {}", tended.next.unwrap_or_default());
@@ -84,7 +85,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let schedule = Schedule::new(store.clone(), clock.clone());
     // What the secrets follow from comes from the host's vault; here it is drawn.
-    let key = ChannelKey::new(calsync_core::context::IdSource::fresh(&*ids).as_bytes());
+    let key = ChannelKey::new(calsync_core::context::IdSource::fresh(&*ids).as_bytes())?;
     let channels = Arc::new(StoreChannels::new(store.clone()));
     let keeper = Keeper::new(channels, key, clock.clone(), ids.clone());
 
@@ -102,6 +103,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         provider: Arc::new(MicrosoftProvider::new(config, network)?),
         calendar: account.default_calendar(),
         keeper,
+        schedule: schedule.clone(),
         address,
         came_in: came_in.clone(),
     };

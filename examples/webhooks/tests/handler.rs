@@ -27,7 +27,7 @@ async fn con_09_calls_of_the_service_become_pulls_and_those_of_strangers_do_not(
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let channels = Arc::new(StoreChannels::new(store.clone()));
     let ids = Arc::new(RandomIds::from_seed([1; 32]));
-    let key = ChannelKey::new(b"sixteen bytes or");
+    let key = ChannelKey::new(b"sixteen bytes or").unwrap();
     let keeper = Keeper::new(channels.clone(), key, clock.clone(), ids);
     let schedule = Schedule::new(store, clock.clone());
     let link = LinkId::from("office");
@@ -61,8 +61,12 @@ async fn con_09_calls_of_the_service_become_pulls_and_those_of_strangers_do_not(
         address: &address,
         options: &options,
     };
-    let tended = keeper.tend(about).await.expect("the address gives the token back");
+    let tended = keeper.tend(about, &schedule).await.expect("the address gives the token back");
     assert_eq!((tended.opened, server.subscriptions()), (1, 1));
+    // What changed before it was open nobody is told of: the link is pulled once.
+    assert!(pending(&sync).await);
+    schedule.remove(&sync).await.unwrap();
+    schedule.put(&sync, &Preset::Microsoft.cadence(), Priority::Normal).await.unwrap();
     let name = channels.read(&link).await.unwrap().row.channels[0].channel.watch.id.clone();
 
     let mut stranger = HttpRequest::new(http::Method::POST, url::Url::parse(&address).unwrap())
@@ -85,6 +89,6 @@ async fn con_09_calls_of_the_service_become_pulls_and_those_of_strangers_do_not(
 
     server.send_lifecycle("subscriptionRemoved");
     called(&renew).await;
-    let tended = keeper.tend(about).await.unwrap();
+    let tended = keeper.tend(about, &schedule).await.unwrap();
     assert_eq!((tended.ended, tended.opened), (1, 1));
 }

@@ -19,7 +19,7 @@ pub(crate) async fn run(app: &App, format: Format) -> Result<u8, CliError> {
     }
     for (name, connection) in &app.config.connections {
         let listed = async {
-            let provider = connect::provider(app, name, connection, &transport)?;
+            let provider = connect::provider(app, name, connection, &transport).await?;
             Ok::<_, CliError>(provider.calendars().await?)
         };
         match listed.await {

@@ -5,17 +5,22 @@ use std::{
     time::Duration,
 };
 
+use calsync_core::{
+    model::LinkId,
+    schedule::{ScheduleError, Task},
+};
 use calsync_providers::oauth::{
     Connected, Intent, OAuthError, OAuthErrorKind, StateProblem, start_device, wait_for_device,
 };
 use serde_json::json;
 use url::Url;
 
+use super::{password, schedule};
 use crate::{
     IN_STEP,
     account::{self, Account},
     app::App,
-    config::{OAuthSection, ProviderKind},
+    config::{Connection, OAuthSection, ProviderKind},
     connect,
     error::CliError,
     loopback::Loopback,
@@ -37,13 +42,18 @@ pub(crate) enum Way {
 }
 
 pub(crate) async fn connect(app: &App, name: &str, way: Way, format: Format) -> Result<u8, CliError> {
-    let (provider, account) = open(app, name, account::make_vault_key)?;
+    let connection = named(app, name)?;
+    if connection.is_by_password() {
+        return password::connect(app, name, connection, way, format).await;
+    }
+    let (provider, account) = open(app, name, connection, account::make_vault_key)?;
     let connected = if way == Way::Device {
         by_code(app, name, &account, format).await?
     } else {
         by_browser(app, name, provider, &account, way, format).await?
     };
     account.access.keep(&connected.grant).await?;
+    resume(app, name).await?;
     let who = connected.grant.account.and_then(|account| account.label);
     match format {
         Format::Json => print(&format!(
@@ -78,8 +88,7 @@ async fn by_browser(
     let redirect = format!("http://{host}:{}/", loopback.port().map_err(failed)?);
     let redirect = Url::parse(&redirect).map_err(|error| CliError::Unmet(error.to_string()))?;
     let session = app.ids.fresh();
-    let mut intent = Intent::new(name, session.as_str());
-    intent.expected = linked(name, account).await?;
+    let intent = intent(name, account, &session).await?;
     let url = account.flows.begin(&account.exchange, intent, &redirect, app.clock.now()).await?;
     match format {
         Format::Json => {
@@ -125,8 +134,8 @@ async fn by_browser(
 }
 
 async fn by_code(app: &App, name: &str, account: &Account, format: Format) -> Result<Connected, CliError> {
-    let expected = linked(name, account).await?;
-    let code = start_device(&account.exchange, app.clock.now()).await?;
+    let intent = intent(name, account, "").await?;
+    let code = start_device(&account.exchange, &intent, app.clock.now()).await?;
     match format {
         Format::Json => {
             print(&format!("{}\n", json!({ "connection": name, "open": code.url, "code": code.code })))?;
@@ -136,25 +145,21 @@ async fn by_code(app: &App, name: &str, account: &Account, format: Format) -> Re
         }
     }
     let grant = wait_for_device(&account.exchange, &code, &*app.clock, tokio::time::sleep).await?;
-    let came = grant.account.as_ref().map(|account| account.subject.clone());
-    if expected.is_some() && came != expected {
-        return Err(OAuthError::new(OAuthErrorKind::WrongAccount, "connecting", "").into());
-    }
     Ok(Connected { account: name.to_owned(), grant })
 }
 
-/// Whose account is linked already: nobody else is let in in their place.
-async fn linked(name: &str, account: &Account) -> Result<Option<String>, CliError> {
-    account.access.subject().await.map_err(|error| {
-        CliError::Config(format!(
-            "what is kept of {name} cannot be read, so it is not `vault_key` that sealed it: bring the key back, or run \
-             `calsync disconnect {name}` and connect again ({error})"
-        ))
-    })
+/// Nobody else is let in in the place of the account that is linked already.
+async fn intent(name: &str, account: &Account, session: &str) -> Result<Intent, CliError> {
+    let intent = account.access.intent(session).await;
+    intent.map_err(|error| CliError::Config(account::locked(name, &error.to_string())))
 }
 
 pub(crate) async fn disconnect(app: &App, name: &str, format: Format) -> Result<u8, CliError> {
-    let (provider, account) = open(app, name, |_| Ok(()))?;
+    let connection = named(app, name)?;
+    if connection.is_by_password() {
+        return password::disconnect(app, name, connection, format).await;
+    }
+    let (provider, account) = open(app, name, connection, |_| Ok(()))?;
     if matches!(account.access.is_kept().await, Ok(false)) {
         return Err(CliError::Unmet(format!("{name} is not connected")));
     }
@@ -186,18 +191,39 @@ pub(crate) async fn disconnect(app: &App, name: &str, format: Format) -> Result<
     Ok(IN_STEP)
 }
 
+fn named<'a>(app: &'a App, name: &str) -> Result<&'a Connection, CliError> {
+    app.config.connections.get(name).ok_or_else(|| {
+        let known: Vec<&String> = app.config.connections.keys().collect();
+        CliError::Config(format!("no connection is called {name:?}; the connections are {known:?}"))
+    })
+}
+
+/// Links that a worker leaves alone because this connection's credentials were refused run again now.
+pub(super) async fn resume(app: &App, name: &str) -> Result<(), CliError> {
+    let schedule = schedule::schedule(app);
+    for link in app.config.links.iter().filter(|link| link.connection == name) {
+        for task in
+            [Task::Sync(LinkId::from(link.name.as_str())), Task::Renew(LinkId::from(link.name.as_str()))]
+        {
+            match schedule.entry(&task).await {
+                Ok(entry) if entry.needs_credentials() => {
+                    schedule.run_now(&task).await?;
+                }
+                Ok(_) | Err(ScheduleError::Unknown { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
 /// `prepare` runs once the name is known to be right.
 fn open(
     app: &App,
     name: &str,
+    connection: &Connection,
     prepare: fn(&App) -> Result<(), CliError>,
 ) -> Result<(ProviderKind, Account), CliError> {
-    let Some(connection) = app.config.connections.get(name) else {
-        let known: Vec<&String> = app.config.connections.keys().collect();
-        return Err(CliError::Config(format!(
-            "no connection is called {name:?}; the connections are {known:?}"
-        )));
-    };
     let oauth: &OAuthSection = connection.oauth.as_ref().ok_or_else(|| {
         CliError::Config(format!(
             "connections.{name}: nothing to sign in with: write a table [connections.{name}.oauth] with `client_id`"

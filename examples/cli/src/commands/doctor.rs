@@ -162,7 +162,7 @@ async fn look(
     let transport = &app.paced(name, connection, transport);
     let calendars = match connection.provider {
         ProviderKind::Caldav => {
-            let provider = connect::caldav(app, name, connection, transport)?;
+            let provider = connect::caldav(app, name, connection, transport).await?;
             let calendars = asked(&provider, finding).await;
             if let Some(account) = provider.account() {
                 let kind = serde_json::to_value(account.server).ok();
@@ -175,14 +175,14 @@ async fn look(
             calendars?
         }
         ProviderKind::Cozi => {
-            let provider = connect::cozi(app, name, connection, transport)?;
+            let provider = connect::cozi(app, name, connection, transport).await?;
             let calendars = asked(&provider, finding).await;
             finding.token_expires = provider.token_ends().await;
             finding.warnings.push("the interface is unofficial: it may change or end on any day".to_owned());
             calendars?
         }
         ProviderKind::Ics => {
-            let provider = connect::ics(app, name, connection, transport)?;
+            let provider = connect::ics(app, name, connection, transport).await?;
             let calendars = asked(&provider, finding).await?;
             // Its list of calendars is no question to anybody: the feed itself is.
             let read = provider.changes(provider.calendar(), ChangesRequest::default()).await;
@@ -191,7 +191,7 @@ async fn look(
             calendars
         }
         ProviderKind::Google | ProviderKind::Microsoft => {
-            let provider = connect::on(app, name, connection, transport)?;
+            let provider = connect::on(app, name, connection, transport).await?;
             let calendars = asked(&*provider, finding).await;
             match &connection.oauth {
                 Some(oauth) => {
@@ -226,16 +226,6 @@ fn words(capabilities: &Capabilities) -> Vec<&'static str> {
 }
 
 impl Finding {
-    fn kind(&self) -> &'static str {
-        match self.provider {
-            ProviderKind::Caldav => "caldav",
-            ProviderKind::Cozi => "cozi",
-            ProviderKind::Google => "google",
-            ProviderKind::Ics => "ics",
-            ProviderKind::Microsoft => "microsoft",
-        }
-    }
-
     /// `verified`, `none`; nothing where nobody answered, as for a file.
     fn tls(&self) -> Option<&'static str> {
         self.seen.tls.map(|tls| if tls { "verified" } else { "none" })
@@ -270,7 +260,7 @@ impl Finding {
             .collect();
         json!({
             "name": self.name,
-            "provider": self.kind(),
+            "provider": self.provider.word(),
             "ok": self.calendars.is_ok(),
             "reachable": self.is_reachable(),
             "tls": self.tls(),
@@ -293,7 +283,8 @@ impl Finding {
 
     fn text(&self, app: &App) -> String {
         let mark = if self.calendars.is_ok() { "ok" } else { "FAILED" };
-        let mut text = format!("{} ({}, {}): {mark}\n", self.name, self.kind(), app.whereabouts(&self.name));
+        let mut text =
+            format!("{} ({}, {}): {mark}\n", self.name, self.provider.word(), app.whereabouts(&self.name));
         let mut line = |what: &str, found: String| text.push_str(&format!("  {what:<14}{found}\n"));
         let reached = if self.is_reachable() { "yes" } else { "no" };
         line("reachable", reached.to_owned());

@@ -1,8 +1,10 @@
 //! `calsync emulate`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
+use calsync_core::context::{Clock, SystemClock};
 use calsync_testkit::{
+    Switch, SwitchError,
     cozi::{CoziOptions, CoziServer},
     dav::{DavOptions, DavServer},
     feed::{FeedOptions, FeedServer, FeedSource},
@@ -14,8 +16,9 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::{
+    IN_STEP,
     error::CliError,
-    output::{Format, print},
+    output::{Format, print, print_json, print_table},
 };
 
 #[derive(Args)]
@@ -28,6 +31,28 @@ pub(crate) struct EmulateArgs {
     /// ICS: the file to serve; it is read anew for every request.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Google, Microsoft: a deviation of the service, such as `page_max=2`; may be there several times.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    quirk: Vec<String>,
+    /// Google, Microsoft: what becomes of requests, such as `"status=503 method=GET times=3"`; may be there several times.
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<String>,
+    /// Google, Microsoft: a deviation of its sign-in, such as `consent=deny`; may be there several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    oauth: Vec<String>,
+    /// List what `--quirk`, `--oauth` and `--fault` take, and start nothing. What begins with `do` is for `/emulator`.
+    #[arg(long)]
+    list_faults: bool,
+}
+
+impl EmulateArgs {
+    /// What the emulator is told before it is asked for anything, in lines.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let of = |verb: &'static str, all: &'_ [String]| -> Vec<String> {
+            all.iter().map(|one| format!("{verb} {one}")).collect()
+        };
+        [of("quirk", &self.quirk), of("oauth", &self.oauth), of("fault", &self.fault)].into_iter().flatten()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,10 +73,26 @@ enum Kind {
 pub(crate) async fn run(args: EmulateArgs, format: Format) -> Result<u8, CliError> {
     let failed = |error| CliError::Io { what: "starting the emulator".to_owned(), error };
     let (runtime, port) = (Handle::current(), args.port);
+    let switches = match args.kind {
+        Kind::Google => GoogleServer::switches(),
+        Kind::Microsoft => GraphServer::switches(),
+        Kind::Caldav | Kind::Cozi | Kind::Ics => Vec::new(),
+    };
+    if args.list_faults {
+        return list(&switches, format);
+    }
+    if switches.is_empty() && args.lines().next().is_some() {
+        let text = "--quirk, --oauth and --fault are for google and microsoft; `calsync_testkit` has switches for this one";
+        return Err(CliError::Config(text.to_owned()));
+    }
+    // Clients tell the time by the machine's clock, and so do channels that end.
+    let clock: Option<Arc<dyn Clock>> = Some(Arc::new(SystemClock));
+    let unheard = |error: SwitchError| CliError::Config(format!("{error}; --list-faults lists all"));
     match args.kind {
         Kind::Google => {
-            let options = GoogleOptions { port, ..GoogleOptions::default() };
+            let options = GoogleOptions { port, clock, ..GoogleOptions::default() };
             let server = GoogleServer::start_on(&runtime, options).map_err(failed)?;
+            args.lines().try_for_each(|line| server.follow(&line)).map_err(unheard)?;
             let root = server.url();
             let oauth = format!(
                 "authorize_url = \"{root}o/oauth2/v2/auth\"\ntoken_url = \"{root}token\"\n\
@@ -61,8 +102,9 @@ pub(crate) async fn run(args: EmulateArgs, format: Format) -> Result<u8, CliErro
         }
         Kind::Microsoft => {
             let mut options = GraphOptions::default();
-            options.port = port;
+            (options.port, options.clock) = (port, clock);
             let server = GraphServer::start_on(&runtime, options).map_err(failed)?;
+            args.lines().try_for_each(|line| server.follow(&line)).map_err(unheard)?;
             let login = format!("{}common/oauth2/v2.0/", server.root());
             let oauth = format!(
                 "authorize_url = \"{login}authorize\"\ntoken_url = \"{login}token\"\n\
@@ -97,6 +139,23 @@ pub(crate) async fn run(args: EmulateArgs, format: Format) -> Result<u8, CliErro
             serve("ics", &root, &config("ics", "", &format!("url = \"{root}\"\n"), ""), format).await
         }
     }
+}
+
+/// What an emulator can be told.
+fn list(switches: &[Switch], format: Format) -> Result<u8, CliError> {
+    match format {
+        Format::Json => {
+            let row = |switch: &Switch| json!({ "kind": switch.verb, "example": switch.example, "does": switch.about });
+            print_json(&json!({ "switches": switches.iter().map(row).collect::<Vec<_>>() }))?;
+        }
+        Format::Table => {
+            let row =
+                |switch: &Switch| [switch.verb, &switch.example, switch.about].map(str::to_owned).to_vec();
+            let rows: Vec<Vec<String>> = switches.iter().map(row).collect();
+            print_table(&["kind", "for example", "what it does"], &rows)?;
+        }
+    }
+    Ok(IN_STEP)
 }
 
 async fn serve(kind: &str, root: &str, config: &str, format: Format) -> Result<u8, CliError> {

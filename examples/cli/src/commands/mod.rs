@@ -18,6 +18,7 @@ pub(crate) mod log;
 pub(crate) mod manual;
 pub(crate) mod matches;
 pub(crate) mod outbox;
+mod password;
 pub(crate) mod provision;
 pub(crate) mod publish;
 pub(crate) mod schedule;

@@ -11,7 +11,7 @@ use crate::{
     IN_STEP,
     app::App,
     cadence,
-    config::LinkConfig,
+    config::{LinkConfig, ProviderKind},
     error::CliError,
     output::{Format, print, print_json, print_table},
 };
@@ -57,11 +57,17 @@ pub(crate) async fn put(app: &App, link: &LinkConfig) -> Result<Entry, CliError>
     };
     let schedule = schedule(app);
     let cadence = cadence::cadence(link, connection.provider)?;
+    // What its provider asked for meanwhile stays: a feed's refresh hint, and what the calls of webhooks prove.
+    let measured = match connection.provider {
+        ProviderKind::Ics => true,
+        ProviderKind::Google | ProviderKind::Microsoft => app.config.webhooks.is_some(),
+        ProviderKind::Caldav | ProviderKind::Cozi => false,
+    };
     if cadence::is_preset(link)
+        && measured
         && let Ok(entry) = schedule.entry(&task(link)).await
         && entry.priority == cadence::priority(link)
     {
-        // What its provider asked for meanwhile stays.
         return Ok(entry);
     }
     Ok(schedule.put(&task(link), &cadence, cadence::priority(link)).await?)

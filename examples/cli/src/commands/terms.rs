@@ -159,7 +159,7 @@ async fn ask(
     let Some(connection) = app.config.connections.get(&busy.connection) else {
         return Err(CliError::Config(format!("busy.{name}: no connection {}", busy.connection)));
     };
-    let provider = connect::provider(app, &busy.connection, connection, &connect::transport()?)?;
+    let provider = connect::provider(app, &busy.connection, connection, &connect::transport()?).await?;
     let asked = [(CalendarId::from(name), RemoteCalendarId::from(busy.remote.as_str()))];
     let found = busy_elsewhere(&*provider, &asked, &question.busy_window(), app.clock.now()).await?;
     found.into_iter().next().ok_or_else(|| CliError::Unmet(format!("busy.{name}: there is no answer")))

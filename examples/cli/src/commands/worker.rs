@@ -88,16 +88,20 @@ impl Links {
         self.app.config.links.iter().find(|config| config.name == link.as_str())
     }
 
-    /// How often a feed wants to be asked, when the configuration leaves it to the feed.
+    /// How often the configuration wants it to run, else how often a feed wants to be asked. `None`: as the schedule has it.
     async fn asked_for(&self, config: &LinkConfig) -> Result<Option<Cadence>, CliError> {
         let app = &self.app;
         let Some(connection) = app.config.connections.get(&config.connection) else { return Ok(None) };
-        if connection.provider != ProviderKind::Ics || !cadence::is_preset(config) {
+        if !cadence::is_preset(config) {
+            // What somebody wrote goes before what calls prove.
+            return cadence::cadence(config, connection.provider).map(Some);
+        }
+        if connection.provider != ProviderKind::Ics {
             return Ok(None);
         }
         let state = app.store.link(&LinkId::from(config.name.as_str())).await?;
         let Some(cursor) = state.and_then(|state| state.cursor) else { return Ok(None) };
-        let feed = connect::ics(app, &config.connection, connection, &self.transport)?;
+        let feed = connect::ics(app, &config.connection, connection, &self.transport).await?;
         let refresh = TimeDelta::from_std(feed.refresh_after(Some(&cursor))).ok();
         Ok(Some(Preset::Ics { refresh }.cadence()))
     }
@@ -139,7 +143,7 @@ fn as_work(error: CliError) -> WorkError {
         CliError::Engine(error) => error.into(),
         CliError::Provider(error) => error.into(),
         CliError::Store(error) => error.into(),
-        error @ CliError::Credentials(_) => {
+        error @ (CliError::Credentials(_) | CliError::Unconnected(_)) => {
             WorkError::new(Fault::Credentials, Retry::Never, error.to_string())
         }
         other => WorkError::new(Fault::Caller, Retry::Never, other.to_string()),

@@ -29,6 +29,25 @@ pub(crate) enum ProviderKind {
     Microsoft,
 }
 
+impl ProviderKind {
+    /// As the configuration has it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Caldav => "caldav",
+            Self::Cozi => "cozi",
+            Self::Google => "google",
+            Self::Ics => "ics",
+            Self::Microsoft => "microsoft",
+        }
+    }
+}
+
+/// Where nothing can be sealed.
+const NO_VAULT_KEY: &str = "`vault_key` is missing: write vault_key = \"file:vault.key\" at the top, before the first \
+                            [table]; `calsync connect` makes the file";
+/// What `password` says of one that `calsync connect` keeps.
+const VAULT: &str = "vault";
+
 /// An account or a feed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,7 +63,7 @@ pub(crate) struct Connection {
     pub(crate) base_url: Option<String>,
     /// The user name, when there is one.
     pub(crate) username: Option<String>,
-    /// `env:NAME`, `file:PATH` or `plain:TEXT`.
+    /// `env:NAME`, `file:PATH`, `plain:TEXT`, or `vault`: `calsync connect` asks for it and keeps it sealed.
     password: Option<String>,
     /// Google, Microsoft: the access token, as `env:NAME` or `file:PATH`.
     pub(super) token: Option<String>,
@@ -124,15 +143,19 @@ impl Connection {
                     ));
                 }
                 (None, Some(_), false) => {
-                    return wrong(
-                        "`vault_key` is missing: write vault_key = \"file:vault.key\" at the top, before the first \
-                         [table]; `calsync connect` makes the file"
-                            .to_owned(),
-                    );
+                    return wrong(NO_VAULT_KEY.to_owned());
                 }
                 _ => {}
             }
             return Ok(());
+        }
+        if self.is_password_kept() && !has_vault_key {
+            return wrong(NO_VAULT_KEY.to_owned());
+        }
+        if self.is_password_kept() && self.username.as_deref().unwrap_or_default().is_empty() {
+            return wrong(format!(
+                "connections.{name}: `username` is missing: write username = \"NAME\", whose password is kept"
+            ));
         }
         if self.provider == ProviderKind::Cozi {
             if !self.unofficial_api {
@@ -212,7 +235,8 @@ impl Connection {
     pub(crate) fn refused(&self, name: &str) -> String {
         let missing = |key: &str| {
             format!(
-                "; `{key}` of [connections.{name}] is missing: write {key} = \"env:NAME\", \"file:PATH\" or \"plain:TEXT\""
+                "; `{key}` of [connections.{name}] is missing: write {key} = \"env:NAME\", \"file:PATH\", \"plain:TEXT\" or \
+                 \"vault\""
             )
         };
         match self.provider {
@@ -224,6 +248,9 @@ impl Connection {
             }
             ProviderKind::Caldav | ProviderKind::Cozi | ProviderKind::Ics if self.password.is_none() => {
                 missing("password")
+            }
+            _ if self.is_password_kept() => {
+                format!("; run `calsync connect {name}` to keep another password")
             }
             ProviderKind::Caldav | ProviderKind::Cozi | ProviderKind::Ics => {
                 format!("; `username` or `password` of [connections.{name}] is wrong")
@@ -259,13 +286,24 @@ impl Connection {
         self.requests_per_minute.map_or(usual, |most| usual.per_minute(most.get()))
     }
 
-    /// The password, from where the file says it is. `None` when it names none.
+    /// Whether it is opened with a password, where it is not open to everybody.
+    pub(crate) fn is_by_password(&self) -> bool {
+        matches!(self.provider, ProviderKind::Caldav | ProviderKind::Cozi | ProviderKind::Ics)
+    }
+
+    /// Whether the password is in the vault.
+    pub(crate) fn is_password_kept(&self) -> bool {
+        self.password.as_deref() == Some(VAULT)
+    }
+
+    /// The password, from where the file says it is. `None` when it names none; one that is kept is not read here.
     pub(crate) fn password(&self, name: &str, folder: &Path) -> Result<Option<Secret<String>>, CliError> {
         let Some(source) = &self.password else { return Ok(None) };
         let place = format!("connections.{name}.password");
         match source.split_once(':') {
             Some(("plain", text)) => Ok(Some(Secret::new(text.to_owned()))),
-            _ => credential(&place, source, folder, "env:NAME, file:PATH or plain:TEXT").map(Some),
+            _ if source == VAULT => Ok(None),
+            _ => credential(&place, source, folder, "env:NAME, file:PATH, plain:TEXT or vault").map(Some),
         }
     }
 

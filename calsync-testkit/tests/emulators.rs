@@ -1,0 +1,265 @@
+//! The emulators as products: every switch by its name, over HTTP, and the calls they make.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may fail loudly")]
+
+use calsync_testkit::{
+    Switch, SwitchError,
+    google::{GoogleOptions, GoogleQuirks, GoogleServer},
+    microsoft::{GraphOptions, GraphServer, Quirks},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+/// A request by hand; the whole answer.
+async fn http(url: &str, method: &str, path: &str, headers: &str, body: &str) -> String {
+    let host = url.strip_prefix("http://").unwrap().split('/').next().unwrap();
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer secret\r\nContent-Type: application/json\r\n\
+         {headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer).await;
+    answer
+}
+
+fn status(answer: &str) -> &str {
+    answer.split_whitespace().nth(1).unwrap_or("closed")
+}
+
+/// The quirks of a default, by name.
+fn fields(quirks: impl serde::Serialize) -> Vec<String> {
+    let Value::Object(fields) = serde_json::to_value(quirks).unwrap() else { panic!("no object") };
+    fields.keys().cloned().collect()
+}
+
+fn quirk_names(switches: &[Switch]) -> Vec<String> {
+    let quirks = switches.iter().filter(|switch| switch.verb == "quirk");
+    let mut names: Vec<String> =
+        quirks.map(|switch| switch.example.split('=').next().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn every_switch_has_a_name_an_example_and_an_effect() {
+    assert_eq!(quirk_names(&GoogleServer::switches()), fields(GoogleQuirks::default()));
+    assert_eq!(quirk_names(&GraphServer::switches()), fields(Quirks::default()));
+    let quirks = |google: &GoogleServer, graph: &GraphServer| {
+        let (mut of_google, mut of_graph) = (None, None);
+        google.change_quirks(|quirks| of_google = Some(quirks.clone()));
+        graph.change_quirks(|quirks| of_graph = Some(quirks.clone()));
+        (of_google, of_graph)
+    };
+    let google = GoogleServer::start(GoogleOptions::default()).unwrap();
+    let graph = GraphServer::start(GraphOptions::default()).unwrap();
+    for (switches, follow) in [
+        (
+            GoogleServer::switches(),
+            &(|line: &str| google.follow(line)) as &dyn Fn(&str) -> Result<(), SwitchError>,
+        ),
+        (GraphServer::switches(), &|line: &str| graph.follow(line)),
+    ] {
+        for switch in switches {
+            let before = quirks(&google, &graph);
+            let line = format!("{} {}", switch.verb, switch.example);
+            follow(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert!(!switch.about.is_empty());
+            if switch.verb == "quirk" {
+                assert_ne!(quirks(&google, &graph), before, "{line} is what it was already");
+            }
+        }
+        for line in
+            ["quirk sleeps", "quirk page_max=many", "do nothing", "oauth consent=maybe", "fault x", "x"]
+        {
+            assert!(follow(line).is_err(), "{line}");
+        }
+    }
+    graph.follow("fault hang-before").unwrap_err();
+}
+
+#[tokio::test]
+async fn a_client_in_any_language_turns_switches_over_http() {
+    let google = GoogleServer::start(GoogleOptions::default()).unwrap();
+    let graph = GraphServer::start(GraphOptions::default()).unwrap();
+    for (url, list) in
+        [(google.url(), "/calendar/v3/users/me/calendarList"), (graph.url(), "/v1.0/me/calendars")]
+    {
+        let told = http(&url, "GET", "/emulator", "", "").await;
+        assert!(told.contains("quirk drops_notifications\n") && told.contains("do revoke-all"), "{told}");
+        let lines =
+            "fault status=429 code=rateLimitExceeded header=Retry-After:2.128 times=2\n\nquirk page_max=2";
+        assert_eq!(status(&http(&url, "POST", "/emulator", "", lines).await), "204");
+        for expected in ["429", "429", "200"] {
+            let answer = http(&url, "GET", list, "", "").await;
+            assert_eq!(status(&answer), expected);
+            let throttled = expected == "429";
+            assert_eq!(answer.contains("rateLimitExceeded"), throttled);
+            assert_eq!(answer.to_ascii_lowercase().contains("retry-after: 2.128"), throttled);
+        }
+        let refused = http(&url, "POST", "/emulator", "", "quirk sleeps").await;
+        assert!(status(&refused) == "400" && refused.contains("page_max"), "{refused}");
+        // A connection that is closed without an answer.
+        assert_eq!(status(&http(&url, "POST", "/emulator", "", "fault drop-before").await), "204");
+        assert_eq!(status(&http(&url, "GET", list, "", "").await), "closed");
+        let ended =
+            http(&url, "POST", "/emulator", "", "fault status=500 times=always\ndo clear-faults").await;
+        assert_eq!(status(&ended), "204");
+        assert_eq!(status(&http(&url, "GET", list, "", "").await), "200");
+    }
+}
+
+/// Somebody who is called: the heads and bodies of the calls, each answered with 200, and the handshake of Graph as asked.
+struct Called {
+    listener: TcpListener,
+    address: String,
+}
+
+impl Called {
+    async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/hook?tenant=1", listener.local_addr().unwrap());
+        Self { listener, address }
+    }
+
+    async fn next(&self) -> String {
+        let (mut stream, _) = self.listener.accept().await.unwrap();
+        let mut text = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            let read = stream.read(&mut buffer).await.unwrap();
+            text.extend_from_slice(&buffer[..read]);
+            let so_far = String::from_utf8_lossy(&text).into_owned();
+            let (head, body) = so_far.split_once("\r\n\r\n").unwrap_or((&so_far, ""));
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+            if length.is_some_and(|length| length.parse::<usize>().unwrap() <= body.len()) {
+                let token =
+                    head.split_once("validationToken=").map(|(_, rest)| rest.split(' ').next().unwrap());
+                let answer = token.map(url_decode).unwrap_or_default();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    answer.len()
+                );
+                stream.write_all(format!("{head}{answer}").as_bytes()).await.unwrap();
+                return so_far;
+            }
+        }
+    }
+}
+
+fn url_decode(text: &str) -> String {
+    let mut out = Vec::new();
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let hex = [bytes.next().unwrap(), bytes.next().unwrap()];
+            out.push(u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap());
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).unwrap()
+}
+
+#[tokio::test]
+async fn google_calls_who_watches() {
+    let google = GoogleServer::start(GoogleOptions::default()).unwrap();
+    let called = Called::new().await;
+    let watch = |id: &str, address: &str| {
+        json!({"id": id, "type": "web_hook", "address": address, "token": "t0ken", "params": {"ttl": "3600"}})
+            .to_string()
+    };
+    let path = "/calendar/v3/calendars/primary/events/watch";
+    let refused = http(&google.url(), "POST", path, "", &watch("c1", "http://example.com/hook")).await;
+    assert!(status(&refused) == "400" && refused.contains("webhookUrlNotHttps"), "{refused}");
+
+    let opened = http(&google.url(), "POST", path, "", &watch("c1", &called.address)).await;
+    assert_eq!(status(&opened), "200", "{opened}");
+    let expect = |call: &str, state: &str, number: u32| {
+        assert!(call.starts_with("POST /hook?tenant=1 HTTP/1.1"), "{call}");
+        for header in [
+            "X-Goog-Channel-ID: c1".to_owned(),
+            "X-Goog-Channel-Token: t0ken".to_owned(),
+            format!("X-Goog-Resource-State: {state}"),
+            format!("X-Goog-Message-Number: {number}"),
+            "X-Goog-Resource-ID: ".to_owned(),
+            "X-Goog-Resource-URI: https://www.googleapis.com/calendar/v3/calendars/ann@example.com/events"
+                .to_owned(),
+            "X-Goog-Channel-Expiration: Mon, 05 Jan 2026 ".to_owned(),
+        ] {
+            assert!(call.contains(&header), "{header} in {call}");
+        }
+        assert!(call.ends_with("\r\n\r\n"), "there is no body: {call}");
+    };
+    expect(&called.next().await, "sync", 1);
+    // A write of a client, and one behind its back.
+    let event = json!({"summary": "x", "start": {"date": "2026-03-01"}, "end": {"date": "2026-03-02"}});
+    let path = "/calendar/v3/calendars/primary/events";
+    assert_eq!(status(&http(&google.url(), "POST", path, "", &event.to_string()).await), "200");
+    expect(&called.next().await, "exists", 2);
+    let id = google.put("primary", event.clone());
+    expect(&called.next().await, "exists", 3);
+    // A tenant where they get lost: the next one that arrives has missed one.
+    google.follow("quirk drops_notifications").unwrap();
+    google.delete("primary", &id);
+    google.follow("quirk drops_notifications=false").unwrap();
+    google.put("primary", event);
+    expect(&called.next().await, "exists", 5);
+    assert_eq!(google.notifications().len(), 4);
+}
+
+#[tokio::test]
+async fn graph_shakes_hands_and_calls_who_subscribed() {
+    let graph = GraphServer::start(GraphOptions::default()).unwrap();
+    let called = Called::new().await;
+    let body = json!({
+        "changeType": "created,updated,deleted", "notificationUrl": called.address,
+        "lifecycleNotificationUrl": called.address, "resource": "me/events",
+        "expirationDateTime": "2026-01-06T12:00:00Z", "clientState": "st4te",
+    });
+    let (url, body) = (graph.url(), body.to_string());
+    let subscribing = tokio::spawn(async move { http(&url, "POST", "/v1.0/subscriptions", "", &body).await });
+    for _ in 0..2 {
+        let asked = called.next().await;
+        assert!(asked.starts_with("POST /hook?tenant=1&validationToken=Validation%3A"), "{asked}");
+        assert!(asked.contains("Content-Type: text/plain; charset=utf-8"), "{asked}");
+    }
+    let granted = subscribing.await.unwrap();
+    assert_eq!(status(&granted), "201", "{granted}");
+
+    let event = json!({
+        "subject": "x", "start": {"dateTime": "2026-03-01T09:00:00", "timeZone": "UTC"},
+        "end": {"dateTime": "2026-03-01T10:00:00", "timeZone": "UTC"},
+    });
+    let id = graph.add(&graph.default_calendar(), &event).unwrap();
+    let told = called.next().await;
+    assert!(
+        told.contains("\"changeType\":\"created\"") && told.contains("\"clientState\":\"st4te\""),
+        "{told}"
+    );
+    graph.follow("quirk drops_notifications").unwrap();
+    assert!(graph.delete(&id));
+    graph.follow("do lifecycle=missed").unwrap();
+    let told = called.next().await;
+    assert!(told.contains("\"lifecycleEvent\":\"missed\""), "the deletion was lost: {told}");
+    graph.follow("do lifecycle=subscriptionRemoved").unwrap();
+    assert!(called.next().await.contains("subscriptionRemoved"));
+    assert_eq!(graph.subscriptions(), 0);
+}
+
+/// An address nobody answers at is granted no subscription.
+#[tokio::test]
+async fn graph_refuses_who_does_not_answer() {
+    let graph = GraphServer::start(GraphOptions::default()).unwrap();
+    let address = Called::new().await.address;
+    let body = json!({
+        "changeType": "updated", "notificationUrl": address, "resource": "me/events",
+        "expirationDateTime": "2026-01-06T12:00:00Z",
+    });
+    let refused = http(&graph.url(), "POST", "/v1.0/subscriptions", "", &body.to_string()).await;
+    assert!(status(&refused) == "400" && refused.contains("validation request failed"), "{refused}");
+}
