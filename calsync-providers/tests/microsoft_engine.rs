@@ -520,3 +520,62 @@ async fn what_a_link_wrote_is_found_by_its_mark_when_the_store_is_lost() {
     left.sort();
     assert_eq!(left, ["\"made there\"", "\"somebody's copy\""]);
 }
+
+/// What a first sync and a large export ask of the service: pages as large as it allows, masters and writes by twenty.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_follow_the_pages_and_the_batches() {
+    let lab = Lab::new();
+    for n in 0..45 {
+        lab.server.add(&lab.calendar, &weekly(&format!("series {n}"))).unwrap();
+    }
+    for n in 0..200 {
+        let single = timed(&format!("single {n}"), "2026-01-07T09:00:00", "2026-01-07T10:00:00", "UTC");
+        lab.server.add(&lab.calendar, &single).unwrap();
+    }
+    let before = lab.provider.requests();
+    lab.sync().await;
+    assert_eq!(lab.world.locals().await.len(), 245);
+    let first = lab.provider.requests() - before;
+    // The delta query names every instance in its window, 79 of each series; the listing is one page.
+    assert_eq!(first, 4 + 1 + 3, "requests for 200 events and 45 series");
+
+    for n in 0..1000 {
+        lab.world.add(event(&format!("new{n}"), "New")).await;
+    }
+    let before = lab.provider.requests();
+    lab.sync().await;
+    let sent = lab.provider.requests() - before;
+    assert_eq!(lab.remote().len(), 1245);
+    // Fifty between two commits, hence three batches; what the service made of them is read by twenty. Two looks at changes.
+    assert_eq!(sent, 3 * 20 + 50 + 2, "requests for a thousand creations");
+    lab.is_quiet().await;
+}
+
+/// Whatever becomes of a batch of creations, there is one event of each in the end, and none is left out.
+#[tokio::test(flavor = "multi_thread")]
+async fn dup_a_batch_of_creations_that_fails_makes_one_of_each() {
+    let faults: [fn() -> Fault; 8] = [
+        || Fault::drop_after().on_path("$batch"),
+        || Fault::drop_before().on_path("$batch"),
+        || Fault::status(502).on_path("$batch"),
+        || Fault::status(400).on_path("$batch"),
+        || Fault::status(200).body("<html>").on_path("$batch"),
+        || Fault::status(200).body("{\"responses\":[]}").on_path("$batch"),
+        // Parts of it: done and unanswered, not done and unanswered.
+        || Fault::drop_after().on_path("/events").after(3).times(5),
+        || Fault::drop_before().on_path("/events").after(3).times(5),
+    ];
+    for (n, fault) in faults.into_iter().enumerate() {
+        let lab = Lab::new();
+        for n in 0..45 {
+            lab.world.add(event(&format!("u{n}"), "one")).await;
+        }
+        lab.server.inject(fault().on_method("POST").after(n % 2));
+        for _ in 0..5 {
+            let _ = lab.try_sync().await;
+            lab.world.clock.advance(TimeDelta::hours(2));
+        }
+        assert_eq!((lab.remote().len(), lab.world.locals().await.len()), (45, 45), "fault {n}");
+        lab.is_quiet().await;
+    }
+}

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 
-import { BatchRequestContent, Client, HTTPMessageHandler } from '@microsoft/microsoft-graph-client';
+import { BatchRequestContent, BatchResponseContent, Client, HTTPMessageHandler } from '@microsoft/microsoft-graph-client';
 
 const url = process.argv[2];
 const login = `${url}common/oauth2/v2.0/`;
@@ -99,6 +99,42 @@ const content = await batch.getContent();
 const answers = await client.api('/$batch').post(content);
 const statuses = Object.fromEntries(answers.responses.map(({ id, status }) => [id, status]));
 assert.deepEqual(statuses, { 1: 200, 2: 404 });
+
+// Writes in a batch: each with its own condition and its own answer; what depends on one that failed is not tried.
+const inBatch = (id, method, below, body, headers = {}, dependsOn = undefined) => {
+  const init = { method, headers: { 'Content-Type': 'application/json', Prefer: 'IdType="ImmutableId"', ...headers } };
+  const request = new Request(`${url}me/${below}`, body ? { ...init, body: JSON.stringify(body) } : init);
+  return { id, request, dependsOn };
+};
+const send = async (...parts) => {
+  const sent = await client.api('/$batch').post(await new BatchRequestContent(parts).getContent());
+  const found = new BatchResponseContent(sent);
+  return Promise.all(parts.map(async ({ id }) => {
+    const response = found.getResponseById(id);
+    return { status: response.status, body: response.status === 204 ? null : await response.json() };
+  }));
+};
+const single = { subject: 'in a batch', start: event.start, end: event.end, transactionId: 'batch-1' };
+const held = `events/${encodeURIComponent(made.id)}`;
+const written = await send(
+  inBatch('new', 'POST', `calendars/${encodeURIComponent(calendar)}/events`, single),
+  inBatch('stale', 'PATCH', held, { subject: 'late' }, { 'If-Match': read['@odata.etag'] }),
+  inBatch('bad', 'POST', 'events', { subject: 'without a time' }),
+  inBatch('read', 'GET', held),
+);
+assert.deepEqual(written.map(({ status }) => status), [201, 412, 400, 200]);
+assert.equal(written[0].body.subject, 'in a batch');
+assert.equal(written[1].body.error.code, 'ErrorIrresolvableConflict');
+assert.equal(written[3].body.subject, 'changed');
+const chain = await send(
+  inBatch('first', 'PATCH', 'events/nothing', { subject: 'x' }),
+  inBatch('second', 'DELETE', `events/${encodeURIComponent(written[0].body.id)}`, null, {}, ['first']),
+);
+assert.deepEqual(chain.map(({ status }) => status), [404, 424]);
+const gone = await send(inBatch('gone', 'DELETE', `events/${encodeURIComponent(written[0].body.id)}`));
+assert.equal(gone[0].status, 204);
+const many = { requests: Array.from({ length: 21 }, (_, id) => ({ id: `${id}`, method: 'GET', url: '/me/calendars' })) };
+await assert.rejects(client.api('/$batch').post(many), (error) => error.statusCode === 400);
 
 await immutable(client.api(path)).delete();
 await assert.rejects(immutable(client.api(path)).get(), (error) => error.statusCode === 404);

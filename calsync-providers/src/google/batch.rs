@@ -1,17 +1,12 @@
 //! Many requests in one: `multipart/mixed` with a request in each part, and the answers taken apart again.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-    task::Poll,
-};
+use std::collections::BTreeMap;
 
-use calsync_core::provider::{ErrorKind, ProviderError, Result};
-use futures_util::future::{Either, select};
+use calsync_core::provider::Result;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use tokio::sync::oneshot;
 
 use super::{calls::Call, provider::GoogleProvider};
+use crate::http::together::Batches;
 
 /// An answer, or the part of a batch that is one.
 #[derive(Clone, Debug)]
@@ -133,61 +128,21 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
 
-type Waiting = (Call, oneshot::Sender<Result<Part>>);
+impl Batches for GoogleProvider {
+    type Call = Call;
+    type Answer = Part;
 
-/// Writes that are due at the same time go in one batch: whoever comes first takes along what the others have put into
-/// the queue by the time they all have had their turn. Nobody waits for more to come.
-#[derive(Default)]
-pub(crate) struct Together {
-    waiting: Mutex<Vec<Waiting>>,
-    sending: tokio::sync::Mutex<()>,
-}
-
-impl Together {
-    /// Sends a write, by itself or with others.
-    pub(crate) async fn send(
-        &self,
-        provider: &GoogleProvider,
-        operation: &'static str,
-        call: Call,
-    ) -> Result<Part> {
-        let (sender, mut receiver) = oneshot::channel();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((call, sender));
-        loop {
-            let turn = std::pin::pin!(self.sending.lock());
-            let _turn = match select(&mut receiver, turn).await {
-                Either::Left((answer, _)) => return answer.unwrap_or_else(|_| Err(lost(operation))),
-                Either::Right((turn, _)) => turn,
-            };
-            // Everybody who is due in this task gets to the queue first.
-            let mut yielded = false;
-            std::future::poll_fn(|context| {
-                if std::mem::replace(&mut yielded, true) {
-                    return Poll::Ready(());
-                }
-                context.waker().wake_by_ref();
-                Poll::Pending
-            })
-            .await;
-            let due: Vec<Waiting> = {
-                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                // Whoever was dropped while waiting has given up: nothing is sent in its name any more.
-                waiting.retain(|(_, sender)| !sender.is_closed());
-                let most = waiting.len().min(provider.config.batch_max.max(1));
-                waiting.drain(..most).collect()
-            };
-            let (calls, senders): (Vec<Call>, Vec<_>) = due.into_iter().unzip();
-            for (answer, sender) in provider.write_all(operation, calls).await.into_iter().zip(senders) {
-                // Whoever does not want to know any more has gone.
-                let _ = sender.send(answer);
-            }
-        }
+    fn most(&self) -> usize {
+        self.config.batch_max
     }
-}
 
-/// The one who sent it was dropped in the middle.
-pub(crate) fn lost(operation: &'static str) -> ProviderError {
-    ProviderError::new(ErrorKind::Unavailable, operation, "no answer in the batch").maybe_applied()
+    async fn exchange(&self, operation: &'static str, calls: Vec<Call>) -> Vec<Result<Part>> {
+        self.write_all(operation, calls).await
+    }
+
+    fn is_refusal(answer: &Part) -> bool {
+        !answer.status.is_success()
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use http::{Method, header};
 use url::Url;
 
 use super::{
-    batch::{BOUNDARY, Part, Together, compose, lost, take_apart},
+    batch::{BOUNDARY, Part, compose, take_apart},
     calls::{self, Call},
     capability,
     config::{EventColors, GoogleConfig},
@@ -26,7 +26,10 @@ use super::{
     round::Rounds,
     wire::{self, inner, text},
 };
-use crate::http::{ClientOptions, HttpClient, HttpError, HttpRequest, HttpTransport};
+use crate::http::{
+    ClientOptions, HttpClient, HttpError, HttpRequest, HttpTransport,
+    together::{Together, again, lost},
+};
 
 /// One account at Google Calendar.
 pub struct GoogleProvider {
@@ -34,7 +37,7 @@ pub struct GoogleProvider {
     base: Url,
     client: HttpClient,
     clock: Arc<dyn Clock>,
-    pub(super) together: Together,
+    pub(super) together: Together<Call, Part>,
     pub(super) rounds: Rounds,
 }
 
@@ -242,13 +245,6 @@ impl GoogleProvider {
             Err(error) => error,
         }
     }
-}
-
-/// The same error for another part of a batch that failed as a whole.
-fn again(operation: &'static str, error: &ProviderError) -> ProviderError {
-    let same =
-        ProviderError::new(error.kind.clone(), operation, error.detail.clone()).with_retry(error.retry);
-    if error.is_ambiguous() { same.maybe_applied() } else { same }
 }
 
 impl Part {

@@ -19,6 +19,8 @@ mod redirect;
 mod reqwest_transport;
 mod retry;
 mod site;
+#[cfg(any(feature = "google", feature = "microsoft"))]
+pub(crate) mod together;
 mod token;
 mod transport;
 

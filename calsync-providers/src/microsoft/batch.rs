@@ -2,78 +2,216 @@
 
 use std::collections::HashMap;
 
-use calsync_core::provider::Result;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use calsync_core::provider::{ProviderError, Result};
+use futures_util::future::join_all;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    calls::{self, PREFER},
+    calls::{self, Call},
     error::{self, Refusal},
     provider::MicrosoftProvider,
-    wire::{Object, inner, list, object, text},
+    wire::{Object, inner, object, text},
+};
+use crate::http::{
+    Answer, HttpError,
+    together::{Batches, again, lost},
 };
 
-/// What one of the requests got.
-#[derive(Debug)]
+/// Graph takes bodies of 4 MB.
+const BYTES_MAX: usize = 3 << 20;
+
+/// What one request got, by itself or in a batch.
+#[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Object,
+    /// `None`: no object.
+    pub(crate) body: Option<Object>,
 }
 
 impl Part {
+    fn of(answer: &Answer) -> Self {
+        let answer = &answer.response;
+        Self { status: answer.status.as_u16(), headers: answer.headers.clone(), body: object(&answer.body) }
+    }
+
+    /// One of the `responses` of a batch.
+    fn read(part: &Object) -> Option<Self> {
+        let status = part.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
+        let status = status.filter(|status| StatusCode::from_u16(*status).is_ok())?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in inner(part, "headers").into_iter().flatten() {
+            let value = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                _ => continue,
+            };
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::try_from(name.as_str()), HeaderValue::from_str(&value))
+            {
+                headers.insert(name, value);
+            }
+        }
+        Some(Self { status, headers, body: inner(part, "body").cloned() })
+    }
+
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
     pub(crate) fn refusal(&self) -> Refusal<'_> {
-        Refusal { status: self.status, headers: &self.headers, error: inner(&self.body, "error") }
+        let error = self.body.as_ref().and_then(|body| inner(body, "error"));
+        Refusal { status: self.status, headers: &self.headers, error }
+    }
+}
+
+impl Batches for MicrosoftProvider {
+    type Call = Call;
+    /// `None`: a batch with a read that has no answer in it.
+    type Answer = Option<Part>;
+
+    fn most(&self) -> usize {
+        self.config.batch_max.clamp(1, 20)
+    }
+
+    async fn exchange(&self, operation: &'static str, calls: Vec<Call>) -> Vec<Result<Option<Part>>> {
+        let mut answers = Vec::with_capacity(calls.len());
+        let mut rest = calls.as_slice();
+        while !rest.is_empty() {
+            let (group, later) = rest.split_at(fitting(rest));
+            rest = later;
+            match (answers.last(), group) {
+                (Some(Err(error)), group) => {
+                    let errors: Vec<_> = group.iter().map(|_| Err(unsent(operation, error))).collect();
+                    answers.extend(errors);
+                }
+                (_, [only]) => answers.push(self.alone(operation, only).await),
+                (_, group) => answers.extend(self.batch(operation, group).await),
+            }
+        }
+        answers
+    }
+
+    fn is_refusal(answer: &Option<Part>) -> bool {
+        answer.as_ref().is_none_or(|part| !part.is_success())
     }
 }
 
 impl MicrosoftProvider {
+    /// Sends one request, with others that are due now.
+    ///
+    /// `None`: the batch has no answer for it. A write without one is an error, as it may have been applied.
+    pub(super) async fn ask(&self, operation: &'static str, call: Call) -> Result<Option<Part>> {
+        call.check(operation)?;
+        self.together.send(self, operation, call).await
+    }
+
+    /// The same for a write.
+    pub(super) async fn write(&self, operation: &'static str, call: Call) -> Result<Part> {
+        self.ask(operation, call).await?.ok_or_else(|| lost(operation))
+    }
+
     /// Reads several things at once; the answers come in the order asked. `None`: the service did not answer this one.
     pub(super) async fn get_all(
         &self,
         operation: &'static str,
         paths: &[String],
     ) -> Result<Vec<Option<Part>>> {
-        let mut answers = Vec::with_capacity(paths.len());
-        for group in paths.chunks(self.config.batch_max.clamp(1, 20)) {
-            let requests: Vec<Value> = group
-                .iter()
-                .enumerate()
-                .map(|(index, path)| {
-                    json!({"id": index.to_string(), "method": "GET", "url": path, "headers": {"Prefer": PREFER}})
-                })
-                .collect();
-            let request = calls::request(Method::POST, self.url("/$batch", operation)?);
-            let cost = u32::try_from(requests.len()).unwrap_or(u32::MAX);
-            let request = calls::with_json(request, &json!({ "requests": requests })).costing(cost);
-            let answer = self.send(operation, request).await?;
-            let body = self.success(operation, &answer)?;
-            let body = object(body)
-                .filter(|body| body.contains_key("responses"))
-                .ok_or_else(|| error::unusable(operation, "the answer is no batch"))?;
-            let mut parts: HashMap<&str, &Object> = list(&body, "responses")
-                .iter()
-                .filter_map(Value::as_object)
-                .filter_map(|part| Some((text(part, "id")?, part)))
-                .collect();
-            for index in 0..group.len() {
-                answers.push(parts.remove(index.to_string().as_str()).and_then(part));
+        let reads = paths.iter().map(|path| self.ask(operation, Call::get(path)));
+        join_all(reads).await.into_iter().collect()
+    }
+
+    async fn alone(&self, operation: &'static str, call: &Call) -> Result<Option<Part>> {
+        let failed = if call.writes() { HttpError::writing } else { HttpError::reading };
+        let request = call.request(self.url(&call.path, operation)?, operation)?;
+        Ok(Some(Part::of(&self.send_as(operation, request, failed).await?)))
+    }
+
+    async fn batch(&self, operation: &'static str, calls: &[Call]) -> Vec<Result<Option<Part>>> {
+        let whole = match self.send_batch(operation, calls).await {
+            Ok(whole) => whole,
+            Err(error) => {
+                return calls.iter().map(|call| Err(without_answer(operation, &error, call))).collect();
             }
+        };
+        if !whole.response.status.is_success() {
+            return self.refused(operation, &whole, calls).await;
         }
-        Ok(answers)
+        let body = object(&whole.response.body);
+        let responses = body.as_ref().and_then(|body| body.get("responses")).and_then(Value::as_array);
+        let mut parts: HashMap<&str, Option<Part>> = HashMap::new();
+        for part in responses.into_iter().flatten().filter_map(Value::as_object) {
+            let Some(id) = text(part, "id") else { continue };
+            // Two answers to one request: neither can be believed.
+            parts.entry(id).and_modify(|part| *part = None).or_insert_with(|| Part::read(part));
+        }
+        let mut answers = Vec::with_capacity(calls.len());
+        for (index, call) in calls.iter().enumerate() {
+            answers.push(match parts.remove(index.to_string().as_str()).flatten() {
+                // Refused for its token alone: it was not acted on, and is sent again with a fresh one.
+                Some(part) if part.status == 401 => self.alone(operation, call).await,
+                Some(part) => Ok(Some(part)),
+                None if call.writes() => Err(lost(operation)),
+                None if responses.is_none() => Err(error::unusable(operation, "the answer is no batch")),
+                None => Ok(None),
+            });
+        }
+        answers
+    }
+
+    /// The answers of a batch that was refused as a whole.
+    async fn refused(
+        &self,
+        operation: &'static str,
+        whole: &Answer,
+        calls: &[Call],
+    ) -> Vec<Result<Option<Part>>> {
+        let part = Part::of(whole);
+        match part.status {
+            // What holds for all of them: the account, the service, the pace.
+            401 | 403 | 408 | 429 | 500 | 502.. => calls.iter().map(|_| Ok(Some(part.clone()))).collect(),
+            // What is in it, and be it in one of them: the others are not to suffer from that.
+            _ => self.one_by_one(operation, calls).await,
+        }
+    }
+
+    async fn one_by_one(&self, operation: &'static str, calls: &[Call]) -> Vec<Result<Option<Part>>> {
+        let mut answers: Vec<Result<Option<Part>>> = Vec::with_capacity(calls.len());
+        for call in calls {
+            answers.push(match answers.last() {
+                Some(Err(error)) => Err(unsent(operation, error)),
+                _ => self.alone(operation, call).await,
+            });
+        }
+        answers
+    }
+
+    async fn send_batch(&self, operation: &'static str, calls: &[Call]) -> Result<Answer> {
+        let requests: Vec<Value> = calls.iter().enumerate().map(|(index, call)| call.part(index)).collect();
+        let url = self.url("/$batch", operation)?;
+        let cost = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+        let request = calls::with_json(calls::request(Method::POST, url), &json!({ "requests": requests }));
+        self.send_write(operation, request.costing(cost)).await
     }
 }
 
-fn part(part: &Object) -> Option<Part> {
-    let status = part.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok())?;
-    let mut headers = HeaderMap::new();
-    for (name, value) in inner(part, "headers").into_iter().flatten() {
-        let value = value.as_str().map(ToOwned::to_owned).or_else(|| value.as_i64().map(|n| n.to_string()));
-        if let (Ok(name), Some(Ok(value))) =
-            (HeaderName::try_from(name.as_str()), value.map(|value| HeaderValue::from_str(&value)))
-        {
-            headers.insert(name, value);
-        }
-    }
-    Some(Part { status, headers, body: inner(part, "body").cloned().unwrap_or_default() })
+/// How many of these requests one batch may hold: at least one.
+fn fitting(calls: &[Call]) -> usize {
+    let mut bytes = 0;
+    let fits = |call: &&Call| {
+        bytes += call.size();
+        bytes <= BYTES_MAX
+    };
+    calls.iter().take_while(fits).count().max(1)
+}
+
+/// The error of one request of a batch that failed on the way.
+fn without_answer(operation: &'static str, error: &ProviderError, call: &Call) -> ProviderError {
+    if call.writes() { again(operation, error) } else { unsent(operation, error) }
+}
+
+/// The same error for a request that changed nothing.
+fn unsent(operation: &'static str, error: &ProviderError) -> ProviderError {
+    ProviderError::new(error.kind.clone(), operation, error.detail.clone()).with_retry(error.retry)
 }

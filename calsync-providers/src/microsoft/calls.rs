@@ -6,6 +6,7 @@ use calsync_core::{
 };
 use http::{HeaderValue, Method, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
 use url::Url;
 
 use super::{config::MicrosoftConfig, map::props};
@@ -169,6 +170,86 @@ const SELECT: &[&str] = &[
     "webLink",
 ];
 
+/// One request below the service's root, sent by itself or as a part of a batch.
+#[derive(Clone)]
+pub(crate) struct Call {
+    method: Method,
+    /// With a slash in front.
+    pub(crate) path: String,
+    if_match: Option<String>,
+    body: Option<String>,
+}
+
+impl Call {
+    pub(crate) fn new(method: Method, path: &str) -> Self {
+        Self { method, path: path.to_owned(), if_match: None, body: None }
+    }
+
+    pub(crate) fn get(path: &str) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub(crate) fn delete(path: &str) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
+    #[must_use]
+    pub(crate) fn with_body(mut self, body: &Value) -> Self {
+        self.body = Some(body.to_string());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn matching(mut self, etag: Option<&str>) -> Self {
+        self.if_match = etag.map(ToOwned::to_owned);
+        self
+    }
+
+    /// Whether it changes something.
+    pub(crate) fn writes(&self) -> bool {
+        self.method != Method::GET
+    }
+
+    /// About how many bytes it takes in a batch.
+    pub(crate) fn size(&self) -> usize {
+        512 + self.path.len() + self.body.as_ref().map_or(0, String::len)
+    }
+
+    /// An entity tag came from outside: one that would break the headers cannot be sent.
+    pub(crate) fn check(&self, operation: &'static str) -> Result<()> {
+        let is_clean = self.if_match.as_ref().is_none_or(|etag| HeaderValue::from_str(etag).is_ok());
+        let detail = "a header value holds control characters";
+        if is_clean { Ok(()) } else { Err(ProviderError::new(ErrorKind::InvalidInput, operation, detail)) }
+    }
+
+    /// As a request of its own.
+    pub(crate) fn request(&self, url: Url, operation: &'static str) -> Result<HttpRequest> {
+        let mut sent = request(self.method.clone(), url);
+        if let Some(body) = &self.body {
+            sent = sent.header(header::CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        if let Some(etag) = &self.if_match {
+            sent = sent.try_header(header::IF_MATCH, etag).map_err(|error| error.writing(operation))?;
+        }
+        Ok(sent)
+    }
+
+    /// As a part of a batch.
+    pub(crate) fn part(&self, index: usize) -> Value {
+        let mut headers = json!({"Prefer": PREFER});
+        let mut part = json!({"id": index.to_string(), "method": self.method.as_str(), "url": self.path});
+        if let Some(etag) = &self.if_match {
+            headers["If-Match"] = etag.as_str().into();
+        }
+        if let Some(body) = self.body.as_deref().and_then(|body| serde_json::from_str(body).ok()) {
+            headers["Content-Type"] = "application/json".into();
+            part["body"] = body;
+        }
+        part["headers"] = headers;
+        part
+    }
+}
+
 /// A request without a body.
 pub(crate) fn request(method: Method, url: Url) -> HttpRequest {
     HttpRequest::new(method, url)
@@ -185,8 +266,21 @@ pub(crate) fn with_page_size(mut request: HttpRequest, size: usize) -> HttpReque
     request
 }
 
+/// An address that asks for no more than so many items.
+pub(crate) fn smaller(mut url: Url, size: usize) -> Url {
+    let asked = |query: &str| {
+        let top = query.split('&').find_map(|pair| pair.strip_prefix("$top="))?;
+        top.parse::<usize>().ok().filter(|top| *top > size)
+    };
+    if let Some(top) = url.query().and_then(asked) {
+        let query = url.query().unwrap_or_default().replace(&format!("$top={top}"), &format!("$top={size}"));
+        url.set_query(Some(&query));
+    }
+    url
+}
+
 /// A request with a JSON body.
-pub(crate) fn with_json(request: HttpRequest, body: &serde_json::Value) -> HttpRequest {
+pub(crate) fn with_json(request: HttpRequest, body: &Value) -> HttpRequest {
     request.header(header::CONTENT_TYPE, "application/json").body(body.to_string())
 }
 

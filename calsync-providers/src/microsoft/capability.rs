@@ -12,8 +12,8 @@ pub(crate) fn capabilities(config: &MicrosoftConfig) -> Capabilities {
     capabilities.write = true;
     capabilities.write_mails_people = true;
     capabilities.fetch_max = config.batch_max.max(1);
-    // Graph allows four at a time for each application and mailbox; one is left for a person's other requests.
-    capabilities.requests_max = 3;
+    // What is due together travels in one batch, of which Graph does four at a time; one batch is under way at once.
+    capabilities.requests_max = config.batch_max.clamp(1, 20);
     capabilities.watch = true;
     capabilities.watch_seconds_max = u64::from(config.watch_minutes_max) * 60;
     capabilities.free_busy = true;

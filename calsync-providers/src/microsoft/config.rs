@@ -21,9 +21,11 @@ pub struct MicrosoftConfig {
     pub addresses: AddressPolicy,
     /// How long and how large an exchange may be. Default: [`Limits::default`].
     pub limits: Limits,
-    /// Events on a page. Default: 100; Graph takes up to 1,000. 0 counts as 1.
+    /// Events on a page. Default: 1,000, the most Graph takes; 0 counts as 1. Where such a page is larger than
+    /// [`Limits::body_max`], there are a tenth as many on the next ones, and so on.
     pub page_max: usize,
-    /// Requests in one batch. Default: 20, the most Graph takes; 0 counts as 1.
+    /// Requests in one batch: reads of items, and writes that are due at the same time. Default: 20, the most Graph
+    /// takes; 0 counts as 1.
     pub batch_max: usize,
     /// The span of time in which changes are noticed at once. Default: [`Window::default`].
     pub window: Window,
@@ -116,7 +118,7 @@ impl MicrosoftConfig {
             mailbox: "me".to_owned(),
             addresses: AddressPolicy::Public,
             limits: Limits::default(),
-            page_max: 100,
+            page_max: 1000,
             batch_max: 20,
             window: Window::default(),
             listing: Listing::default(),

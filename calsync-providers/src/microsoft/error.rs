@@ -62,6 +62,8 @@ pub(crate) fn of(operation: &'static str, refusal: &Refusal<'_>, now: DateTime<U
         409 => ErrorKind::AlreadyExists { at: None },
         410 => ErrorKind::CursorInvalid,
         412 => ErrorKind::VersionMismatch,
+        // It was not tried, because of another request of its batch.
+        424 => ErrorKind::Unavailable,
         507 => ErrorKind::TooLarge,
         _ => ErrorKind::Protocol,
     })
@@ -132,6 +134,7 @@ mod tests {
             (412, "", "VersionMismatch"),
             (413, "", "TooLarge"),
             (423, "locked", "Unavailable"),
+            (424, "FailedDependency", "Unavailable"),
             (429, "ApplicationThrottled", "Throttled"),
             (500, "ErrorInternalServerError", "Unavailable"),
             (503, "ErrorServerBusy", "Unavailable"),

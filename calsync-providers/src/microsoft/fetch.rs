@@ -5,13 +5,15 @@ use calsync_core::{
     provider::{ErrorKind, Fetched, ProviderError, Result},
 };
 
-use http::{Method, header};
+use futures_util::future::join_all;
+use serde_json::Value;
 
 use super::{
     batch::Part,
-    calls, error, item, map,
+    calls::Call,
+    error, item, map,
     provider::MicrosoftProvider,
-    wire::{Object, text},
+    wire::{Object, objects, text},
 };
 
 const OPERATION: &str = "fetch";
@@ -50,25 +52,30 @@ impl MicrosoftProvider {
                 Look::Failed(error) => Fetched::Failed(id.clone(), error),
             });
         }
-        for asked in ids {
-            let Some(fresh) = item::proposed(asked) else { continue };
-            fetched.push(match self.find(calendar, fresh, OPERATION).await? {
-                // Its creation was begun and not finished.
-                Some(object) if self.is_half_made(&object) => self.take_back(asked, &object).await?,
-                Some(object) if self.is_unfinished(&object) => Fetched::Missing(asked.clone()),
-                Some(object) => match text(&object, "id") {
-                    Some(id) => Fetched::Renamed {
-                        asked: asked.clone(),
-                        id: RemoteId::from(id),
-                        version: item::version(&object),
-                        payload: item::payload(object),
-                    },
-                    None => Fetched::Missing(asked.clone()),
-                },
-                None => Fetched::Missing(asked.clone()),
-            });
+        let proposed = ids.iter().filter_map(|asked| Some((asked, item::proposed(asked)?)));
+        for found in join_all(proposed.map(|(asked, fresh)| self.by_name(calendar, asked, fresh))).await {
+            fetched.push(found?);
         }
         Ok(fetched)
+    }
+
+    /// The item that was proposed under a name.
+    async fn by_name(&self, calendar: &RemoteCalendarId, asked: &RemoteId, fresh: &str) -> Result<Fetched> {
+        Ok(match self.find(calendar, fresh, OPERATION).await? {
+            // Its creation was begun and not finished.
+            Some(object) if self.is_half_made(&object) => self.take_back(asked, &object).await?,
+            Some(object) if self.is_unfinished(&object) => Fetched::Missing(asked.clone()),
+            Some(object) => match text(&object, "id") {
+                Some(id) => Fetched::Renamed {
+                    asked: asked.clone(),
+                    id: RemoteId::from(id),
+                    version: item::version(&object),
+                    payload: item::payload(object),
+                },
+                None => Fetched::Missing(asked.clone()),
+            },
+            None => Fetched::Missing(asked.clone()),
+        })
     }
 
     /// Whether the item was being made, in several steps, and is not whole.
@@ -108,16 +115,8 @@ impl MicrosoftProvider {
             let error = ProviderError::new(ErrorKind::Refused, OPERATION, detail);
             return Ok(Fetched::Failed(asked.clone(), error));
         };
-        let mut request =
-            calls::request(Method::DELETE, self.url(&self.paths.event(id.as_str()), OPERATION)?);
-        if let Some(etag) = item::etag(object) {
-            request =
-                request.try_header(header::IF_MATCH, &etag).map_err(|error| error.writing(OPERATION))?;
-        }
-        let answer = self.send_write(OPERATION, request).await?;
-        match self.applied(OPERATION, &answer) {
-            Ok(_) => Ok(Fetched::Missing(asked.clone())),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(Fetched::Missing(asked.clone())),
+        match self.delete_event(OPERATION, &id, item::etag(object).as_deref()).await {
+            Ok(()) => Ok(Fetched::Missing(asked.clone())),
             Err(error) if error.kind == ErrorKind::VersionMismatch => Ok(Fetched::Failed(
                 asked.clone(),
                 ProviderError::new(ErrorKind::Unavailable, OPERATION, "it changed meanwhile"),
@@ -161,13 +160,14 @@ impl MicrosoftProvider {
         let Some(part) = part else {
             return Look::Failed(error::unusable(operation, "the batch has no answer for it"));
         };
-        if (200..300).contains(&part.status) {
-            let is_instance = matches!(text(&part.body, "type"), Some("occurrence" | "exception"));
-            let master = text(&part.body, "seriesMasterId").filter(|_| is_instance).map(ToOwned::to_owned);
-            return match (text(&part.body, "id"), master) {
-                (None, _) => Look::Failed(error::unusable(operation, "the answer is no event")),
-                (Some(_), Some(master)) => Look::Instance { master, instance: part.body },
-                (Some(_), None) => Look::There(part.body),
+        if part.is_success() {
+            let Some(body) = part.body.filter(|body| text(body, "id").is_some()) else {
+                return Look::Failed(error::unusable(operation, "the answer is no event"));
+            };
+            let is_instance = matches!(text(&body, "type"), Some("occurrence" | "exception"));
+            return match text(&body, "seriesMasterId").filter(|_| is_instance).map(ToOwned::to_owned) {
+                Some(master) => Look::Instance { master, instance: body },
+                None => Look::There(body),
             };
         }
         let error = error::of(operation, &part.refusal(), self.now());
@@ -176,16 +176,24 @@ impl MicrosoftProvider {
 
     /// One item by itself.
     pub(super) async fn look_at(&self, operation: &'static str, id: &RemoteId) -> Result<Option<Object>> {
-        let request = calls::request(Method::GET, self.url(&self.paths.whole(id.as_str()), operation)?);
-        let answer = self.send(operation, request).await?;
-        match self.success(operation, &answer) {
-            Ok(body) => super::wire::object(body)
+        match self.read(operation, &self.paths.whole(id.as_str())).await {
+            Ok(body) => body
                 .filter(|object| text(object, "id").is_some())
                 .map(Some)
                 .ok_or_else(|| error::unusable(operation, "the answer is no event")),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The object at a path; `None` when what is there is none.
+    pub(super) async fn read(&self, operation: &'static str, path: &str) -> Result<Option<Object>> {
+        let part = self.ask(operation, Call::get(path)).await?;
+        let part = part.ok_or_else(|| error::unusable(operation, "the batch has no answer for it"))?;
+        if part.is_success() {
+            return Ok(part.body);
+        }
+        Err(error::of(operation, &part.refusal(), self.now()))
     }
 
     /// The item calsync made under an identifier.
@@ -195,8 +203,11 @@ impl MicrosoftProvider {
         fresh: &str,
         operation: &'static str,
     ) -> Result<Option<Object>> {
-        let page = self.page(operation, self.url(&self.paths.made_as(calendar, fresh), operation)?).await?;
-        let Some(id) = page.items.iter().find_map(|item| text(item, "id")) else { return Ok(None) };
+        let found = self.read(operation, &self.paths.made_as(calendar, fresh)).await?;
+        let found = found
+            .filter(|body| body.get("value").is_some_and(Value::is_array))
+            .ok_or_else(|| error::unusable(operation, "the answer is no list"))?;
+        let Some(id) = objects(&found, "value").find_map(|item| text(item, "id")) else { return Ok(None) };
         self.look_at(operation, &RemoteId::from(id)).await
     }
 

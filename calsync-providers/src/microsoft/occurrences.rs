@@ -8,15 +8,16 @@ use calsync_core::{
     provider::{ErrorKind, ProviderError, Result, Written},
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use http::{Method, header};
+use http::Method;
 use serde_json::{Value, json};
 
 use super::{
-    calls, error,
+    calls::Call,
+    error,
     item::{self, Unfinished},
     map::{self, Plan, cancelled_date, instance_of, props},
     provider::MicrosoftProvider,
-    wire::{Object, inner, list, object, objects, text},
+    wire::{Object, inner, list, objects, text},
 };
 
 impl MicrosoftProvider {
@@ -115,18 +116,7 @@ impl MicrosoftProvider {
         // Cancelled first: an instance is never moved onto one that is to go.
         for id in &plan.cancel {
             let Some((_, name, etag)) = target(id) else { continue };
-            let url = self.url(&self.paths.event(name.as_str()), operation)?;
-            let mut request = calls::request(Method::DELETE, url);
-            if let Some(etag) = etag {
-                request =
-                    request.try_header(header::IF_MATCH, etag).map_err(|error| error.writing(operation))?;
-            }
-            let answer = self.send_write(operation, request).await?;
-            match self.applied(operation, &answer) {
-                Ok(_) => {}
-                Err(error) if error.kind == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+            self.delete_event(operation, name, etag.as_deref()).await?;
             parts.cancelled += 1;
         }
         for change in &plan.change {
@@ -165,10 +155,12 @@ impl MicrosoftProvider {
             .collect();
         for (id, part) in missing.into_iter().zip(self.get_all(operation, &paths).await?) {
             let part = part.ok_or_else(|| error::unusable(operation, "the batch has no answer for it"))?;
-            if !(200..300).contains(&part.status) {
+            if !part.is_success() {
                 return Err(error::of(operation, &part.refusal(), self.now()));
             }
-            let found = objects(&part.body, "value").find(|row| starts(row, start) == Some(id));
+            let rows = part.body.filter(|body| body.contains_key("value"));
+            let rows = rows.ok_or_else(|| error::unusable(operation, "the answer is no list"))?;
+            let found = objects(&rows, "value").find(|row| starts(row, start) == Some(id));
             named.extend(found.map(|row| (id, row.clone())));
         }
         Ok(named)
@@ -182,14 +174,24 @@ impl MicrosoftProvider {
         etag: Option<&str>,
         body: &Value,
     ) -> Result<Object> {
-        let url = self.url(&self.paths.event(id.as_str()), operation)?;
-        let mut request = calls::with_json(calls::request(Method::PATCH, url), body);
-        if let Some(etag) = etag {
-            request = request.try_header(header::IF_MATCH, etag).map_err(|error| error.writing(operation))?;
+        let call = Call::new(Method::PATCH, &self.paths.event(id.as_str())).with_body(body).matching(etag);
+        let part = self.write(operation, call).await?;
+        Ok(self.done(operation, part)?.unwrap_or_default())
+    }
+
+    /// Deletes an event or an instance. One that is not there is no error.
+    pub(super) async fn delete_event(
+        &self,
+        operation: &'static str,
+        id: &RemoteId,
+        etag: Option<&str>,
+    ) -> Result<()> {
+        let call = Call::delete(&self.paths.event(id.as_str())).matching(etag);
+        let part = self.write(operation, call).await?;
+        match self.done(operation, part) {
+            Err(error) if error.kind != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
-        let answer = self.send_write(operation, request).await?;
-        let body = self.applied(operation, &answer)?;
-        Ok(object(body).unwrap_or_default())
     }
 }
 

@@ -1,6 +1,14 @@
 //! The provider: what it holds, and the trait put together from the other files.
 
-use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use calsync_core::{
@@ -17,14 +25,17 @@ use http::Method;
 use url::Url;
 
 use super::{
-    calls::{self, Paths},
+    batch::Part,
+    calls::{self, Call, Paths},
     capability,
     config::MicrosoftConfig,
     error::{self, Refusal, calendar_gone},
     map,
     wire::{self, Page, flag, text},
 };
-use crate::http::{Answer, ClientOptions, HttpClient, HttpError, HttpRequest, HttpTransport};
+use crate::http::{
+    Answer, ClientOptions, HttpClient, HttpError, HttpRequest, HttpTransport, together::Together,
+};
 
 /// More pages of calendars than anybody has.
 const CALENDAR_PAGES_MAX: usize = 100;
@@ -36,6 +47,9 @@ pub struct MicrosoftProvider {
     pub(super) root: Url,
     client: HttpClient,
     clock: Arc<dyn Clock>,
+    pub(super) together: Together<Call, Option<Part>>,
+    /// Items on a page, as far as answers were not too large.
+    page_size: AtomicUsize,
 }
 
 impl MicrosoftProvider {
@@ -57,7 +71,15 @@ impl MicrosoftProvider {
             ClientOptions { limits: config.limits, addresses: config.addresses, ..ClientOptions::default() };
         let client =
             HttpClient::new(transport, options).with_tokens(Arc::clone(&config.tokens), root.clone());
-        Ok(Self { paths: Paths::new(&config), root, client, clock: Arc::new(SystemClock), config })
+        Ok(Self {
+            paths: Paths::new(&config),
+            root,
+            client,
+            clock: Arc::new(SystemClock),
+            together: Together::default(),
+            page_size: AtomicUsize::new(config.page_max.clamp(1, 1000)),
+            config,
+        })
     }
 
     /// Takes the time from elsewhere: the window of changes and a `Retry-After` that is a date go by it. Default:
@@ -97,6 +119,15 @@ impl MicrosoftProvider {
         self.client.send_as(operation, request, HttpError::reading).await
     }
 
+    pub(super) async fn send_as(
+        &self,
+        operation: &'static str,
+        request: HttpRequest,
+        failed: fn(HttpError, &'static str) -> ProviderError,
+    ) -> Result<Answer> {
+        self.client.send_as(operation, request, failed).await
+    }
+
     /// Sends a request that writes.
     pub(super) async fn send_write(&self, operation: &'static str, request: HttpRequest) -> Result<Answer> {
         self.client.send_as(operation, request, HttpError::writing).await
@@ -111,6 +142,14 @@ impl MicrosoftProvider {
         Err(error::of(operation, &refusal(answer, found.as_ref()), self.now()))
     }
 
+    /// The answer of a write that was applied: the object in it, if there is one.
+    pub(super) fn done(&self, operation: &'static str, part: Part) -> Result<Option<wire::Object>> {
+        if part.is_success() {
+            return Ok(part.body);
+        }
+        Err(error::of_write(operation, &part.refusal(), self.now()))
+    }
+
     /// The body of a write that was applied.
     pub(super) fn applied<'a>(&self, operation: &'static str, answer: &'a Answer) -> Result<&'a [u8]> {
         if answer.response.status.is_success() {
@@ -122,8 +161,17 @@ impl MicrosoftProvider {
 
     /// One page of a listing.
     pub(super) async fn page(&self, operation: &'static str, url: Url) -> Result<Page> {
-        let request = calls::with_page_size(calls::request(Method::GET, url), self.config.page_max);
-        let answer = self.send(operation, request).await?;
+        let answer = loop {
+            let size = self.page_size.load(Ordering::Relaxed);
+            let request = calls::request(Method::GET, calls::smaller(url.clone(), size));
+            match self.send(operation, calls::with_page_size(request, size)).await {
+                // Events may be long: from now on there are fewer on a page.
+                Err(error) if error.kind == ErrorKind::TooLarge && size > 1 => {
+                    self.page_size.store((size / 10).max(1), Ordering::Relaxed);
+                }
+                answer => break answer?,
+            }
+        };
         let body = self.success(operation, &answer)?;
         Page::read(body).ok_or_else(|| error::unusable(operation, "the answer is no list"))
     }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use calsync_core::{
-    model::{RemoteCalendarId, RemoteId},
+    model::{RemoteCalendarId, RemoteId, Version},
     provider::{
         Change, ChangePage, ChangeScope, ChangesRequest, ErrorKind, ItemChange, ProviderError, PullMode,
         Result,
@@ -194,12 +194,21 @@ impl MicrosoftProvider {
         Ok(ChangePage { changes, scope: ChangeScope::Delta, cursor: state.cursor(), more })
     }
 
-    /// Reads the items that rows of a delta query are about.
+    /// Reads the items that rows of a delta query are about. The row of a single event has its version, which says whether
+    /// there is anything to read: what calsync wrote itself comes back as a row, too.
     async fn look_again(&self, rows: &[Object], state: &mut State) -> Result<Vec<Change>> {
         let mut ids = BTreeSet::new();
         let mut instances = Instances::new();
+        let mut singles: BTreeMap<RemoteId, Version> = BTreeMap::new();
         for row in rows {
             let Some(id) = text(row, "id").map(RemoteId::from) else { continue };
+            if text(row, "type") == Some("singleInstance")
+                && let Some(version) = item::version(row)
+                && singles.get(&id).is_none_or(|known| *known == version)
+            {
+                singles.insert(id, version);
+                continue;
+            }
             match text(row, "seriesMasterId").map(RemoteId::from) {
                 // An instance says that something happened to its series.
                 Some(master) => {
@@ -213,7 +222,15 @@ impl MicrosoftProvider {
                 }
             }
         }
-        let mut changes = Vec::new();
+        let mut changes: Vec<Change> = singles
+            .into_iter()
+            // Named twice, and not alike.
+            .filter(|(id, _)| !ids.contains(id))
+            .map(|(id, version)| Change {
+                id,
+                change: ItemChange::Present { version: Some(version), payload: None },
+            })
+            .collect();
         self.read_into(&mut changes, ids, instances, state).await?;
         Ok(changes)
     }

@@ -4,17 +4,17 @@ use calsync_core::{
     model::{RemoteCalendarId, RemoteId, Version},
     provider::{ErrorKind, Mark, Payload, ProviderError, Result, Seal, Written},
 };
-use http::{Method, header};
+use http::Method;
 use serde_json::Value;
 
 use super::{
-    calls,
+    calls::Call,
     config::Meetings,
     error,
     item::{self, Unfinished},
     map::{self, Plan, props},
     provider::MicrosoftProvider,
-    wire::{self, Object, object, text},
+    wire::{self, Object, text},
 };
 
 /// Puts a mark on what is to be created under a proposed name.
@@ -59,15 +59,14 @@ impl MicrosoftProvider {
             let seal = self.seal(&body);
             props::put(&mut body, set, props::PENDING, &Unfinished::mark(&seal, self.now()));
         }
-        let url = self.url(&self.paths.create(calendar), OPERATION)?;
-        let request = calls::with_json(calls::request(Method::POST, url), &Value::Object(body));
-        let answer = self.send_write(OPERATION, request).await?;
-        let created = match self.applied(OPERATION, &answer) {
-            Ok(body) => object(body).filter(|object| text(object, "id").is_some()).ok_or_else(|| {
+        let call = Call::new(Method::POST, &self.paths.create(calendar)).with_body(&Value::Object(body));
+        let part = self.write(OPERATION, call).await?;
+        let code = wire::code(part.refusal().error);
+        let created = match self.done(OPERATION, part) {
+            Ok(object) => object.filter(|object| text(object, "id").is_some()).ok_or_else(|| {
                 ProviderError::new(ErrorKind::Protocol, OPERATION, "the answer is no event").maybe_applied()
             })?,
             Err(refused) => {
-                let code = wire::code(wire::error_of(&answer.response.body).as_ref());
                 if code != "errorduplicatetransactionid" {
                     return Err(match refused.kind {
                         ErrorKind::NotFound => {
@@ -149,9 +148,8 @@ impl MicrosoftProvider {
         }
         let Some(current) = self.look_at(OPERATION, id).await? else {
             // Gone with its calendar is not deleted: the calendar may come back.
-            let url = self.url(&self.paths.calendar(calendar), OPERATION)?;
-            let answer = self.send(OPERATION, calls::request(Method::GET, url)).await?;
-            return self.success(OPERATION, &answer).map(|_| ()).map_err(error::calendar_gone);
+            let path = self.paths.calendar(calendar);
+            return self.read(OPERATION, &path).await.map(|_| ()).map_err(error::calendar_gone);
         };
         if item::version(&current).as_ref() != Some(expected) {
             return Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "it has another version"));
@@ -163,18 +161,7 @@ impl MicrosoftProvider {
                 "deleting it would mail a cancellation to the people invited",
             ));
         }
-        let url = self.url(&self.paths.event(id.as_str()), OPERATION)?;
-        let mut request = calls::request(Method::DELETE, url);
-        if let Some(etag) = item::etag(&current) {
-            request =
-                request.try_header(header::IF_MATCH, &etag).map_err(|error| error.writing(OPERATION))?;
-        }
-        let answer = self.send_write(OPERATION, request).await?;
-        match self.applied(OPERATION, &answer) {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.delete_event(OPERATION, id, item::etag(&current).as_deref()).await
     }
 }
 

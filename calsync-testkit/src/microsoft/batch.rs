@@ -6,45 +6,45 @@ use serde_json::{Value, json};
 
 use super::{
     dispatch::authorised,
+    quirks::Action,
     request::{Reply, Request},
     state::{Object, State, text},
 };
 
+/// The most requests of one batch.
+const MOST: usize = 20;
+
 pub(super) fn serve(state: &mut State, request: &Request) -> Reply {
     let body = request.json().unwrap_or_default();
-    let Some(requests) = body.get("requests").and_then(Value::as_array) else {
-        return Reply::error(400, "BadRequest", "The batch has no requests.");
+    let parts = match checked(&body) {
+        Ok(parts) => parts,
+        Err(why) => return Reply::error(400, "BadRequest", why),
     };
-    if requests.is_empty() || requests.len() > 20 {
-        return Reply::error(
-            400,
-            "BadRequest",
-            "Number of batch request steps exceeds the maximum value of 20.",
-        );
-    }
     let mut responses: Vec<Value> = Vec::new();
-    let mut failed: BTreeSet<String> = BTreeSet::new();
-    let mut ids = BTreeSet::new();
-    for (index, part) in requests.iter().filter_map(Value::as_object).enumerate() {
-        let id = text(part, "id").unwrap_or_default().to_owned();
-        if id.is_empty() || !ids.insert(id.clone()) {
-            return Reply::error(400, "BadRequest", "Every request of a batch needs an id of its own.");
-        }
-        let waits = part.get("dependsOn").and_then(Value::as_array).cloned().unwrap_or_default();
-        let blocked = waits.iter().filter_map(Value::as_str).any(|other| failed.contains(other));
-        let reply = if blocked {
-            Reply::error(424, "FailedDependency", "A request this one depends on failed.")
+    let mut failed: BTreeSet<&str> = BTreeSet::new();
+    for (index, part) in parts.into_iter().enumerate() {
+        let id = text(part, "id").unwrap_or_default();
+        let reply = if waits_for(part).any(|other| failed.contains(other)) {
+            Some(Reply::error(424, "FailedDependency", "A request this one depends on failed."))
         } else if index >= state.quirks.batch_served {
-            Reply::error(429, "ApplicationThrottled", "Application is over its MailboxConcurrency limit.")
-                .header("Retry-After", "2")
+            let throttled = Reply::error(
+                429,
+                "ApplicationThrottled",
+                "Application is over its MailboxConcurrency limit.",
+            );
+            Some(throttled.header("Retry-After", "2"))
         } else {
             one(state, part)
         };
+        let Some(reply) = reply else { continue };
         if reply.status >= 400 {
-            failed.insert(id.clone());
+            failed.insert(id);
         }
-        let headers: Object =
+        let mut headers: Object =
             reply.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        if reply.body.is_some() {
+            headers.insert("Content-Type".to_owned(), json!("application/json"));
+        }
         let mut response = json!({"id": id, "status": reply.status, "headers": headers});
         if let Some(body) = reply.body {
             response["body"] = body;
@@ -52,12 +52,57 @@ pub(super) fn serve(state: &mut State, request: &Request) -> Reply {
         responses.push(response);
     }
     // Served once; asked again, the rest is.
-    state.quirks.batch_served = 20;
+    state.quirks.batch_served = MOST;
     responses.reverse();
     Reply::json(200, json!({ "responses": responses }))
 }
 
-fn one(state: &mut State, part: &Object) -> Reply {
+/// The requests of a batch; or why it is refused as a whole.
+fn checked(body: &Object) -> Result<Vec<&Object>, &'static str> {
+    let requests = body.get("requests").and_then(Value::as_array).ok_or("The batch has no requests.")?;
+    if requests.is_empty() || requests.len() > MOST {
+        return Err("Number of batch request steps exceeds the maximum value of 20.");
+    }
+    let mut ids = BTreeSet::new();
+    let mut parts = Vec::new();
+    let mut depending: Vec<Vec<&str>> = Vec::new();
+    for part in requests {
+        let part = part.as_object().ok_or("Every request of a batch is an object.")?;
+        let id = text(part, "id").filter(|id| !id.is_empty());
+        if !id.is_some_and(|id| ids.insert(id)) {
+            return Err("Every request of a batch needs an id of its own.");
+        }
+        if text(part, "method").is_none_or(str::is_empty) || text(part, "url").is_none_or(str::is_empty) {
+            return Err("Every request of a batch needs a method and a URL.");
+        }
+        let waits: Vec<&str> = waits_for(part).collect();
+        if !waits.iter().all(|other| Some(*other) != id && ids.contains(other)) {
+            return Err("A request depends on one that does not come before it.");
+        }
+        depending.push(waits);
+        parts.push(part);
+    }
+    // All at once, one after the other, or all after the same one.
+    let in_a_row = || {
+        let before = parts.iter().map(|part| text(part, "id").unwrap_or_default());
+        depending[0].is_empty()
+            && depending[1..].iter().zip(before).all(|(waits, before)| waits[..] == [before])
+    };
+    let some: BTreeSet<&Vec<&str>> = depending.iter().filter(|waits| !waits.is_empty()).collect();
+    let after_one = || some.iter().all(|waits| waits.len() == 1);
+    if some.is_empty() || (some.len() == 1 && after_one()) || in_a_row() {
+        Ok(parts)
+    } else {
+        Err("The requests of a batch depend on each other in a way that is not served.")
+    }
+}
+
+fn waits_for(part: &Object) -> impl Iterator<Item = &str> {
+    part.get("dependsOn").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// One request. `None`: its answer gets lost.
+fn one(state: &mut State, part: &Object) -> Option<Reply> {
     let headers: BTreeMap<String, String> = part
         .get("headers")
         .and_then(Value::as_object)
@@ -67,12 +112,30 @@ fn one(state: &mut State, part: &Object) -> Reply {
         .collect();
     let body = part.get("body").filter(|body| !body.is_null());
     if body.is_some() && !headers.contains_key("content-type") {
-        return Reply::error(400, "BadRequest", "Content-Type is required with a body.");
+        return Some(Reply::error(400, "BadRequest", "Content-Type is required with a body."));
     }
-    let target = format!("/v1.0/{}", text(part, "url").unwrap_or_default().trim_start_matches('/'));
+    let url = text(part, "url").unwrap_or_default();
+    if url.contains("://") {
+        return Some(Reply::error(400, "BadRequest", "The URL of a request in a batch is relative."));
+    }
+    let target = format!("/v1.0/{}", url.trim_start_matches('/'));
     let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-    match Request::new(text(part, "method").unwrap_or("GET"), &target, headers, bytes) {
-        Some(inner) if inner.path.first().is_some_and(|first| first != "$batch") => authorised(state, &inner),
-        _ => Reply::error(400, "BadRequest", "Batches do not nest."),
+    let method = text(part, "method").unwrap_or_default();
+    let inner = Request::new(method, &target, headers, bytes)
+        .filter(|inner| inner.path.first().is_some_and(|first| first != "$batch"));
+    let Some(inner) = inner else {
+        return Some(Reply::error(400, "BadRequest", "Batches do not nest."));
+    };
+    match state.faults.iter_mut().find_map(|fault| fault.take(&inner.method, &target)) {
+        None => Some(authorised(state, &inner)),
+        Some(Action::DropBefore) => None,
+        Some(Action::DropAfter) => {
+            authorised(state, &inner);
+            None
+        }
+        Some(Action::Respond { status, headers, body }) => {
+            let body = (!body.is_empty()).then(|| serde_json::from_str(&body).unwrap_or(Value::String(body)));
+            Some(Reply { status, headers, body })
+        }
     }
 }

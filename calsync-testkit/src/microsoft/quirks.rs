@@ -78,7 +78,8 @@ impl Default for Quirks {
     }
 }
 
-/// What happens to requests it catches. A new one catches the next request and is then used up.
+/// What happens to requests it catches. A new one catches the next request and is then used up. The requests in a batch
+/// are caught as well, after the batch itself: one whose connection would be closed has no answer in the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a fault acts once it is given to `GraphServer::inject`"]
 pub struct Fault {
