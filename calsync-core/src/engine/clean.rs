@@ -10,7 +10,7 @@ use crate::{
     plan::{Action, Direction, Evidence, Operation, Plan, PlanId, Tally, Verdict},
     provider::{ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange, Payload, Provider, PullMode, Seal},
     store::{
-        BaseQuery, BaseRecord, BaseState, Batch, Expectation, JournalEntry, JournalOp, LeaseGrant,
+        BaseQuery, BaseRecord, BaseState, Batch, DocQuery, Expectation, JournalEntry, JournalOp, LeaseGrant,
         LeaseToken, Record, RecordKind, RecordQuery, Write,
     },
 };
@@ -296,6 +296,10 @@ impl Engine {
                     writes
                         .push(Write::DeleteQuarantine { link: link.id.clone(), remote_id: record.remote_id });
                 }
+            }
+            let space = super::window::space(&link.id);
+            for doc in self.store.docs(&space, DocQuery::Page { after: None, limit: PAGE }).await? {
+                writes.push(Write::DeleteDoc { space: doc.space, key: doc.key });
             }
             let done = writes.is_empty();
             if done {

@@ -35,6 +35,7 @@ mod report;
 mod run;
 pub(crate) mod settled;
 mod undo;
+mod window;
 
 use std::sync::Arc;
 
@@ -53,6 +54,7 @@ pub use outbox::RetryBudget;
 pub use questions::OpenMatch;
 pub use report::{Observer, Progress, Silent, SyncReport};
 pub use undo::UndoReport;
+pub use window::{CopyWindow, Leaving, WindowEdge};
 
 use crate::{
     context::{Clock, IdSource},

@@ -148,6 +148,10 @@ pub(super) struct Run<'a> {
     pub(super) seen_before: Revision,
     /// Something was left for the next run, which has to see it again.
     pub(super) unfinished: bool,
+    /// Events that entered or left the window of what is copied because time passed, and were not looked at since.
+    pub(super) due: BTreeSet<EventId>,
+    /// Events looked at in this run that are outside that window and have no copy.
+    pub(super) outside: BTreeSet<EventId>,
     pub(super) lease: Option<LeaseToken>,
     holder: String,
     renew_at: DateTime<Utc>,
@@ -216,6 +220,8 @@ impl<'a> Run<'a> {
             unfinished: false,
             not_deleted: HashSet::new(),
             unread_names: false,
+            due: BTreeSet::new(),
+            outside: BTreeSet::new(),
             lease: None,
             holder,
             renew_at: now,
@@ -242,6 +248,7 @@ impl<'a> Run<'a> {
         let pulled = self.pull().await?;
         self.plan_remote_deletions(&pulled.gone).await?;
         self.plan_local_changes().await?;
+        self.plan_due().await?;
         self.carry_out_deletions().await?;
         self.push().await?;
         self.settle(pulled).await
@@ -299,7 +306,7 @@ impl<'a> Run<'a> {
         }
         let sent = self.outbox.values().filter(|entry| may_be_there(entry));
         self.marked = sent.map(|entry| entry.event_id.clone()).collect();
-        Ok(())
+        self.load_due().await
     }
 
     /// Revisions never go back, and the last one that was seen is there unless its event was purged. Where it is missing

@@ -18,6 +18,8 @@ pub enum Evidence {
     DeletedHere,
     /// The link's pipeline lets the event through no more. What is deleted is the copy.
     LeftOut,
+    /// Time took the event out of the window of what the link copies. What is deleted is the copy; it does not count.
+    OutsideWindow,
     /// A person asked for everything the link wrote to be taken away, and it is the link's: its
     /// [mark](crate::provider::Seal) says so, or that the link brought it in.
     Marked,

@@ -1,7 +1,7 @@
 //! `[[links]]`: what is kept in step with what.
 
 use calsync_core::{
-    engine::{CopyEdits, CopyRules},
+    engine::{CopyEdits, CopyRules, CopyWindow},
     merge::{ConflictPolicy, DeletionPolicy},
     pipeline::{Pipeline, Start, Step},
     plan::Direction,
@@ -63,6 +63,8 @@ pub(crate) struct CopiesConfig {
     owner: Vec<String>,
     /// Its zone. Default: UTC.
     zone: Option<String>,
+    /// Which part of the calendar is copied, by time, on a link that exports. Default: all of it.
+    window: Option<CopyWindow>,
     /// What a copy begins as. Default: `{ type = "busy-only" }`.
     #[serde(default)]
     start: Start,
@@ -108,6 +110,17 @@ impl LinkConfig {
                 .pipeline
                 .compile()
                 .map_err(|problem| CliError::Config(format!("link {name}: copies, {problem}")))?;
+            if let Some(window) = &copies.window {
+                if direction != Direction::Export {
+                    return wrong(format!(
+                        "link {name}: `copies.window` is of the link that exports: move it there, or write direction = \
+                         \"export\""
+                    ));
+                }
+                if let Some(problem) = window.problem() {
+                    return wrong(format!("link {name}: copies.window: {problem}"));
+                }
+            }
         }
         match connection.provider {
             ProviderKind::Ics if self.direction.is_some_and(Direction::exports) => {
@@ -140,6 +153,7 @@ impl CopiesConfig {
         let mut rules = CopyRules::new(Pipeline { start: self.start.clone(), steps: self.steps.clone() });
         rules.calendar_name = self.calendar_name.clone().unwrap_or_else(|| link.calendar.clone());
         rules.owner.clone_from(&self.owner);
+        rules.window = self.window;
         if let Some(name) = &self.zone {
             rules.zone = zone("copies.zone", name)?;
         }
