@@ -77,7 +77,7 @@ fn import(text: &str) -> Result<Imported, String> {
         config,
         "\n[[links]]\nname = \"source\"\ncalendar = \"calendarsync\"\nconnection = \"source\"\nremote = {}\n\
          direction = \"import\"\n\n[[links]]\nname = \"sink\"\ncalendar = \"calendarsync\"\nconnection = \"sink\"\n\
-         remote = {}\ndirection = \"export\"\n\n[links.copies]\n",
+         remote = {}\ndirection = \"export\"\ncheck_copies_every = \"{CHECKED}\"\n\n[links.copies]\n",
         calendar(&source),
         calendar(&sink),
     );
@@ -144,6 +144,9 @@ fn window_of(sync: &Value, lost: &mut Vec<String>) -> Option<CopyWindow> {
     }
     Some(window)
 }
+
+/// How often the sink is looked at where nothing is to be written: a run in between asks the source only.
+const CHECKED: &str = "1h";
 
 /// One side of a CalendarSync file.
 struct Side {

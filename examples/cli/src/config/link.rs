@@ -7,6 +7,7 @@ use calsync_core::{
     plan::Direction,
     schedule::Priority,
 };
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::{Connection, ProviderKind, zone};
@@ -38,6 +39,9 @@ pub(crate) struct LinkConfig {
     /// What becomes of a copy that somebody edits, on a link that imports or exports: `leave` (default), `restore` or
     /// `detach`.
     pub(crate) edits: Option<CopyEdits>,
+    /// How often a run looks at the copies for what people did to them, on a link that exports: `30m`, `1h`. What is there to
+    /// be written is always written on what is there. Default: every run looks.
+    pub(crate) check_copies_every: Option<String>,
     /// How often `calsync worker` runs it: `15m`, `2h`, `1d`; `never`: when it is asked. Default: what suits its provider.
     pub(crate) every: Option<String>,
     /// Instead of `every`, a cron expression of five fields.
@@ -97,6 +101,12 @@ impl LinkConfig {
                  \"import\" or direction = \"export\", or remove `edits`"
             ));
         }
+        if self.check_copies_every.is_some() && direction != Direction::Export {
+            return wrong(format!(
+                "link {name}: `check_copies_every` is about copies this link writes: write direction = \"export\", or remove it"
+            ));
+        }
+        self.copies_checked()?;
         if let Some(copies) = &self.copies {
             if direction == Direction::TwoWay {
                 return wrong(format!(
@@ -144,6 +154,19 @@ impl LinkConfig {
             | ProviderKind::Microsoft => {}
         }
         Ok(())
+    }
+}
+
+impl LinkConfig {
+    /// How often the copies are looked at.
+    pub(crate) fn copies_checked(&self) -> Result<TimeDelta, CliError> {
+        let Some(every) = &self.check_copies_every else { return Ok(TimeDelta::zero()) };
+        crate::cadence::interval(every).filter(|every| *every >= TimeDelta::zero()).ok_or_else(|| {
+            CliError::Config(format!(
+                "link {}: `check_copies_every`: {every:?} is none of \"90s\", \"15m\", \"2h\" and \"1d\"",
+                self.name
+            ))
+        })
     }
 }
 
