@@ -288,7 +288,7 @@ pub struct AddLink {
     /// Percent of the events that may be deleted unasked. Default: 20.
     #[serde(default)]
     pub guard_percent: Option<usize>,
-    /// What a link that imports or exports copies, and what the copies show: `{ pipeline, calendar_name, owner, zone }` as JSON
+    /// What a link that imports or exports copies, and what the copies show: `{ pipeline, calendar_name, owner, zone, window }` as JSON
     /// text, the pipeline as `docs/schema/pipeline.json` describes it. Default: everything.
     #[serde(default)]
     pub copies: Option<String>,

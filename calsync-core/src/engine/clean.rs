@@ -11,7 +11,7 @@ use crate::{
     plan::{Action, Direction, Evidence, Operation, Plan, PlanId, Tally, Verdict},
     provider::{ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange, Payload, Provider, PullMode, Seal},
     store::{
-        BaseQuery, BaseRecord, BaseState, Batch, Expectation, JournalEntry, JournalOp, LeaseGrant,
+        BaseQuery, BaseRecord, BaseState, Batch, DocQuery, Expectation, JournalEntry, JournalOp, LeaseGrant,
         LeaseToken, Record, RecordKind, RecordQuery, Write,
     },
 };
@@ -303,6 +303,10 @@ impl Engine {
                 }
             }
             writes.extend(let_all_return(&*self.store, &link.id, PAGE).await?);
+            let space = super::window::space(&link.id);
+            for doc in self.store.docs(&space, DocQuery::Page { after: None, limit: PAGE }).await? {
+                writes.push(Write::DeleteDoc { space: doc.space, key: doc.key });
+            }
             let done = writes.is_empty();
             if done {
                 writes.push(resign(&link.calendar, &link.id));

@@ -235,6 +235,14 @@ impl Run<'_> {
         &mut self,
         pair: &Pair<'_>,
     ) -> Result<Result<Outcome, ProviderError>, EngineError> {
+        let mut decided = self.weigh(pair).await?;
+        if let Ok(outcome) = &mut decided {
+            self.mark_due(pair, outcome);
+        }
+        Ok(decided)
+    }
+
+    async fn weigh(&mut self, pair: &Pair<'_>) -> Result<Result<Outcome, ProviderError>, EngineError> {
         let open = match pair.base {
             Some(base) if base.remote.is_some() => self.open_conflicts(&base.event_id).await?,
             _ => Vec::new(),

@@ -6,9 +6,10 @@
 use std::{borrow::Cow, ops::Range};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{EngineError, Link};
+use super::{CopyWindow, EngineError, Leaving, Link};
 use crate::{
     model::{Event, LinkId, RemoteCalendarId, RemoteId, Version},
     pipeline::{CompiledPipeline, HostRules, Pipeline, RuleFailure, Start, Surroundings},
@@ -38,6 +39,9 @@ pub struct CopyRules {
     /// Its zone: dates and floating times are read in it, and it is the clock of filters that name none. Default: UTC.
     #[serde(default = "utc")]
     pub zone: Zone,
+    /// Which part of the calendar is copied, by time; only on a link that exports. Default: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<CopyWindow>,
 }
 
 fn utc() -> Zone {
@@ -47,7 +51,14 @@ fn utc() -> Zone {
 impl CopyRules {
     /// Rules with a pipeline and nothing else.
     pub fn new(pipeline: Pipeline) -> Self {
-        Self { pipeline, calendar_name: String::new(), owner: Vec::new(), zone: Zone::UTC }
+        Self { pipeline, calendar_name: String::new(), owner: Vec::new(), zone: Zone::UTC, window: None }
+    }
+
+    /// Sets which part of the calendar is copied, by time.
+    #[must_use]
+    pub fn with_window(mut self, window: CopyWindow) -> Self {
+        self.window = Some(window);
+        self
     }
 
     /// A short name of everything that decides what a copy holds: rules that differ have different ones.
@@ -93,6 +104,14 @@ impl<'a> Copies<'a> {
                 return Err(error(reason.to_owned()));
             }
         };
+        if let Some(window) = &rules.window {
+            let problem = (!exports)
+                .then_some("a window is of the link that exports: what another link brings in is whole")
+                .or_else(|| window.problem());
+            if let Some(problem) = problem {
+                return Err(error(problem.to_owned()));
+            }
+        }
         let uid_key = blake3::derive_key("calsync 2026-11 UID of a copy", link.id.as_str().as_bytes());
         let (link, remote) = (&link.id, &link.remote);
         Ok(Some(Self { rules, pipeline, calendar, exports, link, remote, uid_key, source: None }))
@@ -175,6 +194,18 @@ impl<'a> Copies<'a> {
 
     pub(super) fn exports(&self) -> bool {
         self.exports
+    }
+
+    /// Which part of the calendar is copied, and the zone it is told in.
+    pub(super) fn window(&self) -> Option<(&CopyWindow, &Zone)> {
+        Some((self.rules.window.as_ref()?, &self.rules.zone))
+    }
+
+    /// Whether the time of an event keeps it from being copied; `there`: its copy is there already.
+    pub(super) fn is_outside(&self, event: &Event, there: bool, now: DateTime<Utc>) -> bool {
+        self.window().is_some_and(|(window, zone)| {
+            !(there && window.leaving == Leaving::Stay || window.holds(event, now, zone))
+        })
     }
 }
 
@@ -322,7 +353,7 @@ impl Provider for ReadAsCopies<'_> {
     async fn free_busy(
         &self,
         calendars: &[RemoteCalendarId],
-        window: Range<chrono::DateTime<chrono::Utc>>,
+        window: Range<DateTime<Utc>>,
     ) -> ProviderResult<Vec<FreeBusy>> {
         self.provider.free_busy(calendars, window).await
     }

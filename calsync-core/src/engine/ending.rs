@@ -58,6 +58,7 @@ impl Run<'_> {
             answered: self.approved.or(self.refused),
             waiting: self.waiting,
             wedged,
+            outside: self.outside.len(),
         })
     }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, EngineError, Link, copies::Copies, run::PAGE, withdrawn::withdrawn};
 use crate::{
     diff::Field,
-    model::{Event, EventId, LinkId, RemoteId, RunId},
-    pipeline::{Action, RuleFailure},
+    model::{EventId, LinkId, RemoteId, RunId},
+    pipeline::Action,
     plan::{Direction, Evidence},
     provider::UnreadKind,
     store::{
@@ -66,6 +66,12 @@ pub enum WayState {
         /// The filter that does not; `None`: it takes no time, and the copy is busy-only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<String>,
+    },
+    /// Its time keeps it out: it is outside the window of what the link copies, and has no copy.
+    OutsideWindow {
+        /// When it enters, if nobody touches it; `None`: never.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        enters: Option<DateTime<Utc>>,
     },
     /// The link never met it.
     NotJoined {},
@@ -344,23 +350,24 @@ impl Engine {
             };
         }
         if record.deleted.is_none() {
-            match self.refusal(link, &record.event)? {
-                Ok(None) => {}
+            let copies = Copies::of(link, &self.host)?.filter(Copies::exports);
+            match copies.as_ref().map_or(Ok(None), |copies| copies.refused(&record.event)) {
+                Ok(None) => {
+                    let (now, there) = (self.clock.now(), base.is_some());
+                    if let Some(copies) = &copies
+                        && way.state == (WayState::NotJoined {})
+                        && copies.is_outside(&record.event, there, now)
+                        && let Some((window, zone)) = copies.window()
+                    {
+                        way.state =
+                            WayState::OutsideWindow { enters: window.enters(&record.event, now, zone) };
+                    }
+                }
                 Ok(Some(step)) => way.state = WayState::LeftOut { step },
                 Err(failure) => way.state = WayState::Stuck { detail: failure.to_string() },
             }
         }
         Ok(way)
-    }
-
-    /// The step that keeps a local event out; `Some(None)` where that it takes no time does.
-    fn refusal(
-        &self,
-        link: &Link,
-        event: &Event,
-    ) -> Result<Result<Option<Option<String>>, RuleFailure>, EngineError> {
-        let copies = Copies::of(link, &self.host)?.filter(Copies::exports);
-        Ok(copies.map_or(Ok(None), |copies| copies.refused(event)))
     }
 
     async fn waiting(&self, link: &Link, event: &EventId) -> Result<Option<OutboxEntry>, EngineError> {

@@ -68,6 +68,11 @@ pub struct Link {
     /// its event is edited.
     #[serde(default)]
     pub edits: CopyEdits,
+    /// How often a link that exports looks at its copies for what people did to them. A run in between, with nothing to
+    /// write, asks the remote side nothing: what people did there is found by the first run after this time, and before
+    /// anything is written in any case. So is that credentials were withdrawn. Default: zero, every run looks.
+    #[serde(default = "TimeDelta::zero")]
+    pub check_copies_every: TimeDelta,
     /// What the remote calendar was called before, where the host knows that it is the same one: its server has another
     /// name or port now. A link whose state is of this calendar goes on with [`Link::remote`]; everything is listed and
     /// compared once, and what is not there counts as deleted there, within `guard`. Items must keep their ids. Default:
@@ -119,6 +124,7 @@ impl Link {
             fetching: FetchPatience::default(),
             copies: None,
             edits: CopyEdits::default(),
+            check_copies_every: TimeDelta::zero(),
             moved_from: None,
             note: None,
         }
@@ -203,6 +209,13 @@ impl Link {
     #[must_use]
     pub fn with_edits(mut self, edits: CopyEdits) -> Self {
         self.edits = edits;
+        self
+    }
+
+    /// Sets how often a link that exports looks at its copies.
+    #[must_use]
+    pub fn with_check_copies_every(mut self, every: TimeDelta) -> Self {
+        self.check_copies_every = every;
         self
     }
 

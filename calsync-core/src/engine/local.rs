@@ -53,7 +53,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn plan_local(&mut self, mut records: Vec<EventRecord>) -> Result<(), EngineError> {
+    pub(super) async fn plan_local(&mut self, mut records: Vec<EventRecord>) -> Result<(), EngineError> {
         records.retain(|record| self.handled.get(&record.id).is_none_or(|done| record.revision > *done));
         if records.is_empty() {
             return Ok(());
@@ -93,9 +93,16 @@ impl Run<'_> {
                 self.unknown.insert(item);
             }
             // Where a rule cannot tell nothing that was decided stands.
-            let copied = !matches!(exported(self.copies, &record.event), Ok(None));
-            let stands = self.outbox.get(&record.id).is_some_and(|entry| stands(entry, record, base, copied));
-            if stands && !self.voided.contains(&record.id) {
+            let copied = !matches!(exported(self.copies, &record.event), Ok(None))
+                && !self.copies.is_some_and(|copies| {
+                    copies.is_outside(&record.event, base.is_some(), self.engine.clock.now())
+                });
+            let waiting = self.outbox.get(&record.id).filter(|entry| stands(entry, record, base, copied));
+            if let Some(entry) = waiting
+                && !self.voided.contains(&record.id)
+            {
+                let writes = self.mark_waiting(entry, record);
+                outcomes.push(Outcome { writes, ..Outcome::default() });
                 continue;
             }
             // Whether it is there could not be found out: the next run asks again.

@@ -69,6 +69,11 @@ impl Meeting {
         self.open.contains_key(id)
     }
 
+    /// Whether nobody is asked anything, and nothing that was answered is left to do.
+    pub(super) fn is_settled(&self) -> bool {
+        self.open.is_empty() && self.answered.is_empty()
+    }
+
     /// The items that are asked about.
     pub(super) fn items(&self) -> impl Iterator<Item = &RemoteId> {
         self.open.keys()

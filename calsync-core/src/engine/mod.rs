@@ -36,6 +36,7 @@ mod run;
 pub(crate) mod settled;
 mod undo;
 mod undo_there;
+mod window;
 mod withdrawn;
 
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub use outbox::RetryBudget;
 pub use questions::OpenMatch;
 pub use report::{Observer, Progress, Silent, SyncReport};
 pub use undo::UndoReport;
+pub use window::{CopyWindow, Leaving, WindowEdge};
 
 use crate::{
     context::{Clock, IdSource},
@@ -89,6 +91,9 @@ pub struct SyncOptions {
     pub refuse: Option<PlanId>,
     /// Compare everything with the remote listing, whatever the cursor says.
     pub audit: bool,
+    /// Look at the remote side in any case, also where [`Link::check_copies_every`] does not ask for it yet: somebody says
+    /// that something changed there.
+    pub look: bool,
     /// Write no people in this run, whatever the link says: nobody is mailed by what is made again after an undo.
     pub withhold_people: bool,
 }
@@ -116,6 +121,13 @@ impl SyncOptions {
     #[must_use]
     pub fn withholding_people(mut self) -> Self {
         self.withhold_people = true;
+        self
+    }
+
+    /// Looks at the remote side in any case.
+    #[must_use]
+    pub fn looking(mut self) -> Self {
+        self.look = true;
         self
     }
 

@@ -174,7 +174,9 @@ fn carry_out(
         Action::CreateLocal => Ok(create_local(pair, cx)),
         Action::CreateRemote => create_remote(pair, cx, "it is new here"),
         Action::Join | Action::Merge => merging::merge_pair(pair, bases, action, standing, cx),
-        Action::DeleteLocal | Action::DeleteRemote => Ok(plan_deletion(pair, action, local, remote, cx)),
+        Action::DeleteLocal | Action::DeleteRemote => {
+            Ok(plan_deletion(pair, bases, action, (local, remote), cx))
+        }
         Action::RestoreLocal => Ok(restore_local(pair, bases, cx)),
         Action::RestoreRemote => restore_remote(pair, cx),
         Action::Forget => Ok(forget(pair)),
@@ -209,7 +211,10 @@ impl<'a> Sided<'a> {
 
 fn local_side(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> LocalSide {
     let Some(record) = pair.local else { return LocalSide::Absent };
-    if record.deleted.is_some() || matches!(exported(cx.copies, &record.event), Ok(None)) {
+    if record.deleted.is_some()
+        || matches!(exported(cx.copies, &record.event), Ok(None))
+        || is_outside(pair, record, cx)
+    {
         return LocalSide::Deleted;
     }
     match bases.local {
@@ -218,6 +223,18 @@ fn local_side(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> LocalSide
         }
         _ => LocalSide::Changed,
     }
+}
+
+/// Whether the time of an event keeps it from being copied, or its copy from staying.
+fn is_outside(pair: &Pair<'_>, record: &EventRecord, cx: &Context<'_>) -> bool {
+    let there = match (pair.base, pair.remote) {
+        // A pair that is left alone stays so, and a copy that somebody deleted does not come back later.
+        (Some(base), _) if base.state == BaseState::Suppressed => return false,
+        (Some(_), RemoteView::Removed) => return false,
+        (Some(_), _) | (None, RemoteView::Read { .. }) => true,
+        (None, _) => false,
+    };
+    cx.copies.is_some_and(|copies| copies.is_outside(&record.event, there, cx.now))
 }
 
 fn remote_side(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> RemoteSide {
@@ -487,6 +504,9 @@ pub(super) fn deletion_conflict(
     }))
 }
 
+/// Why an event has no copy, or no more: its time.
+pub(super) const OUTSIDE: &str = "it is outside the window of what the link copies";
+
 /// Why a copy is deleted although its event is not: the step that does not let it through, or that it takes no time.
 pub(super) fn no_more(step: Option<&str>) -> String {
     match step {
@@ -497,13 +517,12 @@ pub(super) fn no_more(step: Option<&str>) -> String {
 
 fn plan_deletion(
     pair: &Pair<'_>,
+    bases: &Sided<'_>,
     action: Action,
-    local: LocalSide,
-    remote: RemoteSide,
+    (local, remote): (LocalSide, RemoteSide),
     cx: &mut Context<'_>,
 ) -> Outcome {
-    let left_out =
-        action == Action::DeleteRemote && pair.local.is_some_and(|record| record.deleted.is_none());
+    let left_out = pair.local.filter(|record| action == Action::DeleteRemote && record.deleted.is_none());
     let reason = match (action, local, remote) {
         (Action::DeleteLocal, LocalSide::Changed, _) => {
             "it was deleted on the remote side, which wins over the edit here"
@@ -513,11 +532,17 @@ fn plan_deletion(
         _ => "it was deleted here",
     };
     let mut operation = operation(pair, action, reason);
-    if left_out {
-        let refused = pair.local.zip(cx.copies).map(|(record, copies)| copies.refused(&record.event));
-        let step = refused.and_then(Result::ok).flatten().flatten();
-        operation.reason = no_more(step.as_deref());
+    if let Some(record) = left_out {
+        let refused = cx.copies.and_then(|copies| copies.refused(&record.event).ok()).flatten();
         operation.evidence = Some(Evidence::LeftOut);
+        operation.reason = match refused {
+            Some(step) => no_more(step.as_deref()),
+            None => OUTSIDE.to_owned(),
+        };
+        let held = |event| changed_fields(&cx.held_base(event), &cx.held(&record.event)).is_empty();
+        if operation.reason == OUTSIDE && bases.local.is_some_and(held) {
+            operation.evidence = Some(Evidence::OutsideWindow);
+        }
     }
     let mut outcome = Outcome { operation: Some(operation), ..Outcome::default() };
     // The version to expect is the one just read: the base follows it, so that the deletion can name it.

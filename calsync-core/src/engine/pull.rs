@@ -13,12 +13,14 @@ use super::{
 use crate::{
     diff::changed_fields,
     model::{Event, EventId, RemoteId, Version},
-    plan::Evidence,
+    plan::{Direction, Evidence},
     provider::{
         Change, ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, ItemChange, Payload,
         ProviderError, PullMode, UnreadKind,
     },
-    store::{BaseQuery, BaseRecord, BaseState, EventRecord, Expectation, JournalOp, OutboxOp, Write},
+    store::{
+        BaseQuery, BaseRecord, BaseState, EventRecord, Expectation, JournalOp, LinkHealth, OutboxOp, Write,
+    },
 };
 
 /// Items decided and committed at once: what bounds the memory of a run.
@@ -63,15 +65,51 @@ struct ReadItem {
 }
 
 impl Run<'_> {
+    /// Whether the copies of an exporting link need not be looked at in this run: that was done not long ago, and there is
+    /// nothing this run could write on what it does not know.
+    pub(super) fn may_skip_the_pull(&self) -> bool {
+        let (now, every) = (self.started, self.link.check_copies_every);
+        let lately = self.state.last_pull.is_some_and(|last| last <= now && now - last < every);
+        let nothing_here =
+            self.edited_before.as_ref().is_some_and(|before| before.edited.is_empty() && !before.more);
+        let nothing_waits = self.outbox.is_empty()
+            && self.due.is_empty()
+            && self.recheck.is_empty()
+            && self.unfetched.is_empty()
+            && self.meeting.is_settled();
+        let nobody_asks = !self.look
+            && !self.audit
+            && self.approve.is_none()
+            && self.refuse.is_none()
+            && self.permit.is_none();
+        self.link.direction == Direction::Export
+            && lately
+            && nothing_here
+            && nothing_waits
+            && nobody_asks
+            && !self.renewed
+            && !self.looks_for_rows
+            && self.state.health == LinkHealth::Active
+            && self.cursor_is_usable()
+            && !self.audit_is_due()
+    }
+
+    /// A provider that always lists everything needs no audit.
+    fn audit_is_due(&self) -> bool {
+        let (now, every) = (self.engine.clock.now(), self.link.audit_every);
+        self.capabilities.pull_incremental
+            && self.state.cursor.is_some()
+            && self.state.last_audit.is_none_or(|last| now - last >= every || last > now)
+    }
+
+    fn cursor_is_usable(&self) -> bool {
+        self.state.cursor_key == self.link.cursor_key()
+    }
+
     /// Pulls from the cursor, or everything when there is none, it is not accepted any more, or the audit is due.
     pub(super) async fn pull(&mut self) -> Result<Pulled, EngineError> {
-        let now = self.engine.clock.now();
-        // A provider that always lists everything needs no audit.
-        let audit = self.audit
-            || self.capabilities.pull_incremental
-                && self.state.cursor.is_some()
-                && self.state.last_audit.is_none_or(|last| now - last >= self.link.audit_every || last > now);
-        let usable = self.state.cursor_key == self.link.cursor_key();
+        let audit = self.audit || self.audit_is_due();
+        let usable = self.cursor_is_usable();
         let mut cursor = self.state.cursor.clone().filter(|_| usable);
         let mut mode = if audit { PullMode::Snapshot } else { PullMode::Incremental };
         self.ask_again().await?;
@@ -528,6 +566,9 @@ impl Run<'_> {
             self.state.cursor = cursor;
         }
         self.state.cursor_key = self.link.cursor_key();
+        if pulled.asked {
+            self.state.last_pull = Some(self.started);
+        }
         if pulled.audited {
             self.state.last_audit = Some(self.engine.clock.now());
         }

@@ -81,6 +81,9 @@ pub struct SyncReport {
     pub waiting: usize,
     /// Decided writes that the provider refuses for good; they wait for a person or for another edit.
     pub wedged: usize,
+    /// Events that this run looked at and that have no copy, because they are outside the
+    /// [window](super::CopyWindow) of what the link copies.
+    pub outside: usize,
 }
 
 impl SyncReport {

@@ -35,6 +35,8 @@ pub(super) enum Mode {
 /// What the pull learned that is used once everything else is committed.
 #[derive(Default)]
 pub(super) struct Pulled {
+    /// The remote side was asked.
+    pub(super) asked: bool,
     /// Where the next pull starts; `None` to keep the old cursor.
     pub(super) cursor: Option<Cursor>,
     /// Everything there is was listed and compared.
@@ -89,6 +91,8 @@ pub(super) struct Run<'a> {
     pub(super) approve: Option<PlanId>,
     pub(super) refuse: Option<PlanId>,
     pub(super) audit: bool,
+    /// Whether the remote side is asked whatever the link says.
+    pub(super) look: bool,
     /// What may be done, when it is not everything.
     pub(super) permit: Option<Permit>,
     pub(super) plan: Plan,
@@ -148,6 +152,10 @@ pub(super) struct Run<'a> {
     pub(super) seen_before: Revision,
     /// Something was left for the next run, which has to see it again.
     pub(super) unfinished: bool,
+    /// Events that entered or left the window of what is copied because time passed, and were not looked at since.
+    pub(super) due: BTreeSet<EventId>,
+    /// Events looked at in this run that are outside that window and have no copy.
+    pub(super) outside: BTreeSet<EventId>,
     pub(super) lease: Option<LeaseToken>,
     holder: String,
     renew_at: DateTime<Utc>,
@@ -184,6 +192,7 @@ impl<'a> Run<'a> {
             approve: options.approve.clone(),
             refuse: options.refuse.clone(),
             audit: options.audit,
+            look: options.look || mode == Mode::Preview,
             permit: None,
             plan: Plan { link: link.id.clone(), operations: Vec::new(), held: false },
             counts: RunCounts::default(),
@@ -216,6 +225,8 @@ impl<'a> Run<'a> {
             unfinished: false,
             not_deleted: HashSet::new(),
             unread_names: false,
+            due: BTreeSet::new(),
+            outside: BTreeSet::new(),
             lease: None,
             holder,
             renew_at: now,
@@ -239,9 +250,10 @@ impl<'a> Run<'a> {
     pub(super) async fn steps(&mut self) -> Result<(), EngineError> {
         // What an earlier run decided and did not see confirmed comes first: it is part of what both sides hold.
         self.push_earlier().await?;
-        let pulled = self.pull().await?;
+        let pulled = if self.may_skip_the_pull() { Pulled::default() } else { self.pull().await? };
         self.plan_remote_deletions(&pulled.gone).await?;
         self.plan_local_changes().await?;
+        self.plan_due().await?;
         self.carry_out_deletions().await?;
         self.push().await?;
         self.settle(pulled).await
@@ -299,7 +311,7 @@ impl<'a> Run<'a> {
         }
         let sent = self.outbox.values().filter(|entry| may_be_there(entry));
         self.marked = sent.map(|entry| entry.event_id.clone()).collect();
-        Ok(())
+        self.load_due().await
     }
 
     /// Revisions never go back, and the last one that was seen is there unless its event was purged. Where it is missing
@@ -453,6 +465,7 @@ pub(super) fn new_state(link: &Link) -> LinkState {
         cursor_key: link.cursor_key(),
         seen: Revision::default(),
         last_audit: None,
+        last_pull: None,
         last_success: None,
         health: LinkHealth::Active,
         note: link.note.clone(),

@@ -18,6 +18,8 @@ pub enum Evidence {
     DeletedHere,
     /// The link's pipeline lets the event through no more. What is deleted is the copy.
     LeftOut,
+    /// Time took the event out of the window of what the link copies. What is deleted is the copy; it does not count.
+    OutsideWindow,
     /// A person asked for what the link wrote to be taken away: everything, where the item's
     /// [mark](crate::provider::Seal) says that it is the link's, or that the link brought it in; or what one run made.
     Marked,

@@ -70,6 +70,9 @@ pub struct LinkState {
     pub seen: Revision,
     /// When everything was last listed and compared.
     pub last_audit: Option<DateTime<Utc>>,
+    /// When the remote side was last asked what changed there, and everything that came was dealt with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_pull: Option<DateTime<Utc>>,
     /// When the last run ended well.
     pub last_success: Option<DateTime<Utc>>,
     /// How it is doing.

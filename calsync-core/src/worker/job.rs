@@ -428,7 +428,10 @@ async fn sync(
     let calls = Calls::before(store, &opened, id).await?;
     let engine = Engine::new(Arc::clone(store), Arc::clone(&worker.clock), Arc::clone(&worker.ids));
     let engine = worker.host.engine(tenant, engine);
-    let report = match engine.sync(&opened.link, &*opened.provider, &opened.options).await {
+    let mut options = opened.options.clone();
+    // Somebody says that there is something to see.
+    options.look |= nudged;
+    let report = match engine.sync(&opened.link, &*opened.provider, &options).await {
         Ok(report) => report,
         Err(EngineError::Busy { until }) => return Ok(Some(Came::new(Finish::Busy { until }))),
         Err(error) => return Err(error.into()),

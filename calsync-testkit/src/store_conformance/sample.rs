@@ -102,6 +102,7 @@ pub fn link_state(link: &LinkId) -> LinkState {
         cursor_key: "1".to_owned(),
         seen: Revision(0),
         last_audit: None,
+        last_pull: None,
         last_success: None,
         health: LinkHealth::Active,
         note: None,

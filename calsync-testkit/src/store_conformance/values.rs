@@ -202,6 +202,7 @@ cases! {
             generation: 1,
             cursor: Some(Cursor("https://example.com/sync?token=\0\u{1f4c5}".to_owned())),
             last_audit: Some(at(1)),
+            last_pull: Some(at(3)),
             last_success: Some(at(2)),
             note: Some("kept for the host".to_owned()),
             seen: calsync_core::store::Revision(u64::MAX),

@@ -177,6 +177,8 @@ fn faults_of_copies_are_named() {
         (step("name = \"a\""), "neither a filter nor a transform"),
         ("[links.copies]\nzone = \"Berlin\"\n".to_owned(), "copies.zone"),
         ("direction = \"two-way\"\n[links.copies]\n".to_owned(), "link feed: `copies`"),
+        ("[links.copies.window]\n".to_owned(), "link feed: `copies.window` is of the link that exports"),
+        ("[links.copies]\nwindow = { to = { years = 1 } }\n".to_owned(), "years"),
     ] {
         let temp = folder(&copies);
         let said = calsync(temp.path(), &["sync"]);
@@ -221,13 +223,13 @@ fn a_calendarsync_file_becomes_a_configuration() {
     fs::write(temp.path().join("sync.yaml"), SYNC_YAML).unwrap();
     let said = ok(temp.path(), &["import-config", "sync.yaml"]);
     assert!(!said.out.contains("canary") && !said.err.contains("canary"), "{}{}", said.out, said.err);
-    for lost in
-        ["sync.start and sync.end", "auth:", "KeepColour", "updateConcurrency", "oAuth", "password", "owner"]
-    {
+    for lost in ["auth:", "KeepColour", "updateConcurrency", "oAuth", "password", "owner"] {
         assert!(said.err.contains(lost), "{lost}: {}", said.err);
     }
+    assert!(!said.err.contains("sync."), "{}", said.err);
     for kept in [
         "provider = \"caldav\"",
+        "window = { from = { month-start = -1 }, leaving = \"stay\", to = { month-end = 1 } }",
         "url = \"https://zep.example.org/dav\"",
         "start = { title = \"CalendarSync Event\", type = \"bare\" }",
         "filter = { type = \"not-declined\" }",
@@ -241,6 +243,12 @@ fn a_calendarsync_file_becomes_a_configuration() {
     fs::write(temp.path().join("calsync.toml"), said.out).unwrap();
     let said = calsync(temp.path(), &["log"]);
     assert!(said.success, "{}", said.err);
+
+    let odd = SYNC_YAML.replace("MonthEnd", "YearEnd").replace("offset: -1", "offset: 3");
+    fs::write(temp.path().join("odd.yaml"), odd).unwrap();
+    let said = ok(temp.path(), &["import-config", "odd.yaml"]);
+    assert!(said.err.contains("sync.end: CalendarSync has"), "{}", said.err);
+    assert!(said.out.contains("window = { from = { month-start = 3 }"), "{}", said.out);
 
     for (text, expected) in [
         ("a: [", "no YAML"),
@@ -302,6 +310,20 @@ fn priv_01_what_is_passed_on_is_busy_only_until_the_link_says_more() {
     ok(path, &["sync"]);
     assert_eq!(server.requests().len(), 1, "{:?}", server.requests());
     assert_eq!(server.mails(), 0);
+
+    // The events are of January 2026: over, by the clock of whoever runs this. What was copied stays.
+    write("[links.copies.window]\n");
+    ok(path, &["sync"]);
+    assert_eq!(subjects().len(), 3);
+    // A link that never copied them does not begin to, and says so.
+    let config = fs::read_to_string(path.join("calsync.toml")).unwrap().replace("\"mirror\"", "\"near\"");
+    fs::write(path.join("calsync.toml"), config).unwrap();
+    let planned = ok(path, &["sync", "--dry-run"]).out;
+    assert!(planned.contains("near: 3 events looked at are outside the window"), "{planned}");
+    ok(path, &["sync"]);
+    assert_eq!(subjects().len(), 3);
+    let explained = ok(path, &["explain", "u1"]).out;
+    assert!(explained.contains("outside the window of what is copied"), "{explained}");
 }
 
 #[test]

@@ -163,6 +163,10 @@ fn state(way: &Way) -> String {
         WayState::LeftAlone {} => format!("left alone{with}"),
         WayState::LeftOut { step: Some(step) } => format!("left out by the step {step:?}"),
         WayState::LeftOut { step: None } => "left out: it takes no time".to_owned(),
+        WayState::OutsideWindow { enters: Some(at) } => {
+            format!("outside the window of what is copied, until {}", at.format("%Y-%m-%d %H:%M UTC"))
+        }
+        WayState::OutsideWindow { enters: None } => "outside the window of what is copied".to_owned(),
         WayState::NotJoined {} => "not joined".to_owned(),
     };
     if !way.transforms.is_empty() {

@@ -2,7 +2,10 @@
 
 use std::{fmt::Write, fs, path::Path};
 
-use calsync_core::pipeline::translate_inovex;
+use calsync_core::{
+    engine::{CopyWindow, WindowEdge},
+    pipeline::translate_inovex,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -40,16 +43,11 @@ fn import(text: &str) -> Result<Imported, String> {
     })?;
     let table = whole.as_object().ok_or("a CalendarSync file is a table")?;
     let mut lost = Vec::new();
+    let mut window = None;
     for (key, value) in table {
         match key.as_str() {
             "source" | "sink" | "transformations" | "filters" => {}
-            "sync" => {
-                let ends = ["start", "end"].into_iter().filter(|end| value.get(end).is_some());
-                let ends: Vec<String> = ends.map(|end| format!("sync.{end}")).collect();
-                if !ends.is_empty() {
-                    lost.push(format!("{}: calsync copies the whole calendar", ends.join(" and ")));
-                }
-            }
+            "sync" => window = window_of(value, &mut lost),
             "auth" => lost
                 .push("auth: calsync keeps no tokens of its own; see `token` of the connections".to_owned()),
             "updateConcurrency" => {
@@ -79,12 +77,16 @@ fn import(text: &str) -> Result<Imported, String> {
         config,
         "\n[[links]]\nname = \"source\"\ncalendar = \"calendarsync\"\nconnection = \"source\"\nremote = {}\n\
          direction = \"import\"\n\n[[links]]\nname = \"sink\"\ncalendar = \"calendarsync\"\nconnection = \"sink\"\n\
-         remote = {}\ndirection = \"export\"\n\n[links.copies]\n",
+         remote = {}\ndirection = \"export\"\ncheck_copies_every = \"{CHECKED}\"\n\n[links.copies]\n",
         calendar(&source),
         calendar(&sink),
     );
     let pipeline = serde_json::to_value(&translated.pipeline).map_err(|error| error.to_string())?;
     let _ = writeln!(config, "start = {}", toml(&pipeline["start"]));
+    if let Some(window) = &window {
+        let window = serde_json::to_value(window).map_err(|error| error.to_string())?;
+        let _ = writeln!(config, "window = {}", toml(&window));
+    }
     let steps = pipeline["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
     let needs_owner = steps.iter().any(|step| step["filter"]["type"] == "not-declined");
     if needs_owner {
@@ -109,6 +111,42 @@ fn import(text: &str) -> Result<Imported, String> {
     }
     Ok(Imported { config, lost })
 }
+
+/// The window of the copies. What CalendarSync wrote and what left its window stays there, so it stays here.
+fn window_of(sync: &Value, lost: &mut Vec<String>) -> Option<CopyWindow> {
+    let mut edge = |name: &str| {
+        let edge = sync.get(name)?;
+        let months = edge.get("offset").map_or(Some(0), Value::as_i64);
+        let months = months.and_then(|months| i32::try_from(months).ok());
+        let found = match (edge.get("identifier").and_then(Value::as_str), months) {
+            (Some("MonthStart"), Some(months)) => Some(WindowEdge::MonthStart(months)),
+            (Some("MonthEnd"), Some(months)) => Some(WindowEdge::MonthEnd(months)),
+            _ => None,
+        };
+        if found.is_none() {
+            lost.push(format!(
+                "sync.{name}: CalendarSync has MonthStart and MonthEnd with a number as their offset; write \
+                 links.copies.window yourself"
+            ));
+        }
+        found
+    };
+    let (from, to) = (edge("start"), edge("end"));
+    if from.is_none() && to.is_none() {
+        return None;
+    }
+    let usual = CopyWindow::default();
+    let window =
+        CopyWindow { from: from.unwrap_or(usual.from), to: to.unwrap_or(usual.to), leaving: usual.leaving };
+    if let Some(problem) = window.problem() {
+        lost.push(format!("sync.start and sync.end: {problem}"));
+        return None;
+    }
+    Some(window)
+}
+
+/// How often the sink is looked at where nothing is to be written: a run in between asks the source only.
+const CHECKED: &str = "1h";
 
 /// One side of a CalendarSync file.
 struct Side {

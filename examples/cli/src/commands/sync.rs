@@ -368,6 +368,14 @@ fn show_plan(
     for operation in shown {
         print(&format!("{name}: {}\n", describe(operation, events)))?;
     }
+    if report.outside > 0 && mode == Mode::DryRun {
+        let (number, verb) = if report.outside == 1 {
+            ("1 event", "is")
+        } else {
+            (&*format!("{} events", report.outside), "are")
+        };
+        print(&format!("{name}: {number} looked at {verb} outside the window of what is copied\n"))?;
+    }
     if report.undecided > 0 && mode == Mode::Apply {
         print(&format!(
             "{name}: {} items there may be the same as events here: `calsync matches` shows them\n",
@@ -406,7 +414,7 @@ fn describe(operation: &Operation, events: &HashMap<EventId, String>) -> String 
             Evidence::Absent => " (a complete listing lacks it)",
             Evidence::NotFound => " (it was asked for and is not there)",
             Evidence::DeletedHere => "",
-            Evidence::LeftOut => " (the event itself stays)",
+            Evidence::LeftOut | Evidence::OutsideWindow => " (the event itself stays)",
             Evidence::Marked => " (the link wrote it)",
         });
     }
@@ -441,6 +449,7 @@ fn as_json(name: &str, result: &Result<SyncReport, CliError>, mode: Mode) -> Val
             link["waiting"] = json!(report.waiting);
             link["wedged"] = json!(report.wedged);
             link["undecided"] = json!(report.undecided);
+            link["outside"] = json!(report.outside);
             link["answered"] = json!(report.answered);
             if mode == Mode::DryRun || report.plan.held {
                 link["plan"] = json!(report.plan.operations);

@@ -1,12 +1,13 @@
 //! `[[links]]`: what is kept in step with what.
 
 use calsync_core::{
-    engine::{CopyEdits, CopyRules},
+    engine::{CopyEdits, CopyRules, CopyWindow},
     merge::{ConflictPolicy, DeletionPolicy},
     pipeline::{Pipeline, Start, Step},
     plan::Direction,
     schedule::Priority,
 };
+use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::{Connection, ProviderKind, zone};
@@ -38,6 +39,9 @@ pub(crate) struct LinkConfig {
     /// What becomes of a copy that somebody edits, on a link that imports or exports: `leave` (default), `restore` or
     /// `detach`.
     pub(crate) edits: Option<CopyEdits>,
+    /// How often a run looks at the copies for what people did to them, on a link that exports: `30m`, `1h`. What is there to
+    /// be written is always written on what is there. Default: every run looks.
+    pub(crate) check_copies_every: Option<String>,
     /// How often `calsync worker` runs it: `15m`, `2h`, `1d`; `never`: when it is asked. Default: what suits its provider.
     pub(crate) every: Option<String>,
     /// Instead of `every`, a cron expression of five fields.
@@ -63,6 +67,8 @@ pub(crate) struct CopiesConfig {
     owner: Vec<String>,
     /// Its zone. Default: UTC.
     zone: Option<String>,
+    /// Which part of the calendar is copied, by time, on a link that exports. Default: all of it.
+    window: Option<CopyWindow>,
     /// What a copy begins as. Default: `{ type = "busy-only" }`.
     #[serde(default)]
     start: Start,
@@ -95,6 +101,12 @@ impl LinkConfig {
                  \"import\" or direction = \"export\", or remove `edits`"
             ));
         }
+        if self.check_copies_every.is_some() && direction != Direction::Export {
+            return wrong(format!(
+                "link {name}: `check_copies_every` is about copies this link writes: write direction = \"export\", or remove it"
+            ));
+        }
+        self.copies_checked()?;
         if let Some(copies) = &self.copies {
             if direction == Direction::TwoWay {
                 return wrong(format!(
@@ -108,6 +120,17 @@ impl LinkConfig {
                 .pipeline
                 .compile()
                 .map_err(|problem| CliError::Config(format!("link {name}: copies, {problem}")))?;
+            if let Some(window) = &copies.window {
+                if direction != Direction::Export {
+                    return wrong(format!(
+                        "link {name}: `copies.window` is of the link that exports: move it there, or write direction = \
+                         \"export\""
+                    ));
+                }
+                if let Some(problem) = window.problem() {
+                    return wrong(format!("link {name}: copies.window: {problem}"));
+                }
+            }
         }
         match connection.provider {
             ProviderKind::Ics if self.direction.is_some_and(Direction::exports) => {
@@ -134,12 +157,26 @@ impl LinkConfig {
     }
 }
 
+impl LinkConfig {
+    /// How often the copies are looked at.
+    pub(crate) fn copies_checked(&self) -> Result<TimeDelta, CliError> {
+        let Some(every) = &self.check_copies_every else { return Ok(TimeDelta::zero()) };
+        crate::cadence::interval(every).filter(|every| *every >= TimeDelta::zero()).ok_or_else(|| {
+            CliError::Config(format!(
+                "link {}: `check_copies_every`: {every:?} is none of \"90s\", \"15m\", \"2h\" and \"1d\"",
+                self.name
+            ))
+        })
+    }
+}
+
 impl CopiesConfig {
     /// The rules of the link these are of.
     pub(super) fn rules(&self, link: &LinkConfig) -> Result<CopyRules, String> {
         let mut rules = CopyRules::new(Pipeline { start: self.start.clone(), steps: self.steps.clone() });
         rules.calendar_name = self.calendar_name.clone().unwrap_or_else(|| link.calendar.clone());
         rules.owner.clone_from(&self.owner);
+        rules.window = self.window;
         if let Some(name) = &self.zone {
             rules.zone = zone("copies.zone", name)?;
         }
