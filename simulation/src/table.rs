@@ -17,6 +17,9 @@ pub(crate) fn print(stats: &Stats) {
     for (law, count) in Law::ALL.iter().zip(stats.checks) {
         println!("  {law:?} {:>12}  {}", count, law.says());
     }
+    println!(
+        "  I26               a refresh token that works is kept or was not used: `tests/oauth.rs` of calsync-providers"
+    );
 }
 
 /// `CommitFails` as `commit fails`.

@@ -74,6 +74,13 @@ pub(crate) fn text(value: usize) -> String {
     format!("<{value}>")
 }
 
+/// Whether a text shows a value.
+pub(crate) fn shows_a_value(text: &str) -> bool {
+    let is_value =
+        |(number, _): (&str, &str)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    text.split('<').skip(1).any(|rest| rest.split_once('>').is_some_and(is_value))
+}
+
 /// The hour all events are near: 2026-02-01 09:00 UTC.
 pub(crate) fn noon() -> DateTime<Utc> {
     DateTime::from_timestamp(1_769_936_400, 0).unwrap_or_default()

@@ -22,6 +22,7 @@ pub struct Violation {
 }
 
 pub(crate) struct Control {
+    pub(crate) seed: u64,
     state: Mutex<State>,
     plant: Option<Plant>,
     traced: bool,
@@ -111,7 +112,7 @@ impl Control {
             found: Vec::new(),
             stats: Stats::default(),
         };
-        Self { state: Mutex::new(state), plant, traced }
+        Self { seed, state: Mutex::new(state), plant, traced }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

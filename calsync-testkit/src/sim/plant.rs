@@ -12,7 +12,7 @@ use calsync_core::{
     },
 };
 
-use super::{control::Control, provider::SimRemote, server::extra};
+use super::{book::text, control::Control, provider::SimRemote, server::extra, world::SECRET};
 
 macro_rules! plants {
     ($($(#[doc = $says:literal])+ $name:ident,)+) => {
@@ -113,6 +113,16 @@ plants! {
     JournalDropped,
     /// The journal does not keep what was overwritten.
     BeforeDropped,
+    /// People are written, and so mailed, although the link may not.
+    PeopleAreWritten,
+    /// An error quotes the item it is about.
+    ErrorQuotesItem,
+    /// An error names the address of the calendar.
+    ErrorNamesAddress,
+    /// What a provider can hold changes each time it is asked.
+    ProjectionDrifts,
+    /// One tenant sees the rows of another.
+    TenantsShareRows,
 }
 
 /// What a failed listing is taken for.
@@ -122,7 +132,12 @@ pub(crate) fn failed_listing(control: &Control, error: ProviderError, tick: u64)
         _ => control.has(Plant::ErrorIsEmpty),
     };
     if !empty {
-        return Err(error);
+        let detail = match error.kind {
+            _ if control.has(Plant::ErrorQuotesItem) => text(1),
+            _ if control.has(Plant::ErrorNamesAddress) => format!("{SECRET}1"),
+            _ => return Err(error),
+        };
+        return Err(ProviderError::new(error.kind, error.operation, detail));
     }
     Ok(ChangePage {
         changes: Vec::new(),

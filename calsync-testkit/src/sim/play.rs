@@ -127,6 +127,9 @@ pub(crate) fn calm(world: &mut World) {
     }
     oracle::converged(world);
     quiet(world);
+    if control.seed.is_multiple_of(4) {
+        compared_again(world);
+    }
     oracle::nothing_lost(world);
 }
 
@@ -155,6 +158,21 @@ fn ask_people(world: &mut World) {
             }
         }
     }
+}
+
+/// I19: everything is listed and merged again, and nothing moves.
+fn compared_again(world: &mut World) {
+    world.audit = true;
+    for link in 0..world.links.len() {
+        world.pass(TimeDelta::minutes(20));
+        if let Ok(report) = world.run(0, link) {
+            let planned = report.plan.operations;
+            world.control.check(Law::I19, planned.is_empty(), || {
+                format!("merging everything on link {link} again plans {planned:?}")
+            });
+        }
+    }
+    world.audit = false;
 }
 
 /// I02, I23: with everything in step, nothing is written, and little is asked.

@@ -16,8 +16,8 @@ use calsync_core::{
     plan::Direction,
     provider::{
         Capabilities, ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange,
-        Payload, Provider, ProviderError, PullMode, ReadError, RemoteCalendar, RenderRequest, Rendered,
-        Result, Retry, Written,
+        Payload, PeoplePolicy, Provider, ProviderError, PullMode, ReadError, RemoteCalendar, RenderRequest,
+        Rendered, Result, Retry, Written,
     },
     store::{OutboxEntry, OutboxOp, Store},
 };
@@ -553,6 +553,11 @@ impl Provider for SimRemote {
     }
 
     fn project<'a>(&self, event: &'a Event) -> Cow<'a, Event> {
+        if self.control.has(Plant::ProjectionDrifts) {
+            let mut drifted = event.clone();
+            drifted.master.iter_mut().flat_map(|body| &mut body.title).for_each(|title| title.push('.'));
+            return Cow::Owned(drifted);
+        }
         if self.setup.dialect == Dialect::Graph {
             Cow::Owned(super::server::held(LinkSetup { rewrites: false, ..self.setup }, event))
         } else {
@@ -561,7 +566,14 @@ impl Provider for SimRemote {
     }
 
     fn render(&self, request: RenderRequest<'_>) -> Result<Rendered> {
+        self.control.check(Law::I12, request.people == PeoplePolicy::Withhold, || {
+            format!("a write on {} may name people", self.side)
+        });
         let mut event = self.project(request.event).into_owned();
+        let again = *self.project(&event) == event;
+        self.control.check(Law::I19, again, || {
+            format!("what {} can hold of an event is something else each time", self.side)
+        });
         let mut unknown = request.original.map_or("", extra);
         if self.control.has(Plant::OverridesNotWritten) {
             event.overrides.clear();

@@ -10,15 +10,15 @@ use calsync_core::{
     context::RandomIds,
     engine::{Engine, EngineError, Hub, Link, SyncOptions, SyncReport},
     merge::DeletionPolicy,
-    model::{CalendarId, LinkId},
+    model::{Calendar, CalendarId, LinkId},
     plan::{DeletionGuard, Direction, PlanId},
-    provider::{ErrorKind, Provider},
-    store::{LinkHealth, Store},
+    provider::{ErrorKind, PeoplePolicy, Provider},
+    store::{Batch, LinkHealth, Store, Write},
 };
 use chrono::TimeDelta;
 
 use super::{
-    book::Book,
+    book::{Book, shows_a_value},
     control::Control,
     executor::{poll_once, wait},
     guard::Guard,
@@ -38,6 +38,8 @@ use crate::world::VirtualClock;
 pub(crate) const CALENDAR: &str = "family";
 /// Polls after which a run counts as one that never ends.
 const FOREVER: u32 = 20_000;
+/// What the addresses of calendars begin with: whoever knows one may read the calendar.
+pub(crate) const SECRET: &str = "secret-address-";
 
 pub(crate) type Answer = Result<SyncReport, EngineError>;
 type Running = Pin<Box<dyn Future<Output = Answer>>>;
@@ -67,6 +69,8 @@ pub(crate) struct World {
     pub(crate) remotes: Vec<Arc<SimRemote>>,
     pub(crate) workers: Vec<Worker>,
     connect: Option<Connect>,
+    /// Runs compare everything.
+    pub(crate) audit: bool,
     pub(crate) clock: Arc<VirtualClock>,
     pub(crate) control: Arc<Control>,
     pub(crate) setup: Setup,
@@ -101,6 +105,9 @@ fn link_of(number: usize, calendar: String, setup: LinkSetup, whole: &Setup, con
         // Only a link that exports leaves anything out for it; once all is calm, longer passes between two runs.
         link.check_copies_every = TimeDelta::minutes(15);
     }
+    if control.has(Plant::PeopleAreWritten) {
+        link.people = PeoplePolicy::Write;
+    }
     if control.has(Plant::DeleteBeatsEdit) {
         link.deletions = DeletionPolicy::Delete;
     }
@@ -122,6 +129,13 @@ impl World {
         connect: Option<Connect>,
     ) -> Self {
         let clock = Arc::new(VirtualClock::default());
+        if control.has(Plant::TenantsShareRows) {
+            let other = Calendar { id: CalendarId::from("another's"), name: "Team".to_owned(), color: None };
+            let _ = wait(store.commit(Batch { writes: vec![Write::PutCalendar(other)], ..Batch::default() }));
+        }
+        let found = wait(store.calendars()).map(|found| found.len());
+        control
+            .check(Law::I30, matches!(found, Ok(0)), || format!("a fresh tenant holds calendars: {found:?}"));
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         let ids = Arc::new(RandomIds::from_seed(key));
@@ -158,7 +172,8 @@ impl World {
             .enumerate()
             .zip(&remotes)
             .map(|((number, link), remote)| {
-                let calendar = remote.emulated().map_or_else(|| format!("remote{number}"), |e| e.calendar());
+                let calendar =
+                    remote.emulated().map_or_else(|| format!("{SECRET}{number}"), |e| e.calendar());
                 link_of(number, calendar, *link, setup, &control)
             })
             .collect();
@@ -197,7 +212,18 @@ impl World {
             clock: clock.clone(),
             begun: false,
         };
-        Self { people, host, links, remotes, workers, connect, clock, control, setup: setup.clone() }
+        Self {
+            people,
+            host,
+            links,
+            remotes,
+            workers,
+            connect,
+            audit: false,
+            clock,
+            control,
+            setup: setup.clone(),
+        }
     }
 
     /// Begins a run of a worker on a link.
@@ -216,6 +242,7 @@ impl World {
         let (engine, link_of, provider) =
             (state.engine.clone(), self.links[link].clone(), state.providers[link].clone());
         let mut options = SyncOptions::default();
+        options.audit = self.audit;
         options.approve = state.approve[link].take();
         state.approved = options.approve.is_some();
         state.polls = 0;
@@ -260,6 +287,12 @@ impl World {
             }
             Err(error) => control.note(format_args!("worker {worker} fails: {error}")),
         }
+        let told = match answer {
+            Ok(report) => format!("{report:?}"),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        control.check(Law::I21, !shows_a_value(&told), || format!("this is told: {told}"));
+        control.check(Law::I22, !told.contains(SECRET), || format!("this is told: {told}"));
         // I07: two sides of one deletion are one event.
         if let Some(brake) = self.setup.brake {
             let deleted = state.store.mine().deletions.len();
