@@ -2,84 +2,24 @@
 #![cfg(all(feature = "google", feature = "microsoft"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
-use std::sync::Arc;
+mod emulated;
 
 use calsync_core::{
     context::Clock as _,
-    engine::{Link, SyncOptions, SyncReport},
     model::{Event, EventBody, EventTime, TimeSpan},
-    provider::Provider,
-    store::MemoryStore,
     zone::Zone,
 };
-use calsync_providers::{
-    google::{GoogleConfig, GoogleProvider},
-    http::{AddressPolicy, ReqwestOptions, ReqwestTransport, Secret},
-    microsoft::{MicrosoftConfig, MicrosoftProvider},
-};
-use calsync_testkit::{
-    google::{GoogleOptions, GoogleServer},
-    microsoft::{GraphOptions, GraphServer},
-    world::World,
-};
 use chrono::{Days, NaiveDate, TimeDelta};
+use emulated::{Lab, Server, google, microsoft};
 use serde_json::{Value, json};
-
-enum Server {
-    Google(GoogleServer),
-    Graph(GraphServer),
-}
-
-struct Lab {
-    world: World,
-    server: Server,
-    provider: Box<dyn Provider>,
-    link: Link,
-}
-
-fn transport() -> Arc<ReqwestTransport> {
-    Arc::new(ReqwestTransport::new(&ReqwestOptions::default()).unwrap())
-}
-
-/// A calendar at Google in a zone.
-fn google(zone: &str) -> Lab {
-    let world = World::new(Arc::new(MemoryStore::default()), 5);
-    let options = GoogleOptions { zone: zone.to_owned(), ..GoogleOptions::default() };
-    let server = GoogleServer::start(options).unwrap();
-    let config =
-        GoogleConfig::new(Arc::new(Secret::from("secret"))).at(server.url(), AddressPolicy::AllowPrivate);
-    let provider = GoogleProvider::new(config, transport()).unwrap().with_clock(world.clock.clone());
-    let link = Link::new("link", world.calendar.as_str(), "ann@example.com");
-    Lab { world, server: Server::Google(server), provider: Box::new(provider), link }
-}
-
-/// A calendar at Microsoft, with floating times in a zone.
-fn microsoft(zone: &str) -> Lab {
-    let world = World::new(Arc::new(MemoryStore::default()), 5);
-    let server = GraphServer::start(GraphOptions::default()).unwrap();
-    let mut config =
-        MicrosoftConfig::new(Arc::new(Secret::from("secret"))).at(server.url(), AddressPolicy::AllowPrivate);
-    config.floating_zone = Zone::from_iana(zone).unwrap();
-    let provider = MicrosoftProvider::new(config, transport()).unwrap().with_clock(world.clock.clone());
-    let link = Link::new("link", world.calendar.as_str(), server.default_calendar().as_str());
-    Lab { world, server: Server::Graph(server), provider: Box::new(provider), link }
-}
 
 /// One event there: its title, start and end as written, whether all day.
 type Row = (String, String, String, bool);
 
 impl Lab {
-    async fn sync(&self) -> SyncReport {
-        self.world.clock.advance(TimeDelta::seconds(30));
-        self.world.engine.sync(&self.link, &*self.provider, &SyncOptions::default()).await.unwrap()
-    }
-
     async fn is_quiet(&self, case: &str) {
         let before = self.rows();
-        for _ in 0..2 {
-            let report = self.sync().await;
-            assert!(report.plan.operations.is_empty(), "{case}: {:?}", report.plan.operations);
-        }
+        self.rests(case).await;
         assert_eq!(self.rows(), before, "{case}");
     }
 
