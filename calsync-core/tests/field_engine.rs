@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{Link, SyncOptions, SyncReport},
+    engine::{EngineError, Link, SyncOptions, SyncReport},
     model::{Event, EventTime, RecurrenceId, RemoteId, RuleEntry, TimeSpan},
     plan::Direction,
-    provider::{ErrorKind, Provider},
-    store::{Batch, MemoryStore, Write},
+    provider::{ErrorKind, Fault, Provider, ProviderError},
+    store::{Batch, MemoryStore, StoreError, StoreErrorKind, Write},
     zone::Zone,
 };
 use calsync_testkit::{
@@ -439,4 +439,44 @@ async fn mail_08_a_full_resync_writes_nothing() {
     sync(&world, &link("a"), &a).await;
     a.forget_cursors();
     assert_quiet(&world, &link("a"), &a).await;
+}
+
+/// AUTH-02: what the database says about its own password, and what a network says, is not about the calendar's.
+#[test]
+fn auth_02_only_the_providers_own_refusal_is_about_its_credentials() {
+    for kind in [
+        StoreErrorKind::Unavailable,
+        StoreErrorKind::Backend,
+        StoreErrorKind::Fenced,
+        StoreErrorKind::Full,
+        StoreErrorKind::Corrupt,
+        StoreErrorKind::InvalidInput,
+        StoreErrorKind::Conflict { expectation: 0 },
+    ] {
+        let cause =
+            std::io::Error::other("password authentication failed for user \"calsync\" (401 Unauthorized)");
+        let error = EngineError::from(StoreError::new(kind, "open").with_source(cause));
+        assert!(!error.needs_credentials() && error.fault() == Fault::Store, "{error:?}");
+    }
+    for kind in [ErrorKind::Unavailable, ErrorKind::Throttled, ErrorKind::Forbidden, ErrorKind::Protocol] {
+        let error = EngineError::from(ProviderError::new(kind, "pull", "401 Unauthorized"));
+        assert!(!error.needs_credentials(), "{error:?}");
+    }
+    assert!(EngineError::from(ProviderError::new(ErrorKind::Unauthorized, "pull", "")).needs_credentials());
+}
+
+/// AUTH-02: a refusal is not remembered: what fails next for another reason is told as that.
+#[tokio::test]
+async fn auth_02_a_refusal_is_not_remembered() {
+    let (world, remote) = (world(), MemoryRemote::default());
+    let link = link("a");
+    sync(&world, &link, &remote).await;
+    for (kind, credentials) in
+        [(ErrorKind::Unauthorized, true), (ErrorKind::Unavailable, false), (ErrorKind::Throttled, false)]
+    {
+        remote.fail("changes", RemoteFault::Before(kind.clone()));
+        let error = world.engine.sync(&link, &remote, &SyncOptions::default()).await.expect_err("it fails");
+        assert_eq!(error.needs_credentials(), credentials, "{kind:?}");
+    }
+    assert_quiet(&world, &link, &remote).await;
 }

@@ -321,6 +321,41 @@ async fn tok_02_a_lost_sync_state_compares_everything_and_changes_nothing() {
     lab.is_quiet().await;
 }
 
+/// Every way Graph says that a delta link is no good any more, after a mailbox was moved as well: everything is compared once,
+/// what was deleted in the gap is found, nobody is mailed, and the next run costs one request again.
+#[tokio::test(flavor = "multi_thread")]
+async fn tok_02_mail_08_every_refusal_of_a_delta_link_leads_to_one_comparison() {
+    for (status, code) in [
+        (410, "SyncStateNotFound"),
+        (404, "SyncStateNotFound"),
+        (400, "SyncStateNotFound"),
+        (410, "SyncStateInvalid"),
+        (400, "SyncStateInvalid"),
+        (410, "resyncRequired"),
+        (410, "ResyncApplyDifferences"),
+        (410, "resyncUploadDifferences"),
+        (410, "Gone"),
+    ] {
+        let what = format!("{status} {code}");
+        let lab = Lab::new();
+        let mut ids = Vec::new();
+        for n in 0..20 {
+            let mut event = timed(&format!("e{n}"), "2026-01-06T09:00:00", "2026-01-06T10:00:00", "UTC");
+            event["attendees"] =
+                json!([{"emailAddress": {"address": "bob@example.com"}, "type": "required"}]);
+            ids.push(lab.server.add(&lab.calendar, &event).unwrap());
+        }
+        lab.sync().await;
+        lab.is_quiet().await;
+        assert!(lab.server.delete(&ids[0]));
+        lab.server.inject(Fault::code(status, code).on_path("delta"));
+        lab.sync().await;
+        assert_eq!(lab.world.locals().await.len(), 19, "{what}: what was deleted in the gap is found");
+        assert_eq!((lab.remote().len(), lab.server.mails()), (19, 0), "{what}");
+        lab.is_quiet().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dup_14_what_leaves_the_window_is_neither_deleted_nor_doubled() {
     let lab = Lab::new();

@@ -515,6 +515,23 @@ async fn bad_01_a_refusal_is_understood_with_odd_members() {
     assert_eq!(lab.access().token().await.unwrap().expose(), "a");
 }
 
+/// AUTH-02: tokens that cannot be read, because of the database or the key, are no reason to sign in again.
+#[tokio::test]
+async fn auth_02_a_vault_that_does_not_open_is_no_refused_grant() {
+    let lab = Lab::connected().await;
+    let key = Secret::from(STANDARD.encode((1..33).collect::<Vec<u8>>()));
+    let keys = LocalKeys::new("k2", &key, Arc::new(SystemEntropy)).unwrap();
+    let vault = Arc::new(Envelope::new(Arc::new(keys), Arc::new(SystemEntropy)));
+    let keeper = Keeper::new(lab.store.clone(), vault, "");
+    let ids = Arc::new(RandomIds::new().unwrap());
+    let access = Access::new(lab.exchange(), keeper, lab.clock.clone(), ids, "home");
+    let error = access.token().await.unwrap_err();
+    assert_eq!((error.kind.clone(), error.fault()), (OAuthErrorKind::Storage, Fault::Store));
+    let error = calsync_core::provider::ProviderError::from(error);
+    assert_eq!(error.kind, calsync_core::provider::ErrorKind::Unavailable);
+    assert_eq!(lab.provider.refreshes(), 0);
+}
+
 /// A refusal is kept: no worker asks again until a person has connected the account, which needs no restart.
 #[tokio::test]
 async fn a_revoked_grant_is_told_and_not_asked_for_again() {

@@ -487,3 +487,56 @@ fn the_polling_floor_follows_what_was_measured() {
         assert_eq!(kept, health);
     }
 }
+
+/// What a host configures in the place of the defaults holds.
+#[test]
+fn waits_that_are_configured_are_kept_to() {
+    let now: DateTime<Utc> = "2026-01-05T12:00:00Z".parse().unwrap();
+    let after = |seconds| now + TimeDelta::seconds(seconds);
+    let mut burst = HintOptions::default();
+    (burst.quiet, burst.most) = (Duration::from_secs(60), Duration::from_secs(100));
+    let mut hints = Hints::new(burst);
+    hints.hint("link", now);
+    assert_eq!(hints.next(), Some(after(60)));
+    hints.hint("link", after(50));
+    assert_eq!(hints.next(), Some(after(100)), "and no longer");
+
+    let mut poll = PollOptions::default();
+    (poll.delivering, poll.unproven, poll.unreliable) =
+        (Duration::from_secs(3), Duration::from_secs(2), Duration::from_secs(1));
+    let (new, good) = (
+        DeliveryHealth::default(),
+        (0..5).fold(DeliveryHealth::default(), |health, _| health.found(Announced::Before)),
+    );
+    let bad = (0..5).fold(good, |health, _| health.found(Announced::Not));
+    for (health, channel, seconds) in [
+        (new, HasChannel::Yes, 2),
+        (good, HasChannel::Yes, 3),
+        (bad, HasChannel::Yes, 1),
+        (good, HasChannel::No, 1),
+    ] {
+        assert_eq!(health.interval(&poll, channel).as_secs(), seconds);
+    }
+
+    let mut options = ChannelOptions::google();
+    options.probe_after = Duration::from_secs(600);
+    let open = |id: &str, since: i64, days: i64| {
+        let watch =
+            Watch { id: id.to_owned(), resource: String::new(), expires: now + TimeDelta::days(days) };
+        Channel::new(watch, after(since))
+    };
+    let steps =
+        |options: &ChannelOptions, channels: &[Channel]| plan(options, channels, (0, now), 3, now).steps;
+    let silent = [open("a", -700, 7)];
+    assert_eq!(steps(&options, &silent), [Step::Probe("a".to_owned())]);
+    assert!(steps(&ChannelOptions::google(), &silent).is_empty());
+    // A new one beside an old one, opened five minutes ago: when the old one goes is the overlap's affair.
+    let two = [open("old", -500_000, 1), open("new", -300, 7)];
+    assert!(steps(&ChannelOptions::google(), &two).is_empty());
+    options.overlap = Duration::from_secs(200);
+    assert_eq!(steps(&options, &two), [Step::Stop("old".to_owned())]);
+    // After a failure.
+    options.retry = Duration::from_secs(10);
+    let failed = |options: &ChannelOptions| plan(options, &[], (1, after(-30)), 3, now).steps;
+    assert_eq!((failed(&options), failed(&ChannelOptions::google())), (vec![Step::Open], vec![]));
+}

@@ -1,10 +1,15 @@
 //! The emulators as products: every switch by its name, over HTTP, and the calls they make.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
+use std::{sync::Arc, time::Duration};
+
+use calsync_core::context::Clock;
 use calsync_testkit::{
     Switch, SwitchError,
     google::{GoogleOptions, GoogleQuirks, GoogleServer},
     microsoft::{GraphOptions, GraphServer, Quirks},
+    oauth::OAuthOptions,
+    world::VirtualClock,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -14,11 +19,19 @@ use tokio::{
 
 /// A request by hand; the whole answer.
 async fn http(url: &str, method: &str, path: &str, headers: &str, body: &str) -> String {
+    exchange(url, method, path, &format!("Authorization: Bearer secret\r\n{headers}"), body).await
+}
+
+async fn with_token(url: &str, method: &str, path: &str, token: &str, body: &str) -> String {
+    exchange(url, method, path, &format!("Authorization: Bearer {token}\r\n"), body).await
+}
+
+async fn exchange(url: &str, method: &str, path: &str, headers: &str, body: &str) -> String {
     let host = url.strip_prefix("http://").unwrap().split('/').next().unwrap();
     let mut stream = TcpStream::connect(host).await.unwrap();
     let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer secret\r\nContent-Type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
          {headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -262,4 +275,61 @@ async fn graph_refuses_who_does_not_answer() {
     });
     let refused = http(&graph.url(), "POST", "/v1.0/subscriptions", "", &body.to_string()).await;
     assert!(status(&refused) == "400" && refused.contains("validation request failed"), "{refused}");
+}
+
+/// Everything an emulator starts with, with another value than its default.
+#[tokio::test]
+async fn an_emulator_starts_as_it_is_told() {
+    let clock: Arc<dyn Clock> = Arc::new(VirtualClock::default());
+    let mut oauth = OAuthOptions::default().with_secret("s3cret");
+    oauth.client_id = "other".to_owned();
+    oauth.lifetime = Duration::from_secs(60);
+    let google = GoogleServer::start(GoogleOptions {
+        user: "bob@example.com".to_owned(),
+        token: "t0ken".to_owned(),
+        zone: "Asia/Tokyo".to_owned(),
+        max_recorded: 2,
+        oauth: oauth.clone(),
+        clock: Some(clock.clone()),
+        ..GoogleOptions::default()
+    })
+    .unwrap();
+    let mut options = GraphOptions::default();
+    (options.owner, options.token) = ("bob@example.com".to_owned(), "t0ken".to_owned());
+    (options.calendar, options.oauth, options.clock) = ("Mine".to_owned(), oauth, Some(clock));
+    let graph = GraphServer::start(options).unwrap();
+
+    let list = "/calendar/v3/users/me/calendarList";
+    let places = [(google.url(), list, "bob@example.com"), (graph.url(), "/v1.0/me/calendars", "Mine")];
+    for (url, path, found) in &places {
+        assert_eq!(status(&http(url, "GET", path, "", "").await), "401", "the default token is none");
+        let answer = with_token(url, "GET", path, "t0ken", "").await;
+        assert!(status(&answer) == "200" && answer.contains(found), "{answer}");
+    }
+    with_token(&google.url(), "GET", list, "t0ken", "").await;
+    assert_eq!(google.requests().len(), 2, "the oldest is forgotten");
+    let calendar = with_token(&google.url(), "GET", "/calendar/v3/calendars/primary", "t0ken", "").await;
+    assert!(calendar.contains("Asia/Tokyo"), "{calendar}");
+    assert!(
+        with_token(&graph.url(), "GET", "/v1.0/me/calendar", "t0ken", "").await.contains("bob@example.com")
+    );
+    // The clock that was handed in, and not one that is a second later with each change.
+    let event = json!({"summary": "x", "start": {"date": "2026-03-01"}, "end": {"date": "2026-03-02"}});
+    for _ in 0..2 {
+        let id = google.put("primary", event.clone());
+        assert_eq!(google.event("primary", &id).unwrap()["updated"], "2026-01-05T12:00:00.000Z");
+    }
+
+    let ask = |client: &str| {
+        format!(
+            "/o/oauth2/v2/auth?response_type=code&client_id={client}&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2F&state=s\
+             &scope=openid&code_challenge=x&code_challenge_method=S256"
+        )
+    };
+    assert_eq!(status(&http(&google.url(), "GET", &ask("calsync"), "", "").await), "400");
+    assert_eq!(status(&http(&google.url(), "GET", &ask("other"), "", "").await), "302");
+    for (secret, expected) in [("s3cret", "400"), ("wrong", "401")] {
+        let form = format!("grant_type=refresh_token&refresh_token=x&client_id=other&client_secret={secret}");
+        assert_eq!(status(&http(&google.url(), "POST", "/token", "", &form).await), expected);
+    }
 }
