@@ -11,7 +11,10 @@ use calsync_core::{
     availability::{CalendarState, ClockTime, DayHours, WorkingHours},
     booking::{BookingError, Bookings, Counted, Recall, Reservation, Terms},
     context::RandomIds,
-    model::{Calendar, CalendarId, Event, EventBody, EventId, EventTime, LinkId, RemoteId, TimeSpan},
+    model::{
+        Calendar, CalendarId, Event, EventBody, EventId, EventTime, LinkId, Override, OverrideScope,
+        RecurrenceId, RemoteId, RuleEntry, TimeSpan,
+    },
     recurrence::Weekday,
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
@@ -418,6 +421,42 @@ async fn another_store_behind_the_same_name_is_read_anew() {
     assert_eq!(taken(&place).await, backup.desk.free(&terms()).await.unwrap().busy.len());
     *store.inner.lock().unwrap() = Arc::new(MemoryStore::new());
     assert_eq!(taken(&place).await, 0);
+}
+
+/// A series counts as what it takes, not as one: a few with many exceptions fill the same memory as thousands of meetings.
+#[tokio::test]
+async fn what_a_series_takes_in_memory_is_counted() {
+    use calsync_core::availability::BusyIndex;
+    let mut series = meeting("u", at("06T09:00"));
+    series.rules.push(RuleEntry::read("FREQ=DAILY"));
+    let single = meeting("v", at("06T12:00"));
+    let mut index = BusyIndex::new(Zone::UTC, &[]);
+    index.put(&"v".into(), &single);
+    assert_eq!(index.weight(), 1);
+    index.put(&"u".into(), &series);
+    let plain = index.weight();
+    for n in 0..500 {
+        let day = at("06T09:00") + TimeDelta::days(n);
+        let body = meeting("", day + TimeDelta::hours(1)).master.unwrap();
+        let changed = Override::Changed { body: Box::new(body), scope: OverrideScope::This };
+        series.overrides.insert(RecurrenceId::Instant(day), changed);
+    }
+    index.put(&"u".into(), &series);
+    assert!(index.weight() > plain + 500, "{} and {plain}", index.weight());
+    assert_eq!(index.len(), 2);
+    index.remove(&"u".into());
+    assert_eq!(index.weight(), 1);
+
+    let mut recall = Recall::default();
+    recall.events = 300;
+    let store = Arc::new(Lossy::default());
+    let mut place = Place::on(store.clone());
+    place.desk = place.desk.with_recall(recall);
+    place.world.hub.add(&"person".into(), series).await.unwrap();
+    taken(&place).await;
+    store.read();
+    taken(&place).await;
+    assert_eq!(store.read(), 1, "it was forgotten, and is read again");
 }
 
 #[tokio::test]

@@ -318,6 +318,44 @@ async fn a_link_whose_rule_the_host_has_not_does_not_run() {
     assert_eq!(lab.remote.writes(), 0);
 }
 
+/// Panics when it is asked what it is.
+struct Broken {
+    in_version: bool,
+}
+
+impl HostFilter for Broken {
+    fn version(&self) -> &str {
+        assert!(!self.in_version, "canary of the host");
+        "1"
+    }
+
+    fn check(&self, _: &HostOptions) -> Result<(), String> {
+        panic!("canary of the host")
+    }
+
+    fn lets_through(&self, _: &EventBody, _: &HostOptions, _: &Surroundings<'_>) -> Result<bool, String> {
+        Ok(true)
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_panics_when_it_is_asked_what_it_is_is_an_error() {
+    for in_version in [true, false] {
+        let filter: Filter = serde_json::from_value(json!({ "type": "host", "rule": "broken" })).unwrap();
+        let pipeline = Pipeline::default().with_filter("mine", filter);
+        let host = HostRules::default().with_filter("broken", Arc::new(Broken { in_version }));
+        let error = pipeline.compile_with(&host).unwrap_err().to_string();
+        assert!(error.contains("\"broken\" panicked") && !error.contains("canary"), "{error}");
+        let mut lab = Lab::new(Direction::Export);
+        lab.world.engine = lab.world.engine.clone().with_host_rules(host);
+        lab.link = lab.link.clone().with_copies(CopyRules::new(pipeline));
+        lab.world.add(titled("u1", "one")).await;
+        let ran = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await;
+        assert!(matches!(ran, Err(EngineError::CopyRules { .. })), "{ran:?}");
+        assert_eq!(lab.remote.writes(), 0);
+    }
+}
+
 /// Lets everything through so many times, and fails from then on.
 struct Fickle(std::sync::atomic::AtomicIsize);
 

@@ -110,6 +110,34 @@ fn priv_01_a_copy_is_busy_only_until_fields_are_added() {
     assert!(apply(&read(json!({ "start": { "type": "bare" } })), &free).is_some());
 }
 
+/// Of an instance for itself, one for all later ones, and one whose series is not there; marked or not.
+#[test]
+fn priv_01_instances_of_all_kinds_leave_nothing_but_their_time() {
+    let shown = rich();
+    for privacy in [None, Some(Privacy::Private), Some(Privacy::Secret)] {
+        for scope in [OverrideScope::This, OverrideScope::ThisAndFuture] {
+            for has_master in [true, false] {
+                let mut series = shown.clone();
+                let mut own = shown.master.clone().unwrap();
+                (own.privacy, own.title) = (privacy, Some("canary".to_owned()));
+                let id = RecurrenceId::of(&own.time.start);
+                series.rules = vec![RuleEntry::read("FREQ=DAILY;COUNT=3")];
+                series.overrides.insert(id, Override::Changed { body: Box::new(own), scope });
+                if !has_master {
+                    (series.master, series.rules) = (None, Vec::new());
+                }
+                let copy = apply(&Pipeline::default(), &series).expect("it takes time").into_owned();
+                let text = serde_json::to_string(&copy).unwrap();
+                let known = serde_json::to_string(&shown.master).unwrap();
+                assert!(!text.contains("canary"), "{privacy:?} {scope:?}: {text}");
+                for field in ["description", "location", "geo"] {
+                    assert!(known.contains(field) && !text.contains(field), "{field}: {text}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn an_event_nothing_changes_is_borrowed() {
     let event = rich();

@@ -16,7 +16,7 @@ use calsync_core::{
     zone::{CustomZone, Observance, ObservanceKind, Zone},
 };
 use calsync_testkit::availability_oracle::{OWNER, availability_case};
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -209,6 +209,69 @@ fn what_is_secret_of_a_series_takes_no_time_either() {
     let lines: Vec<_> = times.lines().filter(|line| line.starts_with("FREEBUSY")).collect();
     assert_eq!(lines, ["FREEBUSY;FBTYPE=BUSY:20260108T090000Z/20260108T100000Z"]);
     assert!(!text_of(&[series], &options).contains("T150000"));
+}
+
+/// An instance and all later ones, of a series that is cut there, by number or by date, in the middle or at its start; and
+/// instances without their series.
+#[test]
+fn priv_01_what_is_secret_from_an_instance_on_is_not_there_either() {
+    let day = |day: u32| RecurrenceId::of(&EventTime::Utc(at(&format!("2026-01-{day:02}T09:00:00Z"))));
+    let body = |day: u32, title: &str, privacy: Option<Privacy>| {
+        let at = |hour: u32| EventTime::Utc(at(&format!("2026-01-{day:02}T{hour:02}:00:00Z")));
+        let title = Some(title.to_owned());
+        EventBody { title, privacy, ..EventBody::new(TimeSpan { start: at(9), end: at(10) }) }
+    };
+    let changed = |day: u32, title: &str, privacy: Option<Privacy>, scope: OverrideScope| Override::Changed {
+        body: Box::new(body(day, title, privacy)),
+        scope,
+    };
+    let secret = |day: u32, scope| changed(day, "canary", Some(Privacy::Secret), scope);
+    let series = |rule: &str| {
+        let mut series = Event::single("u", body(6, "public", None));
+        series.rules = vec![RuleEntry::read(rule)];
+        series
+    };
+    let with = |mut event: Event, overrides: Vec<(u32, Override)>| {
+        event.overrides.extend(overrides.into_iter().map(|(number, instance)| (day(number), instance)));
+        event
+    };
+    let (this, on) = (OverrideScope::This, OverrideScope::ThisAndFuture);
+    let loose = || Event { master: None, ..Event::single("u", body(6, "public", None)) };
+    #[rustfmt::skip]
+    let table = [
+        ("endless",              with(series("FREQ=DAILY"), vec![(8, secret(8, on))]), vec![6, 7]),
+        ("by number",            with(series("FREQ=DAILY;COUNT=9"), vec![(8, secret(8, on))]), vec![6, 7]),
+        ("edited before",        with(series("FREQ=DAILY;COUNT=9"), vec![(7, changed(7, "public", None, this)), (8, secret(8, on))]), vec![6, 7]),
+        ("taken out before",     with(series("FREQ=DAILY"), vec![(6, Override::Excluded), (8, secret(8, on))]), vec![7]),
+        ("from the first on",    with(series("FREQ=DAILY"), vec![(6, secret(6, on))]), vec![]),
+        ("no instance of it",    with(series("FREQ=WEEKLY"), vec![(8, secret(8, on))]), vec![]),
+        ("one, then all",        with(series("FREQ=DAILY"), vec![(7, secret(7, this)), (9, secret(9, on))]), vec![6, 8]),
+        ("an unclear rule",      with(series("FREQ=DAILY;INTERVAL=0"), vec![(8, secret(8, on))]), vec![]),
+        ("loose, all of them",   with(loose(), vec![(7, secret(7, this)), (9, secret(9, on))]), vec![]),
+        ("loose, the first",     with(loose(), vec![(7, secret(7, this)), (9, changed(9, "public", None, this))]), vec![9]),
+        ("loose, the last",      with(loose(), vec![(7, changed(7, "public", None, this)), (9, secret(9, on))]), vec![7]),
+    ];
+    for (what, event, expected) in table {
+        for detail in [Detail::BusyOnly, Detail::Details] {
+            let text = text_of(std::slice::from_ref(&event), &options("2026-01-05T12:00:00Z", detail));
+            assert_no_canary(what, &text);
+            let window = at("2026-01-05T00:00:00Z")..at("2026-01-20T00:00:00Z");
+            let mut days: Vec<u32> = read(&text)
+                .iter()
+                .flat_map(|event| {
+                    let (instances, _) =
+                        event.instances(window.clone(), &Zone::UTC, &ExpansionLimits::default());
+                    instances.iter().map(|one| one.time.start.local().day()).collect::<Vec<_>>()
+                })
+                .collect();
+            days.sort_unstable();
+            assert_eq!(days, expected, "{what}, {detail:?}");
+        }
+        let times = free_busy([&event], &options("2026-01-05T12:00:00Z", Detail::BusyOnly));
+        let lines =
+            times.lines().filter(|line| line.starts_with("FREEBUSY")).flat_map(|line| line.split(','));
+        assert_eq!(lines.count(), expected.len(), "{what}: {times}");
+    }
 }
 
 #[test]

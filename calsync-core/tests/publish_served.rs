@@ -389,6 +389,164 @@ async fn a_feed_is_not_older_than_its_definition() {
     assert_eq!(asked(Detail::BusyOnly, since, before).await, (200, false));
 }
 
+/// The marks stay with their instances when padding moves their names onto each other.
+#[tokio::test]
+async fn priv_01_padding_does_not_swap_the_marks_of_instances() {
+    let minutes = |minutes: i64| {
+        let EventTime::Utc(first) = hour(0).start else { panic!() };
+        EventTime::Utc(first + TimeDelta::minutes(minutes))
+    };
+    let instance = |from: i64, title: &str, privacy: Option<Privacy>| {
+        let time = TimeSpan { start: minutes(from), end: minutes(from + 10) };
+        let body = EventBody { title: Some(title.to_owned()), privacy, ..EventBody::new(time) };
+        (
+            RecurrenceId::of(&minutes(from)),
+            Override::Changed { body: Box::new(body), scope: OverrideScope::This },
+        )
+    };
+    for (first, second) in [(Some(Privacy::Public), Some(Privacy::Private)), (Some(Privacy::Private), None)] {
+        let bench = bench();
+        let mut event = Event { master: None, ..titled("u", 0, "") };
+        let name = |privacy| if privacy == Some(Privacy::Private) { "canary" } else { "open" };
+        // Fifteen minutes apart, and padded by as much.
+        event.overrides.extend([instance(0, name(first), first), instance(15, name(second), second)]);
+        event.overrides.extend([instance(60, "open", Some(Privacy::Public))]);
+        bench.hub.add(&bench.calendar, event).await.unwrap();
+        let token = bench.tokens.create("team").await.unwrap();
+        let pad = Transform::PadTime { before: 15, after: 0 };
+        let pipeline = Pipeline::everything().with_transform("pad", pad);
+        let feed = bench.published(Detail::Details).through(&pipeline, "Work").unwrap();
+        let publisher = bench.publisher(vec![("team", feed)]);
+        let text = text(&mut publisher.respond(&get(token.expose())).await).await;
+        assert!(!text.contains("canary"), "{first:?}, {second:?}: {text}");
+        let private_first = first == Some(Privacy::Private);
+        assert_eq!(text.matches("SUMMARY:open").count(), if private_first { 0 } else { 2 }, "{text}");
+    }
+}
+
+/// A backup is put back, and the same revisions are given out again: whoever has the text of before must not be told that it
+/// is as good, neither by the publisher that was running nor by a new one.
+#[tokio::test]
+async fn a_store_that_was_restored_is_not_taken_for_the_one_before() {
+    let before = bench();
+    let token = before.tokens.create("team").await.unwrap();
+    let after = Bench { store: Arc::new(MemoryStore::default()), ..bench() };
+    let ids: Arc<dyn IdSource> = Arc::new(RandomIds::from_seed([9; 32]));
+    let after_hub = Hub::new(after.store.clone(), before.clock.clone(), ids);
+    let mut writes = Vec::new();
+    for space in ["feed", "feed-token"] {
+        let kept = before.store.docs(space, DocQuery::Page { after: None, limit: 100 }).await.unwrap();
+        assert!(!kept.is_empty(), "what the tokens are kept as");
+        writes.extend(kept.into_iter().map(calsync_core::store::Write::PutDoc));
+    }
+    after.store.commit(Batch { writes, ..Batch::default() }).await.unwrap();
+    for number in 0..450 {
+        before.hub.add(&before.calendar, titled(&format!("u{number}"), number, "Before")).await.unwrap();
+    }
+    let swapped = Arc::new(Swapped(Mutex::new(before.store.clone())));
+    let publisher = |_: ()| {
+        let tokens = FeedTokens::new(swapped.clone(), before.clock.clone(), Arc::new(SystemEntropy));
+        Publisher::new(swapped.clone(), before.clock.clone(), tokens)
+            .with_feed("team", before.published(Detail::Details).since(before.clock.now()))
+    };
+    let running = publisher(());
+    let first = running.respond(&get(token.expose())).await;
+    let (tag, date) = (header(&first, "etag").unwrap(), header(&first, "last-modified").unwrap());
+    before.clock.advance(TimeDelta::hours(1));
+    for number in 0..450 {
+        after_hub.add(&before.calendar, titled(&format!("u{number}"), number, "After")).await.unwrap();
+    }
+    let ask = async |publisher: &Publisher, if_none_match, if_modified_since| {
+        let conditions = FeedRequest { if_none_match, if_modified_since };
+        publisher.respond(&FeedCall { method: "GET", token: token.expose(), conditions }).await
+    };
+    assert_eq!(ask(&running, Some(tag), None).await.status, 304);
+    *swapped.0.lock().unwrap() = after.store.clone();
+    assert_eq!(ask(&running, None, Some(date)).await.status, 200, "by date");
+    let mut again = ask(&running, Some(tag), None).await;
+    assert_eq!(again.status, 200);
+    assert!(text(&mut again).await.contains("SUMMARY:After"));
+    let new = publisher(());
+    let other = ask(&new, Some(tag), None).await;
+    assert_eq!((other.status, header(&other, "etag")), (200, header(&again, "etag")), "the same for both");
+    assert_eq!(ask(&new, header(&other, "etag"), None).await.status, 304);
+    // An edit of the very last change is no restored store.
+    let records = after_hub.events(&before.calendar).await.unwrap();
+    let last = records.into_iter().max_by_key(|record| record.revision).unwrap();
+    let edited = titled(&last.event.uid, 0, "Edited");
+    after_hub.update(&before.calendar, &last.id, last.revision, edited).await.unwrap();
+    let edited = ask(&running, header(&other, "etag"), None).await;
+    assert_eq!((edited.status, header(&edited, "etag") == header(&other, "etag")), (200, false));
+}
+
+/// A store that becomes another one.
+struct Swapped(Mutex<Arc<MemoryStore>>);
+
+impl Swapped {
+    fn inner(&self) -> Arc<MemoryStore> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Store for Swapped {
+    async fn events_since(
+        &self,
+        calendar: &CalendarId,
+        after: Revision,
+        limit: usize,
+    ) -> StoreResult<Vec<EventRecord>> {
+        self.inner().events_since(calendar, after, limit).await
+    }
+    async fn docs(&self, space: &str, query: DocQuery<'_>) -> StoreResult<Vec<Doc>> {
+        self.inner().docs(space, query).await
+    }
+    async fn calendars(&self) -> StoreResult<Vec<Calendar>> {
+        panic!("not asked")
+    }
+    async fn events(&self, _: &CalendarId, _: &[EventId]) -> StoreResult<Vec<EventRecord>> {
+        panic!("not asked")
+    }
+    async fn events_by_uid(&self, _: &CalendarId, _: &[&str]) -> StoreResult<Vec<EventRecord>> {
+        panic!("not asked")
+    }
+    async fn link(&self, _: &LinkId) -> StoreResult<Option<LinkState>> {
+        panic!("not asked")
+    }
+    async fn bases(&self, _: &LinkId, _: BaseQuery<'_>) -> StoreResult<Vec<BaseRecord>> {
+        panic!("not asked")
+    }
+    async fn base_summaries(
+        &self,
+        _: &LinkId,
+        _: Option<&RemoteId>,
+        _: usize,
+    ) -> StoreResult<Vec<BaseSummary>> {
+        panic!("not asked")
+    }
+    async fn outbox(&self, _: &LinkId, _: Option<&OutboxId>, _: usize) -> StoreResult<Vec<OutboxEntry>> {
+        panic!("not asked")
+    }
+    async fn records(&self, _: RecordQuery<'_>) -> StoreResult<Vec<Record>> {
+        panic!("not asked")
+    }
+    async fn commit(&self, _: Batch) -> StoreResult<CommitReceipt> {
+        panic!("an answer writes nothing")
+    }
+    async fn acquire_lease(
+        &self,
+        _: &str,
+        _: &str,
+        _: DateTime<Utc>,
+        _: TimeDelta,
+    ) -> StoreResult<LeaseGrant> {
+        panic!("an answer takes no lease")
+    }
+    async fn release_lease(&self, _: &LeaseToken) -> StoreResult<()> {
+        panic!("an answer takes no lease")
+    }
+}
+
 /// A store that answers so many reads, and then none.
 struct Failing {
     inner: Arc<MemoryStore>,

@@ -392,7 +392,7 @@ pub struct OfEvent {
 pub struct Free {
     /// As JSON text: `calendars` (each `{ calendar, zone, owner }`), `from`, `to`, and, where they are not the default, `zone`,
     /// `slot_minutes` (30), `granularity_minutes` (15), `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
-    /// `uncovered` and `hours`, with the words of `calsync_core::availability`.
+    /// `uncovered` and `hours`, with the words of `calsync_core::availability`. 400 days at most.
     pub terms: String,
 }
 

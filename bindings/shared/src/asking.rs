@@ -57,6 +57,9 @@ struct FreeCalendar {
     owner: Vec<String>,
 }
 
+/// A question about more than so many days would be answered with hundreds of thousands of slots.
+const WINDOW_MAX_DAYS: i64 = 400;
+
 fn half_an_hour() -> u32 {
     30
 }
@@ -79,6 +82,11 @@ impl Engine {
 
     pub(crate) async fn free(&self, args: args::Free) -> Result<String, Failure> {
         let asked: FreeTerms = dispatch::read("free", &args.terms)?;
+        let span = asked.to.signed_duration_since(asked.from);
+        if span <= TimeDelta::zero() || span > TimeDelta::days(WINDOW_MAX_DAYS) {
+            let text = format!("`to` has to be after `from`, by {WINDOW_MAX_DAYS} days at most");
+            return Err(Failure::invalid(text).about("free"));
+        }
         let minutes = |minutes: u32| TimeDelta::minutes(i64::from(minutes));
         let zone = asked.zone.unwrap_or(Zone::UTC);
         // `now` is set by whoever answers.
@@ -107,11 +115,12 @@ impl Engine {
         }
     }
 
-    /// How far what the store has of a calendar can be trusted: as far as its worst link.
+    /// How far what the store has of a calendar can be trusted: as far as the worst of the links that bring events in.
     async fn known(&self, calendar: &CalendarId) -> Result<(CalendarState, Option<DateTime<Utc>>), Failure> {
         let store = self.store().await?;
         let mut worst: (CalendarState, Option<DateTime<Utc>>) = (CalendarState::Current, None);
-        for link in self.links().iter().filter(|link| link.calendar == *calendar) {
+        let brings_in = |link: &&Link| link.calendar == *calendar && link.direction.imports();
+        for link in self.links().iter().filter(brings_in) {
             let state = store.link(&LinkId::from(link.id.as_str())).await?;
             let Some((last, state)) = state.and_then(|state| Some((state.last_success?, state))) else {
                 return Ok((CalendarState::Unknown, None));

@@ -158,6 +158,14 @@ async fn a_pipeline_is_set_explained_and_counted_as_taken_time() {
     };
     let read = |text: Value| -> Value { serde_json::from_str(text.as_str().unwrap()).unwrap() };
     let never = read(ask(&engine, "free", terms(["2100-01-01T00:00:00Z", "2100-01-01T02:00:00Z"])).await);
+    assert_eq!(never["calendars"][0]["state"], "current", "a link that exports brings nothing in");
+    let mut import = link("import", json!({ "steps": [] }));
+    (import["link"], import["calendar"]) = (json!("import"), json!("other"));
+    ask(&engine, "add_link", import).await;
+    let other = json!({
+        "calendars": [{ "calendar": "other" }], "from": "2100-01-01T00:00:00Z", "to": "2100-01-02T00:00:00Z",
+    });
+    let never = read(ask(&engine, "free", json!({ "terms": other.to_string() })).await);
     assert_eq!(never["calendars"][0]["state"], "unknown", "its link never ran");
     ask(&engine, "sync", json!({ "link": "mirror" })).await;
     let texts: Vec<String> = server.list("work").into_iter().map(|(_, _, text)| text).collect();
@@ -172,12 +180,14 @@ async fn a_pipeline_is_set_explained_and_counted_as_taken_time() {
         (found["slots"].as_array().unwrap().len(), &found["calendars"][0]["state"]),
         (2, &json!("current"))
     );
-    let past = read(ask(&engine, "free", terms(["2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"])).await);
+    let past = read(ask(&engine, "free", terms(["2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"])).await);
     assert!(!past["busy"].as_array().unwrap().is_empty(), "{past}");
     for (method, args) in [
         ("explain", json!({ "calendar": "family", "id": "nobody" })),
         ("free", json!({ "terms": "{}" })),
         ("free", json!({ "terms": "no json" })),
+        ("free", terms(["2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"])),
+        ("free", terms(["2100-01-01T02:00:00Z", "2100-01-01T00:00:00Z"])),
     ] {
         let failure = engine.call(method.to_owned(), args.to_string(), None).await.unwrap_err();
         assert_eq!(failure.code, Code::InvalidInput, "{method}");

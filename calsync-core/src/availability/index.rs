@@ -15,7 +15,9 @@ use super::{
     spans::clip,
 };
 use crate::{
-    model::{Event, EventBody, EventId, FreeBusyStatus, Override, Status, UidOrigin},
+    model::{
+        Event, EventBody, EventId, FreeBusyStatus, Override, RecurrenceId, RuleEntry, Status, UidOrigin,
+    },
     recurrence::ExpansionLimits,
     zone::Zone,
 };
@@ -51,8 +53,13 @@ pub struct BusyIndex {
     series: Vec<Series>,
     /// Places in `series` that nothing is in.
     gaps: Vec<usize>,
+    /// What the series take, counted as [`BusyIndex::weight`] does.
+    series_weight: usize,
     numbered: u32,
 }
+
+/// What something that takes place once takes, in bytes, give or take.
+const SINGLE: usize = 150;
 
 #[derive(Clone, Copy)]
 enum Place {
@@ -78,6 +85,7 @@ impl BusyIndex {
             singles: BTreeMap::new(),
             series: Vec::new(),
             gaps: Vec::new(),
+            series_weight: 0,
             numbered: 0,
         }
     }
@@ -104,6 +112,7 @@ impl BusyIndex {
                 Place::Single { bits, start, number }
             }
             _ if may_be_busy(event, &self.owner) => {
+                self.series_weight += weight(event);
                 let one = Series { extent: Extent::of(event), event: Some(Box::new(self.reduced(event))) };
                 Place::Series(match self.gaps.pop() {
                     Some(gap) => {
@@ -130,7 +139,9 @@ impl BusyIndex {
                 }
             }
             Some(Place::Series(at)) => {
-                self.series[at] = Series { extent: Extent::NEVER, event: None };
+                let gap = Series { extent: Extent::NEVER, event: None };
+                let gone = std::mem::replace(&mut self.series[at], gap);
+                self.series_weight -= gone.event.as_deref().map_or(0, weight);
                 self.gaps.push(at);
             }
             None => {}
@@ -140,6 +151,11 @@ impl BusyIndex {
     /// How many events it holds: those that may take time.
     pub fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// How much memory it takes, in events that take place once: a series is as many of them as it has exceptions, and more.
+    pub fn weight(&self) -> usize {
+        self.places.len() + self.series_weight
     }
 
     /// Whether it holds none.
@@ -229,6 +245,15 @@ impl fmt::Debug for BusyIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BusyIndex").field("events", &self.len()).finish_non_exhaustive()
     }
+}
+
+/// What a series takes beside its place: its rules and exceptions.
+fn weight(event: &Event) -> usize {
+    let rules = (event.rules.len() + event.excluded_rules.len()) * size_of::<RuleEntry>();
+    let bodies = event.overrides.values().filter(|instance| matches!(instance, Override::Changed { .. }));
+    let overrides = event.overrides.len() * size_of::<(RecurrenceId, Override)>();
+    let bodies = bodies.count() * size_of::<EventBody>();
+    (size_of::<Event>() + rules + overrides + bodies).div_ceil(SINGLE)
 }
 
 /// So many that the length is shorter than two to their power, in seconds.

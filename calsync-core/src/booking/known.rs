@@ -22,7 +22,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recall {
-    /// Events of all calendars together, some 150 bytes each. Beyond that the calendars that were asked for longest ago are
+    /// Events of all calendars together, some 150 bytes each; a series counts as many as it takes
+    /// ([`BusyIndex::weight`]). Beyond that the calendars that were asked for longest ago are
     /// forgotten, and read whole when they are asked for again. Default: 1,000,000. Zero: every question reads them whole.
     pub events: usize,
     /// How long a calendar is followed by its changes before it is read whole again: a store forgets deleted events after
@@ -198,7 +199,7 @@ impl Known {
 
     /// Forgets what is too much.
     fn tidy(&self, counted: &Counted, kept: &Arc<Mutex<Kept>>) {
-        let events = lock(kept).index.len();
+        let events = lock(kept).index.weight();
         let mut shelf = lock(&self.shelf);
         let places = shelf.calendars.get_mut(&counted.calendar).into_iter().flatten();
         for place in places.filter(|place| Arc::ptr_eq(&place.kept, kept)) {

@@ -27,6 +27,15 @@ impl CompiledPipeline {
         event: &'e Event,
         around: &Surroundings<'_>,
     ) -> Result<Option<Cow<'e, Event>>, RuleFailure> {
+        Ok(self.at_its_time(event, around)?.map(|copy| self.moved(copy)))
+    }
+
+    /// The copy before padding moves it: its instances are called as those of the event.
+    pub(crate) fn at_its_time<'e>(
+        &self,
+        event: &'e Event,
+        around: &Surroundings<'_>,
+    ) -> Result<Option<Cow<'e, Event>>, RuleFailure> {
         if self.refused_by(event, around)?.is_some() {
             return Ok(None);
         }
@@ -59,12 +68,16 @@ impl CompiledPipeline {
                 }
             }
         }
-        // Last, for it moves the keys of instances.
+        Ok(Some(copy))
+    }
+
+    /// What comes last, for it moves the keys of instances.
+    pub(crate) fn moved<'e>(&self, mut copy: Cow<'e, Event>) -> Cow<'e, Event> {
         let before: i64 = self.steps.iter().map(|step| pad_before(&step.action)).sum();
         if before > 0 {
             begin_earlier(copy.to_mut(), TimeDelta::minutes(before));
         }
-        Ok(Some(copy))
+        copy
     }
 
     /// The name of the step that keeps an event out; `None` when it is copied, or takes no time and the copy is busy-only.

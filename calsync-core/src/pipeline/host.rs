@@ -112,14 +112,15 @@ impl HostRules {
             Action::Transform(_) => self.transforms.get(name).cloned().map(HostRule::Transform),
         };
         let rule = found.ok_or_else(|| format!("the host has no such rule as {name:?}"))?;
-        let now = rule.version();
+        let now = said(|| rule.version().to_owned()).map_err(|()| panicked(name))?;
         if let Some(pinned) = pinned.as_deref().filter(|pinned| *pinned != now) {
             return Err(format!("the host's rule {name:?} has the version {now:?}, not {pinned:?}"));
         }
-        match &rule {
+        said(|| match &rule {
             HostRule::Filter(filter) => filter.check(options),
             HostRule::Transform(transform) => transform.check(options),
-        }?;
+        })
+        .map_err(|()| panicked(name))??;
         Ok(Some(rule))
     }
 }
@@ -149,7 +150,10 @@ impl HostRule {
 
 impl fmt::Debug for HostRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("HostRule").field(&self.version()).finish()
+        f.write_str(match self {
+            Self::Filter(_) => "HostFilter",
+            Self::Transform(_) => "HostTransform",
+        })
     }
 }
 
@@ -173,7 +177,8 @@ impl Pipeline {
             if let Action::Filter(Filter::Host { version, .. })
             | Action::Transform(Transform::Host { version, .. }) = &mut step.action
             {
-                *version = Some(found.version().to_owned());
+                // One that panicked when it was asked again is asked once more when the steps are made ready.
+                *version = said(|| found.version().to_owned()).ok().or(version.take());
             }
         }
         all
@@ -193,6 +198,15 @@ pub struct RuleFailure {
 /// Asks a host's rule.
 pub(super) fn ask<T>(step: &str, rule: impl FnOnce() -> Result<T, String>) -> Result<T, RuleFailure> {
     // What the rule changed when it panicked is thrown away by every caller.
-    let said = catch_unwind(AssertUnwindSafe(rule)).unwrap_or_else(|_| Err("it panicked".to_owned()));
-    said.map_err(|reason| RuleFailure { step: step.to_owned(), reason })
+    let answer = said(rule).unwrap_or_else(|()| Err("it panicked".to_owned()));
+    answer.map_err(|reason| RuleFailure { step: step.to_owned(), reason })
+}
+
+/// What a rule says, unless it panics.
+fn said<T>(rule: impl FnOnce() -> T) -> Result<T, ()> {
+    catch_unwind(AssertUnwindSafe(rule)).map_err(drop)
+}
+
+fn panicked(name: &str) -> String {
+    format!("the host's rule {name:?} panicked when it was asked what it is")
 }

@@ -10,7 +10,8 @@ use crate::{
         value::IcalDuration,
         write::{self, Head, People, line::LineStyle, property, zones::ZoneNames},
     },
-    model::{Event, EventBody, FreeBusyStatus, Override, Privacy, Status},
+    model::{Event, EventBody, FreeBusyStatus, Override, OverrideScope, Privacy, Status},
+    recurrence::ExpansionLimits,
     zone,
 };
 
@@ -235,27 +236,47 @@ fn is_in_window(event: &Event, options: &FeedOptions) -> bool {
 
 /// The event as the feed shows it.
 fn shown<'e>(event: &'e Event, options: &FeedOptions) -> Option<Cow<'e, Event>> {
+    let event = without_secret(event)?;
     let privacy = event.body().and_then(|body| body.privacy);
     match (options.detail, privacy) {
         (_, Some(Privacy::Secret)) => None,
         (Detail::BusyOnly, _) | (_, Some(Privacy::Private)) => {
-            busy_only(&without_secret(event), &options.busy_only()).map(Cow::Owned)
+            busy_only(&event, &options.busy_only()).map(Cow::Owned)
         }
-        (Detail::Details, Some(Privacy::Public) | None) => Some(detailed(event, options)),
+        (Detail::Details, Some(Privacy::Public) | None) => Some(match event {
+            Cow::Borrowed(event) => detailed(event, options),
+            Cow::Owned(event) => Cow::Owned(detailed(&event, options).into_owned()),
+        }),
     }
 }
 
-/// The event without its instances marked secret.
-pub(super) fn without_secret(event: &Event) -> Cow<'_, Event> {
-    let is_secret = |instance: &Override| matches!(instance, Override::Changed { body, .. } if body.privacy == Some(Privacy::Secret));
-    if !event.overrides.values().any(is_secret) {
-        return Cow::Borrowed(event);
+/// What of an event is not marked secret; `None`: nothing. Where an instance and all later ones are secret, the series ends
+/// before it; where it cannot, nothing of it is shown.
+pub(super) fn without_secret(event: &Event) -> Option<Cow<'_, Event>> {
+    let is_secret = |body: &EventBody| body.privacy == Some(Privacy::Secret);
+    if event.master.as_ref().is_some_and(is_secret) {
+        return None;
     }
-    let mut event = event.clone();
-    for instance in event.overrides.values_mut().filter(|instance| is_secret(instance)) {
+    let secret = |instance: &Override| matches!(instance, Override::Changed { body, .. } if is_secret(body));
+    if !event.overrides.values().any(secret) {
+        return Some(Cow::Borrowed(event));
+    }
+    let ends = |instance: &Override| {
+        secret(instance) && matches!(instance, Override::Changed { scope: OverrideScope::ThisAndFuture, .. })
+    };
+    let end = event.overrides.iter().find(|(_, instance)| ends(instance)).map(|(id, _)| *id);
+    let has_master = event.master.is_some();
+    let mut event = match end.filter(|_| has_master) {
+        // Where it cannot be cut, more of it is hidden than has to be.
+        Some(end) => event.split_at(end, "", &ExpansionLimits::default()).ok()?.0,
+        None => event.clone(),
+    };
+    event.overrides.retain(|_, instance| has_master || !secret(instance));
+    for instance in event.overrides.values_mut().filter(|instance| secret(instance)) {
         *instance = Override::Excluded;
     }
-    Cow::Owned(event)
+    let shows = |instance: &Override| matches!(instance, Override::Changed { .. });
+    (has_master || event.overrides.values().any(shows)).then_some(Cow::Owned(event))
 }
 
 fn detailed<'e>(event: &'e Event, options: &FeedOptions) -> Cow<'e, Event> {
@@ -263,7 +284,7 @@ fn detailed<'e>(event: &'e Event, options: &FeedOptions) -> Cow<'e, Event> {
     if event.overrides.is_empty() && event.lineage.is_none() && !has_alarms {
         return Cow::Borrowed(event);
     }
-    let mut event = without_secret(event).into_owned();
+    let mut event = event.clone();
     event.lineage = None;
     if let Some(body) = &mut event.master {
         body.alarms.clear();

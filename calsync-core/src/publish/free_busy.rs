@@ -8,7 +8,7 @@ use super::{FeedOptions, feed::without_secret};
 use crate::{
     availability::{BusyKind, BusyOptions, BusyTime, busy_times, merged},
     ical::write::{line::LineStyle, property},
-    model::{Event, Privacy},
+    model::Event,
 };
 
 /// When the calendar's owner is busy in the window, merged: nothing tells one event from two. What is marked secret is left
@@ -58,10 +58,8 @@ impl FreeBusyWriter {
 
     /// Adds the times of an event, unless it is marked secret.
     pub fn event(&mut self, event: &Event) {
-        if event.body().and_then(|body| body.privacy) == Some(Privacy::Secret) {
-            return;
-        }
-        self.times.extend(busy_times([&*without_secret(event)], &self.how).times);
+        let Some(event) = without_secret(event) else { return };
+        self.times.extend(busy_times([&*event], &self.how).times);
         if self.times.len() >= self.merged + GATHERED {
             self.times = merged(std::mem::take(&mut self.times));
             self.merged = self.times.len();

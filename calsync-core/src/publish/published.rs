@@ -10,7 +10,6 @@ use crate::{
     model::{CalendarId, Event, Override, Privacy},
     pipeline::{CompiledPipeline, Pipeline, PipelineError, Surroundings},
     secret::Secret,
-    store::Revision,
 };
 
 /// What a feed is made of.
@@ -118,7 +117,7 @@ impl Published {
     /// What a copy of it is compared with.
     pub(super) fn validators(
         &self,
-        revision: Revision,
+        state: &str,
         changed: Option<DateTime<Utc>>,
         options: &FeedOptions,
     ) -> Validators {
@@ -128,7 +127,7 @@ impl Published {
             && self.options.detail == Detail::Details
             && self.pipeline.is_none();
         let changed = changed.max(self.since).filter(|_| shows_all);
-        Validators::of_revision(&revision.0.to_string(), &variant, changed, options)
+        Validators::of_revision(state, &variant, changed, options)
     }
 
     /// The event after filters and transforms; `None`: it is not published. Nothing leaves that a step could not look at.
@@ -141,40 +140,30 @@ impl Published {
             zone: &self.options.zone,
             ..Surroundings::default()
         };
-        if strictest(event).is_none() {
+        if !has_marks(event) {
             return pipeline.apply(event, &around).ok()?;
         }
-        if event.body().and_then(|body| body.privacy) == Some(Privacy::Secret) {
-            return None;
-        }
-        let event = without_secret(event);
-        let strictest = strictest(&event);
-        let mut copy = pipeline.apply(&event, &around).ok()??.into_owned();
+        let event = without_secret(event)?;
+        // Before times are moved, while each instance has the name it has in the event.
+        let mut copy = pipeline.at_its_time(&event, &around).ok()??.into_owned();
         if let Some(body) = &mut copy.master {
             body.privacy = event.master.as_ref().and_then(|body| body.privacy);
         }
         for (id, instance) in &mut copy.overrides {
             let Override::Changed { body, .. } = instance else { continue };
-            body.privacy = match event.overrides.get(id) {
-                Some(Override::Changed { body, .. }) => body.privacy,
-                // A transform moved it: which one it was is not known any more.
-                _ => strictest,
-            };
+            if let Some(Override::Changed { body: own, .. }) = event.overrides.get(id) {
+                body.privacy = own.privacy;
+            }
         }
-        Some(Cow::Owned(copy))
+        Some(Cow::Owned(pipeline.moved(Cow::Owned(copy)).into_owned()))
     }
 }
 
-/// The strictest mark of an event and its instances; `None`: nothing of it is private.
-fn strictest(event: &Event) -> Option<Privacy> {
+/// Whether anything of an event is marked.
+fn has_marks(event: &Event) -> bool {
     let changed = event.overrides.values().filter_map(|instance| match instance {
         Override::Changed { body, .. } => Some(&**body),
         _ => None,
     });
-    let marks = event.master.iter().chain(changed).filter_map(|body| body.privacy);
-    marks.fold(None, |strictest, mark| match (strictest, mark) {
-        (Some(Privacy::Secret), _) | (_, Privacy::Secret) => Some(Privacy::Secret),
-        (_, Privacy::Private) => Some(Privacy::Private),
-        (strictest, Privacy::Public) => strictest,
-    })
+    event.master.iter().chain(changed).any(|body| body.privacy.is_some_and(|mark| mark != Privacy::Public))
 }

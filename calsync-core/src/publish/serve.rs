@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 use super::{FeedBody, FeedRequest, FeedTokens, Published, answer};
 use crate::{
     context::Clock,
-    model::CalendarId,
-    store::{Revision, Store, StoreError},
+    model::{CalendarId, EventId},
+    store::{EventRecord, Revision, Store, StoreError},
 };
 
 /// Events looked at at once.
@@ -72,10 +72,42 @@ impl Served {
 }
 
 /// Up to where the changes of a calendar were looked at.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Seen {
-    revision: Revision,
+    /// How often the store turned out to be another one than before.
+    restored: u64,
+    /// The last change: told from another one that got its revision in a store that was restored.
+    last: Option<Anchor>,
     changed: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Anchor {
+    revision: Revision,
+    id: EventId,
+    modified: DateTime<Utc>,
+    deleted: Option<DateTime<Utc>>,
+}
+
+impl Anchor {
+    fn of(record: &EventRecord) -> Self {
+        let EventRecord { id, revision, modified, deleted, .. } = record;
+        Self { revision: *revision, id: id.clone(), modified: *modified, deleted: *deleted }
+    }
+}
+
+impl Seen {
+    fn revision(&self) -> Revision {
+        self.last.as_ref().map_or_else(Revision::default, |last| last.revision)
+    }
+
+    /// What the calendar holds, in a short text: another state of it has another one, also in a store that was restored from
+    /// a backup and gave the same revisions out again.
+    fn state(&self) -> String {
+        let Some(Anchor { revision, id, modified, deleted }) = &self.last else { return String::new() };
+        let deleted = deleted.map(|at| at.timestamp_micros());
+        format!("{} {id} {} {deleted:?}", revision.0, modified.timestamp_micros())
+    }
 }
 
 /// Answers requests for the feeds of one tenant: token, method, conditions, body. Any server can stand in front of it; its
@@ -126,7 +158,7 @@ impl Publisher {
             Err(problem) => return Served { feed: Some(granted.feed), ..Served::unavailable(problem) },
         };
         let options = published.options(self.clock.now(), granted.key);
-        let validators = published.validators(seen.revision, seen.changed, &options);
+        let validators = published.validators(&seen.state(), seen.changed, &options);
         let answer = answer(&call.conditions, &validators, &options);
         let body = (answer.status == 200 && call.method == "GET")
             .then(|| FeedBody::new(self.store.clone(), published.clone(), options));
@@ -139,17 +171,37 @@ impl Publisher {
         }
     }
 
-    /// The last revision of a calendar, and when it last changed.
+    /// The last change of a calendar, and when it was.
     async fn seen(&self, calendar: &CalendarId) -> Result<Seen, StoreError> {
         let mut seen = self.known(calendar, Seen::default());
+        // The last change that was seen is asked for again: where it is another one, or not there any more, the store may have
+        // been restored, and everything is looked at.
+        let mut first = seen.last.clone();
+        let mut after = Revision(seen.revision().0.saturating_sub(1));
         loop {
-            let page = self.store.events_since(calendar, seen.revision, PAGE).await?;
+            let page = self.store.events_since(calendar, after, PAGE).await?;
+            if let Some(last) = first.take()
+                && page.first().map(Anchor::of).as_ref() != Some(&last)
+            {
+                let edited =
+                    page.iter().any(|record| record.id == last.id && record.revision > last.revision);
+                if !edited {
+                    // Whoever asks by date alone gets it once more.
+                    let changed = Some(self.clock.now());
+                    seen = Seen { restored: seen.restored + 1, last: None, changed };
+                    after = Revision::default();
+                    continue;
+                }
+            }
             for record in &page {
-                seen.revision = seen.revision.max(record.revision);
+                if record.revision > seen.revision() {
+                    seen.last = Some(Anchor::of(record));
+                }
                 seen.changed = seen.changed.max(Some(record.modified)).max(record.deleted);
             }
             // After every page, so that a request that was given up has not looked in vain.
             seen = self.known(calendar, seen);
+            after = seen.revision();
             if page.len() < PAGE {
                 return Ok(seen);
             }
@@ -159,16 +211,11 @@ impl Publisher {
     /// The later of what is known and what was found.
     fn known(&self, calendar: &CalendarId, found: Seen) -> Seen {
         let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match all.get_mut(calendar) {
-            Some(known) => {
-                known.revision = known.revision.max(found.revision);
-                known.changed = known.changed.max(found.changed);
-                *known
-            }
-            None => {
-                all.insert(calendar.clone(), found);
-                found
-            }
+        let known = all.entry(calendar.clone()).or_default();
+        if (found.restored, found.revision()) >= (known.restored, known.revision()) {
+            let changed = found.changed.max(known.changed);
+            *known = Seen { changed, ..found };
         }
+        known.clone()
     }
 }

@@ -216,8 +216,8 @@ pub fn verify<'k>(
     }
 }
 
-/// As long as the secrets an [`IdSource`](calsync_core::context::IdSource) makes.
-const NO_CHANNEL: &str = "................................";
+/// As long as the secrets `Keeper` makes, so that the comparison takes as long.
+const NO_CHANNEL: &str = "................................................................";
 
 /// Whether a call shows the secret of its channel. Without a channel it is compared all the same, with what is none.
 fn shows(known: Option<&Known>, secret: &str) -> bool {

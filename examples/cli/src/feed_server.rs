@@ -18,6 +18,7 @@ use calsync_core::{
 use futures_util::stream;
 use serde_json::json;
 use tokio::sync::watch;
+use webhooks::limits::{Bounded, Limits};
 
 use crate::{
     commands::{feed::FOLDER, worker::stop},
@@ -51,10 +52,11 @@ pub(crate) async fn serve(publisher: Publisher, listen: SocketAddr, format: Form
     }
     let stop = stop()?;
     let (stopped, mut seen) = watch::channel(false);
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        stop.await;
-        let _ = stopped.send(true);
-    });
+    let server =
+        axum::serve(Bounded::new(listener, Limits::default()), router).with_graceful_shutdown(async move {
+            stop.await;
+            let _ = stopped.send(true);
+        });
     tokio::select! {
         ended = server.into_future() => ended.map_err(|error| CliError::Io { what: "serving feeds".to_owned(), error }),
         // Somebody reads too slowly to be waited for.

@@ -11,6 +11,7 @@ use calsync_core::{
 use calsync_providers::webhook::{ChannelKey, ChannelOptions, KeepError, Keeper, Tended, Tending};
 use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
+use webhooks::limits::{Bounded, Limits};
 
 use crate::{
     app::App,
@@ -44,17 +45,27 @@ impl Hooks {
         let section = app.config.webhooks.as_ref();
         let key = match section {
             Some(section) => key(section, app)?,
-            // Channels are only ended then, which needs none: one that nobody knows.
-            None => ChannelKey::new(app.ids.fresh().as_bytes())
-                .map_err(|error| CliError::Unmet(format!("a key: {error}")))?,
+            None => return Self::to_end(app),
         };
+        Ok(Self::with_key(app, key))
+    }
+
+    /// To end channels, which needs no key: also where the one of the configuration is not at hand.
+    pub(crate) fn to_end(app: &App) -> Result<Self, CliError> {
+        // One that nobody knows.
+        let key = ChannelKey::new(app.ids.fresh().as_bytes());
+        Ok(Self::with_key(app, key.map_err(|error| CliError::Unmet(format!("a key: {error}")))?))
+    }
+
+    fn with_key(app: &App, key: ChannelKey) -> Self {
+        let section = app.config.webhooks.as_ref();
         let channels = Arc::new(StoreChannels::new(app.store.clone()));
-        Ok(Self {
+        Self {
             keeper: Keeper::new(channels.clone(), key, app.clock.clone(), app.ids.clone()),
             channels,
             schedule: schedule::schedule(app),
             address: section.map(|section| section.address.trim_end_matches('/').to_owned()),
-        })
+        }
     }
 
     /// Whether a link is to have a channel, or still has one.
@@ -110,7 +121,7 @@ impl Hooks {
         let router = webhooks::router(self.keeper.clone(), self.schedule.clone());
         Ok(async move {
             // It ends only when the listener fails; then links are polled, which is found out by what pulls find.
-            let _ = axum::serve(listener, router).await;
+            let _ = axum::serve(Bounded::new(listener, Limits::default()), router).await;
         })
     }
 }

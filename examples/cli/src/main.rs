@@ -5,6 +5,7 @@
 
 mod account;
 mod app;
+mod ask;
 mod cadence;
 mod commands;
 mod config;

@@ -246,10 +246,16 @@ fn priv_01_priv_04_a_served_feed_shows_what_its_audience_may_see() {
 
     let next = path(&json(folder, &["feed", "token", "rotate", "guests", "--overlap", "1h", "--json"]));
     assert_eq!((server.get(&guests).status, server.get(&next).status), (200, 200));
-    let last = path(&json(folder, &["feed", "token", "rotate", "guests", "--json"]));
+    let unsaid = calsync(folder, &["feed", "token", "rotate", "guests"]);
+    assert!(!unsaid.0 && unsaid.2.contains("--yes"), "{}", unsaid.2);
+    assert_eq!(server.get(&next).status, 200, "nothing was done");
+    let last = path(&json(folder, &["feed", "token", "rotate", "guests", "--yes", "--json"]));
     let statuses = [&guests, &next, &last].map(|path| server.get(path).status);
     assert_eq!(statuses, [404, 404, 200]);
-    json(folder, &["feed", "token", "revoke", "team", "--json"]);
+    let unsaid = calsync(folder, &["feed", "token", "revoke", "team"]);
+    assert!(!unsaid.0 && unsaid.2.contains("--yes"), "{}", unsaid.2);
+    assert_eq!(server.get(&team).status, 200, "nothing was done");
+    json(folder, &["feed", "token", "revoke", "team", "--yes", "--json"]);
     assert_eq!(server.get(&team).status, 404);
     let list = json(folder, &["feed", "token", "list", "--json"]);
     let tokens: Vec<_> = list["feeds"].as_array().unwrap().iter().map(|feed| &feed["token"]).collect();

@@ -5,6 +5,8 @@
 //! (`Host::renew` calls `Keeper::tend`). So the process that answers calls and the workers share the database and nothing
 //! else.
 
+pub mod limits;
+
 use axum::{
     Router,
     body::{Body, Bytes},

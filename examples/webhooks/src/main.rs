@@ -91,7 +91,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("http://{}{}", listener.local_addr()?, webhooks::GRAPH);
-    tokio::spawn(axum::serve(listener, webhooks::router(keeper.clone(), schedule.clone())).into_future());
+    tokio::spawn(
+        axum::serve(
+            webhooks::limits::Bounded::new(listener, webhooks::limits::Limits::default()),
+            webhooks::router(keeper.clone(), schedule.clone()),
+        )
+        .into_future(),
+    );
 
     let account = GraphServer::start(GraphOptions::default())?;
     account.set_now(clock.now());

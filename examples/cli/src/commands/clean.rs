@@ -1,7 +1,5 @@
 //! `calsync clean` and `calsync unlink`: what a link wrote is taken away, and the link is forgotten.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
-
 use calsync_core::{
     engine::{CleanOptions, CleanReport},
     plan::PlanId,
@@ -12,10 +10,11 @@ use serde_json::{Value, json};
 use crate::{
     HELD, IN_STEP,
     app::App,
+    ask,
     connect::{self, Joined},
     error::CliError,
     hooks::Hooks,
-    output::{Format, print, print_json, tell},
+    output::{Format, print, print_json},
 };
 
 #[derive(Args)]
@@ -91,7 +90,7 @@ pub(crate) async fn unlink(app: &App, args: &UnlinkArgs, format: Format) -> Resu
         }
     }
     // Channels that cannot be ended end by themselves.
-    let _ = Hooks::new(app)?.end(&joined).await;
+    let _ = Hooks::to_end(app)?.end(&joined).await;
     app.engine.forget(&joined.link).await?;
     super::schedule::remove(app, &args.link).await?;
     match format {
@@ -115,22 +114,15 @@ fn choice(args: &UnlinkArgs, format: Format) -> Result<Copies, CliError> {
             args.link
         ))
     };
-    if format == Format::Json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !ask::somebody(format) {
         return Err(unsaid());
     }
-    let question = format!("keep what the link {} wrote, or remove it? [keep/remove]", args.link);
-    for _ in 0..3 {
-        tell(&question);
-        let mut line = String::new();
-        let read = io::stdin().lock().read_line(&mut line);
-        match (read, line.trim()) {
-            (Err(_) | Ok(0), _) => break,
-            (_, "keep" | "k") => return Ok(Copies::Keep),
-            (_, "remove" | "r") => return Ok(Copies::Remove),
-            _ => {}
-        }
+    let question = format!("keep what the link {} wrote, or remove it?", args.link);
+    match ask::choose(&question, &["keep", "remove"]) {
+        Some("keep") => Ok(Copies::Keep),
+        Some(_) => Ok(Copies::Remove),
+        None => Err(unsaid()),
     }
-    Err(unsaid())
 }
 
 async fn join(app: &App, name: &str) -> Result<Joined, CliError> {

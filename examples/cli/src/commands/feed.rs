@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     IN_STEP,
     app::App,
+    ask::{YesArgs, confirm},
     cadence::interval,
     config::FeedConfig,
     error::CliError,
@@ -57,12 +58,16 @@ pub(crate) enum TokenCommand {
         #[arg(long, value_name = "TIME", value_parser = overlap)]
         overlap: Option<TimeDelta>,
         #[command(flatten)]
+        yes: YesArgs,
+        #[command(flatten)]
         place: PlaceArgs,
     },
     /// Take the token of a feed away: its address finds nothing any more.
     Revoke {
         /// The feed.
         feed: String,
+        #[command(flatten)]
+        yes: YesArgs,
     },
     /// Show which feeds have a token.
     List,
@@ -108,13 +113,25 @@ pub(crate) async fn run(app: &App, command: FeedCommand, format: Format) -> Resu
             let token = tokens(app).create(&feed.name).await?;
             show(feed, &place, &token, format)
         }
-        FeedCommand::Token(TokenCommand::Rotate { feed, overlap, place }) => {
+        FeedCommand::Token(TokenCommand::Rotate { feed, overlap, yes, place }) => {
             let feed = known(app, &feed)?;
+            has_token(app, &feed.name).await?;
+            if overlap.is_none_or(|overlap| overlap.is_zero()) {
+                let name = &feed.name;
+                let question = format!("everybody who has the address of {name} loses it now. Go on?");
+                confirm(&question, yes, format)?;
+            }
             let token = tokens(app).rotate(&feed.name, overlap.unwrap_or_default()).await?;
             show(feed, &place, &token, format)
         }
         // Also of a feed that is not in the configuration any more.
-        FeedCommand::Token(TokenCommand::Revoke { feed }) => {
+        FeedCommand::Token(TokenCommand::Revoke { feed, yes }) => {
+            has_token(app, &feed).await?;
+            confirm(
+                &format!("nobody will reach {feed} any more, whoever has its address. Go on?"),
+                yes,
+                format,
+            )?;
             tokens(app).revoke(&feed).await?;
             match format {
                 Format::Json => print_json(&json!({ "feed": feed, "revoked": true }))?,
@@ -123,6 +140,14 @@ pub(crate) async fn run(app: &App, command: FeedCommand, format: Format) -> Resu
             Ok(IN_STEP)
         }
         FeedCommand::Token(TokenCommand::List) => list(app, format).await,
+    }
+}
+
+/// Before anything is asked of a person.
+async fn has_token(app: &App, feed: &str) -> Result<(), CliError> {
+    match tokens(app).list().await?.iter().any(|token| token.feed == feed) {
+        true => Ok(()),
+        false => Err(FeedTokenError::Unknown { feed: feed.to_owned() }.into()),
     }
 }
 
