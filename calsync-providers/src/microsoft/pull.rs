@@ -101,7 +101,7 @@ impl MicrosoftProvider {
         let changes = match self.config.listing {
             Listing::Everything => Vec::new(),
             Listing::Window => {
-                state.partial |= page.broken > 0;
+                state.partial |= is_broken(&page);
                 let seen = self.look_again(&page.items, &mut state).await?;
                 // The first round names only what is there.
                 seen.into_iter().filter(|change| change.change != ItemChange::Removed).collect()
@@ -179,7 +179,7 @@ impl MicrosoftProvider {
 
     async fn delta_page(&self, mut state: State, link: &str) -> Result<ChangePage> {
         let page = self.page(OPERATION, self.link(link, OPERATION)?).await?;
-        if page.broken > 0 {
+        if is_broken(&page) {
             // The link moves past a change nobody can name: a listing says what there is.
             return Err(ProviderError::new(ErrorKind::CursorInvalid, OPERATION, "a change without a name"));
         }
@@ -306,6 +306,11 @@ type Instances = BTreeMap<RemoteId, BTreeSet<RemoteId>>;
 enum Next {
     Page(String),
     Delta(String),
+}
+
+/// Whether something on a page of a delta query cannot be named.
+fn is_broken(page: &Page) -> bool {
+    page.broken > 0 || page.items.iter().any(|row| text(row, "id").is_none())
 }
 
 /// Where a page leads. One that leads nowhere, or to itself, cannot be followed.
