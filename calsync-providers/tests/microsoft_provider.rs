@@ -863,3 +863,23 @@ async fn auth_a_claims_challenge_says_what_the_sign_in_has_to_ask_for() {
     lab.server.inject(Fault::code(401, "InvalidAuthenticationToken").header("WWW-Authenticate", "Bearer"));
     assert!(std::error::Error::source(&lab.provider.calendars().await.unwrap_err()).is_none());
 }
+
+/// Graph begins a series with the first day of its rule. Where the clocks change on that day, it lasts no longer for it.
+#[test]
+fn rec_a_series_that_begins_later_lasts_as_long() {
+    let transport = Arc::new(ReqwestTransport::new(&ReqwestOptions::default()).unwrap());
+    let config = MicrosoftConfig::new(Arc::new(Secret::from("x")));
+    let provider = MicrosoftProvider::new(config, transport).unwrap();
+    let zone = calsync_core::zone::Zone::from_iana("America/St_Johns").unwrap();
+    let at = |hour: u32| EventTime::zoned(day("2026-10-26").and_hms_opt(hour, 0, 0).unwrap(), zone.clone());
+    let mut event = Event::single("u1", EventBody::new(TimeSpan { start: at(0), end: at(2) }));
+    // A Monday, of a rule of Sundays; on the first of them the clocks go back at two.
+    event.rules = vec![calsync_core::recurrence::RuleEntry::read("FREQ=WEEKLY;BYDAY=SU;WKST=SU")];
+    let now = instant("2026-01-05T12:00:00Z");
+    let request = RenderRequest { event: &event, original: None, now, people: PeoplePolicy::Withhold };
+    let rendered = provider.render(request).unwrap();
+    assert_eq!(rendered.losses, ["recurrence-start"]);
+    let read = provider.read(&rendered.payload).unwrap().master.unwrap().time;
+    assert_eq!(read.start.absolute(), Some(instant("2026-11-01T02:30:00Z")));
+    assert_eq!(read.end.absolute(), Some(instant("2026-11-01T04:30:00Z")));
+}
