@@ -9,6 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use calsync_core::{
+    context::RandomIds,
     model::{
         Event, EventBody, EventTime, Participant, Person, RemoteCalendarId, RemoteId, TimeSpan, Version,
     },
@@ -19,8 +20,8 @@ use calsync_core::{
 };
 use calsync_providers::{
     http::{
-        AddressPolicy, HttpError, HttpRequest, HttpResponse, HttpTransport, ReqwestOptions, ReqwestTransport,
-        Secret, TokenSource,
+        AddressPolicy, ClaimsChallenge, HttpError, HttpRequest, HttpResponse, HttpTransport, ReqwestOptions,
+        ReqwestTransport, Secret, TokenSource,
     },
     microsoft::{DeltaSource, Listing, Meetings, MicrosoftConfig, MicrosoftProvider},
 };
@@ -800,4 +801,85 @@ async fn a_present_item_has_a_version_and_a_payload() {
         panic!()
     };
     assert_eq!(lab.fetch(id.as_str()).await, (version.clone(), payload.clone()));
+}
+
+/// Whoever asks Microsoft why something failed is asked for the name of the request.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_names_the_request_it_came_from() {
+    let seed = || Arc::new(RandomIds::from_seed([7; 32]));
+    let mut lab = lab();
+    lab.provider = lab.provider.with_request_ids(seed());
+    lab.server.inject(Fault::code(403, "ErrorAccessDenied"));
+    let refused = lab.provider.calendars().await.unwrap_err();
+    assert_eq!(refused.request_id(), Some("00000000-0000-4000-8000-000000000000"));
+    assert_eq!(
+        refused.to_string(),
+        "calendars: no permission: HTTP 403 erroraccessdenied (request 00000000-0000-4000-8000-000000000000)"
+    );
+    // A part of a batch by its own name.
+    let missing = RemoteCalendarId::from("nothing");
+    let payload = lab.render(&local(), None, PeoplePolicy::Withhold).unwrap().payload;
+    let (a, b) = (RemoteId::from("new:a"), RemoteId::from("new:b"));
+    let (a, b) = futures_util::future::join(
+        lab.provider.create(&missing, &a, &payload),
+        lab.provider.create(&missing, &b, &payload),
+    )
+    .await;
+    assert_eq!(a.unwrap_err().request_id(), Some("00000000-0000-4000-8001-000001000000"));
+    assert_eq!(b.unwrap_err().request_id(), Some("00000000-0000-4000-8001-000001000001"));
+
+    // Without an answer it is the name the request was sent with; without that, nothing.
+    lab.server.inject(Fault::drop_before());
+    let lost = lab.provider.calendars().await.unwrap_err();
+    let own = lost.request_id().unwrap().to_owned();
+    assert_eq!(own.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+    lab.server.inject(Fault::drop_before());
+    assert_ne!(lab.provider.calendars().await.unwrap_err().request_id(), Some(own.as_str()));
+    let plain = self::lab();
+    plain.server.inject(Fault::drop_before());
+    assert_eq!(plain.provider.calendars().await.unwrap_err().request_id(), None);
+    // An answer that makes no sense has a name as well.
+    plain.server.inject(Fault::status(200).body("<html>"));
+    assert!(plain.provider.calendars().await.unwrap_err().request_id().is_some());
+}
+
+/// A token that is good and does not say enough (continuous access evaluation): a person signs in, with the claims that
+/// are wanted.
+#[tokio::test(flavor = "multi_thread")]
+async fn auth_a_claims_challenge_says_what_the_sign_in_has_to_ask_for() {
+    let claims = r#"{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}"#;
+    let header = "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", \
+        client_id=\"1\", error=\"insufficient_claims\", \
+        claims=\"eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZSwidmFsdWUiOiIxNjA0MTA2NjUxIn19fQ==\"";
+    let lab = lab();
+    lab.server.inject(Fault::code(401, "InvalidAuthenticationToken").header("WWW-Authenticate", header));
+    let refused = lab.provider.calendars().await.unwrap_err();
+    assert_eq!((&refused.kind, refused.retry), (&ErrorKind::Unauthorized, Retry::Never));
+    let source = std::error::Error::source(&refused).unwrap();
+    assert_eq!(source.downcast_ref::<ClaimsChallenge>().unwrap().claims, claims);
+    assert!(refused.to_string().contains("a sign-in with other claims is wanted"), "{refused}");
+    assert!(!format!("{refused:?}").contains("1604106651"));
+    // Any other 401 has none.
+    lab.server.inject(Fault::code(401, "InvalidAuthenticationToken").header("WWW-Authenticate", "Bearer"));
+    assert!(std::error::Error::source(&lab.provider.calendars().await.unwrap_err()).is_none());
+}
+
+/// Graph begins a series with the first day of its rule. Where the clocks change on that day, it lasts no longer for it.
+#[test]
+fn rec_a_series_that_begins_later_lasts_as_long() {
+    let transport = Arc::new(ReqwestTransport::new(&ReqwestOptions::default()).unwrap());
+    let config = MicrosoftConfig::new(Arc::new(Secret::from("x")));
+    let provider = MicrosoftProvider::new(config, transport).unwrap();
+    let zone = calsync_core::zone::Zone::from_iana("America/St_Johns").unwrap();
+    let at = |hour: u32| EventTime::zoned(day("2026-10-26").and_hms_opt(hour, 0, 0).unwrap(), zone.clone());
+    let mut event = Event::single("u1", EventBody::new(TimeSpan { start: at(0), end: at(2) }));
+    // A Monday, of a rule of Sundays; on the first of them the clocks go back at two.
+    event.rules = vec![calsync_core::recurrence::RuleEntry::read("FREQ=WEEKLY;BYDAY=SU;WKST=SU")];
+    let now = instant("2026-01-05T12:00:00Z");
+    let request = RenderRequest { event: &event, original: None, now, people: PeoplePolicy::Withhold };
+    let rendered = provider.render(request).unwrap();
+    assert_eq!(rendered.losses, ["recurrence-start"]);
+    let read = provider.read(&rendered.payload).unwrap().master.unwrap().time;
+    assert_eq!(read.start.absolute(), Some(instant("2026-11-01T02:30:00Z")));
+    assert_eq!(read.end.absolute(), Some(instant("2026-11-01T04:30:00Z")));
 }

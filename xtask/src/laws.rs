@@ -1,4 +1,5 @@
-//! `cargo xtask laws`: the laws of merge and series on many more cases than the normal tests try.
+//! `cargo xtask laws`: the laws of merge and series, and series on their way round the providers, on many more cases than
+//! the normal tests try.
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,9 @@ pub(crate) struct Options {
     /// Fail when trying them takes longer, in seconds. Building does not count.
     #[arg(long, default_value_t = 120)]
     within: u64,
+    /// How many series are taken from Google to Microsoft, to iCalendar and back.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    series: u32,
 }
 
 pub(crate) fn run(options: &Options) -> Outcome {
@@ -41,7 +45,14 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let took = begun.elapsed().as_secs_f64();
     let all = u64::from(each) * u64::from(laws);
     println!("{laws} laws, {each} cases each, {all} in all: {took:.1} s");
-    Ok(())
+    chain(options.series)
+}
+
+/// As the tests are built anyway: they need no second build.
+fn chain(series: u32) -> Outcome {
+    let mut command = process::cargo();
+    command.args(["test", "--quiet", "--package", "calsync-providers", "--test", "series_chain"]);
+    process::run(command.args(["--", "--nocapture"]).env("CALSYNC_CASES", series.to_string()), BUILD_LIMIT)
 }
 
 /// The optimised tests, with nothing to be run yet.

@@ -88,6 +88,8 @@ pub struct ProviderError {
     pub operation: &'static str,
     /// More for a person, without secrets or event text.
     pub detail: String,
+    // Boxed: an error is returned by value everywhere.
+    request_id: Option<Box<str>>,
     ambiguous: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -99,7 +101,15 @@ impl ProviderError {
             ErrorKind::Throttled | ErrorKind::Unavailable => Retry::Backoff,
             _ => Retry::Never,
         };
-        Self { kind, retry, operation, detail: detail.into(), ambiguous: false, source: None }
+        Self {
+            kind,
+            retry,
+            operation,
+            detail: detail.into(),
+            request_id: None,
+            ambiguous: false,
+            source: None,
+        }
     }
 
     /// The answer to an ability that is not claimed.
@@ -119,6 +129,26 @@ impl ProviderError {
     pub fn maybe_applied(mut self) -> Self {
         self.ambiguous = true;
         self
+    }
+
+    /// Sets the name of the request, unless it has one already. It comes from outside: what is no plain word of at most 128
+    /// letters, digits and `-._:|+/=` is dropped.
+    #[must_use]
+    pub fn with_request_id(mut self, id: Option<&str>) -> Self {
+        let is_plain = |id: &&str| {
+            (1..=128).contains(&id.len())
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:|+/=".contains(&byte))
+        };
+        if self.request_id.is_none() {
+            self.request_id = id.filter(is_plain).map(Into::into);
+        }
+        self
+    }
+
+    /// What the provider calls the request in its own records, or what it was told to call it: to be quoted to its support.
+    /// `None` where it says nothing.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 
     /// Keeps the cause. It must hold no secret: it is shown to people who debug.
@@ -150,7 +180,10 @@ impl fmt::Display for ProviderError {
         if !self.detail.is_empty() {
             write!(f, ": {}", self.detail)?;
         }
-        Ok(())
+        match &self.request_id {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -180,5 +213,23 @@ impl fmt::Display for ErrorKind {
 impl std::error::Error for ProviderError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_request_is_shown_and_nothing_else_gets_in_that_way() {
+        let error = |id: &str| {
+            ProviderError::new(ErrorKind::Refused, "create", "HTTP 400").with_request_id(Some(id)).to_string()
+        };
+        assert_eq!(error("7f1a-2"), "create: content refused: HTTP 400 (request 7f1a-2)");
+        for id in ["", "a b", "a\nb", "Lunch with Ann", "é", &"x".repeat(129)] {
+            assert_eq!(error(id), "create: content refused: HTTP 400", "{id}");
+        }
+        let twice = ProviderError::new(ErrorKind::Refused, "create", "").with_request_id(Some("a"));
+        assert_eq!(twice.with_request_id(Some("b")).request_id(), Some("a"));
     }
 }

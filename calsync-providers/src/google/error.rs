@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode};
 
 use super::wire;
-use crate::http::{error_for_status, retry_after};
+use crate::http::{error_for_status, request_id, retry_after};
 
 /// An answer, or a part of a batch.
 pub(crate) struct Reply<'a> {
@@ -26,6 +26,11 @@ pub(crate) struct Timing {
 /// The error an answer is, whatever was asked. 404, 409, 410 and 412 mean something only to who asked: here they are the
 /// plain thing.
 pub(crate) fn classify(operation: &'static str, reply: &Reply<'_>, timing: Timing) -> ProviderError {
+    let told = request_id(reply.headers).map(ToOwned::to_owned).or_else(|| wire::request_id(reply.body));
+    kind_of(operation, reply, timing).with_request_id(told.as_deref())
+}
+
+fn kind_of(operation: &'static str, reply: &Reply<'_>, timing: Timing) -> ProviderError {
     let reason = wire::reason(reply.body);
     let status = reply.status.as_u16();
     let detail =
@@ -121,6 +126,7 @@ mod tests {
             (400, "invalidParameter", "Refused"),
             (400, "channelIdNotUnique", "Refused"),
             (400, "eventTypeRestriction", "Refused"),
+            (400, "syncTokenWithRequestRestrictions", "Refused"),
             (401, "authError", "Unauthorized"),
             (403, "userRateLimitExceeded", "Throttled backoff"),
             (403, "rateLimitExceeded", "Throttled backoff"),
@@ -153,6 +159,26 @@ mod tests {
         }
         assert_eq!(kind(503, "<html>busy</html>"), "Unavailable backoff");
         assert_eq!(kind(403, "<html>no</html>"), "Forbidden");
+    }
+
+    /// Google promises no name of a request: it is shown where there is one.
+    #[test]
+    fn an_error_names_the_request_where_google_does() {
+        let timing =
+            Timing { now: "2026-11-21T12:00:00Z".parse().unwrap(), quota_pause: Duration::from_secs(3600) };
+        let shown = |header: Option<&'static str>, body: &str| {
+            let mut headers = HeaderMap::new();
+            if let Some(id) = header {
+                headers.insert("x-request-id", http::HeaderValue::from_static(id));
+            }
+            let reply = Reply { status: StatusCode::BAD_REQUEST, headers: &headers, body: body.as_bytes() };
+            classify("create", &reply, timing).request_id().map(ToOwned::to_owned)
+        };
+        let body = r#"{"error":{"details":[{"@type":"type.googleapis.com/google.rpc.RequestInfo","requestId":"r-1"}]}}"#;
+        assert_eq!(shown(None, body).as_deref(), Some("r-1"));
+        assert_eq!(shown(Some("h-1"), body).as_deref(), Some("h-1"));
+        assert_eq!(shown(Some("Ann's request"), "{}"), None);
+        assert_eq!(shown(None, r#"{"error":{"details":[{"requestId":7},null]}}"#), None);
     }
 
     #[test]

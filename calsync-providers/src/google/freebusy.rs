@@ -17,6 +17,9 @@ use super::{
 
 const OPERATION: &str = "free_busy";
 
+/// Why nothing is known, where the answer makes no sense.
+const UNREADABLE: &str = "unreadable";
+
 /// Calendars in one question (`calendarExpansionMax`).
 const CALENDARS_MAX: usize = 50;
 
@@ -51,7 +54,14 @@ fn of(calendar: &RemoteCalendarId, answer: Option<&Object>) -> FreeBusy {
         unknown: Some(reason.to_owned()),
     };
     let Some(answer) = answer else { return unknown("noAnswer") };
-    let reason = list(answer, "errors").iter().find_map(|error| text(error.as_object()?, "reason"));
+    let reason = match answer.get("errors") {
+        None | Some(Value::Null) => None,
+        Some(Value::Array(errors)) if errors.is_empty() => None,
+        Some(_) => {
+            let told = list(answer, "errors").iter().find_map(|error| text(error.as_object()?, "reason"));
+            Some(told.unwrap_or(UNREADABLE))
+        }
+    };
     if let Some(reason) = reason {
         return unknown(reason);
     }
@@ -60,9 +70,14 @@ fn of(calendar: &RemoteCalendarId, answer: Option<&Object>) -> FreeBusy {
     };
     let span = |span: &Value| {
         let span = span.as_object()?;
-        Some((instant(span, "start")?, instant(span, "end")?)).filter(|(start, end)| start < end)
+        Some((instant(span, "start")?, instant(span, "end")?)).filter(|(start, end)| start <= end)
     };
-    let mut busy: Vec<_> = list(answer, "busy").iter().filter_map(span).collect();
+    let spans = answer.get("busy").and_then(Value::as_array);
+    // What nobody can read is not free.
+    let Some(mut busy) = spans.and_then(|spans| spans.iter().map(span).collect::<Option<Vec<_>>>()) else {
+        return unknown(UNREADABLE);
+    };
+    busy.retain(|(start, end)| start < end);
     busy.sort_unstable();
     FreeBusy { calendar: calendar.clone(), busy, unknown: None }
 }

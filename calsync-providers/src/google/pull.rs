@@ -60,6 +60,8 @@ impl GoogleProvider {
         for row in listed.items {
             match object_of(row).filter(|row| text(row, "id").is_some()) {
                 Some(row) => self.row(row, is_delta, &mut round, &mut changes),
+                // The token moves past a change nobody can name: a listing says what there is.
+                None if is_delta => return Err(invalid("a change without a name")),
                 None => round.incomplete = true,
             }
         }

@@ -52,7 +52,7 @@ impl Page {
         let items = match object.remove("items") {
             Some(Value::Array(items)) => items,
             // An empty page may leave it out.
-            None | Some(Value::Null) if is_listing(&object) => Vec::new(),
+            None if is_listing(&object) => Vec::new(),
             _ => return None,
         };
         Some(Self { items, next_page, next_sync })
@@ -76,6 +76,13 @@ pub(crate) fn reason(body: &[u8]) -> String {
         .or_else(|| first("details"))
         .or_else(|| text(error, "status").map(ToOwned::to_owned))
         .unwrap_or_default()
+}
+
+/// What an error body says the request is called (`google.rpc.RequestInfo`).
+pub(crate) fn request_id(body: &[u8]) -> Option<String> {
+    let body = object(body)?;
+    let details = list(inner(&body, "error")?, "details");
+    details.iter().find_map(|entry| text(entry.as_object()?, "requestId").map(ToOwned::to_owned))
 }
 
 #[cfg(test)]
@@ -107,7 +114,7 @@ mod tests {
     fn bad_01_a_page_without_items_is_empty_and_anything_else_is_no_page() {
         let page = |body: &str| Page::read(body.as_bytes()).map(|page| page.items.len());
         assert_eq!(page(r#"{"kind":"calendar#events","nextSyncToken":"t"}"#), Some(0));
-        assert_eq!(page(r#"{"kind":"calendar#events","items":null}"#), Some(0));
+        assert_eq!(page(r#"{"kind":"calendar#events","items":null}"#), None);
         assert_eq!(page(r#"{"items":[{},null]}"#), Some(2));
         for body in ["{}", "[]", "null", r#"{"items":{}}"#, "<html>", r#"{"error":{}}"#] {
             assert_eq!(page(body), None, "{body}");

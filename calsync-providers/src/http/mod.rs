@@ -10,6 +10,7 @@
 
 mod address;
 mod auth;
+mod challenge;
 mod client;
 #[cfg(test)]
 mod client_tests;
@@ -29,11 +30,12 @@ pub use auth::Credentials;
 #[cfg(feature = "caldav")]
 pub(crate) use auth::wants_only_digest;
 pub use calsync_core::secret::Secret;
+pub use challenge::ClaimsChallenge;
 pub use client::{Answer, ClientOptions, HttpClient};
 pub use error::{HttpError, HttpErrorKind};
 pub use redirect::RedirectPolicy;
 pub use reqwest_transport::{ReqwestOptions, ReqwestTransport};
-pub use retry::{error_for_status, retry_after};
+pub use retry::{error_for_status, request_id, retry_after};
 #[cfg(feature = "caldav")]
 pub(crate) use site::same_host_or_domain;
 pub use site::same_site;

@@ -11,13 +11,16 @@ use reqwest::{
 
 use super::{AddressPolicy, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpTransport};
 
-const USER_AGENT: &str = concat!("calsync/", env!("CARGO_PKG_VERSION"));
+/// Google compresses for clients that say so here as well.
+const USER_AGENT: &str = concat!("calsync/", env!("CARGO_PKG_VERSION"), " (gzip)");
 
 /// What a [`ReqwestTransport`] is built with.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReqwestOptions {
-    /// The `User-Agent`. Default: `calsync/VERSION`; some services refuse requests without one.
+    /// The `User-Agent`, sent with every request. Default: `calsync/VERSION (gzip)`; some services refuse requests without
+    /// one. A host puts its own name in front, so that a service knows whom to write to: `family-app/2.1 calsync/VERSION
+    /// (gzip)`.
     pub user_agent: String,
     /// Until a connection stands. Default: 15 s. It belongs to the connection pool, so
     /// [`Limits::connect`](super::Limits::connect) of a single request does not change it.
@@ -48,8 +51,12 @@ impl ReqwestTransport {
     ///
     /// # Errors
     ///
-    /// [`HttpErrorKind::Connect`] when the system has no certificates and none were given, or one given is no PEM.
+    /// [`HttpErrorKind::Connect`] when the system has no certificates and none were given, or one given is no PEM;
+    /// [`HttpErrorKind::InvalidRequest`] when the user agent is no header.
     pub fn new(options: &ReqwestOptions) -> Result<Self, HttpError> {
+        if http::HeaderValue::from_str(&options.user_agent).is_err() {
+            return Err(HttpError::invalid_request("the user agent holds control characters"));
+        }
         // An error only says that the host has chosen one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
@@ -202,6 +209,39 @@ mod tests {
     use std::str::FromStr;
 
     use super::*;
+
+    /// What a request of a transport looks like on the wire.
+    async fn sent(options: &ReqwestOptions) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let server = tokio::spawn(async move {
+            let mut connection = listener.accept().await.unwrap().0;
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"\r\n\r\n") {
+                seen.push(connection.read_u8().await.unwrap());
+            }
+            connection.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            String::from_utf8(seen).unwrap().to_ascii_lowercase()
+        });
+        let mut request = HttpRequest::new(http::Method::GET, url);
+        request.addresses = AddressPolicy::AllowPrivate;
+        ReqwestTransport::new(options).unwrap().send(request).await.unwrap();
+        server.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_request_says_whose_it_is_and_a_host_may_say_it_differently() {
+        let own = format!("\r\nuser-agent: calsync/{} (gzip)\r\n", env!("CARGO_PKG_VERSION"));
+        let request = sent(&ReqwestOptions::default()).await;
+        assert!(request.contains(&own) && request.contains("gzip"), "{request}");
+        let theirs = ReqwestOptions { user_agent: "family-app/2.1".to_owned(), ..ReqwestOptions::default() };
+        let request = sent(&theirs).await;
+        assert!(request.contains("\r\nuser-agent: family-app/2.1\r\n"), "{request}");
+        let broken = ReqwestOptions { user_agent: "a\r\nX: y".to_owned(), ..ReqwestOptions::default() };
+        assert_eq!(ReqwestTransport::new(&broken).unwrap_err().kind, HttpErrorKind::InvalidRequest);
+    }
 
     #[tokio::test]
     async fn attack_2_a_name_is_checked_where_it_is_resolved() {

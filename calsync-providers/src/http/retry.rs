@@ -23,6 +23,17 @@ pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> 
     Some(wait.min(RETRY_AFTER_MAX))
 }
 
+/// What the service calls the request (`request-id` of Microsoft Graph, `x-ms-request-id` of its sign-in), or a proxy in
+/// front of it (`x-request-id`); else what it was told to call it. There is no standard for it: Google documents none for
+/// its calendar, and servers of CalDAV have none in common.
+pub fn request_id(headers: &HeaderMap) -> Option<&str> {
+    ["request-id", "x-ms-request-id", "x-request-id", "client-request-id"]
+        .iter()
+        .find_map(|name| headers.get(*name)?.to_str().ok())
+        .map(str::trim)
+        .filter(|id| !id.is_empty())
+}
+
 /// Digits, a point, digits; nothing else that a number may be written as.
 fn decimal(value: &str) -> Option<Duration> {
     let plain =
@@ -53,7 +64,8 @@ pub fn error_for_status(
         _ => return None,
     };
     let transient = matches!(kind, ErrorKind::Unavailable | ErrorKind::Throttled);
-    let error = ProviderError::new(kind, operation, format!("HTTP {}", status.as_u16()));
+    let error = ProviderError::new(kind, operation, format!("HTTP {}", status.as_u16()))
+        .with_request_id(request_id(headers));
     Some(match retry_after(headers, now) {
         Some(wait) if transient => error.with_retry(Retry::After(wait)),
         _ => error,

@@ -11,10 +11,10 @@ use super::{
     calls::{self, Call},
     error::{self, Refusal},
     provider::MicrosoftProvider,
-    wire::{Object, inner, object, text},
+    wire::{self, Object, inner, object, text},
 };
 use crate::http::{
-    Answer, HttpError,
+    Answer, HttpError, request_id,
     together::{Batches, again, lost},
 };
 
@@ -54,6 +54,17 @@ impl Part {
             }
         }
         Some(Self { status, headers, body: inner(part, "body").cloned() })
+    }
+
+    /// What names the batch, for parts that have no name of their own.
+    fn of_batch(mut self, whole: &HeaderMap) -> Self {
+        if self.refusal().error.and_then(wire::request_id).is_some() {
+            return self;
+        }
+        for (name, value) in whole.iter().filter(|(name, _)| name.as_str().ends_with("request-id")) {
+            self.headers.entry(name).or_insert_with(|| value.clone());
+        }
+        self
     }
 
     pub(crate) fn is_success(&self) -> bool {
@@ -144,7 +155,8 @@ impl MicrosoftProvider {
         for part in responses.into_iter().flatten().filter_map(Value::as_object) {
             let Some(id) = text(part, "id") else { continue };
             // Two answers to one request: neither can be believed.
-            parts.entry(id).and_modify(|part| *part = None).or_insert_with(|| Part::read(part));
+            let read = || Part::read(part).map(|part| part.of_batch(&whole.response.headers));
+            parts.entry(id).and_modify(|part| *part = None).or_insert_with(read);
         }
         let mut answers = Vec::with_capacity(calls.len());
         for (index, call) in calls.iter().enumerate() {
@@ -152,8 +164,13 @@ impl MicrosoftProvider {
                 // Refused for its token alone: it was not acted on, and is sent again with a fresh one.
                 Some(part) if part.status == 401 => self.alone(operation, call).await,
                 Some(part) => Ok(Some(part)),
-                None if call.writes() => Err(lost(operation)),
-                None if responses.is_none() => Err(error::unusable(operation, "the answer is no batch")),
+                None if call.writes() => {
+                    Err(lost(operation).with_request_id(request_id(&whole.response.headers)))
+                }
+                None if responses.is_none() => {
+                    let headers = &whole.response.headers;
+                    Err(error::unusable_answer(operation, headers, "the answer is no batch"))
+                }
                 None => Ok(None),
             });
         }
@@ -213,5 +230,7 @@ fn without_answer(operation: &'static str, error: &ProviderError, call: &Call) -
 
 /// The same error for a request that changed nothing.
 fn unsent(operation: &'static str, error: &ProviderError) -> ProviderError {
-    ProviderError::new(error.kind.clone(), operation, error.detail.clone()).with_retry(error.retry)
+    ProviderError::new(error.kind.clone(), operation, error.detail.clone())
+        .with_retry(error.retry)
+        .with_request_id(error.request_id())
 }

@@ -6,8 +6,8 @@ use calsync_core::provider::{ErrorKind, ProviderError, Retry};
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode, header};
 
-use super::wire::{Object, code};
-use crate::http::error_for_status;
+use super::wire::{self, Object, code};
+use crate::http::{ClaimsChallenge, error_for_status, request_id};
 
 /// A server that says "in a year" means "do not ask for a while".
 const RETRY_AFTER_MAX: f64 = 24.0 * 3600.0;
@@ -19,8 +19,27 @@ pub(crate) struct Refusal<'a> {
     pub(crate) error: Option<&'a Object>,
 }
 
+impl Refusal<'_> {
+    /// What Graph calls the request: in a header, and of a part of a batch in its body.
+    fn request_id(&self) -> Option<&str> {
+        let told = self.headers.get("request-id").and_then(|id| id.to_str().ok());
+        told.or_else(|| wire::request_id(self.error?)).or_else(|| request_id(self.headers))
+    }
+}
+
 /// The error of an answer.
 pub(crate) fn of(operation: &'static str, refusal: &Refusal<'_>, now: DateTime<Utc>) -> ProviderError {
+    let mut error = kind_of(operation, refusal, now).with_request_id(refusal.request_id());
+    if refusal.status == 401
+        && let Some(challenge) = ClaimsChallenge::of(refusal.headers)
+    {
+        error.detail.push_str(&format!(": {challenge}"));
+        error = error.with_source(challenge);
+    }
+    error
+}
+
+fn kind_of(operation: &'static str, refusal: &Refusal<'_>, now: DateTime<Utc>) -> ProviderError {
     let code = code(refusal.error);
     let detail = if code.is_empty() || !code.chars().all(|c| c.is_ascii_alphanumeric()) {
         format!("HTTP {}", refusal.status)
@@ -71,7 +90,11 @@ pub(crate) fn of(operation: &'static str, refusal: &Refusal<'_>, now: DateTime<U
 
 /// As [`of`], for a request that writes: what comes from the middle of the work may have been applied.
 pub(crate) fn of_write(operation: &'static str, refusal: &Refusal<'_>, now: DateTime<Utc>) -> ProviderError {
-    let error = of(operation, refusal, now);
+    let mut error = of(operation, refusal, now);
+    // Nothing but the item can be gone, or wrong, in a write.
+    if error.kind == ErrorKind::CursorInvalid {
+        error.kind = if refusal.status == 410 { ErrorKind::NotFound } else { ErrorKind::Refused };
+    }
     if matches!(refusal.status, 408 | 500 | 502 | 504) { error.maybe_applied() } else { error }
 }
 
@@ -84,6 +107,15 @@ fn fractional(headers: &HeaderMap) -> Option<Duration> {
 /// An answer that makes no sense, perhaps only this once.
 pub(crate) fn unusable(operation: &'static str, detail: &'static str) -> ProviderError {
     ProviderError::new(ErrorKind::Protocol, operation, detail).with_retry(Retry::Backoff)
+}
+
+/// The same, with the answer at hand.
+pub(crate) fn unusable_answer(
+    operation: &'static str,
+    headers: &HeaderMap,
+    detail: &'static str,
+) -> ProviderError {
+    unusable(operation, detail).with_request_id(request_id(headers))
 }
 
 /// The calendar is what was not found: nothing else was asked for.

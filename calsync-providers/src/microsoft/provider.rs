@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use calsync_core::{
-    context::{Clock, SystemClock},
+    context::{Clock, IdSource, SystemClock},
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
         Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
@@ -21,7 +21,7 @@ use calsync_core::{
     },
 };
 use chrono::{DateTime, Utc};
-use http::Method;
+use http::{HeaderName, Method};
 use url::Url;
 
 use super::{
@@ -47,6 +47,7 @@ pub struct MicrosoftProvider {
     pub(super) root: Url,
     client: HttpClient,
     clock: Arc<dyn Clock>,
+    ids: Option<Arc<dyn IdSource>>,
     pub(super) together: Together<Call, Option<Part>>,
     /// Items on a page, as far as answers were not too large.
     page_size: AtomicUsize,
@@ -76,6 +77,7 @@ impl MicrosoftProvider {
             root,
             client,
             clock: Arc::new(SystemClock),
+            ids: None,
             together: Together::default(),
             page_size: AtomicUsize::new(config.page_max.clamp(1, 1000)),
             config,
@@ -87,6 +89,14 @@ impl MicrosoftProvider {
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Gives every request a name (`client-request-id`) that Microsoft keeps in its records: the name of an error whose
+    /// request has no answer ([`ProviderError::request_id`]). Default: none is sent.
+    #[must_use]
+    pub fn with_request_ids(mut self, ids: Arc<dyn IdSource>) -> Self {
+        self.ids = Some(ids);
         self
     }
 
@@ -116,21 +126,31 @@ impl MicrosoftProvider {
 
     /// Sends a request that reads.
     pub(super) async fn send(&self, operation: &'static str, request: HttpRequest) -> Result<Answer> {
-        self.client.send_as(operation, request, HttpError::reading).await
+        self.send_as(operation, request, HttpError::reading).await
     }
 
+    /// Sends a request under a name of its own, where there is a source of names.
     pub(super) async fn send_as(
         &self,
         operation: &'static str,
         request: HttpRequest,
         failed: fn(HttpError, &'static str) -> ProviderError,
     ) -> Result<Answer> {
-        self.client.send_as(operation, request, failed).await
+        let Some(id) = self.ids.as_ref().map(|ids| guid(&ids.fresh())) else {
+            return self.client.send_as(operation, request, failed).await;
+        };
+        let request = request
+            .try_header(HeaderName::from_static("client-request-id"), &id)
+            .map_err(|error| failed(error, operation))?
+            .header(HeaderName::from_static("return-client-request-id"), "true");
+        // Without an answer this is the only name it has.
+        let answer = self.client.send_as(operation, request, failed).await;
+        answer.map_err(|error| error.with_request_id(Some(&id)))
     }
 
     /// Sends a request that writes.
     pub(super) async fn send_write(&self, operation: &'static str, request: HttpRequest) -> Result<Answer> {
-        self.client.send_as(operation, request, HttpError::writing).await
+        self.send_as(operation, request, HttpError::writing).await
     }
 
     /// The body of a success.
@@ -173,8 +193,16 @@ impl MicrosoftProvider {
             }
         };
         let body = self.success(operation, &answer)?;
-        Page::read(body).ok_or_else(|| error::unusable(operation, "the answer is no list"))
+        Page::read(body).ok_or_else(|| {
+            error::unusable_answer(operation, &answer.response.headers, "the answer is no list")
+        })
     }
+}
+
+/// An identifier in the form Graph wants.
+fn guid(fresh: &str) -> String {
+    let hex = blake3::hash(fresh.as_bytes()).to_hex();
+    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..30])
 }
 
 fn refusal<'a>(answer: &'a Answer, error: Option<&'a wire::Object>) -> Refusal<'a> {

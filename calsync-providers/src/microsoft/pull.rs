@@ -101,7 +101,7 @@ impl MicrosoftProvider {
         let changes = match self.config.listing {
             Listing::Everything => Vec::new(),
             Listing::Window => {
-                state.partial |= page.broken > 0;
+                state.partial |= is_broken(&page);
                 let seen = self.look_again(&page.items, &mut state).await?;
                 // The first round names only what is there.
                 seen.into_iter().filter(|change| change.change != ItemChange::Removed).collect()
@@ -143,7 +143,7 @@ impl MicrosoftProvider {
                 self.add(&mut changes, id, object, &mut state);
             }
         }
-        self.read_into(&mut changes, masters, Instances::new(), &mut state).await?;
+        self.read_into(&mut changes, masters, (Instances::new(), &BTreeSet::new()), &mut state).await?;
         let (phase, more) = match page.next {
             Some(next) if link.as_deref() == Some(next.as_str()) => {
                 return Err(error::unusable(OPERATION, "the service sends the same page again"));
@@ -179,7 +179,7 @@ impl MicrosoftProvider {
 
     async fn delta_page(&self, mut state: State, link: &str) -> Result<ChangePage> {
         let page = self.page(OPERATION, self.link(link, OPERATION)?).await?;
-        if page.broken > 0 {
+        if is_broken(&page) {
             // The link moves past a change nobody can name: a listing says what there is.
             return Err(ProviderError::new(ErrorKind::CursorInvalid, OPERATION, "a change without a name"));
         }
@@ -200,8 +200,12 @@ impl MicrosoftProvider {
         let mut ids = BTreeSet::new();
         let mut instances = Instances::new();
         let mut singles: BTreeMap<RemoteId, Version> = BTreeMap::new();
+        let mut removed = BTreeSet::new();
         for row in rows {
             let Some(id) = text(row, "id").map(RemoteId::from) else { continue };
+            if row.contains_key("@removed") {
+                removed.insert(id.clone());
+            }
             if text(row, "type") == Some("singleInstance")
                 && let Some(version) = item::version(row)
                 && singles.get(&id).is_none_or(|known| *known == version)
@@ -231,17 +235,18 @@ impl MicrosoftProvider {
                 change: ItemChange::Present { version: Some(version), payload: None },
             })
             .collect();
-        self.read_into(&mut changes, ids, instances, state).await?;
+        self.read_into(&mut changes, ids, (instances, &removed), state).await?;
         Ok(changes)
     }
 
     /// Reads items whole. `instances`: what is known of series that may not be there; who is invited to one instance only
-    /// has no master, and the instance is an event by itself.
+    /// has no master, and the instance is an event by itself. `removed`: what is said to be gone. Whether it is has to be
+    /// known now, as nobody will say it again.
     async fn read_into(
         &self,
         changes: &mut Vec<Change>,
         ids: BTreeSet<RemoteId>,
-        mut instances: Instances,
+        (mut instances, removed): (Instances, &BTreeSet<RemoteId>),
         state: &mut State,
     ) -> Result<()> {
         let mut wanted: Vec<RemoteId> = ids.iter().cloned().collect();
@@ -270,6 +275,7 @@ impl MicrosoftProvider {
                         gone.insert(id.clone());
                         changes.push(Change { id, change: ItemChange::Removed });
                     }
+                    Look::Failed(error) if removed.contains(&id) => return Err(error),
                     // It is there and cannot be read: fetching it by name will say why.
                     Look::Failed(_) => {
                         changes.push(Change {
@@ -306,6 +312,11 @@ type Instances = BTreeMap<RemoteId, BTreeSet<RemoteId>>;
 enum Next {
     Page(String),
     Delta(String),
+}
+
+/// Whether something on a page of a delta query cannot be named.
+fn is_broken(page: &Page) -> bool {
+    page.broken > 0 || page.items.iter().any(|row| text(row, "id").is_none())
 }
 
 /// Where a page leads. One that leads nowhere, or to itself, cannot be followed.

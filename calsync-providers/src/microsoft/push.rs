@@ -16,6 +16,7 @@ use super::{
     provider::MicrosoftProvider,
     wire::{self, Object, text},
 };
+use crate::http::request_id;
 
 /// Puts a mark on what is to be created under a proposed name.
 pub(super) fn mark(id: &RemoteId, payload: Payload, seal: &Seal, set: &str) -> Payload {
@@ -62,18 +63,16 @@ impl MicrosoftProvider {
         let call = Call::new(Method::POST, &self.paths.create(calendar)).with_body(&Value::Object(body));
         let part = self.write(OPERATION, call).await?;
         let code = wire::code(part.refusal().error);
+        let headers = part.headers.clone();
         let created = match self.done(OPERATION, part) {
             Ok(object) => object.filter(|object| text(object, "id").is_some()).ok_or_else(|| {
-                ProviderError::new(ErrorKind::Protocol, OPERATION, "the answer is no event").maybe_applied()
+                ProviderError::new(ErrorKind::Protocol, OPERATION, "the answer is no event")
+                    .with_request_id(request_id(&headers))
+                    .maybe_applied()
             })?,
             Err(refused) => {
                 if code != "errorduplicatetransactionid" {
-                    return Err(match refused.kind {
-                        ErrorKind::NotFound => {
-                            ProviderError::new(ErrorKind::CalendarGone, OPERATION, refused.detail)
-                        }
-                        _ => refused,
-                    });
+                    return Err(error::calendar_gone(refused));
                 }
                 self.made_before(calendar, fresh, OPERATION).await?
             }

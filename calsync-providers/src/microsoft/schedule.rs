@@ -5,11 +5,10 @@ use std::ops::Range;
 use calsync_core::{
     model::RemoteCalendarId,
     provider::{ErrorKind, FreeBusy, ProviderError, Result},
-    zone::Zone,
 };
 use chrono::{DateTime, Utc};
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     calls, error,
@@ -42,8 +41,9 @@ impl MicrosoftProvider {
             let url = self.url(&self.paths.schedule(), OPERATION)?;
             let request = calls::with_json(calls::request(Method::POST, url), &body);
             let answer = self.send(OPERATION, request).await?;
-            let body = object(self.success(OPERATION, &answer)?)
-                .ok_or_else(|| error::unusable(OPERATION, "the answer is no list"))?;
+            let body = object(self.success(OPERATION, &answer)?).ok_or_else(|| {
+                error::unusable_answer(OPERATION, &answer.response.headers, "the answer is no list")
+            })?;
             for calendar in group {
                 let found = objects(&body, "value").find(|entry| {
                     text(entry, "scheduleId").is_some_and(|id| id.eq_ignore_ascii_case(calendar.as_str()))
@@ -61,29 +61,35 @@ fn schedule(calendar: &RemoteCalendarId, entry: Option<&Object>) -> FreeBusy {
         answer.unknown = Some("noAnswer".to_owned());
         return answer;
     };
-    if let Some(error) = inner(entry, "error") {
-        answer.unknown = Some(text(error, "responseCode").unwrap_or("error").to_owned());
-        return answer;
-    }
-    for item in objects(entry, "scheduleItems") {
-        // Free and working elsewhere is not busy; what is not known is.
-        if matches!(text(item, "status"), Some("free" | "workingElsewhere")) {
-            continue;
-        }
-        let (Some(start), Some(end)) = (point(item, "start"), point(item, "end")) else {
-            answer.busy.clear();
-            answer.unknown = Some("unreadable".to_owned());
+    match entry.get("error") {
+        None | Some(Value::Null) => {}
+        Some(error) => {
+            let code = error.as_object().and_then(|error| text(error, "responseCode"));
+            answer.unknown = Some(code.unwrap_or("error").to_owned());
             return answer;
-        };
-        answer.busy.push((start, end));
+        }
+    }
+    let items = entry.get("scheduleItems").and_then(Value::as_array);
+    match items.and_then(|items| items.iter().map(span).collect::<Option<Vec<_>>>()) {
+        Some(spans) => answer.busy = spans.into_iter().flatten().collect(),
+        // What nobody can read is not free.
+        None => answer.unknown = Some("unreadable".to_owned()),
     }
     answer.busy.sort_unstable();
     answer
 }
 
+/// When an item takes time; `None`: that cannot be read.
+fn span(item: &Value) -> Option<Option<(DateTime<Utc>, DateTime<Utc>)>> {
+    let item = item.as_object()?;
+    let span = (point(item, "start")?, point(item, "end")?);
+    // Free and working elsewhere is not busy; what is not known is.
+    let is_busy = !matches!(text(item, "status"), Some("free" | "workingElsewhere"));
+    (span.0 <= span.1).then_some(is_busy.then_some(span))
+}
+
 fn point(item: &Object, name: &str) -> Option<DateTime<Utc>> {
     let point = inner(item, name)?;
     let local = instant(text(point, "dateTime")?)?.naive_utc();
-    let zone = text(point, "timeZone").and_then(zone_named).unwrap_or(Zone::UTC);
-    Some(zone.resolve(local))
+    Some(zone_named(text(point, "timeZone")?)?.resolve(local))
 }

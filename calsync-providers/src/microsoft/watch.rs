@@ -47,10 +47,13 @@ impl MicrosoftProvider {
             ErrorKind::Refused => {
                 let detail = format!("{}; does the address answer the handshake?", error.detail);
                 ProviderError::new(ErrorKind::Unavailable, OPERATION, detail)
+                    .with_request_id(error.request_id())
             }
             _ => error,
         })?;
-        granted(body).ok_or_else(|| error::unusable(OPERATION, "the answer is no subscription"))
+        granted(body).ok_or_else(|| {
+            error::unusable_answer(OPERATION, &answer.response.headers, "the answer is no subscription")
+        })
     }
 
     pub(super) async fn unsubscribe(&self, watch: &Watch) -> Result<()> {
@@ -77,7 +80,9 @@ impl MicrosoftProvider {
         let answer =
             self.send_write(OPERATION, calls::with_json(calls::request(Method::PATCH, url), &body)).await?;
         let body = self.applied(OPERATION, &answer)?;
-        granted(body).ok_or_else(|| error::unusable(OPERATION, "the answer is no subscription"))
+        granted(body).ok_or_else(|| {
+            error::unusable_answer(OPERATION, &answer.response.headers, "the answer is no subscription")
+        })
     }
 
     fn expiry(&self, lifetime: std::time::Duration) -> String {

@@ -84,6 +84,12 @@ pub(crate) fn code(error: Option<&Object>) -> String {
     chosen.to_ascii_lowercase()
 }
 
+/// What an error says the request is called.
+pub(crate) fn request_id(error: &Object) -> Option<&str> {
+    let within = inner(error, "innerError").or_else(|| inner(error, "innererror"))?;
+    text(within, "request-id").or_else(|| text(within, "client-request-id"))
+}
+
 /// The `error` member of a body.
 pub(crate) fn error_of(body: &[u8]) -> Option<Object> {
     match object(body)?.remove("error") {

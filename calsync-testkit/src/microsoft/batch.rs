@@ -36,7 +36,8 @@ pub(super) fn serve(state: &mut State, request: &Request) -> Reply {
         } else {
             one(state, part)
         };
-        let Some(reply) = reply else { continue };
+        let Some(mut reply) = reply else { continue };
+        reply.name(&format!("00000000-0000-4000-8001-{:06x}{index:06x}", state.seen.len()), None);
         if reply.status >= 400 {
             failed.insert(id);
         }

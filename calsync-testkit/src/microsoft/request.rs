@@ -131,14 +131,21 @@ impl Reply {
     pub(super) fn error(status: u16, code: &str, message: &str) -> Self {
         Self::json(
             status,
-            json!({"error": {"code": code, "message": message, "innerError": {
-                "date": "2026-01-05T09:00:00", "request-id": "0", "client-request-id": "0",
-            }}}),
+            json!({"error": {"code": code, "message": message, "innerError": {"date": "2026-01-05T09:00:00"}}}),
         )
     }
 
     pub(super) fn not_found() -> Self {
         Self::error(404, "ErrorItemNotFound", "The specified object was not found in the store.")
+    }
+
+    /// Writes what the request is called into the answer.
+    pub(super) fn name(&mut self, id: &str, client: Option<&str>) {
+        self.headers.push(("request-id".to_owned(), id.to_owned()));
+        if let Some(inner) = self.body.as_mut().and_then(|body| body.pointer_mut("/error/innerError")) {
+            inner["request-id"] = json!(id);
+            inner["client-request-id"] = json!(client.unwrap_or(id));
+        }
     }
 
     pub(super) fn header(mut self, name: &str, value: impl Into<String>) -> Self {

@@ -272,7 +272,8 @@ fn arrive(state: &mut State, request: RecordedRequest) -> Arrived {
             state.seen.push(seen);
             Arrived::Answered(Err(Dropped))
         }
-        Some(Action::Respond { status, headers, body }) => {
+        Some(Action::Respond { status, mut headers, body }) => {
+            headers.push(("request-id".to_owned(), request_id(state)));
             seen.status = status;
             state.seen.push(seen);
             Arrived::Answered(Ok(RawReply { status, headers, body: body.into_bytes() }))
@@ -283,7 +284,13 @@ fn arrive(state: &mut State, request: RecordedRequest) -> Arrived {
 
 fn finish(state: &mut State, underway: Underway, refused: Option<Reply>) -> Result<RawReply, Dropped> {
     let Underway { request, mut seen, lost } = underway;
-    let reply = refused.unwrap_or_else(|| dispatch(state, &request));
+    let mut reply = refused.unwrap_or_else(|| dispatch(state, &request));
+    reply.name(&request_id(state), request.header("client-request-id"));
+    if request.header("return-client-request-id") == Some("true")
+        && let Some(id) = request.header("client-request-id")
+    {
+        reply = reply.header("client-request-id", id);
+    }
     if !lost {
         seen.status = reply.status;
     }
@@ -307,9 +314,14 @@ async fn handshake(request: &Request) -> Option<Reply> {
     None
 }
 
+/// What this request is called.
+fn request_id(state: &State) -> String {
+    format!("00000000-0000-4000-8000-{:012x}", state.seen.len())
+}
+
 fn raw(reply: Reply) -> RawReply {
-    let mut headers = vec![("request-id".to_owned(), "0".to_owned())];
-    headers.extend(reply.headers.iter().map(|(name, value)| (name.to_string(), value.clone())));
+    let mut headers: Vec<_> =
+        reply.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
     let body = match reply.body {
         Some(body) => {
             headers.push(("Content-Type".to_owned(), "application/json; odata.metadata=minimal".to_owned()));

@@ -222,7 +222,8 @@ fn microsoft(
     if let Some(zone) = floating_zone(name, connection)? {
         config.floating_zone = zone;
     }
-    Ok(MicrosoftProvider::new(config, transport.clone())?.with_clock(app.clock.clone()))
+    let provider = MicrosoftProvider::new(config, transport.clone())?.with_clock(app.clock.clone());
+    Ok(provider.with_request_ids(app.ids.clone()))
 }
 
 /// The tokens of a connected account, or the one token the configuration names.

@@ -355,9 +355,16 @@ impl Writer<'_> {
         if let Some(begins) = series.begins {
             self.losses.insert("recurrence-start");
             let by = begins - master.time.start.local();
-            let moved =
-                TimeSpan { start: shifted(&master.time.start, by), end: shifted(&master.time.end, by) };
-            self.write_span(&moved, out);
+            let start = shifted(&master.time.start, by);
+            // It lasts as long as the others, also where the clocks change in the middle of it.
+            let lasts = |end: &EventTime| Some(end.absolute()? - master.time.start.absolute()?);
+            let end = match (start.absolute(), lasts(&master.time.end)) {
+                (Some(begins), Some(lasts)) => {
+                    RecurrenceId::Instant(begins + lasts).to_time(&master.time.end)
+                }
+                _ => shifted(&master.time.end, by),
+            };
+            self.write_span(&TimeSpan { start, end }, out);
         }
         if master.time.start.zone().is_some_and(|zone| windows_name(zone).is_none()) {
             self.losses.insert("time-zone");
