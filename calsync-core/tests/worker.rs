@@ -16,8 +16,9 @@ use std::{
 use async_trait::async_trait;
 use calsync_core::{
     context::{Clock, RandomIds},
-    engine::Link,
+    engine::{CopyEdits, Link},
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
+    plan::Direction,
     provider::{ErrorKind, Fault, Retry, Watch},
     schedule::{Cadence, Entry, Outcome, Priority, Schedule, ScheduleError, Status, Task},
     store::{
@@ -33,7 +34,7 @@ use calsync_core::{
 };
 use calsync_testkit::{
     remote::{MemoryRemote, RemoteFault},
-    world::event,
+    world::{World, body, event},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
@@ -92,6 +93,8 @@ struct Links {
     announced: AtomicBool,
     /// Calls are measured.
     measured: AtomicBool,
+    /// Links export, and look at their copies every hour.
+    exports: AtomicBool,
     /// Links of one calendar.
     others: Mutex<Vec<LinkId>>,
 }
@@ -129,7 +132,14 @@ impl Host for Links {
             Mood::Gone => return Ok(None),
         }
         let remote = self.remotes.lock().unwrap().entry(name).or_default().clone();
-        let mut opened = Opened::new(Link::new(link.clone(), "family", "memory"), remote);
+        let mut link_of = Link::new(link.clone(), "family", "memory");
+        if self.exports.load(Ordering::SeqCst) {
+            link_of = link_of
+                .with_direction(Direction::Export)
+                .with_check_copies_every(TimeDelta::hours(1))
+                .with_edits(CopyEdits::Restore);
+        }
+        let mut opened = Opened::new(link_of, remote);
         opened.others = self.others.lock().unwrap().clone();
         opened.others.retain(|other| other != link);
         if self.announced.load(Ordering::SeqCst) {
@@ -567,6 +577,37 @@ async fn clock_that_is_two_days_wrong_writes_nothing_twice() {
     for n in 0..5 {
         assert_eq!(lab.host.remote("a", &format!("l{n}")).items().len(), 5, "each has every event once");
     }
+}
+
+/// A link that looks at its copies every hour looks at once where it is told that something changed there.
+#[tokio::test(start_paused = true)]
+async fn a_call_makes_a_link_look_that_would_not_yet() {
+    let lab = Lab::new(&["a"]);
+    lab.host.exports.store(true, Ordering::SeqCst);
+    lab.add("a", "work", every(10)).await;
+    let world = World::new(lab.stores["a"].clone(), 77);
+    world.add(event("one", "One")).await;
+    let remote = lab.host.remote("a", "work");
+    let edited = || {
+        let (id, mut copy) = remote.items().into_iter().next().unwrap();
+        body(&mut copy).title = Some("edited there".to_owned());
+        remote.put(id.as_str(), &copy);
+    };
+    let title = || remote.items().into_values().next().unwrap().master.unwrap().title.unwrap();
+    let steps = async {
+        pass(25 * 60).await;
+        assert_eq!(title(), "One");
+        edited();
+        pass(15 * 60).await;
+        assert_eq!(title(), "edited there", "nobody has looked yet");
+        lab.schedule("a").nudge(&sync("work")).await.unwrap();
+        pass(60).await;
+        assert_eq!(title(), "One", "told, it looked");
+        edited();
+        pass(80 * 60).await;
+        assert_eq!(title(), "One", "an hour later it looked by itself");
+    };
+    lab.worker().run(steps).await;
 }
 
 #[tokio::test(start_paused = true)]

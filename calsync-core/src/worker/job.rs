@@ -445,7 +445,9 @@ async fn sync(
     let changed = counts.created + counts.updated + counts.deleted > 0;
     let nudges = if changed { opened.others } else { Vec::new() };
     let mut cadence = opened.cadence;
-    if let Some(calls) = calls {
+    // A run that did not look has found nothing out about what is announced.
+    let looked = counts.requests > 0 || opened.link.check_copies_every.is_zero();
+    if let Some(calls) = calls.filter(|_| looked) {
         let found = if changed { Found::Changes } else { Found::Nothing };
         // What the run did is done, also where this cannot be kept: the next run measures again.
         if let Ok((floor, silent)) = calls.after(id, found, worker.clock.now()).await {

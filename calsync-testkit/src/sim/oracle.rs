@@ -36,6 +36,12 @@ fn side(world: &World, side: Side) -> BTreeMap<String, Event> {
     }
 }
 
+/// Whether a link copies an event at all: what takes a day is outside its window.
+fn is_copied(remote: &SimRemote, event: Option<&Event>) -> bool {
+    let takes_days = event.and_then(|event| event.master.as_ref()).is_some_and(|body| body.time.is_all_day());
+    !(remote.setup.has_window() && takes_days)
+}
+
 /// UIDs of items that cannot be read at the moment.
 fn garbled(remote: &SimRemote) -> BTreeSet<String> {
     let server = remote.server();
@@ -90,6 +96,14 @@ pub(crate) fn converged(world: &World) {
                 continue;
             }
             let (here, there) = (hub.get(uid), there.get(uid));
+            if !is_copied(remote, here) {
+                let made_there =
+                    book.created.get(uid.as_str()).is_some_and(|sides| sides.contains(&remote.side));
+                control.check(Law::I01, there.is_none() || made_there, || {
+                    format!("{uid} is outside the window and on side {}", remote.side)
+                });
+                continue;
+            }
             let (here, there) =
                 (here.map(|event| form(remote, event)), there.map(|event| form(remote, event)));
             if let (Some(here), Some(there)) = (&here, &there) {
@@ -156,6 +170,12 @@ pub(crate) fn nothing_lost(world: &World) {
         if deleters.is_empty() {
             for from in by {
                 for to in reached(world, *from) {
+                    let hub = sides.first().and_then(|hub| hub.get(uid));
+                    if to.checked_sub(1).is_some_and(|link| {
+                        world.remotes.get(usize::from(link)).is_some_and(|remote| !is_copied(remote, hub))
+                    }) {
+                        continue;
+                    }
                     control.check(Law::I04, sides[usize::from(to)].contains_key(uid), || {
                         format!("nobody deleted {uid}, made on side {from}, and it is not on side {to}")
                     });
@@ -191,11 +211,12 @@ pub(crate) fn nothing_lost(world: &World) {
         }
         let kept = recorded.contains(&number)
             || reached(world, value.side).into_iter().all(|side| {
-                let held = value.part == Part::Any
-                    || side
-                        .checked_sub(1)
-                        .and_then(|link| world.remotes.get(usize::from(link)))
-                        .is_none_or(|remote| remote.setup.dialect != Dialect::Graph);
+                let remote = side.checked_sub(1).and_then(|link| world.remotes.get(usize::from(link)));
+                let hub = sides.first().and_then(|hub| hub.get(&value.uid));
+                let held = remote.is_none_or(|remote| {
+                    is_copied(remote, hub)
+                        && (value.part == Part::Any || remote.setup.dialect != Dialect::Graph)
+                });
                 !held || found[usize::from(side)].contains(&number)
             });
         control.check(Law::I05, kept, || {

@@ -102,6 +102,10 @@ pub(crate) fn calm(world: &mut World) {
     let control = world.control.clone();
     control.disarm();
     control.note(format_args!("calm"));
+    if world.remotes.iter().any(|remote| remote.setup.has_window()) {
+        // Everything that may enter a window has.
+        world.pass(TimeDelta::days(2));
+    }
     for worker in 0..world.workers.len() {
         // Whoever is under way goes on, or finds that somebody else has taken over.
         while world.is_busy(worker) {

@@ -271,6 +271,11 @@ impl Setup {
 }
 
 impl LinkSetup {
+    /// Whether the link copies what is near only: events at an hour, once some days have passed, and none of those of a day.
+    pub(crate) fn has_window(&self) -> bool {
+        self.direction == Direction::Export && self.page == 5
+    }
+
     fn draw(rng: &mut Rng, profile: &Profile) -> Self {
         use Dialect::{CalDav, Feed, Google, Graph};
         let drawn = rng.one_of(&[CalDav, CalDav, CalDav, Google, Google, Google, Graph, Graph, Graph, Feed]);

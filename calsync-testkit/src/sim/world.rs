@@ -8,9 +8,10 @@ use std::{
 
 use calsync_core::{
     context::RandomIds,
-    engine::{Engine, EngineError, Hub, Link, SyncOptions, SyncReport},
+    engine::{CopyRules, CopyWindow, Engine, EngineError, Hub, Link, SyncOptions, SyncReport},
     merge::DeletionPolicy,
     model::{Calendar, CalendarId, LinkId},
+    pipeline::Pipeline,
     plan::{DeletionGuard, Direction, PlanId},
     provider::{ErrorKind, PeoplePolicy, Provider},
     store::{Batch, LinkHealth, Store, Write},
@@ -116,6 +117,11 @@ fn link_of(number: usize, calendar: String, setup: LinkSetup, whole: &Setup, con
     }
     if control.has(Plant::OneWayWritesBack) && setup.dialect != super::script::Dialect::Feed {
         link.direction = Direction::TwoWay;
+    }
+    if setup.has_window() && link.direction == Direction::Export {
+        // What people make at an hour is 27 days away when the world begins, and what takes a day a year.
+        let rules = CopyRules::new(Pipeline::everything()).with_window(CopyWindow::days(30, 26));
+        link = link.with_copies(rules);
     }
     link
 }

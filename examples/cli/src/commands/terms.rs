@@ -170,9 +170,10 @@ pub(crate) fn desk(app: &App) -> Bookings {
     Bookings::new(app.store.clone(), app.clock.clone(), app.ids.clone())
 }
 
-/// How far what the store has of a calendar can be trusted: as far as its worst link.
+/// How far what the store has of a calendar can be trusted: as far as the worst of the links that bring events in.
 async fn known(app: &App, calendar: &CalendarId) -> Result<(CalendarState, Option<DateTime<Utc>>), CliError> {
     let links = app.config.links.iter().filter(|link| link.calendar == calendar.as_str());
+    let links = links.filter(|link| app.config.direction(link).imports());
     let mut worst = (CalendarState::Current, Some(app.clock.now()));
     for link in links {
         let state = app.store.link(&LinkId::from(link.name.as_str())).await?;
