@@ -1,9 +1,6 @@
 //! Credentials and the header they become.
 
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use http::HeaderValue;
 
 use super::{HttpError, Secret};
@@ -60,77 +57,6 @@ pub(crate) fn wants_only_digest(headers: &http::HeaderMap) -> bool {
     has("digest") && !has("basic")
 }
 
-/// The longest claims challenge that is looked at; real ones have some hundred characters.
-const CHALLENGE_MAX: usize = 8 << 10;
-
-/// What a service that refused a token wants to see at the next sign-in, as the JSON of the parameter `claims`: it is sent
-/// in base64 beside `error="insufficient_claims"` (RFC 6750 section 3,
-/// <https://learn.microsoft.com/entra/identity-platform/claims-challenge>). `None`: it is no such challenge, or one that
-/// nobody can read.
-pub(super) fn challenge(headers: &http::HeaderMap) -> Option<String> {
-    let values = headers.get_all(http::header::WWW_AUTHENTICATE).iter();
-    values.filter_map(|value| value.to_str().ok()).find_map(|value| {
-        let (scheme, parameters) = value.trim_start().split_once(' ')?;
-        let is_ours = scheme.eq_ignore_ascii_case("bearer") && value.len() <= CHALLENGE_MAX;
-        let parameters = parameters_of(parameters);
-        let get = |name: &str| parameters.iter().find(|(found, _)| found == name).map(|(_, value)| value);
-        if !is_ours || get("error")? != "insufficient_claims" {
-            return None;
-        }
-        let claims = get("claims")?;
-        let bytes = if claims.trim_start().starts_with('{') {
-            claims.clone().into_bytes()
-        } else {
-            let bare = claims.trim_end_matches('=');
-            STANDARD_NO_PAD.decode(bare).or_else(|_| URL_SAFE_NO_PAD.decode(bare)).ok()?
-        };
-        let claims: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-        claims.is_object().then(|| claims.to_string())
-    })
-}
-
-/// The parameters of a challenge, names in lower case; quoted text may hold commas and escaped quotes (RFC 9110 section
-/// 11.2).
-fn parameters_of(text: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let (mut name, mut value, mut state) = (String::new(), String::new(), Reading::Name);
-    for char in text.chars().chain([',']) {
-        state = match (state, char) {
-            (Reading::Name, '=') => Reading::Value,
-            (Reading::Name | Reading::Value, ',') => {
-                let name = std::mem::take(&mut name).trim().to_ascii_lowercase();
-                found.push((name, std::mem::take(&mut value).trim().to_owned()));
-                Reading::Name
-            }
-            (Reading::Name, char) => {
-                name.push(char);
-                Reading::Name
-            }
-            (Reading::Value, '"') => Reading::Quoted,
-            (Reading::Quoted, '"') => Reading::Value,
-            (Reading::Quoted, '\\') => Reading::Escaped,
-            (Reading::Value, char) => {
-                value.push(char);
-                Reading::Value
-            }
-            (Reading::Quoted | Reading::Escaped, char) => {
-                value.push(char);
-                Reading::Quoted
-            }
-        };
-    }
-    found
-}
-
-/// Where in a challenge.
-#[derive(Clone, Copy)]
-enum Reading {
-    Name,
-    Value,
-    Quoted,
-    Escaped,
-}
-
 fn has_controls(text: &str) -> bool {
     text.chars().any(char::is_control)
 }
@@ -165,41 +91,6 @@ mod tests {
             }
             assert_eq!(wants_only_digest(&headers), expected, "{challenges:?}");
         }
-    }
-
-    /// The forms Microsoft's documentation shows, and what is none.
-    #[test]
-    fn a_claims_challenge_is_read_in_every_form() {
-        let json = r#"{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}"#;
-        let encoded = STANDARD.encode(json);
-        let bare = URL_SAFE_NO_PAD.encode(json);
-        let quoted = json.replace('"', "\\\"");
-        let found = Some(json);
-        for (value, expected) in [
-            (format!("Bearer realm=\"\", error=\"insufficient_claims\", claims=\"{encoded}\""), found),
-            (
-                format!(
-                    "Bearer authorization_uri=\"https://login/a,b\", error=\"insufficient_claims\", claims=\"{bare}\""
-                ),
-                found,
-            ),
-            (format!("bearer CLAIMS=\"{quoted}\",error=insufficient_claims"), found),
-            (format!("Bearer error=\"invalid_token\", claims=\"{encoded}\""), None),
-            ("Bearer error=\"insufficient_claims\"".to_owned(), None),
-            ("Bearer error=\"insufficient_claims\", claims=\"%%%\"".to_owned(), None),
-            (format!("Bearer error=\"insufficient_claims\", claims=\"{}\"", STANDARD.encode("[1]")), None),
-            (format!("Basic error=\"insufficient_claims\", claims=\"{encoded}\""), None),
-            (format!("Bearer error=\"insufficient_claims\", claims=\"{}\"", "A".repeat(9000)), None),
-            ("Bearer".to_owned(), None),
-            (String::new(), None),
-            ("Bearer claims=\"\\".to_owned(), None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"x\""));
-            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_str(&value).unwrap());
-            assert_eq!(challenge(&headers).as_deref(), expected, "{value}");
-        }
-        assert_eq!(challenge(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use url::Url;
 use super::{
     AddressPolicy, Credentials, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpTransport, Limits,
     RedirectPolicy, TokenSource,
-    auth::challenge,
+    challenge::ClaimsChallenge,
     redirect::{HOPS_MAX, follow},
     same_site,
     site::same_service,
@@ -113,8 +113,8 @@ impl HttpClient {
         if answer.response.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        match challenge(&answer.response.headers) {
-            Some(claims) => tokens.challenged(&token, &claims).await?,
+        match ClaimsChallenge::of(&answer.response.headers) {
+            Some(wanted) => tokens.challenged(&token, &wanted.claims).await?,
             None => tokens.rejected(&token).await?,
         }
         let fresh = tokens.token().await?;
@@ -124,9 +124,9 @@ impl HttpClient {
         let again = self.send_with(request, Some(&bearer(fresh.clone()))).await;
         let again = again.map_err(|error| failed(error, operation))?;
         if again.response.status == StatusCode::UNAUTHORIZED
-            && let Some(claims) = challenge(&again.response.headers)
+            && let Some(wanted) = ClaimsChallenge::of(&again.response.headers)
         {
-            tokens.challenged(&fresh, &claims).await?;
+            tokens.challenged(&fresh, &wanted.claims).await?;
         }
         Ok(again)
     }
