@@ -735,3 +735,20 @@ async fn random_walks_come_to_what_the_window_says() {
         }
     }
 }
+
+/// I32: an event whose copy was taken back stays away, and is not looked at again and again because of its time.
+#[tokio::test]
+async fn i32_a_copy_that_was_taken_back_is_not_due() {
+    let lab = Lab::new(CopyWindow::days(30, 180).with_leaving(Leaving::Go));
+    lab.add("u1", "2026-01-10T09:00").await;
+    let run = lab.settle().await.run;
+    assert_eq!(lab.remote.items().len(), 1);
+    let undone = lab.world.engine.undo(&lab.link, &lab.remote, &run).await.expect("undoes");
+    assert_eq!(undone.removed_there, 1);
+    lab.days(60).await;
+    let at = lab.world.clock.now();
+    let due = DocQuery::Due { at, limit: 10 };
+    let space = format!("window/{}", lab.link.id);
+    assert!(lab.world.store.docs(&space, due).await.expect("reads").is_empty());
+    assert_eq!((lab.remote.items().len(), lab.world.locals().await.len()), (0, 1));
+}

@@ -66,8 +66,13 @@ impl Run<'_> {
             let unjoined = records.iter().filter(|record| record.deleted.is_none());
             let unjoined = unjoined.map(|record| &record.id).filter(|id| !bases.contains_key(*id));
             let withdrawn = withdrawn(&*self.engine.store, &self.link.id, unjoined).await?;
-            records.retain(|record| !withdrawn.contains_key(&record.id));
-            let (outcomes, unread) = self.decide_local(&records, &bases).await?;
+            let (away, rest): (Vec<_>, Vec<_>) =
+                records.into_iter().partition(|record| withdrawn.contains_key(&record.id));
+            records = rest;
+            let (mut outcomes, unread) = self.decide_local(&records, &bases).await?;
+            // What stays away is not to be looked at again because of its time.
+            let writes: Vec<Write> = away.iter().filter_map(|record| self.not_due(&record.id)).collect();
+            outcomes.push(Outcome { writes, ..Outcome::default() });
             if self.commit_outcomes(outcomes, Vec::new(), attempt).await? {
                 let items = unread.into_iter().map(|id| Item { id, version: None, payload: None }).collect();
                 self.unfinished |= self.chunk(items, Found::Asked).await?;

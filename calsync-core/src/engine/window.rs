@@ -329,7 +329,7 @@ impl Run<'_> {
         Write::PutDoc(Doc::new(space(&self.link.id), id.as_str(), Vec::new()).with_due(Some(due)))
     }
 
-    fn not_due(&self, id: &EventId) -> Option<Write> {
+    pub(super) fn not_due(&self, id: &EventId) -> Option<Write> {
         self.due.contains(id).then(|| self.nothing_due(id))
     }
 
