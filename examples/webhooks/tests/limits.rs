@@ -63,9 +63,12 @@ async fn whoever_drips_is_cut_off_as_well() {
 async fn whoever_comes_when_all_are_there_waits() {
     let address = serve(Limits { connections: 1, ..Limits::default() }).await;
     let mut first = TcpStream::connect(address).await.unwrap();
-    first.write_all(ASK).await.unwrap();
-    // Seen before the second comes.
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    // It is answered, and so there, before the second comes.
+    first.write_all(&[ASK, b"\r\n"].concat()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"here") {
+        assert!(first.read_buf(&mut answer).await.unwrap() > 0);
+    }
     let mut second = TcpStream::connect(address).await.unwrap();
     second.write_all(&[ASK, b"Connection: close\r\n\r\n"].concat()).await.unwrap();
     let mut byte = [0];
