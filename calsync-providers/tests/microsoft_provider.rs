@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use calsync_core::{
     context::RandomIds,
     model::{
-        Event, EventBody, EventTime, Participant, Person, RemoteCalendarId, RemoteId, TimeSpan, Version,
+        Event, EventBody, EventTime, Override, OverrideScope, Participant, Person, RecurrenceId,
+        RemoteCalendarId, RemoteId, TimeSpan, Version,
     },
     provider::{
         Change, ChangePage, ChangeScope, ChangesRequest, ErrorKind, Fetched, ItemChange, Payload,
@@ -248,6 +249,74 @@ async fn mail_04_nobody_is_mailed_unless_the_link_writes_people() {
     assert_eq!(rendered.losses, ["organizer"]);
     lab.provider.create(&lab.calendar, &RemoteId::from("new:y"), &rendered.payload).await.unwrap();
     assert_eq!(lab.server.mails(), 3);
+}
+
+/// MAIL-04: people who are invited to single instances, or to a series, are told of what happens to it as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_04_people_of_a_series_and_of_single_instances_are_spared() {
+    let series = |mut event: Value| {
+        event["recurrence"] = json!({
+            "pattern": {"type": "daily", "interval": 1},
+            "range": {"type": "numbered", "startDate": "2026-01-06", "numberOfOccurrences": 5, "recurrenceTimeZone": "UTC"},
+        });
+        event
+    };
+    let third = RecurrenceId::of(&EventTime::Utc(day("2026-01-07").and_hms_opt(9, 0, 0).unwrap().and_utc()));
+    for of_all in [true, false] {
+        let lab = lab();
+        let event = if of_all { series(meeting()) } else { series(single("lesson")) };
+        let id = lab.server.add(lab.calendar.as_str(), &event).unwrap();
+        let change = async |people: PeoplePolicy, change: &dyn Fn(&mut Event)| {
+            let (version, payload) = lab.fetch(&id).await;
+            let mut event = lab.provider.read(&payload).unwrap();
+            change(&mut event);
+            let rendered = lab.render(&event, Some(&payload), people)?;
+            let id = RemoteId::from(id.as_str());
+            lab.provider.update(&lab.calendar, &id, &version, &rendered.payload).await
+        };
+        if !of_all {
+            // Somebody comes to the third lesson only.
+            let guest = |event: &mut Event| {
+                let mut body = event.master.clone().unwrap();
+                let time = EventTime::Utc(day("2026-01-07").and_hms_opt(9, 0, 0).unwrap().and_utc());
+                let end = EventTime::Utc(day("2026-01-07").and_hms_opt(10, 0, 0).unwrap().and_utc());
+                body.time = TimeSpan { start: time, end };
+                let person = Person { address: "bob@example.com".into(), name: None };
+                body.participants.push(Participant {
+                    person,
+                    status: Default::default(),
+                    role: Default::default(),
+                    expect_reply: true,
+                });
+                let scope = OverrideScope::This;
+                event.overrides.insert(third.clone(), Override::Changed { body: Box::new(body), scope });
+            };
+            change(PeoplePolicy::Write, &guest).await.unwrap();
+            assert_eq!(lab.server.mails(), 1, "he is invited");
+        }
+        let before = lab.server.mails();
+        let renames = |event: &mut Event| event.master.as_mut().unwrap().title = Some("b".into());
+        let moves = |event: &mut Event| {
+            if let Some(Override::Changed { body, .. }) = event.overrides.get_mut(&third) {
+                body.title = Some("b".into());
+            } else {
+                event.overrides.insert(third.clone(), Override::Excluded);
+            }
+        };
+        let cancels = |event: &mut Event| {
+            event.overrides.insert(third.clone(), Override::Excluded);
+        };
+        let changes: [&dyn Fn(&mut Event); 3] = [&renames, &moves, &cancels];
+        for (number, what) in changes.into_iter().enumerate() {
+            let refused = change(PeoplePolicy::Withhold, what).await.unwrap_err();
+            assert_eq!(refused.kind, ErrorKind::Refused, "of all: {of_all}, change {number}");
+        }
+        let (version, _) = lab.fetch(&id).await;
+        let id = RemoteId::from(id.as_str());
+        let refused = lab.provider.delete(&lab.calendar, &id, &version).await.unwrap_err();
+        assert_eq!((refused.kind, lab.server.mails()), (ErrorKind::Refused, before), "of all: {of_all}");
+        assert_eq!(lab.server.events(lab.calendar.as_str()).len(), 1);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -760,10 +829,7 @@ fn fld_what_cannot_be_held_is_reported() {
         (
             |event| {
                 event.rules = vec![calsync_core::recurrence::RuleEntry::read("FREQ=DAILY;COUNT=3")];
-                event.overrides.insert(
-                    "20260201T090000Z".parse().unwrap(),
-                    calsync_core::model::Override::Added { end: None },
-                );
+                event.overrides.insert("20260201T090000Z".parse().unwrap(), Override::Added { end: None });
             },
             &["added-dates"],
         ),

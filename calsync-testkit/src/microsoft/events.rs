@@ -208,6 +208,21 @@ fn people(properties: &Object) -> u64 {
     properties.get("attendees").and_then(Value::as_array).map_or(0, |attendees| attendees.len() as u64)
 }
 
+/// How many people are told when an event, or one instance of it, is changed or deleted: of a whole series also those who are
+/// in single instances only.
+fn invited(event: &Stored, name: Name) -> u64 {
+    let of_master = people(&event.properties);
+    match name {
+        Name::Event(_) => {
+            event.exceptions.values().map(|own| people(&own.properties)).fold(of_master, u64::max)
+        }
+        Name::Occurrence(_, date) => {
+            let own = event.exceptions.get(&date).filter(|own| own.properties.contains_key("attendees"));
+            own.map_or(of_master, |own| people(&own.properties))
+        }
+    }
+}
+
 pub(super) fn create(state: &mut State, request: &Request, calendar: &str) -> Reply {
     let Some(mut body) = request.json() else {
         return Reply::error(400, "RequestBodyRead", "The body cannot be read.");
@@ -332,7 +347,7 @@ pub(super) fn patch(state: &mut State, request: &Request, name: Name) -> Reply {
         0
     } else {
         let now = Value::Object(body.clone());
-        people(now.as_object().unwrap_or(&event.properties)).max(people(&event.properties))
+        people(now.as_object().unwrap_or(&event.properties)).max(invited(&event, name))
     };
     let reply = match name {
         Name::Event(number) => patch_event(state, request, number, event, body),
@@ -456,7 +471,7 @@ fn crosses(event: &Stored, date: NaiveDate, merged: &Object) -> bool {
 pub(super) fn delete(state: &mut State, request: &Request, name: Name) -> Reply {
     let (Name::Event(number) | Name::Occurrence(number, _)) = name;
     let Some(event) = state.events.get(&number).cloned() else { return Reply::not_found() };
-    let mails = if event.foreign { 0 } else { people(&event.properties) };
+    let mails = if event.foreign { 0 } else { invited(&event, name) };
     match name {
         Name::Event(number) => {
             if is_stale(state, request, event.version) {

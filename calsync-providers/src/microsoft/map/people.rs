@@ -13,9 +13,10 @@ fn person(object: &Object) -> Option<Person> {
     Some(Person { address: mail.to_owned(), name })
 }
 
-/// Whether somebody else is in it.
+/// Whether somebody else is in it, or in a single instance of it.
 pub(crate) fn is_meeting(object: &Object) -> bool {
-    objects(object, "attendees").next().is_some()
+    let has_people = |object: &Object| objects(object, "attendees").next().is_some();
+    has_people(object) || objects(object, "exceptionOccurrences").any(has_people)
 }
 
 /// Whether the event belongs to this mailbox. What is not said is taken to be its own.
