@@ -5,7 +5,11 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::Poll,
 };
 
 use async_trait::async_trait;
@@ -14,7 +18,7 @@ use calsync_core::{
     context::{Clock, RandomIds, SystemEntropy},
     provider::Fault,
     secret::Secret,
-    store::{DocQuery, MemoryStore, Store},
+    store::{DocQuery, MemoryStore, Result as StoreResult, Store, StoreError, StoreErrorKind},
     vault::{Envelope, Keeper, LocalKeys},
 };
 use calsync_providers::{
@@ -23,7 +27,10 @@ use calsync_providers::{
         Access, Exchange, Flows, Intent, OAuthConfig, OAuthError, OAuthErrorKind, ReauthReason, StateProblem,
     },
 };
-use calsync_testkit::world::VirtualClock;
+use calsync_testkit::{
+    hooked_store::{HookedStore, Moment, StoreHook},
+    world::VirtualClock,
+};
 use chrono::TimeDelta;
 use http::{HeaderMap, StatusCode};
 use url::{Url, form_urlencoded};
@@ -216,7 +223,11 @@ impl Lab {
 
     /// A connected account.
     async fn connected() -> Self {
-        let lab = Self::new();
+        Self::connected_on(Arc::new(MemoryStore::default())).await
+    }
+
+    async fn connected_on(store: Arc<dyn Store>) -> Self {
+        let lab = Self::of_tenant(store, "");
         let url = lab.begin(Intent::new("home", "s1")).await;
         let connected = lab.finish("s1", &lab.provider.consent(&url)).await.unwrap();
         lab.access().keep(&connected.grant).await.unwrap();
@@ -441,6 +452,90 @@ async fn a_good_token_costs_no_request_and_an_old_one_is_renewed() {
     lab.clock.advance(TimeDelta::hours(2));
     access.token().await.unwrap();
     assert_eq!(lab.provider.refreshes(), 2);
+}
+
+/// Fails the next commits, so many of them.
+#[derive(Default)]
+struct Failing(AtomicUsize);
+
+#[async_trait]
+impl StoreHook for Failing {
+    async fn at(&self, moment: Moment<'_>) -> StoreResult<()> {
+        // Elsewhere another worker runs meanwhile.
+        tokio::task::yield_now().await;
+        let fails = matches!(moment, Moment::Before(call) if call.starts_with("commit"))
+            && self.0.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+        if fails { Err(StoreError::new(StoreErrorKind::Unavailable, "commit")) } else { Ok(()) }
+    }
+}
+
+/// I26, AUTH-03: the provider ends a refresh token when it is used. The new one is in the store before what came with it is
+/// given to anybody; a store that fails for a moment is asked again; and one that stays down gives no token away that
+/// nobody could renew.
+#[tokio::test(start_paused = true)]
+async fn i26_a_refresh_token_is_kept_before_anything_that_came_with_it_is_used() {
+    for failures in 0..8 {
+        let store = Arc::new(HookedStore::new(Arc::new(MemoryStore::default()), Failing::default()));
+        let lab = Lab::connected_on(store.clone()).await;
+        lab.provider.state().rotates = true;
+        let first = lab.access().token().await.unwrap();
+        lab.clock.advance(TimeDelta::minutes(58));
+        // The first renewal brings the first refresh token that ends.
+        store.hook.0.store(failures, SeqCst);
+        match lab.access().token().await {
+            Ok(token) => {
+                assert!(!token.same(&first) && store.hook.0.load(SeqCst) == 0, "{failures}");
+                let good = lab.provider.state().refresh.clone();
+                assert_eq!(good.len(), 1);
+                // Another worker, which knows what is in the store and no more, renews with it.
+                lab.clock.advance(TimeDelta::minutes(58));
+                assert!(!lab.access().token().await.unwrap().same(&token), "{failures}");
+            }
+            Err(error) => {
+                assert!(failures >= 5, "{failures}: a moment is outlasted");
+                assert_eq!(error.kind, OAuthErrorKind::Storage, "{failures}");
+            }
+        }
+    }
+}
+
+/// I26: a worker that dies at any await of a renewal, before the provider has answered or after the answer is kept, costs
+/// nobody the account; in between, the account asks for a person, and no token is in use that nobody can renew.
+#[tokio::test(start_paused = true)]
+async fn i26_a_renewal_that_is_cut_off_at_any_await() {
+    let mut kept = BTreeMap::new();
+    for polls in 0_usize.. {
+        let store = Arc::new(HookedStore::new(Arc::new(MemoryStore::default()), Failing::default()));
+        let lab = Lab::connected_on(store).await;
+        lab.provider.state().rotates = true;
+        lab.clock.advance(TimeDelta::minutes(58));
+        let access = lab.access();
+        let mut renewal = Box::pin(access.token());
+        let mut left = polls;
+        let ended = std::future::poll_fn(|context| {
+            let Some(rest) = left.checked_sub(1) else { return Poll::Ready(None) };
+            left = rest;
+            renewal.as_mut().poll(context).map(Some)
+        })
+        .await;
+        drop(renewal);
+        let asked = lab.provider.refreshes();
+        // The lease of the dead worker runs out.
+        lab.clock.advance(TimeDelta::minutes(5));
+        let next = lab.access().token().await;
+        match &next {
+            Ok(_) => {}
+            Err(error) => {
+                assert_eq!(error.kind, OAuthErrorKind::NeedsReauth(ReauthReason::Revoked), "{polls}");
+                assert!(asked == 1 && ended.is_none(), "{polls}: only while the answer was on its way");
+            }
+        }
+        *kept.entry(next.is_ok()).or_insert(0) += 1;
+        if ended.is_some() {
+            break;
+        }
+    }
+    assert!(kept[&true] > 5, "{kept:?}");
 }
 
 /// A token the provider refuses before its time is renewed once, whoever asks.
