@@ -169,6 +169,8 @@ fn three_accounts_are_kept_in_step_and_a_revoked_one_stops_alone() {
         "id": "fromgoogle", "summary": "from google",
         "start": {"dateTime": "2026-03-02T09:00:00Z", "timeZone": "UTC"},
         "end": {"dateTime": "2026-03-02T10:00:00Z", "timeZone": "UTC"},
+        // Somebody who would be mailed if anything of it were.
+        "attendees": [{"email": "guest@example.com"}],
     });
     lab.google.put("primary", google);
     let graph = json!({
@@ -307,6 +309,7 @@ fn three_accounts_with_a_server_of_others() {
         "primary",
         json!({
             "id": "fromgoogle", "summary": "from google", "start": {"date": "2026-03-02"}, "end": {"date": "2026-03-03"},
+            "attendees": [{"email": "guest@example.com"}],
         }),
     );
     let graph = json!({
