@@ -318,6 +318,57 @@ fn a_series_in_the_window_is_published_whole_and_others_are_left_out() {
     assert_eq!(published[0].rules.len(), 1);
 }
 
+/// 30 days back and 180 ahead, whole days: one day more on either side is out.
+#[test]
+fn the_window_ends_where_it_says() {
+    let now: NaiveDate = "2026-03-10".parse().unwrap();
+    let event = |days: i64| {
+        let date = now + TimeDelta::days(days);
+        Event::single(format!("{days}"), EventBody::new(TimeSpan::all_day(date, date)))
+    };
+    let events: Vec<Event> = (-40..=-20).chain(170..=190).map(event).collect();
+    let published = read(&text_of(&events, &options("2026-03-10T00:00:00Z", Detail::Details)));
+    let days: Vec<i64> = published.iter().map(|event| event.uid.parse().unwrap()).collect();
+    let expected: Vec<i64> = (-30..=-20).chain(170..=179).collect();
+    assert_eq!(days, expected);
+}
+
+/// What Google, Apple and Outlook look for beyond RFC 5545.
+#[test]
+fn what_subscribers_look_for_is_there() {
+    let date: NaiveDate = "2026-03-10".parse().unwrap();
+    let mut options = options("2026-03-10T00:00:00Z", Detail::Details);
+    options.description = Some("Who is where".to_owned());
+    options.zone = Zone::from_iana("Europe/Berlin").unwrap();
+    let of = |change: &dyn Fn(&mut EventBody)| {
+        let mut body = EventBody::new(TimeSpan::all_day(date, date));
+        change(&mut body);
+        text_of(&[Event::single("u", body)], &options)
+    };
+    let text = of(&|_| {});
+    for line in [
+        "VERSION:2.0",
+        "CALSCALE:GREGORIAN",
+        "METHOD:PUBLISH",
+        "X-WR-CALDESC:Who is where",
+        "X-WR-TIMEZONE:Europe/Berlin",
+        "REFRESH-INTERVAL;VALUE=DURATION:PT1H",
+        "X-PUBLISHED-TTL:PT1H",
+        "X-MICROSOFT-CDO-ALLDAYEVENT:TRUE",
+        "X-MICROSOFT-CDO-BUSYSTATUS:BUSY",
+    ] {
+        assert_eq!(text.split("\r\n").filter(|found| *found == line).count(), 1, "{line}\n{text}");
+    }
+    let busy = |change: &dyn Fn(&mut EventBody)| {
+        let text = of(change);
+        let line = text.split("\r\n").find_map(|line| line.strip_prefix("X-MICROSOFT-CDO-BUSYSTATUS:"));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(busy(&|body| body.free_busy = Some(FreeBusyStatus::Free)), "FREE");
+    assert_eq!(busy(&|body| body.status = Some(Status::Tentative)), "TENTATIVE");
+    assert_eq!(busy(&|body| body.status = Some(Status::Cancelled)), "FREE");
+}
+
 #[test]
 fn a_large_feed_comes_in_chunks_and_defines_a_zone_once() {
     let berlin = Zone::from_iana("Europe/Berlin").unwrap();
