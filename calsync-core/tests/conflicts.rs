@@ -9,7 +9,7 @@ use std::sync::{
 use calsync_core::{
     context::Clock,
     diff::{Field, Part},
-    engine::{Answer, EngineError, Link, SyncOptions, SyncReport, conflicts_csv},
+    engine::{Answer, EngineError, Link, Moment, SyncOptions, SyncReport, What, conflicts_csv},
     ical::{WriteOptions, write_new},
     merge::{Choice, ConflictPolicy, ContestedEvent, DeletionPolicy, Resolution, ResolverError},
     model::{Descent, Event, EventBody, Participant, ParticipationStatus, Person, RemoteId, Role},
@@ -344,6 +344,43 @@ async fn an_answer_is_carried_out_field_by_field() {
 }
 
 /// Answers to what one side changed meanwhile are answers to another question.
+/// What was contested, under which policy, and who settled it, is in what is told of the event, without its text.
+#[tokio::test]
+async fn a_conflict_and_who_settled_it_are_explained() {
+    let lab = Lab::contested(ConflictPolicy::Manual).await;
+    let told = async || {
+        let record = lab.world.locals().await.pop().expect("the event");
+        let links = std::slice::from_ref(&lab.link);
+        lab.world.engine.explain(links, &record).await.expect("explains").timeline
+    };
+    let conflict = lab.conflict().await.id;
+    let contested = |moments: &[Moment], is_open: bool| {
+        moments.iter().any(|moment| match &moment.what {
+            What::Conflicted { conflict: of, fields, policy, open } => {
+                let fields: Vec<&Field> = fields.iter().map(|(field, _)| field).collect();
+                *of == conflict && fields == [&title(), &place()] && policy == "manual" && *open == is_open
+            }
+            _ => false,
+        })
+    };
+    let settled = |moments: &[Moment]| {
+        moments.iter().any(|moment| match &moment.what {
+            What::Settled { conflict: of, by, who } => {
+                *of == conflict && *by == SettledBy::Person && who.as_deref() == Some("anna")
+            }
+            _ => false,
+        })
+    };
+    let before = told().await;
+    assert!(contested(&before, true) && !settled(&before), "{before:?}");
+    lab.answer(Answer::by("anna").taking(Take::Remote)).await.expect("accepted");
+    lab.sync().await;
+    let after = told().await;
+    assert!(contested(&after, false) && settled(&after), "{after:?}");
+    let text = format!("{after:?}");
+    assert!(["here", "hall", "there", "garden"].iter().all(|secret| !text.contains(secret)), "{text}");
+}
+
 #[tokio::test]
 async fn a_late_answer_is_looked_at_again() {
     let answers = || Answer::by("anna").taking(Take::Local);
