@@ -8,6 +8,11 @@ use std::{
     process::{Command, Output},
 };
 
+use calsync_core::{
+    context::{Clock, SystemClock},
+    store::{LeaseGrant, Store},
+};
+use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
 use calsync_testkit::{
     dav::{DavOptions, DavServer},
     feed::{FeedOptions, FeedServer},
@@ -278,4 +283,23 @@ fn a_host_that_got_another_name_keeps_its_link() {
     configure(temp.path(), &at(&format!("{url}dav/calendars/user/work/")));
     let said = calsync(temp.path(), &["sync"]);
     assert!(said.code == 1 && said.err.contains("another calendar before"), "{}{}", said.out, said.err);
+}
+
+/// A process that was killed in the middle of a run leaves its lease behind: the next one says what it waits for, and takes
+/// over when the lease ends.
+#[test]
+fn con_06_what_is_waited_for_is_said() {
+    let temp = folder(IN_A_FILE);
+    calsync(temp.path(), &["sync"]).ok();
+    Runtime::new().unwrap().block_on(async {
+        let store =
+            SqliteStore::open(&temp.path().join("calsync.db"), SqliteConfig::default()).await.unwrap();
+        let now = SystemClock.now();
+        let lease =
+            store.acquire_lease("link:l", "killed", now, chrono::TimeDelta::seconds(4)).await.unwrap();
+        assert!(matches!(lease, LeaseGrant::Granted(_)));
+    });
+    let said = calsync(temp.path(), &["sync"]).ok();
+    let told = format!("{}{}", said.out, said.err);
+    assert!(told.contains("link l: another process is at it, or died there; waiting "), "{told}");
 }
