@@ -289,7 +289,7 @@ async fn mail_04_people_of_a_series_and_of_single_instances_are_spared() {
                     expect_reply: true,
                 });
                 let scope = OverrideScope::This;
-                event.overrides.insert(third.clone(), Override::Changed { body: Box::new(body), scope });
+                event.overrides.insert(third, Override::Changed { body: Box::new(body), scope });
             };
             change(PeoplePolicy::Write, &guest).await.unwrap();
             assert_eq!(lab.server.mails(), 1, "he is invited");
@@ -300,11 +300,11 @@ async fn mail_04_people_of_a_series_and_of_single_instances_are_spared() {
             if let Some(Override::Changed { body, .. }) = event.overrides.get_mut(&third) {
                 body.title = Some("b".into());
             } else {
-                event.overrides.insert(third.clone(), Override::Excluded);
+                event.overrides.insert(third, Override::Excluded);
             }
         };
         let cancels = |event: &mut Event| {
-            event.overrides.insert(third.clone(), Override::Excluded);
+            event.overrides.insert(third, Override::Excluded);
         };
         let changes: [&dyn Fn(&mut Event); 3] = [&renames, &moves, &cancels];
         for (number, what) in changes.into_iter().enumerate() {
