@@ -15,7 +15,7 @@ use calsync_core::{
     engine::{CleanOptions, EngineError, Link, SyncOptions, SyncReport, UndoReport, WayState},
     model::{Event, RemoteId, RunId},
     plan::Direction,
-    provider::ErrorKind,
+    provider::{ErrorKind, Provider},
     store::{MemoryStore, Result, Store},
 };
 use calsync_testkit::{
@@ -231,6 +231,20 @@ async fn i32_here_first() {
     assert_eq!(title(&lab.world.local("u0").await.event), "one");
     let undone = lab.undo(&run).await.unwrap();
     assert_eq!((undone.removed_there, undone.kept, undone.edited), (2, 1, vec![]));
+}
+
+/// What an undo that failed did is not done, counted and written down again by the one that goes on.
+#[tokio::test]
+async fn i32_goes_on_where_it_ended() {
+    let (mut lab, run) = Lab::sent().await;
+    lab.remote = lab.remote.with_capabilities(|it| it.requests_max = 1);
+    lab.remote.fail("delete", RemoteFault::Before(ErrorKind::Unavailable));
+    lab.undo(&run).await.expect_err("one is left");
+    assert_eq!(lab.counts().await, (4, 2));
+    let before = lab.remote.requests();
+    let undone = lab.undo(&run).await.unwrap();
+    assert_eq!((undone.removed_there, undone.kept, lab.remote.requests() - before), (1, 2, 1));
+    assert_eq!(lab.undo(&undone.removal.unwrap()).await.unwrap().restored, 3);
 }
 
 /// An edit there that a run has taken note of, and that changed nothing here, is somebody's work as well.

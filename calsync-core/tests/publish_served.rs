@@ -21,12 +21,9 @@ use calsync_core::{
         Publisher, Served, feed, free_busy,
     },
     secret::Secret,
-    store::{
-        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
-        LeaseToken, LinkState, MemoryStore, OutboxEntry, OutboxId, Record, RecordQuery,
-        Result as StoreResult, Revision, Store, StoreError, StoreErrorKind,
-    },
+    store::{Batch, DocQuery, MemoryStore, Result as StoreResult, Store, StoreError, StoreErrorKind},
 };
+use calsync_testkit::hooked_store::{HookedStore, Moment, StoreHook};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 /// A clock that stands until it is moved.
@@ -443,7 +440,7 @@ async fn a_store_that_was_restored_is_not_taken_for_the_one_before() {
     for number in 0..450 {
         before.hub.add(&before.calendar, titled(&format!("u{number}"), number, "Before")).await.unwrap();
     }
-    let swapped = Arc::new(Swapped(Mutex::new(before.store.clone())));
+    let swapped = Arc::new(HookedStore::new(before.store.clone(), ()));
     let publisher = |_: ()| {
         let tokens = FeedTokens::new(swapped.clone(), before.clock.clone(), Arc::new(SystemEntropy));
         Publisher::new(swapped.clone(), before.clock.clone(), tokens)
@@ -461,7 +458,7 @@ async fn a_store_that_was_restored_is_not_taken_for_the_one_before() {
         publisher.respond(&FeedCall { method: "GET", token: token.expose(), conditions }).await
     };
     assert_eq!(ask(&running, Some(tag), None).await.status, 304);
-    *swapped.0.lock().unwrap() = after.store.clone();
+    swapped.swap(after.store.clone());
     assert_eq!(ask(&running, None, Some(date)).await.status, 200, "by date");
     let mut again = ask(&running, Some(tag), None).await;
     assert_eq!(again.status, 200);
@@ -479,145 +476,16 @@ async fn a_store_that_was_restored_is_not_taken_for_the_one_before() {
     assert_eq!((edited.status, header(&edited, "etag") == header(&other, "etag")), (200, false));
 }
 
-/// A store that becomes another one.
-struct Swapped(Mutex<Arc<MemoryStore>>);
-
-impl Swapped {
-    fn inner(&self) -> Arc<MemoryStore> {
-        self.0.lock().unwrap().clone()
-    }
-}
+/// Lets so many reads pass, and then none. An answer asks for nothing but events and documents, and writes nothing.
+struct Failing(AtomicUsize);
 
 #[async_trait]
-impl Store for Swapped {
-    async fn events_since(
-        &self,
-        calendar: &CalendarId,
-        after: Revision,
-        limit: usize,
-    ) -> StoreResult<Vec<EventRecord>> {
-        self.inner().events_since(calendar, after, limit).await
-    }
-    async fn docs(&self, space: &str, query: DocQuery<'_>) -> StoreResult<Vec<Doc>> {
-        self.inner().docs(space, query).await
-    }
-    async fn calendars(&self) -> StoreResult<Vec<Calendar>> {
-        panic!("not asked")
-    }
-    async fn events(&self, _: &CalendarId, _: &[EventId]) -> StoreResult<Vec<EventRecord>> {
-        panic!("not asked")
-    }
-    async fn events_by_uid(&self, _: &CalendarId, _: &[&str]) -> StoreResult<Vec<EventRecord>> {
-        panic!("not asked")
-    }
-    async fn link(&self, _: &LinkId) -> StoreResult<Option<LinkState>> {
-        panic!("not asked")
-    }
-    async fn bases(&self, _: &LinkId, _: BaseQuery<'_>) -> StoreResult<Vec<BaseRecord>> {
-        panic!("not asked")
-    }
-    async fn base_summaries(
-        &self,
-        _: &LinkId,
-        _: Option<&RemoteId>,
-        _: usize,
-    ) -> StoreResult<Vec<BaseSummary>> {
-        panic!("not asked")
-    }
-    async fn outbox(&self, _: &LinkId, _: Option<&OutboxId>, _: usize) -> StoreResult<Vec<OutboxEntry>> {
-        panic!("not asked")
-    }
-    async fn records(&self, _: RecordQuery<'_>) -> StoreResult<Vec<Record>> {
-        panic!("not asked")
-    }
-    async fn commit(&self, _: Batch) -> StoreResult<CommitReceipt> {
-        panic!("an answer writes nothing")
-    }
-    async fn acquire_lease(
-        &self,
-        _: &str,
-        _: &str,
-        _: DateTime<Utc>,
-        _: TimeDelta,
-    ) -> StoreResult<LeaseGrant> {
-        panic!("an answer takes no lease")
-    }
-    async fn release_lease(&self, _: &LeaseToken) -> StoreResult<()> {
-        panic!("an answer takes no lease")
-    }
-}
-
-/// A store that answers so many reads, and then none.
-struct Failing {
-    inner: Arc<MemoryStore>,
-    reads: AtomicUsize,
-}
-
-impl Failing {
-    fn read(&self) -> StoreResult<()> {
-        let left = self.reads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+impl StoreHook for Failing {
+    async fn at(&self, moment: Moment<'_>) -> StoreResult<()> {
+        let Moment::Before(call) = moment else { return Ok(()) };
+        assert!(["events_since", "docs"].contains(&call), "{call}");
+        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         left.map(|_| ()).map_err(|_| StoreError::new(StoreErrorKind::Unavailable, "read"))
-    }
-}
-
-#[async_trait]
-impl Store for Failing {
-    async fn events_since(
-        &self,
-        calendar: &CalendarId,
-        after: Revision,
-        limit: usize,
-    ) -> StoreResult<Vec<EventRecord>> {
-        self.read()?;
-        self.inner.events_since(calendar, after, limit).await
-    }
-    async fn docs(&self, space: &str, query: DocQuery<'_>) -> StoreResult<Vec<Doc>> {
-        self.read()?;
-        self.inner.docs(space, query).await
-    }
-    async fn calendars(&self) -> StoreResult<Vec<Calendar>> {
-        panic!("not asked")
-    }
-    async fn events(&self, _: &CalendarId, _: &[EventId]) -> StoreResult<Vec<EventRecord>> {
-        panic!("not asked")
-    }
-    async fn events_by_uid(&self, _: &CalendarId, _: &[&str]) -> StoreResult<Vec<EventRecord>> {
-        panic!("not asked")
-    }
-    async fn link(&self, _: &LinkId) -> StoreResult<Option<LinkState>> {
-        panic!("not asked")
-    }
-    async fn bases(&self, _: &LinkId, _: BaseQuery<'_>) -> StoreResult<Vec<BaseRecord>> {
-        panic!("not asked")
-    }
-    async fn base_summaries(
-        &self,
-        _: &LinkId,
-        _: Option<&RemoteId>,
-        _: usize,
-    ) -> StoreResult<Vec<BaseSummary>> {
-        panic!("not asked")
-    }
-    async fn outbox(&self, _: &LinkId, _: Option<&OutboxId>, _: usize) -> StoreResult<Vec<OutboxEntry>> {
-        panic!("not asked")
-    }
-    async fn records(&self, _: RecordQuery<'_>) -> StoreResult<Vec<Record>> {
-        panic!("not asked")
-    }
-    async fn commit(&self, _: Batch) -> StoreResult<CommitReceipt> {
-        panic!("an answer writes nothing")
-    }
-    async fn acquire_lease(
-        &self,
-        _: &str,
-        _: &str,
-        _: DateTime<Utc>,
-        _: TimeDelta,
-    ) -> StoreResult<LeaseGrant> {
-        panic!("an answer takes no lease")
-    }
-    async fn release_lease(&self, _: &LeaseToken) -> StoreResult<()> {
-        panic!("an answer takes no lease")
     }
 }
 
@@ -632,7 +500,7 @@ async fn a_store_that_fails_cuts_the_feed_off() {
     let token = bench.tokens.create("team").await.unwrap();
     let mut ends = BTreeSet::new();
     for reads in 0..9 {
-        let store = Arc::new(Failing { inner: bench.store.clone(), reads: AtomicUsize::new(reads) });
+        let store = Arc::new(HookedStore::new(bench.store.clone(), Failing(AtomicUsize::new(reads))));
         let tokens = FeedTokens::new(store.clone(), bench.clock.clone(), Arc::new(SystemEntropy));
         let publisher = Publisher::new(store, bench.clock.clone(), tokens)
             .with_feed("team", bench.published(Detail::Details));

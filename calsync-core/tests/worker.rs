@@ -17,15 +17,14 @@ use async_trait::async_trait;
 use calsync_core::{
     context::{Clock, RandomIds},
     engine::{CopyEdits, Link},
-    model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
+    model::{Calendar, CalendarId, LinkId},
     plan::Direction,
     provider::{ErrorKind, Fault, Retry, Watch},
     schedule::{Cadence, Entry, Outcome, Priority, Schedule, ScheduleError, Status, Task},
     store::{
-        BaseQuery, BaseRecord, BaseSummary, Batch, Channel, Channels as _, Claim, ClaimRequest, Claims,
-        CommitReceipt, Doc, DocQuery, EventRecord, KeptChannel, LeaseGrant, LeaseToken, LinkState,
-        MemoryStore, OutboxEntry, OutboxId, PollOptions, Record, RecordKind, RecordQuery, Result, Revision,
-        Store, StoreChannels, StoreClaims, StoreError, StoreErrorKind, Write, change_channels,
+        Batch, Channel, Channels as _, Claim, ClaimRequest, Claims, Doc, KeptChannel, MemoryStore,
+        PollOptions, RecordKind, RecordQuery, Result, Revision, Store, StoreChannels, StoreClaims,
+        StoreError, StoreErrorKind, Write, change_channels,
     },
     worker::{
         Alert, Announcements, Ended, Host, Opened, Timer, WorkError, Worker, WorkerEvent, WorkerOptions,
@@ -33,6 +32,7 @@ use calsync_core::{
     },
 };
 use calsync_testkit::{
+    hooked_store::{HookedStore, Moment, StoreHook},
     remote::{MemoryRemote, RemoteFault},
     world::{World, body, event},
 };
@@ -771,43 +771,20 @@ async fn retention_cuts_logs_and_keeps_deletions_a_link_has_not_seen() {
     assert_eq!(store.events_since(&"family".into(), Revision(0), 9).await.unwrap().len(), 0);
 }
 
-/// Passes calls on after a pause, so that a future can be dropped at each of them; fails some.
-struct Halting {
-    inner: Arc<dyn Store>,
-    down: Arc<AtomicBool>,
-}
+/// Pauses before and after each call of a store, so that a future can be dropped there; fails some.
+struct Halting(Arc<AtomicBool>);
 
-macro_rules! halting {
-    ($( async fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $answer:ty; )+) => {
-        #[async_trait]
-        impl Store for Halting {
-            $( async fn $name(&self $(, $arg: $type)*) -> $answer {
-                tokio::task::yield_now().await;
-                if self.down.load(Ordering::SeqCst) {
-                    return Err(StoreError::new(StoreErrorKind::Unavailable, stringify!($name)));
-                }
-                let answer = self.inner.$name($($arg),*).await;
-                tokio::task::yield_now().await;
-                answer
-            } )+
+#[async_trait]
+impl StoreHook for Halting {
+    async fn at(&self, moment: Moment<'_>) -> Result<()> {
+        tokio::task::yield_now().await;
+        match moment {
+            Moment::Before(_) if self.0.load(Ordering::SeqCst) => {
+                Err(StoreError::new(StoreErrorKind::Unavailable, "down"))
+            }
+            _ => Ok(()),
         }
-    };
-}
-
-halting! {
-    async fn calendars(&self) -> Result<Vec<Calendar>>;
-    async fn events(&self, calendar: &CalendarId, ids: &[EventId]) -> Result<Vec<EventRecord>>;
-    async fn events_by_uid(&self, calendar: &CalendarId, uids: &[&str]) -> Result<Vec<EventRecord>>;
-    async fn events_since(&self, calendar: &CalendarId, after: Revision, limit: usize) -> Result<Vec<EventRecord>>;
-    async fn link(&self, link: &LinkId) -> Result<Option<LinkState>>;
-    async fn bases(&self, link: &LinkId, query: BaseQuery<'_>) -> Result<Vec<BaseRecord>>;
-    async fn base_summaries(&self, link: &LinkId, after: Option<&RemoteId>, limit: usize) -> Result<Vec<BaseSummary>>;
-    async fn outbox(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Vec<OutboxEntry>>;
-    async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>>;
-    async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>>;
-    async fn commit(&self, batch: Batch) -> Result<CommitReceipt>;
-    async fn acquire_lease(&self, name: &str, holder: &str, now: DateTime<Utc>, ttl: TimeDelta) -> Result<LeaseGrant>;
-    async fn release_lease(&self, token: &LeaseToken) -> Result<()>;
+    }
 }
 
 /// Polls a future so many times, then drops it.
@@ -832,7 +809,7 @@ async fn worker_may_stop_at_any_await() {
         let mut cut = 0;
         while !ended && cut < 2_000 {
             cut += if cut < 60 { 1 } else { 3 };
-            let lab = Lab::over(&["a"], |inner| Arc::new(Halting { inner, down: Arc::default() }));
+            let lab = Lab::over(&["a"], |inner| Arc::new(HookedStore::new(inner, Halting(Arc::default()))));
             lab.add("a", "work", every(600)).await;
             let remote = lab.host.remote("a", "work");
             remote.put("1", &event("theirs", "Theirs"));
@@ -874,7 +851,7 @@ async fn worker_may_stop_at_any_await() {
 #[tokio::test(start_paused = true)]
 async fn store_that_is_down_for_a_while_stops_nobody_for_longer() {
     let down = Arc::new(AtomicBool::new(false));
-    let lab = Lab::over(&["a"], |inner| Arc::new(Halting { inner, down: down.clone() }));
+    let lab = Lab::over(&["a"], |inner| Arc::new(HookedStore::new(inner, Halting(down.clone()))));
     lab.add("a", "work", every(5)).await;
     lab.takes("work", 10);
     let steps = async {

@@ -2,6 +2,8 @@
 #![cfg(feature = "microsoft")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
+mod json_paths;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -31,6 +33,7 @@ use calsync_testkit::{
     world::VirtualClock,
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use json_paths::{collect, replace};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -622,43 +625,6 @@ fn bad_01_any_member_may_be_missing_null_or_of_another_type() {
     assert!(read > 300 && refused > 30, "{read} {refused}");
     for text in ["", "null", "[]", "{}", "<html>", "{\"id\":\"x\"}", "{\"start\":{}}"] {
         assert!(provider.read(&Payload::new(text)).is_err(), "{text}");
-    }
-}
-
-fn collect(value: &Value, at: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
-    if !at.is_empty() {
-        paths.push(at.clone());
-    }
-    let members: Vec<(String, &Value)> = match value {
-        Value::Object(object) => object.iter().map(|(name, value)| (name.clone(), value)).collect(),
-        Value::Array(array) => {
-            array.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect()
-        }
-        _ => Vec::new(),
-    };
-    for (name, member) in members {
-        at.push(name);
-        collect(member, at, paths);
-        at.pop();
-    }
-}
-
-fn replace(root: &mut Value, path: &[String], value: Option<&Value>) {
-    let (last, parents) = path.split_last().unwrap();
-    let pointer: String = parents.iter().map(|part| format!("/{part}")).collect();
-    let parent = root.pointer_mut(&pointer).unwrap();
-    match (parent, value) {
-        (Value::Object(object), Some(value)) => {
-            object.insert(last.clone(), value.clone());
-        }
-        (Value::Object(object), None) => {
-            object.remove(last);
-        }
-        (Value::Array(array), Some(value)) => array[last.parse::<usize>().unwrap()] = value.clone(),
-        (Value::Array(array), None) => {
-            array.remove(last.parse::<usize>().unwrap());
-        }
-        _ => unreachable!(),
     }
 }
 

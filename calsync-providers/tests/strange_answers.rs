@@ -4,6 +4,8 @@
 #![cfg(all(feature = "google", feature = "microsoft"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
+mod json_paths;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
@@ -27,6 +29,7 @@ use calsync_testkit::world::VirtualClock;
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::future::{join, join_all};
 use http::{HeaderMap, StatusCode};
+use json_paths::{collect, replace};
 use serde_json::{Value, json};
 
 // ---- the driver
@@ -83,39 +86,6 @@ fn variations(good: &Value) -> Vec<Variation> {
     }
     assert!(all.len() > 20);
     all
-}
-
-fn collect(value: &Value, at: &mut Vec<String>, paths: &mut Vec<Vec<String>>) {
-    if !at.is_empty() {
-        paths.push(at.clone());
-    }
-    let members: Vec<(String, &Value)> = match value {
-        Value::Object(object) => object.iter().map(|(name, value)| (name.clone(), value)).collect(),
-        Value::Array(array) => {
-            array.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect()
-        }
-        _ => Vec::new(),
-    };
-    for (name, member) in members {
-        at.push(name);
-        collect(member, at, paths);
-        at.pop();
-    }
-}
-
-fn replace(root: &mut Value, path: &[String], value: Option<&Value>) {
-    let (last, parents) = path.split_last().unwrap();
-    let parent = parents.iter().fold(root, |value, part| match value {
-        Value::Array(array) => &mut array[part.parse::<usize>().unwrap()],
-        other => &mut other[part.as_str()],
-    });
-    match (parent, value) {
-        (Value::Object(object), Some(value)) => drop(object.insert(last.clone(), value.clone())),
-        (Value::Object(object), None) => drop(object.remove(last)),
-        (Value::Array(array), Some(value)) => array[last.parse::<usize>().unwrap()] = value.clone(),
-        (Value::Array(array), None) => drop(array.remove(last.parse::<usize>().unwrap())),
-        _ => unreachable!(),
-    }
 }
 
 type Answer = dyn Fn(&HttpRequest) -> (u16, HeaderMap, String) + Send + Sync;

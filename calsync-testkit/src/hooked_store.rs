@@ -1,6 +1,6 @@
 //! A store around another one, with something that happens before and after each call: counted, failed, or never answered.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use calsync_core::{
@@ -32,9 +32,17 @@ pub trait StoreHook: Send + Sync {
     async fn at(&self, moment: Moment<'_>) -> Result<()>;
 }
 
+/// Nothing happens.
+#[async_trait]
+impl StoreHook for () {
+    async fn at(&self, _: Moment<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// A store whose calls pass a [`StoreHook`].
 pub struct HookedStore<H> {
-    inner: Arc<dyn Store>,
+    inner: Mutex<Arc<dyn Store>>,
     /// What happens around each call.
     pub hook: H,
 }
@@ -42,7 +50,16 @@ pub struct HookedStore<H> {
 impl<H: StoreHook> HookedStore<H> {
     /// Puts a hook around a store.
     pub fn new(inner: Arc<dyn Store>, hook: H) -> Self {
-        Self { inner, hook }
+        Self { inner: Mutex::new(inner), hook }
+    }
+
+    /// From now on it is another store, as after a restore from a backup.
+    pub fn swap(&self, inner: Arc<dyn Store>) {
+        *self.inner.lock().unwrap_or_else(PoisonError::into_inner) = inner;
+    }
+
+    fn inner(&self) -> Arc<dyn Store> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn around<T>(&self, name: &str, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
@@ -56,13 +73,13 @@ impl<H: StoreHook> HookedStore<H> {
 #[async_trait]
 impl<H: StoreHook> Store for HookedStore<H> {
     async fn calendars(&self) -> Result<Vec<Calendar>> {
-        self.around("calendars", self.inner.calendars()).await
+        self.around("calendars", self.inner().calendars()).await
     }
     async fn events(&self, calendar: &CalendarId, ids: &[EventId]) -> Result<Vec<EventRecord>> {
-        self.around("events", self.inner.events(calendar, ids)).await
+        self.around("events", self.inner().events(calendar, ids)).await
     }
     async fn events_by_uid(&self, calendar: &CalendarId, uids: &[&str]) -> Result<Vec<EventRecord>> {
-        self.around("events_by_uid", self.inner.events_by_uid(calendar, uids)).await
+        self.around("events_by_uid", self.inner().events_by_uid(calendar, uids)).await
     }
     async fn events_since(
         &self,
@@ -70,13 +87,13 @@ impl<H: StoreHook> Store for HookedStore<H> {
         after: Revision,
         limit: usize,
     ) -> Result<Vec<EventRecord>> {
-        self.around("events_since", self.inner.events_since(calendar, after, limit)).await
+        self.around("events_since", self.inner().events_since(calendar, after, limit)).await
     }
     async fn link(&self, link: &LinkId) -> Result<Option<LinkState>> {
-        self.around("link", self.inner.link(link)).await
+        self.around("link", self.inner().link(link)).await
     }
     async fn bases(&self, link: &LinkId, query: BaseQuery<'_>) -> Result<Vec<BaseRecord>> {
-        self.around("bases", self.inner.bases(link, query)).await
+        self.around("bases", self.inner().bases(link, query)).await
     }
     async fn base_summaries(
         &self,
@@ -84,7 +101,7 @@ impl<H: StoreHook> Store for HookedStore<H> {
         after: Option<&RemoteId>,
         limit: usize,
     ) -> Result<Vec<BaseSummary>> {
-        self.around("base_summaries", self.inner.base_summaries(link, after, limit)).await
+        self.around("base_summaries", self.inner().base_summaries(link, after, limit)).await
     }
     async fn outbox(
         &self,
@@ -92,16 +109,16 @@ impl<H: StoreHook> Store for HookedStore<H> {
         after: Option<&OutboxId>,
         limit: usize,
     ) -> Result<Vec<OutboxEntry>> {
-        self.around("outbox", self.inner.outbox(link, after, limit)).await
+        self.around("outbox", self.inner().outbox(link, after, limit)).await
     }
     async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>> {
-        self.around(&format!("records {:?}", query.kind), self.inner.records(query)).await
+        self.around(&format!("records {:?}", query.kind), self.inner().records(query)).await
     }
     async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
-        self.around("docs", self.inner.docs(space, query)).await
+        self.around("docs", self.inner().docs(space, query)).await
     }
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
-        self.around(&format!("commit of {}", batch.writes.len()), self.inner.commit(batch)).await
+        self.around(&format!("commit of {}", batch.writes.len()), self.inner().commit(batch)).await
     }
     async fn acquire_lease(
         &self,
@@ -110,9 +127,9 @@ impl<H: StoreHook> Store for HookedStore<H> {
         now: DateTime<Utc>,
         ttl: TimeDelta,
     ) -> Result<LeaseGrant> {
-        self.around("acquire_lease", self.inner.acquire_lease(name, holder, now, ttl)).await
+        self.around("acquire_lease", self.inner().acquire_lease(name, holder, now, ttl)).await
     }
     async fn release_lease(&self, token: &LeaseToken) -> Result<()> {
-        self.around("release_lease", self.inner.release_lease(token)).await
+        self.around("release_lease", self.inner().release_lease(token)).await
     }
 }

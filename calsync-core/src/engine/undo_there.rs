@@ -165,7 +165,7 @@ impl Undo<'_> {
         }
         for item in &gone.removed {
             let after = lasts.get(&item.event).and_then(|left| left.last.after.clone());
-            writes.push(self.journal_of(item, removal, after));
+            writes.extend([item.confirmed(&link), self.journal_of(item, removal, after)]);
         }
         report.kept += (gone.edited.len() + gone.refused.len()) as u64;
         report.made_there += gone.refused.len() as u64;

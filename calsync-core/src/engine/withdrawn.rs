@@ -28,6 +28,9 @@ use crate::{
 pub(super) struct Withdrawn {
     /// The item that was to go, until a complete listing lacks it.
     item: Option<Item>,
+    /// Its deletion was confirmed.
+    #[serde(default)]
+    gone: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,7 +57,7 @@ impl Withdrawn {
 
 /// Keeps an event away from the remote side that has no item there.
 pub(super) fn keep_away(link: &LinkId, event: &EventId) -> Write {
-    Withdrawn { item: None }.write(link, event)
+    Withdrawn { item: None, gone: true }.write(link, event)
 }
 
 fn space(link: &LinkId) -> String {
@@ -114,9 +117,9 @@ impl Leaving {
         })
     }
 
-    /// The item that an earlier undo was to delete.
+    /// The item that an earlier undo was to delete, unless it knows that it did.
     pub(super) fn again(event: &EventId, withdrawn: &Withdrawn) -> Option<Self> {
-        let item = withdrawn.item.as_ref()?;
+        let item = withdrawn.item.as_ref().filter(|_| !withdrawn.gone)?;
         let (item, version) = (item.id.clone(), item.version.clone());
         Some(Self { event: event.clone(), item, version, base: None })
     }
@@ -124,11 +127,19 @@ impl Leaving {
     /// Keeps its event away from there, whatever becomes of the request: a missing item is no deletion then.
     pub(super) fn withdraw(&self, link: &LinkId) -> Vec<Write> {
         let Some(base) = &self.base else { return Vec::new() };
-        let item = Item { id: self.item.clone(), version: self.version.clone() };
         vec![
             Write::DeleteBase { link: link.clone(), remote_id: base.remote_id.clone() },
-            Withdrawn { item: Some(item) }.write(link, &self.event),
+            Withdrawn { item: Some(self.noted()), gone: false }.write(link, &self.event),
         ]
+    }
+
+    /// Notes that its deletion was confirmed: it is not asked for again.
+    pub(super) fn confirmed(&self, link: &LinkId) -> Write {
+        Withdrawn { item: Some(self.noted()), gone: true }.write(link, &self.event)
+    }
+
+    fn noted(&self) -> Item {
+        Item { id: self.item.clone(), version: self.version.clone() }
     }
 
     /// Keeps it in step again: it is there. Without a base only what was edited is met anew; of anything else nobody knows
