@@ -142,6 +142,15 @@ pub(super) fn follow_up<'a>(
         if moved {
             record.local = Some(Box::new(sides.local.clone()));
             record.remote = Some(Box::new(sides.remote.clone()));
+            // Of what is decided the record keeps both values as they were: one of them is nowhere else.
+            for field in record.fields.iter().filter(|field| field.outcome != OPEN) {
+                let versions = [(&old.local, &mut record.local), (&old.remote, &mut record.remote)];
+                for (old, new) in versions {
+                    if let (Some(old), Some(new)) = (old, new) {
+                        copy_field(&field.field, old, new);
+                    }
+                }
+            }
         }
         close(&mut record, &applied);
         if record != *old {

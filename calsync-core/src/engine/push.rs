@@ -126,9 +126,12 @@ impl Run<'_> {
                         | Fetched::Renamed { id, version, payload, .. } => {
                             items.push(Item { id, version, payload: Some(payload) });
                         }
-                        Fetched::Missing(id) => gone.push(Gone { id, evidence: Evidence::NotFound }),
-                        // Left for the next run, which reads it again.
-                        Fetched::Failed(id, _) => {
+                        Fetched::Missing(id) if !self.unread_names => {
+                            gone.push(Gone { id, evidence: Evidence::NotFound });
+                        }
+                        // Left for the next run, which reads it again; or what is gone under one name may be what could not
+                        // be read under another.
+                        Fetched::Missing(id) | Fetched::Failed(id, _) => {
                             let about = voided.iter().filter(|(item, _)| *item == id).map(|(_, event)| event);
                             let about: Vec<&EventId> = about.collect();
                             self.recheck.retain(|event| !about.contains(&event));
