@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::board::{Board, Doing, Outcome, Stop, failed};
 use crate::process;
 use crate::python::Python;
+use crate::servers::postgres::{self, Install, Postgres};
 use crate::workspace;
 
 /// For steps that may have to compile the workspace first.
@@ -16,7 +17,7 @@ const RUN: Duration = Duration::from_secs(600);
 
 /// Builds the wheel and the source distribution, installs the wheel into an environment made for it, and runs what users and
 /// their type checkers would.
-pub(crate) fn python(board: &mut Board, readme_server: impl FnOnce() -> Outcome<Server>) {
+pub(crate) fn python(board: &mut Board, install: Install, server: impl Fn() -> Outcome<Server>) {
     let mut installed = None;
     board.step("python package", || {
         installed = Some(PythonPackage::install()?);
@@ -27,7 +28,7 @@ pub(crate) fn python(board: &mut Board, readme_server: impl FnOnce() -> Outcome<
     board.step("python types", || package()?.types());
     board.step("python example of the README", || {
         let package = package()?;
-        let server = readme_server()?;
+        let server = server()?;
         let example = readme_example("python")?;
         let file = workspace::scratch("python-example")?.join("example.py");
         fs::write(&file, example).doing(file.display())?;
@@ -38,6 +39,7 @@ pub(crate) fn python(board: &mut Board, readme_server: impl FnOnce() -> Outcome<
         server.tell(run.current_dir(folder.path()));
         process::run(&mut run, RUN)
     });
+    board.step("python host", || package()?.host(&server()?, install));
     board.step("python source distribution", || package()?.source());
 }
 
@@ -100,6 +102,7 @@ impl PythonPackage {
         let mut pytest = self.python.program("pytest");
         pytest.current_dir(folder()).args(["-q", "-p", "no:cacheprovider"]);
         pytest.env("CALSYNC_DAV_SERVER", dav_server);
+        pytest.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
         process::run(&mut pytest, RUN)
     }
 
@@ -119,6 +122,29 @@ impl PythonPackage {
         pyright.current_dir(folder()).arg("--pythonpath");
         pyright.arg(self.python.program("python").get_program()).args(["python", "tests"]);
         process::run(&mut pyright, RUN)
+    }
+
+    /// The application of `examples/python`: its store over SQLite and PostgreSQL, and a day of it against `server`.
+    fn host(&self, server: &Server, install: Install) -> Outcome {
+        let host = workspace::root().join("examples").join("python");
+        let mut mypy = self.python.program("mypy");
+        mypy.current_dir(&host).arg("--cache-dir").arg(workspace::scratch("mypy-host")?);
+        process::run(mypy.arg("."), RUN)?;
+        let mut pytest = self.python.program("pytest");
+        pytest.current_dir(&host).args(["-q", "-p", "no:cacheprovider"]);
+        server.tell(&mut pytest);
+        let folder = workspace::scratch("python-host")?.join(std::process::id().to_string());
+        let folder = workspace::Folder::make(folder)?;
+        // Where there is no PostgreSQL, the store is still tested over SQLite.
+        let postgres = match postgres::install(install) {
+            Ok(()) => Some(Postgres::start(folder.path())?),
+            Err(Stop::Skipped(_)) => None,
+            Err(stop) => return Err(stop),
+        };
+        if let Some(postgres) = &postgres {
+            pytest.env("CALSYNC_TEST_POSTGRES", postgres.url());
+        }
+        process::run(&mut pytest, RUN)
     }
 
     /// The source distribution, and a wheel built from nothing else.

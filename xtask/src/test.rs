@@ -77,7 +77,7 @@ enum Part {
     Graph,
     /// Signing in and renewing access against an authorization server from npm.
     Oauth,
-    /// The Python package: built, installed, tested, its types checked, the README's example run.
+    /// The Python package: built, installed, tested, its types checked, the README's example and the host in `examples` run.
     Python,
     /// The npm package: built, tested, its types checked, the README's example run from its tarball.
     Node,
@@ -222,7 +222,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         board.step("oauth against another server", oauth);
     }
     if options.wants(Part::Python) {
-        bindings::python(&mut board, example_server);
+        bindings::python(&mut board, options.install(), example_server);
     }
     if options.wants(Part::Node) {
         bindings::node(&mut board, example_server);
@@ -236,7 +236,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     board.finish()
 }
 
-/// A CalDAV server for the examples of the README.
+/// A CalDAV server for the examples of the README, and the hosts.
 fn example_server() -> Outcome<bindings::Server> {
     let arguments =
         ["--user", servers::USER, "--password", servers::PASSWORD, "--calendar", "personal=Personal"];
