@@ -79,8 +79,7 @@ def test_a_day(shop: TestClient, phone: blocking.Engine) -> None:
 
     for stored in phone.events("phone"):
         phone.delete_event("phone", stored.id, stored.revision)
-    held = phone.sync("phone")
-    phone.sync("phone", approve=held.plan_id if held.held else None)
+    phone.sync("phone", approve=phone.sync("phone").plan_id)
     held = post("/sync")
     assert held["held"] == 3 and len(shop.get("/appointments").json()) == 3
     assert shop.post("/sync", params={"approve": held["plan"]}).json()["came"] == 3

@@ -44,7 +44,7 @@ pub(crate) fn python(board: &mut Board, install: Install, server: impl Fn() -> O
 }
 
 /// Builds the npm package, tests and checks it, and runs the README's example where nothing else is installed.
-pub(crate) fn node(board: &mut Board, readme_server: impl FnOnce() -> Outcome<Server>) {
+pub(crate) fn node(board: &mut Board, server: impl Fn() -> Outcome<Server>) {
     let mut built = None;
     board.step("node package", || {
         built = Some(NodePackage::build()?);
@@ -53,7 +53,8 @@ pub(crate) fn node(board: &mut Board, readme_server: impl FnOnce() -> Outcome<Se
     let package = || built.as_ref().ok_or_else(|| Stop::Skipped("the package could not be built".into()));
     board.step("node tests", || package()?.tests());
     board.step("node types", || package()?.types());
-    board.step("node example of the README", || package()?.example(&readme_server()?));
+    board.step("node example of the README", || package()?.example(&server()?));
+    board.step("node host", || package()?.host(&server()?));
 }
 
 /// A CalDAV server an example may write to, and what keeps it running.
@@ -233,6 +234,26 @@ impl NodePackage {
         process::run(&mut run, RUN)
     }
 
+    /// The application of `examples/node`, over the tarball: its store, and a day of it against `server`.
+    fn host(&self, server: &Server) -> Outcome {
+        let folder = workspace::scratch("node-host")?;
+        let source = workspace::root().join("examples").join("node");
+        copy(&source, &folder)?;
+        let pins = source.join("checks").join("package.json");
+        fs::copy(&pins, folder.join("package.json")).doing(pins.display())?;
+        npm(&folder, &["install", "--no-package-lock", "--ignore-scripts"])?;
+        // Not by npm, which would ask the registry for the packages with the native parts.
+        let place = folder.join("node_modules").join("calsync");
+        fs::create_dir_all(&place).doing(place.display())?;
+        let mut unpack = Command::new("tar");
+        unpack.args(["--strip-components=1", "-xzf"]).arg(only(&self.package, ".tgz")?).arg("-C").arg(&place);
+        process::run(&mut unpack, RUN)?;
+        let mut node = Command::new("sh");
+        node.current_dir(&folder).args(["-c", "exec node --test *.test.mjs"]);
+        server.tell(&mut node);
+        process::run(&mut node, RUN)
+    }
+
     fn tool(&self, name: &str) -> Command {
         let mut tool = Command::new(self.tools.join("node_modules").join(".bin").join(name));
         tool.current_dir(&self.package);
@@ -247,7 +268,7 @@ fn npm(folder: &Path, arguments: &[&str]) -> Outcome {
 }
 
 /// The files of a package, without what was built or installed in it.
-fn copy(from: &Path, to: &Path) -> Outcome {
+pub(crate) fn copy(from: &Path, to: &Path) -> Outcome {
     fs::create_dir_all(to).doing(to.display())?;
     for entry in fs::read_dir(from).doing(from.display())? {
         let entry = entry.doing(from.display())?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::bindings::{Server, readme_example};
+use crate::bindings::{Server, copy, readme_example};
 use crate::board::{Board, Doing, Outcome, Stop};
 use crate::process;
 use crate::python::{self, Python};
@@ -17,7 +17,7 @@ use crate::workspace;
 const BUILD: Duration = Duration::from_secs(1200);
 const RUN: Duration = Duration::from_secs(600);
 
-/// Builds the jar, runs its tests and the README's example from it.
+/// Builds the jar, runs its tests and those of the host in `examples/kotlin`, and the README's example from it.
 pub(crate) fn kotlin(board: &mut Board, install: Install, readme_server: impl FnOnce() -> Outcome<Server>) {
     let mut built = false;
     board.step("java and maven are there", || java(install));
@@ -147,6 +147,12 @@ fn package() -> Outcome {
     fs::copy(&library, place.join(name)).doing(library.display())?;
     let examples = workspace::scratch("kotlin-example")?;
     fs::write(examples.join("Example.kt"), readme_example("kotlin")?).doing(examples.display())?;
+    // With its tests, which JUnit then runs with the others: a project of its own would be compiled for longer.
+    let host = examples.join("host");
+    if host.exists() {
+        fs::remove_dir_all(&host).doing(host.display())?;
+    }
+    copy(&workspace::root().join("examples").join("kotlin").join("src"), &host)?;
     let mut mvn = Command::new("mvn");
     mvn.current_dir(folder().join("kotlin")).args(["--batch-mode", "--quiet", "package"]);
     mvn.arg(format!("-Dcalsync.build={}", build_folder()?.display()));

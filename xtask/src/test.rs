@@ -79,9 +79,9 @@ enum Part {
     Oauth,
     /// The Python package: built, installed, tested, its types checked, the README's example and the host in `examples` run.
     Python,
-    /// The npm package: built, tested, its types checked, the README's example run from its tarball.
+    /// The npm package: built, tested, its types checked, the README's example and the host in `examples` run from its tarball.
     Node,
-    /// The jar for Kotlin: compiled, tested, the README's example run from it. What is generated for it belongs to the library.
+    /// The jar for Kotlin: compiled, tested, with the host in `examples`; the README's example run from it.
     Kotlin,
     /// The Swift package, as far as that goes without its compiler: generated, read by a grammar, its API the noted one.
     Swift,
