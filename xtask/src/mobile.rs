@@ -43,7 +43,8 @@ pub(crate) fn swift(board: &mut Board) {
     board.step("swift is read by its grammar, its api is the noted one", || {
         let python = Python::environment("swift-venv", "swift.txt")?;
         let mut check = python.script(&python::script("swift_api.py"));
-        process::run(check.arg(folder().join("swift")), RUN)
+        check.arg(folder().join("swift")).arg("--also").arg(workspace::root().join("examples").join("swift"));
+        process::run(&mut check, RUN)
     });
     // No package of Debian, PyPI or npm brings the compiler, so its absence is nothing to report.
     if process::exists("swift") {
