@@ -3,9 +3,9 @@
 // `lessons` is the application's own table. It holds the event that calsync keeps in step as JSON, beside the columns the
 // application searches and one calsync never writes. The other tables are calsync's alone. What a store must promise is in
 // `docs/store-contract.md`; `store.test.mjs` runs the cases that check it.
-import { createHash } from 'node:crypto';
 import Database from 'better-sqlite3';
 import { StoreConflict, StoreFenced, StoreInvalidInput, StoreUnavailable } from 'calsync';
+import { day, hash, sortable } from './values.mjs';
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS lessons (
@@ -344,20 +344,4 @@ function typed(work) {
     if (code.startsWith('SQLITE_BUSY')) throw new StoreUnavailable();
     throw error;
   }
-}
-
-const hash = (uid) => createHash('sha256').update(uid).digest('hex');
-
-/** An instant as text that sorts: fractions have any number of digits, and years more than four. */
-function sortable(instant) {
-  const found = /^([+-]?\d+)-([^.Z]*)(?:\.(\d+))?Z$/.exec(instant);
-  if (!found) throw new StoreInvalidInput();
-  const [, year, rest, fraction = ''] = found;
-  return `${String(Number(year) + 300_000).padStart(6, '0')}-${rest}.${fraction.padEnd(9, '0')}`;
-}
-
-/** The day an event begins, in its own zone. */
-function day({ master }) {
-  const [start] = Object.values(master?.time?.start ?? {});
-  return start === undefined ? null : (start.local ?? start).slice(0, 10);
 }

@@ -64,6 +64,8 @@ enum Command {
     /// Kill workers at random under load, and look whether anything was lost or doubled; `--help` lists the options.
     #[command(disable_help_flag = true)]
     Soak(soak::Options),
+    /// Run short scripts in Python, Node and Kotlin that sync and end at once: none may crash, none may hang.
+    Exits(ExitsArgs),
     /// Generate the parts of the Kotlin and Swift packages that call the native library. Builds uniffi's generator first.
     Bindgen,
     /// Download the third-party calendar files the parser tests read.
@@ -87,6 +89,13 @@ enum ServersCommand {
 }
 
 #[derive(Args)]
+struct ExitsArgs {
+    /// How many in each language.
+    #[arg(long, default_value_t = 1000)]
+    scripts: u32,
+}
+
+#[derive(Args)]
 struct BenchArgs {
     /// Passed to the benchmark program.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -105,6 +114,11 @@ fn main() -> ExitCode {
         Command::Simulate(options) => simulation::simulate(&options),
         Command::Mutants(options) => simulation::mutants(&options),
         Command::Soak(options) => soak::run(&options),
+        Command::Exits(exits) => {
+            let mut board = board::Board::default();
+            bindings::exits(&mut board, exits.scripts);
+            board.finish()
+        }
         Command::Bindgen => mobile::bindgen(),
         Command::Fixtures => python::Python::ready()
             .and_then(|python| fixtures::download(&python))

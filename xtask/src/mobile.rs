@@ -139,6 +139,19 @@ fn platform() -> String {
 }
 
 fn package() -> Outcome {
+    process::run(&mut maven()?, BUILD)
+}
+
+/// Programs that end at once, so many, and nothing else.
+pub(crate) fn exits(programs: u32) -> Outcome {
+    java(Install::Forbidden)?;
+    let mut maven = maven()?;
+    maven.arg("-Dtest=ExitTest").env("CALSYNC_PROGRAMS", programs.to_string());
+    process::run(&mut maven, process::NO_LIMIT)
+}
+
+/// Makes the jar, and runs the tests.
+fn maven() -> Outcome<Command> {
     let library = native()?;
     let dav_server = workspace::program("dav-server")?;
     let natives = workspace::scratch("kotlin-natives")?;
@@ -161,7 +174,7 @@ fn package() -> Outcome {
     mvn.arg(format!("-Dcalsync.examples={}", examples.display()));
     mvn.env("CALSYNC_DAV_SERVER", dav_server);
     mvn.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
-    process::run(&mut mvn, BUILD)
+    Ok(mvn)
 }
 
 fn build_folder() -> Outcome<PathBuf> {

@@ -225,7 +225,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         bindings::python(&mut board, options.install(), example_server);
     }
     if options.wants(Part::Node) {
-        bindings::node(&mut board, example_server);
+        bindings::node(&mut board, options.install(), example_server);
     }
     if options.wants(Part::Kotlin) {
         mobile::kotlin(&mut board, options.install(), example_server);
