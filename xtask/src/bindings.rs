@@ -93,7 +93,7 @@ impl PythonPackage {
     fn install() -> Outcome<Self> {
         let python = Python::environment("bindings-venv", "bindings.txt")?;
         let dist = workspace::scratch("python-dist")?;
-        wheel(&python, &dist, &[])?;
+        wheel(&python, &dist, &[], BUILD)?;
         Ok(Self { python, dist })
     }
 
@@ -182,18 +182,17 @@ fn postgres_for(tests: &mut Command, install: Install, dir: &Path) -> Outcome<Op
 }
 
 /// Builds the wheel into `dist`, which it is alone in, and installs it.
-pub(crate) fn wheel(python: &Python, dist: &Path, more: &[&str]) -> Outcome {
+pub(crate) fn wheel(python: &Python, dist: &Path, more: &[&str], limit: Duration) -> Outcome {
     for old in fs::read_dir(dist).doing(dist.display())? {
         let old = old.doing(dist.display())?.path();
         fs::remove_file(&old).doing(old.display())?;
     }
     let mut maturin = python.program("maturin");
     maturin.args(["build", "--manifest-path", "bindings/python/Cargo.toml", "--out"]).arg(dist).args(more);
-    process::run(maturin.env("CARGO_TARGET_DIR", workspace::target()), BUILD)?;
+    process::run(maturin.env("CARGO_TARGET_DIR", workspace::target()), limit)?;
     let mut pip = python.program("pip");
     pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"]);
-    process::run(pip.arg(only(dist, ".whl")?), RUN)?;
-    Ok(())
+    process::run(pip.arg(only(dist, ".whl")?), RUN)
 }
 
 struct NodePackage {

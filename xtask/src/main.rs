@@ -19,6 +19,7 @@ mod mobile;
 mod node;
 mod process;
 mod python;
+mod ratios;
 mod servers;
 mod simulation;
 mod soak;
@@ -50,7 +51,7 @@ enum Command {
     /// Start CalDAV servers for tests by hand, or stop them.
     #[command(subcommand)]
     Servers(ServersCommand),
-    /// Run the benchmarks in `benches/`; arguments are passed on.
+    /// Run the benchmarks in `benches/`; arguments are passed on. `bindings` alone: the packages for Python and Node beside theirs.
     Bench(BenchArgs),
     /// Run the fuzz targets in `fuzz/`. Installs `cargo-fuzz` when it is missing.
     Fuzz(fuzz::Options),
@@ -135,6 +136,9 @@ fn main() -> ExitCode {
 
 /// Benchmarks are their own workspace: they pull in peers nobody else should build.
 fn run_benches(bench: &BenchArgs) -> Outcome {
+    if bench.args == ["bindings"] {
+        return ratios::run();
+    }
     let mut command = process::cargo();
     command.args(["run", "--release", "--manifest-path", "benches/Cargo.toml", "--"]).args(&bench.args);
     process::run(&mut command, process::NO_LIMIT)
