@@ -66,6 +66,7 @@ async fn sync(world: &World, link: &Link, provider: &dyn Provider) -> SyncReport
 async fn loop_15_primary_is_the_address_of_the_account() {
     use calsync_core::{
         engine::{CopyRules, EngineError},
+        model::RemoteCalendarId,
         pipeline::Pipeline,
         plan::Direction,
     };
@@ -74,7 +75,7 @@ async fn loop_15_primary_is_the_address_of_the_account() {
     let provider = with(config(&server));
     let address = provider.calendars().await.unwrap().remove(0).id;
     assert!(address.as_str().contains('@'), "{address}");
-    let primary = primary();
+    let primary = RemoteCalendarId::from("primary");
     assert_eq!(provider.place(&primary).await.unwrap(), provider.place(&address).await.unwrap());
     let world = world();
     let calendar = world.calendar.as_str();
