@@ -267,6 +267,8 @@ export interface Report {
   undecided: number;
   waiting: number;
   wedged: number;
+  /** Events looked at that are outside the window of what the link copies, and have no copy. */
+  outside: number;
   answered: string | null;
 }
 
@@ -529,8 +531,13 @@ export interface LinkOptions extends CallOptions {
   /** Deletions that pass unasked (10), unless they are at most `guardPercent` of the events (20). */
   guardCount?: number;
   guardPercent?: number;
-  /** What a link that imports or exports copies, and what the copies show. Its keys are those of the configuration. */
+  /**
+   * What a link that imports or exports copies, and what the copies show. Its keys are those of the configuration. Without it a
+   * link that exports shows when somebody is busy, and nothing else; `{ pipeline: { start: { type: 'everything' } } }` shows all.
+   */
   copies?: CopyRules;
+  /** On a link that exports: how many seconds its copies may stay unlooked at while there is nothing to write (0). */
+  checkCopiesEvery?: number;
   /** What becomes of a copy that somebody edits. */
   edits?: CopyEdits;
 }
@@ -557,6 +564,8 @@ export interface FreeTerms {
   tentative?: 'busy' | 'free';
   uncovered?: 'withhold' | 'offer';
   hours?: { zone: string; hours: { days: string[]; from: string; to: string }[] }[];
+  /** Texts with a `VAVAILABILITY` (RFC 7953), one for each person. */
+  availability?: string[];
 }
 
 export interface FreeAnswer {

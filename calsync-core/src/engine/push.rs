@@ -87,7 +87,7 @@ impl Run<'_> {
             let echoes = self.read_echoes(sent.echoes).await?;
             if sent.stop.is_some() || sent.changed.is_empty() {
                 // Nothing reads them any more in this run: they go with what ends it.
-                self.last_writes = echoes;
+                self.last_writes.extend(echoes);
             } else if !echoes.is_empty() {
                 self.commit(Batch { writes: echoes, ..Batch::default() }).await?;
             }
