@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::Command};
 
 use clap::Args;
 
-use crate::board::Outcome;
+use crate::board::{Doing as _, Outcome, failed};
 use crate::{process, workspace};
 
 /// Passed on to the simulator; `cargo xtask simulate --help` lists them.
@@ -26,6 +26,9 @@ pub(crate) struct Mutants {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
 }
+
+/// How many of a hundred mutants of the planner and the merge have to be caught.
+const CAUGHT: usize = 90;
 
 /// The simulator, optimised.
 pub(crate) fn program(command: &str) -> Command {
@@ -56,10 +59,26 @@ pub(crate) fn mutants(options: &Mutants) -> Outcome {
     }
     // Which files, and which tests judge them, is in `.cargo/mutants.toml`.
     let mut mutants = process::cargo();
-    mutants.args(["mutants", "--package", "calsync-core", "--timeout", "60"]).args(&options.args);
+    let folder = workspace::root().join("target/mutants");
+    std::fs::create_dir_all(&folder).doing(folder.display())?;
+    mutants.args(["mutants", "--package", "calsync-core", "--timeout", "60", "--output"]).arg(&folder);
+    mutants.args(&options.args);
     mutants
         .env("PROPTEST_MAX_SHRINK_ITERS", "0")
         .env("CALSYNC_CASES", "100")
         .env("CARGO_PROFILE_DEV_DEBUG", "0");
-    process::run(&mut mutants, process::NO_LIMIT)
+    // A mutant that nobody caught is a failure to it; how many may be is ours to say.
+    let ran = process::run(&mut mutants, process::NO_LIMIT);
+    let count = |kind: &str| {
+        let names = std::fs::read_to_string(folder.join("mutants.out").join(kind)).unwrap_or_default();
+        names.lines().count()
+    };
+    // What does not end is noticed, too.
+    let (caught, missed) = (count("caught.txt") + count("timeout.txt"), count("missed.txt"));
+    let all = caught + missed;
+    if all == 0 {
+        return ran.and_then(|()| failed("no mutant was tried"));
+    }
+    println!("{caught} of {all} mutants were caught: {}.{} %", caught * 100 / all, caught * 1000 / all % 10);
+    if caught * 100 < all * CAUGHT { failed(format!("fewer than {CAUGHT} % were caught")) } else { Ok(()) }
 }

@@ -270,7 +270,7 @@ impl Run<'_> {
         Ok(self.with_context(|cx| consider(pair, standing, cx)))
     }
 
-    async fn open_conflicts(&self, event: &EventId) -> Result<Vec<ConflictRecord>, EngineError> {
+    pub(super) async fn open_conflicts(&self, event: &EventId) -> Result<Vec<ConflictRecord>, EngineError> {
         let mut open = Vec::new();
         let mut after: Option<String> = None;
         loop {

@@ -163,6 +163,9 @@ impl Run<'_> {
     async fn delete(&mut self, chunk: &[PlannedDeletion], approved: bool) -> Result<(), EngineError> {
         let Rows { bases, records } = self.rows(chunk).await?;
         let unnamed = self.without_version(chunk, &bases).await?;
+        let here = chunk.iter().filter(|deletion| deletion.operation.action == Action::DeleteLocal);
+        let here: Vec<EventId> = here.filter_map(|deletion| deletion.operation.event_id.clone()).collect();
+        let arrivals = self.arrivals(&here).await?;
         let mut outcomes = Vec::new();
         let mut count = 0;
         for deletion in chunk {
@@ -179,7 +182,18 @@ impl Run<'_> {
                 continue;
             }
             let outcome = match operation.action {
-                Action::DeleteLocal => self.delete_local(operation, base, record),
+                Action::DeleteLocal if arrivals.of(&base.event_id).is_some() => {
+                    // It turned out to have moved: the next run decides so.
+                    self.unfinished = true;
+                    continue;
+                }
+                Action::DeleteLocal => {
+                    let mut outcome = self.delete_local(operation, base, record);
+                    if self.is_shared().await? {
+                        outcome.expect.push(arrivals.expect(&self.link.calendar, &base.event_id));
+                    }
+                    outcome
+                }
                 _ if base.version.is_none() && !unnamed.contains(&base.remote_id) => {
                     // It has one by now: the next run deletes that.
                     self.unfinished = true;

@@ -12,7 +12,7 @@ use crate::{
     model::{EventId, RemoteId},
     plan::Evidence,
     provider::{ChangeScope, Cursor, Fetched},
-    store::{BaseQuery, BaseRecord, Batch, EventRecord, OutboxOp, Write},
+    store::{BaseQuery, BaseRecord, BaseState, Batch, EventRecord, OutboxOp, Write},
 };
 
 impl Run<'_> {
@@ -38,7 +38,8 @@ impl Run<'_> {
                 self.find_lost_rows(&mut listed).await?;
             }
         }
-        if !listed.removed.is_empty() {
+        // Once a day also when nothing is gone: a run that ended early may have deleted what they wait for.
+        if !listed.removed.is_empty() || complete && self.is_first_of_its_turn(self.state.last_success) {
             listed.incomplete |= self.defer_duplicates().await?;
         }
         let deferred = std::mem::take(&mut self.deferred);
@@ -135,6 +136,19 @@ impl Run<'_> {
         Ok(incomplete)
     }
 
+    /// What waits for an item that this run deleted is looked at: no listing says that the item is gone.
+    pub(super) async fn look_at_what_waited(&mut self) -> Result<(), EngineError> {
+        let deleted = self.ours.values().any(Option::is_none);
+        if self.mode == Mode::Preview || !deleted || self.duplicates.is_empty() {
+            return Ok(());
+        }
+        let mut listed = Listed { incomplete: self.defer_duplicates().await?, ..Listed::default() };
+        let deferred = std::mem::take(&mut self.deferred);
+        self.settle_deferred(deferred, &mut listed).await?;
+        self.unfinished |= listed.incomplete;
+        Ok(())
+    }
+
     /// Items under a UID that another item of the calendar has: renamed when that one is gone, a duplicate when not.
     async fn settle_deferred(&mut self, deferred: Vec<Item>, listed: &mut Listed) -> Result<(), EngineError> {
         let gone: Ids = listed.removed.keys().cloned().collect();
@@ -165,6 +179,7 @@ impl Run<'_> {
         let writes: Vec<Write> = duplicates
             .into_iter()
             .map(|item| {
+                self.duplicates.insert(item.id.clone());
                 self.quarantine_write(&item.id, item.version.as_ref(), DUPLICATE.to_owned(), item.payload)
             })
             .collect();
@@ -198,6 +213,7 @@ impl Run<'_> {
                 } else {
                     by_id(self.engine.store.events(&self.link.calendar, &event_ids).await?)
                 };
+                let arrivals = self.arrivals(&event_ids).await?;
                 let mut outcomes = Vec::new();
                 for Gone { id, evidence } in chunk {
                     let Some(base) = bases.get(id) else { continue };
@@ -218,7 +234,14 @@ impl Run<'_> {
                         base: (!undone).then_some(base),
                         base_event: base_event.as_ref().filter(|_| !undone),
                     };
-                    let mut outcome = match self.consider(&pair).await? {
+                    let joined = pair.base.is_some_and(|base| base.state == BaseState::Linked);
+                    let lives = local.is_some_and(|record| record.deleted.is_none());
+                    let moved = arrivals.of(&base.event_id).filter(|_| joined && lives);
+                    let decided = match moved {
+                        Some(to) => Ok(self.part(&pair, to).await?),
+                        None => self.consider(&pair).await?,
+                    };
+                    let mut outcome = match decided {
                         Ok(outcome) => outcome,
                         Err(error) => match local {
                             Some(record) => self.unwritable(record, &error),

@@ -4,6 +4,7 @@
 //! [`diff`](crate::diff), [`merge`](crate::merge) and [`plan`](crate::plan); what is here reads, commits and sends.
 
 mod answer;
+mod arrivals;
 mod clean;
 mod commit;
 mod confirm;

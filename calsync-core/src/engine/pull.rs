@@ -406,6 +406,10 @@ impl Run<'_> {
                 }
                 returned = Some(let_return(&self.link.id, &record.id));
             }
+            let arrived = match local.as_ref().filter(|_| base.is_none()) {
+                Some(record) => self.arrived(record).await?,
+                None => None,
+            };
             let own = base.and_then(|base| self.own_write(base, item));
             base = own.as_ref().map(|(base, _)| base).or(base);
             // The same payload reads as the same event: half the work for a feed that lists everything at every poll.
@@ -456,6 +460,7 @@ impl Run<'_> {
                     }
                     outcome.writes.extend(own.map(|(_, journal)| journal));
                     outcome.writes.extend(returned);
+                    outcome.writes.extend(arrived);
                     outcomes.push(outcome);
                 }
                 Err(error) => {
@@ -617,7 +622,7 @@ impl Run<'_> {
 #[derive(Default)]
 pub(super) struct Listed {
     pub(super) scope: Option<ChangeScope>,
-    has_summaries: bool,
+    pub(super) has_summaries: bool,
     /// The versions both sides agreed on; loaded for snapshots only.
     pub(super) summaries: BTreeMap<RemoteId, Option<Version>>,
     pub(super) present: Ids,

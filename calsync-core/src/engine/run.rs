@@ -144,6 +144,8 @@ pub(super) struct Run<'a> {
     pub(super) waiting: usize,
     /// When everything was compared last before this run.
     pub(super) audited_before: Option<DateTime<Utc>>,
+    /// Whether other links share the calendar, once that was looked at.
+    pub(super) is_shared: Option<bool>,
     /// It was looked at whether this link has a say in what is forgotten.
     pub(super) has_said: bool,
     /// The first local changes, read when the run began.
@@ -220,6 +222,7 @@ impl<'a> Run<'a> {
             waiting: 0,
             edited_before: None,
             audited_before: None,
+            is_shared: None,
             has_said: false,
             seen_before: Revision::default(),
             unfinished: false,
@@ -256,6 +259,7 @@ impl<'a> Run<'a> {
         self.plan_due().await?;
         self.carry_out_deletions().await?;
         self.push().await?;
+        self.look_at_what_waited().await?;
         self.settle(pulled).await
     }
 

@@ -36,6 +36,29 @@ pub(super) fn resign(calendar: &CalendarId, link: &LinkId) -> Write {
     Write::DeleteDoc { space: space(calendar), key: link.to_string() }
 }
 
+/// The other links of a calendar that ran in the last year.
+pub(super) async fn other_links(
+    store: &dyn Store,
+    calendar: &CalendarId,
+    but: &LinkId,
+    now: DateTime<Utc>,
+) -> Result<Vec<LinkId>, StoreError> {
+    let space = space(calendar);
+    let (mut links, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let page = store.docs(&space, DocQuery::Page { after: after.as_deref(), limit: PAGE }).await?;
+        let Some(last) = page.last() else { return Ok(links) };
+        after = Some(last.key.clone());
+        let others = page.into_iter().filter(|doc| doc.key != but.as_str());
+        links.extend(others.filter(|doc| !is_forsaken(doc, now)).map(|doc| LinkId::from(doc.key)));
+    }
+}
+
+/// Whether a link has not run through for too long to have a say.
+fn is_forsaken(doc: &Doc, now: DateTime<Utc>) -> bool {
+    serde_json::from_slice::<Settled>(&doc.value).is_ok_and(|said| now - said.at > FORSAKEN)
+}
+
 /// Before when deletions of a calendar may be forgotten that are older than `before`: a link that did not run since, or holds
 /// one back, would take the event for a new one of the other side. What link `but` said does not count.
 ///
@@ -57,9 +80,8 @@ pub(crate) async fn forgettable(
         after = Some(last.key.clone());
         for doc in page.into_iter().filter(|doc| but.is_none_or(|but| doc.key != but.as_str())) {
             // What nobody can read says nothing, and forgets nothing.
-            let said = serde_json::from_slice::<Settled>(&doc.value).ok();
-            let forsaken = said.as_ref().is_some_and(|said| now - said.at > FORSAKEN);
-            if !forsaken {
+            if !is_forsaken(&doc, now) {
+                let said = serde_json::from_slice::<Settled>(&doc.value).ok();
                 earliest = earliest.min(said.map_or(DateTime::<Utc>::MIN_UTC, |said| said.until));
             }
         }
@@ -80,20 +102,26 @@ impl Run<'_> {
     /// Records which deletions this link has carried out, and forgets those that every link has: after a run that went
     /// through and held nothing, and not more often than everything is compared. `last` is the last such run before it.
     pub(super) async fn forget_deleted(
-        &self,
+        &mut self,
         last: Option<DateTime<Utc>>,
     ) -> Result<Vec<Write>, EngineError> {
-        let now = self.engine.clock.now();
-        let period = self.link.audit_every.num_seconds().max(1);
-        let turn = |at: DateTime<Utc>| at.timestamp().div_euclid(period);
-        if self.plan.held || last.is_some_and(|last| turn(last) == turn(now)) {
+        if self.plan.held || !self.is_first_of_its_turn(last) {
             return Ok(Vec::new());
         }
+        let now = self.engine.clock.now();
+        self.forget_arrivals().await?;
         let until = self.settled_until().await?;
         let (store, calendar) = (&*self.engine.store, &self.link.calendar);
         let wanted = (now - self.link.keep_deleted).min(until);
         let before = forgettable(store, calendar, wanted, now, Some(&self.link.id)).await?;
         Ok(vec![self.say(until), Write::PurgeDeleted { calendar: calendar.clone(), before }])
+    }
+
+    /// Whether this is the first run since it was time to compare everything, going by when the last one went through.
+    pub(super) fn is_first_of_its_turn(&self, last: Option<DateTime<Utc>>) -> bool {
+        let period = self.link.audit_every.num_seconds().max(1);
+        let turn = |at: DateTime<Utc>| at.timestamp().div_euclid(period);
+        last.is_none_or(|last| turn(last) != turn(self.engine.clock.now()))
     }
 
     fn say(&self, until: DateTime<Utc>) -> Write {

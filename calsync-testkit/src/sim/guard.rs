@@ -185,7 +185,7 @@ impl Provider for Guard {
             let book = self.remote.book();
             let by_whom = book.deleted.iter().any(|(deleted, _)| *deleted == uid);
             drop(book);
-            self.remote.control.checked(Law::I08);
+            self.remote.check_lives(id, &uid);
             self.remote.control.check(Law::I06, by_whom, || {
                 format!("{uid} is deleted on side {}, and nobody deleted it anywhere", self.remote.side)
             });

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use calsync_core::{
-    merge::ConflictPolicy,
+    merge::{ConflictPolicy, DeletionPolicy},
     model::{Event, Override},
     plan::Direction,
 };
 
 use super::{
-    book::{Part, Side, Value, values},
+    book::{Book, Part, Side, Value, values},
     executor::wait,
     law::Law,
     provider::SimRemote,
@@ -95,6 +95,9 @@ pub(crate) fn converged(world: &World) {
             if theirs {
                 continue;
             }
+            if may_have_moved(world, &book, uid, remote.side) {
+                continue;
+            }
             let (here, there) = (hub.get(uid), there.get(uid));
             if !is_copied(remote, here) {
                 let made_there =
@@ -134,6 +137,14 @@ pub(crate) fn converged(world: &World) {
             }
         }
     }
+}
+
+/// An event that came to one source by itself and was deleted in another may as well have moved there: it is away from where
+/// it was deleted, and stays elsewhere.
+fn may_have_moved(world: &World, book: &Book, uid: &str, side: Side) -> bool {
+    world.remotes.len() > 1
+        && book.created.get(uid).is_some_and(|sides| sides.len() > 1)
+        && book.deleted.contains(&(uid.to_owned(), side))
 }
 
 /// The sides a change made on one side has to reach.
@@ -211,6 +222,9 @@ pub(crate) fn nothing_lost(world: &World) {
         }
         let kept = recorded.contains(&number)
             || reached(world, value.side).into_iter().all(|side| {
+                if may_have_moved(world, &book, &value.uid, side) {
+                    return true;
+                }
                 let remote = side.checked_sub(1).and_then(|link| world.remotes.get(usize::from(link)));
                 let hub = sides.first().and_then(|hub| hub.get(&value.uid));
                 let held = remote.is_none_or(|remote| {
@@ -252,6 +266,7 @@ fn recorded(world: &World) -> BTreeSet<usize> {
             let policy = remote.setup.policy;
             // Nor is an edit of what the provider has no field for an edit to it.
             let named = matches!(policy, ConflictPolicy::RemoteWins | ConflictPolicy::LocalWins)
+                || !matches!(remote.setup.deletions, DeletionPolicy::ByConflicts | DeletionPolicy::KeepEdit)
                 || remote.setup.dialect == Dialect::Graph;
             if conflict.fields.is_empty() && remote.setup.direction == Direction::TwoWay && !named {
                 // One of the two is not there: it was deleted, and the one that is there has to have won.

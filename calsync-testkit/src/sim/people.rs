@@ -6,7 +6,7 @@ use calsync_core::{
     context::Clock,
     engine::Hub,
     model::{CalendarId, Event, EventBody, EventTime, Override, OverrideScope, RemoteId, TimeSpan},
-    recurrence::RuleEntry,
+    recurrence::{ExpansionLimits, RuleEntry},
     store::{EventRecord, Revision, Store},
 };
 use chrono::TimeDelta;
@@ -35,6 +35,10 @@ pub(crate) struct People {
     /// A run was begun: nobody can be sure any more that nothing was copied yet.
     pub(crate) begun: bool,
 }
+
+/// How series repeat.
+const RULES: [&str; 4] =
+    ["FREQ=DAILY;COUNT=5", "FREQ=DAILY;COUNT=3", "FREQ=DAILY;COUNT=1", "FREQ=DAILY;INTERVAL=2;COUNT=3"];
 
 /// Where an event was found.
 enum Place {
@@ -77,6 +81,7 @@ impl People {
             }
             Edit::Delete => self.delete(side, pick),
             Edit::BringBack => self.bring_back(pick),
+            Edit::Split => self.split(side, pick),
             _ => self.edit(side, edit, pick),
         }
     }
@@ -100,6 +105,10 @@ impl People {
         }
         self.control.note(format_args!("side {side} creates {uid} <{value}>"));
         self.book().created.entry(uid.to_owned()).or_default().insert(side);
+        self.put(side, uid, value, new);
+    }
+
+    fn put(&self, side: Side, uid: &str, value: usize, mut new: Event) {
         match self.remote(side) {
             None => {
                 let _ = wait(self.hub.add(&self.calendar, new));
@@ -156,7 +165,7 @@ impl People {
             return;
         }
         let value = match edit {
-            Edit::Clear | Edit::Exclude => None,
+            Edit::Clear | Edit::Exclude | Edit::Rule => None,
             _ => Some(self.book().value(&uid, side, part)),
         };
         let shown = match value {
@@ -202,6 +211,14 @@ impl People {
                     after.overrides.insert(at, Override::Excluded);
                 }
             }
+            // A vendor that changes a rule does as it likes with what was said of instances: see `docs/simulation.md`.
+            Edit::Rule if after.is_series() && !emulated => {
+                let rule = RULES[usize::from(pick) / 7 % RULES.len()];
+                let limits = ExpansionLimits::default();
+                let Ok(changed) = after.with_rules(vec![RuleEntry::read(rule)], &limits) else { return };
+                after = changed.event;
+            }
+            Edit::Rule => return,
             _ => body(&mut after).title = shown,
         }
         if graph {
@@ -214,6 +231,26 @@ impl People {
         self.book().edited.insert((uid, side));
         self.book().replaced(&before, Some(&after));
         self.write(side, place, after);
+    }
+
+    /// The second half has a title of its own, and says nothing of its instances.
+    fn split(&mut self, side: Side, pick: u16) {
+        let Some((place, before)) = self.pick(side, pick) else { return };
+        let emulated = self.remotes.iter().any(|remote| remote.setup.remote == RemoteKind::Emulator);
+        let uid = self.book().name();
+        let at = instance(1 + u8::from(pick >= 1 << 15));
+        let halves = before.split_at(at, &uid, &ExpansionLimits::default());
+        let (false, Ok((head, mut tail))) = (emulated, halves) else { return };
+        let value = self.book().value(&uid, side, Part::Any);
+        let time = body(&mut tail).time.clone();
+        tail.master = Some(EventBody { title: Some(text(value)), ..EventBody::new(time) });
+        tail.overrides.clear();
+        self.control.note(format_args!("side {side} splits {}: {uid} <{value}>", before.uid));
+        self.book().created.entry(uid.clone()).or_default().insert(side);
+        self.book().edited.insert((before.uid.clone(), side));
+        self.book().replaced(&before, Some(&head));
+        self.write(side, place, head);
+        self.put(side, &uid, value, tail);
     }
 
     fn write(&self, side: Side, place: Place, mut after: Event) {

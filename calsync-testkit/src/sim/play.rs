@@ -147,7 +147,7 @@ fn ask_people(world: &mut World) {
                 let _ = wait(engine.retry_write(&link.id, &entry.event_id));
             }
         }
-        if link.conflicts != ConflictPolicy::Manual {
+        if !matches!(link.conflicts, ConflictPolicy::Manual | ConflictPolicy::Resolver) {
             continue;
         }
         for (number, conflict) in wait(hub.conflicts(&link.id)).unwrap_or_default().into_iter().enumerate() {

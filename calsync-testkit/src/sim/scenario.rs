@@ -1,6 +1,9 @@
 //! The core scenarios, as a table: what both sides agree on, and what is then done to them.
 
-use calsync_core::{merge::ConflictPolicy, plan::Direction};
+use calsync_core::{
+    merge::{ConflictPolicy, DeletionPolicy},
+    plan::Direction,
+};
 
 use super::script::{Dialect, Edit, LinkSetup, RemoteKind};
 
@@ -66,6 +69,7 @@ pub fn scenarios() -> Vec<Scenario> {
                     dialect,
                     direction: Direction::TwoWay,
                     policy,
+                    deletions: DeletionPolicy::ByConflicts,
                     page,
                     rewrites: false,
                     remote: RemoteKind::Model,

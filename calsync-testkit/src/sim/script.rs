@@ -3,7 +3,10 @@
 //! A script is drawn from a seed without looking at the world it will run in: whom an edit hits follows from what is there when
 //! it is carried out. So any step can be taken out and the rest still means something, which is what shrinking needs.
 
-use calsync_core::{merge::ConflictPolicy, plan::Direction};
+use calsync_core::{
+    merge::{ConflictPolicy, DeletionPolicy},
+    plan::Direction,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{fault::Fault, rng::Rng};
@@ -40,6 +43,9 @@ pub struct LinkSetup {
     pub direction: Direction,
     /// Who wins.
     pub policy: ConflictPolicy,
+    /// What becomes of an event one side deleted and the other edited.
+    #[serde(default)]
+    pub deletions: DeletionPolicy,
     /// Items on a page, and names in a fetch.
     pub page: u8,
     /// Whether the server stores text in a form of its own.
@@ -182,6 +188,10 @@ pub enum Edit {
     BringBack,
     /// It loses its place.
     Clear,
+    /// How often a series repeats; what is said of instances it has no more goes.
+    Rule,
+    /// "This and following": the series ends before an instance, and another one begins there.
+    Split,
 }
 
 /// What servers do by themselves, or let others do.
@@ -200,12 +210,23 @@ pub enum Quirk {
     Mend,
 }
 
-const POLICIES: [ConflictPolicy; 5] = [
+const POLICIES: [ConflictPolicy; 6] = [
     ConflictPolicy::RemoteWins,
     ConflictPolicy::LocalWins,
     ConflictPolicy::NewestWins,
     ConflictPolicy::KeepBoth,
     ConflictPolicy::Manual,
+    ConflictPolicy::Resolver,
+];
+
+const DELETIONS: [DeletionPolicy; 7] = [
+    DeletionPolicy::ByConflicts,
+    DeletionPolicy::ByConflicts,
+    DeletionPolicy::ByConflicts,
+    DeletionPolicy::KeepEdit,
+    DeletionPolicy::Delete,
+    DeletionPolicy::RemoteWins,
+    DeletionPolicy::LocalWins,
 ];
 
 /// Which simulations are drawn.
@@ -265,7 +286,7 @@ impl Setup {
         Self {
             links,
             workers: rng.one_of(&[1, 1, 2]),
-            brake: if rng.per_mille(150) { Some(rng.one_of(&[1, 2])) } else { None },
+            brake: if rng.per_mille(150) { Some(rng.one_of(&[1, 2, 10])) } else { None },
         }
     }
 }
@@ -297,6 +318,7 @@ impl LinkSetup {
             dialect,
             direction: if dialect == Feed { Direction::Import } else { direction },
             policy: rng.one_of(&POLICIES),
+            deletions: rng.one_of(&DELETIONS),
             page: rng.one_of(&[2, 5, 100]),
             rewrites: rng.per_mille(300) && profile.remotes == Remotes::Model,
             remote: match profile.remotes {
@@ -373,6 +395,8 @@ impl Edits {
             Delete,
             BringBack,
             Clear,
+            Rule,
+            Split,
         ] {
             if rng.per_mille(600) {
                 all.push(edit);

@@ -163,13 +163,24 @@ impl SimStore {
         if after.is_none() {
             self.deletes(id);
             let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-            look(Law::I08, true, "");
+            look(Law::I08, !self.is_as_agreed(remote, id), "deleted, and its item is there as it was");
             look(
                 Law::I06,
                 book.deleted_elsewhere(&before.event.uid, 0),
                 "deleted, and nobody deleted it anywhere else",
             );
         }
+    }
+
+    /// Whether the item of an event is there, in the version both sides agreed on.
+    fn is_as_agreed(&self, remote: &SimRemote, event: &EventId) -> bool {
+        let ids = std::slice::from_ref(event);
+        let bases = wait(self.inner.bases(&remote.link, BaseQuery::Events(ids))).unwrap_or_default();
+        let server = remote.server();
+        bases.iter().any(|base| {
+            let item = server.items.get(&base.remote_id);
+            item.is_some_and(|item| base.version.as_ref() == Some(&item.version))
+        })
     }
 
     fn deletes(&self, event: &EventId) {

@@ -126,6 +126,9 @@ impl Wire {
                 reply
             }
         };
+        if reply.status == 401 {
+            remote.seen().unauthorized = true;
+        }
         pause().await;
         match fate {
             Some(Fault::WriteAnswerLost) => Err(NoAnswer),

@@ -9,8 +9,8 @@ use std::{
 use calsync_core::{
     context::RandomIds,
     engine::{CopyRules, CopyWindow, Engine, EngineError, Hub, Link, SyncOptions, SyncReport},
-    merge::DeletionPolicy,
-    model::{Calendar, CalendarId, LinkId},
+    merge::{Choice, ContestedEvent, DeletionPolicy, Resolution, ResolverError},
+    model::{Calendar, CalendarId, Event, LinkId},
     pipeline::Pipeline,
     plan::{DeletionGuard, Direction, PlanId},
     provider::{ErrorKind, PeoplePolicy, Provider},
@@ -98,6 +98,7 @@ fn link_of(number: usize, calendar: String, setup: LinkSetup, whole: &Setup, con
         .with_conflicts(setup.policy)
         .with_direction(setup.direction)
         .with_commit_every(usize::from(setup.page));
+    link.deletions = setup.deletions;
     link.guard = match whole.brake {
         Some(count) if !control.has(Plant::BrakeOff) => DeletionGuard { count, ..DeletionGuard::default() },
         _ => DeletionGuard { count: usize::MAX, percent: 1000, ..DeletionGuard::default() },
@@ -124,6 +125,18 @@ fn link_of(number: usize, calendar: String, setup: LinkSetup, whole: &Setup, con
         link = link.with_copies(rules);
     }
     link
+}
+
+/// The host's resolver: the same answer to the same question, one side or the other, and about some fields none.
+fn resolve(contested: &ContestedEvent<'_>) -> Result<Resolution, ResolverError> {
+    let title = |event: &Event| event.body().and_then(|body| body.title.as_ref()).map_or(0, String::len);
+    let choice = |number: usize| match (title(contested.local) + title(contested.remote) + number) % 3 {
+        0 => Some(Choice::Local),
+        1 => Some(Choice::Remote),
+        _ => None,
+    };
+    let fields = contested.fields.iter().enumerate();
+    Ok(fields.filter_map(|(number, field)| Some((field.clone(), choice(number)?))).collect())
 }
 
 impl World {
@@ -195,7 +208,8 @@ impl World {
                     mine: Mutex::new(Mine::default()),
                 });
                 Worker {
-                    engine: Engine::new(store.clone(), clock.clone(), ids.clone()),
+                    engine: Engine::new(store.clone(), clock.clone(), ids.clone())
+                        .with_resolver(Arc::new(resolve)),
                     store,
                     providers: remotes.iter().map(|remote| provider(remote, connect, &clock)).collect(),
                     running: None,
@@ -292,6 +306,15 @@ impl World {
                 state.held[link] = report.plan.held.then(|| report.plan_id.clone());
             }
             Err(error) => control.note(format_args!("worker {worker} fails: {error}")),
+        }
+        if answer.is_ok() && self.setup.workers <= 1 {
+            self.remotes[link].seen().unauthorized = false;
+        }
+        if let Ok(Some(known)) = wait(self.people.store.link(&self.links[link].id)) {
+            let refused = self.remotes[link].seen().unauthorized;
+            control.check(Law::I25, known.health != LinkHealth::NeedsReauth || refused, || {
+                "credentials are called refused, and nobody refused them".to_owned()
+            });
         }
         let told = match answer {
             Ok(report) => format!("{report:?}"),
