@@ -1,7 +1,8 @@
 //! Every cell of the decision about a pair, as a table.
 //!
 //! A row is a state of base, local and remote side; its columns are the directions. `edit` stands for what becomes of an
-//! edit against a deletion, which the second table says for every pair of policies.
+//! edit against a deletion, which the second table says for every pair of policies; `copy` for a copy that was deleted, which
+//! comes back where the policy for deletions names the side of its source.
 #![allow(clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
 use std::collections::BTreeMap;
@@ -39,20 +40,20 @@ const CELLS: &str = "
     first  deleted   removed   : none           none          none
 
     joined absent    absent    : forget         forget        forget
-    joined absent    unchanged : delete-remote  suppress      delete-remote
-    joined absent    changed   : edit-remote    suppress      delete-remote
+    joined absent    unchanged : delete-remote  copy-here     delete-remote
+    joined absent    changed   : edit-remote    copy-here     delete-remote
     joined absent    removed   : forget         forget        forget
-    joined unchanged absent    : delete-local   delete-local  suppress
+    joined unchanged absent    : delete-local   delete-local  copy-there
     joined unchanged unchanged : none           none          none
     joined unchanged changed   : merge          merge         merge
-    joined unchanged removed   : delete-local   delete-local  suppress
-    joined changed   absent    : edit-local     delete-local  suppress
+    joined unchanged removed   : delete-local   delete-local  copy-there
+    joined changed   absent    : edit-local     delete-local  copy-there
     joined changed   unchanged : merge          merge         merge
     joined changed   changed   : merge          merge         merge
-    joined changed   removed   : edit-local     delete-local  suppress
+    joined changed   removed   : edit-local     delete-local  copy-there
     joined deleted   absent    : forget         forget        forget
-    joined deleted   unchanged : delete-remote  suppress      delete-remote
-    joined deleted   changed   : edit-remote    suppress      delete-remote
+    joined deleted   unchanged : delete-remote  copy-here     delete-remote
+    joined deleted   changed   : edit-remote    copy-here     delete-remote
     joined deleted   removed   : forget         forget        forget
 
     parted absent    absent    : forget         forget        forget
@@ -169,6 +170,9 @@ fn every_cell_is_as_the_table_says() {
                             let expected = match *expected {
                                 "edit-local" => sides[0],
                                 "edit-remote" => sides[1],
+                                "copy-here" if deletion == DeletionPolicy::RemoteWins => "restore-local",
+                                "copy-there" if deletion == DeletionPolicy::LocalWins => "restore-remote",
+                                "copy-here" | "copy-there" => "suppress",
                                 other => other,
                             };
                             let rules = Rules { direction, conflicts, deletions: deletion };

@@ -2,7 +2,8 @@
 //!
 //! In: two events as borrowed values. Out: the fields that differ, as names; values are looked up and copied by name.
 //! Bookkeeping (`SEQUENCE`, `CREATED`, `LAST-MODIFIED`), the UID and the lineage are never compared. An instance that is
-//! cancelled is the same as one that is excluded: some servers keep the one form, some the other.
+//! cancelled is the same as one that is excluded: some servers keep the one form, some the other. Rules of one start are the
+//! same when they mean the same.
 
 mod field;
 mod value;
@@ -27,7 +28,7 @@ pub fn changed_fields(base: &Event, side: &Event) -> BTreeSet<Field> {
             fields.insert(Field::of(Part::Master));
         }
     }
-    if base.rules != side.rules || base.excluded_rules != side.excluded_rules {
+    if !base.repeats_as(side) {
         fields.insert(Field::of(Part::Rules));
     }
     if base.overrides != side.overrides {

@@ -56,7 +56,7 @@ pub fn same_field(a: &Event, b: &Event, field: &Field) -> bool {
             (None, None) => true,
             _ => false,
         },
-        (Part::Rules, _) => a.rules == b.rules && a.excluded_rules == b.excluded_rules,
+        (Part::Rules, _) => a.repeats_as(b),
         (Part::Override, Some(id)) => match (a.overrides.get(&id), b.overrides.get(&id)) {
             (a, b) if is_off(a) && is_off(b) => true,
             (

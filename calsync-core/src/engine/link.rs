@@ -30,7 +30,8 @@ pub struct Link {
     /// Who wins a field both sides changed. Default: the remote side.
     pub conflicts: ConflictPolicy,
     /// What becomes of an event that one side deleted and the other edited. Default: `conflicts` where it names a side,
-    /// else the edit survives.
+    /// else the edit survives. On a link that goes one way: whether a copy that somebody deletes comes back, see
+    /// [`DeletionPolicy`].
     #[serde(default)]
     pub deletions: DeletionPolicy,
     /// Whether people may be written to the remote side. Default: those there stay as they are.
@@ -93,7 +94,7 @@ pub struct Link {
 
 /// What becomes of a copy that somebody edits where it is. A link that goes both ways has no copies.
 ///
-/// A copy that somebody deletes stays deleted, whatever is said here.
+/// What becomes of a copy that somebody deletes is not said here, but by [`Link::deletions`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CopyEdits {

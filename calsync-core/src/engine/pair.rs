@@ -177,6 +177,9 @@ fn carry_out(
         Action::DeleteLocal | Action::DeleteRemote => {
             Ok(plan_deletion(pair, bases, action, (local, remote), cx))
         }
+        Action::RestoreLocal if cx.link.direction == Direction::Import => {
+            Ok(return_copy_here(pair, bases, cx))
+        }
         Action::RestoreLocal => Ok(restore_local(pair, bases, cx)),
         Action::RestoreRemote => restore_remote(pair, cx),
         Action::Forget => Ok(forget(pair)),
@@ -230,6 +233,7 @@ fn is_outside(pair: &Pair<'_>, record: &EventRecord, cx: &Context<'_>) -> bool {
     let there = match (pair.base, pair.remote) {
         // A pair that is left alone stays so, and a copy that somebody deleted does not come back later.
         (Some(base), _) if base.state == BaseState::Suppressed => return false,
+        (Some(_), RemoteView::Removed) if cx.link.rules().copies_return() => false,
         (Some(_), RemoteView::Removed) => return false,
         (Some(_), _) | (None, RemoteView::Read { .. }) => true,
         (None, _) => false,
@@ -619,15 +623,63 @@ fn restore_local(pair: &Pair<'_>, bases: &Sided<'_>, cx: &mut Context<'_>) -> Ou
 
 fn restore_remote(pair: &Pair<'_>, cx: &mut Context<'_>) -> Result<Outcome, ProviderError> {
     let Some(base) = pair.base else { return Ok(Outcome::default()) };
-    let mut outcome =
-        create_remote(pair, cx, "it was deleted on the remote side and edited here: the edit survives")?;
+    // A copy holds nothing of its own: nobody's edit stands against its deletion.
+    let is_copy = cx.link.direction == Direction::Export;
+    let reason = if is_copy {
+        RETURNS
+    } else {
+        "it was deleted on the remote side and edited here: the edit survives"
+    };
+    let mut outcome = create_remote(pair, cx, reason)?;
     if let Some(operation) = &mut outcome.operation {
         operation.action = Action::RestoreRemote;
     }
     outcome.writes.push(Write::DeleteBase { link: cx.link.id.clone(), remote_id: base.remote_id.clone() });
-    outcome.writes.push(deletion_conflict(pair, base, Choice::Local, cx));
-    outcome.conflicts = 1;
+    if !is_copy {
+        outcome.writes.push(deletion_conflict(pair, base, Choice::Local, cx));
+        outcome.conflicts = 1;
+    }
     Ok(outcome)
+}
+
+/// Why a copy is made again.
+const RETURNS: &str = "the copy was deleted, and the link says that it returns";
+
+/// The deleted copy comes back as its source is now.
+fn return_copy_here(pair: &Pair<'_>, bases: &Sided<'_>, cx: &mut Context<'_>) -> Outcome {
+    let Some(base) = pair.base else { return Outcome::default() };
+    let (id, version, payload, source) = match pair.remote {
+        RemoteView::Read { id, version, payload, event } => (id, version, payload, Some(event)),
+        RemoteView::Silent | RemoteView::Removed => {
+            (&base.remote_id, base.version.as_ref(), &base.payload, pair.base_event)
+        }
+    };
+    let Some(source) = source else { return Outcome::default() };
+    // What only this side can hold is in no source, and comes back as it was.
+    let mut copy = bases.local.unwrap_or(source).clone();
+    let edited = bases.remote.map(|base| changed_fields(base, source)).unwrap_or_default();
+    edited.iter().for_each(|field| copy_field(field, source, &mut copy));
+    let record = BaseRecord {
+        link: cx.link.id.clone(),
+        remote_id: id.clone(),
+        event_id: base.event_id.clone(),
+        version: version.cloned(),
+        payload: payload.clone(),
+        local: unless_same(Some(&copy), source),
+        remote: None,
+        state: BaseState::Linked,
+    };
+    let mut operation = operation(pair, Action::RestoreLocal, RETURNS);
+    operation.event_id = Some(base.event_id.clone());
+    let journal = cx.journal(JournalOp::LocalUpdate, &base.event_id, Some(id), RETURNS, None, Vec::new());
+    Outcome {
+        operation: Some(operation),
+        expect: vec![cx.expect(pair, &base.event_id)],
+        writes: vec![cx.put_event(&base.event_id, copy), Write::PutBase(Box::new(record)), journal],
+        updated: 1,
+        event_id: Some(base.event_id.clone()),
+        ..Outcome::default()
+    }
 }
 
 fn forget(pair: &Pair<'_>) -> Outcome {

@@ -26,6 +26,10 @@ pub enum ConflictPolicy {
 }
 
 /// What becomes of an event that one side deleted and the other edited. A decision of its own: no field is merged.
+///
+/// On a link that goes one way the only such question is what becomes of a copy that somebody deletes. It stays deleted,
+/// edited or not, unless the policy names the side of the source: [`RemoteWins`](Self::RemoteWins) on a link that imports,
+/// [`LocalWins`](Self::LocalWins) on one that exports. Then it is made again, each time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeletionPolicy {

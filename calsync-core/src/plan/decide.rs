@@ -77,6 +77,17 @@ pub struct Rules {
     pub deletions: DeletionPolicy,
 }
 
+impl Rules {
+    /// Whether a copy that somebody deleted is made again: only where the link says by its own word that the side of the
+    /// source is right about deletions. A policy for contested fields says nothing about that.
+    pub(crate) fn copies_return(self) -> bool {
+        matches!(
+            (self.direction, self.deletions),
+            (Direction::Import, DeletionPolicy::RemoteWins) | (Direction::Export, DeletionPolicy::LocalWins)
+        )
+    }
+}
+
 /// What to do with a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -95,9 +106,9 @@ pub enum Action {
     DeleteLocal,
     /// Delete the remote item.
     DeleteRemote,
-    /// Bring the deleted local event back: the remote side was edited meanwhile.
+    /// Bring the deleted local event back: the remote side was edited meanwhile, or what was deleted is a copy that returns.
     RestoreLocal,
-    /// Make the deleted remote item again: the local side was edited meanwhile.
+    /// Make the deleted remote item again: the local side was edited meanwhile, or what was deleted is a copy that returns.
     RestoreRemote,
     /// Both are gone: forget the pair.
     Forget,
@@ -148,12 +159,21 @@ pub fn decide(meeting: Meeting, local: LocalSide, remote: RemoteSide, rules: Rul
         // Deleted here, at rest there. Safe: the deletion is the only thing that happened since both agreed, and it
         // names the version they agreed on.
         (Joined, L::Deleted | L::Absent, R::Unchanged, TwoWay | Export) => Action::DeleteRemote,
+        // The copy was deleted, and the link says that copies are as their source has them. Safe: a copy is made again from
+        // a source that is there, and nothing is deleted.
+        (Joined, L::Deleted | L::Absent, R::Unchanged | R::Changed, Import) if rules.copies_return() => {
+            Action::RestoreLocal
+        }
         // The copy was deleted, edited or not. Safe: the source may not be written, and the copy must not come back at
         // every run.
         (Joined, L::Deleted | L::Absent, R::Unchanged | R::Changed, Import) => Action::Suppress,
 
         // Deleted there, at rest here. Safe: `Removed` needs evidence, and the local deletion is soft.
         (Joined, L::Unchanged, R::Removed | R::Absent, TwoWay | Import) => Action::DeleteLocal,
+        // The same of a copy over there. Safe: as above.
+        (Joined, L::Unchanged | L::Changed, R::Removed | R::Absent, Export) if rules.copies_return() => {
+            Action::RestoreRemote
+        }
         // The copy was deleted, edited here or not. Safe: as above, the source stays.
         (Joined, L::Unchanged | L::Changed, R::Removed | R::Absent, Export) => Action::Suppress,
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    ExpansionLimits, ExpansionReport, Instance, RecurrenceDate, RecurrenceKey, RecurrenceSet, SeriesStart,
-    Window, ZoneRules,
+    ExpansionLimits, ExpansionReport, Instance, RecurrenceDate, RecurrenceKey, RecurrenceSet, RuleEntry,
+    SeriesStart, Window, ZoneRules,
 };
 use crate::{
-    model::{Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId, TimeSpan},
+    model::{Event, EventBody, EventTime, Fold, Override, OverrideScope, RecurrenceId, TimeSpan},
     zone::Zone,
 };
 
@@ -77,9 +77,13 @@ impl Event {
         let from = window.start.checked_sub_signed(margin).unwrap_or(DateTime::<Utc>::MIN_UTC);
         let to = window.end.checked_add_signed(margin).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let set = self.rule_set(master);
+        let later_reading = LaterReading::of(master);
         let mut expansion = set.instances(Window::Utc(from..to), limits);
         let mut spans = Vec::new();
-        for instance in expansion.by_ref() {
+        for mut instance in expansion.by_ref() {
+            if let Some(reading) = &later_reading {
+                reading.apply(&mut instance);
+            }
             let span = match instance.utc {
                 Some(start) => start.checked_add_signed(length).map(|end| start..end),
                 None => instance
@@ -120,8 +124,18 @@ impl Event {
         let margin = TimeDelta::days(1);
         let from = window.start.checked_sub_signed(reach + margin).unwrap_or(DateTime::<Utc>::MIN_UTC);
         let to = window.end.checked_add_signed(reach + margin).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let later_reading = LaterReading::of(master);
         let mut expansion = set.instances(Window::Utc(from..to), limits);
-        for instance in expansion.by_ref() {
+        for mut instance in expansion.by_ref() {
+            if let Some(reading) = &later_reading
+                && reading.apply(&mut instance)
+                && matches!(
+                    self.overrides.get(&id_of(&instance)),
+                    Some(Override::Excluded | Override::Changed { .. })
+                )
+            {
+                continue;
+            }
             let id = id_of(&instance);
             let start = start_of(&instance, master);
             let shift = shifts.iter().rev().find(|shift| shift.from <= id);
@@ -129,7 +143,11 @@ impl Event {
                 Some(shift) => (moved(&start, shift.by, shift.body.time.duration()), shift.body),
                 None => (
                     TimeSpan {
-                        end: ends.get(&id).map_or_else(|| later(&start, length), |end| (*end).clone()),
+                        end: match ends.get(&id) {
+                            Some(end) => (*end).clone(),
+                            None if start == master.time.start => master.time.end.clone(),
+                            None => later(&start, length),
+                        },
                         start,
                     },
                     master,
@@ -144,15 +162,31 @@ impl Event {
 
     /// What repeats and what is left out by rule, without a look at the overrides.
     pub(super) fn rule_set(&self, master: &EventBody) -> RecurrenceSet<Zone> {
-        let mut set = RecurrenceSet::new(match &master.time.start {
-            EventTime::Date(date) => SeriesStart::Date(*date),
-            EventTime::Floating(local) => SeriesStart::Floating(*local),
-            EventTime::Zoned { local, zone, .. } => SeriesStart::Zoned(*local, zone.clone()),
-            EventTime::Utc(instant) => SeriesStart::Zoned(instant.naive_utc(), Zone::UTC),
-        });
+        let mut set = RecurrenceSet::new(series_start(master));
         set.rules.extend(self.rules.iter().cloned());
         set.exrules.extend(self.excluded_rules.iter().cloned());
         set
+    }
+
+    /// Whether what repeats is the same, however it is spelled: `MONTHLY;INTERVAL=12` is `YEARLY` on the same day (REC-14).
+    pub(crate) fn repeats_as(&self, other: &Self) -> bool {
+        if self.rules == other.rules && self.excluded_rules == other.excluded_rules {
+            return true;
+        }
+        // What a rule takes from its start is another thing where the start is.
+        let (Some(one), Some(two)) = (&self.master, &other.master) else { return false };
+        if one.time.start != two.time.start {
+            return false;
+        }
+        let start = series_start(one);
+        let form = |entry: &RuleEntry| match entry {
+            RuleEntry::Rule(rule) => RuleEntry::Rule(rule.canonical(&start)),
+            opaque => opaque.clone(),
+        };
+        let same = |a: &[RuleEntry], b: &[RuleEntry]| {
+            a.len() == b.len() && a.iter().map(form).eq(b.iter().map(form))
+        };
+        same(&self.rules, &other.rules) && same(&self.excluded_rules, &other.excluded_rules)
     }
 
     /// Overrides that reach over all later instances, by the instance they begin with.
@@ -169,6 +203,38 @@ impl Event {
             _ => None,
         });
         all.collect()
+    }
+}
+
+fn series_start(master: &EventBody) -> SeriesStart<Zone> {
+    match &master.time.start {
+        EventTime::Date(date) => SeriesStart::Date(*date),
+        EventTime::Floating(local) => SeriesStart::Floating(*local),
+        EventTime::Zoned { local, zone, .. } => SeriesStart::Zoned(*local, zone.clone()),
+        EventTime::Utc(instant) => SeriesStart::Zoned(instant.naive_utc(), Zone::UTC),
+    }
+}
+
+/// A start at the later of two equal wall-clock times, which rules have no word for: they name the earlier one.
+struct LaterReading {
+    earlier: DateTime<Utc>,
+    meant: DateTime<Utc>,
+}
+
+impl LaterReading {
+    fn of(master: &EventBody) -> Option<Self> {
+        let EventTime::Zoned { local, zone, fold: Fold::Second } = &master.time.start else { return None };
+        let (earlier, meant) = (zone.resolve(*local), master.time.start.absolute()?);
+        (earlier != meant).then_some(Self { earlier, meant })
+    }
+
+    /// Puts the first instance where it takes place. `true`: it is that one.
+    fn apply(&self, instance: &mut Instance) -> bool {
+        let is_first = instance.utc == Some(self.earlier);
+        if is_first {
+            (instance.utc, instance.key) = (Some(self.meant), RecurrenceKey::Utc(self.meant));
+        }
+        is_first
     }
 }
 
@@ -200,6 +266,7 @@ fn start_of(instance: &Instance, master: &EventBody) -> EventTime {
     match (&master.time.start, instance.utc) {
         (EventTime::Date(_), _) => EventTime::Date(instance.local.date()),
         (EventTime::Floating(_), _) => EventTime::Floating(instance.local),
+        (own, Some(instant)) if own.absolute() == Some(instant) => own.clone(),
         (like, Some(instant)) => RecurrenceId::Instant(instant).to_time(like),
         (like, None) => like.clone(),
     }
@@ -234,7 +301,6 @@ fn overlaps(time: &TimeSpan, window: &std::ops::Range<DateTime<Utc>>, reader: &Z
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recurrence::RuleEntry;
     use chrono::{NaiveDate, TimeZone};
 
     fn berlin(day: u32, hour: u32) -> EventTime {
@@ -307,6 +373,39 @@ mod tests {
         event.rules = vec![RuleEntry::read("FREQ=DAILY;INTERVAL=0")];
         let (instances, report) = event.instances(march(), &Zone::UTC, &ExpansionLimits::default());
         assert_eq!((instances.len(), report.opaque.len()), (1, 1));
+    }
+
+    /// LOOP-18: half past two at the end of October, before and after the clocks went back, as an event and as a series.
+    #[test]
+    fn loop_18_each_reading_of_a_repeated_time_is_an_instant() {
+        let zone = Zone::from_iana("Europe/Berlin").expect("a zone");
+        let local =
+            NaiveDate::from_ymd_opt(2026, 10, 25).and_then(|d| d.and_hms_opt(2, 30, 0)).expect("a time");
+        let october = Utc.with_ymd_and_hms(2026, 10, 1, 0, 0, 0).unwrap()
+            ..Utc.with_ymd_and_hms(2026, 11, 1, 0, 0, 0).unwrap();
+        for (fold, hour) in [(Fold::First, 0), (Fold::Second, 1)] {
+            for rule in [None, Some("FREQ=DAILY;COUNT=3")] {
+                let at = |minutes| EventTime::Zoned {
+                    local: local + TimeDelta::minutes(minutes),
+                    zone: zone.clone(),
+                    fold,
+                };
+                let mut event = Event::single("u", EventBody::new(TimeSpan { start: at(0), end: at(15) }));
+                event.rules.extend(rule.map(RuleEntry::read));
+                let (found, _) = event.instances(october.clone(), &Zone::UTC, &ExpansionLimits::default());
+                let start = Utc.with_ymd_and_hms(2026, 10, 25, hour, 30, 0).unwrap();
+                assert_eq!(found.len(), if rule.is_some() { 3 } else { 1 });
+                assert_eq!(found[0].id, RecurrenceId::Instant(start));
+                assert_eq!(found[0].time, TimeSpan { start: at(0), end: at(15) }, "{fold:?}");
+                let master = event.master.clone().expect("a master");
+                let (spans, _) =
+                    event.plain_spans(&master, &october, &Zone::UTC, &ExpansionLimits::default());
+                assert_eq!(spans[0], start..start + TimeDelta::minutes(15), "{fold:?}");
+                event.overrides.insert(RecurrenceId::Instant(start), Override::Excluded);
+                let (found, _) = event.instances(october.clone(), &Zone::UTC, &ExpansionLimits::default());
+                assert_eq!(found.len(), if rule.is_some() { 2 } else { 0 }, "{fold:?}");
+            }
+        }
     }
 
     #[test]

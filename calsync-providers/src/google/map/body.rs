@@ -51,6 +51,32 @@ pub(crate) fn read(event: &Object, time: TimeSpan, colors: &EventColors) -> Even
     body
 }
 
+/// Reads what is said of an instance over what the series says of it.
+pub(crate) fn read_fragment(event: &Object, series: EventBody, colors: &EventColors) -> EventBody {
+    let own = read(event, series.time.clone(), colors);
+    let mut body = series;
+    let says = |names: &[&str]| names.iter().any(|name| event.contains_key(*name));
+    fn take<T>(says: bool, own: T, body: &mut T) {
+        if says {
+            *body = own;
+        }
+    }
+    take(says(&["summary"]), own.title, &mut body.title);
+    take(says(&["description"]), own.description, &mut body.description);
+    take(says(&["location"]), own.location, &mut body.location);
+    take(says(&["source"]), own.url, &mut body.url);
+    take(says(&["status"]), own.status, &mut body.status);
+    take(says(&["transparency"]), own.free_busy, &mut body.free_busy);
+    take(says(&["visibility"]), own.privacy, &mut body.privacy);
+    take(says(&["colorId"]), own.color, &mut body.color);
+    take(says(&["conferenceData", "hangoutLink"]), own.virtual_locations, &mut body.virtual_locations);
+    take(says(&["attendees"]), own.participants, &mut body.participants);
+    take(says(&["attendees", "organizer"]), own.organizer, &mut body.organizer);
+    take(says(&["reminders"]), own.alarms, &mut body.alarms);
+    (body.sequence, body.created, body.updated) = (own.sequence, own.created, own.updated);
+    body
+}
+
 fn instant(event: &Object, name: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text(event, name)?).ok().map(|time| time.with_timezone(&Utc))
 }

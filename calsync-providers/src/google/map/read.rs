@@ -93,8 +93,11 @@ pub(crate) fn instance_body(
     master: &EventBody,
     colors: &EventColors,
 ) -> EventBody {
-    let time = time::span(exception).unwrap_or_else(|| inherited(master, key).time);
-    body::read(exception, time, colors)
+    match time::span(exception) {
+        Some(time) => body::read(exception, time, colors),
+        // Every whole exception has a start. What a fragment does not say is the series' (REC-11).
+        None => body::read_fragment(exception, inherited(master, key), colors),
+    }
 }
 
 /// An instance as the series has it.

@@ -33,7 +33,8 @@ pub(crate) struct LinkConfig {
     #[serde(default)]
     pub(crate) conflicts: ConflictPolicy,
     /// `by-conflicts` (default: as `conflicts` where that names a side, else the edit survives), `keep-edit`, `delete`,
-    /// `remote-wins` or `local-wins`.
+    /// `remote-wins` or `local-wins`. On a link that goes one way a copy that somebody deletes comes back when this names the
+    /// side of its source.
     #[serde(default)]
     pub(crate) deletions: DeletionPolicy,
     /// What becomes of a copy that somebody edits, on a link that imports or exports: `leave` (default), `restore` or
