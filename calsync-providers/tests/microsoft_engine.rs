@@ -7,9 +7,9 @@ use std::sync::Arc;
 use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
     model::{Event, EventBody, EventTime, Override, RecurrenceId, TimeSpan},
-    provider::{Fetched, Provider},
+    provider::{ErrorKind, Fetched, PeoplePolicy, Provider},
     recurrence::RuleEntry,
-    store::MemoryStore,
+    store::{MemoryStore, OutboxState},
     zone::Zone,
 };
 use calsync_providers::{
@@ -295,6 +295,65 @@ async fn a_series_written_in_part_is_finished() {
                 assert_eq!(lab.world.locals().await.len(), 1, "{what}");
                 assert_eq!(lab.world.local("s").await.event.overrides, series.overrides, "{what}");
             }
+        }
+    }
+}
+
+/// Graph mails a cancellation to everybody when a meeting is deleted. Whether that may happen is the link's to say: of
+/// two links of one account, one cancels and the other deletes nothing. What takes a run back tells nobody either way.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_a_meeting_is_cancelled_only_on_a_link_that_writes_people() {
+    for (people, withhold) in
+        [(PeoplePolicy::Withhold, false), (PeoplePolicy::Write, false), (PeoplePolicy::Write, true)]
+    {
+        let what = format!("{people:?}, withheld in this run: {withhold}");
+        let mut lab = Lab::new();
+        let other = lab.server.add_calendar("other");
+        let other_link = Link::new("graph-other", "other-hub", other.as_str());
+        let mut meeting = timed("meeting", "2026-01-06T09:00:00", "2026-01-06T10:00:00", "UTC");
+        meeting["attendees"] = json!([
+            {"type": "required", "emailAddress": {"address": "bob@example.com"}},
+            {"type": "optional", "emailAddress": {"address": "cleo@example.com"}},
+        ]);
+        for calendar in [&lab.calendar, &other] {
+            lab.server.add(calendar, &meeting).unwrap();
+            // So many that deleting one is nothing to ask a person about.
+            for n in 0..20 {
+                let times = ("2026-01-07T09:00:00", "2026-01-07T10:00:00");
+                lab.server.add(calendar, &timed(&format!("e{n}"), times.0, times.1, "UTC")).unwrap();
+            }
+        }
+        lab.link.people = people;
+        lab.sync().await;
+        let run = async |link: &Link, options: &SyncOptions| {
+            lab.world.clock.advance(TimeDelta::minutes(15));
+            lab.world.engine.sync(link, &lab.provider, options).await.unwrap()
+        };
+        run(&other_link, &SyncOptions::default()).await;
+        for calendar in [&lab.link.calendar, &other_link.calendar] {
+            let records = lab.world.hub.events(calendar).await.unwrap();
+            let titled = |title: &Option<String>| title.as_deref() == Some("meeting");
+            let record = records.iter().find(|record| titled(&record.event.master.as_ref().unwrap().title));
+            let record = record.unwrap();
+            lab.world.hub.delete(calendar, &record.id, record.revision).await.unwrap();
+        }
+        let options =
+            if withhold { SyncOptions::default().withholding_people() } else { SyncOptions::default() };
+        run(&lab.link, &options).await;
+        run(&other_link, &SyncOptions::default()).await;
+
+        let cancels = people == PeoplePolicy::Write && !withhold;
+        let left = |calendar: &str| lab.server.events(calendar).len();
+        assert_eq!(left(&lab.calendar), if cancels { 20 } else { 21 }, "{what}");
+        assert_eq!(lab.server.mails(), if cancels { 2 } else { 0 }, "{what}: both are told, or nobody");
+        // The other link writes no people: its meeting stays, and the deletion waits for a person.
+        assert_eq!(left(&other), 21, "{what}");
+        for (link, is_sent) in [(&lab.link, cancels), (&other_link, false)] {
+            let waits = lab.world.store.outbox(&link.id, None, 10).await.unwrap();
+            let refused =
+                |entry: &OutboxState| matches!(entry, OutboxState::Wedged { kind: ErrorKind::Refused, .. });
+            assert_eq!(waits.len(), usize::from(!is_sent), "{what}, {:?}", link.id);
+            assert!(waits.iter().all(|entry| refused(&entry.state)), "{what}: {waits:?}");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     diff::changed_fields,
     model::{Event, EventId, RemoteId, Version},
     plan::{Evidence, Urgency},
-    provider::{ErrorKind, Fetched, Payload, ProviderError, Written},
+    provider::{ErrorKind, Fetched, Payload, PeoplePolicy, ProviderError, Written},
     store::{Batch, JournalEntry, OutboxEntry, OutboxId, OutboxOp, OutboxState, Write},
 };
 
@@ -306,7 +306,15 @@ impl Run<'_> {
                         answer(provider.update(calendar, &entry.remote_id, expected, payload).await)
                     }
                     OutboxOp::Delete { expected } => {
-                        match provider.delete(calendar, &entry.remote_id, expected).await {
+                        let deleted = match self.link.people {
+                            PeoplePolicy::Withhold => {
+                                provider.delete(calendar, &entry.remote_id, expected).await
+                            }
+                            PeoplePolicy::Write => {
+                                provider.cancel(calendar, &entry.remote_id, expected).await
+                            }
+                        };
+                        match deleted {
                             Ok(()) => Answer::Deleted,
                             Err(error) => Answer::Failed(error),
                         }
