@@ -14,7 +14,7 @@ use calsync_core::{
 };
 use calsync_providers::{
     http::{AddressPolicy, ReqwestOptions, ReqwestTransport, Secret},
-    microsoft::{MicrosoftConfig, MicrosoftProvider},
+    microsoft::{Listing, MicrosoftConfig, MicrosoftProvider},
 };
 use calsync_testkit::{
     microsoft::{DeletedInstance, Fault, GraphOptions, GraphServer},
@@ -373,11 +373,115 @@ async fn tok_02_a_lost_sync_state_compares_everything_and_changes_nothing() {
     assert!(report.plan.operations.is_empty());
     assert_eq!(lab.world.locals().await.len(), 6);
     lab.is_quiet().await;
-    // The window moves on: the same.
-    lab.world.clock.advance(TimeDelta::days(300));
-    let report = lab.sync().await;
-    assert!(report.plan.operations.is_empty());
-    lab.is_quiet().await;
+}
+
+/// Graph fixes the window of a delta query when it starts. Over more than two years, a run every ten days: each costs one
+/// request until less than half of what lay ahead is left; then there is a new window, and one comparison. What it
+/// has come to is there from then on, what it has left stays, and nothing is written, deleted or doubled on the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn dup_14_tok_02_a_window_rolls_on_for_two_years() {
+    for listing in [Listing::Everything, Listing::Window] {
+        let mut lab = Lab::with(|config| config.listing = listing);
+        // Only the window is to bring a comparison about.
+        lab.link.audit_every = TimeDelta::days(10_000);
+        let began = instant("2026-01-05T12:00:00Z");
+        let after = |days: i64| (began + TimeDelta::days(days)).format("%Y-%m-%d").to_string();
+        let on = |title: &str, days: i64| {
+            let date = after(days);
+            timed(title, &format!("{date}T09:00:00"), &format!("{date}T10:00:00"), "UTC")
+        };
+        // Before, within and after the first window of 90 days back and 550 ahead.
+        let days: Vec<i64> = (-200..1200).step_by(40).collect();
+        let ids: Vec<String> = days
+            .iter()
+            .map(|day| lab.server.add(&lab.calendar, &on(&format!("day {day}"), *day)).unwrap())
+            .collect();
+        lab.server.add(&lab.calendar, &weekly("every week")).unwrap();
+        let mut ended = weekly("four weeks");
+        ended["recurrence"]["range"]["type"] = json!("numbered");
+        ended["recurrence"]["range"]["numberOfOccurrences"] = json!(4);
+        lab.server.add(&lab.calendar, &ended).unwrap();
+        let within =
+            |(from, until): (i64, i64)| days.iter().filter(|day| (from..until).contains(*day)).count();
+
+        lab.sync().await;
+        // What the windows so far have seen, by the day of the last.
+        let seen = |last: i64| match listing {
+            Listing::Window => 2 + within((-90, last + 550)),
+            _ => 2 + days.len(),
+        };
+        assert_eq!(lab.world.locals().await.len(), seen(0), "{listing:?}");
+        let (mut window, mut windows, mut more, mut less) = (0, Vec::new(), 0, 0);
+        for day in (10..=800).step_by(10) {
+            let what = format!("{listing:?}, day {day}");
+            lab.world.clock.advance(TimeDelta::days(10) - TimeDelta::minutes(15));
+            let mut expected = 0;
+            match day {
+                // Of what the window of this run, or of the delta query, does not reach.
+                400 => {
+                    assert!(lab.server.change(&ids[6], &json!({"subject": "edited long after"})));
+                    expected = 1;
+                }
+                500 => {
+                    lab.server.add(&lab.calendar, &on("far ahead", 1500)).unwrap();
+                    (expected, more) = (1, 1);
+                }
+                600 => {
+                    assert!(lab.server.delete(&ids[7]));
+                    (expected, less) = (1, 1);
+                }
+                _ => {}
+            }
+            lab.server.clear_requests();
+            let report = lab.sync().await;
+            let asked: Vec<String> = lab
+                .server
+                .requests()
+                .into_iter()
+                .map(|request| format!("{} {}", request.method, request.path))
+                .collect();
+            let is_new = asked.iter().any(|line| line.contains("startDateTime="));
+            if is_new {
+                let before = seen(window);
+                (window, expected) = (day, seen(day) - before);
+                windows.push(day);
+                // The delta query, the listing, the series; or the delta query, the series, what the window has come to, and
+                // what it does not say anything of any more: whether that is there is asked.
+                let expected = if listing == Listing::Window { 4 } else { 3 };
+                assert_eq!(asked.len(), expected, "{what}: {asked:#?}");
+            } else {
+                // The delta query, and what it names.
+                assert_eq!(asked.len(), 1 + expected, "{what}: {asked:#?}");
+            }
+            assert_eq!(report.plan.operations.len(), expected, "{what}: {:?}", report.plan.operations);
+            assert_eq!(report.counts.pushed, 0, "{what}");
+            let locals = lab.world.locals().await;
+            assert_eq!(
+                locals.len(),
+                seen(window) + more - less,
+                "{what}: nothing is lost, nothing is there twice"
+            );
+        }
+        assert_eq!(windows, [280, 560], "{listing:?}");
+        let mut titles: Vec<String> = lab
+            .world
+            .locals()
+            .await
+            .into_iter()
+            .map(|record| record.event.master.unwrap().title.unwrap())
+            .collect();
+        titles.sort();
+        titles.dedup();
+        assert_eq!(titles.len(), seen(window), "{listing:?}: {titles:?}");
+        assert!(titles.contains(&"edited long after".to_owned()) && !titles.contains(&"day 80".to_owned()));
+        assert_eq!((lab.remote().len(), lab.server.mails()), (days.len() + 2, 0), "{listing:?}");
+        // A comparison every day looks at a window that goes with the day.
+        lab.link.audit_every = TimeDelta::hours(24);
+        for expected in [seen(801) - seen(window), 0] {
+            lab.world.clock.advance(TimeDelta::days(1));
+            assert_eq!(lab.sync().await.plan.operations.len(), expected, "{listing:?}");
+        }
+    }
 }
 
 /// Every way Graph says that a delta link is no good any more, after a mailbox was moved as well: everything is compared once,
