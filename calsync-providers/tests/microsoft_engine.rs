@@ -749,6 +749,133 @@ async fn requests_follow_the_pages_and_the_batches() {
     lab.is_quiet().await;
 }
 
+/// Rules there is no pattern for (the list of `docs/providers/microsoft.md`), each as the rules, the excluded rules and the
+/// added dates of a series on Mondays from 2026-01-05.
+const NOT_HELD: [(&str, &[&str], &[&str], &[&str]); 18] = [
+    ("every hour", &["FREQ=HOURLY;INTERVAL=6;COUNT=10"], &[], &[]),
+    ("hours of a day", &["FREQ=DAILY;BYHOUR=9,15"], &[], &[]),
+    ("minutes of an hour", &["FREQ=DAILY;BYMINUTE=0,30"], &[], &[]),
+    ("weeks of a year", &["FREQ=YEARLY;BYWEEKNO=2,20;BYDAY=MO"], &[], &[]),
+    ("days of a year", &["FREQ=YEARLY;BYYEARDAY=5,100"], &[], &[]),
+    ("several days of a month", &["FREQ=MONTHLY;BYMONTHDAY=5,20"], &[], &[]),
+    ("days from the end of a month", &["FREQ=MONTHLY;BYMONTHDAY=-3"], &[], &[]),
+    ("a day some months lack, and they are passed over", &["FREQ=MONTHLY;BYMONTHDAY=31"], &[], &[]),
+    ("the fifth weekday", &["FREQ=MONTHLY;BYDAY=5MO"], &[], &[]),
+    ("the last weekday but one", &["FREQ=MONTHLY;BYDAY=-2MO"], &[], &[]),
+    ("several ordinals", &["FREQ=MONTHLY;BYDAY=1MO,3MO"], &[], &[]),
+    ("months of a weekly rule", &["FREQ=WEEKLY;BYMONTH=1,2"], &[], &[]),
+    ("months unevenly spread", &["FREQ=YEARLY;BYMONTH=1,2,6;BYMONTHDAY=5"], &[], &[]),
+    ("several positions", &["FREQ=MONTHLY;BYDAY=MO,TU;BYSETPOS=1,3"], &[], &[]),
+    ("a count of a thousand", &["FREQ=DAILY;COUNT=1000"], &[], &[]),
+    ("two rules", &["FREQ=WEEKLY", "FREQ=MONTHLY;BYMONTHDAY=5"], &[], &[]),
+    ("an excluded rule", &["FREQ=WEEKLY"], &["FREQ=MONTHLY;BYDAY=2MO"], &[]),
+    ("added dates alone", &[], &[], &["2026-01-08T08:00:00Z", "2026-01-20T08:00:00Z"]),
+];
+
+/// FLD-10: a rule Graph has no pattern for is written once, at its start, and reported. Here it stays as it is over many
+/// runs, whatever is edited on either side; and once it can be written, it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn fld_10_a_rule_graph_cannot_hold_stays_here_and_is_reported() {
+    for (name, rules, excluded, added) in NOT_HELD {
+        let lab = Lab::new();
+        let mut series = local_series("s", "FREQ=WEEKLY");
+        series.rules = rules.iter().map(|rule| RuleEntry::read(rule)).collect();
+        series.excluded_rules = excluded.iter().map(|rule| RuleEntry::read(rule)).collect();
+        let mut other = series.master.clone().unwrap();
+        other.title = Some("another".into());
+        if added.is_empty() {
+            let scope = Default::default();
+            series.overrides.insert(
+                RecurrenceId::Instant(instant("2026-01-05T08:00:00Z")),
+                Override::Changed { body: Box::new(other), scope },
+            );
+        }
+        for date in added {
+            series.overrides.insert(RecurrenceId::Instant(instant(date)), Override::Added { end: None });
+        }
+        lab.world.add(series.clone()).await;
+        let report = lab.sync().await;
+        let losses = &report.plan.operations[0].losses;
+        assert!(losses.iter().any(|loss| loss == "recurrence"), "{name}: {losses:?}");
+        let is_kept = async |title: &str, place: Option<&str>| {
+            let mut kept = series.clone();
+            body(&mut kept).title = Some(title.to_owned());
+            body(&mut kept).location = place.map(ToOwned::to_owned);
+            let here = lab.world.local("s").await.event;
+            assert_eq!(here.rules, kept.rules, "{name}, {title}");
+            assert_eq!(here.excluded_rules, kept.excluded_rules, "{name}, {title}");
+            assert_eq!(here.overrides, kept.overrides, "{name}, {title}");
+            assert_eq!(body(&mut here.clone()).time, body(&mut kept).time, "{name}, {title}");
+            assert_eq!(
+                (body(&mut here.clone()).title.as_deref(), body(&mut here.clone()).location.as_deref()),
+                (Some(title), place),
+                "{name}"
+            );
+        };
+        is_kept("series", None).await;
+        for _ in 0..5 {
+            lab.is_quiet().await;
+        }
+
+        // Graph has one event, at the start.
+        let stored = lab.server.events(&lab.calendar);
+        assert_eq!(stored.len(), 1, "{name}");
+        assert!(stored[0].event["recurrence"].is_null(), "{name}: {}", stored[0].event["recurrence"]);
+        assert_eq!(stored[0].event["start"]["dateTime"], "2026-01-05T08:00:00.0000000", "{name}");
+
+        // Somebody edits another field there: that comes in, and nothing goes out for it.
+        lab.server.clear_requests();
+        assert!(lab.server.change(&stored[0].id, &json!({"location": {"displayName": "there"}})));
+        lab.sync().await;
+        is_kept("series", Some("there")).await;
+        for _ in 0..3 {
+            lab.is_quiet().await;
+        }
+        let writes = |lab: &Lab| {
+            let is_write = |method: &str| matches!(method, "PATCH" | "POST" | "DELETE");
+            lab.server
+                .requests()
+                .into_iter()
+                .filter(|request| is_write(&request.method))
+                .map(|request| (request.method, request.body))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(writes(&lab), [], "{name}");
+
+        // And here: one write, of that field.
+        lab.world.edit("s", |event| body(event).title = Some("renamed".into())).await;
+        let report = lab.sync().await;
+        assert_eq!(report.plan.operations.len(), 1, "{name}");
+        is_kept("renamed", Some("there")).await;
+        for _ in 0..3 {
+            lab.is_quiet().await;
+        }
+        assert_eq!(writes(&lab), [("PATCH".to_owned(), "{\"subject\":\"renamed\"}".to_owned())], "{name}");
+
+        // A comparison of everything is no reason either.
+        lab.world.clock.advance(TimeDelta::days(2));
+        assert!(lab.sync().await.plan.operations.is_empty(), "{name}");
+        is_kept("renamed", Some("there")).await;
+
+        // A rule that has a pattern is written in its place.
+        lab.world
+            .edit("s", |event| {
+                event.rules = vec![RuleEntry::read("FREQ=WEEKLY;COUNT=4")];
+                event.excluded_rules.clear();
+                event.overrides.clear();
+            })
+            .await;
+        lab.sync().await;
+        let there = lab.remote();
+        assert_eq!(
+            (there.len(), &there[0]["recurrence"]["range"]["numberOfOccurrences"]),
+            (1, &json!(4)),
+            "{name}"
+        );
+        lab.is_quiet().await;
+    }
+}
+
 /// Whatever becomes of a batch of creations, there is one event of each in the end, and none is left out.
 #[tokio::test(flavor = "multi_thread")]
 async fn dup_a_batch_of_creations_that_fails_makes_one_of_each() {
