@@ -126,7 +126,7 @@ pub(crate) struct FaultSpec {
 }
 
 /// What a fault is written with.
-const FAULTS: [(&str, &str); 10] = [
+const FAULTS: [(&str, &str); 13] = [
     ("status=503", "this answer, and the request has no effect"),
     (
         "status=403 code=rateLimitExceeded",
@@ -140,10 +140,6 @@ const FAULTS: [(&str, &str); 10] = [
     ("status=503 path=/events", "only requests whose path and query hold this"),
     ("status=503 after=2", "so many requests that fit pass first"),
     ("status=503 times=3", "so many requests instead of one; `times=always` for all from now on"),
-];
-
-/// Of an emulator that can leave an answer half done.
-const BROKEN: [(&str, &str); 3] = [
     ("truncate", "the request takes effect; half of the answer arrives"),
     ("hang-before", "the request has no effect and is never answered"),
     ("hang-after", "the request takes effect and is never answered"),
@@ -206,11 +202,6 @@ impl FaultSpec {
 /// Faults as they are written.
 pub(crate) fn faults() -> Vec<Switch> {
     listed("fault", &FAULTS)
-}
-
-/// Those of an emulator that can leave an answer half done.
-pub(crate) fn broken() -> Vec<Switch> {
-    listed("fault", &BROKEN)
 }
 
 /// Examples as they are listed.
@@ -309,7 +300,7 @@ mod tests {
 
     #[test]
     fn faults_are_read_as_they_are_written() {
-        for (example, _) in FAULTS.iter().chain(&BROKEN) {
+        for (example, _) in FAULTS {
             assert!(FaultSpec::parse(example).is_ok(), "{example}");
         }
         let spec =

@@ -261,9 +261,10 @@ impl Run<'_> {
         ready
     }
 
-    /// Writes sent between two commits.
+    /// Writes sent between two commits: as often as many as the provider takes at once, so that no batch goes half empty.
     pub(super) fn group(&self) -> usize {
-        self.link.commit_every.max(1)
+        let (most, at_once) = (self.link.commit_every.max(1), self.capabilities.requests_max.max(1));
+        if most < at_once { most } else { most - most % at_once }
     }
 
     /// Records of creations that they may have been applied from now on. The first ones of a run were recorded so when they

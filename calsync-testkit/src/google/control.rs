@@ -152,7 +152,6 @@ impl GoogleServer {
         all.extend(switch::oauth());
         all.extend(switch::listed("do", &ACTIONS));
         all.extend(switch::faults());
-        all.extend(switch::broken());
         all
     }
 
