@@ -13,7 +13,10 @@ use std::fmt;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::oauth::{Consent, OAuth, Rotation};
+use crate::{
+    dav::{Fault, FaultAction},
+    oauth::{Consent, OAuth, Rotation},
+};
 
 /// A line that cannot be followed, and what could be written instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -196,6 +199,44 @@ impl FaultSpec {
             return wrong("a fault needs a status, such as status=503, or drop-before, drop-after");
         }
         Ok(spec)
+    }
+}
+
+impl FaultSpec {
+    /// The fault itself, for an emulator that keeps its requests as [`RecordedRequest`](crate::dav::RecordedRequest)s.
+    /// `body_of` makes the body of a refusal with the vendor's code.
+    pub(crate) fn fault(self, body_of: impl FnOnce(u16, &str) -> String) -> Fault {
+        let action = match self.act {
+            Act::Status(status) => {
+                let body = self.code.map(|code| body_of(status, &code));
+                let body = self.body.or(body).unwrap_or_default();
+                FaultAction::Respond { status, headers: self.headers, body }
+            }
+            Act::DropBefore => FaultAction::DropBefore,
+            Act::DropAfter => FaultAction::DropAfter,
+            Act::HangBefore => FaultAction::HangBefore,
+            Act::HangAfter => FaultAction::HangAfter,
+            Act::Truncate => FaultAction::Truncate,
+        };
+        let mut fault = Fault::new(action).nth(self.after + 1);
+        fault = self.times.map_or(fault.clone().always(), |times| fault.times(times));
+        fault = self.method.iter().fold(fault, |fault, method| fault.on_method(method));
+        self.path.iter().fold(fault, |fault, path| fault.on_path(path))
+    }
+}
+
+/// Those of an emulator whose service has no codes beside statuses.
+pub(crate) fn plain_faults() -> Vec<Switch> {
+    let mut plain = faults();
+    plain.retain(|switch| !switch.example.contains("code="));
+    plain
+}
+
+/// A fault for such an emulator.
+pub(crate) fn plain_fault(spec: FaultSpec) -> Result<Fault> {
+    match &spec.code {
+        Some(_) => wrong("this service has no codes: write a body instead"),
+        None => Ok(spec.fault(|_, _| String::new())),
     }
 }
 

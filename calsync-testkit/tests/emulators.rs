@@ -6,6 +6,8 @@ use std::{sync::Arc, time::Duration};
 use calsync_core::context::Clock;
 use calsync_testkit::{
     Switch, SwitchError,
+    cozi::{CoziOptions, CoziServer},
+    dav::{self, DavOptions, DavServer},
     google::{GoogleOptions, GoogleQuirks, GoogleServer},
     microsoft::{GraphOptions, GraphServer, Quirks},
     oauth::OAuthOptions,
@@ -92,6 +94,49 @@ async fn every_switch_has_a_name_an_example_and_an_effect() {
             assert!(follow(line).is_err(), "{line}");
         }
     }
+}
+
+/// CalDAV and Cozi are told in the same words, as far as they have such switches.
+#[tokio::test]
+async fn caldav_and_cozi_follow_the_same_words() {
+    let runtime = tokio::runtime::Handle::current();
+    let caldav = DavServer::start_on(&runtime, DavOptions::default()).unwrap();
+    let cozi = CoziServer::start_on(&runtime, CoziOptions::default()).unwrap();
+    let follow: [(Vec<Switch>, Box<dyn Fn(&str) -> Result<(), SwitchError>>); 2] = [
+        (DavServer::switches(), Box::new(|line| caldav.follow(line))),
+        (CoziServer::switches(), Box::new(|line| cozi.follow(line))),
+    ];
+    for (switches, follow) in follow {
+        assert!(switches.len() > 18);
+        for switch in switches {
+            let line = format!("{} {}", switch.verb, switch.example);
+            follow(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+        for line in
+            ["quirk sleeps", "quirk product=none", "oauth consent=deny", "do x", "fault status=403 code=x"]
+        {
+            follow(line).unwrap_err();
+        }
+    }
+    let mut quirks = None;
+    cozi.change_quirks(|now| quirks = Some(*now));
+    let all = serde_json::to_value(quirks).unwrap();
+    assert!(all.as_object().unwrap().values().all(|value| value == true), "{all}");
+    cozi.clear_faults();
+    cozi.follow("fault status=503 header=Retry-After:7 times=2").unwrap();
+    for expected in ["503", "503"] {
+        assert_eq!(status(&http(&cozi.url(), "GET", "/", "", "").await), expected);
+    }
+    assert_ne!(status(&http(&cozi.url(), "GET", "/", "", "").await), "503");
+
+    caldav.clear_faults();
+    caldav.follow("quirk product=rust_dav_server").unwrap();
+    let mut quirks = None;
+    caldav.change_quirks(|now| quirks = Some(now.clone()));
+    assert_eq!(quirks, Some(dav::Quirks::rust_dav_server()));
+    caldav.follow("fault status=507 method=PUT").unwrap();
+    assert_ne!(status(&http(&caldav.url(), "GET", "/", "", "").await), "507");
+    assert_eq!(status(&http(&caldav.url(), "PUT", "/x", "", "").await), "507");
 }
 
 /// An answer that never comes, and one that ends in the middle: the request has taken effect or not, as it is said.

@@ -121,6 +121,7 @@ impl MicrosoftProvider {
             set: &self.config.property_set,
             month_end: self.config.month_end,
             floating: &self.config.floating_zone,
+            title_max: self.config.title_max,
         }
     }
 
