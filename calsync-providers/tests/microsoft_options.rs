@@ -98,6 +98,31 @@ async fn marks_are_in_the_property_set_that_is_configured() {
     assert!(noted.keys().all(|name| !name.contains(SET)), "{noted:?}");
 }
 
+/// FLD: a title longer than Outlook's is cut off there, whole here, reported, and no edit of anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_title_is_cut_off_there_and_kept_here() {
+    for (most, expected) in [(255, 255), (0, 300), (10, 10)] {
+        let lab = Lab::with(|config| config.title_max = most);
+        let long = "é".repeat(300);
+        lab.world.add(event("u", &long)).await;
+        let report = lab.sync().await.unwrap();
+        let is_cut = report.plan.operations[0].losses.iter().any(|loss| loss == "title");
+        assert_eq!(is_cut, expected < 300, "{most}");
+        lab.world.edit("u", |event| body(event).location = Some("there".to_owned())).await;
+        for _ in 0..3 {
+            lab.sync().await.unwrap();
+        }
+        let there = lab.remote().remove(0);
+        assert_eq!(there["subject"].as_str().unwrap().chars().count(), expected, "{most}");
+        assert_eq!(there["location"]["displayName"], "there");
+        let patches = lab.server.requests().into_iter().filter(|request| request.method == "PATCH");
+        let patches: Vec<String> = patches.map(|request| request.body).collect();
+        assert!(patches.len() == 1 && !patches[0].contains("subject"), "{most}: {patches:?}");
+        let here = lab.world.local("u").await.event;
+        assert_eq!(body(&mut here.clone()).title.as_deref(), Some(long.as_str()), "{most}");
+    }
+}
+
 /// Answers every handshake.
 async fn answering() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -26,7 +26,7 @@ use calsync_providers::{
         AddressPolicy, ClaimsChallenge, HttpError, HttpRequest, HttpResponse, HttpTransport, ReqwestOptions,
         ReqwestTransport, Secret, TokenSource,
     },
-    microsoft::{DeltaSource, Listing, Meetings, MicrosoftConfig, MicrosoftProvider},
+    microsoft::{DeltaSource, Listing, MicrosoftConfig, MicrosoftProvider},
 };
 use calsync_testkit::{
     microsoft::{Fault, GraphOptions, GraphServer},
@@ -320,15 +320,6 @@ async fn mail_04_people_of_a_series_and_of_single_instances_are_spared() {
         assert_eq!((refused.kind, lab.server.mails()), (ErrorKind::Refused, before), "of all: {of_all}");
         assert_eq!(lab.server.events(lab.calendar.as_str()).len(), 1);
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn mail_a_meeting_is_cancelled_only_where_the_host_says_so() {
-    let lab = lab_with(|config| config.meetings = Meetings::Cancel);
-    let id = lab.server.add(lab.calendar.as_str(), &meeting()).unwrap();
-    let (version, _) = lab.fetch(&id).await;
-    lab.provider.delete(&lab.calendar, &RemoteId::from(id.as_str()), &version).await.unwrap();
-    assert_eq!((lab.server.events(lab.calendar.as_str()).len(), lab.server.mails()), (0, 2));
 }
 
 /// MAIL-10: on somebody else's meeting only what is one's own is written.

@@ -1,5 +1,5 @@
 //! Pacing: what is sent in any minute, who waits, and what a host that is down is asked. Time is virtual.
-#![cfg(feature = "google")]
+#![cfg(all(feature = "google", feature = "microsoft"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may fail loudly")]
 
 use std::{
@@ -12,9 +12,11 @@ use async_trait::async_trait;
 use calsync_core::{
     context::Clock,
     engine::{Link, SyncOptions},
-    provider::{ErrorKind, Retry},
+    model::RemoteCalendarId,
+    provider::{ChangesRequest, ErrorKind, Provider, PullMode, Retry},
     store::{Allowance, BudgetRequest, Budgets, MemoryStore, Rate, StoreBudgets, StoreError, StoreErrorKind},
 };
+use calsync_providers::microsoft::{MicrosoftConfig, MicrosoftProvider};
 use calsync_providers::{
     google::{GoogleConfig, GoogleProvider},
     http::{
@@ -27,11 +29,13 @@ use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
 use calsync_testkit::{
     dav::Fault,
     google::{GoogleOptions, GoogleServer},
+    microsoft::{GraphOptions, GraphServer},
     world::{VirtualClock, World, event},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use http::{HeaderMap, Method, StatusCode};
 use proptest::prelude::*;
+use serde_json::json;
 use url::Url;
 
 const FOREVER: Duration = Duration::from_secs(1 << 40);
@@ -437,6 +441,62 @@ async fn quo_05_a_burst_of_creations_is_paced_goes_on_after_a_pause_and_makes_no
     assert!(world.store.outbox(&link.id, None, 9).await.unwrap().is_empty());
     assert!(busiest(&noting.times()) <= 300, "{}", busiest(&noting.times()));
     assert_eq!(server.mails(), 0);
+}
+
+/// QUO-02: a first listing of ten thousand events at Graph and a thousand creations, at the pace of a mailbox: pages as
+/// large as the service allows, series and writes by twenty, never more in a minute or at once than is taken.
+#[tokio::test]
+async fn quo_02_a_large_mailbox_is_read_and_written_within_its_budget() {
+    let world = World::new(Arc::new(MemoryStore::default()), 5);
+    let server = GraphServer::start(GraphOptions::default()).unwrap();
+    let full = server.add_calendar("full");
+    let mut row = json!({
+        "subject": "x", "start": {"dateTime": "2026-02-02T09:00:00", "timeZone": "UTC"},
+        "end": {"dateTime": "2026-02-02T10:00:00", "timeZone": "UTC"},
+    });
+    for number in 0..10_000 {
+        if number == 9_600 {
+            row["recurrence"] = json!({
+                "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"], "firstDayOfWeek": "monday"},
+                "range": {"type": "numbered", "startDate": "2026-02-02", "numberOfOccurrences": 4, "recurrenceTimeZone": "UTC"},
+            });
+        }
+        server.add(&full, &row).unwrap();
+    }
+    let noting = Noting::new(&world.clock, None);
+    let paced = Arc::new(noting.paced("a", Pace::MICROSOFT));
+    let config =
+        MicrosoftConfig::new(Arc::new(Secret::from("secret"))).at(server.url(), AddressPolicy::AllowPrivate);
+    let provider = MicrosoftProvider::new(config, paced).unwrap().with_clock(world.clock.clone());
+
+    let (mut found, mut cursor) = (0, None);
+    loop {
+        let request = ChangesRequest { cursor: cursor.as_ref(), mode: PullMode::Incremental };
+        let page = provider.changes(&RemoteCalendarId::from(full.as_str()), request).await.unwrap();
+        (found, cursor) = (found + page.changes.len(), page.cursor);
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(found, 10_000);
+    // The delta query names every instance in its window: 9,600 and 4 of each of 400. The listing is ten pages; whether
+    // anything was deleted while they were read is one more look.
+    assert_eq!(provider.requests(), 12 + 10 + 20 + 1, "requests of a first listing");
+
+    for number in 0..1_000 {
+        world.add(event(&format!("uid-{number}"), &format!("event {number}"))).await;
+    }
+    let link = Link::new("graph", world.calendar.as_str(), server.default_calendar().as_str());
+    let before = provider.requests();
+    world.engine.sync(&link, &provider, &SyncOptions::default()).await.unwrap();
+    assert_eq!(server.events(&server.default_calendar()).len(), 1_000);
+    // Fifty batches of writes, as many that read them back, and the looks at changes before and after.
+    assert_eq!(provider.requests() - before, 50 + 50 + 3, "requests for a thousand creations");
+    let times = noting.times();
+    assert!(times.len() > 2_400, "a batch counts as what is in it: {}", times.len());
+    assert!(busiest(&times) <= 1_000, "{} in a minute", busiest(&times));
+    assert!(noting.now.lock().unwrap().1 <= 4);
+    assert!(server.requests().iter().all(|request| request.status != 429));
 }
 
 /// QUO-04: two processes work for one account. Each by itself would keep to the limit and both together break it; with

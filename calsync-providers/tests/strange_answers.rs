@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod json_paths;
+mod odd_events;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

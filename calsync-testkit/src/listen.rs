@@ -121,6 +121,14 @@ pub(crate) enum Outcome<R> {
 }
 
 impl<R> Outcome<R> {
+    /// What arrives where nobody waits.
+    pub(crate) fn sent(self) -> Option<R> {
+        match self {
+            Self::Send(reply) => Some(reply),
+            Self::Drop | Self::Hang => None,
+        }
+    }
+
     /// The reply, if there is to be one.
     pub(crate) async fn reply(self) -> Result<R, Dropped> {
         match self {

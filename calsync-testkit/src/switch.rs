@@ -13,7 +13,10 @@ use std::fmt;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::oauth::{Consent, OAuth, Rotation};
+use crate::{
+    dav::{Fault, FaultAction},
+    oauth::{Consent, OAuth, Rotation},
+};
 
 /// A line that cannot be followed, and what could be written instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +129,7 @@ pub(crate) struct FaultSpec {
 }
 
 /// What a fault is written with.
-const FAULTS: [(&str, &str); 10] = [
+const FAULTS: [(&str, &str); 13] = [
     ("status=503", "this answer, and the request has no effect"),
     (
         "status=403 code=rateLimitExceeded",
@@ -140,10 +143,6 @@ const FAULTS: [(&str, &str); 10] = [
     ("status=503 path=/events", "only requests whose path and query hold this"),
     ("status=503 after=2", "so many requests that fit pass first"),
     ("status=503 times=3", "so many requests instead of one; `times=always` for all from now on"),
-];
-
-/// Of an emulator that can leave an answer half done.
-const BROKEN: [(&str, &str); 3] = [
     ("truncate", "the request takes effect; half of the answer arrives"),
     ("hang-before", "the request has no effect and is never answered"),
     ("hang-after", "the request takes effect and is never answered"),
@@ -203,14 +202,47 @@ impl FaultSpec {
     }
 }
 
+impl FaultSpec {
+    /// The fault itself, for an emulator that keeps its requests as [`RecordedRequest`](crate::dav::RecordedRequest)s.
+    /// `body_of` makes the body of a refusal with the vendor's code.
+    pub(crate) fn fault(self, body_of: impl FnOnce(u16, &str) -> String) -> Fault {
+        let action = match self.act {
+            Act::Status(status) => {
+                let body = self.code.map(|code| body_of(status, &code));
+                let body = self.body.or(body).unwrap_or_default();
+                FaultAction::Respond { status, headers: self.headers, body }
+            }
+            Act::DropBefore => FaultAction::DropBefore,
+            Act::DropAfter => FaultAction::DropAfter,
+            Act::HangBefore => FaultAction::HangBefore,
+            Act::HangAfter => FaultAction::HangAfter,
+            Act::Truncate => FaultAction::Truncate,
+        };
+        let mut fault = Fault::new(action).nth(self.after + 1);
+        fault = self.times.map_or(fault.clone().always(), |times| fault.times(times));
+        fault = self.method.iter().fold(fault, |fault, method| fault.on_method(method));
+        self.path.iter().fold(fault, |fault, path| fault.on_path(path))
+    }
+}
+
+/// Those of an emulator whose service has no codes beside statuses.
+pub(crate) fn plain_faults() -> Vec<Switch> {
+    let mut plain = faults();
+    plain.retain(|switch| !switch.example.contains("code="));
+    plain
+}
+
+/// A fault for such an emulator.
+pub(crate) fn plain_fault(spec: FaultSpec) -> Result<Fault> {
+    match &spec.code {
+        Some(_) => wrong("this service has no codes: write a body instead"),
+        None => Ok(spec.fault(|_, _| String::new())),
+    }
+}
+
 /// Faults as they are written.
 pub(crate) fn faults() -> Vec<Switch> {
     listed("fault", &FAULTS)
-}
-
-/// Those of an emulator that can leave an answer half done.
-pub(crate) fn broken() -> Vec<Switch> {
-    listed("fault", &BROKEN)
 }
 
 /// Examples as they are listed.
@@ -309,7 +341,7 @@ mod tests {
 
     #[test]
     fn faults_are_read_as_they_are_written() {
-        for (example, _) in FAULTS.iter().chain(&BROKEN) {
+        for (example, _) in FAULTS {
             assert!(FaultSpec::parse(example).is_ok(), "{example}");
         }
         let spec =

@@ -6,6 +6,8 @@ use std::{sync::Arc, time::Duration};
 use calsync_core::context::Clock;
 use calsync_testkit::{
     Switch, SwitchError,
+    cozi::{CoziOptions, CoziServer},
+    dav::{self, DavOptions, DavServer},
     google::{GoogleOptions, GoogleQuirks, GoogleServer},
     microsoft::{GraphOptions, GraphServer, Quirks},
     oauth::OAuthOptions,
@@ -92,7 +94,157 @@ async fn every_switch_has_a_name_an_example_and_an_effect() {
             assert!(follow(line).is_err(), "{line}");
         }
     }
-    graph.follow("fault hang-before").unwrap_err();
+}
+
+/// CalDAV and Cozi are told in the same words, as far as they have such switches.
+#[tokio::test]
+async fn caldav_and_cozi_follow_the_same_words() {
+    let runtime = tokio::runtime::Handle::current();
+    let caldav = DavServer::start_on(&runtime, DavOptions::default()).unwrap();
+    let cozi = CoziServer::start_on(&runtime, CoziOptions::default()).unwrap();
+    let follow: [(Vec<Switch>, Box<dyn Fn(&str) -> Result<(), SwitchError>>); 2] = [
+        (DavServer::switches(), Box::new(|line| caldav.follow(line))),
+        (CoziServer::switches(), Box::new(|line| cozi.follow(line))),
+    ];
+    for (switches, follow) in follow {
+        assert!(switches.len() > 18);
+        for switch in switches {
+            let line = format!("{} {}", switch.verb, switch.example);
+            follow(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+        for line in
+            ["quirk sleeps", "quirk product=none", "oauth consent=deny", "do x", "fault status=403 code=x"]
+        {
+            follow(line).unwrap_err();
+        }
+    }
+    let mut quirks = None;
+    cozi.change_quirks(|now| quirks = Some(*now));
+    let all = serde_json::to_value(quirks).unwrap();
+    assert!(all.as_object().unwrap().values().all(|value| value == true), "{all}");
+    cozi.clear_faults();
+    cozi.follow("fault status=503 header=Retry-After:7 times=2").unwrap();
+    for expected in ["503", "503"] {
+        assert_eq!(status(&http(&cozi.url(), "GET", "/", "", "").await), expected);
+    }
+    assert_ne!(status(&http(&cozi.url(), "GET", "/", "", "").await), "503");
+
+    caldav.clear_faults();
+    caldav.follow("quirk product=rust_dav_server").unwrap();
+    let mut quirks = None;
+    caldav.change_quirks(|now| quirks = Some(now.clone()));
+    assert_eq!(quirks, Some(dav::Quirks::rust_dav_server()));
+    caldav.follow("fault status=507 method=PUT").unwrap();
+    assert_ne!(status(&http(&caldav.url(), "GET", "/", "", "").await), "507");
+    assert_eq!(status(&http(&caldav.url(), "PUT", "/x", "", "").await), "507");
+}
+
+/// An answer that never comes, and one that ends in the middle: the request has taken effect or not, as it is said.
+#[tokio::test]
+async fn an_answer_that_does_not_come_or_ends_in_the_middle() {
+    let google = GoogleServer::start(GoogleOptions::default()).unwrap();
+    let graph = GraphServer::start(GraphOptions::default()).unwrap();
+    let time = |hour: u32| json!({"dateTime": format!("2026-01-06T{hour:02}:00:00Z"), "timeZone": "UTC"});
+    let of_google = json!({"summary": "new", "start": time(9), "end": time(10)}).to_string();
+    let of_graph =
+        json!({"subject": "new", "start": time(9), "end": time(10)}).to_string().replace("00Z", "00");
+    let calendar = graph.default_calendar();
+    let there = |is_google: bool| {
+        if is_google { google.events("primary").len() } else { graph.events(&calendar).len() }
+    };
+    for (is_google, url, path, body) in [
+        (true, google.url(), "/calendar/v3/calendars/primary/events", &of_google),
+        (false, graph.url(), "/v1.0/me/events", &of_graph),
+    ] {
+        let follow = |line: &str| if is_google { google.follow(line) } else { graph.follow(line) };
+        for (fault, takes_effect) in [("hang-before", false), ("hang-after", true), ("truncate", true)] {
+            let before = there(is_google);
+            follow(&format!("fault {fault} method=POST")).unwrap();
+            let patience = Duration::from_millis(if fault == "truncate" { 60_000 } else { 200 });
+            let answered = http(&url, "POST", path, "", body);
+            let answer = tokio::time::timeout(patience, answered).await;
+            let body = answer.as_ref().ok().and_then(|answer| answer.split("\r\n\r\n").nth(1));
+            match fault {
+                "truncate" => {
+                    let body = body.unwrap();
+                    let half = serde_json::from_str::<Value>(body);
+                    assert!(body.len() > 20 && half.is_err(), "{fault}: {body}");
+                }
+                _ => assert!(answer.is_err(), "{fault}: {answer:?}"),
+            }
+            assert_eq!(there(is_google) - before, usize::from(takes_effect), "{url} {fault}");
+        }
+        // Whoever gave up waiting holds no place.
+        for _ in 0..8 {
+            follow("fault hang-before").unwrap();
+            let hung = http(&url, "GET", path, "", "");
+            assert!(tokio::time::timeout(Duration::from_millis(20), hung).await.is_err());
+        }
+        assert_eq!(status(&http(&url, "GET", path, "", "").await), "200", "{url}");
+    }
+}
+
+/// What a listing says of deleted events, by `showDeleted` and `singleEvents`: of single events never the series itself.
+#[tokio::test]
+async fn deleted_events_in_listings_of_google() {
+    let google = GoogleServer::start(GoogleOptions::default()).unwrap();
+    let event = |id: &str, repeats: bool| {
+        let at = |hour: u32| json!({"dateTime": format!("2026-01-06T{hour:02}:00:00Z"), "timeZone": "UTC"});
+        let mut event = json!({"id": id, "summary": id, "start": at(9), "end": at(10)});
+        if repeats {
+            event["recurrence"] = json!(["RRULE:FREQ=DAILY;COUNT=2"]);
+        }
+        event
+    };
+    for (id, repeats) in [("alive", true), ("gone0", true), ("gone1", false)] {
+        google.put("primary", event(id, repeats));
+    }
+    let events = "/calendar/v3/calendars/primary/events";
+    for gone in ["alive_20260107T090000Z", "gone0", "gone1"] {
+        let answer = http(&google.url(), "DELETE", &format!("{events}/{gone}"), "", "").await;
+        assert_eq!(status(&answer), "204", "{gone}: {answer}");
+    }
+    for (show_deleted, single, expected) in [
+        (false, false, &["alive", "alive_20260107T090000Z"][..]),
+        (true, false, &["alive", "alive_20260107T090000Z", "gone0", "gone1"]),
+        (false, true, &["alive_20260106T090000Z"]),
+        (true, true, &["alive_20260106T090000Z", "alive_20260107T090000Z", "gone1"]),
+    ] {
+        let path = format!("{events}?showDeleted={show_deleted}&singleEvents={single}");
+        let answer = http(&google.url(), "GET", &path, "", "").await;
+        let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        let mut ids: Vec<&str> =
+            body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, expected, "showDeleted={show_deleted} singleEvents={single}");
+    }
+}
+
+/// The limits of extended properties: 44 characters for a name, 1,024 for a value, 300 of them, 32 kB together.
+#[tokio::test]
+async fn extended_properties_of_google_have_limits() {
+    let google = GoogleServer::start(GoogleOptions::default()).unwrap();
+    let many = |count: usize, name: usize, value: usize| -> Value {
+        let one = |n: usize| (format!("{n:0name$}"), Value::from("v".repeat(value)));
+        Value::Object((0..count).map(one).collect())
+    };
+    for (set, private, shared, taken) in [
+        ("a long name", many(1, 44, 1), json!({}), "200"),
+        ("too long a name", many(1, 45, 1), json!({}), "400"),
+        ("a long value", many(1, 5, 1024), json!({}), "200"),
+        ("too long a value", many(1, 5, 1025), json!({}), "400"),
+        ("many", many(150, 5, 1), many(150, 5, 1), "200"),
+        ("too many", many(150, 5, 1), many(151, 5, 1), "400"),
+        ("32 kB", many(32, 44, 980), json!({}), "200"),
+        ("more than 32 kB", many(32, 44, 980), many(1, 1, 0), "400"),
+        ("no text", json!({"a": 7}), json!({}), "400"),
+    ] {
+        let at = |hour: u32| json!({"dateTime": format!("2026-01-06T{hour:02}:00:00Z")});
+        let sets = json!({"private": private, "shared": shared});
+        let event = json!({"start": at(9), "end": at(10), "extendedProperties": sets}).to_string();
+        let answer = http(&google.url(), "POST", "/calendar/v3/calendars/primary/events", "", &event).await;
+        assert_eq!(status(&answer), taken, "{set}");
+    }
 }
 
 #[tokio::test]

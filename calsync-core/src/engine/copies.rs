@@ -356,6 +356,15 @@ impl Provider for ReadAsCopies<'_> {
         self.provider.delete(calendar, id, expected).await
     }
 
+    async fn cancel(
+        &self,
+        calendar: &RemoteCalendarId,
+        id: &RemoteId,
+        expected: &Version,
+    ) -> ProviderResult<()> {
+        self.provider.cancel(calendar, id, expected).await
+    }
+
     async fn watch(&self, calendar: &RemoteCalendarId, request: WatchRequest<'_>) -> ProviderResult<Watch> {
         self.provider.watch(calendar, request).await
     }

@@ -55,8 +55,9 @@ pub struct Link {
     /// How often a write that the provider did not take is tried again before a person is asked.
     #[serde(default)]
     pub retries: RetryBudget,
-    /// Remote writes that are sent between two commits: as many may have to be looked up after a crash. At least 1.
-    /// Default: 50.
+    /// Remote writes that are sent between two commits: as many may have to be looked up after a crash. At least 1;
+    /// where there is room for it, a multiple of [`Capabilities::requests_max`](crate::provider::Capabilities::requests_max)
+    /// below it. Default: 50.
     #[serde(default = "commit_every")]
     pub commit_every: usize,
     /// How long an item that cannot be fetched holds the link back.

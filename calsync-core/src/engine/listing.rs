@@ -69,13 +69,20 @@ impl Run<'_> {
     /// wrote, or by a server that forgot an item, is no evidence by itself.
     async fn confirm_absence(
         &mut self,
-        absent: Vec<RemoteId>,
+        mut absent: Vec<RemoteId>,
         listed: &mut Listed,
     ) -> Result<(), EngineError> {
         if self.capabilities.pull_with_payload {
-            // The listing is the content: asking again would read the same.
-            listed.removed.extend(absent.into_iter().map(|id| (id, Evidence::Absent)));
-            return Ok(());
+            let asked = match (self.capabilities.pull_window_slides, self.capabilities.pull_incremental) {
+                // A service that lists a window of what it holds: what is ahead of the window, and a series that has
+                // ended, are there to be asked for.
+                (true, true) => self.not_yet_over(&absent).await?,
+                // The listing is the content: asking again would read the same.
+                _ => HashSet::new(),
+            };
+            let (ask, gone) = absent.into_iter().partition(|id| asked.contains(id));
+            listed.removed.extend(Vec::into_iter(gone).map(|id| (id, Evidence::Absent)));
+            absent = ask;
         }
         for ids in absent.chunks(self.most_fetched()) {
             let (mut there, mut failed) = (Vec::new(), Vec::new());
@@ -96,6 +103,19 @@ impl Run<'_> {
             listed.incomplete |= self.chunk(there, Found::Asked).await?;
         }
         Ok(())
+    }
+
+    /// Those of some items whose leaving the window does not follow from when they took place.
+    async fn not_yet_over(&self, ids: &[RemoteId]) -> Result<HashSet<RemoteId>, EngineError> {
+        let mut open = HashSet::new();
+        for ids in ids.chunks(CHUNK) {
+            let bases = self.engine.store.bases(&self.link.id, BaseQuery::Remote(ids)).await?;
+            let events: Vec<EventId> = bases.iter().map(|base| base.event_id.clone()).collect();
+            let rows = by_id(self.engine.store.events(&self.link.calendar, &events).await?);
+            let left = |base: &BaseRecord| self.left_the_window(rows.get(&base.event_id));
+            open.extend(bases.into_iter().filter(|base| !left(base)).map(|base| base.remote_id));
+        }
+        Ok(open)
     }
 
     /// Joined events whose rows the host has lost come in again: nothing says that anybody deleted them.
@@ -218,7 +238,7 @@ impl Run<'_> {
                 for Gone { id, evidence } in chunk {
                     let Some(base) = bases.get(id) else { continue };
                     let local = events.get(&base.event_id);
-                    if *evidence != Evidence::LeftOut && self.left_the_window(local) {
+                    if *evidence == Evidence::Absent && self.left_the_window(local) {
                         self.slid_out.insert(id.clone());
                         continue;
                     }

@@ -16,7 +16,7 @@ use crate::{
     diff::changed_fields,
     model::{Event, EventId, RemoteId, Version},
     plan::{Evidence, Urgency},
-    provider::{ErrorKind, Fetched, Payload, ProviderError, Written},
+    provider::{ErrorKind, Fetched, Payload, PeoplePolicy, ProviderError, Written},
     store::{Batch, JournalEntry, OutboxEntry, OutboxId, OutboxOp, OutboxState, Write},
 };
 
@@ -264,9 +264,10 @@ impl Run<'_> {
         ready
     }
 
-    /// Writes sent between two commits.
+    /// Writes sent between two commits: as often as many as the provider takes at once, so that no batch goes half empty.
     pub(super) fn group(&self) -> usize {
-        self.link.commit_every.max(1)
+        let (most, at_once) = (self.link.commit_every.max(1), self.capabilities.requests_max.max(1));
+        if most < at_once { most } else { most - most % at_once }
     }
 
     /// Records of creations that they may have been applied from now on. The first ones of a run were recorded so when they
@@ -309,7 +310,15 @@ impl Run<'_> {
                         answer(provider.update(calendar, &entry.remote_id, expected, payload).await)
                     }
                     OutboxOp::Delete { expected } => {
-                        match provider.delete(calendar, &entry.remote_id, expected).await {
+                        let deleted = match self.link.people {
+                            PeoplePolicy::Withhold => {
+                                provider.delete(calendar, &entry.remote_id, expected).await
+                            }
+                            PeoplePolicy::Write => {
+                                provider.cancel(calendar, &entry.remote_id, expected).await
+                            }
+                        };
+                        match deleted {
                             Ok(()) => Answer::Deleted,
                             Err(error) => Answer::Failed(error),
                         }

@@ -13,7 +13,8 @@ pub struct Capabilities {
     pub pull_incremental: bool,
     /// Pages of changes carry payloads; there is nothing to fetch.
     pub pull_with_payload: bool,
-    /// Whether an absence in a complete snapshot may only mean that the item left the feed's window.
+    /// Whether an absence in a complete snapshot may only mean that the item left the window that is listed. What is over is
+    /// kept; with `pull_incremental`, too, the rest is asked for by name before it counts as deleted.
     pub pull_window_slides: bool,
     /// Items can be created, updated and deleted.
     pub write: bool,

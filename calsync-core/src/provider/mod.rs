@@ -234,12 +234,22 @@ pub trait Provider: Send + Sync {
         Err(ProviderError::unsupported("update"))
     }
 
-    /// Deletes an item that has the expected version. An item that is gone already is `Ok`.
+    /// Deletes an item that has the expected version, and tells nobody. An item that is gone already is `Ok`; one that
+    /// cannot be deleted without people being told is [`ErrorKind::Refused`].
     ///
     /// Requires [`Capabilities::write`].
     async fn delete(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
         let _ = (calendar, id, expected);
         Err(ProviderError::unsupported("delete"))
+    }
+
+    /// Deletes an item as [`Provider::delete`] does, and may tell the people of a meeting: called in its place on links
+    /// with [`PeoplePolicy::Write`]. A provider whose `delete` refuses what it cannot do in silence does it here. The
+    /// default is `delete`.
+    ///
+    /// Requires [`Capabilities::write`].
+    async fn cancel(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
+        self.delete(calendar, id, expected).await
     }
 
     /// Asks to be called when a calendar changes. Where a subscription cannot be prolonged ([`Provider::rewatch`]) the

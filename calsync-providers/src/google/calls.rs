@@ -7,11 +7,7 @@ use serde_json::{Value, json};
 
 use calsync_core::{model::RecurrenceId, provider::WatchRequest};
 
-use super::{
-    config::HiddenCalendars,
-    map::time,
-    wire::{Object, flag, list},
-};
+use super::{config::HiddenCalendars, map::time, wire::Object};
 
 /// Calendar ids hold `@` and `#`.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -157,48 +153,6 @@ const NOT_PUT: [&str; 12] = [
     "attachments",
 ];
 
-/// Members that are known to survive a PUT that repeats them.
-const PLAIN: [&str; 30] = [
-    "kind",
-    "etag",
-    "id",
-    "status",
-    "htmlLink",
-    "created",
-    "updated",
-    "summary",
-    "description",
-    "location",
-    "colorId",
-    "creator",
-    "organizer",
-    "start",
-    "end",
-    "endTimeUnspecified",
-    "recurrence",
-    "transparency",
-    "visibility",
-    "iCalUID",
-    "sequence",
-    "reminders",
-    "extendedProperties",
-    "source",
-    "eventType",
-    "guestsCanInviteOthers",
-    "guestsCanModify",
-    "guestsCanSeeOtherGuests",
-    "anyoneCanAddSelf",
-    "originalStartTime",
-];
-
-/// Whether an event can be replaced whole without anything getting lost: no people, no conference, no attachments, and
-/// nothing nobody here has heard of.
-pub(crate) fn is_plain(event: &Object) -> bool {
-    !flag(event, "attendeesOmitted")
-        && list(event, "attendees").is_empty()
-        && event.keys().all(|member| PLAIN.contains(&member.as_str()))
-}
-
 /// Replaces an event: one unit of quota.
 pub(crate) fn put(calendar: &str, id: &str, etag: Option<&str>, event: &Object, notify: Notify) -> Call {
     let body: Object = event
@@ -336,8 +290,5 @@ mod tests {
         );
         assert!(call.path.contains("sendUpdates=none"));
         assert_eq!(call.if_match.as_deref(), Some("\"1\""));
-        assert!(!is_plain(event));
-        assert!(is_plain(json!({"id": "a", "summary": "x"}).as_object().unwrap()));
-        assert!(!is_plain(json!({"id": "a", "brandNew": 1}).as_object().unwrap()));
     }
 }

@@ -120,7 +120,10 @@ impl Item {
 
 /// Whether an event may be written: those of special types mean more to Google than they say.
 pub(crate) fn is_touchable(event: &Object) -> bool {
-    text(event, "eventType").is_none_or(|kind| kind == "default")
+    match event.get("eventType") {
+        None | Some(Value::Null) => true,
+        Some(kind) => kind.as_str().is_some_and(|kind| matches!(kind, "" | "default")),
+    }
 }
 
 /// Whether a row stands for something that is not there any more.

@@ -30,6 +30,7 @@ mod fetch;
 mod freebusy;
 mod item;
 mod map;
+mod plain;
 mod provider;
 mod pull;
 mod push;

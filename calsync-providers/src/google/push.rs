@@ -24,6 +24,7 @@ use super::{
         project::project,
         read::{ID, MARK, OPEN, inherited, instance_body, read_item, same},
     },
+    plain::is_plain,
     provider::{GoogleProvider, Purpose},
     wire::{self, Object, Page, inner, text},
 };
@@ -152,7 +153,7 @@ impl GoogleProvider {
         expected: &ItemVersion,
     ) -> Call {
         let (etag, notify) = (Some(expected.etag.as_str()), notify(item));
-        if self.config.update == UpdateMethod::Cheapest && calls::is_plain(&item.event) {
+        if self.config.update == UpdateMethod::Cheapest && is_plain(&item.event) {
             calls::put(calendar.as_str(), id.as_str(), etag, &item.event, notify)
         } else {
             calls::patch(calendar.as_str(), id.as_str(), etag, &item.event, &item.edits.event, notify)

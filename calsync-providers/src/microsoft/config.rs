@@ -35,8 +35,9 @@ pub struct MicrosoftConfig {
     pub delta: DeltaSource,
     /// What a monthly rule on the 29th to 31st means in shorter months. Default: [`MonthEnd::Clamp`].
     pub month_end: MonthEnd,
-    /// What deleting a meeting does that others are invited to. Default: [`Meetings::Keep`].
-    pub meetings: Meetings,
+    /// The most characters of a title; what is longer is cut off there and kept here, and reported. Default: 255, the most
+    /// Outlook shows, which no documentation of Graph confirms; 0 cuts nothing off.
+    pub title_max: usize,
     /// The zone floating times are written in, as Graph has none. Default: UTC, reported as a loss.
     pub floating_zone: Zone,
     /// The property set (a GUID) of the extended properties calsync marks its events with. Default: the set of public
@@ -97,18 +98,6 @@ pub enum MonthEnd {
     Skip,
 }
 
-/// What deleting a meeting of this account does that others are invited to: Graph mails a cancellation to all of them,
-/// and cannot be told not to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Meetings {
-    /// It is refused.
-    #[default]
-    Keep,
-    /// It is deleted, and people are mailed.
-    Cancel,
-}
-
 impl MicrosoftConfig {
     /// An account with the defaults for everything else.
     pub fn new(tokens: Arc<dyn TokenSource>) -> Self {
@@ -124,7 +113,7 @@ impl MicrosoftConfig {
             listing: Listing::default(),
             delta: DeltaSource::default(),
             month_end: MonthEnd::default(),
-            meetings: Meetings::default(),
+            title_max: 255,
             floating_zone: Zone::UTC,
             property_set: "00020329-0000-0000-C000-000000000046".to_owned(),
             watch_minutes_max: 4_200,

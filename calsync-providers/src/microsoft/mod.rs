@@ -37,5 +37,5 @@ mod schedule;
 mod watch;
 mod wire;
 
-pub use config::{DeltaSource, Listing, Meetings, MicrosoftConfig, MonthEnd, Window};
+pub use config::{DeltaSource, Listing, MicrosoftConfig, MonthEnd, Window};
 pub use provider::MicrosoftProvider;

@@ -15,9 +15,9 @@ use calsync_core::{
     context::{Clock, IdSource, SystemClock},
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
-        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Seal, Watch, WatchRequest,
-        Written,
+        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, PeoplePolicy,
+        Provider, ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Seal, Watch,
+        WatchRequest, Written,
     },
 };
 use chrono::{DateTime, Utc};
@@ -121,6 +121,7 @@ impl MicrosoftProvider {
             set: &self.config.property_set,
             month_end: self.config.month_end,
             floating: &self.config.floating_zone,
+            title_max: self.config.title_max,
         }
     }
 
@@ -295,7 +296,11 @@ impl Provider for MicrosoftProvider {
     }
 
     async fn delete(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
-        self.remove(calendar, id, expected).await
+        self.remove(calendar, id, expected, PeoplePolicy::Withhold).await
+    }
+
+    async fn cancel(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
+        self.remove(calendar, id, expected, PeoplePolicy::Write).await
     }
 
     async fn watch(&self, calendar: &RemoteCalendarId, request: WatchRequest<'_>) -> Result<Watch> {

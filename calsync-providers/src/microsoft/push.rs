@@ -2,14 +2,13 @@
 
 use calsync_core::{
     model::{RemoteCalendarId, RemoteId, Version},
-    provider::{ErrorKind, Mark, Payload, ProviderError, Result, Seal, Written},
+    provider::{ErrorKind, Mark, Payload, PeoplePolicy, ProviderError, Result, Seal, Written},
 };
 use http::Method;
 use serde_json::Value;
 
 use super::{
     calls::Call,
-    config::Meetings,
     error,
     item::{self, Unfinished},
     map::{self, Plan, props},
@@ -140,6 +139,7 @@ impl MicrosoftProvider {
         calendar: &RemoteCalendarId,
         id: &RemoteId,
         expected: &Version,
+        people: PeoplePolicy,
     ) -> Result<()> {
         const OPERATION: &str = "delete";
         if item::proposed(id).is_some() {
@@ -153,7 +153,7 @@ impl MicrosoftProvider {
         if item::version(&current).as_ref() != Some(expected) {
             return Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "it has another version"));
         }
-        if self.config.meetings == Meetings::Keep && map::is_meeting(&current) && map::is_own(&current) {
+        if people == PeoplePolicy::Withhold && map::is_meeting(&current) && map::is_own(&current) {
             return Err(ProviderError::new(
                 ErrorKind::Refused,
                 OPERATION,

@@ -3,11 +3,15 @@
 use serde_json::{Value, json};
 
 use super::{
-    quirks::CoziQuirks,
+    quirks::{ABOUT, CoziQuirks},
     server::CoziServer,
     state::{Object, recurrence_mut},
 };
-use crate::dav::{Fault, RecordedRequest};
+use crate::{
+    Switch, SwitchError,
+    dav::{Fault, RecordedRequest},
+    switch::{self, Line},
+};
 
 impl CoziServer {
     /// Stores an item as it is, without any check. Returns its id.
@@ -84,6 +88,30 @@ impl CoziServer {
         state.tokens.clear();
         state.cookies.clear();
         password.clone_into(&mut state.password);
+    }
+
+    /// What [`follow`](Self::follow) can be told.
+    pub fn switches() -> Vec<Switch> {
+        let mut all = switch::quirks(&ABOUT);
+        all.extend(switch::plain_faults());
+        all
+    }
+
+    /// Turns a switch by its name, or injects a fault: `quirk no_cookie`, `fault status=503 times=3`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such thing; it names what there is.
+    pub fn follow(&self, line: &str) -> Result<(), SwitchError> {
+        match switch::parse(line)? {
+            Line::Quirk(name, value) => {
+                let mut state = self.state();
+                state.quirks = switch::with_quirk(&state.quirks, name, value)?;
+            }
+            Line::Fault(spec) => self.inject(switch::plain_fault(spec)?),
+            _ => return switch::wrong(format!("{line:?}: write quirk NAME or fault WORDS")),
+        }
+        Ok(())
     }
 
     /// Queues a fault.

@@ -6,6 +6,10 @@ use super::record::RecordedRequest;
 use super::server::DavServer;
 use super::state::{Access, Calendar, Home};
 use super::xml::{DAV, Name};
+use crate::{
+    Switch, SwitchError,
+    switch::{self, Line},
+};
 
 /// Direct access. Calendars and objects are named as in paths, decoded; a calendar that does not exist is created by
 /// [`put`](DavServer::put) and empty for everything else.
@@ -158,6 +162,40 @@ impl DavServer {
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
         self.state().requests.clear();
+    }
+
+    /// What [`follow`](Self::follow) can be told.
+    pub fn switches() -> Vec<Switch> {
+        let product = |(name, _)| Switch {
+            verb: "quirk",
+            example: format!("product={name}"),
+            about: "every deviation this product is known for",
+        };
+        let mut all: Vec<Switch> = Quirks::products().into_iter().map(product).collect();
+        all.extend(switch::plain_faults());
+        all
+    }
+
+    /// Answers as a product does, or injects a fault: `quirk product=radicale`, `fault status=503 times=3`. Single
+    /// deviations are set by [`change_quirks`](Self::change_quirks).
+    ///
+    /// # Errors
+    ///
+    /// When there is no such thing; it names what there is.
+    pub fn follow(&self, line: &str) -> Result<(), SwitchError> {
+        match switch::parse(line)? {
+            Line::Quirk("product", Some(wanted)) => {
+                let mut products = Quirks::products();
+                let Some(at) = products.iter().position(|(name, _)| *name == wanted) else {
+                    let names: Vec<&str> = products.iter().map(|(name, _)| *name).collect();
+                    return switch::wrong(format!("no product is called {wanted:?}; there are {names:?}"));
+                };
+                self.set_quirks(products.swap_remove(at).1);
+            }
+            Line::Fault(spec) => self.inject(switch::plain_fault(spec)?),
+            _ => return switch::wrong(format!("{line:?}: write quirk product=NAME or fault WORDS")),
+        }
+        Ok(())
     }
 
     fn create(&self, name: &str, display: &str, home: Home) {

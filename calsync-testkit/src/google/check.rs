@@ -168,18 +168,23 @@ fn reminders(event: &Object) -> Result<()> {
 
 fn properties(event: &Object) -> Result<()> {
     let Some(sets) = event.get("extendedProperties").and_then(Value::as_object) else { return Ok(()) };
-    let mut count = 0;
+    let (mut count, mut bytes) = (0, 0);
     for set in ["private", "shared"] {
         for (name, value) in sets.get(set).and_then(Value::as_object).into_iter().flatten() {
             let Some(value) = value.as_str() else { return refuse(400, "invalid") };
             count += 1;
-            if name.chars().count() > 44 || value.chars().count() > 1024 || count > 300 {
+            bytes += name.len() + value.len();
+            let is_long = name.chars().count() > 44 || value.chars().count() > 1024;
+            if is_long || count > 300 || bytes > PROPERTY_BYTES {
                 return refuse(400, "invalid");
             }
         }
     }
     Ok(())
 }
+
+/// The most bytes of the names and values of one event's extended properties.
+const PROPERTY_BYTES: usize = 32 * 1024;
 
 /// Whether a client may choose this id.
 pub(super) fn is_id(id: &str) -> bool {

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     Switch, SwitchError,
-    dav::{Fault, FaultAction, RecordedRequest},
-    switch::{self, Act, Line},
+    dav::{Fault, RecordedRequest},
+    switch::{self, Line},
 };
 
 /// A call that would have been made to whoever watches.
@@ -152,7 +152,6 @@ impl GoogleServer {
         all.extend(switch::oauth());
         all.extend(switch::listed("do", &ACTIONS));
         all.extend(switch::faults());
-        all.extend(switch::broken());
         all
     }
 
@@ -263,22 +262,7 @@ pub(super) fn follow(state: &mut State, line: &str) -> Result<(), SwitchError> {
             return switch::wrong(format!("do {name}: write one of {known:?}"));
         }
         Line::Fault(spec) => {
-            let action = match spec.act {
-                Act::Status(status) => {
-                    let body = spec.code.map(|reason| error(status, &reason).to_string());
-                    let body = spec.body.or(body).unwrap_or_default();
-                    FaultAction::Respond { status, headers: spec.headers, body }
-                }
-                Act::DropBefore => FaultAction::DropBefore,
-                Act::DropAfter => FaultAction::DropAfter,
-                Act::HangBefore => FaultAction::HangBefore,
-                Act::HangAfter => FaultAction::HangAfter,
-                Act::Truncate => FaultAction::Truncate,
-            };
-            let mut fault = Fault::new(action).nth(spec.after + 1);
-            fault = spec.times.map_or(fault.clone().always(), |times| fault.times(times));
-            fault = spec.method.iter().fold(fault, |fault, method| fault.on_method(method));
-            fault = spec.path.iter().fold(fault, |fault, path| fault.on_path(path));
+            let fault = spec.fault(|status, reason| error(status, reason).to_string());
             state.faults.push_back(fault);
         }
     }

@@ -165,7 +165,12 @@ fn begin(state: &mut State, id: &str, asked: &Asked, question: String) -> Result
             continue;
         }
         // Cancelled instances are listed even when deleted events are not: they are part of their series.
-        let listed = !is_cancelled(event) || deleted || (is_instance && !single);
+        // And what is deleted is listed with a sync token in any case; else, of single events, only instances are.
+        let listed = match (is_cancelled(event), single && since.is_none()) {
+            (false, _) => true,
+            (true, true) => deleted && !series,
+            (true, false) => deleted || is_instance,
+        };
         let inside = (series && to.is_none_or(|to| series::start_of(event, &calendar.zone) < to.naive_utc()))
             || series::overlaps(event, &calendar.zone, from, to)
             || is_cancelled(event);

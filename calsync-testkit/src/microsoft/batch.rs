@@ -129,10 +129,18 @@ fn one(state: &mut State, part: &Object) -> Option<Reply> {
     };
     match state.faults.iter_mut().find_map(|fault| fault.take(&inner.method, &target)) {
         None => Some(authorised(state, &inner)),
-        Some(Action::DropBefore) => None,
-        Some(Action::DropAfter) => {
+        Some(Action::DropBefore | Action::HangBefore) => None,
+        Some(Action::DropAfter | Action::HangAfter) => {
             authorised(state, &inner);
             None
+        }
+        Some(Action::Truncate) => {
+            let reply = authorised(state, &inner);
+            let half = |body: Value| {
+                let text = body.to_string();
+                Value::String(text.chars().take(text.chars().count() / 2).collect())
+            };
+            Some(Reply { body: reply.body.map(half), ..reply })
         }
         Some(Action::Respond { status, headers, body }) => {
             let body = (!body.is_empty()).then(|| serde_json::from_str(&body).unwrap_or(Value::String(body)));

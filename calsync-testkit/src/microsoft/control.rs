@@ -333,9 +333,9 @@ pub(super) fn follow(state: &mut State, line: &str) -> Result<(), SwitchError> {
                 },
                 Act::DropBefore => Fault::drop_before(),
                 Act::DropAfter => Fault::drop_after(),
-                Act::HangBefore | Act::HangAfter | Act::Truncate => {
-                    return switch::wrong("this emulator answers whole, or closes the connection");
-                }
+                Act::HangBefore => Fault::hang_before(),
+                Act::HangAfter => Fault::hang_after(),
+                Act::Truncate => Fault::truncate(),
             };
             fault = spec.headers.iter().fold(fault, |fault, (name, value)| fault.header(name, value));
             fault = spec.body.iter().fold(fault, |fault, body| fault.body(body));

@@ -79,7 +79,8 @@ impl Default for Quirks {
 }
 
 /// What happens to requests it catches. A new one catches the next request and is then used up. The requests in a batch
-/// are caught as well, after the batch itself: one whose connection would be closed has no answer in the batch.
+/// are caught as well, after the batch itself: one whose connection would be closed, or left open, has no answer in the
+/// batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a fault acts once it is given to `GraphServer::inject`"]
 pub struct Fault {
@@ -98,6 +99,12 @@ pub(super) enum Action {
     DropBefore,
     /// The request takes effect and the connection is closed.
     DropAfter,
+    /// There is no answer and no end; the request has no effect.
+    HangBefore,
+    /// The request takes effect; there is no answer and no end.
+    HangAfter,
+    /// The request takes effect, and half of the answer arrives.
+    Truncate,
 }
 
 impl Fault {
@@ -124,6 +131,21 @@ impl Fault {
     /// The request takes effect, and nobody hears of it.
     pub fn drop_after() -> Self {
         Self::new(Action::DropAfter)
+    }
+
+    /// The request has no effect and is never answered.
+    pub fn hang_before() -> Self {
+        Self::new(Action::HangBefore)
+    }
+
+    /// The request takes effect and is never answered.
+    pub fn hang_after() -> Self {
+        Self::new(Action::HangAfter)
+    }
+
+    /// The request takes effect, and half of the body of the answer arrives.
+    pub fn truncate() -> Self {
+        Self::new(Action::Truncate)
     }
 
     /// The body of the answer.

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     dav::RecordedRequest,
     deliver::deliver,
-    listen::{Bound, Dropped, Listening, RawReply, lock, recorded},
+    listen::{Bound, Dropped, Listening, Outcome, RawReply, lock, recorded},
     oauth::{OAuth, OAuthOptions, Vendor},
     switch,
 };
@@ -123,8 +123,8 @@ impl GraphServer {
     pub(crate) fn exchange(&self, request: RecordedRequest) -> Option<RawReply> {
         let mut state = self.state();
         match arrive(&mut state, request) {
-            Arrived::Answered(reply) => reply.ok(),
-            Arrived::Served(underway) => finish(&mut state, *underway, None).ok(),
+            Arrived::Answered(outcome) => outcome.sent(),
+            Arrived::Served(underway) => finish(&mut state, *underway, None).sent(),
         }
     }
 
@@ -197,7 +197,7 @@ async fn answer(
         state.active += 1;
         state.active > state.quirks.concurrent_max
     };
-    let result = served(&shared, recorded(&parts, body), crowded).await;
+    let outcome = served(&shared, recorded(&parts, body), crowded).await;
     let outgoing = {
         let mut state = lock(&shared);
         state.active -= 1;
@@ -206,10 +206,10 @@ async fn answer(
     if !outgoing.is_empty() {
         tokio::spawn(deliver(outgoing));
     }
-    result?.response()
+    outcome.reply().await?.response()
 }
 
-async fn served(shared: &Mutex<State>, request: RecordedRequest, crowded: bool) -> Result<RawReply, Dropped> {
+async fn served(shared: &Mutex<State>, request: RecordedRequest, crowded: bool) -> Outcome<RawReply> {
     let arrived = arrive(&mut lock(shared), request);
     let arrived = match arrived {
         Arrived::Answered(reply) => return reply,
@@ -227,8 +227,8 @@ async fn served(shared: &Mutex<State>, request: RecordedRequest, crowded: bool) 
 
 /// What a request meets first.
 enum Arrived {
-    /// The authorization server, or a fault: it is answered, or its connection closed.
-    Answered(Result<RawReply, Dropped>),
+    /// The authorization server, or a fault: what becomes of it is known.
+    Answered(Outcome<RawReply>),
     /// Nobody: it is to be served.
     Served(Box<Underway>),
 }
@@ -237,8 +237,8 @@ enum Arrived {
 struct Underway {
     request: Request,
     seen: Seen,
-    /// Its answer gets lost.
-    lost: bool,
+    /// What becomes of its answer.
+    fault: Option<Action>,
 }
 
 fn arrive(state: &mut State, request: RecordedRequest) -> Arrived {
@@ -246,7 +246,11 @@ fn arrive(state: &mut State, request: RecordedRequest) -> Arrived {
     if target == switch::PATH {
         let (status, text) =
             switch::control(&method, &body, GraphServer::switches(), |line| follow(state, line));
-        return Arrived::Answered(Ok(RawReply { status, headers: Vec::new(), body: text.into_bytes() }));
+        return Arrived::Answered(Outcome::Send(RawReply {
+            status,
+            headers: Vec::new(),
+            body: text.into_bytes(),
+        }));
     }
     if let Some(clock) = &state.clock {
         state.now = clock.now();
@@ -262,28 +266,28 @@ fn arrive(state: &mut State, request: RecordedRequest) -> Arrived {
     let authorization = headers.get("authorization").map(String::as_str);
     if let Some(answer) = state.oauth.answer(&method, &target, authorization, &body) {
         let reply = RawReply { status: answer.status, headers: answer.headers, body: answer.body };
-        return Arrived::Answered(Ok(reply));
+        return Arrived::Answered(Outcome::Send(reply));
     }
     let Some(request) = Request::new(&method, &target, headers, body) else {
-        return Arrived::Answered(Ok(raw(Reply::error(404, "UnknownPath", "not served"))));
+        return Arrived::Answered(Outcome::Send(raw(Reply::error(404, "UnknownPath", "not served"))));
     };
     match state.faults.iter_mut().find_map(|fault| fault.take(&request.method, &target)) {
-        Some(Action::DropBefore) => {
+        Some(fault @ (Action::DropBefore | Action::HangBefore)) => {
             state.seen.push(seen);
-            Arrived::Answered(Err(Dropped))
+            Arrived::Answered(if fault == Action::DropBefore { Outcome::Drop } else { Outcome::Hang })
         }
         Some(Action::Respond { status, mut headers, body }) => {
             headers.push(("request-id".to_owned(), request_id(state)));
             seen.status = status;
             state.seen.push(seen);
-            Arrived::Answered(Ok(RawReply { status, headers, body: body.into_bytes() }))
+            Arrived::Answered(Outcome::Send(RawReply { status, headers, body: body.into_bytes() }))
         }
-        fault => Arrived::Served(Box::new(Underway { request, seen, lost: fault.is_some() })),
+        fault => Arrived::Served(Box::new(Underway { request, seen, fault })),
     }
 }
 
-fn finish(state: &mut State, underway: Underway, refused: Option<Reply>) -> Result<RawReply, Dropped> {
-    let Underway { request, mut seen, lost } = underway;
+fn finish(state: &mut State, underway: Underway, refused: Option<Reply>) -> Outcome<RawReply> {
+    let Underway { request, mut seen, fault } = underway;
     let mut reply = refused.unwrap_or_else(|| dispatch(state, &request));
     reply.name(&request_id(state), request.header("client-request-id"));
     if request.header("return-client-request-id") == Some("true")
@@ -291,11 +295,20 @@ fn finish(state: &mut State, underway: Underway, refused: Option<Reply>) -> Resu
     {
         reply = reply.header("client-request-id", id);
     }
-    if !lost {
+    if matches!(fault, None | Some(Action::Truncate)) {
         seen.status = reply.status;
     }
     state.seen.push(seen);
-    if lost { Err(Dropped) } else { Ok(raw(reply)) }
+    let mut reply = raw(reply);
+    match fault {
+        Some(Action::DropAfter) => Outcome::Drop,
+        Some(Action::HangAfter) => Outcome::Hang,
+        Some(Action::Truncate) => {
+            reply.body.truncate(reply.body.len() / 2);
+            Outcome::Send(reply)
+        }
+        _ => Outcome::Send(reply),
+    }
 }
 
 /// Before a subscription is granted, its addresses are asked whether they want it.

@@ -245,6 +245,7 @@ pub(crate) fn link(app: &App, config: &LinkConfig, remote: RemoteCalendarId) -> 
         .with_direction(app.config.direction(config))
         .with_conflicts(config.conflicts)
         .with_deletions(config.deletions)
+        .with_people(config.people)
         .with_edits(config.edits.unwrap_or_default())
         .with_check_copies_every(config.copies_checked()?);
     Ok(match app.config.copies(config)? {

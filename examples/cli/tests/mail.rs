@@ -61,6 +61,15 @@ impl Lab {
         }
     }
 
+    /// Lets one link write people.
+    fn writes_people(&self, link: &str) {
+        let at = self.folder.path().join("calsync.toml");
+        let name = format!("[[links]]\nname = \"{link}\"\n");
+        let config = fs::read_to_string(&at).unwrap();
+        assert!(config.contains(&name));
+        fs::write(at, config.replace(&name, &format!("{name}people = \"write\"\n"))).unwrap();
+    }
+
     fn mails(&self) -> (usize, u64) {
         (self.google.mails(), self.graph.mails())
     }
@@ -158,4 +167,42 @@ fn mail_07_an_event_with_guests_is_changed_where_it_is() {
         .collect();
     assert_eq!(written, ["PUT meeting.ics"]);
     assert_eq!(lab.mails(), (0, 0));
+}
+
+/// Deleting a meeting at Microsoft mails a cancellation: it goes out where the link writes people, and on no other link.
+#[test]
+fn mail_a_deletion_cancels_a_meeting_only_where_the_link_writes_people() {
+    for writes in [false, true] {
+        let lab = Lab::new();
+        if writes {
+            lab.writes_people("graph");
+        }
+        let times = |day: u32| {
+            let at =
+                |hour| json!({ "dateTime": format!("2026-03-{day:02}T{hour}:00:00"), "timeZone": "UTC" });
+            (at(10), at(11))
+        };
+        let calendar = lab.graph.default_calendar();
+        // So many that deleting one is nothing to ask a person about.
+        for day in 3..24 {
+            let (start, end) = times(day);
+            lab.graph
+                .add(&calendar, &json!({ "subject": format!("day {day}"), "start": start, "end": end }))
+                .unwrap();
+        }
+        let (start, end) = times(2);
+        let guests = json!([{ "type": "required", "emailAddress": { "address": "ben@elsewhere.example" } }]);
+        let meeting = json!({ "subject": "meeting", "start": start, "end": end, "attendees": guests });
+        lab.graph.add(&calendar, &meeting).unwrap();
+        lab.sync();
+        let copies = lab.dav.list("work");
+        let (copy, ..) = copies.iter().find(|(_, _, body)| body.contains("SUMMARY:meeting")).unwrap();
+        assert!(lab.dav.delete("work", copy));
+        for _ in 0..3 {
+            // A deletion that is refused waits for a person, and the exit status says so.
+            calsync(lab.folder.path(), &["sync"]);
+        }
+        let left = lab.graph.events(&calendar).len();
+        assert_eq!((left, lab.mails()), if writes { (21, (0, 1)) } else { (22, (0, 0)) }, "writes: {writes}");
+    }
 }

@@ -10,7 +10,7 @@ use calsync_core::{
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::time;
+use super::{project::narrow, time};
 use crate::google::{
     config::{EventColors, NoAlarms},
     wire::{Object, flag, inner, integer, list, text},
@@ -93,16 +93,20 @@ fn participants(event: &Object) -> Vec<Participant> {
         if participants.iter().any(|known| known.person.key() == person.key()) {
             continue;
         }
-        let status = match text(attendee, "responseStatus") {
-            Some("accepted") => ParticipationStatus::Accepted,
-            Some("declined") => ParticipationStatus::Declined,
-            Some("tentative") => ParticipationStatus::Tentative,
-            _ => ParticipationStatus::NeedsAction,
-        };
+        let status = answer(attendee);
         let role = if flag(attendee, "optional") { Role::Optional } else { Role::Required };
         participants.push(Participant { person, status, role, expect_reply: false });
     }
     participants
+}
+
+fn answer(attendee: &Object) -> ParticipationStatus {
+    match text(attendee, "responseStatus") {
+        Some("accepted") => ParticipationStatus::Accepted,
+        Some("declined") => ParticipationStatus::Declined,
+        Some("tentative") => ParticipationStatus::Tentative,
+        _ => ParticipationStatus::NeedsAction,
+    }
 }
 
 /// The ways to join that can be opened; dial-in numbers and codes stay in the payload.
@@ -131,22 +135,20 @@ fn alarms(event: &Object) -> Vec<Alarm> {
     if flag(reminders, "useDefault") {
         return Vec::new();
     }
-    let mut alarms: Vec<Alarm> = list(reminders, "overrides")
-        .iter()
-        .filter_map(Value::as_object)
-        .filter_map(|reminder| {
-            let minutes =
-                integer(reminder, "minutes").filter(|minutes| (0..=ALARM_MINUTES_MAX).contains(minutes))?;
-            let action = match text(reminder, "method")? {
-                "email" => AlarmAction::Email,
-                _ => AlarmAction::Display,
-            };
-            Some(Alarm { action, ..Alarm::display_before(minutes * 60) })
-        })
-        .collect();
+    let mut alarms: Vec<Alarm> = list(reminders, "overrides").iter().filter_map(alarm).collect();
     alarms.sort();
     alarms.dedup();
     alarms
+}
+
+fn alarm(reminder: &Value) -> Option<Alarm> {
+    let reminder = reminder.as_object()?;
+    let minutes = integer(reminder, "minutes").filter(|minutes| (0..=ALARM_MINUTES_MAX).contains(minutes))?;
+    let action = match text(reminder, "method")? {
+        "email" => AlarmAction::Email,
+        _ => AlarmAction::Display,
+    };
+    Some(Alarm { action, ..Alarm::display_before(minutes * 60) })
 }
 
 /// How bodies are written.
@@ -209,6 +211,11 @@ pub(crate) fn apply(
     writing: Writing<'_>,
 ) -> Vec<String> {
     let access = Access::of(event);
+    let mut narrowed = from.clone();
+    narrow(&mut narrowed);
+    let from = &narrowed;
+    let held = |name: &str| inner(event, name).cloned();
+    let [start, end, source, reminders] = ["start", "end", "source", "reminders"].map(held);
     let mut changed = Vec::new();
     let mut set = |name: &str, value: Option<Value>| {
         if !access.may(name) || event.get(name) == value.as_ref() {
@@ -221,10 +228,10 @@ pub(crate) fn apply(
         changed.push(name.to_owned());
     };
     if from.time != to.time
-        && let (Some(start), Some(end)) = (time::write(&to.time.start), time::write(&to.time.end))
+        && let (Some(starts), Some(ends)) = (time::write(&to.time.start), time::write(&to.time.end))
     {
-        set("start", Some(start.into()));
-        set("end", Some(end.into()));
+        set("start", Some(beside(start, &TIME_FORMS, starts)));
+        set("end", Some(beside(end, &TIME_FORMS, ends)));
     }
     let word = |value: &Option<String>| value.as_deref().filter(|text| !text.is_empty()).map(Value::from);
     if from.title != to.title {
@@ -237,7 +244,7 @@ pub(crate) fn apply(
         set("location", word(&to.location));
     }
     if from.url != to.url {
-        set("source", to.url.as_ref().map(|url| json!({"url": url, "title": url})));
+        set("source", to.url.as_deref().map(|url| linked(source.unwrap_or_default(), url)));
     }
     if from.status != to.status {
         let status = if to.status == Some(Status::Tentative) { "tentative" } else { "confirmed" };
@@ -260,7 +267,7 @@ pub(crate) fn apply(
         set("colorId", to.color.as_ref().and_then(|color| color_id(color, writing.colors)).map(Value::from));
     }
     if from.alarms != to.alarms {
-        set("reminders", Some(reminders(&to.alarms, writing.no_alarms)));
+        set("reminders", Some(reminded(reminders.unwrap_or_default(), &to.alarms, writing.no_alarms)));
     }
     if from.participants != to.participants && writing.people == PeoplePolicy::Write {
         set_attendees(event, access, to, &mut changed);
@@ -273,20 +280,45 @@ pub(crate) fn color_id<'c>(color: &str, colors: &'c EventColors) -> Option<&'c s
     colors.iter().find(|(_, known)| known.eq_ignore_ascii_case(color)).map(|(id, _)| id.as_str())
 }
 
-/// FLD-04: a reminder at the start has `minutes: 0`, and no reminder is an empty list, said aloud.
-fn reminders(alarms: &[Alarm], none: NoAlarms) -> Value {
+/// The members of a time that are read and written here.
+const TIME_FORMS: [&str; 3] = ["date", "dateTime", "timeZone"];
+
+/// Some members of an object anew, and beside them what nobody here has heard of.
+fn beside(held: Option<Object>, anew: &[&str], written: Object) -> Value {
+    let mut object = held.unwrap_or_default();
+    object.retain(|name, _| !anew.contains(&name.as_str()));
+    object.extend(written);
+    object.into()
+}
+
+/// The page an event comes from. A title somebody gave it stays.
+fn linked(mut source: Object, url: &str) -> Value {
+    let title = source.get("title").filter(|title| !title.is_null());
+    if title.is_none() || title == source.get("url") {
+        source.insert("title".into(), url.into());
+    }
+    source.insert("url".into(), url.into());
+    source.into()
+}
+
+/// FLD-04: a reminder at the start has `minutes: 0`, and no reminder is an empty list, said aloud. Reminders that stay are
+/// repeated as they came, and so are those that cannot be read.
+fn reminded(mut reminders: Object, alarms: &[Alarm], none: NoAlarms) -> Value {
     if alarms.is_empty() && none == NoAlarms::CalendarDefault {
         return json!({"useDefault": true});
     }
-    let overrides: Vec<Value> = alarms
-        .iter()
-        .filter_map(|alarm| {
-            let method = if alarm.action == AlarmAction::Email { "email" } else { "popup" };
-            Some(json!({"method": method, "minutes": minutes(alarm)?}))
-        })
-        .take(ALARMS_MAX)
-        .collect();
-    json!({"useDefault": false, "overrides": overrides})
+    let held = list(&reminders, "overrides").to_vec();
+    let unread = held.iter().filter(|reminder| alarm(reminder).is_none()).cloned();
+    let wanted = alarms.iter().filter_map(|wanted| {
+        let method = if wanted.action == AlarmAction::Email { "email" } else { "popup" };
+        let fresh = json!({"method": method, "minutes": minutes(wanted)?});
+        let meant = alarm(&fresh);
+        Some(held.iter().find(|reminder| alarm(reminder) == meant).cloned().unwrap_or(fresh))
+    });
+    let overrides: Vec<Value> = unread.chain(wanted).take(ALARMS_MAX).collect();
+    reminders.insert("useDefault".into(), false.into());
+    reminders.insert("overrides".into(), overrides.into());
+    reminders.into()
 }
 
 /// Minutes before the start; `None` for an alarm Google has no form for.
@@ -299,58 +331,72 @@ pub(crate) fn minutes(alarm: &Alarm) -> Option<i64> {
 /// The list is replaced whole, so everything Google said of somebody who stays is kept. One that was cut short is not
 /// written at all.
 fn set_attendees(event: &mut Object, access: Access, to: &EventBody, changed: &mut Vec<String>) {
-    if flag(event, "attendeesOmitted") || !access.may("attendees") {
+    let is_omitted = !matches!(event.get("attendeesOmitted"), None | Some(Value::Null | Value::Bool(false)));
+    let is_list = matches!(event.get("attendees"), None | Some(Value::Null | Value::Array(_)));
+    if is_omitted || !is_list || !access.may("attendees") {
         return;
     }
     let before = list(event, "attendees").to_vec();
-    let find = |key: &str| {
-        let is =
-            |attendee: &&Object| text(attendee, "email").is_some_and(|email| email.eq_ignore_ascii_case(key));
-        before.iter().filter_map(Value::as_object).find(is).cloned()
+    let is = |attendee: &Object, participant: &Participant| {
+        text(attendee, "email").is_some_and(|email| email.eq_ignore_ascii_case(&participant.person.address))
     };
-    let after: Vec<Value> = if access == Access::Guest {
-        // Of an invitation only the own answer is ours.
-        let answer = |attendee: &Object| {
-            let own = to.participants.iter().find(|participant| {
-                text(attendee, "email")
-                    .is_some_and(|email| email.eq_ignore_ascii_case(&participant.person.address))
-            });
-            match own.filter(|_| flag(attendee, "self")) {
-                Some(own) => answered(attendee.clone(), own),
-                None => attendee.clone(),
-            }
+    let mut after = Vec::with_capacity(before.len());
+    for value in &before {
+        // Whoever cannot be named here cannot be left out here either.
+        let Some(attendee) = value.as_object().filter(|attendee| is_nameable(attendee)) else {
+            after.push(value.clone());
+            continue;
         };
-        before
-            .iter()
-            .map(|value| value.as_object().map_or_else(|| value.clone(), |a| answer(a).into()))
-            .collect()
-    } else {
-        to.participants
-            .iter()
-            .map(|participant| {
-                let known = find(&participant.person.address);
-                let mut attendee = answered(known.unwrap_or_default(), participant);
-                let email = participant.person.address.clone();
-                attendee.entry("email").or_insert(email.into());
-                match &participant.person.name {
-                    Some(name) => attendee.insert("displayName".into(), name.clone().into()),
-                    None => attendee.remove("displayName"),
-                };
-                match participant.role {
-                    Role::Optional => attendee.insert("optional".into(), true.into()),
-                    _ => attendee.remove("optional"),
-                };
-                attendee.into()
-            })
-            .collect()
-    };
+        let wanted = to.participants.iter().find(|participant| is(attendee, participant));
+        match wanted {
+            // Of an invitation only the own answer is ours.
+            _ if access == Access::Guest && !flag(attendee, "self") => after.push(value.clone()),
+            None if access == Access::Guest => after.push(value.clone()),
+            Some(own) if access == Access::Guest => after.push(answered(attendee.clone(), own).into()),
+            Some(participant) => after.push(described(attendee.clone(), participant).into()),
+            None => {}
+        }
+    }
+    if access != Access::Guest {
+        let known = |participant: &&Participant| {
+            before.iter().filter_map(Value::as_object).any(|attendee| is(attendee, participant))
+        };
+        let new = to.participants.iter().filter(|participant| !known(participant));
+        after.extend(new.map(|participant| Value::from(described(Object::new(), participant))));
+    }
     if before != after {
         event.insert("attendees".to_owned(), after.into());
         changed.push("attendees".to_owned());
     }
 }
 
+/// Whether the model has a name for an attendee, in the form in which Google takes it.
+fn is_nameable(attendee: &Object) -> bool {
+    person(attendee).is_some_and(|person| person.address.contains('@'))
+}
+
+/// An attendee as a participant is, with everything else Google said of it.
+fn described(attendee: Object, participant: &Participant) -> Object {
+    let mut attendee = answered(attendee, participant);
+    attendee.entry("email").or_insert_with(|| participant.person.address.clone().into());
+    match &participant.person.name {
+        name if name.as_deref() == text(&attendee, "displayName") => {}
+        Some(name) => drop(attendee.insert("displayName".into(), name.clone().into())),
+        None => drop(attendee.remove("displayName")),
+    }
+    match participant.role == Role::Optional {
+        optional if optional == flag(&attendee, "optional") => {}
+        true => drop(attendee.insert("optional".into(), true.into())),
+        false => drop(attendee.remove("optional")),
+    }
+    attendee
+}
+
 fn answered(mut attendee: Object, participant: &Participant) -> Object {
+    if !attendee.is_empty() && answer(&attendee) == participant.status {
+        // Also one in a word of next year.
+        return attendee;
+    }
     let answer = match participant.status {
         ParticipationStatus::Accepted => "accepted",
         ParticipationStatus::Declined => "declined",

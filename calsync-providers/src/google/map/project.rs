@@ -130,8 +130,7 @@ fn drop_idle(held: &mut Event) {
 fn hold(body: &mut EventBody, config: &GoogleConfig, zoned: &dyn Fn(&EventTime) -> EventTime) {
     body.time = mended(zoned(&body.time.start), Some(zoned(&body.time.end)));
     tidy(body);
-    let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
-    body.url = body.url.take().filter(is_web);
+    narrow(body);
     // A cancelled event is a deleted one there: it is shown as one that takes up no time.
     if body.status == Some(Status::Cancelled) {
         body.status = Some(Status::Tentative);
@@ -148,7 +147,6 @@ fn hold(body: &mut EventBody, config: &GoogleConfig, zoned: &dyn Fn(&EventTime) 
     body.categories = BTreeSet::new();
     body.virtual_locations = Vec::new();
     body.organizer = None;
-    body.participants.retain(|participant| participant.person.address.contains('@'));
     for participant in &mut body.participants {
         if participant.role != Role::Optional {
             participant.role = Role::Required;
@@ -157,6 +155,13 @@ fn hold(body: &mut EventBody, config: &GoogleConfig, zoned: &dyn Fn(&EventTime) 
             participant.status = ParticipationStatus::NeedsAction;
         }
     }
+}
+
+/// Takes out of the lists and links what Google takes in no write. What it sends of that kind all the same is no change.
+pub(super) fn narrow(body: &mut EventBody) {
+    let is_web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+    body.url = body.url.take().filter(is_web);
+    body.participants.retain(|participant| participant.person.address.contains('@'));
     body.alarms.retain(|alarm| minutes(alarm).is_some());
     // Of too many the ones nearest to the start stay.
     let excess = body.alarms.len().saturating_sub(ALARMS_MAX);

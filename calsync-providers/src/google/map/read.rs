@@ -42,7 +42,12 @@ pub(crate) fn read_item(item: &Item, colors: &EventColors) -> Result<Event, Read
     if is_cancelled(event) {
         return Err(unreadable("it is cancelled"));
     }
-    let time = time::span(event).ok_or_else(|| unreadable("it has no usable start"))?;
+    let time =
+        time::span(event).ok_or_else(|| unreadable("it has no usable start, or an end that is none"))?;
+    if !is_rules(event.get("recurrence")) {
+        // Read as a single event it would end a series here.
+        return Err(unreadable("its recurrence is no list of lines"));
+    }
     let start = time.start.clone();
     let master = body::read(event, time, colors);
     let mut read = Event::single(uid(event)?, master);
@@ -56,13 +61,35 @@ pub(crate) fn read_item(item: &Item, colors: &EventColors) -> Result<Event, Read
     }
     let lines = list(event, "recurrence").iter().filter_map(Value::as_str);
     let lines = recurrence::read(lines, &start);
+    if lines.rules.is_empty() && lines.added.is_empty() {
+        // As a single event it would lose its lines with the next write.
+        return Err(unreadable("its recurrence has neither a rule nor a date"));
+    }
     read.rules = lines.rules;
     read.excluded_rules = lines.excluded_rules;
     read.overrides.extend(lines.added.into_iter().map(|key| (key, Override::Added { end: None })));
     read.overrides.extend(lines.excluded.into_iter().map(|key| (key, Override::Excluded)));
+    if item.exceptions.iter().any(has_odd_time) {
+        return Err(unreadable("an instance of it has times that cannot be read"));
+    }
     let instances = instances(item, &read, colors);
     read.overrides.extend(instances);
     Ok(read)
+}
+
+/// Whether this is what Google says of rules: nothing, or a list of lines.
+fn is_rules(recurrence: Option<&Value>) -> bool {
+    match recurrence {
+        None | Some(Value::Null) => true,
+        Some(lines) => lines.as_array().is_some_and(|lines| lines.iter().all(Value::is_string)),
+    }
+}
+
+/// Whether an exception says when it takes place, in words nobody knows. One that says nothing of it, as a cancelled one
+/// may, takes place when the series says.
+fn has_odd_time(exception: &Object) -> bool {
+    let says = |name: &str| exception.get(name).is_some_and(|value| !value.is_null());
+    !is_cancelled(exception) && (says("start") || says("end")) && time::span(exception).is_none()
 }
 
 /// What the exceptions say.

@@ -5,7 +5,7 @@ use calsync_core::{
     zone::{Zone, zone_by_name},
 };
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::google::wire::{Object, inner, text};
 
@@ -65,10 +65,14 @@ pub(crate) fn write(time: &EventTime) -> Option<Object> {
     value.as_object().cloned()
 }
 
-/// When an event takes place. A missing or impossible end is mended: a day for dates, no length for times.
+/// When an event takes place. A missing or impossible end is mended: a day for dates, no length for times. One that is
+/// there and cannot be read is not guessed.
 pub(crate) fn span(event: &Object) -> Option<TimeSpan> {
     let start = inner(event, "start").and_then(read)?;
-    let end = inner(event, "end").and_then(read);
+    let end = match event.get("end") {
+        None | Some(Value::Null) => None,
+        Some(end) => Some(read(end.as_object()?)?),
+    };
     Some(mended(start, end))
 }
 
@@ -105,8 +109,6 @@ pub(crate) fn query(key: RecurrenceId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
     fn shown(value: Value) -> String {

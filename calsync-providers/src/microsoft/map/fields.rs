@@ -103,6 +103,14 @@ pub(crate) fn location(event: &EventBody) -> Value {
     location
 }
 
+/// As much of a title as Graph holds.
+pub(crate) fn title(whole: &str, most: usize) -> &str {
+    match whole.char_indices().nth(most) {
+        Some((end, _)) if most > 0 => whole.get(..end).unwrap_or(whole).trim_end(),
+        _ => whole,
+    }
+}
+
 /// The one reminder Graph holds: of those before the start, the last. Minutes, and whether anything is lost by it.
 pub(crate) fn reminder(alarms: &[Alarm]) -> (Option<i64>, bool) {
     let before = |alarm: &Alarm| match alarm.trigger {

@@ -27,4 +27,6 @@ pub(crate) struct Options<'a> {
     pub(crate) month_end: MonthEnd,
     /// The zone floating times are written in.
     pub(crate) floating: &'a Zone,
+    /// The most characters of a title; 0 is no limit.
+    pub(crate) title_max: usize,
 }

@@ -25,17 +25,21 @@ pub(crate) fn project<'e>(event: &'e Event, options: &Options<'_>) -> Cow<'e, Ev
         }
     }
     if let Some(master) = &mut reduced.master {
-        body(master);
+        body(master, options);
     }
     for instance in reduced.overrides.values_mut() {
         if let Override::Changed { body: changed, .. } = instance {
-            body(changed);
+            body(changed, options);
         }
     }
     if reduced == *event { Cow::Borrowed(event) } else { Cow::Owned(reduced) }
 }
 
-fn body(body: &mut EventBody) {
+fn body(body: &mut EventBody, options: &Options<'_>) {
+    if let Some(title) = &mut body.title {
+        let held = fields::title(title, options.title_max).len();
+        title.truncate(held);
+    }
     body.url = None;
     body.color = None;
     if body.status == Some(Status::Confirmed) {

@@ -257,7 +257,14 @@ impl Writer<'_> {
                     }
                 }
                 Part::Title => {
-                    out.insert("subject".into(), json!(event.title.as_deref().unwrap_or_default()));
+                    let whole = event.title.as_deref().unwrap_or_default();
+                    let title = fields::title(whole, self.options.title_max);
+                    if title.len() < whole.len() {
+                        self.losses.insert("title");
+                    }
+                    if text(original, "subject").unwrap_or_default() != title || original.is_empty() {
+                        out.insert("subject".into(), json!(title));
+                    }
                 }
                 Part::Description => {
                     if body::is_formatted(original) {

@@ -31,10 +31,10 @@ pub(crate) struct EmulateArgs {
     /// ICS: the file to serve; it is read anew for every request.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Google, Microsoft: a deviation of the service, such as `page_max=2`; may be there several times.
+    /// All but ICS: a deviation of the service, such as `page_max=2`; of CalDAV `product=NAME`; may be there several times.
     #[arg(long, value_name = "NAME[=VALUE]")]
     quirk: Vec<String>,
-    /// Google, Microsoft: what becomes of requests, such as `"status=503 method=GET times=3"`; may be there several times.
+    /// All but ICS: what becomes of requests, such as `"status=503 method=GET times=3"`; may be there several times.
     #[arg(long, value_name = "FAULT")]
     fault: Vec<String>,
     /// Google, Microsoft: a deviation of its sign-in, such as `consent=deny`; may be there several times.
@@ -76,13 +76,15 @@ pub(crate) async fn run(args: EmulateArgs, format: Format) -> Result<u8, CliErro
     let switches = match args.kind {
         Kind::Google => GoogleServer::switches(),
         Kind::Microsoft => GraphServer::switches(),
-        Kind::Caldav | Kind::Cozi | Kind::Ics => Vec::new(),
+        Kind::Caldav => DavServer::switches(),
+        Kind::Cozi => CoziServer::switches(),
+        Kind::Ics => Vec::new(),
     };
     if args.list_faults {
         return list(&switches, format);
     }
     if switches.is_empty() && args.lines().next().is_some() {
-        let text = "--quirk, --oauth and --fault are for google and microsoft; `calsync_testkit` has switches for this one";
+        let text = "a feed has no switches: --quirk and --fault are for the others, --oauth for google and microsoft";
         return Err(CliError::Config(text.to_owned()));
     }
     // Clients tell the time by the machine's clock, and so do channels that end.
@@ -116,6 +118,7 @@ pub(crate) async fn run(args: EmulateArgs, format: Format) -> Result<u8, CliErro
         Kind::Caldav => {
             let options = DavOptions { port, ..DavOptions::default() };
             let server = DavServer::start_on(&runtime, options).map_err(failed)?;
+            args.lines().try_for_each(|line| server.follow(&line)).map_err(unheard)?;
             let root = server.url();
             let keys = format!("url = \"{root}\"\nusername = \"user\"\npassword = \"plain:secret\"\n");
             serve("caldav", &root, &config("caldav", "", &keys, "remote = \"Work\"\n"), format).await
@@ -123,6 +126,7 @@ pub(crate) async fn run(args: EmulateArgs, format: Format) -> Result<u8, CliErro
         Kind::Cozi => {
             let options = CoziOptions { port, ..CoziOptions::default() };
             let server = CoziServer::start_on(&runtime, options).map_err(failed)?;
+            args.lines().try_for_each(|line| server.follow(&line)).map_err(unheard)?;
             let root = server.url();
             let keys = format!(
                 "unofficial_api = true\nbase_url = \"{root}\"\nusername = \"ann@example.com\"\n\

@@ -5,6 +5,7 @@ use calsync_core::{
     merge::{ConflictPolicy, DeletionPolicy},
     pipeline::{Pipeline, Start, Step},
     plan::Direction,
+    provider::PeoplePolicy,
     schedule::Priority,
 };
 use chrono::TimeDelta;
@@ -40,6 +41,10 @@ pub(crate) struct LinkConfig {
     /// What becomes of a copy that somebody edits, on a link that imports or exports: `leave` (default), `restore` or
     /// `detach`.
     pub(crate) edits: Option<CopyEdits>,
+    /// Whether the people of an event are written to the remote side, which mails them there: `withhold` (default) or
+    /// `write`.
+    #[serde(default)]
+    pub(crate) people: PeoplePolicy,
     /// How often a run looks at the copies for what people did to them, on a link that exports: `30m`, `1h`. What is there to
     /// be written is always written on what is there. Default: every run looks.
     pub(crate) check_copies_every: Option<String>,
