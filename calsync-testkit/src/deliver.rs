@@ -62,12 +62,44 @@ async fn exchange(call: &Outgoing) -> io::Result<String> {
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(64 << 10).read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    Ok(whole(String::from_utf8_lossy(&answer).into_owned()))
+}
+
+/// An answer with its body in one piece, in whatever way it came (RFC 9112 section 7.1).
+fn whole(answer: String) -> String {
+    let Some((head, mut rest)) = answer.split_once("\r\n\r\n") else { return answer };
+    if !head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        return answer;
+    }
+    let mut body = String::new();
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = size.split(';').next().unwrap_or_default().trim();
+        let chunk = usize::from_str_radix(size, 16).ok().filter(|size| *size > 0);
+        let Some(chunk) = chunk.and_then(|size| after.get(..size)) else { break };
+        body.push_str(chunk);
+        rest = after[chunk.len()..].strip_prefix("\r\n").unwrap_or_default();
+    }
+    format!("{head}\r\n\r\n{body}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_in_chunks_is_put_together() {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked";
+        for (body, expected) in [
+            ("3\r\nabc\r\n4;x=y\r\n\r\nde\r\n0\r\n\r\n", "abc\r\nde"),
+            ("0\r\n\r\n", ""),
+            ("ff\r\nshort", ""),
+            ("no number\r\nx", ""),
+            ("", ""),
+        ] {
+            assert_eq!(whole(format!("{head}\r\n\r\n{body}")), format!("{head}\r\n\r\n{expected}"));
+        }
+        assert_eq!(whole("HTTP/1.1 200 OK\r\n\r\n3\r\nabc".to_owned()), "HTTP/1.1 200 OK\r\n\r\n3\r\nabc");
+    }
 
     #[test]
     fn nobody_but_this_machine_is_called() {

@@ -102,11 +102,13 @@ async fn caldav_and_cozi_follow_the_same_words() {
     let runtime = tokio::runtime::Handle::current();
     let caldav = DavServer::start_on(&runtime, DavOptions::default()).unwrap();
     let cozi = CoziServer::start_on(&runtime, CoziOptions::default()).unwrap();
-    let follow: [(Vec<Switch>, Box<dyn Fn(&str) -> Result<(), SwitchError>>); 2] = [
-        (DavServer::switches(), Box::new(|line| caldav.follow(line))),
-        (CoziServer::switches(), Box::new(|line| cozi.follow(line))),
-    ];
-    for (switches, follow) in follow {
+    for (switches, follow) in [
+        (
+            DavServer::switches(),
+            &(|line: &str| caldav.follow(line)) as &dyn Fn(&str) -> Result<(), SwitchError>,
+        ),
+        (CoziServer::switches(), &|line: &str| cozi.follow(line)),
+    ] {
         assert!(switches.len() > 18);
         for switch in switches {
             let line = format!("{} {}", switch.verb, switch.example);

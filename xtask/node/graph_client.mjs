@@ -3,6 +3,7 @@
 // Usage: graph_client.mjs URL, the root of the server with a slash
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
 
 import { BatchRequestContent, BatchResponseContent, Client, HTTPMessageHandler } from '@microsoft/microsoft-graph-client';
 
@@ -140,4 +141,63 @@ await immutable(client.api(path)).delete();
 await assert.rejects(immutable(client.api(path)).get(), (error) => error.statusCode === 404);
 delta = await immutable(client.api(pathOf(delta['@odata.deltaLink']))).get();
 assert.ok(delta.value.some((row) => row['@removed'] && row.id === made.id), JSON.stringify(delta.value));
+// Subscriptions: an address that does not shake hands is refused; one that does is granted, called, prolonged and let go.
+const calls = [];
+let wrong = true;
+const listener = createServer((request, response) => {
+  const asked = new URL(request.url, 'http://localhost').searchParams.get('validationToken');
+  let body = '';
+  request.on('data', (chunk) => { body += chunk; });
+  request.on('end', () => {
+    if (asked === null) {
+      calls.push(JSON.parse(body));
+      response.writeHead(202).end();
+    } else {
+      response.writeHead(200, { 'Content-Type': 'text/plain' }).end(wrong ? 'something else' : asked);
+    }
+  });
+});
+await new Promise((resolve) => { listener.listen(0, '127.0.0.1', resolve); });
+const address = `http://127.0.0.1:${listener.address().port}/`;
+// The emulator's own clock stands.
+const until = (minutes) => new Date(Date.parse('2026-01-05T12:00:00Z') + minutes * 60_000).toISOString();
+const wanted = {
+  changeType: 'created,updated,deleted',
+  notificationUrl: address,
+  lifecycleNotificationUrl: address,
+  resource: `me/calendars/${calendar}/events`,
+  expirationDateTime: until(60),
+  clientState: 'kept secret',
+};
+await assert.rejects(immutable(client.api('/subscriptions')).post(wanted), (error) => error.statusCode === 400);
+wrong = false;
+const tooLong = { ...wanted, expirationDateTime: until(20_000) };
+await assert.rejects(client.api('/subscriptions').post(tooLong), (error) => error.statusCode === 400);
+const subscription = await immutable(client.api('/subscriptions')).post(wanted);
+assert.ok(subscription.id && subscription.resource === wanted.resource, JSON.stringify(subscription));
+const arrived = async (count) => {
+  for (let tries = 0; calls.length < count && tries < 500; tries += 1) {
+    await new Promise((resolve) => { setTimeout(resolve, 10); });
+  }
+  assert.equal(calls.length, count, JSON.stringify(calls));
+  return calls.at(-1).value[0];
+};
+const { id: told } = await immutable(client.api(`/me/calendars/${calendar}/events`)).post({ ...single, transactionId: 'told' });
+const notification = await arrived(1);
+assert.equal(notification.subscriptionId, subscription.id);
+assert.equal(notification.clientState, 'kept secret');
+assert.equal(notification.changeType, 'created');
+assert.equal(notification.resourceData.id, told, 'the ids are of the kind that was asked for when it was made');
+const longer = until(120);
+const prolonged = await client.api(`/subscriptions/${subscription.id}`).patch({ expirationDateTime: longer });
+assert.equal(Date.parse(prolonged.expirationDateTime), Math.floor(Date.parse(longer) / 1000) * 1000);
+await client.api(`/subscriptions/${subscription.id}/reauthorize`).post({});
+const listed = await client.api('/subscriptions').get();
+assert.deepEqual(listed.value.map(({ id }) => id), [subscription.id]);
+await client.api(`/subscriptions/${subscription.id}`).delete();
+await assert.rejects(client.api(`/subscriptions/${subscription.id}`).get(), (error) => error.statusCode === 404);
+await immutable(client.api(`/me/events/${encodeURIComponent(told)}`)).delete();
+await new Promise((resolve) => { setTimeout(resolve, 100); });
+assert.equal(calls.length, 1, 'nobody is called any more');
+listener.close();
 console.log('graph client for node: ok');
