@@ -351,9 +351,47 @@ class Engine {
   }
 }
 
+/** A provider on this machine, with one account and one empty calendar, in memory. */
+class Emulator {
+  #native;
+
+  constructor(provider, { username, secret } = {}) {
+    this.#native = new native.Emulator(JSON.stringify({ provider, username, secret }));
+    this.account = Object.freeze(toCamel(JSON.parse(this.#native.account())));
+  }
+
+  close() {
+    this.#native.close();
+  }
+}
+
+/** A CalDAV server with the calendar `Personal`. */
+class CalDavEmulator extends Emulator {
+  constructor(options) {
+    super('caldav', options);
+  }
+}
+
+/** Google Calendar with the account's own calendar, which has its address as its name. */
+class GoogleEmulator extends Emulator {
+  constructor(options) {
+    super('google', options);
+  }
+}
+
+/** Microsoft Graph with the default calendar `Calendar`. */
+class MicrosoftEmulator extends Emulator {
+  constructor(options) {
+    super('microsoft', options);
+  }
+}
+
 module.exports = {
+  CalDavEmulator,
   CalsyncError,
   Engine,
+  GoogleEmulator,
+  MicrosoftEmulator,
   STORE_CASES,
   StoreConflict,
   StoreFenced,

@@ -267,6 +267,8 @@ export interface Report {
   undecided: number;
   waiting: number;
   wedged: number;
+  /** Events looked at that are outside the window of what the link copies, and have no copy. */
+  outside: number;
   answered: string | null;
 }
 
@@ -434,6 +436,32 @@ export const STORE_CASES: readonly string[];
  */
 export function checkStore(factory: () => MaybePromise<Store>, name?: string): Promise<void>;
 
+/** How an emulator starts. */
+export interface EmulatorOptions {
+  /** `ann@example.com` */
+  username?: string;
+  /** The password, or the access token, that is accepted (`secret`). */
+  secret?: string;
+}
+
+/**
+ * A provider on a free port of 127.0.0.1, with one account and one empty calendar, in memory: for the tests of a host. It serves on
+ * a thread of its own, and does not keep the process alive. Throws when no port is free.
+ */
+declare abstract class Emulator {
+  constructor(options?: EmulatorOptions);
+  /** What `connect` takes: `engine.connect('account', emulator.account)`. */
+  readonly account: Readonly<ConnectOptions>;
+  /** Ends it, with everything in it. */
+  close(): void;
+}
+/** A CalDAV server with the calendar `Personal`. */
+export class CalDavEmulator extends Emulator {}
+/** Google Calendar with the account's own calendar, which has its address as its name. */
+export class GoogleEmulator extends Emulator {}
+/** Microsoft Graph with the default calendar `Calendar`. */
+export class MicrosoftEmulator extends Emulator {}
+
 /** Reads a text. Throws when it is no calendar; single items that cannot be read are in `unreadable`. */
 export function parse(text: string, options?: { defaultZone?: Zone }): ParsedCalendar;
 /** Reads many; one that is no calendar is an error in its place. */
@@ -503,8 +531,13 @@ export interface LinkOptions extends CallOptions {
   /** Deletions that pass unasked (10), unless they are at most `guardPercent` of the events (20). */
   guardCount?: number;
   guardPercent?: number;
-  /** What a link that imports or exports copies, and what the copies show. Its keys are those of the configuration. */
+  /**
+   * What a link that imports or exports copies, and what the copies show. Its keys are those of the configuration. Without it a
+   * link that exports shows when somebody is busy, and nothing else; `{ pipeline: { start: { type: 'everything' } } }` shows all.
+   */
   copies?: CopyRules;
+  /** On a link that exports: how many seconds its copies may stay unlooked at while there is nothing to write (0). */
+  checkCopiesEvery?: number;
   /** What becomes of a copy that somebody edits. */
   edits?: CopyEdits;
 }
@@ -531,6 +564,8 @@ export interface FreeTerms {
   tentative?: 'busy' | 'free';
   uncovered?: 'withhold' | 'offer';
   hours?: { zone: string; hours: { days: string[]; from: string; to: string }[] }[];
+  /** Texts with a `VAVAILABILITY` (RFC 7953), one for each person. */
+  availability?: string[];
 }
 
 export interface FreeAnswer {
@@ -603,3 +638,6 @@ export class Engine {
   /** Lets go of connections and links. Later calls fail with the code `closed`. */
   close(options?: CallOptions): Promise<null>;
 }
+
+// Only what says `export` is exported.
+export {};

@@ -2,8 +2,11 @@
 import calsync from './index.cjs';
 
 export const {
+  CalDavEmulator,
   CalsyncError,
   Engine,
+  GoogleEmulator,
+  MicrosoftEmulator,
   STORE_CASES,
   StoreConflict,
   StoreFenced,

@@ -575,6 +575,60 @@ async fn the_hosts_resolver_decides_or_a_person_does() {
     }
 }
 
+/// I05: what lost stays in its record, also when a field beside it that waits is edited again.
+#[tokio::test]
+async fn i05_what_lost_stays_in_its_record() {
+    let mut lab = Lab::new(ConflictPolicy::Resolver);
+    let resolver = |conflict: &ContestedEvent<'_>| -> Result<Resolution, ResolverError> {
+        let title = conflict.fields.iter().find(|field| field.to_string() == "title").cloned();
+        Ok(title.into_iter().map(|title| (title, Choice::Remote)).collect())
+    };
+    lab.world.engine = lab.world.engine.clone().with_resolver(Arc::new(resolver));
+    lab.remote_is(("lunch", "kitchen"));
+    lab.sync().await;
+    lab.local_is(("here", "hall")).await;
+    lab.remote_is(("there", "garden"));
+    lab.sync().await;
+    lab.remote_edit(|body| body.location = Some("roof".to_owned()));
+    lab.sync().await;
+    let record = lab.conflict().await;
+    is(&record, [("title", "remote"), ("location", "open")]);
+    let texts = |event: &Option<Box<Event>>| {
+        let body = event.as_deref().and_then(Event::body).expect("a whole version");
+        (body.title.clone().unwrap_or_default(), body.location.clone().unwrap_or_default())
+    };
+    assert_eq!(texts(&record.local), ("here".to_owned(), "hall".to_owned()));
+    assert_eq!(texts(&record.remote), ("there".to_owned(), "roof".to_owned()));
+    lab.quiet().await;
+}
+
+/// I05: what was edited while it waited is in the record when the resolver decides about it.
+#[tokio::test]
+async fn i05_what_was_edited_while_it_waited_is_in_the_record() {
+    let mut lab = Lab::new(ConflictPolicy::Resolver);
+    let resolver = |conflict: &ContestedEvent<'_>| -> Result<Resolution, ResolverError> {
+        let place = conflict.remote.body().and_then(|body| body.location.as_deref());
+        let decided = conflict.fields.iter().filter(|_| place == Some("roof"));
+        Ok(decided.map(|field| (field.clone(), Choice::Local)).collect())
+    };
+    lab.world.engine = lab.world.engine.clone().with_resolver(Arc::new(resolver));
+    lab.remote_is(("lunch", "kitchen"));
+    lab.sync().await;
+    lab.local_is(("here", "hall")).await;
+    lab.remote_is(("there", "garden"));
+    lab.sync().await;
+    is(&lab.conflict().await, BOTH_OPEN);
+    lab.remote_is(("elsewhere", "roof"));
+    lab.sync().await;
+    let record = lab.conflict().await;
+    is(&record, [("title", "local"), ("location", "local")]);
+    let remote = record.remote.as_deref().and_then(Event::body).expect("a whole version");
+    assert_eq!((remote.title.as_deref(), remote.location.as_deref()), (Some("elsewhere"), Some("roof")));
+    assert!(record.fields.iter().any(|field| field.remote == serde_json::json!("elsewhere")));
+    lab.are(("here", "hall"), ("here", "hall"), "the resolver decided").await;
+    lab.quiet().await;
+}
+
 /// Without a resolver, its policy is the manual one.
 #[tokio::test]
 async fn without_a_resolver_conflicts_wait() {

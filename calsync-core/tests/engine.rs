@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{EngineError, Link, SyncOptions, SyncReport},
+    engine::{CopyRules, EngineError, Link, SyncOptions, SyncReport},
     merge::ConflictPolicy,
     model::{Event, RemoteId},
     plan::Direction,
@@ -460,7 +460,9 @@ async fn one_way_links_keep_to_their_direction() {
     lab.sync().await;
     assert!(lab.world.locals().await.iter().all(|record| record.event.uid != "u2"), "it stays deleted");
 
-    let lab = Lab::with(MemoryRemote::default(), |link| link.with_direction(Direction::Export));
+    let lab = Lab::with(MemoryRemote::default(), |link| {
+        link.with_direction(Direction::Export).with_copies(CopyRules::everything())
+    });
     lab.world.add(event("mine", "mine")).await;
     lab.world.add(event("other", "other")).await;
     lab.remote.put("r1", &event("u1", "theirs"));

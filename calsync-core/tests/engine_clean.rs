@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{CleanOptions, CleanReport, CopyRules, Joint, Link, SyncOptions, check_rules},
+    engine::{CleanOptions, CleanReport, CopyRules, EngineError, Joint, Link, SyncOptions, check_rules},
     pipeline::{Filter, Pipeline},
     plan::Direction,
     provider::{Payload, Provider},
@@ -220,6 +220,59 @@ async fn loop_09_mirrors_both_ways_leave_copies_out() {
     assert_eq!((work.writes(), home.writes()), (3, 3));
 }
 
+/// LOOP-09, LOOP-15: a host that never looks at its links as a graph does not run in circles either, whatever each of them calls
+/// the calendars. One that is forgotten, or gone for days, counts no more.
+#[tokio::test]
+async fn loop_09_loop_15_no_link_runs_in_circles() {
+    let world = world(11);
+    let (a, b) = (MemoryRemote::default().at("A"), MemoryRemote::default().at("B"));
+    let link = |id: &str, calendar: &str, remote: &str, direction| {
+        Link::new(id, calendar, remote).with_direction(direction)
+    };
+    let links = [
+        (link("a-in", "one", "primary", Direction::Import), &a),
+        (link("b-out", "one", "https://b/x/", Direction::Export), &b),
+        (link("b-in", "two", "https://B:443/x", Direction::Import), &b),
+    ];
+    a.put("a1", &event("a1", "Shift"));
+    for (link, remote) in &links {
+        sync(&world, link, remote).await;
+    }
+    let run = async |link: &Link| {
+        world.clock.advance(TimeDelta::seconds(30));
+        world.engine.sync(link, &a, &SyncOptions::default()).await
+    };
+    let back =
+        link("a-out", "two", "ana@example.org", Direction::Export).with_copies(CopyRules::everything());
+    for _ in 0..2 {
+        let error = run(&back).await.unwrap_err();
+        let EngineError::Circle(circle) = &error else { panic!("{error}") };
+        assert_eq!(circle.links, ["b-out", "b-in", "a-out", "a-in"]);
+        assert!(world.engine.plan(&back, &a, &SyncOptions::default()).await.is_err());
+    }
+    assert_eq!((a.writes(), a.items().len()), (0, 1));
+    // The others go on, and a link that leaves copies out closes no circle.
+    for (link, remote) in &links {
+        sync(&world, link, remote).await;
+    }
+    let originals = CopyRules::new(Pipeline::everything().with_filter("originals", Filter::NotCopied {}));
+    let originals = links[2].0.clone().with_copies(originals);
+    sync(&world, &originals, &b).await;
+    run(&back).await.unwrap();
+    // It is as it was: what closes the circle now is refused, until one of the others is forgotten.
+    world.clock.advance(TimeDelta::hours(25));
+    sync(&world, &links[1].0, &b).await;
+    let again = world.engine.sync(&links[2].0, &b, &SyncOptions::default()).await;
+    assert!(matches!(again, Err(EngineError::Circle(_))), "{again:?}");
+    world.engine.forget(&back).await.unwrap();
+    sync(&world, &links[2].0, &b).await;
+    let error = run(&back).await;
+    assert!(matches!(error, Err(EngineError::Circle(_))), "{error:?}");
+    // Nobody has heard of the others for days.
+    world.clock.advance(TimeDelta::days(4));
+    run(&back).await.unwrap();
+}
+
 /// LOOP-09, LOOP-15: what may be put together. `>` exports, `<` imports, `=` goes both ways; `*` copies by rules, `!` brings
 /// in what no link wrote.
 #[test]
@@ -245,6 +298,9 @@ fn loop_09_loop_15_which_links_may_be_put_together() {
         // Back into the calendar it came from.
         ("a: hub < A, b: hub >* A", &["b", "a"]),
         ("a: hub = A, b: hub >* A", &["b", "a"]),
+        // Nothing is said: busy-only on the one that exports, whole on the others.
+        ("a: one <? A, b: one >? B, c: two <? B, d: two > A", &["b", "c", "d", "a"]),
+        ("a: one <? A, b: one =? B, c: two <? B, d: two > A", ok),
         // By another spelling.
         ("a: hub < A/, b: hub >* A", &["b", "a"]),
         // What no link wrote is brought in: nothing goes round.
@@ -252,7 +308,7 @@ fn loop_09_loop_15_which_links_may_be_put_together() {
         ("a: one < A, b: one >* B, c: two <! B, d: two >* A", ok),
         ("a: hub <! A, b: hub >* A", ok),
     ] {
-        let busy = CopyRules::new(Pipeline::default());
+        let (busy, whole) = (CopyRules::new(Pipeline::default()), CopyRules::everything());
         let originals = CopyRules::new(Pipeline::everything().with_filter("o", Filter::NotCopied {}));
         let joints: Vec<Joint<'_>> = links
             .split(", ")
@@ -269,7 +325,8 @@ fn loop_09_loop_15_which_links_may_be_put_together() {
                 let copies = match way.as_bytes().get(1) {
                     Some(b'*') => Some(&busy),
                     Some(b'!') => Some(&originals),
-                    _ => None,
+                    Some(b'?') => None,
+                    _ => Some(&whole),
                 };
                 Joint { link, calendar, account: "me", remote, direction, copies }
             })

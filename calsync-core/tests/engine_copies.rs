@@ -6,12 +6,13 @@ use std::sync::Arc;
 use calsync_core::{
     engine::{
         CopyEdits, CopyRules, EngineError, Link, Moment, SeenState, SyncOptions, SyncReport, WayState, What,
+        history, history_csv,
     },
     model::*,
     pipeline::{CopiedField, Filter, Pipeline, Transform},
     plan::{Action, Direction, Evidence},
     provider::ErrorKind,
-    store::{EventRecord, JournalOp, MemoryStore, RecordKind, RecordQuery},
+    store::{EventRecord, JournalOp, MemoryStore, RecordKind, RecordQuery, Revision},
 };
 use calsync_testkit::{
     remote::{MemoryRemote, RemoteFault},
@@ -156,6 +157,186 @@ async fn priv_01_nothing_private_reaches_a_busy_only_copy() {
     assert_eq!(lab.copies().len(), 2);
     let report = format!("{:?}", lab.sync().await);
     assert!(!report.contains("canary title") && !format!("{:?}", lab.link).contains("canary"));
+}
+
+/// PRIV-01: a link that exports and says nothing of its copies shows when somebody is busy; whole events are asked for. A
+/// link that imports, or goes both ways, is whole, and its source is never reduced.
+#[tokio::test]
+async fn priv_01_an_export_that_says_nothing_is_busy_only() {
+    for (direction, rules, shows) in [
+        (Direction::Export, None, false),
+        (Direction::Export, Some(CopyRules::new(Pipeline::default())), false),
+        (Direction::Export, Some(CopyRules::everything()), true),
+        (Direction::TwoWay, None, true),
+        (Direction::TwoWay, Some(CopyRules::everything()), true),
+    ] {
+        let mut lab = Lab::new(direction, Pipeline::default());
+        lab.link.copies = rules.clone();
+        lab.world.add(private(0)).await;
+        let planned = lab.world.engine.plan(&lab.link, &lab.remote, &SyncOptions::default()).await.unwrap();
+        assert_eq!((planned.plan.operations.len(), lab.copies().len()), (1, 0));
+        lab.settle().await;
+        assert_eq!(lab.copies().len(), 1);
+        assert_eq!(lab.bytes().contains("canary"), shows, "{direction:?} {rules:?}: {}", lab.bytes());
+    }
+    // What comes in from somebody's calendar and goes out to another: the source keeps every word.
+    let world = World::new(Arc::new(MemoryStore::default()), 5);
+    let (source, copy) = (MemoryRemote::default(), MemoryRemote::default());
+    source.put("r0", &private(0));
+    for _ in 0..3 {
+        for (name, direction, remote) in
+            [("source", Direction::TwoWay, &source), ("copy", Direction::Export, &copy)]
+        {
+            let link = Link::new(name, "family", "memory").with_direction(direction);
+            world.clock.advance(TimeDelta::seconds(30));
+            world.engine.sync(&link, remote, &SyncOptions::default()).await.unwrap();
+        }
+    }
+    assert_eq!(source.items().into_values().collect::<Vec<_>>(), [private(0)]);
+    assert_eq!((source.writes(), copy.items().len()), (0, 1));
+    let bytes = serde_json::to_string(&copy.items()).unwrap();
+    assert!(bytes.contains("Busy") && !bytes.contains("canary"), "{bytes}");
+}
+
+/// What is whole there is not reduced because nobody said anything: a link that was whole, or that comes from another
+/// direction, whose items are the source's own. What is said is done, and is in the plan first.
+#[tokio::test]
+async fn priv_01_nothing_that_is_whole_is_reduced_unasked() {
+    for before in [Direction::Export, Direction::TwoWay, Direction::Import] {
+        let mut lab = Lab::new(before, Pipeline::everything());
+        lab.remote.put("r0", &private(0));
+        lab.world.add(private(1)).await;
+        lab.settle().await;
+        let there = lab.remote.items();
+        lab.link = lab.link.clone().with_direction(Direction::Export);
+        lab.link.copies = None;
+        for _ in 0..2 {
+            let sync = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await;
+            assert!(matches!(sync, Err(EngineError::CopiesUnsaid { .. })), "{before:?}: {sync:?}");
+            let plan = lab.world.engine.plan(&lab.link, &lab.remote, &SyncOptions::default()).await;
+            assert!(matches!(plan, Err(EngineError::CopiesUnsaid { .. })), "{before:?}: {plan:?}");
+        }
+        assert_eq!(lab.remote.items(), there);
+        lab.link.copies = Some(CopyRules::everything());
+        lab.sync().await;
+        lab.settle().await;
+        assert!(there.keys().all(|id| lab.remote.items().get(id) == there.get(id)), "{before:?}");
+    }
+    let mut lab = Lab::exporting(2, Pipeline::everything()).await;
+    lab.change(Pipeline::default());
+    let planned = lab.world.engine.plan(&lab.link, &lab.remote, &SyncOptions::default()).await.unwrap();
+    let scrubs = planned.plan.operations.iter().filter(|operation| !operation.to_remote.is_empty());
+    assert_eq!(scrubs.count(), 2, "{:?}", planned.plan.operations);
+    assert!(lab.bytes().contains("canary title"));
+    lab.settle().await;
+    assert!(!lab.bytes().contains("canary title"));
+}
+
+/// PRIV-01, PRIV-04: what is told about private events (why a copy is as it is, what happened, what failed) holds nothing of them.
+#[tokio::test]
+async fn priv_01_priv_04_nothing_private_is_in_what_is_explained_or_exported() {
+    let mut lab = Lab::exporting(4, Pipeline::default()).await;
+    lab.remote.fail("update", RemoteFault::Before(ErrorKind::Refused));
+    lab.world
+        .edit("canary-uid-0", |event| {
+            body(event).time.end = EventTime::Utc("2026-02-01T12:00:00Z".parse().unwrap())
+        })
+        .await;
+    lab.world.edit("canary-uid-1", titled("another canary")).await;
+    lab.attempt().await;
+    lab.change(Pipeline::default().with_filter("no lunch", not_titled("canary title 2")));
+    lab.world.delete("canary-uid-3").await;
+    lab.attempt().await;
+    lab.attempt().await;
+    let (mut told, mut moments) = (String::new(), 0);
+    let links = [lab.link.clone()];
+    for record in lab.world.store.events_since(&lab.link.calendar, Revision::default(), 99).await.unwrap() {
+        let explained = lab.world.engine.explain(&links, &record).await.unwrap();
+        moments += explained.timeline.len();
+        told.push_str(&serde_json::to_string(&explained).unwrap());
+        told.push_str(&format!("{explained:?}"));
+        let sources = lab.world.engine.sources(&links, &[record.id]).await.unwrap();
+        told.push_str(&format!("{sources:?}"));
+    }
+    assert!(moments >= 8, "{told}");
+    let mut records = Vec::new();
+    for kind in [RecordKind::Run, RecordKind::Journal, RecordKind::Conflict, RecordKind::Quarantine] {
+        let query = RecordQuery { kind, link: &lab.link.id, event: None, run: None, after: None, limit: 999 };
+        records.extend(lab.world.store.records(query).await.unwrap());
+    }
+    let history = history(&records);
+    assert!(history.len() > 8);
+    told.push_str(&history_csv(&history));
+    told.push_str(&serde_json::to_string(&history).unwrap());
+    // The step is named as whoever wrote it named it, and its pattern is not told.
+    assert!(told.contains("no lunch") && !told.contains("canary"), "{told}");
+}
+
+/// From which link an event came is known after its journal is cut, however often either side is edited, and is asked for by the
+/// page.
+#[tokio::test]
+async fn where_events_came_from_is_known_for_as_long_as_they_live() {
+    let world = World::new(Arc::new(MemoryStore::default()), 5);
+    let remotes: [MemoryRemote; 4] = std::array::from_fn(|_| MemoryRemote::default());
+    let link = |name: &str, direction| Link::new(name, "family", name).with_direction(direction);
+    let links = [
+        link("work", Direction::Import),
+        link("school", Direction::Import),
+        link("phone", Direction::TwoWay),
+        link("wall", Direction::Export),
+    ];
+    let pass = async || {
+        for (link, remote) in links.iter().zip(&remotes) {
+            world.clock.advance(TimeDelta::seconds(30));
+            world.engine.sync(link, remote, &SyncOptions::default()).await.unwrap();
+        }
+    };
+    for n in 0..7 {
+        remotes[0].put(&format!("w{n}"), &private(n));
+    }
+    remotes[1].put("s0", &event("lesson", "Lesson"));
+    world.add(event("own", "own")).await;
+    pass().await;
+    remotes[0].put("w0", &event("canary-uid-0", "edited there"));
+    world.edit("lesson", titled("edited here")).await;
+    for _ in 0..3 {
+        world.clock.advance(TimeDelta::days(60));
+        pass().await;
+        pass().await;
+    }
+    let journal = world
+        .store
+        .records(RecordQuery {
+            kind: RecordKind::Journal,
+            link: &links[0].id,
+            event: None,
+            run: None,
+            after: None,
+            limit: 9,
+        })
+        .await
+        .unwrap();
+    assert!(journal.is_empty(), "it is cut: {journal:?}");
+
+    let of = async |uid: &str| {
+        let id = world.local(uid).await.id;
+        let found = world.engine.sources(&links, &[id]).await.unwrap();
+        found.into_iter().map(|source| format!("{} {:?}", source.link, source.role)).collect::<Vec<_>>()
+    };
+    assert_eq!(of("canary-uid-0").await, ["work Origin", "phone Shared", "wall Copy"]);
+    assert_eq!(of("lesson").await, ["school Origin", "phone Shared", "wall Copy"]);
+    assert_eq!(of("own").await, ["phone Shared", "wall Copy"]);
+    let ids: Vec<EventId> = world.locals().await.into_iter().map(|record| record.id).collect();
+    assert_eq!(world.engine.sources(&links, &ids).await.unwrap().len(), 7 + 1 + 9 + 9);
+    let (mut after, mut items) = (None, Vec::new());
+    loop {
+        let page = world.engine.events_of(&links[0], after.as_ref(), 3).await.unwrap();
+        assert!(page.len() <= 3 && page.iter().all(|source| source.remote.as_str() == "work"));
+        let Some(last) = page.last() else { break };
+        after = Some(last.item.clone());
+        items.extend(page.into_iter().map(|source| source.item.to_string()));
+    }
+    assert_eq!(items, ["w0", "w1", "w2", "w3", "w4", "w5", "w6"]);
 }
 
 #[tokio::test]

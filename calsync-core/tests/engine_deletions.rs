@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{Link, SyncOptions, SyncReport},
+    engine::{CopyRules, Link, SyncOptions, SyncReport},
     plan::{Action, Direction, Evidence, PlanId},
     provider::{ErrorKind, PeoplePolicy},
     store::{JournalEntry, JournalOp, MemoryStore, Record, RecordKind, RecordQuery},
@@ -158,7 +158,8 @@ async fn del_14_an_edit_before_a_refused_deletion_is_kept() {
 #[tokio::test]
 async fn del_14_refused_on_a_one_way_link() {
     for direction in [Direction::Import, Direction::Export] {
-        let lab = Lab::with(12, |link| link.with_direction(direction)).await;
+        let lab =
+            Lab::with(12, |link| link.with_direction(direction).with_copies(CopyRules::everything())).await;
         let writes = lab.remote.writes();
         if direction == Direction::Import {
             lab.delete_there(0..12).await;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{Engine, EngineError, Link, OpenMatch, SyncOptions, SyncReport},
+    engine::{CopyRules, Engine, EngineError, Link, OpenMatch, SyncOptions, SyncReport},
     identity::MatchOptions,
     model::{Event, EventTime, TimeSpan},
     plan::{Action, Direction},
@@ -223,7 +223,9 @@ async fn dup_04_questions_and_what_happens_meanwhile() {
 async fn dup_04_one_way_links_ask() {
     for direction in [Direction::Import, Direction::Export] {
         for join in [false, true] {
-            let lab = Lab::with(MemoryRemote::default(), |link| link.with_direction(direction));
+            let lab = Lab::with(MemoryRemote::default(), |link| {
+                link.with_direction(direction).with_copies(CopyRules::everything())
+            });
             let id = lab.world.add(event("mine", "Tea")).await;
             lab.remote.put("r1", &event("theirs", "Tea"));
             let report = lab.sync().await;

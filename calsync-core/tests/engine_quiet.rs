@@ -29,6 +29,7 @@ impl Lab {
         let world = World::new(Arc::new(MemoryStore::default()), 5);
         let link = Link::new("mirror", "family", "memory")
             .with_direction(Direction::Export)
+            .with_copies(CopyRules::everything())
             .with_check_copies_every(TimeDelta::hours(1));
         let lab = Self { world, remote: MemoryRemote::default(), link };
         for uid in ["one", "two", "three"] {

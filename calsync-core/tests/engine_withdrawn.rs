@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use calsync_core::{
-    engine::{CleanOptions, EngineError, Link, SyncOptions, SyncReport, UndoReport, WayState},
+    engine::{CleanOptions, CopyRules, EngineError, Link, SyncOptions, SyncReport, UndoReport, WayState},
     model::{Event, RemoteId, RunId},
     plan::Direction,
     provider::{ErrorKind, Provider},
@@ -251,7 +251,7 @@ async fn i32_goes_on_where_it_ended() {
 #[tokio::test]
 async fn i32_an_edit_there_that_was_seen_and_left_alone() {
     let mut lab = Lab::new().await;
-    lab.link = lab.link.clone().with_direction(Direction::Export);
+    lab.link = lab.link.clone().with_direction(Direction::Export).with_copies(CopyRules::everything());
     let run = lab.send(3).await;
     let (id, _) = lab.item("new1").unwrap();
     lab.remote.put(id.as_str(), &event("new1", "edited there"));
@@ -482,7 +482,7 @@ async fn i32_where_nothing_may_be_deleted() {
 #[tokio::test]
 async fn i32_a_copy_that_was_deleted_there() {
     let mut lab = Lab::new().await;
-    lab.link = lab.link.clone().with_direction(Direction::Export);
+    lab.link = lab.link.clone().with_direction(Direction::Export).with_copies(CopyRules::everything());
     let run = lab.send(2).await;
     let (id, _) = lab.item("new1").unwrap();
     lab.remote.remove(id.as_str());
@@ -501,7 +501,7 @@ async fn i32_then_cleaned_or_forgotten() {
     let plan = lab.world.engine.clean(&lab.link, &lab.remote, &options).await.unwrap();
     assert_eq!((plan.plan.operations.len(), plan.edited, plan.foreign), (0, 0, 0));
     lab.world.engine.forget(&lab.link).await.unwrap();
-    lab.link = lab.link.clone().with_direction(Direction::Export);
+    lab.link = lab.link.clone().with_direction(Direction::Export).with_copies(CopyRules::everything());
     lab.sync().await;
     assert_eq!(lab.counts().await, (4, 4), "the link begins anew");
 }

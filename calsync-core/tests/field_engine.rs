@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{EngineError, Link, SyncOptions, SyncReport},
+    engine::{CopyRules, EngineError, Link, SyncOptions, SyncReport},
     model::{Event, EventTime, RecurrenceId, RemoteId, RuleEntry, TimeSpan},
     plan::Direction,
     provider::{ErrorKind, Fault, Provider, ProviderError},
@@ -123,7 +123,12 @@ async fn dup_07_one_source_two_destinations() {
     for _ in 0..3 {
         sync(&world, &link("a").with_direction(Direction::Import), &a).await;
         for (name, copy) in ["b1", "b2"].into_iter().zip(&copies) {
-            sync(&world, &link(name).with_direction(Direction::Export), copy).await;
+            sync(
+                &world,
+                &link(name).with_direction(Direction::Export).with_copies(CopyRules::everything()),
+                copy,
+            )
+            .await;
         }
     }
     assert_eq!(copies.each_ref().map(|copy| (copy.items().len(), copy.writes())), [(1, 1), (1, 1)]);
@@ -229,9 +234,11 @@ async fn loop_09_copies_of_copies_come_to_rest() {
     b.put("2", &event("ub", "from b"));
     for _ in 0..4 {
         sync(&there, &link("a").with_direction(Direction::Import), &a).await;
-        sync(&there, &link("b").with_direction(Direction::Export), &b).await;
+        sync(&there, &link("b").with_direction(Direction::Export).with_copies(CopyRules::everything()), &b)
+            .await;
         sync(&back, &link("b").with_direction(Direction::Import), &b).await;
-        sync(&back, &link("a").with_direction(Direction::Export), &a).await;
+        sync(&back, &link("a").with_direction(Direction::Export).with_copies(CopyRules::everything()), &a)
+            .await;
     }
     let uids = |remote: &MemoryRemote| {
         let mut uids: Vec<String> = remote.items().into_values().map(|event| event.uid).collect();

@@ -257,6 +257,56 @@ fn every_filter_lets_through_what_it_says() {
     }
 }
 
+/// What each field of `keep` and `drop` is of an event: kept, that shows and nothing else; dropped, that is gone and nothing else.
+#[test]
+fn every_field_is_kept_and_dropped_alone() {
+    use CopiedField::{
+        Attendees, Busy, Categories, Color, Description, Location, MeetingLink, Priority, Privacy as Secrecy,
+        Reminders, Status as Standing, Title,
+    };
+    let mut event = rich();
+    let own = event.master.as_mut().unwrap();
+    own.free_busy = Some(FreeBusyStatus::Free);
+    own.privacy = Some(Privacy::Private);
+    own.status = Some(Status::Tentative);
+    let own = own.clone();
+    let differing = |one: &EventBody, other: &EventBody| -> Vec<String> {
+        let [one, other] = [one, other].map(|body| serde_json::to_value(body).unwrap());
+        let names = one.as_object().unwrap().keys().chain(other.as_object().unwrap().keys());
+        let names: std::collections::BTreeSet<&String> =
+            names.filter(|name| one[*name] != other[*name]).collect();
+        names.into_iter().cloned().collect()
+    };
+    let bare = copy(read(json!({"start": {"type": "bare"}})), &event);
+    #[rustfmt::skip]
+    let table: [(CopiedField, &[&str]); 12] = [
+        (Title,       &["title"]),
+        (Description, &["description"]),
+        (Location,    &["geo", "location"]),
+        (Attendees,   &["organizer", "participants"]),
+        (Reminders,   &["alarms"]),
+        (MeetingLink, &["url", "virtual_locations"]),
+        (Categories,  &["categories"]),
+        (Color,       &["color"]),
+        (Standing,    &["status"]),
+        (Busy,        &["free_busy"]),
+        (Secrecy,     &["privacy"]),
+        (Priority,    &["priority"]),
+    ];
+    let mut seen = Vec::new();
+    for (field, expected) in table {
+        let keep = Transform::Keep { fields: vec![field] };
+        let kept = copy(read(json!({"start": {"type": "bare"}})).with_transform("t", keep), &event);
+        assert_eq!(differing(&bare, &kept), expected, "kept: {field:?}");
+        let drop = Transform::Drop { fields: vec![field] };
+        let dropped = copy(Pipeline::everything().with_transform("t", drop), &event);
+        assert_eq!(differing(&own, &dropped), expected, "dropped: {field:?}");
+        seen.extend(expected.iter().map(|name| (*name).to_owned()));
+    }
+    seen.sort();
+    assert_eq!(differing(&bare, &own), seen, "no field of an event is in none of them");
+}
+
 #[test]
 fn every_transform_shows_what_it_says() {
     use Transform::*;
@@ -503,7 +553,9 @@ fn inovex_prefix_title() {
     assert_eq!(title(json!([prefix, {"name": "KeepTitle"}])), "[Work] Review of the merger");
     assert_eq!(title(json!([prefix])), "[Work] CalendarSync Event");
     let braces = json!([{"name": "PrefixTitle", "config": {"Prefix": "{{title}} "}}]);
-    assert_eq!(title(braces), "{ {title}} CalendarSync Event");
+    assert_eq!(title(braces), "{{title}} CalendarSync Event");
+    let braces = json!([{"name": "PrefixTitle", "config": {"Prefix": "{{{a}}} {{{{ "}}]);
+    assert_eq!(title(braces), "{{{a}}} {{{{ CalendarSync Event", "as they are in the file");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use calsync_core::{
     context::{Clock, RandomIds},
-    engine::{CopyEdits, Link},
+    engine::{CopyEdits, CopyRules, Link},
     model::{Calendar, CalendarId, LinkId},
     plan::Direction,
     provider::{ErrorKind, Fault, Retry, Watch},
@@ -136,6 +136,7 @@ impl Host for Links {
         if self.exports.load(Ordering::SeqCst) {
             link_of = link_of
                 .with_direction(Direction::Export)
+                .with_copies(CopyRules::everything())
                 .with_check_copies_every(TimeDelta::hours(1))
                 .with_edits(CopyEdits::Restore);
         }
@@ -269,6 +270,74 @@ async fn links_run_by_their_cadence() {
     assert!(entry.last.unwrap().run.is_some() && entry.running.is_none());
     let events = lab.stores["a"].events_since(&"family".into(), Revision(0), 9).await.unwrap();
     assert_eq!(events.len(), 1, "the engine ran");
+}
+
+/// All that is traced, as text.
+#[derive(Clone, Default)]
+struct Traced(Arc<Mutex<String>>);
+
+impl tracing::field::Visit for Traced {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0.lock().unwrap().push_str(&format!(" {field}={value:?}"));
+    }
+}
+
+impl tracing::Subscriber for Traced {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        self.0.lock().unwrap().push_str(&format!("\n{}", span.metadata().name()));
+        span.record(&mut self.clone());
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
+        values.record(&mut self.clone());
+    }
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        self.0.lock().unwrap().push('\n');
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// PRIV-04: nothing of an event is in what a worker traces and tells, also of runs that fail, hold deletions or meet what
+/// cannot be read.
+#[tokio::test(start_paused = true)]
+async fn priv_04_nothing_private_is_traced() {
+    let traced = Traced::default();
+    let _guard = tracing::subscriber::set_default(traced.clone());
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "work", every(10)).await;
+    lab.add("a", "refused", every(10)).await;
+    lab.mood("refused", Mood::Refuses(Fault::Provider));
+    let remote = lab.host.remote("a", "work");
+    for n in 0..30 {
+        remote.put(&format!("canary-{n}"), &event(&format!("canary-uid-{n}"), "canary title"));
+    }
+    let steps = async {
+        pass(900).await;
+        remote.fail("changes", RemoteFault::Before(ErrorKind::Protocol));
+        remote.fail("fetch", RemoteFault::Before(ErrorKind::Unavailable));
+        pass(900).await;
+        remote.put("canary-0", &event("canary-uid-0", "another canary"));
+        for n in 1..30 {
+            remote.remove(&format!("canary-{n}"));
+        }
+        pass(1800).await;
+    };
+    lab.worker().run(steps).await;
+    let told = format!("{}\n{:?}", traced.0.lock().unwrap(), lab.host.events.lock().unwrap());
+    assert!(told.contains("a run failed") && told.contains("alert"), "{told}");
+    assert!(!told.contains("canary"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,11 +8,13 @@ mod cozi_support;
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{Link, SyncOptions, SyncReport},
+    engine::{CleanOptions, CopyRules, Link, SyncOptions, SyncReport},
     model::{
         Alarm, Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId, RuleEntry, Status,
         TimeSpan,
     },
+    pipeline::{Filter, Pipeline},
+    plan::Direction,
     provider::{ErrorKind, Provider},
     store::MemoryStore,
     zone::Zone,
@@ -96,6 +98,73 @@ fn titles(server: &CoziServer) -> Vec<String> {
         server.items().iter().map(|item| item["description"].as_str().unwrap().to_owned()).collect();
     titles.sort();
     titles
+}
+
+/// Cozi has nowhere to keep a mark: what a link wrote is not told from what the family wrote once the store is lost, so nothing
+/// is taken away. While the store is there, a rule that lets nothing through takes away the copies, and only those.
+#[tokio::test]
+async fn copies_carry_no_mark_and_are_taken_away_by_a_rule() {
+    let server = start(|_| {});
+    server.put(timed("the family's", "2026-03-02"));
+    let (world, provider) = (world(), with(config(&server), &Arc::default()));
+    let mut link = link(&world).with_direction(Direction::Export).with_copies(CopyRules::everything());
+    for (n, day) in [(0, 4), (1, 5), (2, 6)] {
+        world.add(single(&format!("u{n}"), &format!("copied {n}"), day)).await;
+    }
+    converge(&world, &link, &provider, &server).await;
+    let all = ["copied 0", "copied 1", "copied 2", "the family's"];
+    assert_eq!(titles(&server), all);
+
+    let lost = World::new(Arc::new(MemoryStore::default()), 8);
+    for world in [&world, &lost] {
+        let report = world.engine.clean(&link, &provider, &CleanOptions::default()).await.unwrap();
+        assert_eq!((report.plan.operations.len(), report.deleted, report.foreign), (0, 0, 0));
+        assert!(!report.complete, "a window of months is not everything");
+        assert_eq!(titles(&server), all);
+    }
+    let nothing = Filter::Title { include: None, exclude: Some(".*".to_owned()) };
+    link.copies = Some(CopyRules::new(Pipeline::everything().with_filter("nothing", nothing)));
+    let held = sync(&world, &link, &provider).await;
+    assert!(held.plan.held && titles(&server) == all);
+    let approved = SyncOptions::default().approving(held.plan_id);
+    world.engine.sync(&link, &provider, &approved).await.unwrap();
+    assert_eq!((titles(&server), world.locals().await.len()), (vec!["the family's".to_owned()], 3));
+}
+
+/// PRIV-01: what a link shows that says nothing, at Cozi: nothing private is in any byte that goes there.
+#[tokio::test]
+async fn priv_01_cozi_gets_the_time_and_nothing_else() {
+    let server = start(|_| {});
+    let (world, provider) = (world(), with(config(&server), &Arc::default()));
+    let link = link(&world).with_direction(Direction::Export);
+    let mut private = single("canary-uid", "canary title", 4);
+    let body_of = body(&mut private);
+    body_of.description = Some("canary description".to_owned());
+    body_of.location = Some("canary place".to_owned());
+    body_of.categories = ["canary".to_owned()].into();
+    body_of.alarms =
+        vec![Alarm { description: Some("canary alarm".to_owned()), ..Alarm::display_before(60) }];
+    let mut series = series("canary-series", "FREQ=WEEKLY;COUNT=3");
+    body(&mut series).title = Some("canary series".to_owned());
+    world.add(private).await;
+    world.add(series).await;
+    sync(&world, &link, &provider).await;
+    world.edit("canary-uid", |event| body(event).title = Some("another canary".to_owned())).await;
+    world
+        .edit("canary-uid", |event| body(event).time = TimeSpan { start: berlin(9, 9), end: berlin(9, 11) })
+        .await;
+    sync(&world, &link, &provider).await;
+    world.delete("canary-series").await;
+    sync(&world, &link, &provider).await;
+    assert_eq!(titles(&server), ["Busy"]);
+    let sent: String = server
+        .requests()
+        .iter()
+        .map(|request| {
+            format!("{} {}\n{}\n", request.method, request.path, String::from_utf8_lossy(&request.body))
+        })
+        .collect();
+    assert!(sent.contains("Busy") && !sent.to_lowercase().contains("canary"), "{sent}");
 }
 
 #[tokio::test]

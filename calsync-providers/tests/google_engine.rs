@@ -60,6 +60,41 @@ async fn sync(world: &World, link: &Link, provider: &dyn Provider) -> SyncReport
     world.engine.sync(link, provider, &SyncOptions::default()).await.unwrap()
 }
 
+/// LOOP-15: the account's own calendar under its alias and under its address is one: what one link copies there does not come
+/// back by the other. The address is asked for when a link is new, and not again.
+#[tokio::test(flavor = "multi_thread")]
+async fn loop_15_primary_is_the_address_of_the_account() {
+    use calsync_core::{
+        engine::{CopyRules, EngineError},
+        model::RemoteCalendarId,
+        pipeline::Pipeline,
+        plan::Direction,
+    };
+
+    let server = start(GoogleQuirks::default());
+    let provider = with(config(&server));
+    let address = provider.calendars().await.unwrap().remove(0).id;
+    assert!(address.as_str().contains('@'), "{address}");
+    let primary = RemoteCalendarId::from("primary");
+    assert_eq!(provider.place(&primary).await.unwrap(), provider.place(&address).await.unwrap());
+    let world = world();
+    let calendar = world.calendar.as_str();
+    let inward = Link::new("in", calendar, primary).with_direction(Direction::Import);
+    let outward = Link::new("out", calendar, address)
+        .with_direction(Direction::Export)
+        .with_copies(CopyRules::new(Pipeline::default()));
+    server.put("primary", timed("made there", 2));
+    server.clear_requests();
+    for _ in 0..3 {
+        world.engine.sync(&inward, &provider, &SyncOptions::default()).await.unwrap();
+    }
+    let asked = server.requests();
+    let addresses = asked.iter().filter(|request| request.path.contains("calendarList/primary"));
+    assert_eq!(addresses.count(), 1, "once: {asked:?}");
+    let error = world.engine.sync(&outward, &provider, &SyncOptions::default()).await.unwrap_err();
+    assert!(matches!(&error, EngineError::Circle(circle) if circle.links == ["out", "in"]), "{error}");
+}
+
 /// Syncs until nothing is left to do, then once more: which must be one request and nothing else (invariant 5).
 async fn converge(world: &World, link: &Link, provider: &GoogleProvider, server: &GoogleServer) {
     for _ in 0..4 {
@@ -697,7 +732,7 @@ async fn loop_11_each_mailbox_is_written_under_its_own_id() {
 /// Every copy carries the mark of its link, on the wire of both, and a person's copy of it carries one that does not count.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_link_wrote_is_found_by_its_mark_when_the_store_is_lost() {
-    use calsync_core::engine::CleanOptions;
+    use calsync_core::engine::{CleanOptions, CopyRules};
 
     let google = start(GoogleQuirks::default());
     let dav = DavServer::start(DavOptions::default()).unwrap();
@@ -708,8 +743,9 @@ async fn what_a_link_wrote_is_found_by_its_mark_when_the_store_is_lost() {
     let two = CalDavProvider::new(dav_config, Arc::new(transport)).unwrap();
     let calendar = two.calendars().await.unwrap().remove(0).id;
     let first = world();
-    let links = [link(&first), Link::new("dav", first.calendar.as_str(), calendar)]
-        .map(|link| link.with_direction(calsync_core::plan::Direction::Export));
+    let links = [link(&first), Link::new("dav", first.calendar.as_str(), calendar)].map(|link| {
+        link.with_direction(calsync_core::plan::Direction::Export).with_copies(CopyRules::everything())
+    });
     google.put("primary", timed("made there", 2));
     let there = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:dav1\r\n\
         DTSTAMP:20260101T000000Z\r\nDTSTART:20260304T090000Z\r\nDTEND:20260304T100000Z\r\nSUMMARY:made there, too\r\n\

@@ -528,6 +528,7 @@ async fn what_a_link_wrote_is_found_by_its_mark_when_the_store_is_lost() {
 
     let mut lab = Lab::new();
     lab.link.direction = calsync_core::plan::Direction::Export;
+    lab.link.copies = Some(calsync_core::engine::CopyRules::everything());
     let times = ("2026-03-02T09:00:00", "2026-03-02T10:00:00");
     lab.server.add(&lab.calendar, &timed("made there", times.0, times.1, "UTC")).unwrap();
     for n in 0..2 {

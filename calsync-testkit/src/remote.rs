@@ -41,6 +41,8 @@ pub struct MemoryRemote {
     page: usize,
     /// What it can hold of an event.
     holds: fn(&Event) -> Event,
+    /// What everybody calls it.
+    place: Option<&'static str>,
 }
 
 #[derive(Default)]
@@ -89,6 +91,7 @@ impl Default for MemoryRemote {
             capabilities,
             page: 1000,
             holds: Event::clone,
+            place: None,
         }
     }
 }
@@ -98,6 +101,13 @@ impl MemoryRemote {
     #[must_use]
     pub fn with_page(mut self, page: usize) -> Self {
         self.page = page.max(1);
+        self
+    }
+
+    /// Is called so by everybody.
+    #[must_use]
+    pub fn at(mut self, place: &'static str) -> Self {
+        self.place = Some(place);
         self
     }
 
@@ -330,6 +340,10 @@ impl Provider for MemoryRemote {
             color: None,
             read_only: !self.capabilities.write,
         }])
+    }
+
+    async fn place(&self, _: &RemoteCalendarId) -> Result<Option<String>> {
+        Ok(self.place.map(ToOwned::to_owned))
     }
 
     async fn changes(&self, _: &RemoteCalendarId, request: ChangesRequest<'_>) -> Result<ChangePage> {

@@ -1,6 +1,6 @@
 """Reads the Swift of a package without a compiler: its syntax, and its public API against the noted one (``api.txt``).
 
-``--write`` notes the API as it is now.
+``--write`` notes the API as it is now. The files of a package named with ``--also`` are read, and have no API.
 """
 
 from __future__ import annotations
@@ -83,12 +83,15 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("package", type=Path)
     arguments.add_argument("--write", action="store_true")
+    arguments.add_argument("--also", type=Path, action="append", default=[])
     args = arguments.parse_args()
 
     parser = Parser(Language(tree_sitter_swift.language()))
     wrong: list[str] = []
     api: list[str] = []
-    files = [args.package / "Package.swift", *sorted((args.package / "Sources").rglob("*.swift"))]
+    packages = [args.package, *args.also]
+    sources = [path for package in packages for path in sorted((package / "Sources").rglob("*.swift"))]
+    files = [*(package / "Package.swift" for package in packages), *sources]
     for path in files:
         source = path.read_bytes()
         for unknown, known in UNKNOWN.items():

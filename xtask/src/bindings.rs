@@ -6,8 +6,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::board::{Board, Doing, Outcome, Stop, failed};
+use crate::mobile;
 use crate::process;
 use crate::python::Python;
+use crate::servers::postgres::{self, Install, Postgres};
 use crate::workspace;
 
 /// For steps that may have to compile the workspace first.
@@ -16,7 +18,7 @@ const RUN: Duration = Duration::from_secs(600);
 
 /// Builds the wheel and the source distribution, installs the wheel into an environment made for it, and runs what users and
 /// their type checkers would.
-pub(crate) fn python(board: &mut Board, readme_server: impl FnOnce() -> Outcome<Server>) {
+pub(crate) fn python(board: &mut Board, install: Install, server: impl Fn() -> Outcome<Server>) {
     let mut installed = None;
     board.step("python package", || {
         installed = Some(PythonPackage::install()?);
@@ -27,7 +29,7 @@ pub(crate) fn python(board: &mut Board, readme_server: impl FnOnce() -> Outcome<
     board.step("python types", || package()?.types());
     board.step("python example of the README", || {
         let package = package()?;
-        let server = readme_server()?;
+        let server = server()?;
         let example = readme_example("python")?;
         let file = workspace::scratch("python-example")?.join("example.py");
         fs::write(&file, example).doing(file.display())?;
@@ -38,11 +40,12 @@ pub(crate) fn python(board: &mut Board, readme_server: impl FnOnce() -> Outcome<
         server.tell(run.current_dir(folder.path()));
         process::run(&mut run, RUN)
     });
+    board.step("python host", || package()?.host(&server()?, install));
     board.step("python source distribution", || package()?.source());
 }
 
 /// Builds the npm package, tests and checks it, and runs the README's example where nothing else is installed.
-pub(crate) fn node(board: &mut Board, readme_server: impl FnOnce() -> Outcome<Server>) {
+pub(crate) fn node(board: &mut Board, install: Install, server: impl Fn() -> Outcome<Server>) {
     let mut built = None;
     board.step("node package", || {
         built = Some(NodePackage::build()?);
@@ -51,7 +54,15 @@ pub(crate) fn node(board: &mut Board, readme_server: impl FnOnce() -> Outcome<Se
     let package = || built.as_ref().ok_or_else(|| Stop::Skipped("the package could not be built".into()));
     board.step("node tests", || package()?.tests());
     board.step("node types", || package()?.types());
-    board.step("node example of the README", || package()?.example(&readme_server()?));
+    board.step("node example of the README", || package()?.example(&server()?));
+    board.step("node host", || package()?.host(&server()?, install));
+}
+
+/// Short scripts that sync and end at once, so many in each language: none may crash, none may hang.
+pub(crate) fn exits(board: &mut Board, scripts: u32) {
+    board.step("python scripts", || PythonPackage::install()?.exits(scripts));
+    board.step("node scripts", || NodePackage::build()?.exits(scripts));
+    board.step("kotlin programs", || mobile::exits(scripts));
 }
 
 /// A CalDAV server an example may write to, and what keeps it running.
@@ -82,25 +93,27 @@ impl PythonPackage {
     fn install() -> Outcome<Self> {
         let python = Python::environment("bindings-venv", "bindings.txt")?;
         let dist = workspace::scratch("python-dist")?;
-        for old in fs::read_dir(&dist).doing(dist.display())? {
-            let old = old.doing(dist.display())?.path();
-            fs::remove_file(&old).doing(old.display())?;
-        }
-        let mut maturin = python.program("maturin");
-        maturin.args(["build", "--manifest-path", "bindings/python/Cargo.toml", "--out"]).arg(&dist);
-        process::run(maturin.env("CARGO_TARGET_DIR", workspace::target()), BUILD)?;
-        let mut pip = python.program("pip");
-        pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"]);
-        process::run(pip.arg(only(&dist, ".whl")?), RUN)?;
+        wheel(&python, &dist, &[], BUILD)?;
         Ok(Self { python, dist })
     }
 
     fn tests(&self) -> Outcome {
+        process::run(&mut self.pytest()?, RUN)
+    }
+
+    fn exits(&self, scripts: u32) -> Outcome {
+        let mut pytest = self.pytest()?;
+        pytest.arg("tests/test_exit.py").env("CALSYNC_SCRIPTS", scripts.to_string());
+        process::run(&mut pytest, process::NO_LIMIT)
+    }
+
+    fn pytest(&self) -> Outcome<Command> {
         let dav_server = workspace::program("dav-server")?;
         let mut pytest = self.python.program("pytest");
         pytest.current_dir(folder()).args(["-q", "-p", "no:cacheprovider"]);
         pytest.env("CALSYNC_DAV_SERVER", dav_server);
-        process::run(&mut pytest, RUN)
+        pytest.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
+        Ok(pytest)
     }
 
     fn types(&self) -> Outcome {
@@ -119,6 +132,21 @@ impl PythonPackage {
         pyright.current_dir(folder()).arg("--pythonpath");
         pyright.arg(self.python.program("python").get_program()).args(["python", "tests"]);
         process::run(&mut pyright, RUN)
+    }
+
+    /// The application of `examples/python`: its store over SQLite and PostgreSQL, and a day of it against `server`.
+    fn host(&self, server: &Server, install: Install) -> Outcome {
+        let host = workspace::root().join("examples").join("python");
+        let mut mypy = self.python.program("mypy");
+        mypy.current_dir(&host).arg("--cache-dir").arg(workspace::scratch("mypy-host")?);
+        process::run(mypy.arg("."), RUN)?;
+        let mut pytest = self.python.program("pytest");
+        pytest.current_dir(&host).args(["-q", "-p", "no:cacheprovider"]);
+        server.tell(&mut pytest);
+        let folder = workspace::scratch("python-host")?.join(std::process::id().to_string());
+        let folder = workspace::Folder::make(folder)?;
+        let _running = postgres_for(&mut pytest, install, folder.path())?;
+        process::run(&mut pytest, RUN)
     }
 
     /// The source distribution, and a wheel built from nothing else.
@@ -140,6 +168,33 @@ impl PythonPackage {
     }
 }
 
+/// Tells a host's tests of a PostgreSQL in `dir`. Where there is none, its store is still tested over SQLite.
+fn postgres_for(tests: &mut Command, install: Install, dir: &Path) -> Outcome<Option<Postgres>> {
+    match postgres::install(install) {
+        Ok(()) => {
+            let postgres = Postgres::start(dir)?;
+            tests.env("CALSYNC_TEST_POSTGRES", postgres.url());
+            Ok(Some(postgres))
+        }
+        Err(Stop::Skipped(_)) => Ok(None),
+        Err(stop) => Err(stop),
+    }
+}
+
+/// Builds the wheel into `dist`, which it is alone in, and installs it.
+pub(crate) fn wheel(python: &Python, dist: &Path, more: &[&str], limit: Duration) -> Outcome {
+    for old in fs::read_dir(dist).doing(dist.display())? {
+        let old = old.doing(dist.display())?.path();
+        fs::remove_file(&old).doing(old.display())?;
+    }
+    let mut maturin = python.program("maturin");
+    maturin.args(["build", "--manifest-path", "bindings/python/Cargo.toml", "--out"]).arg(dist).args(more);
+    process::run(maturin.env("CARGO_TARGET_DIR", workspace::target()), limit)?;
+    let mut pip = python.program("pip");
+    pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"]);
+    process::run(pip.arg(only(dist, ".whl")?), RUN)
+}
+
 struct NodePackage {
     /// The package with its tests and the native part.
     package: PathBuf,
@@ -153,18 +208,7 @@ impl NodePackage {
         }
         process::run(process::cargo().args(["build", "--package", "calsync-node"]), BUILD)?;
         let package = workspace::scratch("node-package")?;
-        fs::remove_dir_all(&package).doing(package.display())?;
-        copy(&workspace::root().join("bindings").join("node"), &package)?;
-        let mut name = Command::new("node");
-        name.current_dir(&package).args(["-p", "require('./platform.cjs').platform()"]);
-        let name = process::output(&mut name, RUN)?;
-        let native = workspace::target().join("debug").join(if cfg!(target_os = "macos") {
-            "libcalsync_node.dylib"
-        } else {
-            "libcalsync_node.so"
-        });
-        let place = package.join(format!("calsync.{}.node", name.trim()));
-        fs::copy(&native, &place).doing(place.display())?;
+        npm_package(&package, "debug")?;
         let tools = workspace::scratch("node-tools")?;
         let pins = workspace::root().join("bindings").join("node").join("checks").join("package.json");
         fs::copy(&pins, tools.join("package.json")).doing(pins.display())?;
@@ -173,12 +217,21 @@ impl NodePackage {
     }
 
     fn tests(&self) -> Outcome {
+        process::run(&mut self.node("test/*.test.mjs")?, RUN)
+    }
+
+    fn exits(&self, scripts: u32) -> Outcome {
+        let mut node = self.node("test/exit.test.mjs")?;
+        process::run(node.env("CALSYNC_SCRIPTS", scripts.to_string()), process::NO_LIMIT)
+    }
+
+    fn node(&self, files: &str) -> Outcome<Command> {
         let dav_server = workspace::program("dav-server")?;
         let mut node = Command::new("sh");
-        node.current_dir(&self.package).args(["-c", "exec node --test test/*.test.mjs"]);
+        node.current_dir(&self.package).args(["-c", &format!("exec node --test {files}")]);
         node.env("CALSYNC_DAV_SERVER", dav_server);
         node.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
-        process::run(&mut node, RUN)
+        Ok(node)
     }
 
     fn types(&self) -> Outcome {
@@ -207,11 +260,51 @@ impl NodePackage {
         process::run(&mut run, RUN)
     }
 
+    /// The application of `examples/node`, over the tarball: its stores over SQLite and PostgreSQL, and a day of it against
+    /// `server`.
+    fn host(&self, server: &Server, install: Install) -> Outcome {
+        let folder = workspace::scratch("node-host")?;
+        let source = workspace::root().join("examples").join("node");
+        copy(&source, &folder)?;
+        let pins = source.join("checks").join("package.json");
+        fs::copy(&pins, folder.join("package.json")).doing(pins.display())?;
+        npm(&folder, &["install", "--no-package-lock", "--ignore-scripts"])?;
+        // Not by npm, which would ask the registry for the packages with the native parts.
+        let place = folder.join("node_modules").join("calsync");
+        fs::create_dir_all(&place).doing(place.display())?;
+        let mut unpack = Command::new("tar");
+        unpack.args(["--strip-components=1", "-xzf"]).arg(only(&self.package, ".tgz")?).arg("-C").arg(&place);
+        process::run(&mut unpack, RUN)?;
+        let mut node = Command::new("sh");
+        node.current_dir(&folder).args(["-c", "exec node --test *.test.mjs"]);
+        server.tell(&mut node);
+        let run = workspace::Folder::make(folder.join(std::process::id().to_string()))?;
+        let _running = postgres_for(&mut node, install, run.path())?;
+        process::run(&mut node, RUN)
+    }
+
     fn tool(&self, name: &str) -> Command {
         let mut tool = Command::new(self.tools.join("node_modules").join(".bin").join(name));
         tool.current_dir(&self.package);
         tool
     }
+}
+
+/// Makes the package anew, with its tests and the native part that was built.
+pub(crate) fn npm_package(package: &Path, profile: &str) -> Outcome {
+    fs::remove_dir_all(package).doing(package.display())?;
+    copy(&workspace::root().join("bindings").join("node"), package)?;
+    let mut name = Command::new("node");
+    name.current_dir(package).args(["-p", "require('./platform.cjs').platform()"]);
+    let name = process::output(&mut name, RUN)?;
+    let native = workspace::target().join(profile).join(if cfg!(target_os = "macos") {
+        "libcalsync_node.dylib"
+    } else {
+        "libcalsync_node.so"
+    });
+    let place = package.join(format!("calsync.{}.node", name.trim()));
+    fs::copy(&native, &place).doing(place.display())?;
+    Ok(())
 }
 
 fn npm(folder: &Path, arguments: &[&str]) -> Outcome {
@@ -221,7 +314,7 @@ fn npm(folder: &Path, arguments: &[&str]) -> Outcome {
 }
 
 /// The files of a package, without what was built or installed in it.
-fn copy(from: &Path, to: &Path) -> Outcome {
+pub(crate) fn copy(from: &Path, to: &Path) -> Outcome {
     fs::create_dir_all(to).doing(to.display())?;
     for entry in fs::read_dir(from).doing(from.display())? {
         let entry = entry.doing(from.display())?;

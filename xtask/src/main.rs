@@ -19,6 +19,7 @@ mod mobile;
 mod node;
 mod process;
 mod python;
+mod ratios;
 mod servers;
 mod simulation;
 mod soak;
@@ -50,7 +51,7 @@ enum Command {
     /// Start CalDAV servers for tests by hand, or stop them.
     #[command(subcommand)]
     Servers(ServersCommand),
-    /// Run the benchmarks in `benches/`; arguments are passed on.
+    /// Run the benchmarks in `benches/`; arguments are passed on. `bindings` alone: the packages for Python and Node beside theirs.
     Bench(BenchArgs),
     /// Run the fuzz targets in `fuzz/`. Installs `cargo-fuzz` when it is missing.
     Fuzz(fuzz::Options),
@@ -64,6 +65,8 @@ enum Command {
     /// Kill workers at random under load, and look whether anything was lost or doubled; `--help` lists the options.
     #[command(disable_help_flag = true)]
     Soak(soak::Options),
+    /// Run short scripts in Python, Node and Kotlin that sync and end at once: none may crash, none may hang.
+    Exits(ExitsArgs),
     /// Generate the parts of the Kotlin and Swift packages that call the native library. Builds uniffi's generator first.
     Bindgen,
     /// Download the third-party calendar files the parser tests read.
@@ -87,6 +90,13 @@ enum ServersCommand {
 }
 
 #[derive(Args)]
+struct ExitsArgs {
+    /// How many in each language.
+    #[arg(long, default_value_t = 1000)]
+    scripts: u32,
+}
+
+#[derive(Args)]
 struct BenchArgs {
     /// Passed to the benchmark program.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -105,6 +115,11 @@ fn main() -> ExitCode {
         Command::Simulate(options) => simulation::simulate(&options),
         Command::Mutants(options) => simulation::mutants(&options),
         Command::Soak(options) => soak::run(&options),
+        Command::Exits(exits) => {
+            let mut board = board::Board::default();
+            bindings::exits(&mut board, exits.scripts);
+            board.finish()
+        }
         Command::Bindgen => mobile::bindgen(),
         Command::Fixtures => python::Python::ready()
             .and_then(|python| fixtures::download(&python))
@@ -121,6 +136,9 @@ fn main() -> ExitCode {
 
 /// Benchmarks are their own workspace: they pull in peers nobody else should build.
 fn run_benches(bench: &BenchArgs) -> Outcome {
+    if bench.args == ["bindings"] {
+        return ratios::run();
+    }
     let mut command = process::cargo();
     command.args(["run", "--release", "--manifest-path", "benches/Cargo.toml", "--"]).args(&bench.args);
     process::run(&mut command, process::NO_LIMIT)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::bindings::{Server, readme_example};
+use crate::bindings::{Server, copy, readme_example};
 use crate::board::{Board, Doing, Outcome, Stop};
 use crate::process;
 use crate::python::{self, Python};
@@ -17,7 +17,7 @@ use crate::workspace;
 const BUILD: Duration = Duration::from_secs(1200);
 const RUN: Duration = Duration::from_secs(600);
 
-/// Builds the jar, runs its tests and the README's example from it.
+/// Builds the jar, runs its tests and those of the host in `examples/kotlin`, and the README's example from it.
 pub(crate) fn kotlin(board: &mut Board, install: Install, readme_server: impl FnOnce() -> Outcome<Server>) {
     let mut built = false;
     board.step("java and maven are there", || java(install));
@@ -43,7 +43,8 @@ pub(crate) fn swift(board: &mut Board) {
     board.step("swift is read by its grammar, its api is the noted one", || {
         let python = Python::environment("swift-venv", "swift.txt")?;
         let mut check = python.script(&python::script("swift_api.py"));
-        process::run(check.arg(folder().join("swift")), RUN)
+        check.arg(folder().join("swift")).arg("--also").arg(workspace::root().join("examples").join("swift"));
+        process::run(&mut check, RUN)
     });
     // No package of Debian, PyPI or npm brings the compiler, so its absence is nothing to report.
     if process::exists("swift") {
@@ -138,6 +139,19 @@ fn platform() -> String {
 }
 
 fn package() -> Outcome {
+    process::run(&mut maven()?, BUILD)
+}
+
+/// Programs that end at once, so many, and nothing else.
+pub(crate) fn exits(programs: u32) -> Outcome {
+    java(Install::Forbidden)?;
+    let mut maven = maven()?;
+    maven.arg("-Dtest=ExitTest").env("CALSYNC_PROGRAMS", programs.to_string());
+    process::run(&mut maven, process::NO_LIMIT)
+}
+
+/// Makes the jar, and runs the tests.
+fn maven() -> Outcome<Command> {
     let library = native()?;
     let dav_server = workspace::program("dav-server")?;
     let natives = workspace::scratch("kotlin-natives")?;
@@ -147,6 +161,12 @@ fn package() -> Outcome {
     fs::copy(&library, place.join(name)).doing(library.display())?;
     let examples = workspace::scratch("kotlin-example")?;
     fs::write(examples.join("Example.kt"), readme_example("kotlin")?).doing(examples.display())?;
+    // With its tests, which JUnit then runs with the others: a project of its own would be compiled for longer.
+    let host = examples.join("host");
+    if host.exists() {
+        fs::remove_dir_all(&host).doing(host.display())?;
+    }
+    copy(&workspace::root().join("examples").join("kotlin").join("src"), &host)?;
     let mut mvn = Command::new("mvn");
     mvn.current_dir(folder().join("kotlin")).args(["--batch-mode", "--quiet", "package"]);
     mvn.arg(format!("-Dcalsync.build={}", build_folder()?.display()));
@@ -154,7 +174,7 @@ fn package() -> Outcome {
     mvn.arg(format!("-Dcalsync.examples={}", examples.display()));
     mvn.env("CALSYNC_DAV_SERVER", dav_server);
     mvn.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
-    process::run(&mut mvn, BUILD)
+    Ok(mvn)
 }
 
 fn build_folder() -> Outcome<PathBuf> {

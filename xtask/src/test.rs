@@ -77,11 +77,11 @@ enum Part {
     Graph,
     /// Signing in and renewing access against an authorization server from npm.
     Oauth,
-    /// The Python package: built, installed, tested, its types checked, the README's example run.
+    /// The Python package: built, installed, tested, its types checked, the README's example and the host in `examples` run.
     Python,
-    /// The npm package: built, tested, its types checked, the README's example run from its tarball.
+    /// The npm package: built, tested, its types checked, the README's example and the host in `examples` run from its tarball.
     Node,
-    /// The jar for Kotlin: compiled, tested, the README's example run from it. What is generated for it belongs to the library.
+    /// The jar for Kotlin: compiled, tested, with the host in `examples`; the README's example run from it.
     Kotlin,
     /// The Swift package, as far as that goes without its compiler: generated, read by a grammar, its API the noted one.
     Swift,
@@ -222,10 +222,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
         board.step("oauth against another server", oauth);
     }
     if options.wants(Part::Python) {
-        bindings::python(&mut board, example_server);
+        bindings::python(&mut board, options.install(), example_server);
     }
     if options.wants(Part::Node) {
-        bindings::node(&mut board, example_server);
+        bindings::node(&mut board, options.install(), example_server);
     }
     if options.wants(Part::Kotlin) {
         mobile::kotlin(&mut board, options.install(), example_server);
@@ -236,7 +236,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     board.finish()
 }
 
-/// A CalDAV server for the examples of the README.
+/// A CalDAV server for the examples of the README, and the hosts.
 fn example_server() -> Outcome<bindings::Server> {
     let arguments =
         ["--user", servers::USER, "--password", servers::PASSWORD, "--calendar", "personal=Personal"];

@@ -226,6 +226,31 @@ pub fn check_store(case: String, host: Arc<dyn NativeHost>) -> Result<Arc<Native
     NativeCall::start(calsync_bindings::testing::check_store(case, Arc::new(MobileHost(host))))
 }
 
+/// A provider on this machine, for tests of hosts. It ends when it is let go of.
+#[derive(uniffi::Object)]
+pub struct NativeEmulator(Mutex<Option<calsync_bindings::testing::Emulator>>);
+
+#[uniffi::export]
+impl NativeEmulator {
+    /// Starts one; the settings are JSON.
+    #[uniffi::constructor]
+    pub fn new(settings: String) -> Result<Arc<Self>, NativeError> {
+        let emulator = calsync_bindings::testing::Emulator::start(&settings)?;
+        Ok(Arc::new(Self(Mutex::new(Some(emulator)))))
+    }
+
+    /// What `connect` takes, as JSON; nothing once it ended.
+    pub fn account(&self) -> Option<String> {
+        let emulator = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        emulator.as_ref().map(|emulator| emulator.account().to_owned())
+    }
+
+    /// Ends it.
+    pub fn end(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 /// What there is, as JSON: for the test that nothing is missing in a language.
 #[uniffi::export]
 pub fn surface() -> String {

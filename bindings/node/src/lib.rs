@@ -186,6 +186,35 @@ pub fn pure(method: String, args: String) -> String {
     format!("{}{text}", u8::from(ok))
 }
 
+/// A provider on this machine, for tests of hosts.
+#[napi]
+pub struct Emulator(Mutex<Option<calsync_bindings::testing::Emulator>>);
+
+#[napi]
+impl Emulator {
+    /// Starts one; the settings are JSON.
+    #[napi(constructor)]
+    pub fn new(settings: String) -> napi::Result<Self> {
+        let emulator = calsync_bindings::testing::Emulator::start(&settings);
+        let emulator =
+            emulator.map_err(|failure| napi::Error::new(Status::GenericFailure, failure.message))?;
+        Ok(Self(Mutex::new(Some(emulator))))
+    }
+
+    /// What `connect` takes, as JSON; nothing once it ended.
+    #[napi]
+    pub fn account(&self) -> Option<String> {
+        let emulator = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        emulator.as_ref().map(|emulator| emulator.account().to_owned())
+    }
+
+    /// Ends it.
+    #[napi]
+    pub fn close(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 /// The names of the cases every store must pass.
 #[napi]
 pub fn store_cases() -> Vec<String> {

@@ -49,6 +49,22 @@ test('a link copies by its rules, explains what it leaves out, and its calendar 
   assert.equal(found.calendars[0].state, 'current');
 });
 
+test('a link that exports shows when somebody is busy until it says more', async (t) => {
+  const url = await server(t);
+  const [one, two] = [new Engine(), new Engine()];
+  await join(one, url, { direction: 'export' });
+  await join(two, url, { direction: 'import' });
+  await one.addEvent('family', meeting('a', 'Canary'));
+  await one.sync('home');
+  await two.sync('home');
+  assert.deepEqual((await two.events('family')).map(({ event }) => event.master.title), ['Busy']);
+  const copies = { pipeline: { start: { type: 'everything' } } };
+  await join(one, url, { direction: 'export', copies });
+  await one.sync('home');
+  await two.sync('home');
+  assert.deepEqual((await two.events('family')).map(({ event }) => event.master.title), ['Canary']);
+});
+
 test('a mass deletion is held, approved by its hash and taken back', async (t) => {
   const url = await server(t);
   const [one, two] = [new Engine(), new Engine()];

@@ -8,7 +8,7 @@ import { server } from './support.mjs';
 
 const SCRIPTS = Number(process.env.CALSYNC_SCRIPTS ?? 100);
 
-test('scripts that end at once', { timeout: 300_000 }, async (t) => {
+test('scripts that end at once', { timeout: 300_000 + SCRIPTS * 2000 }, async (t) => {
   const url = await server(t);
   const here = fileURLToPath(new URL('.', import.meta.url));
   const script = (number) => `

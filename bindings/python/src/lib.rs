@@ -143,6 +143,31 @@ fn check_store(
     start(py, calsync_bindings::testing::check_store(case, host), done)
 }
 
+/// A provider on this machine, for tests of hosts.
+#[pyclass(frozen)]
+struct Emulator(Mutex<Option<calsync_bindings::testing::Emulator>>);
+
+#[pymethods]
+impl Emulator {
+    #[new]
+    fn new(py: Python<'_>, settings: &str) -> PyResult<Self> {
+        py.detach(|| calsync_bindings::testing::Emulator::start(settings))
+            .map(|emulator| Self(Mutex::new(Some(emulator))))
+            .map_err(|failure| pyo3::exceptions::PyOSError::new_err(failure.message))
+    }
+
+    /// The arguments of `connect`, as JSON; nothing once it ended.
+    fn account(&self) -> Option<String> {
+        let emulator = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        emulator.as_ref().map(|emulator| emulator.account().to_owned())
+    }
+
+    /// Ends it.
+    fn close(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 /// Starts a call on the threads of this process.
 fn start(
     py: Python<'_>,
@@ -185,5 +210,5 @@ fn shutdown(py: Python<'_>) {
 #[pymodule]
 mod _calsync {
     #[pymodule_export]
-    use super::{Engine, Reply, RunningJob, check_store, pure, shutdown, store_cases, surface};
+    use super::{Emulator, Engine, Reply, RunningJob, check_store, pure, shutdown, store_cases, surface};
 }

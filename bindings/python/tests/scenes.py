@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from calsync import Calendar, Direction, Event, EventBody, ProviderKind, TimeSpan, blocking
@@ -23,7 +24,13 @@ def holiday(uid: str, title: str) -> Event:
     return Event(uid, EventBody(TimeSpan(date(2026, 5, 1), date(2026, 5, 2)), title=title))
 
 
-def joined(engine: blocking.Engine, server: Server, *, direction: Direction = Direction.TWO_WAY) -> None:
+def joined(
+    engine: blocking.Engine,
+    server: Server,
+    *,
+    direction: Direction = Direction.TWO_WAY,
+    copies: dict[str, Any] | None = None,
+) -> None:
     """Joins the calendar ``family`` to ``Personal`` on the server, as link ``home``."""
     engine.put_calendar(Calendar("family", "Family"))
     engine.connect(
@@ -36,7 +43,7 @@ def joined(engine: blocking.Engine, server: Server, *, direction: Direction = Di
     )
     remotes = engine.remote_calendars("account")
     remote = next(calendar.id for calendar in remotes if calendar.name == "Personal")
-    engine.add_link("home", calendar="family", connection="account", remote=remote, direction=direction)
+    engine.add_link("home", calendar="family", connection="account", remote=remote, direction=direction, copies=copies)
 
 
 def titles(engine: blocking.Engine) -> dict[str, str | None]:

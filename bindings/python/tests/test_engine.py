@@ -8,7 +8,7 @@ from pathlib import Path
 
 import calsync
 import pytest
-from calsync import Calendar, ConflictPolicy, ProviderKind, Take, blocking
+from calsync import Calendar, ConflictPolicy, Direction, ProviderKind, Take, blocking
 
 from conftest import PASSWORD, USER, Server
 from scenes import holiday, joined, meeting, titles
@@ -87,6 +87,23 @@ def test_a_mass_deletion_is_held_approved_by_its_hash_and_taken_back(server: Ser
         assert undone.restored == 20 and two.runs("home")
         assert two.sync("home").counts.pushed == 20
         assert one.sync("home").counts.created == 20
+
+
+def test_an_export_shows_when_somebody_is_busy_until_it_says_more(server: Server) -> None:
+    with blocking.Engine() as one, blocking.Engine() as two:
+        joined(one, server, direction=Direction.EXPORT)
+        joined(two, server, direction=Direction.IMPORT)
+        one.add_event("family", meeting("a", "Canary"))
+        one.sync("home")
+        two.sync("home")
+        assert list(titles(two).values()) == ["Busy"]
+    with blocking.Engine() as one, blocking.Engine() as two:
+        joined(one, server, direction=Direction.EXPORT, copies={"pipeline": {"start": {"type": "everything"}}})
+        joined(two, server, direction=Direction.IMPORT)
+        one.add_event("family", meeting("b", "Canary", 6))
+        one.sync("home")
+        two.sync("home")
+        assert titles(two)["b"] == "Canary"
 
 
 def test_an_edit_of_an_older_revision_is_refused() -> None:

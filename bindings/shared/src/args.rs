@@ -289,9 +289,15 @@ pub struct AddLink {
     #[serde(default)]
     pub guard_percent: Option<usize>,
     /// What a link that imports or exports copies, and what the copies show: `{ pipeline, calendar_name, owner, zone, window }` as JSON
-    /// text, the pipeline as `docs/schema/pipeline.json` describes it. Default: everything.
+    /// text, the pipeline as `docs/schema/pipeline.json` describes it. Default: a link that exports
+    /// shows when somebody is busy and nothing else until this says more (`{"pipeline": {"start": {"type": "everything"}}}`
+    /// shows all); one that imports or goes both ways is whole.
     #[serde(default)]
     pub copies: Option<String>,
+    /// On a link that exports: how many seconds it may leave its copies unlooked at while there is nothing to write. Default: 0,
+    /// every run looks.
+    #[serde(default)]
+    pub check_copies_every: u32,
     /// What becomes of a copy that somebody edits: `leave` (default), `restore` or `detach`.
     #[serde(default)]
     pub edits: Option<CopyEdits>,
@@ -392,7 +398,8 @@ pub struct OfEvent {
 pub struct Free {
     /// As JSON text: `calendars` (each `{ calendar, zone, owner }`), `from`, `to`, and, where they are not the default, `zone`,
     /// `slot_minutes` (30), `granularity_minutes` (15), `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
-    /// `uncovered` and `hours`, with the words of `calsync_core::availability`. 400 days at most.
+    /// `uncovered`, `hours` and `availability` (texts with a `VAVAILABILITY`, one for each person), with the words of
+    /// `calsync_core::availability`. 400 days at most.
     pub terms: String,
 }
 

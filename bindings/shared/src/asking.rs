@@ -3,7 +3,9 @@
 //! Both answer with JSON as it stands in the documentation of the core, as text: its words are the same in every language.
 
 use calsync_core::{
-    availability::{CalendarState, Question, TentativePolicy, UncoveredPolicy, WorkingHours},
+    availability::{
+        CalendarState, Question, TentativePolicy, UncoveredPolicy, WorkingHours, read_vavailability,
+    },
     booking::{BookingError, Counted, Terms},
     engine::Link,
     model::{CalendarId, EventId, LinkId},
@@ -44,6 +46,9 @@ struct FreeTerms {
     uncovered: UncoveredPolicy,
     #[serde(default)]
     hours: Vec<WorkingHours>,
+    /// The `VAVAILABILITY` of each person, as text.
+    #[serde(default)]
+    availability: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -98,6 +103,14 @@ impl Engine {
         question.minimum_notice = minutes(asked.notice_minutes);
         (question.tentative, question.uncovered) = (asked.tentative, asked.uncovered);
         question.hours = asked.hours;
+        for text in &asked.availability {
+            let found = read_vavailability(text)
+                .map_err(|error| Failure::invalid(error.to_string()).about("free"))?;
+            if found.is_empty() {
+                return Err(Failure::invalid("there is no VAVAILABILITY in the text").about("free"));
+            }
+            question.availability.push(found);
+        }
         let mut calendars = Vec::new();
         for one in asked.calendars {
             let mut counted = Counted::new(one.calendar);

@@ -19,6 +19,7 @@ use calsync_core::{
 };
 use calsync_providers::http::{HttpTransport, ReqwestOptions, ReqwestTransport};
 use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
+use chrono::TimeDelta;
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -246,7 +247,9 @@ impl Engine {
             }
             link = link.with_copies(rules);
         }
-        link = link.with_edits(args.edits.unwrap_or_default());
+        link = link
+            .with_edits(args.edits.unwrap_or_default())
+            .with_check_copies_every(TimeDelta::seconds(i64::from(args.check_copies_every)));
         self.named_mut().links.insert(args.link, (link, connection.provider.clone()));
         Ok(())
     }

@@ -209,6 +209,7 @@ impl From<EngineError> for Failure {
             EngineError::Busy { .. } => Code::Busy,
             EngineError::PlanChanged { .. } => Code::PlanChanged,
             EngineError::LinkMoved { .. } => Code::LinkMoved,
+            EngineError::CopyRules { .. } | EngineError::CopiesUnsaid { .. } => Code::InvalidInput,
             EngineError::UnknownMatch { .. } => Code::UnknownMatch,
             EngineError::UnknownConflict { .. } => Code::UnknownConflict,
             EngineError::ConflictSettled { .. } => Code::ConflictSettled,

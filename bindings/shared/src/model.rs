@@ -294,6 +294,8 @@ pub struct Report {
     pub waiting: usize,
     /// Writes that wait for a person.
     pub wedged: usize,
+    /// Events looked at that are outside the window of what the link copies, and have no copy.
+    pub outside: usize,
     /// The held plan that was approved or refused in this run.
     pub answered: Option<String>,
 }
@@ -308,6 +310,7 @@ impl From<SyncReport> for Report {
             counts: report.counts,
             operations: report.plan.operations.iter().map(PlannedOperation::from).collect(),
             undecided: report.undecided,
+            outside: report.outside,
             waiting: report.waiting,
             wedged: report.wedged,
             answered: report.answered.map(|plan| plan.0),

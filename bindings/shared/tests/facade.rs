@@ -107,6 +107,40 @@ async fn a_calendar_goes_out_and_a_held_plan_is_approved() {
     assert_eq!(failure.code, Code::Closed);
 }
 
+/// PRIV-01: what a link that exports shows without a word, and when everything is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn priv_01_an_export_is_busy_only_until_it_says_more() {
+    let server = DavServer::start(DavOptions::default()).unwrap();
+    let engine = Engine::new("\"memory\"").unwrap();
+    ask(&engine, "put_calendar", json!({ "calendar": { "id": "family", "name": "Family" } })).await;
+    let account = json!({
+        "connection": "account", "provider": "caldav", "url": server.url(), "username": "user", "secret": "secret",
+        "trust_address": true,
+    });
+    ask(&engine, "connect", account).await;
+    let remote = ask(&engine, "remote_calendars", json!({ "connection": "account" })).await;
+    let mut event = event();
+    event["master"]["title"] = json!("Canary");
+    ask(&engine, "add_event", json!({ "calendar": "family", "event": event })).await;
+    let everything = json!({ "pipeline": { "start": { "type": "everything" } } }).to_string();
+    for (copies, shown) in [(None, "Busy"), (Some(&everything), "Canary"), (None, "Busy")] {
+        let link = json!({
+            "link": "mirror", "calendar": "family", "connection": "account", "remote": remote[0]["id"],
+            "direction": "export", "copies": copies,
+        });
+        ask(&engine, "add_link", link).await;
+        let synced = engine.call("sync".to_owned(), json!({ "link": "mirror" }).to_string(), None).await;
+        if copies.is_none() && server.list("work").iter().any(|(_, _, text)| text.contains("Canary")) {
+            // It was whole before: somebody has to say that it is not to be any more.
+            assert_eq!(synced.unwrap_err().code, Code::InvalidInput);
+            continue;
+        }
+        synced.unwrap();
+        let all: Vec<String> = server.list("work").into_iter().map(|(_, _, text)| text).collect();
+        assert!(all.len() == 1 && all[0].contains(&format!("SUMMARY:{shown}\r\n")), "{all:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipeline_is_set_explained_and_counted_as_taken_time() {
     let server = DavServer::start(DavOptions::default()).unwrap();
@@ -122,7 +156,7 @@ async fn a_pipeline_is_set_explained_and_counted_as_taken_time() {
         let copies = json!({ "pipeline": pipeline, "calendar_name": "Anna" }).to_string();
         json!({
             "link": "mirror", "calendar": "family", "connection": "account", "remote": remote[0]["id"],
-            "direction": direction, "copies": copies, "edits": "restore",
+            "direction": direction, "copies": copies, "edits": "restore", "check_copies_every": 3600,
         })
     };
     let steps = json!({ "steps": [

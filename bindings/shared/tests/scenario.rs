@@ -1,4 +1,4 @@
-//! The scenario that Rust, Node and Kotlin play: `bindings/scenario.json`, with the results in `bindings/scenario.expected.json`.
+//! The scenario that Rust, Python, Node and Kotlin play: `bindings/scenario.json`, with the results in `bindings/scenario.expected.json`.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper outside #[test] fails the test too")]
 
 use std::collections::BTreeMap;

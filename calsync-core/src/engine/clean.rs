@@ -309,7 +309,7 @@ impl Engine {
             }
             let done = writes.is_empty();
             if done {
-                writes.push(resign(&link.calendar, &link.id));
+                writes.extend([resign(&link.calendar, &link.id), super::joints::part(&link.id)]);
             }
             if done && self.store.link(&link.id).await?.is_some() {
                 // The cursor last: as long as anything is joined, it belongs to that.

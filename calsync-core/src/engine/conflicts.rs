@@ -111,37 +111,45 @@ pub(super) fn follow_up<'a>(
     let mut changed = Vec::new();
     for old in standing.open {
         let mut record = old.clone();
-        let mut moved = false;
+        let (mut moved, mut contested) = (false, BTreeSet::new());
         let mut applied = BTreeSet::new();
         for field in record.fields.iter_mut().filter(|field| field.outcome == OPEN) {
-            match new.remove(&field.field) {
-                Some(Choice::Open) => {
-                    let seen = |was: &Option<Box<Event>>, is| {
-                        was.as_deref().is_some_and(|was| same_field(was, is, &field.field))
-                    };
-                    if !seen(&old.local, sides.local) || !seen(&old.remote, sides.remote) {
-                        field.local = field_value(sides.local, &field.field);
-                        field.remote = field_value(sides.remote, &field.field);
-                        moved = true;
-                    }
+            let Some(choice) = new.remove(&field.field) else {
+                (fate.ended)(&field.field).clone_into(&mut field.outcome);
+                field.settled = Some(Settlement { by: SettledBy::Edits, who: None, at: now });
+                continue;
+            };
+            contested.insert(field.field.clone());
+            let seen = |was: &Option<Box<Event>>, is| {
+                was.as_deref().is_some_and(|was| same_field(was, is, &field.field))
+            };
+            if !seen(&old.local, sides.local) || !seen(&old.remote, sides.remote) {
+                // Edited since, on either side; also where it is decided now, because the one that loses is nowhere else.
+                field.local = field_value(sides.local, &field.field);
+                field.remote = field_value(sides.remote, &field.field);
+                moved = true;
+            }
+            if choice != Choice::Open {
+                choice.name().clone_into(&mut field.outcome);
+                let settled = standing.settlement(&field.field, sides, now);
+                if settled.by == SettledBy::Person {
+                    applied.insert(field.field.clone());
                 }
-                Some(choice) => {
-                    choice.name().clone_into(&mut field.outcome);
-                    let settled = standing.settlement(&field.field, sides, now);
-                    if settled.by == SettledBy::Person {
-                        applied.insert(field.field.clone());
-                    }
-                    field.settled = Some(settled);
-                }
-                None => {
-                    (fate.ended)(&field.field).clone_into(&mut field.outcome);
-                    field.settled = Some(Settlement { by: SettledBy::Edits, who: None, at: now });
-                }
+                field.settled = Some(settled);
             }
         }
         if moved {
             record.local = Some(Box::new(sides.local.clone()));
             record.remote = Some(Box::new(sides.remote.clone()));
+            // Of what was decided before the record keeps both values as they were.
+            for field in record.fields.iter().filter(|field| !contested.contains(&field.field)) {
+                let versions = [(&old.local, &mut record.local), (&old.remote, &mut record.remote)];
+                for (old, new) in versions {
+                    if let (Some(old), Some(new)) = (old, new) {
+                        copy_field(&field.field, old, new);
+                    }
+                }
+            }
         }
         close(&mut record, &applied);
         if record != *old {

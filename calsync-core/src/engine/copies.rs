@@ -54,6 +54,16 @@ impl CopyRules {
         Self { pipeline, calendar_name: String::new(), owner: Vec::new(), zone: Zone::UTC, window: None }
     }
 
+    /// Rules that copy everything, whole: what a link that exports does only where it says so.
+    pub fn everything() -> Self {
+        Self::new(Pipeline::everything())
+    }
+
+    /// Whether they change nothing about any event.
+    pub(super) fn is_whole(&self) -> bool {
+        self.window.is_none() && self.pipeline.is_whole()
+    }
+
     /// Sets which part of the calendar is copied, by time.
     #[must_use]
     pub fn with_window(mut self, window: CopyWindow) -> Self {
@@ -77,7 +87,7 @@ impl std::fmt::Debug for CopyRules {
 
 /// The rules of a link, ready.
 pub(super) struct Copies<'a> {
-    rules: &'a CopyRules,
+    rules: Cow<'a, CopyRules>,
     pipeline: CompiledPipeline,
     calendar: &'a str,
     exports: bool,
@@ -91,7 +101,7 @@ pub(super) struct Copies<'a> {
 impl<'a> Copies<'a> {
     /// The rules of a link, if it has any.
     pub(super) fn of(link: &'a Link, host: &HostRules) -> Result<Option<Self>, EngineError> {
-        let Some(rules) = &link.copies else { return Ok(None) };
+        let Some(rules) = link.copy_rules() else { return Ok(None) };
         let error = |reason: String| EngineError::CopyRules { link: link.id.to_string(), reason };
         let pipeline = rules.pipeline.compile_with(host).map_err(|problem| error(problem.to_string()))?;
         let (calendar, exports) = match link.direction {
@@ -275,6 +285,10 @@ impl Provider for ReadAsCopies<'_> {
 
     async fn calendars(&self) -> ProviderResult<Vec<RemoteCalendar>> {
         self.provider.calendars().await
+    }
+
+    async fn place(&self, calendar: &RemoteCalendarId) -> ProviderResult<Option<String>> {
+        self.provider.place(calendar).await
     }
 
     async fn changes(

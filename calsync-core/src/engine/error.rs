@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::RuleCycle;
 use crate::{
     plan::PlanId,
     provider::{ErrorKind, Fault, ProviderError, Retry},
@@ -46,6 +47,21 @@ pub enum EngineError {
         /// What is wrong, naming the step.
         reason: String,
     },
+    /// A link that exports has no rules for its copies, and what it or the other side wrote there so far is whole: it is
+    /// not reduced to when somebody is busy unless somebody says so.
+    #[error(
+        "link {link} exports and says nothing of what its copies show, while what is there is whole: say that everything \
+         is shown, or what is"
+    )]
+    CopiesUnsaid {
+        /// The link.
+        link: String,
+    },
+    /// What the link copies would come back to it.
+    #[error(
+        "{0}. A link that is not there any more counts until it is forgotten, or did not run for some days"
+    )]
+    Circle(#[from] RuleCycle),
     /// The item does not wait for an answer, or the event is none of those it may be.
     #[error("no such question on link {link}")]
     UnknownMatch {
@@ -96,6 +112,8 @@ impl EngineError {
             | Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
             | Self::CopyRules { .. }
+            | Self::CopiesUnsaid { .. }
+            | Self::Circle(_)
             | Self::UnknownMatch { .. }
             | Self::UnknownWrite { .. }
             | Self::UnknownConflict { .. }
@@ -114,6 +132,8 @@ impl EngineError {
             Self::PlanChanged { .. }
             | Self::LinkMoved { .. }
             | Self::CopyRules { .. }
+            | Self::CopiesUnsaid { .. }
+            | Self::Circle(_)
             | Self::UnknownMatch { .. }
             | Self::UnknownWrite { .. }
             | Self::UnknownConflict { .. }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::CopyRules;
 use crate::{
-    pipeline::{Action, Filter, Pipeline, Start},
+    pipeline::{Action, Filter, Pipeline},
     plan::Direction,
 };
 
@@ -21,7 +21,7 @@ pub struct Joint<'a> {
     pub remote: &'a str,
     /// Which way it goes.
     pub direction: Direction,
-    /// What it copies, when it is not everything.
+    /// What it copies, as [`Link::copies`](super::Link) says: without it a link that exports is busy-only.
     pub copies: Option<&'a CopyRules>,
 }
 
@@ -45,24 +45,33 @@ pub struct RuleCycle {
 /// another title, so what comes back is copied again: a circle with such a link in it never rests. What a filter in it
 /// leaves out would be deleted all the way round, back to where it was written.
 ///
+/// The engine asks this of the links of a store by itself, as far as it knows them: a host that can tell all of them asks
+/// before the first one runs.
+///
 /// An importing link with the filter [`Filter::NotCopied`] passes on only what people wrote: no circle goes through it.
 ///
 /// # Errors
 ///
 /// The shortest circle of the first link that is in one.
 pub fn check_rules(joints: &[Joint<'_>]) -> Result<(), RuleCycle> {
-    for (start, joint) in joints.iter().enumerate() {
+    circles(joints).next().map_or(Ok(()), Err)
+}
+
+/// For each link that copies by rules, the shortest circle it is in.
+pub(super) fn circles<'j>(joints: &'j [Joint<'_>]) -> impl Iterator<Item = RuleCycle> + 'j {
+    joints.iter().enumerate().filter_map(|(start, joint)| {
         let ways = ways(joint);
-        let [(from, to)] = ways[..] else { continue };
-        if joint.copies.is_none_or(|rules| is_whole(&rules.pipeline)) {
-            continue;
+        let [(from, to)] = ways[..] else { return None };
+        // Without rules an export is busy-only.
+        let whole =
+            joint.copies.map_or(joint.direction != Direction::Export, |rules| rules.pipeline.is_whole());
+        if whole {
+            return None;
         }
-        if let Some(back) = path(joints, start, to, from) {
-            let names = std::iter::once(start).chain(back);
-            return Err(RuleCycle { links: names.map(|index| joints[index].link.to_owned()).collect() });
-        }
-    }
-    Ok(())
+        let back = path(joints, start, to, from)?;
+        let names = std::iter::once(start).chain(back);
+        Some(RuleCycle { links: names.map(|index| joints[index].link.to_owned()).collect() })
+    })
 }
 
 /// A calendar here, or one there.
@@ -81,11 +90,7 @@ fn ways<'a>(joint: &Joint<'a>) -> Vec<(Place<'a>, Place<'a>)> {
     }
 }
 
-fn is_whole(pipeline: &Pipeline) -> bool {
-    matches!(pipeline.start, Start::Everything {}) && pipeline.steps.is_empty()
-}
-
-fn leaves_copies_out(pipeline: &Pipeline) -> bool {
+pub(super) fn leaves_copies_out(pipeline: &Pipeline) -> bool {
     pipeline.steps.iter().any(|step| step.action == Action::Filter(Filter::NotCopied {}))
 }
 

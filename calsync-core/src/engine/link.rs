@@ -1,5 +1,7 @@
 //! What joins a calendar to a remote calendar.
 
+use std::borrow::Cow;
+
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +10,7 @@ use crate::{
     identity::MatchOptions,
     merge::{ConflictPolicy, DeletionPolicy},
     model::{CalendarId, LinkId, RemoteCalendarId},
+    pipeline::Pipeline,
     plan::{DeletionGuard, Direction, Rules},
     provider::PeoplePolicy,
 };
@@ -59,7 +62,11 @@ pub struct Link {
     /// How long an item that cannot be fetched holds the link back.
     #[serde(default)]
     pub fetching: FetchPatience,
-    /// What is copied, and what the copies show; only on a link that goes one way. Default: everything, whole.
+    /// What is copied, and what the copies show; only on a link that goes one way.
+    ///
+    /// Default: a link that exports shows when somebody is busy, and nothing else, until it says
+    /// [`CopyRules::everything`] or what is to be seen; a link that imports, or goes both ways, is whole. A link without
+    /// rules whose items were whole when it ran last is refused, and not reduced: somebody has to say which it is.
     ///
     /// A change of it compares everything again. What is let through no more is deleted where the copies are, and counts
     /// against `guard`; what is shown no more is taken out of the copies there are.
@@ -234,11 +241,30 @@ impl Link {
         self
     }
 
+    /// The rules its copies are made by; `None`: every event is copied whole.
+    pub(crate) fn copy_rules(&self) -> Option<Cow<'_, CopyRules>> {
+        match (&self.copies, self.direction) {
+            (Some(rules), _) if rules.is_whole() => None,
+            (Some(rules), _) => Some(Cow::Borrowed(rules)),
+            // Whose events these are nothing can tell for sure: rows of the link that brought them may be lost.
+            (None, Direction::Export) => Some(Cow::Owned(CopyRules::new(Pipeline::default()))),
+            (None, Direction::TwoWay | Direction::Import) => None,
+        }
+    }
+
+    /// Whether a stored cursor was made when the items there were whole, and nobody said that they are to be reduced.
+    pub(crate) fn would_reduce_unasked(&self, stored: &str) -> bool {
+        let by_rules = stored.split(':').next().is_some_and(|head| head.contains('+'));
+        self.copies.is_none()
+            && self.direction == Direction::Export
+            && (!by_rules || self.goes_otherwise(stored))
+    }
+
     /// What a stored cursor must have been made with to be used: another version of calsync, or another remote
     /// calendar, asks for a full comparison (never for a new import).
     pub(crate) fn cursor_key(&self) -> String {
         let way = self.way();
-        match &self.copies {
+        match self.copy_rules() {
             None => format!("{SCHEMA}{way}:{}", self.remote.as_str()),
             Some(rules) => format!("{SCHEMA}{way}+{}:{}", rules.fingerprint(), self.remote.as_str()),
         }

@@ -246,6 +246,8 @@ fn remote_side(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> RemoteSi
         RemoteView::Removed => RemoteSide::Removed,
         RemoteView::Silent if pair.base.is_some() => RemoteSide::Unchanged,
         RemoteView::Silent => RemoteSide::Absent,
+        // Our own update, sent before the event was deleted here and seen after: whoever deleted it saw just this.
+        RemoteView::Read { event, .. } if was_deleted_like(pair, event, cx) => RemoteSide::Unchanged,
         RemoteView::Read { payload, event, .. } => match (bases.remote, pair.base) {
             (_, Some(base)) if !cx.renewed && base.remote.is_none() && base.payload == *payload => {
                 RemoteSide::Unchanged
@@ -254,6 +256,12 @@ fn remote_side(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> RemoteSi
             _ => RemoteSide::Changed,
         },
     }
+}
+
+/// Whether the event was deleted here with the very content its item has.
+fn was_deleted_like(pair: &Pair<'_>, item: &Event, cx: &Context<'_>) -> bool {
+    let deleted = pair.local.filter(|record| record.deleted.is_some());
+    deleted.is_some_and(|record| changed_fields(&cx.held(&record.event), item).is_empty())
 }
 
 impl Context<'_> {

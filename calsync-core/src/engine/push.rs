@@ -87,7 +87,7 @@ impl Run<'_> {
             let echoes = self.read_echoes(sent.echoes).await?;
             if sent.stop.is_some() || sent.changed.is_empty() {
                 // Nothing reads them any more in this run: they go with what ends it.
-                self.last_writes = echoes;
+                self.last_writes.extend(echoes);
             } else if !echoes.is_empty() {
                 self.commit(Batch { writes: echoes, ..Batch::default() }).await?;
             }
@@ -126,9 +126,12 @@ impl Run<'_> {
                         | Fetched::Renamed { id, version, payload, .. } => {
                             items.push(Item { id, version, payload: Some(payload) });
                         }
-                        Fetched::Missing(id) => gone.push(Gone { id, evidence: Evidence::NotFound }),
-                        // Left for the next run, which reads it again.
-                        Fetched::Failed(id, _) => {
+                        Fetched::Missing(id) if !self.unread_names => {
+                            gone.push(Gone { id, evidence: Evidence::NotFound });
+                        }
+                        // Left for the next run, which reads it again; or what is gone under one name may be what could not
+                        // be read under another.
+                        Fetched::Missing(id) | Fetched::Failed(id, _) => {
                             let about = voided.iter().filter(|(item, _)| *item == id).map(|(_, event)| event);
                             let about: Vec<&EventId> = about.collect();
                             self.recheck.retain(|event| !about.contains(&event));

@@ -251,6 +251,7 @@ impl<'a> Run<'a> {
 
     /// The steps of a run, in their order.
     pub(super) async fn steps(&mut self) -> Result<(), EngineError> {
+        self.check_circles().await?;
         // What an earlier run decided and did not see confirmed comes first: it is part of what both sides hold.
         self.push_earlier().await?;
         let pulled = if self.may_skip_the_pull() { Pulled::default() } else { self.pull().await? };
@@ -275,6 +276,9 @@ impl<'a> Run<'a> {
             (self.seen_before, self.audited_before) = (state.seen, state.last_audit);
             self.state = state;
             self.check_revisions().await?;
+            if self.link.would_reduce_unasked(&self.state.cursor_key) {
+                return Err(EngineError::CopiesUnsaid { link: self.link.id.to_string() });
+            }
             if self.link.goes_otherwise(&self.state.cursor_key) {
                 // What was done here while nothing went out is looked at as well.
                 (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());

@@ -335,7 +335,7 @@ impl<'a> Undo<'a> {
             (JournalOp::LocalUpdate | JournalOp::LocalDelete, Some(before)) => (**before).clone(),
             // What was sent becomes what was there before; what the remote side cannot hold stays.
             // Where copies show something else than their events, what the copy was says nothing about the event.
-            (JournalOp::RemoteUpdate, Some(before)) if self.link.copies.is_none() => {
+            (JournalOp::RemoteUpdate, Some(before)) if self.link.copy_rules().is_none() => {
                 with_fields(&record.event, before, first)
             }
             // The host deleted it and the run carried that over: the content is still in the row.

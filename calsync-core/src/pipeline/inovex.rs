@@ -106,7 +106,7 @@ pub fn translate_inovex(transformations: &Value, filters: &Value) -> Result<Tran
 
 /// A text in which nothing is filled in.
 fn literal(text: &str) -> String {
-    text.replace("{{", "{ {")
+    text.replace("{{", "{{{{")
 }
 
 struct Entries {

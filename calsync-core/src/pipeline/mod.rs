@@ -103,6 +103,11 @@ impl Pipeline {
         Self { start: Start::Everything {}, steps: Vec::new() }
     }
 
+    /// Whether it copies every event whole.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.start, Start::Everything {}) && self.steps.is_empty()
+    }
+
     /// Adds a filter.
     #[must_use]
     pub fn with_filter(mut self, name: impl Into<String>, filter: Filter) -> Self {

@@ -1,4 +1,4 @@
-//! Titles with names in them: `[{{calendar_name}}] `.
+//! Titles with names in them: `[{{calendar_name}}] `. Braces that are braces are written twice: `{{{{`.
 
 /// A template, cut at its names.
 #[derive(Clone, Debug)]
@@ -24,6 +24,11 @@ impl Template {
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{") {
             pieces.push(Piece::Text(before.to_owned()));
+            if let Some(after) = after.strip_prefix("{{") {
+                pieces.push(Piece::Text("{{".to_owned()));
+                rest = after;
+                continue;
+            }
             let (name, after) =
                 after.split_once("}}").ok_or_else(|| "a template has {{ without }}".to_owned())?;
             pieces.push(match name.trim() {

@@ -75,7 +75,7 @@ pub enum Transform {
     MeetingLinkInDescription {},
     /// Puts a text before the title made so far.
     PrefixTitle {
-        /// The text. `{{calendar_name}}` and `{{title}}`, the event's own, are filled in.
+        /// The text. `{{calendar_name}}` and `{{title}}`, the event's own, are filled in; `{{{{` stands for `{{`.
         prefix: String,
     },
     /// Shows another title.

@@ -156,6 +156,14 @@ pub trait Provider: Send + Sync {
     /// Calendars of the account.
     async fn calendars(&self) -> Result<Vec<RemoteCalendar>>;
 
+    /// What a calendar is called by everybody who reaches it, whatever it is called here: one of several spellings of a URL,
+    /// an alias such as `primary`. Two links whose calendars have the same name join the same one. Asked when a link is new
+    /// or was changed. `None`, which is the default: nothing tells.
+    async fn place(&self, calendar: &RemoteCalendarId) -> Result<Option<String>> {
+        let _ = calendar;
+        Ok(None)
+    }
+
     /// One page of what changed since a cursor, or of everything.
     ///
     /// A cursor the provider does not accept any more is [`ErrorKind::CursorInvalid`]; the engine then asks for a

@@ -61,22 +61,29 @@ pub fn busy_only(event: &Event, how: &BusyOnly<'_>) -> Option<Event> {
 
 /// A UID that tells nothing of the one it is made from to whoever has not the key, and is the same every time.
 pub(crate) fn hidden_uid(key: &[u8; 32], uid: &str) -> String {
-    format!("{}@busy", &blake3::keyed_hash(key, uid.as_bytes()).to_hex()[..40])
+    let mut hidden = String::with_capacity(45);
+    hidden.push_str(&blake3::keyed_hash(key, uid.as_bytes()).to_hex()[..40]);
+    hidden.push_str("@busy");
+    hidden
 }
 
 fn reduced(body: &EventBody, how: &BusyOnly<'_>) -> Option<EventBody> {
     let kind = busy_kind(body, how.owner)?;
     let time = TimeSpan { start: plain_zone(&body.time.start), end: plain_zone(&body.time.end) };
-    let mut reduced = EventBody::new(time);
-    reduced.title = Some(how.title.to_owned());
-    reduced.free_busy = Some(FreeBusyStatus::Busy);
-    reduced.status = Some(if kind == BusyKind::Tentative { Status::Tentative } else { Status::Confirmed });
     // A number: subscribers take no change of time without a higher one.
-    reduced.sequence = body.sequence;
-    Some(reduced)
+    Some(EventBody { sequence: body.sequence, ..shell(time, kind, how.title) })
 }
 
-fn plain_rule(rule: &RuleEntry) -> Option<RuleEntry> {
+/// Nothing but a time that is taken.
+pub(super) fn shell(time: TimeSpan, kind: BusyKind, title: &str) -> EventBody {
+    let mut body = EventBody::new(time);
+    body.title = Some(title.to_owned());
+    body.free_busy = Some(FreeBusyStatus::Busy);
+    body.status = Some(if kind == BusyKind::Tentative { Status::Tentative } else { Status::Confirmed });
+    body
+}
+
+pub(super) fn plain_rule(rule: &RuleEntry) -> Option<RuleEntry> {
     match rule {
         RuleEntry::Rule(rule) if !rule.is_opaque() => {
             let mut rule = rule.clone();

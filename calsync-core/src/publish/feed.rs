@@ -1,10 +1,16 @@
 //! The text of a feed, chunk by chunk.
 
-use std::borrow::{Borrow, Cow};
+use std::{
+    borrow::{Borrow, Cow},
+    ops::Range,
+};
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
-use super::{Detail, FeedOptions, Validators, busy_only};
+use super::{
+    Detail, FeedOptions, Validators, busy_only,
+    plain::{Dealt, Plain},
+};
 use crate::{
     ical::{
         value::IcalDuration,
@@ -93,6 +99,9 @@ impl<E: Borrow<Event>, I: Iterator<Item = E>> Iterator for Feed<I> {
 #[derive(Debug)]
 pub struct FeedWriter {
     options: FeedOptions,
+    window: Range<DateTime<Utc>>,
+    /// How events are written that have nothing of their own to show.
+    plain: Option<Box<Plain>>,
     zones: ZoneNames,
     /// Something stands in the calendar.
     filled: bool,
@@ -101,7 +110,8 @@ pub struct FeedWriter {
 impl FeedWriter {
     /// A writer of one feed.
     pub fn new(options: FeedOptions) -> Self {
-        Self { options, zones: ZoneNames::default(), filled: false }
+        let (window, plain) = (options.window(), Plain::of(&options).map(Box::new));
+        Self { options, window, plain, zones: ZoneNames::default(), filled: false }
     }
 
     /// Appends what stands before the events.
@@ -144,8 +154,20 @@ impl FeedWriter {
 
     /// Appends an event as the feed shows it; nothing, where it has nothing in the window or shows nothing.
     pub fn event(&mut self, event: &Event, out: &mut Vec<u8>) {
-        if !is_in_window(event, &self.options) {
+        if !is_in_window(event, &self.window, &self.options) {
             return;
+        }
+        if let Some(plain) = &self.plain {
+            let start = out.len();
+            if plain.write(event, &self.options, &mut self.zones, out) == Dealt::Yes {
+                if self.zones.has_new() {
+                    let text = out.split_off(start);
+                    self.define(out);
+                    out.extend_from_slice(&text);
+                }
+                self.filled |= out.len() > start;
+                return;
+            }
         }
         let Some(shown) = shown(event, &self.options) else { return };
         let shown = write::repeatable(&shown);
@@ -170,20 +192,23 @@ impl FeedWriter {
             let head = Head { uid: &shown.uid, recurrence_id: Some(&recurrence_id), stamp: Some(stamp) };
             component(&head, body, Vec::new(), &mut self.zones, &mut lines);
         }
-        let window = self.options.window();
-        for definition in
-            self.zones.take_definitions(window.start.year(), window.end.year().saturating_add(1))
-        {
-            out.extend_from_slice(definition.as_bytes());
-        }
+        self.define(out);
         for line in &lines {
             LineStyle::STANDARD.push(out, line);
         }
         self.filled = true;
     }
+
+    /// Appends the zones that are used for the first time.
+    fn define(&mut self, out: &mut Vec<u8>) {
+        let (first, last) = (self.window.start.year(), self.window.end.year().saturating_add(1));
+        for definition in self.zones.take_definitions(first, last) {
+            out.extend_from_slice(definition.as_bytes());
+        }
+    }
 }
 
-fn component(
+pub(super) fn component(
     head: &Head<'_>,
     body: &EventBody,
     repetition: Vec<String>,
@@ -206,8 +231,7 @@ fn component(
 }
 
 /// Whether anything of an event lies in the window, as far as can be told.
-fn is_in_window(event: &Event, options: &FeedOptions) -> bool {
-    let window = options.window();
+fn is_in_window(event: &Event, window: &Range<DateTime<Utc>>, options: &FeedOptions) -> bool {
     // The first instance of a series is always one of it. Where it is well inside, by any clock, no zone is asked.
     if event.overrides.is_empty()
         && event.excluded_rules.is_empty()
@@ -228,7 +252,7 @@ fn is_in_window(event: &Event, options: &FeedOptions) -> bool {
     // Most series have an instance in the first weeks, and need no more to be told.
     let soon = window.start.checked_add_signed(SOON).unwrap_or(window.end).min(window.end);
     let soon = window.start..soon;
-    [soon, window].into_iter().any(|window| {
+    [soon, window.clone()].into_iter().any(|window| {
         let (instances, report) = event.instances(window, &options.zone, &options.limits);
         !instances.is_empty() || !report.is_complete()
     })
@@ -302,4 +326,86 @@ fn detailed<'e>(event: &'e Event, options: &FeedOptions) -> Cow<'e, Event> {
         }
     }
     Cow::Owned(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{
+            EventTime, Fold, Override, Participant, ParticipationStatus, Person, RecurrenceId, Role, TimeSpan,
+        },
+        recurrence::RuleEntry,
+        secret::Secret,
+        zone::Zone,
+    };
+
+    /// What is written without being made first has the bytes it would have.
+    #[test]
+    fn plain_events_are_written_like_all_others() {
+        let now: DateTime<Utc> = "2026-03-02T08:00:00Z".parse().unwrap();
+        let local = now.naive_utc();
+        let zoned = |name: &str, fold| EventTime::Zoned { local, zone: Zone::from_iana(name).unwrap(), fold };
+        let times = [
+            EventTime::Utc(now),
+            EventTime::Floating(local),
+            EventTime::Date(local.date()),
+            zoned("Europe/Berlin", Fold::First),
+            zoned("America/Argentina/ComodRivadavia", Fold::First),
+            zoned("Etc/UTC", Fold::First),
+            zoned("Europe/Berlin", Fold::Second),
+        ];
+        let rules: [&[&str]; 5] = [
+            &[],
+            &["FREQ=WEEKLY;COUNT=20"],
+            &["FREQ=DAILY;UNTIL=20260401"],
+            &["FREQ=SOMETIMES"],
+            &["FREQ=WEEKLY", "FREQ=DAILY;X-A=b"],
+        ];
+        let mut events = Vec::new();
+        for (number, time) in times.iter().cycle().take(7 * 5 * 8).enumerate() {
+            let mut body = EventBody::new(TimeSpan { start: time.clone(), end: time.clone() });
+            body.title = Some("Canary".to_owned());
+            body.sequence = u32::try_from(number % 3).unwrap();
+            body.status = [None, Some(Status::Tentative), Some(Status::Cancelled)][number % 11 % 3];
+            body.free_busy = (number % 13 == 0).then_some(FreeBusyStatus::Free);
+            body.privacy = [None, Some(Privacy::Secret), Some(Privacy::Private)][number % 17 % 3];
+            let person = Person { address: "me@example.org".to_owned(), name: None };
+            let status = [
+                ParticipationStatus::Accepted,
+                ParticipationStatus::Declined,
+                ParticipationStatus::NeedsAction,
+            ];
+            let status = status[number % 19 % 3];
+            body.participants.push(Participant { person, status, role: Role::Required, expect_reply: false });
+            let mut event = Event::single(format!("canary-{number}@example.org"), body);
+            event.rules = rules[number / 7 % 5].iter().map(|rule| RuleEntry::read(rule)).collect();
+            if number % 23 == 0 {
+                event.overrides.insert(RecurrenceId::of(time), Override::Excluded);
+            }
+            events.push(event);
+        }
+        for title in [
+            "Busy",
+            "A title that is much longer than what goes onto one line of seventy-five octets, größer",
+        ] {
+            let mut options = FeedOptions::new(now, Secret::new([7; 32]));
+            options.owner = vec!["ME@example.org".to_owned()];
+            options.busy_title = title.to_owned();
+            let (mut quick, mut made) = (FeedWriter::new(options.clone()), FeedWriter::new(options));
+            made.plain = None;
+            let (mut one, mut other) = (Vec::new(), Vec::new());
+            for (number, event) in events.iter().enumerate() {
+                quick.event(event, &mut one);
+                made.event(event, &mut other);
+                assert_eq!(String::from_utf8_lossy(&one), String::from_utf8_lossy(&other), "{number}");
+                assert_eq!(quick.filled, made.filled);
+                one.clear();
+                other.clear();
+            }
+            quick.end(&mut one);
+            made.end(&mut other);
+            assert_eq!(one, other);
+        }
+    }
 }

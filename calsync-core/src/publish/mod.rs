@@ -31,6 +31,7 @@ mod busy_only;
 mod conditional;
 mod feed;
 mod free_busy;
+mod plain;
 mod published;
 mod serve;
 mod token;

@@ -22,6 +22,13 @@ pub fn same_calendar(a: &RemoteCalendarId, b: &RemoteCalendarId) -> bool {
     }
 }
 
+/// One name for all spellings of a calendar's URL.
+pub(crate) fn place(calendar: &RemoteCalendarId) -> Option<String> {
+    let url = Url::parse(calendar.as_str()).ok()?;
+    let (host, port) = (url.host()?, url.port_or_known_default()?);
+    Some(format!("caldav {host}:{port} {}", String::from_utf8_lossy(&path_key(url.path()))))
+}
+
 /// The URL of a collection as it is used for an id: no user, query or fragment, and a slash at the end.
 pub(crate) fn collection_url(mut url: Url) -> Url {
     let _ = url.set_username("");
@@ -276,9 +283,11 @@ mod tests {
             "https://dav.example.com/c/./ann@x/work/",
         ] {
             assert!(same_calendar(&work, &id(same)), "{same}");
+            assert_eq!(place(&work), place(&id(same)), "{same}");
         }
         for other in ["https://dav.example.com/c/ann@x/home/", "https://other.example.com/c/ann@x/work/"] {
             assert!(!same_calendar(&work, &id(other)), "{other}");
+            assert_ne!(place(&work), place(&id(other)), "{other}");
         }
     }
 

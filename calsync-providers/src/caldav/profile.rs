@@ -69,6 +69,20 @@ impl ServerKind {
         }
     }
 
+    /// How it is dealt with otherwise than by the book, in words that stay: for a person who wants to know why.
+    ///
+    /// - `delete-looks-first`: the version is looked up before each deletion, since a condition on it may not hold.
+    /// - `bare-conflict-is-uid`: an unexplained 409 is read as a UID that is taken.
+    /// - `named-by-uid`: resources are named after their UID.
+    pub fn quirks(self) -> Vec<&'static str> {
+        let all = [
+            (!self.honours_if_match_on_delete(), "delete-looks-first"),
+            (self.bare_conflict_is_uid(), "bare-conflict-is-uid"),
+            (self.names_by_uid(), "named-by-uid"),
+        ];
+        all.into_iter().filter_map(|(has, word)| has.then_some(word)).collect()
+    }
+
     /// `If-Match` on DELETE is known to hold. Elsewhere the version is looked up first: on SOGo the header does
     /// nothing, and the event of somebody else would be gone.
     pub(crate) fn honours_if_match_on_delete(self) -> bool {
@@ -88,4 +102,27 @@ impl ServerKind {
 
 fn header_has(headers: &HeaderMap, name: &str, text: &str) -> bool {
     headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_otherwise_is_named() {
+        #[rustfmt::skip]
+        let table: [(ServerKind, &[&str]); 8] = [
+            (ServerKind::Unknown,  &["delete-looks-first"]),
+            (ServerKind::Radicale, &[]),
+            (ServerKind::Xandikos, &[]),
+            (ServerKind::Sabre,    &[]),
+            (ServerKind::Cyrus,    &[]),
+            (ServerKind::Davical,  &[]),
+            (ServerKind::Sogo,     &["delete-looks-first", "bare-conflict-is-uid"]),
+            (ServerKind::Icloud,   &["delete-looks-first", "named-by-uid"]),
+        ];
+        for (server, expected) in table {
+            assert_eq!(server.quirks(), expected, "{server:?}");
+        }
+    }
 }

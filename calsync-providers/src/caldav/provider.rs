@@ -23,7 +23,7 @@ use super::{
     config::CalDavConfig,
     discovery::{self, CalendarList, DiscoveredAccount},
     error,
-    href::{collection_url, path_key, safe_name},
+    href::{collection_url, path_key, place, safe_name},
     map,
     profile::ServerKind,
     spelling::Spellings,
@@ -275,6 +275,10 @@ impl Provider for CalDavProvider {
 
     async fn calendars(&self) -> Result<Vec<RemoteCalendar>> {
         Ok(self.list_calendars().await?.calendars)
+    }
+
+    async fn place(&self, calendar: &RemoteCalendarId) -> Result<Option<String>> {
+        Ok(place(calendar))
     }
 
     async fn changes(&self, calendar: &RemoteCalendarId, request: ChangesRequest<'_>) -> Result<ChangePage> {

@@ -198,6 +198,11 @@ impl Provider for CoziProvider {
         Ok(vec![RemoteCalendar { id, name: household.name, color: None, read_only: false }])
     }
 
+    /// A household has one calendar, and that has one id.
+    async fn place(&self, calendar: &RemoteCalendarId) -> Result<Option<String>> {
+        Ok(Some(format!("cozi {} {}", self.config.base_url, calendar.as_str())))
+    }
+
     async fn changes(&self, calendar: &RemoteCalendarId, request: ChangesRequest<'_>) -> Result<ChangePage> {
         self.pull(calendar, request).await.map_err(calendar_gone)
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     calls,
     provider::{GoogleProvider, Purpose},
-    wire::{Object, Page, flag, text},
+    wire::{Object, Page, flag, object, text},
 };
 
 const OPERATION: &str = "calendars";
@@ -39,6 +39,18 @@ impl GoogleProvider {
             }
         }
         Err(ProviderError::new(ErrorKind::Protocol, OPERATION, "the pages do not end"))
+    }
+}
+
+impl GoogleProvider {
+    /// The address of the account's own calendar. `None` where Google does not say.
+    pub(super) async fn primary(&self) -> Result<Option<String>> {
+        let part = self.send(OPERATION, Purpose::Read, calls::calendar_entry("primary")).await?;
+        let body = match self.accept(OPERATION, &part) {
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+            body => body?,
+        };
+        Ok(object(body).and_then(|entry| text(&entry, "id").map(ToOwned::to_owned)))
     }
 }
 

@@ -71,6 +71,10 @@ pub(crate) fn calendar_list(hidden: HiddenCalendars, page: Option<&str>) -> Call
     Call::new(Method::GET, &["users", "me", "calendarList"], &query)
 }
 
+pub(crate) fn calendar_entry(id: &str) -> Call {
+    Call::new(Method::GET, &["users", "me", "calendarList", id], &[("prettyPrint", "false")])
+}
+
 /// Where a listing goes on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Position<'a> {

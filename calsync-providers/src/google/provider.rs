@@ -267,6 +267,15 @@ impl Provider for GoogleProvider {
         self.list_calendars().await
     }
 
+    /// An id is an address that everybody writes alike, but for `primary`.
+    async fn place(&self, calendar: &RemoteCalendarId) -> Result<Option<String>> {
+        let id = match calendar.as_str() {
+            "primary" => self.primary().await?,
+            id => Some(id.to_owned()),
+        };
+        Ok(id.map(|id| format!("google {} {}", self.base, id.to_lowercase())))
+    }
+
     async fn changes(&self, calendar: &RemoteCalendarId, request: ChangesRequest<'_>) -> Result<ChangePage> {
         self.pull(calendar, request).await
     }

@@ -219,6 +219,11 @@ impl Provider for MicrosoftProvider {
         self.client.requests()
     }
 
+    /// Ids are of the whole service, and are told apart by the case of their letters.
+    async fn place(&self, calendar: &RemoteCalendarId) -> Result<Option<String>> {
+        Ok(Some(format!("graph {} {}", self.root, calendar.as_str())))
+    }
+
     async fn calendars(&self) -> Result<Vec<RemoteCalendar>> {
         const OPERATION: &str = "calendars";
         let mut calendars = Vec::new();

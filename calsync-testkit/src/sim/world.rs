@@ -123,6 +123,8 @@ fn link_of(number: usize, calendar: String, setup: LinkSetup, whole: &Setup, con
         // What people make at an hour is 27 days away when the world begins, and what takes a day a year.
         let rules = CopyRules::new(Pipeline::everything()).with_window(CopyWindow::days(30, 26));
         link = link.with_copies(rules);
+    } else if link.direction == Direction::Export {
+        link = link.with_copies(CopyRules::everything());
     }
     link
 }

@@ -100,6 +100,10 @@ fn engine_text(error: &EngineError) -> String {
     match error {
         EngineError::Provider(error) => provider_text(error),
         EngineError::Store(error) => format!("store: {}", store_text(error)),
+        EngineError::CopiesUnsaid { .. } => format!(
+            "{error}: write [links.copies] with start = {{ type = \"everything\" }} to go on, or start = {{ type = \"busy-only\" }} \
+             to take the rest out of the copies there are"
+        ),
         other => other.to_string(),
     }
 }

@@ -4,7 +4,7 @@
 use std::{fs, path::Path, process::Command};
 
 use calsync_testkit::microsoft::{GraphOptions, GraphServer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 struct Said {
     success: bool,
@@ -295,7 +295,13 @@ fn priv_01_what_is_passed_on_is_busy_only_until_the_link_says_more() {
     let explained: Value = serde_json::from_str(&ok(path, &["explain", "u1", "--json"]).out).unwrap();
     assert_eq!(explained["events"][0]["links"][1]["state"]["state"], "in-step", "{explained}");
     assert_eq!(explained["events"][0]["timeline"][0]["op"], "local-create");
-    assert!(ok(path, &["explain", "u1"]).out.contains("link mirror: kept in step with"));
+    let sources = explained["events"][0]["sources"].as_array().unwrap();
+    let roles: Vec<_> = sources.iter().map(|source| (&source["link"], &source["role"])).collect();
+    assert_eq!(roles, [(&json!("feed"), &json!("origin")), (&json!("mirror"), &json!("copy"))]);
+    let told = ok(path, &["explain", "u1"]).out;
+    assert!(told.contains("link mirror: kept in step with"), "{told}");
+    assert!(told.contains("  comes from ") && told.contains("(link feed)"), "{told}");
+    assert!(told.contains("  is copied to ") && told.contains("(link mirror)"), "{told}");
     let held = format!("{:?}", server.events(&server.default_calendar()));
     assert!(!held.contains("Canary"), "{held}");
     let keep =
@@ -371,6 +377,40 @@ fn a_slot_is_booked_once_on_several_calendars() {
     let id = json(&booked)["event"].as_str().unwrap().to_owned();
     assert!(book(&["--cancel", &id]).success);
     assert_eq!(free("room"), from);
+    // Whose calendar server says from ten to eleven, is not offered anything before.
+    let available = format!(
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VAVAILABILITY\r\nUID:v\r\nDTSTAMP:20260101T000000Z\r\n\
+         BEGIN:AVAILABLE\r\nUID:a\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:{year}0303T100000Z\r\nDTEND:{year}0303T110000Z\r\n\
+         END:AVAILABLE\r\nEND:VAVAILABILITY\r\nEND:VCALENDAR\r\n"
+    );
+    fs::write(path.join("hours.ics"), available).unwrap();
+    fs::write(path.join("none.ics"), "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nEND:VCALENDAR\r\n").unwrap();
+    let with = |file: &str| {
+        calsync(
+            path,
+            &[
+                "free",
+                "--calendars",
+                "room",
+                "--duration",
+                "1h",
+                "--from",
+                &from,
+                "--days",
+                "1",
+                "--availability",
+                file,
+                "--json",
+            ],
+        )
+    };
+    let slots = json(&with("hours.ics"))["slots"].clone();
+    assert_eq!(slots.as_array().unwrap().len(), 1, "{slots}");
+    assert_eq!(slots[0]["start"], format!("{year}-03-03T10:00:00Z"));
+    for (file, expected) in [("none.ics", "no VAVAILABILITY"), ("missing.ics", "missing.ics")] {
+        let said = with(file);
+        assert!(!said.success && said.err.contains(expected), "{file}: {}", said.err);
+    }
     let wrong = book(&["--start", "tomorrow"]);
     assert!(!wrong.success && wrong.err.contains("--start"), "{}", wrong.err);
 }

@@ -204,8 +204,11 @@ fn doctor_says_how_every_connection_is() {
     }
     assert!(cozi["token_expires"].is_string());
     assert!(cozi["warnings"].to_string().contains("unofficial"));
+    assert_eq!(cozi["quirks"], json!(["polled-by-month", "edits-without-condition", "no-marks"]));
+    assert_eq!(dav["quirks"], json!(["delete-looks-first"]), "a server nobody recognises");
     let (code, out, _) = lab.run(&["doctor"]);
     assert!(code == 0 && out.contains("The Browns") && !out.contains("secret"), "{out}");
+    assert!(out.contains("polled-by-month, edits-without-condition, no-marks\n"), "{out}");
 
     // A clock that is far off.
     let account = json!({"name": "x", "timezone": "Europe/Berlin"}).to_string();

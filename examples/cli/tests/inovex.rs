@@ -14,6 +14,7 @@ use std::{
 use calsync_testkit::{
     dav::{DavOptions, DavServer},
     google::{GoogleOptions, GoogleServer},
+    microsoft::{GraphOptions, GraphServer},
 };
 use chrono::Datelike as _;
 use serde_json::{Value, json};
@@ -25,6 +26,13 @@ const FROM_GOOGLE: &str = r#"source:
     type: google
     calendar: "work@example.org"
     oAuth: { clientId: "id", clientKey: "canary-key" }
+"#;
+
+const FROM_OUTLOOK: &str = r#"source:
+  adapter:
+    type: outlook_http
+    calendar: "CALENDAR"
+    oAuth: { clientId: "id", tenantId: "tenant", clientKey: "canary-key" }
 "#;
 
 const FROM_ZEP: &str = r#"source:
@@ -324,6 +332,54 @@ fn an_imported_file_makes_the_sink_calendarsync_makes() {
     then.insert(1, copy("06 10:00", "06 11:00", "[work] Doctor"));
     assert_eq!(lab.sink(), then);
     is_quiet();
+}
+
+/// `outlook_http`: a calendar of Microsoft, whose descriptions are HTML. In the sink they are the text a person reads.
+#[test]
+fn outlook_is_read_as_text_and_copied_to_google() {
+    let lab = Lab::new();
+    let graph = GraphServer::start_on(lab.runtime.handle(), GraphOptions::default()).unwrap();
+    let calendar = graph.default_calendar();
+    let at = |at: &str| json!({ "dateTime": format!("{}-{at}:00", month(0)), "timeZone": "UTC" });
+    let event = |subject: &str, start: &str, end: &str| {
+        json!({
+            "subject": subject, "start": at(start), "end": at(end), "location": { "displayName": "Room 4" },
+            "body": { "contentType": "html", "content": "<p>Bring <b>the numbers</b> &amp; lunch</p><p>{{title}}</p>" },
+        })
+    };
+    graph.add(&calendar, &event("Planning", "05T09:00", "05T10:00")).unwrap();
+    graph.add(&calendar, &event("Doctor, private", "06T09:00", "06T10:00")).unwrap();
+    let told = lab.import(&FROM_OUTLOOK.replace("CALENDAR", &calendar));
+    assert!(told.contains("source.adapter.oAuth") && told.contains("CALSYNC_SOURCE_TOKEN"), "{told}");
+    let path = lab.folder.path().join("calsync.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let root = format!("provider = \"microsoft\"\nbase_url = \"{}\"", graph.url());
+    fs::write(&path, config.replace("provider = \"microsoft\"", &root)).unwrap();
+    lab.sync();
+    lab.sync();
+    let [planning] = &lab.sink()[..] else { panic!("{:?}", lab.sink()) };
+    let expected = copy("05 09:00", "05 10:00", "[work] Planning");
+    assert_eq!(
+        (&planning.start, &planning.end, &planning.title),
+        (&expected.start, &expected.end, &expected.title)
+    );
+    assert_eq!(planning.location, "Room 4");
+    let lines: Vec<&str> = planning.description.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines, ["Bring the numbers & lunch", "{{title}}"], "text, and nothing is filled in");
+}
+
+/// What would not run is said at the import, by the step it is in.
+#[test]
+fn a_pattern_only_re2_knows_is_refused_at_the_import() {
+    let lab = Lab::new();
+    for pattern in ["\\Qprivate\\E", "("] {
+        let rest = REST.replace(".*[Pp]rivate.*", &pattern.replace('\\', "\\\\"));
+        fs::write(lab.folder.path().join("sync.yaml"), format!("{FROM_GOOGLE}{rest}")).unwrap();
+        let said = lab.command(&["import-config", "sync.yaml"]).output().unwrap();
+        let told = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
+        assert!(!said.status.success() && told.contains("RegexTitle"), "{pattern}: {told}");
+        assert!(!told.contains("[[links]]"), "{pattern}: {told}");
+    }
 }
 
 /// The absences of a ZEP server: Google sees the sink only.

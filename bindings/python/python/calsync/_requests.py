@@ -138,6 +138,7 @@ def add_link(
     guard_count: int | None,
     guard_percent: int | None,
     copies: dict[str, Any] | None,
+    check_copies_every: int,
     edits: CopyEdits,
 ) -> Request[None]:
     return Request("add_link", arguments(
@@ -152,6 +153,7 @@ def add_link(
         guard_count=guard_count,
         guard_percent=guard_percent,
         copies=None if copies is None else json.dumps(copies),
+        check_copies_every=check_copies_every,
         edits=edits,
     ), _nothing)
 

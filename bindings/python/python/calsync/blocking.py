@@ -145,13 +145,16 @@ class Engine:
         guard_count: int | None = None,
         guard_percent: int | None = None,
         copies: dict[str, Any] | None = None,
+        check_copies_every: int = 0,
         edits: CopyEdits = CopyEdits.LEAVE,
     ) -> None:
         """Joins a calendar to a remote one, by its id; a feed has only one. The store keeps the state under the link's name.
 
         More than ``guard_count`` deletions (10) that are also more than ``guard_percent`` of the events (20) wait for a person.
         ``copies`` says what a link that imports or exports copies: ``{"pipeline": ..., "calendar_name": ..., "owner": [...]}``, the
-        pipeline as ``docs/schema/pipeline.json`` describes it.
+        pipeline as ``docs/schema/pipeline.json`` describes it. Without it a link that exports shows when somebody is busy, and
+        nothing else; ``{"pipeline": {"start": {"type": "everything"}}}`` shows all. While there is nothing to write, a link that
+        exports may leave its copies unlooked at for ``check_copies_every`` seconds.
         """
         request = requests.add_link(
             link=link,
@@ -165,6 +168,7 @@ class Engine:
             guard_count=guard_count,
             guard_percent=guard_percent,
             copies=copies,
+            check_copies_every=check_copies_every,
             edits=edits,
         )
         self._run(request)

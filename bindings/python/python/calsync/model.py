@@ -495,6 +495,7 @@ class Report:
     undecided: int
     waiting: int
     wedged: int
+    outside: int
     answered: str | None
 
 

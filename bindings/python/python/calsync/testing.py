@@ -1,15 +1,30 @@
-"""For tests of your own store: the cases the stores of calsync are checked with."""
+"""For tests of a host: the cases the stores of calsync are checked with, and providers on this machine."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from types import TracebackType
+from typing import TypedDict, TypeVar
 
+from . import _calsync
 from ._calls import Answers, Caller, outside_asyncio
 from ._calsync import check_store as _check_store
 from ._calsync import store_cases
+from .model import ProviderKind
 from .store import Store, checked
 
-__all__ = ["STORE_CASES", "check_store"]
+__all__ = [
+    "STORE_CASES",
+    "Account",
+    "CalDavEmulator",
+    "Emulator",
+    "GoogleEmulator",
+    "MicrosoftEmulator",
+    "check_store",
+]
+
+E = TypeVar("E", bound="Emulator")
 
 STORE_CASES: tuple[str, ...] = tuple(store_cases())
 """The names of the cases, for ``pytest.mark.parametrize``."""
@@ -29,3 +44,68 @@ def check_store(factory: Callable[[], Store], case: str | None = None) -> None:
             caller.call(lambda done, call, _: _check_store(name, done, call), answers)
         finally:
             caller.close()
+
+
+class Account(TypedDict):
+    """What ``connect`` takes: ``engine.connect("account", **emulator.account)``."""
+
+    provider: ProviderKind
+    url: str
+    username: str
+    secret: str
+    trust_address: bool
+
+
+class Emulator:
+    """A provider on a free port of 127.0.0.1, with one account and one empty calendar, in memory. Nothing leaves the machine.
+
+    It serves on a thread of its own until ``close``, or the end of a ``with``. ``secret`` is the password, or the access token,
+    that is accepted. ``OSError`` when no port is free.
+    """
+
+    _provider: ProviderKind
+
+    def __init__(self, *, username: str = "ann@example.com", secret: str = "secret") -> None:
+        settings = {"provider": self._provider, "username": username, "secret": secret}
+        self._native = _calsync.Emulator(json.dumps(settings))
+        account = json.loads(self._native.account() or "{}")
+        self.account: Account = {
+            "provider": self._provider,
+            "url": account["url"],
+            "username": account["username"],
+            "secret": account["secret"],
+            "trust_address": account["trust_address"],
+        }
+
+    def __enter__(self: E) -> E:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends it, with everything in it."""
+        self._native.close()
+
+
+class CalDavEmulator(Emulator):
+    """A CalDAV server with the calendar ``Personal``."""
+
+    _provider = ProviderKind.CALDAV
+
+
+class GoogleEmulator(Emulator):
+    """Google Calendar with the account's own calendar, which has its address as its name."""
+
+    _provider = ProviderKind.GOOGLE
+
+
+class MicrosoftEmulator(Emulator):
+    """Microsoft Graph with the default calendar ``Calendar``."""
+
+    _provider = ProviderKind.MICROSOFT

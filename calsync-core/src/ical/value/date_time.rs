@@ -110,11 +110,14 @@ pub(crate) fn write_date(out: &mut String, date: NaiveDate) {
 /// Appends numbers below 100, two digits each.
 fn push_digits<const N: usize>(out: &mut String, numbers: [u32; N]) {
     for number in numbers {
-        for digit in [number / 10, number % 10] {
-            out.push(char::from_digit(digit, 10).unwrap_or('0'));
-        }
+        let at = usize::try_from(number % 100 * 2).unwrap_or(0);
+        out.push_str(&PAIRS[at..at + 2]);
     }
 }
+
+/// `00` to `99`.
+const PAIRS: &str = "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+                     5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
 
 #[cfg(test)]
 mod tests {

@@ -38,30 +38,35 @@ fn named(name: &str, room: usize) -> String {
 
 /// A time's parameters (with a leading `;`) and its value.
 pub(crate) fn time_parts(time: &EventTime, zones: &mut ZoneNames) -> (String, String) {
-    let mut params = String::new();
-    let mut value = String::new();
-    match time {
-        EventTime::Date(date) => {
-            params.push_str(";VALUE=DATE");
-            push_date(&mut value, *date);
-        }
-        EventTime::Floating(local) => write_time(&mut value, within_range(*local)),
-        EventTime::Utc(instant) => push_instant(&mut value, instant.naive_utc()),
-        EventTime::Zoned { local, zone, fold } => match (is_utc(zone), fold) {
-            (true, _) => push_instant(&mut value, *local),
-            // iCalendar reads such a time as the first of the two: only the instant names the second.
-            (false, Fold::Second) => {
-                let instant = time.absolute().map_or(*local, |instant| instant.naive_utc());
-                push_instant(&mut value, instant);
-            }
-            (false, Fold::First) => {
-                params.push_str(";TZID=");
-                write_value(&mut params, &zones.tzid(zone));
-                write_time(&mut value, within_range(*local));
-            }
-        },
-    }
+    let (mut params, mut value) = (String::new(), String::new());
+    push_time_params(&mut params, time, zones);
+    push_time_value(&mut value, time);
     (params, value)
+}
+
+fn push_time_params(line: &mut String, time: &EventTime, zones: &mut ZoneNames) {
+    match time {
+        EventTime::Date(_) => line.push_str(";VALUE=DATE"),
+        EventTime::Zoned { zone, fold: Fold::First, .. } if !is_utc(zone) => {
+            line.push_str(";TZID=");
+            write_value(line, zones.tzid(zone));
+        }
+        EventTime::Floating(_) | EventTime::Utc(_) | EventTime::Zoned { .. } => {}
+    }
+}
+
+fn push_time_value(line: &mut String, time: &EventTime) {
+    match time {
+        EventTime::Date(date) => push_date(line, *date),
+        EventTime::Floating(local) => write_time(line, within_range(*local)),
+        EventTime::Utc(instant) => push_instant(line, instant.naive_utc()),
+        EventTime::Zoned { local, zone, .. } if is_utc(zone) => push_instant(line, *local),
+        EventTime::Zoned { local, fold: Fold::First, .. } => write_time(line, within_range(*local)),
+        // iCalendar reads such a time as the first of the two: only the instant names the second.
+        EventTime::Zoned { local, fold: Fold::Second, .. } => {
+            push_instant(line, time.absolute().map_or(*local, |instant| instant.naive_utc()));
+        }
+    }
 }
 
 fn push_instant(value: &mut String, utc: NaiveDateTime) {
@@ -86,8 +91,12 @@ fn within_range(time: NaiveDateTime) -> NaiveDateTime {
 
 /// A line that holds one time.
 pub(crate) fn time(name: &str, time: &EventTime, zones: &mut ZoneNames) -> String {
-    let (params, value) = time_parts(time, zones);
-    format!("{name}{params}:{value}")
+    let mut line = String::with_capacity(name.len() + 48);
+    line.push_str(name);
+    push_time_params(&mut line, time, zones);
+    line.push(':');
+    push_time_value(&mut line, time);
+    line
 }
 
 /// A bookkeeping instant.

@@ -20,11 +20,24 @@ impl ZoneNames {
     }
 
     /// The `TZID` of a zone: the one the text has, else its own name.
-    pub(crate) fn tzid(&mut self, zone: &Zone) -> String {
-        let names = self.known.iter().chain(&self.new);
-        if let Some((_, name)) = names.clone().find(|(known, _)| known == zone) {
-            return name.clone();
+    pub(crate) fn tzid(&mut self, zone: &Zone) -> &str {
+        if let Some(at) = self.known.iter().position(|(known, _)| known == zone) {
+            return &self.known[at].1;
         }
+        let at = match self.new.iter().position(|(new, _)| new == zone) {
+            Some(at) => at,
+            None => {
+                let named = self.named(zone);
+                self.new.push(named);
+                self.new.len() - 1
+            }
+        };
+        &self.new[at].1
+    }
+
+    /// A zone the text does not have yet, with the name it gets.
+    fn named(&self, zone: &Zone) -> (Zone, String) {
+        let names = self.known.iter().chain(&self.new);
         // Two zones of one name are met: Outlook calls every zone of its own "Customized Time Zone".
         let is_free = |name: &str| names.clone().all(|(_, taken)| taken != name);
         let own = zone.name().to_owned();
@@ -39,8 +52,12 @@ impl ZoneNames {
         // Equal to the zone asked for: rules count, not names.
         let zone = renamed.unwrap_or_else(|| zone.clone());
         let name = zone.name().to_owned();
-        self.new.push((zone, name.clone()));
-        name
+        (zone, name)
+    }
+
+    /// Whether a zone was used that the text does not define.
+    pub(crate) fn has_new(&self) -> bool {
+        !self.new.is_empty()
     }
 
     /// The definitions of the zones used for the first time, each as content lines, good for the given years.

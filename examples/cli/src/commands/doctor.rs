@@ -87,6 +87,8 @@ struct Finding {
     calendars: Result<Vec<RemoteCalendar>, CliError>,
     capabilities: Vec<&'static str>,
     server: Option<String>,
+    /// How calsync deals with it otherwise than with others.
+    quirks: Vec<&'static str>,
     token_expires: Option<DateTime<Utc>>,
     requests: u64,
     warnings: Vec<String>,
@@ -126,6 +128,7 @@ async fn examine(app: &App, name: &str, connection: &Connection) -> Finding {
         calendars: Ok(Vec::new()),
         capabilities: Vec::new(),
         server: None,
+        quirks: Vec::new(),
         token_expires: None,
         requests: 0,
         warnings: Vec::new(),
@@ -167,6 +170,7 @@ async fn look(
             if let Some(account) = provider.account() {
                 let kind = serde_json::to_value(account.server).ok();
                 finding.server = kind.and_then(|kind| kind.as_str().map(ToOwned::to_owned));
+                finding.quirks = account.server.quirks();
                 if account.scheduling {
                     let text = "the server mails people who are in an event: calsync writes none into copies";
                     finding.warnings.push(text.to_owned());
@@ -179,6 +183,7 @@ async fn look(
             let calendars = asked(&provider, finding).await;
             finding.token_expires = provider.token_ends().await;
             finding.warnings.push("the interface is unofficial: it may change or end on any day".to_owned());
+            finding.quirks = vec!["polled-by-month", "edits-without-condition", "no-marks"];
             calendars?
         }
         ProviderKind::Ics => {
@@ -267,6 +272,7 @@ impl Finding {
             "credentials": self.credentials(),
             "clock_skew_seconds": self.seen.skew,
             "server": self.server,
+            "quirks": self.quirks,
             "capabilities": self.capabilities,
             "calendars": calendars,
             "token_expires": self.expires(),
@@ -297,6 +303,9 @@ impl Finding {
         }
         if let Some(server) = &self.server {
             line("server", server.clone());
+        }
+        if !self.quirks.is_empty() {
+            line("quirks", self.quirks.join(", "));
         }
         if !self.capabilities.is_empty() {
             line("capabilities", self.capabilities.join(", "));

@@ -1,7 +1,7 @@
 //! `calsync explain`.
 
 use calsync_core::{
-    engine::{Explanation, Link, Moment, Way, WayState, What},
+    engine::{Explanation, Link, Moment, Source, SourceRole, Way, WayState, What},
     model::{CalendarId, EventId, LinkId, RemoteCalendarId},
     provider::UnreadKind,
     store::{EventRecord, QuarantineRecord, Record, RecordKind},
@@ -28,10 +28,11 @@ pub(crate) async fn run(app: &App, event: &str, format: Format) -> Result<u8, Cl
         let links = links(app, &calendar).await?;
         for record in records {
             let explained = app.engine.explain(&links, &record).await?;
+            let sources = app.engine.sources(&links, std::slice::from_ref(&record.id)).await?;
             if format == Format::Table {
-                show(&calendar, &record, &explained)?;
+                show(&calendar, &record, &explained, &sources)?;
             }
-            found.push(as_json(&calendar, &record, &explained));
+            found.push(as_json(&calendar, &record, &explained, &sources));
         }
     }
     let quarantine = quarantined(app, event, format).await?;
@@ -114,7 +115,12 @@ async fn links(app: &App, calendar: &CalendarId) -> Result<Vec<Link>, CliError> 
     Ok(links)
 }
 
-fn as_json(calendar: &CalendarId, record: &EventRecord, explained: &Explanation) -> Value {
+fn as_json(
+    calendar: &CalendarId,
+    record: &EventRecord,
+    explained: &Explanation,
+    sources: &[Source],
+) -> Value {
     json!({
         "calendar": calendar,
         "event": record.id,
@@ -124,12 +130,18 @@ fn as_json(calendar: &CalendarId, record: &EventRecord, explained: &Explanation)
         "written": record.modified,
         "deleted": record.deleted,
         "made_from": record.event.lineage,
+        "sources": sources,
         "links": explained.ways,
         "timeline": explained.timeline,
     })
 }
 
-fn show(calendar: &CalendarId, record: &EventRecord, explained: &Explanation) -> Result<(), CliError> {
+fn show(
+    calendar: &CalendarId,
+    record: &EventRecord,
+    explained: &Explanation,
+    sources: &[Source],
+) -> Result<(), CliError> {
     let title = record.event.body().and_then(|body| body.title.as_deref()).unwrap_or("(no title)");
     print(&format!(
         "{}\n  calendar {calendar}, event {}, revision {}\n",
@@ -143,6 +155,14 @@ fn show(calendar: &CalendarId, record: &EventRecord, explained: &Explanation) ->
     }
     if let Some(lineage) = &record.event.lineage {
         print(&format!("  made from {}\n", lineage.uid))?;
+    }
+    for source in sources {
+        let role = match source.role {
+            SourceRole::Origin => "comes from",
+            SourceRole::Shared => "is shared with",
+            SourceRole::Copy => "is copied to",
+        };
+        print(&format!("  {role} {} of {} (link {})\n", source.item, source.remote, source.link))?;
     }
     for way in &explained.ways {
         print(&format!("  link {}: {}\n", way.link, state(way)))?;

@@ -59,6 +59,11 @@ fn import(text: &str) -> Result<Imported, String> {
     let list = |name: &str| table.get(name).cloned().unwrap_or(Value::Null);
     let translated =
         translate_inovex(&list("transformations"), &list("filters")).map_err(|error| error.to_string())?;
+    // RE2 and Rust know almost the same patterns, and a filter that is left out shows what it was to hide.
+    translated
+        .pipeline
+        .compile()
+        .map_err(|problem| format!("{problem}; write it in another way in the file, and import it again"))?;
     lost.extend(translated.lost);
     let mut config = "store = \"sqlite:calsync.db\"\n".to_owned();
     let source = adapter(table, "source", &mut lost)?;

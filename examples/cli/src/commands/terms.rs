@@ -1,9 +1,11 @@
 //! What `calsync free` and `calsync book` have in common: the calendars, and the rules for slots.
 
+use std::{fs, path::PathBuf};
+
 use calsync_core::{
     availability::{
         CalendarState, CalendarTimes, ClockTime, DayHours, Question, TentativePolicy, UncoveredPolicy,
-        WorkingHours,
+        WorkingHours, read_vavailability,
     },
     booking::{Bookings, Counted, Terms, busy_elsewhere},
     model::{CalendarId, LinkId, RemoteCalendarId},
@@ -36,6 +38,9 @@ pub(crate) struct TermsArgs {
     /// Only these hours, such as `09:00-17:00`; may be given more than once.
     #[arg(long, value_name = "HOURS")]
     hours: Vec<String>,
+    /// Only when these files say so, each the `VAVAILABILITY` of one person (RFC 7953), as a calendar server keeps it.
+    #[arg(long, value_name = "FILE")]
+    availability: Vec<PathBuf>,
     /// Only on these days.
     #[arg(long, value_name = "DAYS", value_delimiter = ',', default_value = "mo,tu,we,th,fr")]
     weekdays: Vec<String>,
@@ -144,6 +149,17 @@ impl TermsArgs {
             };
             let hours = self.hours.iter().map(hours).collect::<Result<_, _>>()?;
             question.hours = vec![WorkingHours { zone, hours }];
+        }
+        for file in &self.availability {
+            let what = file.display();
+            let text =
+                fs::read_to_string(file).map_err(|error| CliError::Io { what: what.to_string(), error })?;
+            let found = read_vavailability(&text).map_err(|error| unmet(format!("{what}: {error}")))?;
+            if found.is_empty() {
+                // No statement about anybody's time, while somebody says that it is one.
+                return Err(unmet(format!("{what}: there is no VAVAILABILITY in it")));
+            }
+            question.availability.push(found);
         }
         Ok(question)
     }

@@ -12,7 +12,6 @@ use std::{collections::BTreeMap, fmt, fs, path::Path};
 
 use calsync_core::{
     engine::{CopyRules, Joint, check_rules},
-    pipeline::Pipeline,
     plan::Direction,
     zone::Zone,
 };
@@ -238,20 +237,10 @@ impl Config {
         self.store.strip_prefix("sqlite:").filter(|path| !path.is_empty()).map(Place::Sqlite)
     }
 
-    /// What a link copies. What comes from somebody else's calendar is passed on busy-only, unless the link says more.
+    /// What a link says of what it copies. One that exports and says nothing is busy-only.
     pub(crate) fn copies(&self, link: &LinkConfig) -> Result<Option<CopyRules>, CliError> {
-        if let Some(copies) = &link.copies {
-            let rules = copies.rules(link);
-            return rules
-                .map(Some)
-                .map_err(|problem| CliError::Config(format!("link {}: {problem}", link.name)));
-        }
-        let passes_on = self.direction(link) == Direction::Export
-            && self
-                .links
-                .iter()
-                .any(|other| other.calendar == link.calendar && self.direction(other) == Direction::Import);
-        Ok(passes_on.then(|| CopyRules::new(Pipeline::default())))
+        let rules = link.copies.as_ref().map(|copies| copies.rules(link)).transpose();
+        rules.map_err(|problem| CliError::Config(format!("link {}: {problem}", link.name)))
     }
 
     /// A link's direction: two-way, or import where the remote side can only be read.

@@ -107,6 +107,8 @@ public final class Engine: Sendable {
     /// Joins a calendar of the store to a remote one (`remote` is its id; a feed has only one). At most `guardCount` deletions
     /// (10) or `guardPercent` percent of the events (20) pass unasked. `copies` says what a link that imports or exports copies, as
     /// JSON: `{ "pipeline": ..., "calendar_name": ..., "owner": [...] }`, the pipeline as `docs/schema/pipeline.json` describes it.
+    /// Without it a link that exports shows when somebody is busy, and nothing else; a pipeline that starts with `everything` shows all.
+    /// While there is nothing to write, a link that exports may leave its copies unlooked at for `checkCopiesEvery` seconds.
     public func addLink(
         _ link: String,
         calendar: String,
@@ -119,6 +121,7 @@ public final class Engine: Sendable {
         guardCount: Int? = nil,
         guardPercent: Int? = nil,
         copies: String? = nil,
+        checkCopiesEvery: Int = 0,
         edits: CopyEdits = .leave
     ) async throws {
         let args = LinkArgs(
@@ -133,6 +136,7 @@ public final class Engine: Sendable {
             guardCount: guardCount,
             guardPercent: guardPercent,
             copies: copies,
+            checkCopiesEvery: checkCopiesEvery,
             edits: edits
         )
         try await call("add_link", args)
@@ -287,6 +291,7 @@ private struct LinkArgs: Encodable {
     let guardCount: Int?
     let guardPercent: Int?
     let copies: String?
+    let checkCopiesEvery: Int
     let edits: CopyEdits
 }
 

@@ -330,6 +330,7 @@ public struct Report: Hashable, Sendable, Decodable {
     public let undecided: Int
     public let waiting: Int
     public let wedged: Int
+    public let outside: Int
     public let answered: String?
 }
 

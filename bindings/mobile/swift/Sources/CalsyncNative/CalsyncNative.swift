@@ -726,6 +726,163 @@ public func FfiConverterTypeNativeCall_lower(_ value: NativeCall) -> UInt64 {
 
 
 /**
+ * A provider on this machine, for tests of hosts. It ends when it is let go of.
+ */
+public protocol NativeEmulatorProtocol: AnyObject, Sendable {
+
+    /**
+     * What `connect` takes, as JSON; nothing once it ended.
+     */
+    func account()  -> String?
+
+    /**
+     * Ends it.
+     */
+    func end()
+
+}
+/**
+ * A provider on this machine, for tests of hosts. It ends when it is let go of.
+ */
+open class NativeEmulator: NativeEmulatorProtocol, @unchecked Sendable {
+    fileprivate let handle: UInt64
+
+    /// Used to instantiate a [FFIObject] without an actual handle, for fakes in tests, mostly.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public struct NoHandle {
+        public init() {}
+    }
+
+    // We'd like this to be `private` but for Swifty reasons,
+    // we can't implement `FfiConverter` without making this `required` and we can't
+    // make it `required` without making it `public`.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    required public init(unsafeFromHandle handle: UInt64) {
+        self.handle = handle
+    }
+
+    // This constructor can be used to instantiate a fake object.
+    // - Parameter noHandle: Placeholder value so we can have a constructor separate from the default empty one that may be implemented for classes extending [FFIObject].
+    //
+    // - Warning:
+    //     Any object instantiated with this constructor cannot be passed to an actual Rust-backed object. Since there isn't a backing handle the FFI lower functions will crash.
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public init(noHandle: NoHandle) {
+        self.handle = 0
+    }
+
+#if swift(>=5.8)
+    @_documentation(visibility: private)
+#endif
+    public func uniffiCloneHandle() -> UInt64 {
+        return try! rustCall { uniffi_calsync_mobile_fn_clone_nativeemulator(self.handle, $0) }
+    }
+    /**
+     * Starts one; the settings are JSON.
+     */
+public convenience init(settings: String)throws  {
+    let handle =
+        try rustCallWithError(FfiConverterTypeNativeError_lift) {
+        uniffiCallStatus in
+    uniffi_calsync_mobile_fn_constructor_nativeemulator_new(
+        FfiConverterString.lower(settings),uniffiCallStatus
+    )
+}
+    self.init(unsafeFromHandle: handle)
+}
+
+    deinit {
+        if handle == 0 {
+            // Mock objects have handle=0 don't try to free them
+            return
+        }
+
+        try! rustCall { uniffi_calsync_mobile_fn_free_nativeemulator(handle, $0) }
+    }
+
+
+
+
+    /**
+     * What `connect` takes, as JSON; nothing once it ended.
+     */
+open func account() -> String?  {
+    return try!  FfiConverterOptionString.lift(try! rustCall() {
+        uniffiCallStatus in
+    uniffi_calsync_mobile_fn_method_nativeemulator_account(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+
+    /**
+     * Ends it.
+     */
+open func end()  {try! rustCall() {
+        uniffiCallStatus in
+    uniffi_calsync_mobile_fn_method_nativeemulator_end(
+            self.uniffiCloneHandle(),uniffiCallStatus
+    )
+}
+}
+
+
+
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public struct FfiConverterTypeNativeEmulator: FfiConverter {
+    typealias FfiType = UInt64
+    typealias SwiftType = NativeEmulator
+
+    public static func lift(_ handle: UInt64) throws -> NativeEmulator {
+        return NativeEmulator(unsafeFromHandle: handle)
+    }
+
+    public static func lower(_ value: NativeEmulator) -> UInt64 {
+        return value.uniffiCloneHandle()
+    }
+
+    public static func read(from buf: inout (data: Data, offset: Data.Index)) throws -> NativeEmulator {
+        let handle: UInt64 = try readInt(&buf)
+        return try lift(handle)
+    }
+
+    public static func write(_ value: NativeEmulator, into buf: inout [UInt8]) {
+        writeInt(&buf, lower(value))
+    }
+}
+
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeNativeEmulator_lift(_ handle: UInt64) throws -> NativeEmulator {
+    return try FfiConverterTypeNativeEmulator.lift(handle)
+}
+
+#if swift(>=5.8)
+@_documentation(visibility: private)
+#endif
+public func FfiConverterTypeNativeEmulator_lower(_ value: NativeEmulator) -> UInt64 {
+    return FfiConverterTypeNativeEmulator.lower(value)
+}
+
+
+
+
+
+
+/**
  * A store with connections and links.
  */
 public protocol NativeEngineProtocol: AnyObject, Sendable {
@@ -1685,6 +1842,12 @@ private let initializationResult: InitializationResult = {
     if (uniffi_calsync_mobile_checksum_method_nativecall_result() != 6211) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_calsync_mobile_checksum_method_nativeemulator_account() != 8783) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_calsync_mobile_checksum_method_nativeemulator_end() != 50600) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_calsync_mobile_checksum_method_nativeengine_end() != 7614) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -1695,6 +1858,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_calsync_mobile_checksum_method_nativehost_tell() != 41271) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_calsync_mobile_checksum_constructor_nativeemulator_new() != 25310) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_calsync_mobile_checksum_constructor_nativeengine_new() != 24837) {

@@ -96,6 +96,8 @@ class Engine private constructor(
      * Joins a calendar of the store to a remote one ([remote] is its id; a feed has only one). At most [guardCount] deletions
      * (10) or [guardPercent] percent of the events (20) pass unasked. [copies] says what a link that imports or exports copies, as
      * JSON: `{ "pipeline": ..., "calendar_name": ..., "owner": [...] }`, the pipeline as `docs/schema/pipeline.json` describes it.
+     * Without it a link that exports shows when somebody is busy, and nothing else; a pipeline that starts with `everything` shows all.
+     * While there is nothing to write, a link that exports may leave its copies unlooked at for [checkCopiesEvery] seconds.
      */
     suspend fun addLink(
         link: String,
@@ -109,12 +111,14 @@ class Engine private constructor(
         guardCount: Int? = null,
         guardPercent: Int? = null,
         copies: String? = null,
+        checkCopiesEvery: Int = 0,
         edits: CopyEdits = CopyEdits.LEAVE,
     ) {
         val args = Arguments().text("link", link).text("calendar", calendar).text("connection", connection).text("remote", remote)
         args.value("direction", Direction.serializer(), direction).value("conflicts", ConflictPolicy.serializer(), conflicts)
         args.value("deletions", DeletionPolicy.serializer(), deletions).value("people", PeoplePolicy.serializer(), people)
         args.text("copies", copies).value("edits", CopyEdits.serializer(), edits)
+        args.number("check_copies_every", checkCopiesEvery)
         call("add_link", args.number("guard_count", guardCount).number("guard_percent", guardPercent))
     }
 

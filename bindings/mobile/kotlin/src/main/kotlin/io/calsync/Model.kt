@@ -203,6 +203,7 @@ data class Report(
     val undecided: Long,
     val waiting: Long,
     val wedged: Long,
+    val outside: Long,
     val answered: String?,
 )
 

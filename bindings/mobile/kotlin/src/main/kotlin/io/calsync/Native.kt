@@ -1,6 +1,7 @@
 package io.calsync
 
 import io.calsync.ffi.NativeCall
+import io.calsync.ffi.NativeEmulator
 import io.calsync.ffi.NativeEngine
 import io.calsync.ffi.NativeException
 import io.calsync.ffi.pureCall
@@ -18,6 +19,8 @@ internal object Native {
     }
 
     fun engine(choice: String): NativeEngine = translating { NativeEngine(choice) }
+
+    fun emulator(settings: Arguments): NativeEmulator = translating { NativeEmulator(settings.toString()) }
 
     fun pure(method: String, args: Arguments): String = translating { pureCall(method, args.toString()) }
 

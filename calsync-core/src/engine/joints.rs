@@ -1,0 +1,134 @@
+//! The links of a store as a graph, looked at where one of them runs that is new, was changed, or was not looked at for long.
+//!
+//! A host that never asks [`check_rules`](super::check_rules) is not let run in circles either: every link leaves a note of
+//! what it joins and how beside its rows, and reads those of the others.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CopyRules, EngineError, Joint, RuleCycle,
+    graph::{circles, leaves_copies_out},
+    run::Run,
+};
+use crate::{
+    model::LinkId,
+    pipeline::{Filter, Pipeline},
+    plan::Direction,
+    store::{Doc, DocQuery, Write},
+};
+
+/// Rows read at once.
+const PAGE: usize = 200;
+
+/// Where they are kept.
+const SPACE: &str = "joints";
+
+/// What a link says of itself.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    calendar: String,
+    /// The remote calendar, under the name it has for everybody.
+    place: String,
+    /// The remote calendar, as the link calls it.
+    remote: String,
+    direction: Direction,
+    passes_on: PassesOn,
+    /// A link that says nothing until then is taken for one that is gone.
+    until: DateTime<Utc>,
+}
+
+/// What of its source a link passes on.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum PassesOn {
+    Everything,
+    ByRules,
+    /// What no link wrote.
+    Originals,
+}
+
+/// What forgets what a link joins.
+pub(super) fn part(link: &LinkId) -> Write {
+    Write::DeleteDoc { space: SPACE.to_owned(), key: link.to_string() }
+}
+
+impl Run<'_> {
+    /// Refuses a link whose copies would come back to it.
+    pub(super) async fn check_circles(&mut self) -> Result<(), EngineError> {
+        let period = self.link.audit_every.num_seconds().max(1);
+        let turn = |at: DateTime<Utc>| at.timestamp().div_euclid(period);
+        let lately = self.state.last_success.is_some_and(|last| turn(last) == turn(self.started));
+        if lately && self.state.cursor_key == self.link.cursor_key() {
+            return Ok(());
+        }
+        let notes = self.notes().await?;
+        let own =
+            notes.iter().find(|(id, note)| *id == self.link.id && note.remote == self.link.remote.as_str());
+        let place = match own {
+            Some((_, note)) => Some(note.place.clone()),
+            None => self.provider.place(&self.link.remote).await?,
+        };
+        // Nobody can tell whether it is the same as another link's.
+        let Some(place) = place else { return Ok(()) };
+        let rules = self.link.copy_rules();
+        let passes_on = match &rules {
+            None => PassesOn::Everything,
+            Some(rules) if leaves_copies_out(&rules.pipeline) => PassesOn::Originals,
+            Some(_) => PassesOn::ByRules,
+        };
+        let own = Note {
+            calendar: self.link.calendar.to_string(),
+            place,
+            remote: self.link.remote.as_str().to_owned(),
+            direction: self.link.direction,
+            passes_on,
+            until: self.started + self.link.audit_every * 2 + chrono::TimeDelta::days(1),
+        };
+        let others = notes.iter().filter(|(id, note)| *id != self.link.id && note.until > self.started);
+        let others: Vec<(&LinkId, &Note)> = others.map(|(id, note)| (id, note)).collect();
+        if let Some(circle) = circle_through((&self.link.id, &own), &others) {
+            return Err(circle.into());
+        }
+        let value = serde_json::to_vec(&own).unwrap_or_default();
+        self.last_writes.push(Write::PutDoc(Doc::new(SPACE, self.link.id.as_str(), value)));
+        Ok(())
+    }
+
+    async fn notes(&self) -> Result<Vec<(LinkId, Note)>, EngineError> {
+        let (mut notes, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let query = DocQuery::Page { after: after.as_deref(), limit: PAGE };
+            let page = self.engine.store.docs(SPACE, query).await?;
+            let Some(last) = page.last() else { return Ok(notes) };
+            after = Some(last.key.clone());
+            // What nobody can read joins nothing.
+            notes.extend(page.iter().filter_map(|doc| {
+                Some((LinkId::from(doc.key.as_str()), serde_json::from_slice(&doc.value).ok()?))
+            }));
+        }
+    }
+}
+
+/// The first circle with this link in it. One that is there without it is the others' business.
+fn circle_through(own: (&LinkId, &Note), others: &[(&LinkId, &Note)]) -> Option<RuleCycle> {
+    let by_rules = CopyRules::new(Pipeline::default());
+    let originals = CopyRules::new(Pipeline::everything().with_filter("not copied", Filter::NotCopied {}));
+    let everything = CopyRules::everything();
+    let joints: Vec<Joint<'_>> = std::iter::once(&own)
+        .chain(others)
+        .map(|(link, note)| Joint {
+            link: link.as_str(),
+            calendar: &note.calendar,
+            account: "",
+            remote: &note.place,
+            direction: note.direction,
+            copies: Some(match note.passes_on {
+                PassesOn::Everything => &everything,
+                PassesOn::ByRules => &by_rules,
+                PassesOn::Originals => &originals,
+            }),
+        })
+        .collect();
+    circles(&joints).find(|circle| circle.links.iter().any(|link| link == own.0.as_str()))
+}
