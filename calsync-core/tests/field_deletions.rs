@@ -77,6 +77,11 @@ impl Lab {
     }
 }
 
+/// A link that exports everything as it is.
+fn whole(link: Link) -> Link {
+    link.with_direction(Direction::Export).with_copies(CopyRules::new(Pipeline::everything()))
+}
+
 fn title(event: &Event) -> String {
     event.body().and_then(|body| body.title.clone()).unwrap_or_default()
 }
@@ -194,7 +199,7 @@ async fn del_08_a_deleted_copy_there_under_each_policy() {
                     let case = format!("{deletions:?} {conflicts:?} {edits:?}, edited: {edited}");
                     let returns = deletions == DeletionPolicy::LocalWins;
                     let lab = Lab::new(MemoryRemote::default(), |link| {
-                        let link = link.with_direction(Direction::Export).with_edits(edits);
+                        let link = whole(link).with_edits(edits);
                         link.with_deletions(deletions).with_conflicts(conflicts)
                     });
                     for n in 0..4 {
@@ -288,8 +293,7 @@ async fn del_08_a_deleted_copy_here_under_each_policy() {
 /// is deleted too, or outside what is copied.
 #[tokio::test]
 async fn del_08_a_copy_that_returns_is_one_copy() {
-    let export =
-        |link: Link| link.with_direction(Direction::Export).with_deletions(DeletionPolicy::LocalWins);
+    let export = |link: Link| whole(link).with_deletions(DeletionPolicy::LocalWins);
     for fault in [RemoteFault::After, RemoteFault::Lost, RemoteFault::Before(ErrorKind::Unavailable)] {
         let lab = Lab::new(MemoryRemote::default(), export);
         for n in 0..3 {
@@ -336,8 +340,8 @@ async fn del_07_two_ways_of_one_direction_each() {
             }
             let chain = async |world: &World, from: &dyn Provider, to: &dyn Provider| {
                 world.clock.advance(TimeDelta::seconds(30));
-                let [import, export] = [("in", Direction::Import), ("out", Direction::Export)]
-                    .map(|(name, way)| Link::new(name, "family", "memory").with_direction(way));
+                let [import, export] = ["in", "out"].map(|name| Link::new(name, "family", "memory"));
+                let (import, export) = (import.with_direction(Direction::Import), whole(export));
                 for (link, provider) in [(import, from), (export, to)] {
                     let run = world.engine.sync(&link, provider, &SyncOptions::default()).await;
                     run.expect("the run goes through");

@@ -241,7 +241,8 @@ async fn dup_16_an_imported_series_is_not_written_back() {
         let a = MemoryRemote::default();
         a.put("master", &old_series());
         let both = Link::new("a", "family", "memory");
-        let back = Link::new("back", "family", "memory").with_direction(Direction::Export);
+        let whole = CopyRules::new(Pipeline::everything());
+        let back = Link::new("back", "family", "memory").with_direction(Direction::Export).with_copies(whole);
         for _ in 0..5 {
             let import =
                 if two_links { both.clone().with_direction(Direction::Import) } else { both.clone() };

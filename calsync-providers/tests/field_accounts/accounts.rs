@@ -6,8 +6,9 @@ use std::sync::{
 };
 
 use calsync_core::{
-    engine::{EngineError, Link, SyncOptions, SyncReport},
+    engine::{CopyRules, EngineError, Link, SyncOptions, SyncReport},
     model::{Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId, RuleEntry, TimeSpan},
+    pipeline::Pipeline,
     plan::Direction,
     provider::Provider,
     recurrence::ExpansionLimits,
@@ -212,7 +213,10 @@ impl<'a> Side<'a> {
             .map(|(n, (account, which))| {
                 let name = format!("{} {n}", account.name);
                 let calendar = account.calendars[which].as_str();
-                let link = Link::new(name, world.calendar.as_str(), calendar).with_direction(way);
+                let mut link = Link::new(name, world.calendar.as_str(), calendar).with_direction(way);
+                if way == Direction::Export {
+                    link = link.with_copies(CopyRules::new(Pipeline::everything()));
+                }
                 let provider = provider(account.name, &account.url(), &account.zone, &world);
                 (link, provider, account, which)
             })

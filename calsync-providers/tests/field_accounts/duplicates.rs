@@ -25,7 +25,7 @@ fn series() -> Event {
 #[tokio::test(flavor = "multi_thread")]
 async fn dup_07_two_calendars_of_one_account() {
     for way in [Direction::Export, Direction::TwoWay] {
-        let losses: &[usize] = if way == Direction::Export { &[0, 1, 2, 5] } else { &[0] };
+        let losses: &[usize] = if way == Direction::Export { &[0, 1, 5] } else { &[0] };
         for &lost in losses {
             for account in Account::each(BERLIN) {
                 let case = format!("{}, {way:?}, answer {lost} lost", account.name);

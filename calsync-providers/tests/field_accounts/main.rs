@@ -8,3 +8,4 @@ mod duplicates;
 mod loops;
 mod recurrence;
 mod requests;
+mod walks;
