@@ -98,6 +98,23 @@ mod tests {
         assert_eq!(secret.expose(), "hunter2");
     }
 
+    /// What a secret holds is overwritten when nobody has it any more, and not before.
+    #[test]
+    fn priv_04_a_secret_is_overwritten_when_it_is_dropped() {
+        #[derive(Clone, Default)]
+        struct Told(std::rc::Rc<std::cell::Cell<u32>>);
+        impl Zeroize for Told {
+            fn zeroize(&mut self) {
+                self.0.set(self.0.get() + 1);
+            }
+        }
+        let told = Told::default();
+        let secret = Secret(told.clone());
+        assert_eq!(told.0.get(), 0);
+        drop(secret);
+        assert_eq!(told.0.get(), 1);
+    }
+
     #[test]
     fn only_the_same_secret_is_the_same() {
         let secret = Secret::from("hunter2");

@@ -17,6 +17,18 @@ pub(crate) enum Stop {
 /// What a step returns.
 pub(crate) type Outcome<T = ()> = Result<T, Stop>;
 
+impl Stop {
+    /// For what could have been installed and was not: where everything has to run, which `CALSYNC_INSTALLS=all` says, that is wrong;
+    /// elsewhere the rest is worth running.
+    pub(crate) fn absent(why: String) -> Self {
+        if std::env::var("CALSYNC_INSTALLS").is_ok_and(|installs| installs == "all") {
+            Self::Failed(why)
+        } else {
+            Self::Skipped(why)
+        }
+    }
+}
+
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

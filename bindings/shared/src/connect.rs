@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use calsync_core::{context::Clock, provider::Provider};
+use calsync_core::{
+    context::{Clock, IdSource},
+    provider::Provider,
+};
 use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider},
     google::{GoogleConfig, GoogleProvider},
@@ -26,6 +29,7 @@ pub(crate) fn connect(
     settings: Connect,
     transport: Arc<dyn HttpTransport>,
     clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
 ) -> Result<Connection, Failure> {
     let addresses = if settings.trust_address { AddressPolicy::AllowPrivate } else { AddressPolicy::Public };
     let mut only = None;
@@ -48,7 +52,7 @@ pub(crate) fn connect(
             if !settings.url.is_empty() {
                 config = config.at(settings.url, addresses);
             }
-            Arc::new(MicrosoftProvider::new(config, transport)?.with_clock(clock))
+            Arc::new(MicrosoftProvider::new(config, transport)?.with_clock(clock).with_request_ids(ids))
         }
         ProviderKind::Ics => {
             let mut config = IcsConfig::new(settings.url);

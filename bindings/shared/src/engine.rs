@@ -178,7 +178,7 @@ impl Engine {
     pub(crate) async fn connect(&self, args: args::Connect) -> Result<(), Failure> {
         let name = args.connection.clone();
         let transport = self.opened().await?.transport.clone();
-        let connection = connect(args, transport, self.state.clock.clone())
+        let connection = connect(args, transport, self.state.clock.clone(), self.state.ids.clone())
             .map_err(|failure| failure.about(name.clone()))?;
         self.named_mut().connections.insert(name, Arc::new(connection));
         Ok(())

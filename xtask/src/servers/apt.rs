@@ -23,7 +23,7 @@ pub(crate) fn install(what: &str, packages: &[&str]) -> Outcome {
         let mut command = Command::new("apt-get");
         command.args(["-qq", "-o", "Acquire::Retries=3"]).args(args).env("DEBIAN_FRONTEND", "noninteractive");
         process::run(&mut command, LIMIT)
-            .map_err(|stop| Stop::Skipped(format!("{what} could not be installed: {stop}")))
+            .map_err(|stop| Stop::absent(format!("{what} could not be installed: {stop}")))
     };
     apt(&["update"])?;
     let mut install = vec!["install", "--yes", "--no-install-recommends"];

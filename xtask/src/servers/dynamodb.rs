@@ -35,7 +35,7 @@ pub(crate) fn install(install: Install) -> Outcome {
     if folder.join(DONE).exists() {
         return Ok(());
     }
-    fetch(&folder).map_err(|stop| Stop::Skipped(format!("DynamoDB Local could not be fetched: {stop}")))
+    fetch(&folder).map_err(|stop| Stop::absent(format!("DynamoDB Local could not be fetched: {stop}")))
 }
 
 fn fetch(folder: &Path) -> Outcome {
