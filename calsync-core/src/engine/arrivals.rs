@@ -147,15 +147,14 @@ impl Run<'_> {
     /// Forgets what every link has looked since, a bounded number of notes.
     pub(super) async fn forget_arrivals(&mut self) -> Result<(), EngineError> {
         let (store, calendar) = (&self.engine.store, &self.link.calendar);
-        let others = other_links(&**store, calendar, &self.link.id, self.started).await?;
         let mut looked = Some(self.started);
-        for link in &others {
-            let state = store.link(link).await?.filter(|state| state.calendar == *calendar);
+        for link in other_links(&**store, calendar, &self.link.id, self.started).await? {
+            let state = store.link(&link).await?.filter(|state| state.calendar == *calendar);
             if let Some(state) = state {
                 looked = looked.min(state.last_pull);
             }
         }
-        let (Some(looked), false) = (looked, others.is_empty()) else { return Ok(()) };
+        let Some(looked) = looked else { return Ok(()) };
         let space = space(calendar);
         let (mut batch, mut after) = (Batch::default(), None::<String>);
         while batch.writes.len() < PAGE {
