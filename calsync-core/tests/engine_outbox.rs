@@ -254,3 +254,40 @@ async fn a_wedged_deletion_is_dropped_on_request() {
         assert_eq!(lab.titles().await, (None, Some("one".to_owned())));
     }
 }
+
+/// What depends on what: an event that was deleted here and made again under its UID goes out after its deletion, however
+/// urgent it is, whether the person did both at once or the deletion has to wait for somebody's answer.
+#[tokio::test]
+async fn an_event_made_again_under_its_uid_waits_for_the_deletion_of_the_old_one() {
+    for (after, count) in [(HOUR / 2, 30), (TimeDelta::days(30), 30), (HOUR / 2, 2), (TimeDelta::days(30), 2)]
+    {
+        let lab = Lab::new();
+        for n in 0..count {
+            lab.world.add(lab.at(&format!("u{n}"), TimeDelta::days(20))).await;
+        }
+        lab.sync().await.expect("it goes through");
+        for uid in ["u0", "u1"] {
+            lab.world.delete(uid).await;
+            let mut again = lab.at(uid, after);
+            body(&mut again).title = Some("again".to_owned());
+            lab.world.add(again).await;
+        }
+        for _ in 0..4 {
+            let report = lab.sync_after(TimeDelta::minutes(20)).await.expect("it goes through");
+            if report.plan.held {
+                let mut options = SyncOptions::default();
+                options.approve = Some(report.plan_id);
+                let run = lab.world.engine.sync(&lab.link, &lab.remote, &options);
+                run.await.expect("it goes through");
+            }
+        }
+        let (there, waiting) = lab.state().await;
+        assert_eq!((there.len(), waiting), (count, Vec::new()), "{after} of {count}");
+        let again = lab.remote.items().into_values();
+        let again =
+            again.filter(|event| event.body().is_some_and(|body| body.title.as_deref() == Some("again")));
+        assert_eq!(again.count(), 2, "{after} of {count}");
+        let quiet = lab.sync_after(TimeDelta::minutes(20)).await.expect("it goes through");
+        assert!(quiet.plan.operations.is_empty(), "{:?}", quiet.plan.operations);
+    }
+}

@@ -9,7 +9,7 @@ use super::{
     earlier::may_be_there,
     journal::{content_of, left_as},
     outbox::after_failure,
-    pull::{Found, Item},
+    pull::{Found, Item, by_id},
     push::{Answer, Echo, Sent, stops_all},
     run::{PAGE, Run},
 };
@@ -77,7 +77,8 @@ impl Run<'_> {
     }
 
     /// What becomes of creations whose UID an item of the calendar has: it is the same event and the two are joined, unless
-    /// that item is joined to another event already. Then there are two events here that only one item can be.
+    /// that item is joined to another event already. An event that is about to be deleted goes first, and the creation waits
+    /// for that; otherwise there are two events here that only one item can be.
     async fn same_uid(&mut self, sent: &mut Sent) -> Result<Vec<Write>, EngineError> {
         let elsewhere = std::mem::take(&mut sent.elsewhere);
         if elsewhere.is_empty() {
@@ -85,6 +86,8 @@ impl Run<'_> {
         }
         let ids: Vec<RemoteId> = elsewhere.iter().map(|(at, _)| at.clone()).collect();
         let bases = self.bases_by_remote(&ids).await?;
+        let holders: Vec<EventId> = bases.values().map(|base| base.event_id.clone()).collect();
+        let rows = by_id(self.engine.store.events(&self.link.calendar, &holders).await?);
         let mut writes = Vec::new();
         for (at, mut entry) in elsewhere {
             if bases.get(&at).is_none_or(|base| base.event_id == entry.event_id) {
@@ -92,6 +95,23 @@ impl Run<'_> {
                 sent.changed.push((at, entry.event_id.clone()));
                 self.voided.insert(entry.event_id.clone());
                 self.outbox.insert(entry.event_id.clone(), entry);
+                continue;
+            }
+            let holder = bases.get(&at).map(|base| &base.event_id);
+            let deletion = holder.and_then(|holder| self.outbox.get(holder)).is_some_and(|entry| {
+                let wedged = matches!(entry.state, OutboxState::Wedged { .. });
+                matches!(entry.op, OutboxOp::Delete { .. }) && !wedged
+            });
+            // It is deleted in this run; or was, right after the creation was refused.
+            let soon = deletion || self.ours.get(&at).is_some_and(Option::is_none);
+            let deleted = holder.and_then(|holder| rows.get(holder)).is_some_and(|row| row.deleted.is_some());
+            if soon || deleted {
+                // Where a person is asked about the deletion first, the creation waits for the answer.
+                sent.depends += usize::from(soon);
+                self.waiting += usize::from(!soon);
+                entry.state = OutboxState::Pending;
+                self.outbox.insert(entry.event_id.clone(), entry.clone());
+                writes.push(Write::PutOutbox(Box::new(entry)));
                 continue;
             }
             let detail =

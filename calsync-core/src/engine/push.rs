@@ -61,6 +61,8 @@ pub(super) struct Sent {
     pub(super) changed: Vec<(RemoteId, EventId)>,
     /// Creations refused because another item has the UID.
     pub(super) elsewhere: Vec<(RemoteId, OutboxEntry)>,
+    /// Creations were refused because of items that are about to be deleted: they are sent once more after that.
+    pub(super) depends: usize,
     /// The error that stops all further writes of this run.
     pub(super) stop: Option<ProviderError>,
     /// The last failure that may be the whole provider's and not the item's.
@@ -85,7 +87,8 @@ impl Run<'_> {
         for round in 0..=ROUNDS {
             let sent = self.send_all(&mut total).await?;
             let echoes = self.read_echoes(sent.echoes).await?;
-            if sent.stop.is_some() || sent.changed.is_empty() {
+            let again = !sent.changed.is_empty() || sent.depends > 0;
+            if sent.stop.is_some() || !again {
                 // Nothing reads them any more in this run: they go with what ends it.
                 self.last_writes.extend(echoes);
             } else if !echoes.is_empty() {
@@ -94,8 +97,8 @@ impl Run<'_> {
             if let Some(error) = sent.stop {
                 return Err(error.into());
             }
-            if sent.changed.is_empty() || round == ROUNDS {
-                self.waiting += sent.changed.len();
+            if !again || round == ROUNDS {
+                self.waiting += sent.changed.len() + sent.depends;
                 self.give_up_for_now(&sent.changed).await?;
                 // Their intents are void: the next run has to see these events again to decide anew.
                 self.unfinished |= !sent.changed.is_empty();
