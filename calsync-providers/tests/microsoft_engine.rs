@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
-    model::{Event, EventBody, EventTime, Override, RecurrenceId, TimeSpan},
+    model::{Event, EventBody, EventTime, Override, Privacy, RecurrenceId, TimeSpan},
     provider::{ErrorKind, Fetched, PeoplePolicy, Provider},
     recurrence::RuleEntry,
     store::{MemoryStore, OutboxState},
@@ -235,6 +235,48 @@ async fn series_of_ours(quirk: &str) {
         lab.server.instants(&stored.id, instant("2026-01-01T00:00:00Z"), instant("2026-02-01T00:00:00Z"));
     let found: Vec<String> = found.iter().map(|at| at.format("%m-%dT%H").to_string()).collect();
     assert_eq!(found, ["01-05T10", "01-13T15", "01-26T10"], "{quirk}");
+    assert_eq!(lab.server.mails(), 0);
+}
+
+/// What an exception says as its series says follows the series at Graph. Where only the series is edited here, the exception
+/// says it again, and both sides hold the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn fld_03_an_exception_does_not_follow_its_series_where_it_is_not_to() {
+    let lab = Lab::new();
+    let mut series = local_series("s", "FREQ=WEEKLY;COUNT=8");
+    let id = RecurrenceId::Instant(instant("2026-01-12T08:00:00Z"));
+    let mut moved = series.master.clone().unwrap();
+    moved.time.start = EventTime::Utc(instant("2026-01-13T15:00:00Z"));
+    moved.time.end = EventTime::Utc(instant("2026-01-13T16:00:00Z"));
+    let moved = Override::Changed { body: Box::new(moved), scope: Default::default() };
+    series.overrides.insert(id, moved);
+    lab.world.add(series).await;
+    lab.sync().await;
+    lab.world
+        .edit("s", |event| {
+            let body = body(event);
+            body.title = Some("another title".into());
+            body.privacy = Some(Privacy::Private);
+            body.priority = Some(1);
+        })
+        .await;
+    lab.sync().await;
+    lab.sync().await;
+    lab.is_quiet().await;
+    // As somebody else reads it there.
+    let other = World::new(Arc::new(MemoryStore::default()), 2);
+    let theirs = provider(&lab.server, &other, |_| {});
+    let link = Link::new("other", "family", lab.calendar.as_str());
+    other.engine.sync(&link, &theirs, &SyncOptions::default()).await.unwrap();
+    for event in [lab.world.local("s").await.event, other.locals().await.remove(0).event] {
+        let told = |body: &EventBody| (body.title.clone().unwrap(), body.privacy, body.priority);
+        let master = told(event.master.as_ref().unwrap());
+        assert_eq!(master, ("another title".into(), Some(Privacy::Private), Some(1)));
+        let Some(Override::Changed { body, .. }) = event.overrides.get(&id) else { panic!("it is gone") };
+        assert_eq!(told(body).0, "series");
+        assert_ne!(told(body).1, Some(Privacy::Private));
+        assert_ne!(told(body).2, Some(1));
+    }
     assert_eq!(lab.server.mails(), 0);
 }
 

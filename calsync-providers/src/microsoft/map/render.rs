@@ -423,13 +423,19 @@ impl Writer<'_> {
                         // Graph does not take it: the instance stays on its day there.
                         self.losses.insert("instance-moved");
                         let stays = EventBody { time: from.time.clone(), ..(**body).clone() };
-                        self.change(id, &from, &stays, (&master.time, item), &mut exceptions);
+                        self.change(id, &from, &stays, (&master.time, item, before), &mut exceptions);
                     } else {
-                        self.change(id, &from, body, (&master.time, item), &mut exceptions);
+                        self.change(id, &from, body, (&master.time, item, before), &mut exceptions);
                     }
                 }
                 (None, Some(Override::Changed { body, .. })) => {
-                    self.change(id, &body.clone(), &at(master, id), (&master.time, item), &mut exceptions);
+                    self.change(
+                        id,
+                        &body.clone(),
+                        &at(master, id),
+                        (&master.time, item, before),
+                        &mut exceptions,
+                    );
                 }
                 (Some(Override::Added { .. }), _) => {
                     self.losses.insert("added-dates");
@@ -455,14 +461,19 @@ impl Writer<'_> {
         id: RecurrenceId,
         from: &EventBody,
         to: &EventBody,
-        (master, item): (&TimeSpan, &Object),
+        (master, item, before): (&TimeSpan, &Object, Option<(&Event, &Object)>),
         exceptions: &mut Vec<Object>,
     ) {
         let place = exceptions.iter().position(|exception| instance_of(exception, &master.start) == Some(id));
         let original = place.and_then(|place| exceptions.get(place)).cloned().unwrap_or_default();
         let parts = parts(from, to);
         let mut patch = Object::new();
-        self.write_parts(&parts, to, &original, &mut patch);
+        self.write_parts(
+            &parts,
+            to,
+            &following(&original, before.map(|(_, before)| before), item),
+            &mut patch,
+        );
         // Extended properties are the master's affair.
         patch.remove("singleValueExtendedProperties");
         if patch.is_empty() {
@@ -552,6 +563,20 @@ fn followed(mut current: Event, target: &Event) -> Event {
         follow!(title, description, location, geo, status, free_busy, privacy, priority, categories, alarms);
     }
     current
+}
+
+/// An exception as it is once its series is written: what it says as its series says follows the series.
+fn following(exception: &Object, before: Option<&Object>, series: &Object) -> Object {
+    let mut exception = exception.clone();
+    let Some(before) = before else { return exception };
+    for name in ["subject", "showAs", "sensitivity", "importance"] {
+        if let (Some(own), Some(new)) = (exception.get_mut(name), series.get(name))
+            && before.get(name) == Some(own)
+        {
+            own.clone_from(new);
+        }
+    }
+    exception
 }
 
 /// The parts in which two bodies differ.
