@@ -429,6 +429,61 @@ async fn a_scrub_that_was_interrupted_is_finished() {
     assert!(!lab.bytes().contains("canary"), "{}", lab.bytes());
 }
 
+/// PRIV-01: what waits to be made under rules that show more is made under those that hold when it goes out, whether it
+/// was never sent, or sent and its answer lost.
+#[tokio::test]
+async fn priv_01_what_waits_is_made_under_the_rules_of_its_day() {
+    for fault in [RemoteFault::Before(ErrorKind::Unavailable), RemoteFault::After] {
+        for said in [None, Some(CopyRules::new(Pipeline::default()))] {
+            let mut lab = Lab::exporting(3, keeping(&[CopiedField::Title])).await;
+            for n in 3..6 {
+                lab.world.add(private(n)).await;
+                lab.remote.fail("create", fault.clone());
+            }
+            lab.attempt().await;
+            lab.link.copies.clone_from(&said);
+            for _ in 0..4 {
+                lab.attempt().await;
+            }
+            lab.settle().await;
+            assert_eq!(lab.copies().len(), 6, "{fault:?}");
+            assert!(!lab.bytes().contains("canary"), "{fault:?}: {}", lab.bytes());
+        }
+    }
+}
+
+/// PRIV-01: some copies were widened when the run ended, and then nobody wants that any more. What is there is not taken for
+/// what it was before; also where the very first run of a link ended like that.
+#[tokio::test]
+async fn priv_01_a_widening_that_was_interrupted_and_taken_back_is_noticed() {
+    let mut lab = Lab::exporting(4, Pipeline::default()).await;
+    lab.link = lab.link.with_commit_every(1);
+    lab.link.copies = Some(CopyRules::everything());
+    for _ in 0..3 {
+        lab.remote.fail("update", RemoteFault::After);
+    }
+    let _ = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await;
+    assert!(lab.bytes().contains("canary"), "some were widened");
+    lab.link.copies = None;
+    let refused = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await;
+    assert!(matches!(refused, Err(EngineError::CopiesUnsaid { .. })), "{refused:?}");
+    lab.change(Pipeline::default());
+    for _ in 0..4 {
+        lab.attempt().await;
+    }
+    lab.settle().await;
+    assert!(!lab.bytes().contains("canary"), "{}", lab.bytes());
+
+    let mut first = Lab::new(Direction::Export, Pipeline::default());
+    first.link.copies = Some(CopyRules::everything());
+    first.world.add(private(0)).await;
+    first.remote.fail("create", RemoteFault::After);
+    let _ = first.world.engine.sync(&first.link, &first.remote, &SyncOptions::default()).await;
+    first.link.copies = None;
+    let refused = first.world.engine.sync(&first.link, &first.remote, &SyncOptions::default()).await;
+    assert!(matches!(refused, Err(EngineError::CopiesUnsaid { .. })), "{refused:?}");
+}
+
 #[tokio::test]
 async fn edits_of_a_copy_do_not_come_back() {
     let lab = Lab::exporting(2, keeping(&[CopiedField::Location])).await;

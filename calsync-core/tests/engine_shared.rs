@@ -157,6 +157,22 @@ async fn del_19_what_moved_away_is_not_made_there_again() {
     }
 }
 
+/// The old source goes on listing the event for a while, as feeds do that are published now and then: it still moved.
+#[tokio::test]
+async fn del_19_a_source_that_lags_does_not_make_a_move_a_deletion() {
+    let shared = Shared::new(ONE_WAY).await;
+    shared.remotes[HOME].put("moved", &event("u1", "Dentist"));
+    for hours in [0, 6, 20] {
+        shared.world.clock.advance(TimeDelta::hours(hours));
+        shared.sync(HOME).await;
+        shared.sync(WORK).await;
+    }
+    shared.remotes[WORK].remove("w1");
+    shared.sync(WORK).await;
+    assert_eq!(shared.uids().await.len(), 6);
+    shared.rests().await;
+}
+
 /// It moves there and back, and there again; then somebody deletes it where it is, and it is gone.
 #[tokio::test]
 async fn del_19_there_and_back_and_gone() {
@@ -191,7 +207,9 @@ async fn del_19_there_and_back_and_gone() {
 async fn del_07_what_both_have_had_for_a_while_goes() {
     let shared = Shared::new(ONE_WAY).await;
     shared.remotes[HOME].put("invited", &event("u1", "Dentist"));
-    for which in [HOME, WORK, HOME] {
+    shared.sync(HOME).await;
+    shared.world.clock.advance(TimeDelta::days(3));
+    for which in [WORK, HOME] {
         shared.sync(which).await;
     }
     shared.remotes[WORK].remove("w1");
@@ -234,7 +252,7 @@ async fn del_19_what_is_noted_is_forgotten_and_the_journal_says_why() {
         })
         .collect();
     assert_eq!(kept, ["it is gone there, and in the calendar of link `home` since"]);
-    for _ in 0..3 {
+    for _ in 0..4 {
         shared.world.clock.advance(TimeDelta::days(1));
         shared.sync(WORK).await;
         shared.sync(HOME).await;

@@ -60,6 +60,8 @@ pub(crate) fn mutants(options: &Mutants) -> Outcome {
     // Which files, and which tests judge them, is in `.cargo/mutants.toml`.
     let mut mutants = process::cargo();
     let folder = workspace::root().join("target/mutants");
+    // What is counted is of this run.
+    let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).doing(folder.display())?;
     mutants.args(["mutants", "--package", "calsync-core", "--timeout", "60", "--output"]).arg(&folder);
     mutants.args(&options.args);

@@ -1,4 +1,4 @@
-//! Events that came up in one remote calendar since a link to another looked at its own: what is gone there has moved.
+//! Events that came up in one remote calendar about when they went from another: they have moved.
 //!
 //! Links that share a calendar share its events by UID. Each link sees only its own side, so a link that finds an item gone
 //! cannot tell a deletion from a move to the source of another link, which may have been read first. What a link joins is
@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -27,6 +27,10 @@ use crate::{
     },
 };
 
+/// How old an arrival may be that still speaks for a move: a source may go on listing for hours what it has no more, as
+/// published feeds do, and workers' clocks may differ.
+const FRESH: TimeDelta = TimeDelta::hours(48);
+
 /// The last link that joined an event which was here already.
 #[derive(Serialize, Deserialize)]
 struct Arrival {
@@ -37,14 +41,14 @@ struct Arrival {
 /// What is known of the arrivals of some events.
 #[derive(Default)]
 pub(super) struct Arrivals {
-    /// The links they came up in since this link looked last.
+    /// The links they came up in lately.
     moved: HashMap<EventId, LinkId>,
     /// The versions of all notes about them.
     versions: HashMap<EventId, u64>,
 }
 
 impl Arrivals {
-    /// The link an event came up in since this link looked last.
+    /// The link an event came up in lately.
     pub(super) fn of(&self, event: &EventId) -> Option<&LinkId> {
         self.moved.get(event)
     }
@@ -84,10 +88,10 @@ impl Run<'_> {
         Ok(Some(Write::PutDoc(Doc::new(space(&self.link.calendar), record.id.as_str(), value))))
     }
 
-    /// Which of some events came up in the remote calendar of another link since this one last looked at all of its own.
-    pub(super) async fn arrivals(&mut self, events: &[EventId]) -> Result<Arrivals, EngineError> {
+    /// Which of some events came up in the remote calendar of another link lately, as this link's last look at its own tells.
+    pub(super) async fn arrivals(&self, events: &[EventId]) -> Result<Arrivals, EngineError> {
         let mut arrivals = Arrivals::default();
-        if events.is_empty() || !self.link.direction.imports() || !self.is_shared().await? {
+        if events.is_empty() || !self.link.direction.imports() {
             return Ok(arrivals);
         }
         let store = &self.engine.store;
@@ -98,7 +102,8 @@ impl Run<'_> {
             // What nobody can read says nothing.
             let arrival = serde_json::from_slice::<Arrival>(&doc.value).ok();
             arrivals.versions.insert(event.clone(), doc.version);
-            let since = |arrival: &Arrival| self.state.last_pull.is_none_or(|last| last <= arrival.at);
+            let since =
+                |arrival: &Arrival| self.state.last_pull.is_none_or(|last| last - FRESH <= arrival.at);
             if let Some(arrival) = arrival.filter(|arrival| arrival.link != self.link.id && since(arrival)) {
                 at.entry(arrival.link).or_default().push(event);
             }
@@ -147,14 +152,15 @@ impl Run<'_> {
     /// Forgets what every link has looked since, a bounded number of notes.
     pub(super) async fn forget_arrivals(&mut self) -> Result<(), EngineError> {
         let (store, calendar) = (&self.engine.store, &self.link.calendar);
-        let mut looked = Some(self.started);
+        // Not before this one has acted on them.
+        let mut looked = self.state.last_pull;
         for link in other_links(&**store, calendar, &self.link.id, self.started).await? {
             let state = store.link(&link).await?.filter(|state| state.calendar == *calendar);
             if let Some(state) = state {
                 looked = looked.min(state.last_pull);
             }
         }
-        let Some(looked) = looked else { return Ok(()) };
+        let Some(looked) = looked.map(|looked| looked - FRESH) else { return Ok(()) };
         let space = space(calendar);
         let (mut batch, mut after) = (Batch::default(), None::<String>);
         while batch.writes.len() < PAGE {

@@ -169,13 +169,16 @@ impl Run<'_> {
         self.keep_lease().await?;
         self.settle_ended(&mut batch).await?;
         batch.writes.extend(self.first_say().await?);
+        if self.says_change && !batch.writes.iter().any(|write| matches!(write, Write::PutLink(_))) {
+            batch.writes.push(Write::PutLink(Box::new(self.state.clone())));
+        }
         batch.lease.clone_from(&self.lease);
         note_what_is_left(&mut batch.writes);
         if !self.recorded {
             batch.writes.push(Write::PutRun(Box::new(self.record(RunOutcome::Running))));
         }
         let receipt = self.engine.store.commit(batch).await?;
-        self.recorded = true;
+        (self.recorded, self.says_change) = (true, false);
         Ok(receipt)
     }
 

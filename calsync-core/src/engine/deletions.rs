@@ -189,9 +189,8 @@ impl Run<'_> {
                 }
                 Action::DeleteLocal => {
                     let mut outcome = self.delete_local(operation, base, record);
-                    if self.is_shared().await? {
-                        outcome.expect.push(arrivals.expect(&self.link.calendar, &base.event_id));
-                    }
+                    // Nor did it come up elsewhere since.
+                    outcome.expect.push(arrivals.expect(&self.link.calendar, &base.event_id));
                     outcome
                 }
                 _ if base.version.is_none() && !unnamed.contains(&base.remote_id) => {

@@ -1,7 +1,9 @@
-//! The links of a store as a graph, looked at where one of them runs that is new, was changed, or was not looked at for long.
+//! The links of a store as a graph, looked at where one of them runs that is new, was changed, or said nothing for long.
 //!
 //! A host that never asks [`check_rules`](super::check_rules) is not let run in circles either: every link leaves a note of
 //! what it joins and how beside its rows, and reads those of the others.
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -38,6 +40,13 @@ struct Note {
     until: DateTime<Utc>,
 }
 
+impl Note {
+    fn joins_like(&self, other: &Self) -> bool {
+        let joins = |note: &Self| (note.calendar.clone(), note.place.clone(), note.direction, note.passes_on);
+        joins(self) == joins(other)
+    }
+}
+
 /// What of its source a link passes on.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -56,17 +65,17 @@ pub(super) fn part(link: &LinkId) -> Write {
 impl Run<'_> {
     /// Refuses a link whose copies would come back to it.
     pub(super) async fn check_circles(&mut self) -> Result<(), EngineError> {
-        let period = self.link.audit_every.num_seconds().max(1);
-        let turn = |at: DateTime<Utc>| at.timestamp().div_euclid(period);
-        let lately = self.state.last_success.is_some_and(|last| turn(last) == turn(self.started));
-        if lately && self.state.cursor_key == self.link.cursor_key() {
+        if !self.is_first_of_its_turn(self.state.last_success)
+            && self.state.cursor_key == self.link.cursor_key()
+        {
             return Ok(());
         }
-        let notes = self.notes().await?;
-        let own =
-            notes.iter().find(|(id, note)| *id == self.link.id && note.remote == self.link.remote.as_str());
-        let place = match own {
-            Some((_, note)) => Some(note.place.clone()),
+        let key = self.link.id.as_str();
+        let said = self.engine.store.docs(SPACE, DocQuery::Keys(&[key])).await?;
+        let said = said.first().and_then(|doc| serde_json::from_slice::<Note>(&doc.value).ok());
+        let said = said.filter(|note| note.remote == self.link.remote.as_str());
+        let place = match &said {
+            Some(note) => Some(note.place.clone()),
             None => self.provider.place(&self.link.remote).await?,
         };
         // Nobody can tell whether it is the same as another link's.
@@ -85,10 +94,14 @@ impl Run<'_> {
             passes_on,
             until: self.started + self.link.audit_every * 2 + chrono::TimeDelta::days(1),
         };
-        let others = notes.iter().filter(|(id, note)| *id != self.link.id && note.until > self.started);
-        let others: Vec<(&LinkId, &Note)> = others.map(|(id, note)| (id, note)).collect();
-        if let Some(circle) = circle_through((&self.link.id, &own), &others) {
-            return Err(circle.into());
+        // What it said before was looked at when it was said; what others said since, they looked at.
+        if !said.is_some_and(|said| said.until > self.started && said.joins_like(&own)) {
+            let notes = self.notes().await?;
+            let others = notes.iter().filter(|(id, note)| *id != self.link.id && note.until > self.started);
+            let others: Vec<(&LinkId, &Note)> = others.map(|(id, note)| (id, note)).collect();
+            if let Some(circle) = circle_through((&self.link.id, &own), &others) {
+                return Err(circle.into());
+            }
         }
         let value = serde_json::to_vec(&own).unwrap_or_default();
         self.last_writes.push(Write::PutDoc(Doc::new(SPACE, self.link.id.as_str(), value)));
@@ -110,13 +123,36 @@ impl Run<'_> {
     }
 }
 
+/// Those links that are joined to one over others, in whatever direction: no circle through it has any other.
+fn reachable<'n>(own: &Note, others: &[(&'n LinkId, &'n Note)]) -> Vec<(&'n LinkId, &'n Note)> {
+    let mut here = BTreeSet::from([own.calendar.as_str()]);
+    let mut there = BTreeSet::from([own.place.as_str()]);
+    let (mut near, mut far) = (Vec::new(), others.to_vec());
+    loop {
+        let before = near.len();
+        far.retain(|(id, note)| {
+            let is_near = here.contains(note.calendar.as_str()) || there.contains(note.place.as_str());
+            if is_near {
+                here.insert(&note.calendar);
+                there.insert(&note.place);
+                near.push((*id, *note));
+            }
+            !is_near
+        });
+        if near.len() == before {
+            return near;
+        }
+    }
+}
+
 /// The first circle with this link in it. One that is there without it is the others' business.
 fn circle_through(own: (&LinkId, &Note), others: &[(&LinkId, &Note)]) -> Option<RuleCycle> {
     let by_rules = CopyRules::new(Pipeline::default());
     let originals = CopyRules::new(Pipeline::everything().with_filter("not copied", Filter::NotCopied {}));
     let everything = CopyRules::everything();
+    let near = reachable(own.1, others);
     let joints: Vec<Joint<'_>> = std::iter::once(&own)
-        .chain(others)
+        .chain(&near)
         .map(|(link, note)| Joint {
             link: link.as_str(),
             calendar: &note.calendar,

@@ -255,7 +255,8 @@ impl Link {
 
     /// Whether a stored cursor was made when the items there were whole, and nobody said that they are to be reduced.
     pub(crate) fn would_reduce_unasked(&self, stored: &str) -> bool {
-        let by_rules = stored.split(':').next().is_some_and(|head| head.contains('+'));
+        let rules = stored.split(':').next().and_then(|head| head.split_once('+'));
+        let by_rules = rules.is_some_and(|(_, rules)| rules != CHANGING);
         self.copies.is_none()
             && self.direction == Direction::Export
             && (!by_rules || self.goes_otherwise(stored))
@@ -269,6 +270,11 @@ impl Link {
             None => format!("{SCHEMA}{way}:{}", self.remote.as_str()),
             Some(rules) => format!("{SCHEMA}{way}+{}:{}", rules.fingerprint(), self.remote.as_str()),
         }
+    }
+
+    /// What is stored while the copies go from some rules to others: any rules are others than these.
+    pub(crate) fn changing_key(&self) -> String {
+        format!("{SCHEMA}{}+{CHANGING}:{}", self.way(), self.remote.as_str())
     }
 
     fn way(&self) -> char {
@@ -294,6 +300,9 @@ impl Link {
         rules(stored) != rules(&self.cursor_key())
     }
 }
+
+/// In a cursor's key instead of the rules: some copies are by the rules before, and some by those after.
+const CHANGING: &str = "~";
 
 /// Raised when what is read from a payload changes its meaning.
 const SCHEMA: u32 = 1;

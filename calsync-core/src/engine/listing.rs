@@ -38,8 +38,11 @@ impl Run<'_> {
                 self.find_lost_rows(&mut listed).await?;
             }
         }
-        // Once a day also when nothing is gone: a run that ended early may have deleted what they wait for.
-        if !listed.removed.is_empty() || complete && self.is_first_of_its_turn(self.state.last_success) {
+        // Once a day also when nothing is gone: a run that ended early may have deleted what they wait for. Where changes are
+        // listed, everything is about as often.
+        let is_time =
+            || self.capabilities.pull_incremental || self.is_first_of_its_turn(self.state.last_success);
+        if !listed.removed.is_empty() || complete && is_time() {
             listed.incomplete |= self.defer_duplicates().await?;
         }
         let deferred = std::mem::take(&mut self.deferred);

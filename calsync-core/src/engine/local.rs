@@ -102,7 +102,9 @@ impl Run<'_> {
                 && !self.copies.is_some_and(|copies| {
                     copies.is_outside(&record.event, base.is_some(), self.engine.clock.now())
                 });
-            let waiting = self.outbox.get(&record.id).filter(|entry| stands(entry, record, base, copied));
+            let waiting = self.outbox.get(&record.id).filter(|entry| {
+                stands(entry, record, base, copied) && !self.may_be_rendered_otherwise(entry)
+            });
             if let Some(entry) = waiting
                 && !self.voided.contains(&record.id)
             {
@@ -149,6 +151,14 @@ impl Run<'_> {
             }
         }
         Ok((outcomes, unread))
+    }
+
+    /// Whether an earlier run may have rendered a creation under other rules for copies: then it is rendered again, and what
+    /// it would have shown is not. What may be there already is looked up first, and compared after that, as what is joined
+    /// is in any case.
+    fn may_be_rendered_otherwise(&self, entry: &OutboxEntry) -> bool {
+        let waits = entry.state == OutboxState::Pending && matches!(entry.op, OutboxOp::Create { .. });
+        waits && entry.run != self.id && (self.renewed || self.copies.is_some())
     }
 
     /// The item of an event that is back here, while an earlier run may have deleted it there and nobody has looked since.

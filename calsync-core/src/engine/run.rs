@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
-    plan::{Operation, Permit, Plan, PlanId},
+    plan::{Direction, Operation, Permit, Plan, PlanId},
     provider::{Capabilities, Cursor, Provider, ReadError, UnreadKind},
     store::{
         EventRecord, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, QuarantineRecord, Record,
@@ -144,6 +144,10 @@ pub(super) struct Run<'a> {
     pub(super) waiting: usize,
     /// When everything was compared last before this run.
     pub(super) audited_before: Option<DateTime<Utc>>,
+    /// Nobody said that copies which are there whole are to be reduced.
+    pub(super) reduces_unasked: bool,
+    /// The first commit says under which rules copies are made from now on.
+    pub(super) says_change: bool,
     /// Whether other links share the calendar, once that was looked at.
     pub(super) is_shared: Option<bool>,
     /// It was looked at whether this link has a say in what is forgotten.
@@ -222,6 +226,8 @@ impl<'a> Run<'a> {
             waiting: 0,
             edited_before: None,
             audited_before: None,
+            reduces_unasked: false,
+            says_change: false,
             is_shared: None,
             has_said: false,
             seen_before: Revision::default(),
@@ -251,6 +257,9 @@ impl<'a> Run<'a> {
 
     /// The steps of a run, in their order.
     pub(super) async fn steps(&mut self) -> Result<(), EngineError> {
+        if self.reduces_unasked {
+            return Err(EngineError::CopiesUnsaid { link: self.link.id.to_string() });
+        }
         self.check_circles().await?;
         // What an earlier run decided and did not see confirmed comes first: it is part of what both sides hold.
         self.push_earlier().await?;
@@ -276,9 +285,7 @@ impl<'a> Run<'a> {
             (self.seen_before, self.audited_before) = (state.seen, state.last_audit);
             self.state = state;
             self.check_revisions().await?;
-            if self.link.would_reduce_unasked(&self.state.cursor_key) {
-                return Err(EngineError::CopiesUnsaid { link: self.link.id.to_string() });
-            }
+            self.reduces_unasked = self.link.would_reduce_unasked(&self.state.cursor_key);
             if self.link.goes_otherwise(&self.state.cursor_key) {
                 // What was done here while nothing went out is looked at as well.
                 (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
@@ -286,7 +293,14 @@ impl<'a> Run<'a> {
             if self.link.copies_otherwise(&self.state.cursor_key) {
                 self.renewed = true;
                 (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
+                if self.link.copies.is_some() && self.link.direction.exports() {
+                    // Should this run end early and the rules be taken back, nothing else would say what it has shown.
+                    self.state.cursor_key = self.link.changing_key();
+                    self.says_change = true;
+                }
             }
+        } else {
+            self.says_change = self.link.direction == Direction::Export;
         }
         let mut after: Option<String> = None;
         loop {

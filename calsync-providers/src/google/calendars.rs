@@ -47,7 +47,15 @@ impl GoogleProvider {
     pub(super) async fn primary(&self) -> Result<Option<String>> {
         let part = self.send(OPERATION, Purpose::Read, calls::calendar_entry("primary")).await?;
         let body = match self.accept(OPERATION, &part) {
-            Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+            // Nor is the list of calendars needed to look after one of them: it has a scope of its own.
+            Err(error)
+                if matches!(
+                    error.kind,
+                    ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::Unauthorized
+                ) =>
+            {
+                return Ok(None);
+            }
             body => body?,
         };
         Ok(object(body).and_then(|entry| text(&entry, "id").map(ToOwned::to_owned)))
