@@ -171,7 +171,7 @@ class SqlStore:
     ) -> list[Row]:
         of = appointments.c
         query = sql.select(of.id, of.revision, of.event, of.modified, of.deleted).where(*wanted)
-        with self._reading.begin() as connection:
+        with _typed(), self._reading.begin() as connection:
             found = connection.execute(query.order_by(order).limit(min(limit, _MOST))).mappings()
             return [{**row, "event": json.loads(row["event"])} for row in found]
 
@@ -230,7 +230,7 @@ class SqlStore:
         return self._rows(query if after is None else query.where(by > after))
 
     def _rows(self, query: sql.Select[Any]) -> list[Row]:
-        with self._reading.begin() as connection:
+        with _typed(), self._reading.begin() as connection:
             return [json.loads(row) for row in connection.scalars(query)]
 
     def commit(self, batch: Batch) -> Receipt:
@@ -274,7 +274,7 @@ def _typed() -> Iterator[None]:
         yield
     except (sql.exc.IntegrityError, sql.exc.DataError) as error:
         raise StoreInvalidInput from error
-    except sql.exc.OperationalError as error:
+    except (sql.exc.OperationalError, sql.exc.InterfaceError, sql.exc.TimeoutError) as error:
         raise StoreUnavailable from error
 
 
