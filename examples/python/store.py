@@ -1,7 +1,7 @@
 """A calsync store over the tables of this application, with SQLAlchemy: SQLite and PostgreSQL.
 
 ``appointments`` is the application's own table. It holds the event that calsync keeps in step as JSON, beside the columns the
-application searches and one calsync never writes. The other tables are calsync's alone.
+application searches and one calsync never writes. ``accounts`` is the application's too; the other tables are calsync's alone.
 
 What a store must promise is in ``docs/store-contract.md``; ``test_store.py`` runs the cases that check it.
 """
@@ -43,6 +43,14 @@ appointments = Table(
     Column("event", Text, nullable=False),
     Index("appointments_by_uid", "calendar", "uid_hash"),
     Index("appointments_by_revision", "calendar", "revision", unique=True),
+)
+# Which calendar the appointments were joined to, for as long as it is that account.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("url", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("remote", Text, nullable=False),
 )
 calendars = Table(
     "calsync_calendars",
