@@ -1,8 +1,8 @@
 // A calsync store over the tables of this application, with better-sqlite3.
 //
 // `lessons` is the application's own table. It holds the event that calsync keeps in step as JSON, beside the columns the
-// application searches and one calsync never writes. The other tables are calsync's alone. What a store must promise is in
-// `docs/store-contract.md`; `store.test.mjs` runs the cases that check it.
+// application searches and one calsync never writes. `accounts` is the application's too; the other tables are calsync's alone.
+// What a store must promise is in `docs/store-contract.md`; `store.test.mjs` runs the cases that check it.
 import Database from 'better-sqlite3';
 import { StoreConflict, StoreFenced, StoreInvalidInput, StoreUnavailable } from 'calsync';
 import { day, hash, sortable } from './values.mjs';
@@ -23,6 +23,9 @@ const TABLES = `
   ) STRICT;
   CREATE INDEX IF NOT EXISTS lessons_by_uid ON lessons (calendar, uid_hash);
   CREATE UNIQUE INDEX IF NOT EXISTS lessons_by_revision ON lessons (calendar, revision);
+
+  -- The application's own: which calendar the lessons were joined to, for as long as it is that account.
+  CREATE TABLE IF NOT EXISTS accounts (url TEXT NOT NULL, username TEXT NOT NULL, remote TEXT NOT NULL) STRICT;
 
   CREATE TABLE IF NOT EXISTS calsync_calendars (id TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
   -- The last revision of each calendar, the last version of a document: they outlive the rows they counted.
