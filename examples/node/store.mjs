@@ -89,13 +89,12 @@ export class SqliteStore {
   }
 
   #rows(text, ...values) {
-    return this.#sql(text).all(...values).map(({ json }) => JSON.parse(json));
+    return typed(() => this.#sql(text).all(...values)).map(({ json }) => JSON.parse(json));
   }
 
   #events(where, ...values) {
-    return this.#sql(`${EVENT} WHERE ${where}`)
-      .all(...values)
-      .map((row) => ({ ...row, event: JSON.parse(row.event) }));
+    const found = typed(() => this.#sql(`${EVENT} WHERE ${where}`).all(...values));
+    return found.map((row) => ({ ...row, event: JSON.parse(row.event) }));
   }
 
   calendars() {
@@ -333,7 +332,8 @@ export class SqliteStore {
   }
 
   releaseLease({ token }) {
-    this.#sql('UPDATE calsync_leases SET holder = NULL WHERE name = ? AND epoch = ?').run(token.name, token.epoch);
+    const change = 'UPDATE calsync_leases SET holder = NULL WHERE name = ? AND epoch = ?';
+    typed(() => this.#sql(change).run(token.name, token.epoch));
   }
 }
 
@@ -344,7 +344,7 @@ function typed(work) {
   } catch (error) {
     const code = String(error.code);
     if (code.startsWith('SQLITE_CONSTRAINT')) throw new StoreInvalidInput();
-    if (code.startsWith('SQLITE_BUSY')) throw new StoreUnavailable();
+    if (/^SQLITE_(BUSY|LOCKED|IOERR|CANTOPEN)/.test(code)) throw new StoreUnavailable();
     throw error;
   }
 }
