@@ -1,7 +1,8 @@
 // A studio's lessons, kept in step with a calendar: Express, better-sqlite3, calsync.
 //
 // The lessons are read from the application's own table. They are written through calsync, so that each has a revision and goes
-// out with the next run. A run is started by the schedule, by `POST /sync`, or by the provider's push notifications.
+// out with the next run. A run is started by the schedule, by `POST /sync`, or by the hook `POST /notifications`: for whatever of
+// the host's receives a provider's notifications, since calsync for Node does not subscribe to them.
 import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { CalsyncError, Engine } from 'calsync';
 import express from 'express';
@@ -18,10 +19,12 @@ class Refused extends Error {
 }
 
 /**
- * The application over a SQLite file, with a run every `interval` milliseconds. `pushToken` is what a provider's notification
- * must carry: whoever can call without it could keep the server busy. `close` ends it all.
+ * The application over a SQLite file, with a run every `interval` milliseconds. `pushToken` is what a call of the hook must
+ * carry: whoever can call without it could keep the server busy. `trustAddress` allows accounts on this machine and network, as
+ * tests have them. It is not for whoever types the address in to decide: that would be a way to whatever else answers there.
+ * `close` ends it all.
  */
-export async function application(file, { interval = 300_000, pushToken } = {}) {
+export async function application(file, { interval = 300_000, pushToken, trustAddress = false } = {}) {
   const rows = connect(file);
   const engine = new Engine(new SqliteStore(rows));
   await engine.putCalendar({ id: CALENDAR, name: 'Lessons' });
@@ -40,6 +43,24 @@ export async function application(file, { interval = 300_000, pushToken } = {}) 
     };
   }
 
+  /** What was chosen once is kept: the first calendar of tomorrow may be another one. */
+  async function chosen(url, username) {
+    const kept = rows.prepare('SELECT remote FROM accounts WHERE url = ? AND username = ?').get(url, username);
+    const remotes = await engine.remoteCalendars(ACCOUNT);
+    if (kept) {
+      const remote = remotes.find(({ id }) => id === kept.remote);
+      if (!remote) throw new Refused(422, 'the calendar that the lessons were joined to is not there any more');
+      return remote;
+    }
+    const remote = remotes.find(({ readOnly }) => !readOnly);
+    if (!remote) throw new Refused(422, 'the account has no calendar that can be written');
+    rows.transaction(() => {
+      rows.prepare('DELETE FROM accounts').run();
+      rows.prepare('INSERT INTO accounts (url, username, remote) VALUES (?, ?, ?)').run(url, username, remote.id);
+    })();
+    return remote;
+  }
+
   let connected = false;
   const schedule = setInterval(() => {
     // The next run tries again; one that goes on elsewhere is not disturbed.
@@ -52,11 +73,9 @@ export async function application(file, { interval = 300_000, pushToken } = {}) 
 
   // calsync keeps the password in memory only: after a restart it is given again.
   app.post('/account', async (request, response) => {
-    const { url, username, password, trustAddress = false } = request.body;
-    // `trustAddress` allows servers on this machine: what a user types in must not.
+    const { url, username, password } = request.body;
     await engine.connect(ACCOUNT, { provider: 'caldav', url, username, secret: password, trustAddress });
-    const remote = (await engine.remoteCalendars(ACCOUNT)).find(({ readOnly }) => !readOnly);
-    if (!remote) throw new Refused(422, 'the account has no calendar that can be written');
+    const remote = await chosen(url, username);
     // Whoever runs the studio answers conflicts, and is asked before more than two lessons go.
     const rules = { conflicts: 'manual', guardCount: 2 };
     await engine.addLink(LINK, { calendar: CALENDAR, connection: ACCOUNT, remote: remote.id, ...rules });
@@ -68,12 +87,12 @@ export async function application(file, { interval = 300_000, pushToken } = {}) 
     response.json(await run({ approve: query.approve, refuse: query.refuse }));
   });
 
-  // Something has changed at the provider. What it says is not believed: the run asks for itself.
+  // A hook: something may have changed at the provider. What is sent is not believed: the run asks for itself.
   app.post('/notifications', async (request, response) => {
     const given = Buffer.from(request.get('X-Push-Token') ?? '');
     const token = Buffer.from(pushToken ?? '');
     if (token.length === 0 || given.length !== token.length || !timingSafeEqual(given, token)) {
-      throw new Refused(403, 'the token is not the one that was given to the provider');
+      throw new Refused(403, 'the token is not that of the hook');
     }
     await run();
     response.sendStatus(204);
@@ -100,6 +119,7 @@ export async function application(file, { interval = 300_000, pushToken } = {}) 
   app.put('/lessons/:id/title', async ({ params, body }, response) => {
     const stored = (await engine.events(CALENDAR)).find(({ id }) => id === params.id);
     if (!stored) throw new Refused(404, 'there is no such lesson');
+    if (!stored.event.master) throw new Refused(422, 'only single days of the series are known, which have titles of their own');
     const event = { ...stored.event, master: { ...stored.event.master, title: body.title } };
     await engine.updateEvent(CALENDAR, params.id, body.revision, event);
     response.sendStatus(204);

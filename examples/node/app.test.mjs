@@ -1,25 +1,29 @@
 // A day of the studio, against a CalDAV server. The phone is another calsync on the same account.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { Engine } from 'calsync';
+import { after, test } from 'node:test';
+import { CalDavEmulator, Engine } from 'calsync';
 import { application } from './app.mjs';
+import { SqliteStore, connect } from './store.mjs';
 
 const { CALDAV_URL, CALDAV_USER, CALDAV_PASSWORD } = process.env;
 
-async function studio(t) {
-  const folder = mkdtempSync(join(tmpdir(), 'studio-'));
-  const { app, close } = await application(join(folder, 'studio.db'), { pushToken: 'given' });
+const folder = mkdtempSync(join(tmpdir(), 'studio-'));
+after(() => rmSync(folder, { recursive: true }));
+const place = () => join(folder, `${randomUUID()}.db`);
+
+async function studio(t, file = place(), options = { pushToken: 'given', trustAddress: true }) {
+  const { app, close } = await application(file, options);
   const server = app.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(async () => {
     server.closeAllConnections();
     server.close();
     await close();
-    rmSync(folder, { recursive: true });
   });
   const url = `http://127.0.0.1:${server.address().port}`;
   return async (method, path, body, headers = {}) => {
@@ -57,7 +61,7 @@ test('a day', async (t) => {
     const times = { start: `2026-05-04T${hour}:00:00`, end: `2026-05-04T${hour}:45:00` };
     assert.equal((await ask('POST', '/lessons', { title, ...times })).status, 201);
   }
-  const account = { url: CALDAV_URL, username: CALDAV_USER, password: CALDAV_PASSWORD, trustAddress: true };
+  const account = { url: CALDAV_URL, username: CALDAV_USER, password: CALDAV_PASSWORD };
   assert.equal((await ask('POST', '/account', account)).body.went, 3);
   assert.equal((await other.sync('phone')).counts.created, 3);
   await ask('PUT', `/lessons/${(await titled('Yoga')).id}/teacher`, { teacher: 'Kim' });
@@ -100,4 +104,47 @@ test('what it says of an error is typed', async (t) => {
   const ask = await studio(t);
   const { status, body } = await ask('POST', '/sync');
   assert.deepEqual([status, body.code], [400, 'unknown-link']);
+});
+
+function emulator(t) {
+  const server = new CalDavEmulator();
+  t.after(() => server.close());
+  const { url, username, secret } = server.account;
+  return { url, username, password: secret };
+}
+
+test('who types an address in cannot have it trusted', async (t) => {
+  const ask = await studio(t, place(), {});
+  const { status, body } = await ask('POST', '/account', { ...emulator(t), trustAddress: true });
+  assert.equal(status, 400, JSON.stringify(body));
+});
+
+test('a calendar that was chosen is not chosen anew', async (t) => {
+  const account = emulator(t);
+  const file = place();
+  for (const which of ['first', 'after a restart']) {
+    const ask = await studio(t, file);
+    assert.equal((await ask('POST', '/account', account)).body.calendar, 'Personal', which);
+  }
+  const rows = connect(file);
+  rows.prepare('UPDATE accounts SET remote = ?').run('/another/');
+  rows.close();
+  const ask = await studio(t, file);
+  const { status, body } = await ask('POST', '/account', account);
+  assert.equal(status, 422);
+  assert.match(body.message, /not there any more/);
+});
+
+test('an event without a master is not renamed', async (t) => {
+  const file = place();
+  const ask = await studio(t, file);
+  const event = { uid: 'a', overrides: { 20260501: 'excluded' } };
+  const put = { op: 'put-event', calendar: 'studio', id: 'a', event, at: '2026-04-01T00:00:00Z' };
+  const rows = connect(file);
+  new SqliteStore(rows).commit({ batch: { lease: null, expect: [], writes: [put] } });
+  rows.close();
+  const [before] = (await ask('GET', '/lessons')).body;
+  const { status, body } = await ask('PUT', '/lessons/a/title', { title: 'Yoga', revision: before.revision });
+  assert.equal(status, 422, JSON.stringify(body));
+  assert.deepEqual((await ask('GET', '/lessons')).body, [before]);
 });

@@ -1,4 +1,4 @@
-// `node main.mjs`: the studio, with its file, port and push token out of the environment.
+// `node main.mjs`: the studio, with its file, port and the token of its hook out of the environment.
 import { application } from './app.mjs';
 
 const { DATABASE = 'studio.db', PORT = '3000', PUSH_TOKEN } = process.env;

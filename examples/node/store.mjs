@@ -1,8 +1,8 @@
 // A calsync store over the tables of this application, with better-sqlite3.
 //
 // `lessons` is the application's own table. It holds the event that calsync keeps in step as JSON, beside the columns the
-// application searches and one calsync never writes. The other tables are calsync's alone. What a store must promise is in
-// `docs/store-contract.md`; `store.test.mjs` runs the cases that check it.
+// application searches and one calsync never writes. `accounts` is the application's too; the other tables are calsync's alone.
+// What a store must promise is in `docs/store-contract.md`; `store.test.mjs` runs the cases that check it.
 import Database from 'better-sqlite3';
 import { StoreConflict, StoreFenced, StoreInvalidInput, StoreUnavailable } from 'calsync';
 import { day, hash, sortable } from './values.mjs';
@@ -23,6 +23,9 @@ const TABLES = `
   ) STRICT;
   CREATE INDEX IF NOT EXISTS lessons_by_uid ON lessons (calendar, uid_hash);
   CREATE UNIQUE INDEX IF NOT EXISTS lessons_by_revision ON lessons (calendar, revision);
+
+  -- The application's own: which calendar the lessons were joined to, for as long as it is that account.
+  CREATE TABLE IF NOT EXISTS accounts (url TEXT NOT NULL, username TEXT NOT NULL, remote TEXT NOT NULL) STRICT;
 
   CREATE TABLE IF NOT EXISTS calsync_calendars (id TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
   -- The last revision of each calendar, the last version of a document: they outlive the rows they counted.
@@ -86,13 +89,12 @@ export class SqliteStore {
   }
 
   #rows(text, ...values) {
-    return this.#sql(text).all(...values).map(({ json }) => JSON.parse(json));
+    return typed(() => this.#sql(text).all(...values)).map(({ json }) => JSON.parse(json));
   }
 
   #events(where, ...values) {
-    return this.#sql(`${EVENT} WHERE ${where}`)
-      .all(...values)
-      .map((row) => ({ ...row, event: JSON.parse(row.event) }));
+    const found = typed(() => this.#sql(`${EVENT} WHERE ${where}`).all(...values));
+    return found.map((row) => ({ ...row, event: JSON.parse(row.event) }));
   }
 
   calendars() {
@@ -330,7 +332,8 @@ export class SqliteStore {
   }
 
   releaseLease({ token }) {
-    this.#sql('UPDATE calsync_leases SET holder = NULL WHERE name = ? AND epoch = ?').run(token.name, token.epoch);
+    const change = 'UPDATE calsync_leases SET holder = NULL WHERE name = ? AND epoch = ?';
+    typed(() => this.#sql(change).run(token.name, token.epoch));
   }
 }
 
@@ -341,7 +344,7 @@ function typed(work) {
   } catch (error) {
     const code = String(error.code);
     if (code.startsWith('SQLITE_CONSTRAINT')) throw new StoreInvalidInput();
-    if (code.startsWith('SQLITE_BUSY')) throw new StoreUnavailable();
+    if (/^SQLITE_(BUSY|LOCKED|IOERR|CANTOPEN)/.test(code)) throw new StoreUnavailable();
     throw error;
   }
 }

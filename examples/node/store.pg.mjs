@@ -56,6 +56,9 @@ const count = (number) => Math.min(number, Number.MAX_SAFE_INTEGER);
 export async function connect(connectionString) {
   const getTypeParser = (oid, format) => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format));
   const pool = new pg.Pool({ connectionString, types: { getTypeParser } });
+  // A server that restarts ends connections nobody is using. The pool has let go of such a one when it says so, and an `error` that
+  // nobody listens to would end the process.
+  pool.on('error', () => {});
   await pool.query(TABLES);
   return pool;
 }
@@ -167,15 +170,21 @@ export class PostgresStore {
     return typed(async () => {
       const client = await this.#pool.connect();
       let broken = false;
+      const lost = () => {
+        broken = true;
+      };
+      // While it is checked out, the pool does not listen. The query that waits is told as well, and tells the caller.
+      client.on('error', lost);
       try {
         await client.query('BEGIN');
         const result = await work(client);
         await client.query('COMMIT');
         return result;
       } catch (error) {
-        await client.query('ROLLBACK').catch(() => (broken = true));
+        await client.query('ROLLBACK').catch(lost);
         throw error;
       } finally {
+        client.removeListener('error', lost);
         client.release(broken);
       }
     });
@@ -355,6 +364,9 @@ function lockOf(part) {
   return part.calendar === undefined ? `link ${row.link}` : `calendar ${part.calendar}`;
 }
 
+/** What `pg` says without a code when a connection ends, or none can be had. */
+const LOST = /^(Connection terminated|timeout exceeded|Client (was closed|has encountered a connection error))/;
+
 /** What calsync has to know about an error of the database, by its SQLSTATE. */
 async function typed(work) {
   try {
@@ -363,7 +375,7 @@ async function typed(work) {
     const state = String(error.code);
     if (state.startsWith('23') || state.startsWith('22')) throw new StoreInvalidInput();
     // Connections, deadlocks, a server that is full or stops; and what the socket says.
-    if (/^(08|40|53|57)|^E[A-Z]+$/.test(state)) throw new StoreUnavailable();
+    if (/^(08|40|53|57)|^E[A-Z_]+$/.test(state) || (!error.code && LOST.test(error.message))) throw new StoreUnavailable();
     throw error;
   }
 }

@@ -1,7 +1,8 @@
 // The store over PostgreSQL does what calsync asks of one, where `CALSYNC_TEST_POSTGRES` has the connection string of a server.
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { after, test } from 'node:test';
-import { STORE_CASES, StoreConflict, checkStore } from 'calsync';
+import { STORE_CASES, StoreConflict, StoreUnavailable, checkStore } from 'calsync';
 import { PostgresStore, connect } from './store.pg.mjs';
 
 const { CALSYNC_TEST_POSTGRES: url } = process.env;
@@ -40,4 +41,31 @@ test("postgres: the application's own column outlives a change", { skip }, async
   await store.commit(put('Yoga for all'));
   const { rows } = await pool.query('SELECT title, day, teacher, revision FROM lessons');
   assert.deepEqual(rows, [{ title: 'Yoga for all', day: '2026-05-01', teacher: 'Kim', revision: 2 }]);
+});
+
+test('postgres: a connection that is lost in a transaction may be tried again, and is not used again', async () => {
+  const released = [];
+  const client = Object.assign(new EventEmitter(), {
+    async query(text) {
+      if (text === 'BEGIN') return { rows: [] };
+      const lost = new Error('Connection terminated unexpectedly');
+      // As `pg` does; it throws where nobody listens.
+      client.emit('error', new Error('the socket has closed'));
+      throw lost;
+    },
+    release: (broken) => released.push({ broken, listeners: client.listenerCount('error') }),
+  });
+  const store = new PostgresStore({ connect: async () => client });
+  await assert.rejects(store.commit(put('Yoga')), StoreUnavailable);
+  assert.deepEqual(released, [{ broken: true, listeners: 0 }]);
+});
+
+test('postgres: a connection that ends while nobody uses it does not end the process', { skip }, async () => {
+  const other = await connect(url);
+  const [{ pid }] = (await other.query('SELECT pg_backend_pid() AS pid')).rows;
+  const removed = new Promise((resolve) => other.once('remove', resolve));
+  await pool.query('SELECT pg_terminate_backend($1)', [pid]);
+  await removed;
+  assert.ok(Array.isArray(await new PostgresStore(other).calendars()));
+  await other.end();
 });

@@ -1,7 +1,11 @@
 // The store does what calsync asks of one.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { STORE_CASES, checkStore } from 'calsync';
+import Database from 'better-sqlite3';
+import { STORE_CASES, StoreUnavailable, checkStore } from 'calsync';
 import { SqliteStore, connect } from './store.mjs';
 
 for (const name of STORE_CASES) {
@@ -22,4 +26,23 @@ test("the application's own column outlives a change", () => {
   put('Yoga for all');
   const { title, day, teacher, revision } = database.prepare('SELECT * FROM lessons').get();
   assert.deepEqual([title, day, teacher, revision], ['Yoga for all', '2026-05-01', 'Kim', 2]);
+});
+
+test('a read that finds the database busy may be tried again', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'studio-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'studio.db');
+  const mine = connect(file);
+  // Without a write-ahead log, a writer that is at it keeps readers out.
+  mine.pragma('journal_mode = DELETE');
+  mine.pragma('busy_timeout = 1');
+  const other = new Database(file);
+  other.exec('BEGIN EXCLUSIVE');
+  const store = new SqliteStore(mine);
+  assert.throws(() => store.calendars(), StoreUnavailable);
+  assert.throws(() => store.events({ calendar: 'studio', ids: ['a'] }), StoreUnavailable);
+  assert.throws(() => store.releaseLease({ token: { name: 'home', epoch: 1 } }), StoreUnavailable);
+  other.close();
+  assert.deepEqual(store.calendars(), []);
+  mine.close();
 });

@@ -1,13 +1,15 @@
 """A shop's appointments, kept in step with the calendar on somebody's phone: FastAPI, SQLAlchemy, calsync.
 
 The appointments are read from the application's own table. They are written through calsync, so that each has a revision and
-goes out with the next run. A run is started by the schedule, by ``POST /sync``, or by the provider's push notifications.
+goes out with the next run. A run is started by the schedule, by ``POST /sync``, or by the hook ``POST /notifications``: for
+whatever of the host's receives a provider's notifications, since calsync for Python does not subscribe to them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 from collections.abc import AsyncIterator
 from datetime import date, datetime, timedelta
@@ -17,14 +19,15 @@ from zoneinfo import ZoneInfo
 
 import calsync
 import sqlalchemy as sql
-from calsync import Calendar, ConflictPolicy, Event, EventBody, ProviderKind, Take, TimeSpan, blocking
+from calsync import Calendar, ConflictPolicy, Event, EventBody, ProviderKind, RemoteCalendar, Take, TimeSpan, blocking
 from fastapi import FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from store import SqlStore, appointments, connect
+from store import SqlStore, accounts, appointments, connect
 
 CALENDAR, ACCOUNT, LINK = "shop", "account", "home"
+log = logging.getLogger("shop")
 
 
 class Account(BaseModel):
@@ -33,8 +36,6 @@ class Account(BaseModel):
     url: str
     username: str
     password: str
-    # Allows servers on this machine: what a shop's keeper types in must not.
-    trust_address: bool = False
 
 
 class Appointment(BaseModel):
@@ -54,10 +55,14 @@ class Answer(BaseModel):
     by: str
 
 
-def application(database: str, *, interval: float = 300, push_token: str | None = None) -> FastAPI:
+def application(
+    database: str, *, interval: float = 300, push_token: str | None = None, trust_address: bool = False
+) -> FastAPI:
     """The application over a SQLAlchemy URL, with a run every ``interval`` seconds.
 
-    ``push_token`` is what a provider's notification must carry: whoever can call without it could keep the server busy.
+    ``push_token`` is what a call of the hook must carry: whoever can call without it could keep the server busy.
+    ``trust_address`` allows accounts on this machine and network, as tests have them. It is not for whoever types the address in
+    to decide: that would be a way to whatever else answers there.
     """
     rows = connect(database)
     engine = blocking.Engine(SqlStore(rows))
@@ -67,10 +72,16 @@ def application(database: str, *, interval: float = 300, push_token: str | None 
     async def schedule() -> None:
         while True:
             await asyncio.sleep(interval)
-            # The next run tries again; one that goes on elsewhere is not disturbed.
-            with contextlib.suppress(calsync.CalsyncError):
-                if connected:
-                    await asyncio.to_thread(engine.sync, LINK)
+            if not connected:
+                continue
+            # Whatever it was, the next run tries again; one that goes on elsewhere is not disturbed.
+            try:
+                await asyncio.to_thread(engine.sync, LINK)
+            except calsync.CalsyncError as error:
+                log.warning("the run of the schedule failed: %s", error.code)
+            except Exception as error:
+                # Its class alone: what a database says of an error may hold an appointment.
+                log.error("the run of the schedule failed: %s", type(error).__name__)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -92,7 +103,7 @@ def application(database: str, *, interval: float = 300, push_token: str | None 
 
     @app.post("/account")
     def use_account(account: Account) -> dict[str, Any]:
-        """Joins the appointments to the first calendar of the account that can be written."""
+        """Joins the appointments to the first calendar of the account that can be written, and to the same one ever after."""
         nonlocal connected
         engine.connect(
             ACCOUNT,
@@ -100,11 +111,9 @@ def application(database: str, *, interval: float = 300, push_token: str | None 
             url=account.url,
             username=account.username,
             secret=account.password,
-            trust_address=account.trust_address,
+            trust_address=trust_address,
         )
-        remote = next((each for each in engine.remote_calendars(ACCOUNT) if not each.read_only), None)
-        if remote is None:
-            raise HTTPException(422, "the account has no calendar that can be written")
+        remote = chosen(account)
         engine.add_link(
             LINK,
             calendar=CALENDAR,
@@ -133,9 +142,9 @@ def application(database: str, *, interval: float = 300, push_token: str | None 
 
     @app.post("/notifications", status_code=204)
     def notified(token: Annotated[str, Header(alias="X-Push-Token")] = "") -> None:
-        """Something has changed at the provider. What it says is not believed: the run asks for itself."""
+        """A hook: something may have changed at the provider. What is sent is not believed: the run asks for itself."""
         if push_token is None or not secrets.compare_digest(token.encode(), push_token.encode()):
-            raise HTTPException(403, "the token is not the one that was given to the provider")
+            raise HTTPException(403, "the token is not that of the hook")
         engine.sync(LINK)
 
     @app.get("/appointments")
@@ -157,8 +166,9 @@ def application(database: str, *, interval: float = 300, push_token: str | None 
     def rename(id: str, title: str, revision: int) -> None:
         """Changes what was read with this revision; 409 when it was changed meanwhile."""
         event = stored(id).event
-        if event.master is not None:
-            event.master.title = title
+        if event.master is None:
+            raise HTTPException(422, "only single days of the series are known, which have titles of their own")
+        event.master.title = title
         engine.update_event(CALENDAR, id, revision, event)
 
     @app.put("/appointments/{id}/price", status_code=204)
@@ -198,6 +208,26 @@ def application(database: str, *, interval: float = 300, push_token: str | None 
         """Takes back what the last run that did something did here."""
         (undone,) = engine.undo_last(LINK, 1)
         return {"restored": undone.restored, "removed": undone.removed, **run()}
+
+    def chosen(account: Account) -> RemoteCalendar:
+        """What was chosen once is kept: the first of tomorrow may be another one."""
+        mine = accounts.c.url == account.url, accounts.c.username == account.username
+        with rows.begin() as connection:
+            kept = connection.scalar(sql.select(accounts.c.remote).where(*mine))
+        remotes = engine.remote_calendars(ACCOUNT)
+        if kept is not None:
+            remote = next((each for each in remotes if each.id == kept), None)
+            if remote is None:
+                raise HTTPException(422, "the calendar that the appointments were joined to is not there any more")
+            return remote
+        remote = next((each for each in remotes if not each.read_only), None)
+        if remote is None:
+            raise HTTPException(422, "the account has no calendar that can be written")
+        with rows.execution_options(writes=True).begin() as connection:
+            connection.execute(sql.delete(accounts))
+            values = {"url": account.url, "username": account.username, "remote": remote.id}
+            connection.execute(sql.insert(accounts).values(values))
+        return remote
 
     def stored(id: str) -> calsync.StoredEvent:
         found = next((each for each in engine.events(CALENDAR) if each.id == id), None)

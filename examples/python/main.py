@@ -1,4 +1,4 @@
-"""``uvicorn main:app``: the shop, with its database and push token out of the environment."""
+"""``uvicorn main:app``: the shop, with its database and token of its hook out of the environment."""
 
 from __future__ import annotations
 

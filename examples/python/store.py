@@ -1,7 +1,7 @@
 """A calsync store over the tables of this application, with SQLAlchemy: SQLite and PostgreSQL.
 
 ``appointments`` is the application's own table. It holds the event that calsync keeps in step as JSON, beside the columns the
-application searches and one calsync never writes. The other tables are calsync's alone.
+application searches and one calsync never writes. ``accounts`` is the application's too; the other tables are calsync's alone.
 
 What a store must promise is in ``docs/store-contract.md``; ``test_store.py`` runs the cases that check it.
 """
@@ -43,6 +43,14 @@ appointments = Table(
     Column("event", Text, nullable=False),
     Index("appointments_by_uid", "calendar", "uid_hash"),
     Index("appointments_by_revision", "calendar", "revision", unique=True),
+)
+# Which calendar the appointments were joined to, for as long as it is that account.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("url", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("remote", Text, nullable=False),
 )
 calendars = Table(
     "calsync_calendars",
@@ -171,7 +179,7 @@ class SqlStore:
     ) -> list[Row]:
         of = appointments.c
         query = sql.select(of.id, of.revision, of.event, of.modified, of.deleted).where(*wanted)
-        with self._reading.begin() as connection:
+        with _typed(), self._reading.begin() as connection:
             found = connection.execute(query.order_by(order).limit(min(limit, _MOST))).mappings()
             return [{**row, "event": json.loads(row["event"])} for row in found]
 
@@ -230,7 +238,7 @@ class SqlStore:
         return self._rows(query if after is None else query.where(by > after))
 
     def _rows(self, query: sql.Select[Any]) -> list[Row]:
-        with self._reading.begin() as connection:
+        with _typed(), self._reading.begin() as connection:
             return [json.loads(row) for row in connection.scalars(query)]
 
     def commit(self, batch: Batch) -> Receipt:
@@ -274,7 +282,7 @@ def _typed() -> Iterator[None]:
         yield
     except (sql.exc.IntegrityError, sql.exc.DataError) as error:
         raise StoreInvalidInput from error
-    except sql.exc.OperationalError as error:
+    except (sql.exc.OperationalError, sql.exc.InterfaceError, sql.exc.TimeoutError) as error:
         raise StoreUnavailable from error
 
 

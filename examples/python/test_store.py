@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sql
-from calsync import StoreConflict
+from calsync import StoreConflict, StoreUnavailable
 from calsync.testing import STORE_CASES, check_store
 
 from conftest import Fresh
@@ -57,3 +58,16 @@ def test_the_applications_own_column_outlives_a_change(fresh: Fresh) -> None:
     with engine.begin() as connection:
         row = connection.execute(sql.select(appointments)).one()
     assert (row.title, row.day, row.price, row.revision) == ("Haircut, long", "2026-05-01", 4500, 2)
+
+
+def test_a_read_from_a_database_that_is_gone_may_be_tried_again(tmp_path: Path) -> None:
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    engine = connect(f"sqlite:///{folder / 'shop.db'}")
+    engine.dispose()
+    shutil.rmtree(folder)
+    store = SqlStore(engine)
+    with pytest.raises(StoreUnavailable):
+        store.calendars()
+    with pytest.raises(StoreUnavailable):
+        store.events("shop", ["a"])

@@ -5,6 +5,13 @@ private let calendar = "garden"
 private let account = "account"
 private let link = "home"
 
+/// Which calendar of which account the jobs were joined to.
+private struct Joined: Codable {
+    let url: String
+    let username: String
+    let remote: String
+}
+
 /// The jobs of a garden that several people share: a calendar in a SQLite file, kept in step with one on a CalDAV server.
 ///
 /// An application with tables of its own gives the engine a type that conforms to `Store` in the place of the file.
@@ -12,7 +19,8 @@ struct Garden {
     private let engine: Engine
     private let zone = TimeZone(identifier: "Europe/Berlin") ?? .current
 
-    /// Opens the file, which is made when absent, and joins it to the first calendar of the account that can be written.
+    /// Opens the file, which is made when absent, and joins it to the first calendar of the account that can be written; to the same
+    /// one ever after, since the first of tomorrow may be another.
     /// calsync knows accounts as long as the engine lives: an application keeps the password in the keychain.
     init(file: String, url: String, username: String, password: String) async throws {
         engine = try Engine(path: file)
@@ -24,18 +32,33 @@ struct Garden {
             username: username,
             secret: password
         )
-        guard let remote = try await engine.remoteCalendars(account).first(where: { !$0.readOnly }) else {
-            throw Refused(reason: "the account has no calendar that can be written")
-        }
+        let remote = try await Garden.chosen(engine, file: file, url: url, username: username)
         // Somebody answers conflicts, and is asked before more than two jobs go.
         try await engine.addLink(
             link,
             calendar: calendar,
             connection: account,
-            remote: remote.id,
+            remote: remote,
             conflicts: .manual,
             guardCount: 2
         )
+    }
+
+    /// Keeps what it chooses in a file beside the jobs. An application keeps it in its own tables or settings.
+    private static func chosen(_ engine: Engine, file: String, url: String, username: String) async throws -> String {
+        let settings = URL(fileURLWithPath: "\(file).account.json")
+        if FileManager.default.fileExists(atPath: settings.path) {
+            let kept = try JSONDecoder().decode(Joined.self, from: Data(contentsOf: settings))
+            if kept.url == url && kept.username == username {
+                return kept.remote
+            }
+        }
+        guard let remote = try await engine.remoteCalendars(account).first(where: { !$0.readOnly }) else {
+            throw Refused(reason: "the account has no calendar that can be written")
+        }
+        let joined = Joined(url: url, username: username, remote: remote.id)
+        try JSONEncoder().encode(joined).write(to: settings, options: .atomic)
+        return remote.id
     }
 
     /// Lets go of the connection.

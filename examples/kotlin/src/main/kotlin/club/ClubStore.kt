@@ -18,6 +18,7 @@ import io.calsync.row
 import java.security.MessageDigest
 import java.sql.Connection
 import java.sql.DriverManager
+import java.sql.PreparedStatement
 import java.sql.ResultSet
 import java.sql.SQLException
 import java.time.Instant
@@ -32,7 +33,7 @@ import kotlinx.serialization.json.contentOrNull
  *
  * `sessions` is the application's own table. It holds the event that calsync keeps in step as JSON, beside the columns the
  * application searches and one calsync never writes. The other tables are calsync's alone. What a store must promise is in
- * `docs/store-contract.md`; `ClubStoreTest` runs the cases that check it.
+ * `docs/store-contract.md`; `ClubTest` runs the cases that check it.
  */
 class ClubStore(private val connection: Connection) : Store {
     override suspend fun calendars(): List<Row> = rows("SELECT json FROM calsync_calendars ORDER BY id")
@@ -261,37 +262,44 @@ class ClubStore(private val connection: Connection) : Store {
 
     // One connection, which several calls share: each statement, and each transaction, has it for itself.
 
-    private fun <T> query(text: String, vararg values: Any?, read: (ResultSet) -> T): List<T> = synchronized(connection) {
-        connection.prepareStatement(text).use { statement ->
-            values.forEachIndexed { place, value -> statement.setObject(place + 1, value) }
-            statement.executeQuery().use { found -> buildList { while (found.next()) add(read(found)) } }
-        }
+    private fun <T> query(text: String, vararg values: Any?, read: (ResultSet) -> T): List<T> = prepared(text, values) { statement ->
+        statement.executeQuery().use { found -> buildList { while (found.next()) add(read(found)) } }
     }
 
-    private fun update(text: String, vararg values: Any?): Int = synchronized(connection) {
-        connection.prepareStatement(text).use { statement ->
-            values.forEachIndexed { place, value -> statement.setObject(place + 1, value) }
-            statement.executeUpdate()
-        }
-    }
+    private fun update(text: String, vararg values: Any?): Int = prepared(text, values) { it.executeUpdate() }
 
-    /** All of it or nothing; what calsync has to know about an error of the database is said in its words. */
-    private fun <T> transaction(work: () -> T): T = synchronized(connection) {
-        connection.autoCommit = false
+    /** What calsync has to know about an error of the database is said in its words, also of a read. */
+    private fun <T> prepared(text: String, values: Array<out Any?>, work: (PreparedStatement) -> T): T = synchronized(connection) {
         try {
-            work().also { connection.commit() }
+            connection.prepareStatement(text).use { statement ->
+                values.forEachIndexed { place, value -> statement.setObject(place + 1, value) }
+                work(statement)
+            }
+        } catch (error: SQLException) {
+            throw typed(error)
+        }
+    }
+
+    /**
+     * All of it or nothing, begun as a writer: what is expected stays so until the end. The transaction is made of statements,
+     * because the driver's way does not survive a database that is busy: `autoCommit = false` is noted before its BEGIN fails, so that
+     * the next transaction would be none, and `commit()` begins another one at once.
+     */
+    private fun <T> transaction(work: () -> T): T = synchronized(connection) {
+        update("BEGIN IMMEDIATE")
+        try {
+            work().also { update("COMMIT") }
         } catch (error: Throwable) {
-            connection.rollback()
-            throw if (error is SQLException) typed(error) else error
-        } finally {
-            connection.autoCommit = true
+            // After some errors SQLite has rolled back itself, and refuses to do it again: the first error is the one to tell.
+            runCatching { update("ROLLBACK") }.onFailure(error::addSuppressed)
+            throw error
         }
     }
 
     companion object {
-        /** The database in a file, or `:memory:`, with its tables. Every transaction begins as a writer: what is expected stays so. */
+        /** The database in a file, or `:memory:`, with its tables. */
         fun connect(file: String): Connection {
-            val url = "jdbc:sqlite:$file?transaction_mode=IMMEDIATE&journal_mode=WAL&busy_timeout=5000"
+            val url = "jdbc:sqlite:$file?journal_mode=WAL&busy_timeout=5000"
             val connection = DriverManager.getConnection(url)
             connection.createStatement().use { statement ->
                 for (table in TABLES.split(";").filter { it.isNotBlank() }) statement.executeUpdate(table)
@@ -302,13 +310,16 @@ class ClubStore(private val connection: Connection) : Store {
 }
 
 private const val BUSY = 5
+private const val LOCKED = 6
+private const val IO_ERROR = 10
 private const val FULL = 13
+private const val CANNOT_OPEN = 14
 private const val CONSTRAINT = 19
 
 private fun typed(error: SQLException): Exception = when (error.errorCode and 0xff) {
-    BUSY -> StoreException.Unavailable()
-    FULL -> StoreException.Full()
-    CONSTRAINT -> StoreException.InvalidInput()
+    BUSY, LOCKED, IO_ERROR, CANNOT_OPEN -> StoreException.Unavailable(error)
+    FULL -> StoreException.Full(error)
+    CONSTRAINT -> StoreException.InvalidInput(error)
     else -> error
 }
 

@@ -1,16 +1,23 @@
 package club
 
+import io.calsync.Batch
 import io.calsync.Calendar
 import io.calsync.Engine
+import io.calsync.Expectation
 import io.calsync.ProviderKind
 import io.calsync.STORE_CASES
+import io.calsync.StoreException
+import io.calsync.Write
 import io.calsync.checkStore
+import io.calsync.row
 import java.io.ByteArrayOutputStream
 import java.io.File
 import java.io.OutputStream
 import java.io.PrintStream
 import java.nio.file.Path
+import java.sql.DriverManager
 import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
 import kotlin.test.assertFalse
 import kotlin.test.assertTrue
 import kotlinx.coroutines.CompletableDeferred
@@ -30,6 +37,48 @@ class ClubTest {
     @TestFactory
     fun `the conformance suite`(): List<DynamicTest> = STORE_CASES.map { case ->
         dynamicTest(case) { ClubStore.connect(":memory:").use { runBlocking { checkStore(case, ClubStore(it)) } } }
+    }
+
+    /** The first commit finds the database busy; those after it are whole transactions again, each undone by its own error. */
+    @Test
+    fun `a commit after a busy one is atomic`(@TempDir folder: Path): Unit = runBlocking {
+        val file = folder.resolve("club.db")
+        ClubStore.connect("$file").use { connection ->
+            connection.createStatement().use { it.execute("PRAGMA busy_timeout = 1") }
+            val store = ClubStore(connection)
+            val put = Write.PutCalendar(row("""{"id": "club", "name": "Training"}"""))
+            val good = Batch(null, emptyList(), listOf(put))
+            DriverManager.getConnection("jdbc:sqlite:$file").use { other ->
+                other.createStatement().use { it.execute("BEGIN IMMEDIATE") }
+                assertFailsWith<StoreException.Unavailable> { store.commit(good) }
+                other.createStatement().use { it.execute("ROLLBACK") }
+            }
+
+            val stale = Expectation.Event("club", "a", 7)
+            val conflict = assertFailsWith<StoreException.Conflict> { store.commit(good.copy(expect = listOf(stale))) }
+            assertEquals(0, conflict.expectation)
+            // The second base of one event is refused when the calendar is written already.
+            val twice = listOf("x", "y").map { Write.PutBase(row("""{"link": "home", "remote_id": "$it", "event_id": "a"}""")) }
+            assertFailsWith<StoreException.InvalidInput> { store.commit(good.copy(writes = listOf(put) + twice)) }
+            assertEquals(emptyList(), store.calendars())
+            store.commit(good)
+            assertEquals(listOf(put.row), store.calendars())
+        }
+    }
+
+    /** A table that somebody else holds alone cannot be read: calsync hears that it may try again. */
+    @Test
+    fun `a read that finds the database busy may be tried again`(@TempDir folder: Path): Unit = runBlocking {
+        val file = folder.resolve("club.db")
+        ClubStore.connect("$file").use { connection ->
+            // Without a write-ahead log, a writer that is at it keeps readers out.
+            connection.createStatement().use { it.execute("PRAGMA journal_mode = DELETE") }
+            connection.createStatement().use { it.execute("PRAGMA busy_timeout = 1") }
+            DriverManager.getConnection("jdbc:sqlite:$file").use { other ->
+                other.createStatement().use { it.execute("BEGIN EXCLUSIVE") }
+                assertFailsWith<StoreException.Unavailable> { ClubStore(connection).calendars() }
+            }
+        }
     }
 
     /** The phone is another calsync on the same account; the server is the program of calsync's testkit. */
