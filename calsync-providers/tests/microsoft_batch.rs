@@ -96,13 +96,13 @@ fn lab_with(answers: Vec<Answer>, tokens: Arc<dyn TokenSource>) -> Lab {
 }
 
 impl Lab {
-    fn payload(&self, title: &str) -> Payload {
+    fn payload(&self, text: &str) -> Payload {
         let at = |hour: u32| {
             let day = NaiveDate::from_ymd_opt(2026, 1, 6).unwrap();
             EventTime::Utc(day.and_hms_opt(hour, 0, 0).unwrap().and_utc())
         };
         let body = EventBody {
-            title: Some(title.to_owned()),
+            description: Some(text.to_owned()),
             ..EventBody::new(TimeSpan { start: at(9), end: at(10) })
         };
         let event = Event::single("u", body);

@@ -104,7 +104,7 @@ fn every_planted_bug_is_noticed() {
             let script = Script::draw(seed, &Profile::default());
             !play(&script, store(), options).violations.is_empty()
         };
-        assert!((0..2000).any(noticed), "{plant:?}: {}", plant.says());
+        assert!((0..6000).any(noticed), "{plant:?}: {}", plant.says());
     }
 }
 
