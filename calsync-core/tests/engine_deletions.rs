@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{CopyRules, Link, SyncOptions, SyncReport},
+    engine::{CopyEdits, CopyRules, Link, SyncOptions, SyncReport},
+    merge::DeletionPolicy,
     plan::{Action, Direction, Evidence, PlanId},
     provider::{ErrorKind, PeoplePolicy},
     store::{JournalEntry, JournalOp, MemoryStore, Record, RecordKind, RecordQuery},
@@ -376,4 +377,71 @@ async fn a_preview_shows_what_would_be_held() {
     let refusing = SyncOptions::default().refusing(held.plan_id.clone());
     lab.world.engine.plan(&lab.link, &lab.remote, &refusing).await.expect("plans");
     assert!(lab.sync().await.plan.held);
+}
+
+/// An event that was deleted here and made again under its UID, while its item was edited there: the edit goes to the event
+/// that is here now, merged with what it says, and there is one of each.
+#[tokio::test]
+async fn an_edit_there_goes_to_the_event_that_was_made_again_under_its_uid() {
+    for between in [false, true] {
+        let lab = Lab::of(20).await;
+        let old = lab.world.local("u1").await;
+        lab.world.delete("u1").await;
+        if between {
+            // The old one's deletion is planned and held back, and the new one waits for it.
+            lab.remote.fail("delete", RemoteFault::Before(ErrorKind::Unavailable));
+        }
+        let mut again = old.event.clone();
+        body(&mut again).location = Some("here".to_owned());
+        let new = lab.world.add(again).await;
+        if between {
+            let failed = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await;
+            failed.expect_err("the provider is down");
+            lab.remote.forget_faults();
+        }
+        let mut edited = lab.remote.items().remove(&"r1".into()).expect("it is there");
+        body(&mut edited).title = Some("there".to_owned());
+        lab.remote.put("r1", &edited);
+        for _ in 0..3 {
+            lab.run(SyncOptions::default()).await;
+            lab.world.clock.advance(TimeDelta::minutes(20));
+        }
+        let here = lab.world.local("u1").await;
+        assert_eq!(here.id, new, "held back before: {between}");
+        let there: Vec<_> = lab.remote.items().into_iter().filter(|(_, event)| event.uid == "u1").collect();
+        assert_eq!(there.len(), 1, "held back before: {between}");
+        for event in [&here.event, &there[0].1] {
+            let body = event.body().expect("it has content");
+            assert_eq!(
+                (body.title.as_deref(), body.location.as_deref()),
+                (Some("there"), Some("here")),
+                "held back before: {between}"
+            );
+        }
+        assert_eq!(lab.sizes().await, (20, 20));
+        lab.assert_rests().await;
+    }
+}
+
+/// The same where the link makes up for what is done to its copies.
+#[tokio::test]
+async fn a_copy_that_was_made_again_under_its_uid_does_not_come_back_beside_it() {
+    let lab = Lab::with(20, |link| {
+        let mut link = link.with_direction(Direction::Import);
+        link.deletions = DeletionPolicy::RemoteWins;
+        link.edits = CopyEdits::Restore;
+        link
+    })
+    .await;
+    let old = lab.world.local("u1").await;
+    lab.world.delete("u1").await;
+    let mut again = old.event.clone();
+    body(&mut again).title = Some("here".to_owned());
+    let new = lab.world.add(again).await;
+    lab.sync().await;
+    lab.sync().await;
+    let here = lab.world.local("u1").await;
+    assert_eq!((here.id, body(&mut here.event.clone()).title.as_deref()), (new, Some("x")));
+    assert_eq!(lab.sizes().await, (20, 20));
+    lab.assert_rests().await;
 }

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use calsync_core::{
+    context::Clock as _,
     engine::{EngineError, Link, SyncOptions, SyncReport},
     merge::ConflictPolicy,
     model::RemoteId,
     provider::{ErrorKind, Payload},
-    store::MemoryStore,
+    store::{LeaseGrant, MemoryStore},
 };
 use calsync_testkit::{
     remote::{MemoryRemote, RemoteFault},
@@ -275,4 +276,30 @@ async fn an_edit_waits_while_its_item_cannot_be_read() {
     lab.remote.put("r1", &event("u1", "one"));
     lab.sync_after(HOUR).await.expect("readable again");
     assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]));
+}
+
+/// CON-06: a worker whose clock is two days ahead of ours, or was until ours was set right, has the lease until the day after
+/// tomorrow. When it died, it is replaced after ten seconds all the same; as long as it lives and renews, it is not.
+#[tokio::test]
+async fn con_06_a_lease_of_a_clock_far_ahead_blocks_nobody_for_days() {
+    let lab = Lab::new(ConflictPolicy::RemoteWins);
+    lab.remote.put("r1", &event("u1", "one"));
+    let (ahead, ten) = (TimeDelta::hours(48), TimeDelta::seconds(10));
+    let renew = async || {
+        let at = lab.world.clock.now() + ahead;
+        lab.world.store.acquire_lease("link:home", "ahead", at, ten).await.expect("the store answers")
+    };
+    renew().await;
+    for _ in 0..5 {
+        let busy = lab.sync_after(TimeDelta::seconds(6)).await.expect_err("it is held");
+        let EngineError::Busy { until } = busy else { panic!("{busy}") };
+        assert!(until <= lab.world.clock.now() + ten, "until {until}");
+        renew().await;
+    }
+    lab.sync_after(TimeDelta::seconds(1)).await.expect_err("nobody knows yet that it died");
+    lab.sync_after(TimeDelta::seconds(8)).await.expect_err("it may renew its lease yet");
+    assert_eq!(lab.sync_after(TimeDelta::seconds(3)).await.expect("it is dead").counts.created, 1);
+    // The lease is of our own clock again.
+    let grant = lab.world.store.acquire_lease("link:home", "next", lab.world.clock.now(), ten).await;
+    assert!(matches!(grant, Ok(LeaseGrant::Granted(_))), "{grant:?}");
 }

@@ -84,6 +84,15 @@ async fn dup_04_fifty_events_on_both_sides() {
         assert_eq!((report.counts.created, lab.sizes().await, report.undecided), (0, (50, 50), 0));
         let joins = report.plan.operations.iter().filter(|operation| operation.action == Action::Join);
         assert_eq!(joins.count(), 50);
+        // Why two events with different UIDs are one can be told later, too.
+        let link = &lab.link.id;
+        let query =
+            RecordQuery { kind: RecordKind::Journal, link, event: None, run: None, after: None, limit: 99 };
+        let journal = lab.world.store.records(query).await.expect("the store answers");
+        let like = journal.iter().filter(|record| {
+            matches!(record, Record::Journal(entry) if entry.op == JournalOp::Kept && entry.reason.contains("title, start and place"))
+        });
+        assert_eq!(like.count(), 10);
         lab.assert_rests().await;
         // They are one event each: an edit travels, and each side keeps its UID.
         lab.world.edit("u45", |event| body(event).location = Some("Hall".to_owned())).await;

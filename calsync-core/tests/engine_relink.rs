@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use calsync_core::{
-    engine::{EngineError, Hub, Link, SyncOptions, SyncReport},
+    engine::{CopyRules, EngineError, Hub, Link, SyncOptions, SyncReport},
     model::{CalendarId, Event},
+    plan::Direction,
     provider::Provider,
     store::{
         BaseQuery, Batch, ConflictRecord, EventRecord, MemoryStore, Record, RecordKind, RecordQuery,
@@ -14,6 +15,7 @@ use calsync_core::{
     },
 };
 use calsync_testkit::{
+    hooked_store::HookedStore,
     remote::{MemoryRemote, RemoteFault},
     world::{World, body, event},
 };
@@ -244,6 +246,74 @@ async fn tok_12_a_server_restored_from_a_backup() {
     let (here, there) = sides(&world, &remote).await;
     assert_eq!(here, there);
     assert_eq!(here.len(), 30);
+}
+
+/// I08: the host restores its database from a backup. What was synced since is known there and not here: it comes in again,
+/// nothing is deleted there, and nothing is made a second time, whether the old cursor is accepted or not.
+#[tokio::test]
+async fn del_23_a_store_restored_from_a_backup() {
+    for direction in [Direction::TwoWay, Direction::Import, Direction::Export] {
+        for dead_cursor in [false, true] {
+            let case = format!("{direction:?}, dead cursor: {dead_cursor}");
+            let link = link().with_direction(direction).with_copies(CopyRules::everything());
+            let memory = Arc::new(MemoryStore::default());
+            let store = Arc::new(HookedStore::new(memory.clone(), ()));
+            let world = World::new(store.clone(), 6);
+            let remote = remote(12);
+            for n in 12..24 {
+                world.add(event(&format!("u{n}"), &title(n))).await;
+            }
+            sync(&world, &link, &remote).await;
+            sync(&world, &link, &remote).await;
+            let backup = Arc::new(memory.snapshot());
+
+            if direction != Direction::Export {
+                remote.put("r1", &event("u1", "edited there since"));
+                remote.put("r-new", &event("new there", "New there"));
+                remote.remove("r2");
+            }
+            if direction != Direction::Import {
+                world.edit("u13", titled("edited here since")).await;
+                world.add(event("new here", "New here")).await;
+                world.delete("u14").await;
+            }
+            sync(&world, &link, &remote).await;
+            sync(&world, &link, &remote).await;
+            let (written, there) = (remote.writes(), sides(&world, &remote).await.1);
+
+            store.swap(backup);
+            if dead_cursor {
+                remote.forget_cursors();
+            }
+            for _ in 0..3 {
+                world.clock.advance(TimeDelta::hours(25));
+                let report = sync(&world, &link, &remote).await;
+                assert!(!report.plan.held, "{case}");
+            }
+            assert_rests(&world, &link, &remote).await;
+            let (here, now) = sides(&world, &remote).await;
+            let uids = |all: &[String]| {
+                let mut uids: Vec<String> =
+                    all.iter().filter_map(|one| Some(one.split_once('=')?.0.to_owned())).collect();
+                uids.sort();
+                let all = uids.len();
+                uids.dedup();
+                assert_eq!(uids.len(), all, "{case}: an event is there twice");
+                uids
+            };
+            uids(&here);
+            assert_eq!(uids(&now), uids(&there), "{case}: something was made or deleted there");
+            match direction {
+                Direction::TwoWay => {
+                    assert_eq!((remote.writes(), &here), (written, &there), "{case}");
+                    assert_eq!(now, there, "{case}");
+                }
+                Direction::Import => assert_eq!((remote.writes(), now), (written, there), "{case}"),
+                // What was edited since is made as it was: the events here are what is right.
+                Direction::Export => {}
+            }
+        }
+    }
 }
 
 /// TOK-12: the server went back and does not notice that the cursor is from its future. What happens there meanwhile is

@@ -197,3 +197,25 @@ async fn i14_an_item_nobody_can_read_keeps_its_deletion() {
     assert_eq!(lab.world.locals().await.len(), EVENTS - 1, "it has not come back");
     assert_eq!(lab.counts(), [EVENTS - 1; 2]);
 }
+
+/// What is deleted is kept for thirty days at least, and can be brought back until then; not for ever.
+#[tokio::test]
+async fn what_is_deleted_is_kept_for_thirty_days() {
+    let lab = Lab::joined().await;
+    let first = lab.world.local("e0").await;
+    for number in 0..3 {
+        lab.world.delete(&format!("e{number}")).await;
+    }
+    // More than 29 days, in steps of 25 hours.
+    lab.days(28, &[0, 1]).await;
+    assert_eq!((lab.rows().await, lab.counts()), (EVENTS, [EVENTS - 3; 2]));
+    let (store, calendar) = (&lab.world.store, &lab.world.calendar);
+    let row = store.events(calendar, std::slice::from_ref(&first.id)).await.unwrap().remove(0);
+    assert!(row.deleted.is_some());
+    lab.world.hub.update(calendar, &row.id, row.revision, row.event).await.unwrap();
+    lab.days(1, &[0, 1]).await;
+    assert_eq!(lab.counts(), [EVENTS - 2; 2], "it is back everywhere");
+    // Clocks may be two days apart.
+    lab.days(5, &[0, 1]).await;
+    assert_eq!(lab.rows().await, EVENTS - 2, "the other two are forgotten after a month");
+}

@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use calsync_core::store::{MemoryStore, Store};
 use calsync_testkit::sim::{
-    Law, Options, Plant, Profile, Script, Stats, crash_everywhere, pause_everywhere, play, scenarios,
+    Law, Options, Plant, Profile, Script, Stats, crash_everywhere, pause_everywhere, play, scenarios, shrink,
     slow_everywhere,
 };
 
@@ -106,6 +106,41 @@ fn every_planted_bug_is_noticed() {
         };
         assert!((0..6000).any(noticed), "{plant:?}: {}", plant.says());
     }
+}
+
+/// What fails is shrunk to something that fails for the same reason, of which no step can be spared, and that is a file.
+#[test]
+fn a_failure_is_shrunk_to_what_it_needs() {
+    let mut shrunk = 0;
+    for plant in [Plant::ALL[0], Plant::ALL[1], Plant::ALL[2]] {
+        let options = Options { plant: Some(plant), ..Options::default() };
+        let broken =
+            |script: &Script| play(script, store(), options).violations.first().map(|found| found.law);
+        let drawn = (0..6000).map(|seed| Script::draw(seed, &Profile::default()));
+        let (script, law) = drawn
+            .filter_map(|script| broken(&script).map(|law| (script, law)))
+            .next()
+            .expect("it is noticed");
+        let small = shrink(&script, |script| broken(script) == Some(law));
+        assert!(small.steps.len() < script.steps.len(), "{plant:?}: {} steps", small.steps.len());
+        for step in 0..small.steps.len() {
+            let mut fewer = small.clone();
+            fewer.steps.remove(step);
+            assert_ne!(
+                broken(&fewer),
+                Some(law),
+                "{plant:?}: step {step} of {:?} is not needed",
+                small.steps
+            );
+        }
+        let text = serde_json::to_string(&small).expect("serialisable");
+        let read: Script = serde_json::from_str(&text).expect("readable");
+        assert_eq!(broken(&read), Some(law), "{plant:?}: read back");
+        // Without the bug it is a play like any other.
+        assert_eq!(play(&read, store(), Options::default()).violations, [], "{plant:?}");
+        shrunk += 1;
+    }
+    assert_eq!(shrunk, 3);
 }
 
 /// A script is data: what is written is what is read.

@@ -11,18 +11,21 @@ use std::{
 
 use calsync_testkit::sim::{Crashes, Stats, crash_everywhere, scenarios};
 
-use crate::StoreKind;
+use crate::Simulate;
 
 /// Plays all scenarios. The numbers, and `true` when nothing was broken.
-pub(crate) fn run(store: StoreKind, pairs: bool, threads: usize) -> (Stats, bool) {
-    let scenarios = scenarios();
+pub(crate) fn run(options: &Simulate, pairs: bool, threads: usize) -> (Stats, bool) {
+    let mut scenarios = scenarios();
+    if let Some(wanted) = &options.scenario {
+        scenarios.retain(|scenario| scenario.name.contains(&wanted.to_lowercase()));
+    }
     let (next, start) = (AtomicUsize::new(0), Instant::now());
     let sum = Mutex::new(Crashes::default());
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let mut crashes = crash_everywhere(scenario, &|| store.open(), pairs);
+                    let mut crashes = crash_everywhere(scenario, &|| options.store.open(), pairs);
                     for (at, _) in &mut crashes.broken {
                         *at = format!("{}, {at}", scenario.name);
                     }
@@ -34,6 +37,12 @@ pub(crate) fn run(store: StoreKind, pairs: bool, threads: usize) -> (Stats, bool
     let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     for (at, violation) in sum.broken.iter().take(20) {
         println!("{:?}: {at}: {}", violation.law, violation.what);
+        let (name, _) = at.rsplit_once(", ").unwrap_or((at, ""));
+        let crashes = if pairs { "pairs" } else { "singles" };
+        println!(
+            "replay: cargo xtask simulate --scenario {name:?} --crashes {crashes} --store {}",
+            options.store.name()
+        );
     }
     println!(
         "{} scenarios: crash points covered {} of {}, and {} pairs, in {:.1} s; {} violations",
@@ -44,5 +53,6 @@ pub(crate) fn run(store: StoreKind, pairs: bool, threads: usize) -> (Stats, bool
         start.elapsed().as_secs_f64(),
         sum.broken.len(),
     );
-    (sum.stats, sum.broken.is_empty() && sum.covered == sum.points)
+    let whole = !scenarios.is_empty() && sum.covered == sum.points;
+    (sum.stats, sum.broken.is_empty() && whole)
 }

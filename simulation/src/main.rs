@@ -43,7 +43,7 @@ enum Command {
 #[derive(Args, Clone)]
 pub(crate) struct Simulate {
     /// How many seeds.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first of them.
     #[arg(long, default_value_t = 0)]
@@ -55,7 +55,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_enum, default_value_t = StoreKind::Memory)]
     store: StoreKind,
     /// Goes on for so long instead of for a number of seeds.
-    #[arg(long, conflicts_with = "seeds")]
+    #[arg(long, conflicts_with = "seeds", value_parser = hours)]
     hours: Option<f64>,
     /// Replays an action list that was written for a failing seed.
     #[arg(long, conflicts_with_all = ["seeds", "from", "hours"])]
@@ -67,8 +67,11 @@ pub(crate) struct Simulate {
     #[arg(long, value_enum, default_value_t = RemoteKind::Model)]
     remote: RemoteKind,
     /// Threads; as many as there are cores when it is not given.
-    #[arg(long)]
-    threads: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    threads: Option<u64>,
+    /// No seeds, and only the core scenarios whose names contain this.
+    #[arg(long, conflicts_with_all = ["seeds", "from", "seed", "hours", "script"])]
+    scenario: Option<String>,
     /// How often the workers of the core scenarios die: at every await, at every pair of awaits, or not at all.
     #[arg(long, value_enum, default_value_t = Deaths::Singles)]
     crashes: Deaths,
@@ -146,6 +149,11 @@ impl Simulate {
         };
         Profile { dialect: self.dialect, remotes }
     }
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    let hours = text.parse::<f64>().ok().filter(|hours| hours.is_finite() && *hours > 0.0);
+    hours.filter(|hours| *hours < 10_000.0).ok_or_else(|| "more than 0 and less than 10000".to_owned())
 }
 
 fn dialect(name: &str) -> Result<Dialect, String> {

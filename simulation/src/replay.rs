@@ -1,10 +1,14 @@
 //! One seed or one file, with everything that happened.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 #[cfg(feature = "emulators")]
 use calsync_testkit::sim::Connect;
-use calsync_testkit::sim::{Options, Outcome, Script, Violation, play, shrink};
+use calsync_testkit::sim::{Law, Options, Outcome, Script, Violation, play, shrink};
 
 use crate::{RemoteKind, Simulate, StoreKind};
 
@@ -15,6 +19,21 @@ pub(crate) fn with_providers() -> Options {
     #[cfg(not(feature = "emulators"))]
     let connect = None;
     Options { connect, ..Options::default() }
+}
+
+/// Plays a script. A panic of the engine is a promise that was broken, and not the end of all other plays.
+pub(crate) fn attempt(script: &Script, store: StoreKind, options: Options) -> Outcome {
+    match catch_unwind(AssertUnwindSafe(|| play(script, store.open(), options))) {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            let said = panic.downcast_ref::<String>().map(String::as_str);
+            let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word");
+            Outcome {
+                violations: vec![Violation { law: Law::I28, what: format!("a panic: {said}") }],
+                ..Outcome::default()
+            }
+        }
+    }
 }
 
 /// Replays and prints the trace. `true` when nothing was broken.
@@ -48,7 +67,7 @@ fn read(path: &Path) -> Result<Script, Box<dyn std::error::Error>> {
 }
 
 fn traced(script: &Script, store: StoreKind) -> Outcome {
-    play(script, store.open(), Options { traced: true, ..with_providers() })
+    attempt(script, store, Options { traced: true, ..with_providers() })
 }
 
 fn show(violations: &[Violation]) {
@@ -57,11 +76,23 @@ fn show(violations: &[Violation]) {
     }
 }
 
+/// The command that plays one seed again, as these options drew it.
+pub(crate) fn command(seed: u64, options: &Simulate) -> String {
+    let dialect =
+        options.dialect.map_or_else(String::new, |dialect| format!(" --dialect {dialect:?}").to_lowercase());
+    let remote = match options.remote {
+        RemoteKind::Model => String::new(),
+        #[allow(unreachable_patterns, reason = "there are others with the feature `emulators`")]
+        other => format!(" --remote {}", other.name()),
+    };
+    format!("replay: cargo xtask simulate --seed {seed} --store {}{dialect}{remote}", options.store.name())
+}
+
 /// Shrinks what failed, writes it down and says how to replay it.
 pub(crate) fn report(script: &Script, violations: &[Violation], options: &Simulate) {
     let Some(first) = violations.first() else { return };
     let fails = |script: &Script| {
-        let outcome = play(script, options.store.open(), with_providers());
+        let outcome = attempt(script, options.store, with_providers());
         outcome.violations.first().is_some_and(|found| found.law == first.law)
     };
     let small = shrink(script, fails);
@@ -76,18 +107,7 @@ pub(crate) fn report(script: &Script, violations: &[Violation], options: &Simula
     for step in &small.steps {
         println!("  {step:?}");
     }
-    let dialect =
-        options.dialect.map_or_else(String::new, |dialect| format!(" --dialect {dialect:?}").to_lowercase());
-    let remote = match options.remote {
-        RemoteKind::Model => String::new(),
-        #[allow(unreachable_patterns, reason = "there are others with the feature `emulators`")]
-        other => format!(" --remote {}", other.name()),
-    };
-    println!(
-        "replay: cargo xtask simulate --seed {} --store {}{dialect}{remote}",
-        script.seed,
-        options.store.name()
-    );
+    println!("{}", command(script.seed, options));
     let path = options.out.join(format!("seed-{}-{:?}.json", script.seed, first.law).to_lowercase());
     let written = fs::create_dir_all(&options.out)
         .and_then(|()| fs::write(&path, serde_json::to_string_pretty(&small).unwrap_or_default() + "\n"));

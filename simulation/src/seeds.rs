@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use calsync_testkit::sim::{Law, Outcome, Profile, Script, Stats, play};
+use calsync_testkit::sim::{Law, Outcome, Profile, Script, Stats};
 
 use crate::{Deaths, Simulate, crashes, replay, table};
 
@@ -28,10 +28,16 @@ struct Sum {
 
 /// Runs the seeds that were asked for. `true` when nothing was broken.
 pub(crate) fn run(options: &Simulate) -> bool {
-    let threads =
-        options.threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let threads = options.threads.and_then(|threads| usize::try_from(threads).ok());
+    let threads = threads.or_else(|| thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let until = options.hours.map(|hours| Duration::from_secs_f64(hours * 3600.0));
-    let end = if until.is_some() { u64::MAX } else { options.from.saturating_add(options.seeds) };
+    let end = if options.scenario.is_some() {
+        options.from
+    } else if until.is_some() {
+        u64::MAX
+    } else {
+        options.from.saturating_add(options.seeds)
+    };
     let profile = options.profile();
     let (next, stop, start) = (AtomicU64::new(options.from), AtomicBool::new(false), Instant::now());
     let sum = Mutex::new(Sum::default());
@@ -63,7 +69,7 @@ pub(crate) fn run(options: &Simulate) -> bool {
     let took = start.elapsed().as_secs_f64();
     let (died, whole) = match options.crashes {
         Deaths::None => (Stats::default(), true),
-        deaths => crashes::run(options.store, deaths == Deaths::Pairs, threads),
+        deaths => crashes::run(options, deaths == Deaths::Pairs, threads),
     };
     let mut all = sum.stats.clone();
     all.add(&died);
@@ -75,7 +81,7 @@ pub(crate) fn run(options: &Simulate) -> bool {
         replay::report(&Script::draw(*seed, &profile), &outcome.violations, options);
     }
     for seed in &sum.different {
-        println!("seed {seed} gives another trace the second time");
+        println!("seed {seed} gives another trace the second time\n{}", replay::command(*seed, options));
     }
     println!(
         "\n{} seeds on the {} store with remotes of the kind {} in {took:.1} s with {threads} threads ({:.0} a second and thread), {} violations",
@@ -90,12 +96,12 @@ pub(crate) fn run(options: &Simulate) -> bool {
 
 fn one(seed: u64, profile: &Profile, options: &Simulate, sum: &mut Sum) {
     let script = Script::draw(seed, profile);
-    let outcome = play(&script, options.store.open(), replay::with_providers());
+    let outcome = replay::attempt(&script, options.store, replay::with_providers());
     sum.seeds += 1;
     sum.stats.add(&outcome.stats);
     if seed.is_multiple_of(TWICE) {
         sum.twice += 1;
-        if play(&script, options.store.open(), replay::with_providers()).trace != outcome.trace {
+        if replay::attempt(&script, options.store, replay::with_providers()).trace != outcome.trace {
             sum.different.push(seed);
         }
     }

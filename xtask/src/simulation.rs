@@ -78,8 +78,12 @@ pub(crate) fn mutants(options: &Mutants) -> Outcome {
     // What does not end is noticed, too.
     let (caught, missed) = (count("caught.txt") + count("timeout.txt"), count("missed.txt"));
     let all = caught + missed;
-    if all == 0 {
-        return ran.and_then(|()| failed("no mutant was tried"));
+    // A run that was cut off says nothing of the mutants it never came to.
+    let planned = std::fs::read_to_string(folder.join("mutants.out/mutants.json")).unwrap_or_default();
+    let planned = serde_json::from_str::<Vec<serde_json::Value>>(&planned).map_or(0, |planned| planned.len());
+    let tried = all + count("unviable.txt");
+    if all == 0 || tried < planned {
+        return ran.and_then(|()| failed(format!("{tried} of {planned} mutants were tried")));
     }
     println!("{caught} of {all} mutants were caught: {}.{} %", caught * 100 / all, caught * 1000 / all % 10);
     if caught * 100 < all * CAUGHT { failed(format!("fewer than {CAUGHT} % were caught")) } else { Ok(()) }

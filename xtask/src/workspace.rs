@@ -29,10 +29,14 @@ pub(crate) fn target() -> PathBuf {
 /// they depend on, once more for each other set.
 pub(crate) const WHOLE: [&str; 2] = ["--workspace", "--all-features"];
 
+/// A small test beside a program that is built: with none, cargo leaves out the features that only tests ask of what everybody
+/// depends on, and builds all of it once more.
+const AS_TESTS: [&str; 2] = ["--test", "store_debug"];
+
 /// A program of the workspace, built as the tests are.
 pub(crate) fn program(name: &str) -> Outcome<PathBuf> {
     let mut build = process::cargo();
-    build.arg("build").args(WHOLE).args(["--bin", name]);
+    build.arg("build").args(WHOLE).args(["--bin", name]).args(AS_TESTS);
     process::run(&mut build, BUILD)?;
     Ok(target().join("debug").join(name))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Engine, EngineError, Link,
-    run::{LEASE, PAGE, new_state},
+    run::{PAGE, new_state},
     settled::resign,
     withdrawn::{delete_surely, let_all_return},
 };
@@ -11,8 +11,8 @@ use crate::{
     plan::{Action, Direction, Evidence, Operation, Plan, PlanId, Tally, Verdict},
     provider::{ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange, Payload, Provider, PullMode, Seal},
     store::{
-        BaseQuery, BaseRecord, BaseState, Batch, DocQuery, Expectation, JournalEntry, JournalOp, LeaseGrant,
-        LeaseToken, Record, RecordKind, RecordQuery, Write,
+        BaseQuery, BaseRecord, BaseState, Batch, DocQuery, Expectation, JournalEntry, JournalOp, LeaseToken,
+        Record, RecordKind, RecordQuery, Write,
     },
 };
 
@@ -116,7 +116,7 @@ impl Engine {
         let run = self.run_id();
         let mut lease = None;
         for (number, item) in found.into_iter().enumerate() {
-            let token = self.hold_lease(link, &holder).await?;
+            let token = self.hold_lease(&link.id, &holder).await?;
             lease = Some(token.clone());
             let Some(version) = &item.version else { continue };
             // First written down: whatever becomes of the request, the event here is not deleted for it.
@@ -228,7 +228,7 @@ impl Engine {
         let (holder, run) = (self.ids.fresh(), self.run_id());
         let mut lease = None;
         for (number, (base, record)) in found.into_iter().enumerate() {
-            let token = self.hold_lease(link, &holder).await?;
+            let token = self.hold_lease(&link.id, &holder).await?;
             lease = Some(token.clone());
             let now = self.clock.now();
             let expect = Expectation::Event {
@@ -280,7 +280,7 @@ impl Engine {
     pub async fn forget(&self, link: &Link) -> Result<(), EngineError> {
         let holder = self.ids.fresh();
         loop {
-            let token = self.hold_lease(link, &holder).await?;
+            let token = self.hold_lease(&link.id, &holder).await?;
             let mut writes = Vec::new();
             for entry in self.store.outbox(&link.id, None, PAGE).await? {
                 writes.push(Write::DeleteOutbox { link: link.id.clone(), id: entry.id });
@@ -398,14 +398,6 @@ impl Engine {
     pub(super) fn run_id(&self) -> String {
         let now = self.clock.now().timestamp_millis().max(0);
         format!("{now:012x}-{}", self.ids.fresh().get(..8).unwrap_or_default())
-    }
-
-    pub(super) async fn hold_lease(&self, link: &Link, holder: &str) -> Result<LeaseToken, EngineError> {
-        let name = Self::lease_name(&link.id);
-        match self.store.acquire_lease(&name, holder, self.clock.now(), LEASE).await? {
-            LeaseGrant::Granted(token) => Ok(token),
-            LeaseGrant::Held { until } => Err(EngineError::Busy { until }),
-        }
     }
 
     async fn give_back(&self, lease: Option<LeaseToken>) {

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::{
     EngineError,
-    pair::{Context, Outcome, Pair, RemoteView, create_remote, deletion_conflict, operation},
+    gone::deletion_conflict,
+    pair::{Context, Outcome, Pair, RemoteView, create_remote, operation},
     pull::{Found, Item},
     run::{Mode, PAGE, PlannedDeletion, Run},
 };

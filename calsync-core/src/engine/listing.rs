@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     EngineError,
-    pair::{Pair, RemoteView, no_more},
+    gone::no_more,
+    pair::{Pair, RemoteView},
     pull::{CHUNK, DUPLICATE, Found, Gone, Item, Listed, by_id},
     run::{Ids, Mode, PAGE, Pulled, Run},
 };
@@ -188,7 +189,9 @@ impl Run<'_> {
             let holder = self.holder_of(&event.uid).await?;
             match holder {
                 _ if taken.contains(&event.uid) => duplicates.push(item),
-                Some(base) if !gone.contains(&base.remote_id) => duplicates.push(item),
+                Some(base) if base.remote_id != item.id && !gone.contains(&base.remote_id) => {
+                    duplicates.push(item);
+                }
                 holder => {
                     if let Some(base) = holder {
                         listed.removed.remove(&base.remote_id);

@@ -150,6 +150,7 @@ impl Run<'_> {
                 Err(error) => outcomes.push(self.unwritable(record, &error)),
             }
         }
+        unread.extend(self.give_way(&mut outcomes, bases.values()).await?);
         Ok((outcomes, unread))
     }
 

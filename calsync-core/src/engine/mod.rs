@@ -3,6 +3,7 @@
 //! In: a [`Link`], a provider, a store. Out: a [`SyncReport`]. All decisions are made by the pure functions of
 //! [`diff`](crate::diff), [`merge`](crate::merge) and [`plan`](crate::plan); what is here reads, commits and sends.
 
+mod anew;
 mod answer;
 mod arrivals;
 mod clean;
@@ -18,11 +19,13 @@ mod error;
 mod explain;
 mod export;
 mod fetching;
+mod gone;
 mod graph;
 mod history;
 mod hub;
 mod joints;
 mod journal;
+mod lease;
 mod link;
 mod listing;
 mod local;
@@ -83,6 +86,7 @@ pub struct Engine {
     observer: Arc<dyn Observer>,
     resolver: Option<Arc<dyn ConflictResolver>>,
     host: HostRules,
+    foreign: Arc<lease::Foreign>,
 }
 
 /// What a run may do.
@@ -146,7 +150,15 @@ impl SyncOptions {
 impl Engine {
     /// An engine over the host's store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
-        Self { store, clock, ids, observer: Arc::new(Silent), resolver: None, host: HostRules::default() }
+        Self {
+            store,
+            clock,
+            ids,
+            observer: Arc::new(Silent),
+            resolver: None,
+            host: HostRules::default(),
+            foreign: Arc::default(),
+        }
     }
 
     /// Reports progress to `observer`.
@@ -312,9 +324,5 @@ impl Engine {
     /// The store this engine works on.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
-    }
-
-    fn lease_name(link: &LinkId) -> String {
-        format!("link:{link}")
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     model::{Event, EventId, LinkId, RunId},
     provider::{ErrorKind, ProviderError, Retry},
     store::{
-        BaseQuery, BaseRecord, BaseState, Batch, JournalEntry, JournalOp, LeaseGrant, LeaseToken,
-        OutboxEntry, OutboxOp, OutboxState, Write,
+        BaseQuery, BaseRecord, BaseState, Batch, JournalEntry, JournalOp, LeaseToken, OutboxEntry, OutboxOp,
+        OutboxState, Write,
     },
 };
 
@@ -193,12 +193,7 @@ impl Engine {
 
     /// The lease of a link, for what is done outside a run.
     pub(super) async fn exclusive(&self, link: &LinkId) -> Result<LeaseToken, EngineError> {
-        let name = Self::lease_name(link);
-        let now = self.clock.now();
-        match self.store.acquire_lease(&name, &self.ids.fresh(), now, super::run::LEASE).await? {
-            LeaseGrant::Granted(token) => Ok(token),
-            LeaseGrant::Held { until } => Err(EngineError::Busy { until }),
-        }
+        self.hold_lease(link, &self.ids.fresh()).await
     }
 }
 

@@ -431,13 +431,22 @@ impl Run<'_> {
                 Ok(mut outcome) => {
                     // What an earlier run decided on an older state of the item is decided anew.
                     outcome.supersedes.clone_from(&outcome.event_id);
-                    if let (Some(operation), Some(sure)) = (&mut outcome.operation, sure) {
-                        operation.reason = match sure {
+                    if let Some(sure) = sure {
+                        let reason = match sure {
                             Some(sure) => {
                                 format!("title, start and place are the same on both sides ({sure})")
                             }
                             None => "a person said that it is the same event".to_owned(),
                         };
+                        // Nothing else tells later why two events with different UIDs are one.
+                        if let Some(event) = &outcome.event_id {
+                            outcome.writes.push(self.with_context(|cx| {
+                                cx.journal(JournalOp::Kept, event, Some(&item.id), &reason, None, Vec::new())
+                            }));
+                        }
+                        if let Some(operation) = &mut outcome.operation {
+                            operation.reason = reason;
+                        }
                     }
                     let lives = local.as_ref().is_some_and(|record| record.deleted.is_none());
                     if !lives {
@@ -474,6 +483,8 @@ impl Run<'_> {
                 }
             }
         }
+        let again: Ids = self.give_way(&mut outcomes, bases.values()).await?.into_iter().collect();
+        read.iter().filter(|item| again.contains(&item.id)).for_each(|item| self.defer(item));
         Ok(outcomes)
     }
 

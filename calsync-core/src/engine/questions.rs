@@ -1,15 +1,12 @@
 //! Items that may be events here: what waits for a person, and the answers.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{Engine, EngineError, Link};
 use crate::{
     model::{EventId, LinkId, RemoteId},
     provider::Payload,
-    store::{
-        Batch, LeaseGrant, MatchAnswer, MatchQuestion, QuarantineRecord, Record, RecordKind, RecordQuery,
-        Write,
-    },
+    store::{Batch, MatchAnswer, MatchQuestion, QuarantineRecord, Record, RecordKind, RecordQuery, Write},
 };
 
 /// An item that may be one of some events here. Neither side is touched until a person has answered.
@@ -68,12 +65,7 @@ pub(super) async fn answer(
     remote_id: &RemoteId,
     answer: MatchAnswer,
 ) -> Result<(), EngineError> {
-    let (now, holder) = (engine.clock.now(), engine.ids.fresh());
-    let name = Engine::lease_name(&link.id);
-    let lease = match engine.store.acquire_lease(&name, &holder, now, TimeDelta::seconds(10)).await? {
-        LeaseGrant::Granted(token) => token,
-        LeaseGrant::Held { until } => return Err(EngineError::Busy { until }),
-    };
+    let lease = engine.exclusive(&link.id).await?;
     let result = put_answer(engine, link, remote_id, answer, &lease).await;
     // A lease that cannot be given back runs out by itself.
     let _ = engine.store.release_lease(&lease).await;

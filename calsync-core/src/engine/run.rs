@@ -2,24 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{
     Engine, EngineError, Link, Progress, SyncOptions, copies::Copies, earlier::may_be_there,
-    fetching::Unfetched, meeting::Meeting, pair::Context, pull::Gone,
+    fetching::Unfetched, lease::LEASE, meeting::Meeting, pair::Context, pull::Gone,
 };
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
     plan::{Direction, Operation, Permit, Plan, PlanId},
     provider::{Capabilities, Cursor, Provider, ReadError, UnreadKind},
     store::{
-        EventRecord, LeaseGrant, LeaseToken, LinkHealth, LinkState, OutboxEntry, QuarantineRecord, Record,
-        RecordKind, RecordQuery, Revision, RunCounts, Write,
+        EventRecord, LeaseToken, LinkHealth, LinkState, OutboxEntry, QuarantineRecord, Record, RecordKind,
+        RecordQuery, Revision, RunCounts, Write,
     },
 };
-
-/// How long a lease lasts. A worker that dies is replaced after this; one that works renews in time.
-pub(super) const LEASE: TimeDelta = TimeDelta::seconds(10);
 /// Rows read from the store at once.
 pub(super) const PAGE: usize = 200;
 /// How often a step is decided again when the host edits the same events meanwhile.
@@ -375,21 +372,16 @@ impl<'a> Run<'a> {
         if self.mode == Mode::Preview || told {
             return Ok(());
         }
-        let name = Engine::lease_name(&self.link.id);
-        match self.engine.store.acquire_lease(&name, &self.holder, now, LEASE).await? {
-            LeaseGrant::Granted(token) => {
-                // Somebody else had the lease in between when it changed hands more than once, from nobody to us: what
-                // was read under the old one may be stale, so the run ends instead of going on under the new one. One
-                // change is our own return to a lease that ran out while a provider was slow.
-                if self.lease.as_ref().is_some_and(|old| token.epoch > old.epoch.saturating_add(1)) {
-                    return Err(EngineError::Busy { until: now + LEASE });
-                }
-                self.lease = Some(token);
-                self.renew_at = now + LEASE / 3;
-                Ok(())
-            }
-            LeaseGrant::Held { until } => Err(EngineError::Busy { until }),
+        let token = self.engine.hold_lease(&self.link.id, &self.holder).await?;
+        // Somebody else had the lease in between when it changed hands more than once, from nobody to us: what was read
+        // under the old one may be stale, so the run ends instead of going on under the new one. One change is our own
+        // return to a lease that ran out while a provider was slow.
+        if self.lease.as_ref().is_some_and(|old| token.epoch > old.epoch.saturating_add(1)) {
+            return Err(EngineError::Busy { until: now + LEASE });
         }
+        self.lease = Some(token);
+        self.renew_at = now + LEASE / 3;
+        Ok(())
     }
 
     /// Until when nobody else can have the lease, by our clock.

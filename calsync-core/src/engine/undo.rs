@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use super::{
     Engine, EngineError, Link,
     journal::is_as_left,
+    lease::LEASE,
     pull::by_id,
-    run::LEASE,
     withdrawn::{let_return, withdrawn},
 };
 use crate::{
@@ -123,7 +123,7 @@ impl<'a> Undo<'a> {
     ) -> Result<Self, EngineError> {
         let holder = engine.ids.fresh();
         let lease_until = engine.clock.now() + LEASE;
-        let lease = engine.hold_lease(link, &holder).await?;
+        let lease = engine.hold_lease(&link.id, &holder).await?;
         let prefix = engine.run_id();
         Ok(Self { engine, link, provider, holder, lease, lease_until, prefix, number: 0 })
     }
@@ -131,7 +131,7 @@ impl<'a> Undo<'a> {
     /// Prolongs the lease.
     pub(super) async fn keep_lease(&mut self) -> Result<(), EngineError> {
         let until = self.engine.clock.now() + LEASE;
-        let lease = self.engine.hold_lease(self.link, &self.holder).await?;
+        let lease = self.engine.hold_lease(&self.link.id, &self.holder).await?;
         if lease.epoch > self.lease.epoch.saturating_add(1) {
             // Somebody else had it in between: what was read before may be stale.
             return Err(EngineError::Busy { until });

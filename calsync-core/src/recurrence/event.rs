@@ -81,8 +81,10 @@ impl Event {
         let mut expansion = set.instances(Window::Utc(from..to), limits);
         let mut spans = Vec::new();
         for mut instance in expansion.by_ref() {
-            if let Some(reading) = &later_reading {
-                reading.apply(&mut instance);
+            if let Some(reading) = &later_reading
+                && reading.apply(&mut instance) == Reading::Repeated
+            {
+                continue;
             }
             let span = match instance.utc {
                 Some(start) => start.checked_add_signed(length).map(|end| start..end),
@@ -127,14 +129,11 @@ impl Event {
         let later_reading = LaterReading::of(master);
         let mut expansion = set.instances(Window::Utc(from..to), limits);
         for mut instance in expansion.by_ref() {
-            if let Some(reading) = &later_reading
-                && reading.apply(&mut instance)
-                && matches!(
-                    self.overrides.get(&id_of(&instance)),
-                    Some(Override::Excluded | Override::Changed { .. })
-                )
-            {
-                continue;
+            match later_reading.as_ref().map_or(Reading::Same, |reading| reading.apply(&mut instance)) {
+                Reading::Repeated => continue,
+                // Under the time the rule has for it, no override took it away.
+                Reading::First if self.is_replaced(&id_of(&instance)) => continue,
+                Reading::First | Reading::Same => {}
             }
             let id = id_of(&instance);
             let start = start_of(&instance, master);
@@ -158,6 +157,10 @@ impl Event {
             }
         }
         expansion.into_report()
+    }
+
+    fn is_replaced(&self, id: &RecurrenceId) -> bool {
+        matches!(self.overrides.get(id), Some(Override::Excluded | Override::Changed { .. }))
     }
 
     /// What repeats and what is left out by rule, without a look at the overrides.
@@ -228,14 +231,28 @@ impl LaterReading {
         (earlier != meant).then_some(Self { earlier, meant })
     }
 
-    /// Puts the first instance where it takes place. `true`: it is that one.
-    fn apply(&self, instance: &mut Instance) -> bool {
-        let is_first = instance.utc == Some(self.earlier);
-        if is_first {
-            (instance.utc, instance.key) = (Some(self.meant), RecurrenceKey::Utc(self.meant));
+    /// Puts the first instance where it takes place.
+    fn apply(&self, instance: &mut Instance) -> Reading {
+        match instance.utc {
+            Some(at) if at == self.earlier => {
+                (instance.utc, instance.key) = (Some(self.meant), RecurrenceKey::Utc(self.meant));
+                Reading::First
+            }
+            Some(at) if at > self.earlier && at <= self.meant => Reading::Repeated,
+            _ => Reading::Same,
         }
-        is_first
     }
+}
+
+/// What an instance is to a series that starts at the later of two equal wall-clock times.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// One like any other.
+    Same,
+    /// The first, which takes place later than the rule says.
+    First,
+    /// Of a rule by the hour or less, up to when the series starts: there is no such instance, or it is the first again.
+    Repeated,
 }
 
 /// All instances from one on are moved by as much, and have its content.
@@ -405,6 +422,34 @@ mod tests {
                 let (found, _) = event.instances(october.clone(), &Zone::UTC, &ExpansionLimits::default());
                 assert_eq!(found.len(), if rule.is_some() { 2 } else { 0 }, "{fold:?}");
             }
+        }
+    }
+
+    /// LOOP-18: what repeats by the hour or less has nothing before its start, and its start once.
+    #[test]
+    fn loop_18_a_series_within_the_repeated_hour_starts_once() {
+        let zone = Zone::from_iana("Europe/Berlin").expect("a zone");
+        let local =
+            NaiveDate::from_ymd_opt(2026, 10, 25).and_then(|d| d.and_hms_opt(2, 30, 0)).expect("a time");
+        let at = |minutes| EventTime::Zoned {
+            local: local + TimeDelta::minutes(minutes),
+            zone: zone.clone(),
+            fold: Fold::Second,
+        };
+        let start = Utc.with_ymd_and_hms(2026, 10, 25, 1, 30, 0).unwrap();
+        let window = start - TimeDelta::hours(5)..start + TimeDelta::hours(3);
+        for (rule, step) in [("FREQ=HOURLY", 60), ("FREQ=MINUTELY;INTERVAL=20", 20)] {
+            let mut event = Event::single("u", EventBody::new(TimeSpan { start: at(0), end: at(15) }));
+            event.rules.push(RuleEntry::read(rule));
+            let expected: Vec<DateTime<Utc>> =
+                (0..180 / step).map(|n| start + TimeDelta::minutes(n * step)).collect();
+            let (found, _) = event.instances(window.clone(), &Zone::UTC, &ExpansionLimits::default());
+            let found: Vec<_> =
+                found.iter().map(|instance| instance.time.start.instant(&Zone::UTC)).collect();
+            assert_eq!(found, expected, "{rule}");
+            let master = event.master.clone().expect("a master");
+            let (spans, _) = event.plain_spans(&master, &window, &Zone::UTC, &ExpansionLimits::default());
+            assert_eq!(spans.iter().map(|span| span.start).collect::<Vec<_>>(), expected, "{rule}");
         }
     }
 

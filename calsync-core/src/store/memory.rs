@@ -39,6 +39,13 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Another store with everything this one holds now, as a backup does. What happens to one later does not happen to the
+    /// other.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        Self { rows: Mutex::new(self.rows().clone()) }
+    }
+
     /// A thread that panicked while it held the lock leaves rows that are whole: a batch that was not kept is taken
     /// back before the next call sees it.
     fn rows(&self) -> MutexGuard<'_, Rows> {

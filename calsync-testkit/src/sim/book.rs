@@ -106,14 +106,13 @@ pub(crate) fn values(event: &Event, out: &mut Vec<usize>) {
     if let Some(body) = &event.master {
         of_body(body, out);
         match &body.time.start {
-            EventTime::Utc(start) => {
-                let minutes = (*start - noon()).num_minutes();
+            EventTime::Date(start) => out.extend(usize::try_from((*start - FIRST_DAY).num_days()).ok()),
+            start => {
+                let minutes = start.absolute().map_or(0, |start| (start - noon()).num_minutes());
                 if minutes > 0 {
                     out.extend(usize::try_from(minutes - 1).ok());
                 }
             }
-            EventTime::Date(start) => out.extend(usize::try_from((*start - FIRST_DAY).num_days()).ok()),
-            EventTime::Floating(_) | EventTime::Zoned { .. } => {}
         }
     }
     for value in event.overrides.values() {

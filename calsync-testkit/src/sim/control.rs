@@ -200,7 +200,7 @@ impl Control {
 }
 
 /// What a simulation showed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// The hash of everything that happened.
     pub trace: u64,

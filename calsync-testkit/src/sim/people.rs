@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use calsync_core::{
     context::Clock,
     engine::Hub,
-    model::{CalendarId, Event, EventBody, EventTime, Override, OverrideScope, RemoteId, TimeSpan},
+    model::{
+        CalendarId, Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId, RemoteId, TimeSpan,
+    },
     recurrence::{ExpansionLimits, RuleEntry},
     store::{EventRecord, Revision, Store},
+    zone::Zone,
 };
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     book::{Book, Part, Side, day, moment, noon, text},
@@ -34,6 +37,8 @@ pub(crate) struct People {
     pub(crate) clock: Arc<VirtualClock>,
     /// A run was begun: nobody can be sure any more that nothing was copied yet.
     pub(crate) begun: bool,
+    /// How often somebody did something.
+    pub(crate) acts: u64,
 }
 
 /// How series repeat.
@@ -61,6 +66,7 @@ impl People {
 
     /// Somebody does something somewhere.
     pub(crate) fn act(&mut self, side: Side, edit: Edit, pick: u16) {
+        self.acts += 1;
         let side = if usize::from(side) > self.remotes.len() { 0 } else { side };
         self.control.count(|stats| stats.edits += 1);
         match edit {
@@ -94,18 +100,31 @@ impl People {
                 let first = day(self.book().value(uid, side, Part::Any));
                 TimeSpan::all_day(first, first)
             }
-            _ => TimeSpan { start: EventTime::Utc(start), end: EventTime::Utc(start + TimeDelta::hours(1)) },
+            _ => self.hour(uid, start),
         };
         let mut new = Event::single(uid, EventBody { title: Some(text(value)), ..EventBody::new(time) });
         if kind == Edit::CreateSeries {
             let start = instance_start();
             new.rules = vec![RuleEntry::read("FREQ=DAILY;COUNT=5")];
-            body(&mut new).time =
-                TimeSpan { start: EventTime::Utc(start), end: EventTime::Utc(start + TimeDelta::hours(1)) };
+            body(&mut new).time = self.hour(uid, start);
         }
         self.control.note(format_args!("side {side} creates {uid} <{value}>"));
         self.book().created.entry(uid.to_owned()).or_default().insert(side);
         self.put(side, uid, value, new);
+    }
+
+    /// An hour from a moment on, for every other event in a zone of its own.
+    fn hour(&self, uid: &str, start: DateTime<Utc>) -> TimeSpan {
+        let emulated = self.remotes.iter().any(|remote| remote.setup.remote == RemoteKind::Emulator);
+        // The vendors have names of their own for zones: that is for the tests of their maps.
+        let in_zone = !emulated && uid.bytes().next_back().is_some_and(|last| last % 2 == 1);
+        let at = |instant: DateTime<Utc>| match Zone::from_iana("Europe/Berlin").filter(|_| in_zone) {
+            Some(zone) => {
+                RecurrenceId::Instant(instant).to_time(&EventTime::zoned(instant.naive_utc(), zone))
+            }
+            None => EventTime::Utc(instant),
+        };
+        TimeSpan { start: at(start), end: at(start + TimeDelta::hours(1)) }
     }
 
     fn put(&self, side: Side, uid: &str, value: usize, mut new: Event) {
@@ -185,11 +204,7 @@ impl People {
                 body(&mut after).time = if body(&mut after).time.is_all_day() {
                     TimeSpan::all_day(day(value), day(value))
                 } else {
-                    let start = moment(value);
-                    TimeSpan {
-                        start: EventTime::Utc(start),
-                        end: EventTime::Utc(start + TimeDelta::hours(1)),
-                    }
+                    self.hour(&uid, moment(value))
                 };
             }
             Edit::Instance if after.is_series() => {
@@ -387,9 +402,9 @@ fn instance_time(day: u8) -> TimeSpan {
     TimeSpan { start: EventTime::Utc(start), end: EventTime::Utc(start + TimeDelta::hours(1)) }
 }
 
-fn instance_start() -> chrono::DateTime<chrono::Utc> {
+fn instance_start() -> DateTime<Utc> {
     match instance(0) {
-        calsync_core::model::RecurrenceId::Instant(start) => start,
+        RecurrenceId::Instant(start) => start,
         _ => noon(),
     }
 }

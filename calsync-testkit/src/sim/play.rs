@@ -6,6 +6,7 @@ use std::{
 };
 
 use calsync_core::{
+    context::Clock as _,
     engine::{Answer, EngineError},
     merge::ConflictPolicy,
     plan::Direction,
@@ -24,6 +25,7 @@ use super::{
     wire::Wire,
     world::World,
 };
+use crate::world::VirtualClock;
 
 /// How a script is played.
 #[derive(Clone, Copy, Default)]
@@ -103,8 +105,9 @@ pub(crate) fn calm(world: &mut World) {
     control.disarm();
     control.note(format_args!("calm"));
     if world.remotes.iter().any(|remote| remote.setup.has_window()) {
-        // Everything that may enter a window has.
-        world.pass(TimeDelta::days(2));
+        // Everything that may enter a window has, also where the clock was set back.
+        let behind = VirtualClock::default().now() - world.clock.now();
+        world.pass(TimeDelta::days(2) + behind.max(TimeDelta::zero()));
     }
     for worker in 0..world.workers.len() {
         // Whoever is under way goes on, or finds that somebody else has taken over.

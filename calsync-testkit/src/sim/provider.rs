@@ -339,9 +339,7 @@ impl SimRemote {
         }
         let twin = server.with_uid(&event.uid).cloned();
         if let Some(twin) = twin {
-            // With two workers a creation may arrive when another worker has made the event anew.
-            let refuses = self.setup.dialect == Dialect::CalDav || !self.seen().alone;
-            if refuses && !self.control.has(Plant::TwinsMade) {
+            if self.setup.dialect == Dialect::CalDav && !self.control.has(Plant::TwinsMade) {
                 return Err(error(ErrorKind::AlreadyExists { at: Some(twin) }, "create"));
             }
             self.control

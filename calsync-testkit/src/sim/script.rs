@@ -29,6 +29,9 @@ pub struct Setup {
     pub links: Vec<LinkSetup>,
     /// How many workers share the links.
     pub workers: u8,
+    /// Hours by which the clocks of all workers but the first are ahead.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skew: i8,
     /// Deletions one run may carry out without being asked; `None` is no brake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brake: Option<usize>,
@@ -66,6 +69,11 @@ pub enum RemoteKind {
     /// The emulator, with the real provider before it. Without [`Options::connect`](super::Options::connect) there is no
     /// such provider, and the model stands in.
     Emulator,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(hours: &i8) -> bool {
+    *hours == 0
 }
 
 impl RemoteKind {
@@ -286,7 +294,8 @@ impl Setup {
         Self {
             links,
             workers: rng.one_of(&[1, 1, 2]),
-            brake: if rng.per_mille(150) { Some(rng.one_of(&[1, 2, 10])) } else { None },
+            skew: if rng.per_mille(200) { rng.one_of(&[48, -48]) } else { 0 },
+            brake: if rng.per_mille(300) { Some(rng.one_of(&[1, 2, 10, 10])) } else { None },
         }
     }
 }
@@ -359,7 +368,7 @@ impl Rates {
             1 => edits.step(rng, setup),
             2 => Step::Fault { fault: rng.one_of(faults) },
             3 => Step::Crash { worker },
-            4 => Step::Pass { seconds: rng.one_of(&[1, 4, 12, 90, 1000, 100_000, -50]) },
+            4 => Step::Pass { seconds: rng.one_of(&[1, 4, 12, 90, 1000, 100_000, -50, -172_800]) },
             5 => {
                 use Quirk::{ForgetCursors, Garble, Mend, Rename, Touch};
                 let link =

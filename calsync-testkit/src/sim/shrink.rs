@@ -46,6 +46,7 @@ fn plainer_setup(best: &mut Script, fails: &impl Fn(&Script) -> bool) {
     };
     attempt(&|setup| setup.links.truncate(1));
     attempt(&|setup| setup.workers = 1);
+    attempt(&|setup| setup.skew = 0);
     attempt(&|setup| setup.brake = None);
     for link in 0..2 {
         let plain = |change: &dyn Fn(&mut LinkSetup), setup: &mut Setup| {

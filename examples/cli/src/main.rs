@@ -14,6 +14,7 @@ mod dynamodb;
 mod error;
 mod feed_server;
 mod hooks;
+mod lease;
 mod loopback;
 mod output;
 mod progress;

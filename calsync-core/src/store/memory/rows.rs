@@ -19,6 +19,7 @@ use crate::{
 const COMMIT: &str = "commit";
 
 /// A lease as it is kept. The row stays when the lease is given back, so that its epoch never starts again.
+#[derive(Clone)]
 pub(super) struct Lease {
     pub(super) epoch: u64,
     /// `None` once it was given back.
@@ -29,7 +30,7 @@ pub(super) struct Lease {
 /// An instant and an id: how old rows, and rows that are due, are ordered.
 type Moment = (DateTime<Utc>, String);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Rows {
     pub(super) calendars: Table<CalendarId, Calendar>,
     revisions: Table<CalendarId, Revision>,

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, ops::Bound};
 
 /// Rows by key, and what the current batch did to them.
+#[derive(Clone)]
 pub(super) struct Table<K, V> {
     rows: BTreeMap<K, V>,
     /// Every change since the last [`Table::keep`], with the row as it was.

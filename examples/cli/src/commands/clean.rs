@@ -14,6 +14,7 @@ use crate::{
     connect::{self, Joined},
     error::CliError,
     hooks::Hooks,
+    lease::when_free,
     output::{Format, print, print_json},
 };
 
@@ -65,7 +66,8 @@ pub(crate) async fn clean(app: &App, args: CleanArgs, format: Format) -> Result<
     if args.dry_run {
         options = options.previewing();
     }
-    let report = app.engine.clean(&joined.link, joined.provider.as_ref(), &options).await?;
+    let clean = async || app.engine.clean(&joined.link, joined.provider.as_ref(), &options).await;
+    let report = when_free(app, &joined.link.id, clean).await?;
     let again = format!("calsync clean --link {}", args.link);
     show(&report, &again, format, args.dry_run)?;
     Ok(if report.plan.held && !args.dry_run { HELD } else { IN_STEP })
@@ -80,9 +82,10 @@ pub(crate) async fn unlink(app: &App, args: &UnlinkArgs, format: Format) -> Resu
         let (link, provider) = (&joined.link, joined.provider.as_ref());
         let options = options(args.approve.as_deref());
         let report = if link.direction.exports() {
-            app.engine.clean(link, provider, &options).await?
+            when_free(app, &link.id, async || app.engine.clean(link, provider, &options).await).await?
         } else {
-            app.engine.clean_imported(link, provider, &options).await?
+            when_free(app, &link.id, async || app.engine.clean_imported(link, provider, &options).await)
+                .await?
         };
         show(&report, &format!("calsync unlink {} --remove", args.link), format, false)?;
         if report.plan.held {
@@ -91,7 +94,7 @@ pub(crate) async fn unlink(app: &App, args: &UnlinkArgs, format: Format) -> Resu
     }
     // Channels that cannot be ended end by themselves.
     let _ = Hooks::to_end(app)?.end(&joined).await;
-    app.engine.forget(&joined.link).await?;
+    when_free(app, &joined.link.id, async || app.engine.forget(&joined.link).await).await?;
     super::schedule::remove(app, &args.link).await?;
     match format {
         Format::Json if copies == Copies::Remove => {}

@@ -12,6 +12,7 @@ use crate::{
     app::App,
     connect,
     error::CliError,
+    lease::when_free,
     output::{Format, print, print_json, print_table},
 };
 
@@ -82,8 +83,12 @@ pub(crate) async fn answer(
     let links = app.links(Some(link))?;
     let joined = connect::join(app, links[0], &connect::transport()?).await?;
     let answer = event.map_or(MatchAnswer::KeepBoth, |event| MatchAnswer::Join(EventId::from(event)));
-    app.engine.answer(&joined.link, &RemoteId::from(item), answer).await?;
-    let report = app.engine.sync(&joined.link, &*joined.provider, &SyncOptions::default()).await?;
+    let item_id = RemoteId::from(item);
+    let say = async || app.engine.answer(&joined.link, &item_id, answer.clone()).await;
+    when_free(app, &joined.link.id, say).await?;
+    let options = SyncOptions::default();
+    let sync = async || app.engine.sync(&joined.link, &*joined.provider, &options).await;
+    let report = when_free(app, &joined.link.id, sync).await?;
     match format {
         Format::Json => {
             print_json(

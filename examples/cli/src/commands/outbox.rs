@@ -11,6 +11,7 @@ use crate::{
     app::App,
     config::LinkConfig,
     error::CliError,
+    lease::when_free,
     output::{Format, print, print_json, print_table},
 };
 
@@ -64,10 +65,11 @@ pub(crate) async fn settle(app: &App, event: &str, verdict: Verdict, format: For
             if entry.event_id.as_str() != event && uid(app, config, &entry).await? != event {
                 continue;
             }
-            match verdict {
-                Verdict::Retry => app.engine.retry_write(&link, &entry.event_id).await?,
-                Verdict::Drop => app.engine.drop_write(&link, &entry.event_id).await?,
-            }
+            let say = async || match verdict {
+                Verdict::Retry => app.engine.retry_write(&link, &entry.event_id).await,
+                Verdict::Drop => app.engine.drop_write(&link, &entry.event_id).await,
+            };
+            when_free(app, &link, say).await?;
             settled.push(json!({ "link": link, "write": op(&entry), "event_id": entry.event_id }));
             if format == Format::Json {
                 continue;

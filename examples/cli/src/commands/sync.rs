@@ -3,10 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use calsync_core::{
-    engine::{EngineError, Link, SyncOptions, SyncReport},
+    engine::{Link, SyncOptions, SyncReport},
     model::{CalendarId, EventId, LinkId},
     plan::{Action, Evidence, Operation, PlanId},
-    provider::{Provider, UnreadKind},
+    provider::UnreadKind,
     store::{AnswerState, ConflictRecord, ConflictState, QuarantineRecord, Record, RecordKind},
 };
 use calsync_providers::{caldav::same_calendar, http::HttpTransport};
@@ -19,6 +19,7 @@ use crate::{
     config::LinkConfig,
     connect::{self, Joined},
     error::CliError,
+    lease::when_free,
     output::{Format, plain, print, print_json, print_table, tell},
 };
 
@@ -38,8 +39,6 @@ pub(crate) struct Request {
     pub(crate) refuse: Option<String>,
 }
 
-/// How long a link that another process works on is waited for: two lives of a lease.
-const PATIENCE: chrono::TimeDelta = chrono::TimeDelta::seconds(20);
 /// How often the links of one calendar take turns before the next `sync` goes on.
 const PASSES: usize = 4;
 
@@ -189,31 +188,7 @@ async fn sync_link(
         return Ok(app.engine.plan(&link, &*provider, options).await?);
     }
     app.ensure_calendar(&config.calendar).await?;
-    run_when_free(app, &link, &*provider, options).await
-}
-
-/// A process that was killed leaves its lease behind for some seconds; one that works renews it.
-async fn run_when_free(
-    app: &App,
-    link: &Link,
-    provider: &dyn Provider,
-    options: &SyncOptions,
-) -> Result<SyncReport, CliError> {
-    let give_up = app.clock.now() + PATIENCE;
-    loop {
-        match app.engine.sync(link, provider, options).await {
-            Err(EngineError::Busy { until }) if app.clock.now() < give_up => {
-                let wait = (until - app.clock.now()).max(chrono::TimeDelta::milliseconds(100));
-                tell(&format!(
-                    "link {}: another process is at it, or died there; waiting {} s for its lease",
-                    link.id,
-                    wait.num_seconds() + 1
-                ));
-                tokio::time::sleep(wait.to_std().unwrap_or_default()).await;
-            }
-            other => return Ok(other?),
-        }
-    }
+    Ok(when_free(app, &link.id, async || app.engine.sync(&link, &*provider, options).await).await?)
 }
 
 async fn show(
@@ -305,7 +280,10 @@ async fn show(
             ))?;
         }
         if let Ok(report) = result
-            && (mode == Mode::DryRun || report.plan.held || report.undecided > 0)
+            && (mode == Mode::DryRun
+                || report.plan.held
+                || report.undecided > 0
+                || joined(report).next().is_some())
         {
             show_plan(&config.name, report, &events_of(app, config, report).await?, mode)?;
         }
@@ -357,16 +335,35 @@ async fn events_of(
     Ok(names)
 }
 
+/// What says that an item has the UID of an event.
+const BY_UID: &str = "the same event is on both sides";
+
+/// What was on both sides when they first met.
+fn joined(report: &SyncReport) -> impl Iterator<Item = &Operation> {
+    report.plan.operations.iter().filter(|operation| operation.action == Action::Join)
+}
+
 fn show_plan(
     name: &str,
     report: &SyncReport,
     events: &HashMap<EventId, String>,
     mode: Mode,
 ) -> Result<(), CliError> {
-    let waits = |operation: &&Operation| operation.deletes() || operation.action == Action::Ask;
+    // What was joined by anything but its UID is for somebody to look at.
+    let guessed = |operation: &Operation| operation.action == Action::Join && operation.reason != BY_UID;
+    let waits =
+        |operation: &&Operation| operation.deletes() || operation.action == Action::Ask || guessed(operation);
     let shown = report.plan.operations.iter().filter(|operation| mode == Mode::DryRun || waits(operation));
     for operation in shown {
         print(&format!("{name}: {}\n", describe(operation, events)))?;
+    }
+    let all = joined(report).count();
+    if all > 0 {
+        let like = joined(report).filter(|operation| guessed(operation)).count();
+        print(&format!(
+            "{name}: {all} items there were events here already: {} by their UID, {like} by title, start and place or by an answer\n",
+            all - like
+        ))?;
     }
     if report.outside > 0 && mode == Mode::DryRun {
         let (number, verb) = if report.outside == 1 {
@@ -451,6 +448,9 @@ fn as_json(name: &str, result: &Result<SyncReport, CliError>, mode: Mode) -> Val
             link["undecided"] = json!(report.undecided);
             link["outside"] = json!(report.outside);
             link["answered"] = json!(report.answered);
+            link["joined"] = joined(report)
+                .map(|join| json!({ "event": join.event_id, "item": join.remote_id, "reason": join.reason }))
+                .collect();
             if mode == Mode::DryRun || report.plan.held {
                 link["plan"] = json!(report.plan.operations);
             }

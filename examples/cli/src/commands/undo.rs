@@ -12,6 +12,7 @@ use crate::{
     app::App,
     connect,
     error::CliError,
+    lease::when_free,
     output::{Format, print, print_json},
 };
 
@@ -35,14 +36,16 @@ pub(crate) async fn run(app: &App, what: &What, format: Format) -> Result<u8, Cl
     match what {
         What::Run(run) => {
             let run = RunId::from(run.as_str());
-            let report = app.engine.undo(&joined.link, &*joined.provider, &run).await?;
+            let undo = async || app.engine.undo(&joined.link, &*joined.provider, &run).await;
+            let report = when_free(app, &joined.link.id, undo).await?;
             undone.push(as_json(&run, &report));
             if format == Format::Table {
                 show(report)?;
             }
         }
         What::Last(count, _) => {
-            for (run, report) in app.engine.undo_last(&joined.link, &*joined.provider, *count).await? {
+            let undo = async || app.engine.undo_last(&joined.link, &*joined.provider, *count).await;
+            for (run, report) in when_free(app, &joined.link.id, undo).await? {
                 undone.push(as_json(&run, &report));
                 if format == Format::Table {
                     print(&format!("run {run}: "))?;
@@ -53,7 +56,8 @@ pub(crate) async fn run(app: &App, what: &What, format: Format) -> Result<u8, Cl
     }
     // What is made again there is made without telling anybody.
     let options = SyncOptions::default().withholding_people();
-    let report = app.engine.sync(&joined.link, &*joined.provider, &options).await?;
+    let sync = async || app.engine.sync(&joined.link, &*joined.provider, &options).await;
+    let report = when_free(app, &joined.link.id, sync).await?;
     app.meter.clear();
     match format {
         Format::Json => print_json(&json!({
