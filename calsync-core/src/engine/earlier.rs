@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     EngineError,
-    outbox::{Health, after_failure, is_nameless},
+    outbox::{Health, after_failure, is_due, is_nameless},
     pull::{Found, Item, by_id},
     push::ranked,
     run::{Mode, PAGE, Run},
@@ -31,7 +31,7 @@ impl Run<'_> {
             .outbox
             .values()
             .filter(|entry| !matches!(entry.state, OutboxState::Wedged { .. }))
-            .filter(|entry| entry.not_before.is_none_or(|time| time <= now))
+            .filter(|entry| is_due(entry, now))
             .cloned()
             .collect();
         // Looked up even while it is too early to send again: until it is known whether the item is there, an item that
@@ -148,7 +148,7 @@ impl Run<'_> {
     fn still_unknown(&mut self, id: &RemoteId, error: ProviderError) -> Option<Write> {
         let now = self.engine.clock.now();
         let entry = self.outbox.values_mut().find(|entry| entry.remote_id == *id)?;
-        if entry.not_before.is_none_or(|time| time <= now) {
+        if is_due(entry, now) {
             let error = error.maybe_applied();
             *entry = after_failure(entry, &error, Health::TakesWrites, &self.link.retries, now);
         }

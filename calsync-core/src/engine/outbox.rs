@@ -21,7 +21,7 @@ use crate::{
 #[serde(default)]
 pub struct RetryBudget {
     /// The delay before each try after the first. When they are used up, the write is
-    /// [wedged](OutboxState::Wedged). Default: 1, 5 and 15 minutes.
+    /// [wedged](OutboxState::Wedged). Default: 1, 5 and 15 minutes; a day is the most.
     pub delays: Vec<TimeDelta>,
 }
 
@@ -69,8 +69,16 @@ pub(super) fn after_failure(
         Retry::Never | Retry::Backoff => TimeDelta::zero(),
     };
     let delay = delay.or(budget.delays.last().copied()).unwrap_or_default();
-    entry.not_before = now.checked_add_signed(advised.max(delay));
+    entry.not_before = now.checked_add_signed(advised.max(delay).min(LONGEST));
     entry
+}
+
+/// The longest a write waits for, whatever a provider or a host says.
+const LONGEST: TimeDelta = TimeDelta::days(1);
+
+/// Whether a write may be sent. One that is to wait for longer than any does was put off by a clock ahead of ours.
+pub(super) fn is_due(entry: &OutboxEntry, now: DateTime<Utc>) -> bool {
+    entry.not_before.is_none_or(|time| time <= now || time > now + LONGEST)
 }
 
 /// A write that cannot even be named yet: the event could not be rendered.
@@ -262,6 +270,7 @@ mod tests {
         let now = DateTime::<Utc>::UNIX_EPOCH;
         let short = || Retry::Backoff;
         let long = || Retry::After(std::time::Duration::from_secs(3600));
+        let days = || Retry::After(std::time::Duration::from_secs(3 * 86_400));
         // kind, retry, answer lost, provider, tries so far -> state, minutes to wait
         let table = [
             (Protocol, short(), false, Unknown, 0, "pending", 1),
@@ -276,6 +285,7 @@ mod tests {
             (Throttled, long(), false, TakesWrites, 9, "pending", 60),
             (Throttled, long(), false, Unknown, 0, "pending", 60),
             (Throttled, short(), false, Unknown, 0, "pending", 1),
+            (Throttled, days(), false, Unknown, 0, "pending", 24 * 60),
         ];
         for (kind, retry, lost, health, attempts, state, minutes) in table {
             let case = format!("{kind:?} {retry:?} {lost} {health:?} {attempts}");

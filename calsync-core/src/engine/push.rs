@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use super::{
     EngineError, Progress,
     conflicts::OpenFields,
-    outbox::{Health, after_failure, is_nameless},
+    outbox::{Health, after_failure, is_due, is_nameless},
     pull::{Found, Gone, Item},
     run::{Mode, Run},
 };
@@ -257,7 +257,7 @@ impl Run<'_> {
                 // Void, or it is not known whether it is there already: the next run decides, or asks again.
                 self.waiting += 1;
                 self.unfinished = true;
-            } else if !wedged && !is_nameless(&entry) && entry.not_before.is_none_or(|time| time <= now) {
+            } else if !wedged && !is_nameless(&entry) && is_due(&entry, now) {
                 ready.push(entry);
             } else {
                 self.waiting += usize::from(!wedged);

@@ -168,7 +168,7 @@ pub struct OutboxEntry {
     pub state: OutboxState,
     /// How often it was sent.
     pub attempts: u32,
-    /// Not to be sent before.
+    /// Not to be sent before; a day later at most.
     pub not_before: Option<DateTime<Utc>>,
 }
 
