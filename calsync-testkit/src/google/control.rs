@@ -177,7 +177,8 @@ impl GoogleServer {
         self.state().tokens = tokens.into_iter().map(ToOwned::to_owned).collect();
     }
 
-    /// Queues a fault. Those that answer also catch parts of a batch.
+    /// Queues a fault. The parts of a batch are caught as well, after the batch itself: one whose connection would be closed,
+    /// or left open, has no answer in the batch.
     pub fn inject(&self, fault: Fault) {
         self.state().faults.push_back(fault);
     }
