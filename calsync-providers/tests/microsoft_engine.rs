@@ -540,6 +540,9 @@ async fn tok_02_mail_08_every_refusal_of_a_delta_link_leads_to_one_comparison() 
         (410, "ResyncApplyDifferences"),
         (410, "resyncUploadDifferences"),
         (410, "Gone"),
+        (400, "ErrorInvalidRequest"),
+        (400, "BadRequest"),
+        (404, "ErrorItemNotFound"),
     ] {
         let what = format!("{status} {code}");
         let lab = Lab::new();
