@@ -8,7 +8,9 @@ mod google_support;
 use std::time::Duration;
 
 use calsync_core::{
-    model::{Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId, RuleEntry, TimeSpan},
+    model::{
+        Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId, RemoteId, RuleEntry, TimeSpan,
+    },
     provider::{
         ChangeScope, ErrorKind, Fetched, ItemChange, PeoplePolicy, Provider, PullMode, Retry, WatchRequest,
     },
@@ -462,7 +464,7 @@ async fn what_is_no_listing_is_an_error_and_never_an_empty_calendar() {
 }
 
 /// Found by seeds: a cancelled instance comes as a bare row, the question after its master is cut short, and the token
-/// would have moved past what nobody saw.
+/// would have moved past what nobody saw. The series is named as one that nobody has read.
 #[tokio::test]
 async fn tok_05_an_answer_cut_short_says_nothing_of_a_series() {
     let server = start(GoogleQuirks::default());
@@ -470,10 +472,22 @@ async fn tok_05_an_answer_cut_short_says_nothing_of_a_series() {
     let provider = provider(&server);
     let first = pull(&provider, None).await.unwrap();
     server.delete("primary", "weekly1_20260309T080000Z");
-    server.inject(Fault::truncate().on_path("/events/weekly1?"));
-    assert_eq!(pull(&provider, first.cursor.clone()).await.unwrap_err().kind, ErrorKind::Protocol);
-    let again = pull(&provider, first.cursor).await.unwrap();
-    assert!(shown(&provider, &again).contains(&"weekly".to_owned()));
+    server.put("primary", timed("other", 3));
+    for path in ["/events/weekly1?", "iCalUID="] {
+        server.inject(Fault::truncate().on_path(path));
+        let delta = pull(&provider, first.cursor.clone()).await.unwrap();
+        // It is named, to be fetched, and nothing else waits for it.
+        assert_eq!(shown(&provider, &delta), ["-weekly1_20260309T080000Z", "?weekly1", "other"], "{path}");
+        let again = pull(&provider, first.cursor.clone()).await.unwrap();
+        assert!(shown(&provider, &again).contains(&"weekly".to_owned()));
+    }
+    // Fetched by name, what is said of it is cut short again: that is said, and of nothing else.
+    server.inject(Fault::truncate().on_path("iCalUID="));
+    let ids = [RemoteId::from("weekly1")];
+    let fetched = provider.fetch(&primary(), &ids).await.unwrap();
+    assert!(matches!(&fetched[..], [Fetched::Failed(_, error)] if error.kind == ErrorKind::Protocol));
+    let fetched = provider.fetch(&primary(), &ids).await.unwrap();
+    assert!(matches!(&fetched[..], [Fetched::Found { .. }]));
 }
 
 /// The exceptions of a deleted master are gone with it, whether they are listed or not.
@@ -838,6 +852,63 @@ async fn special_types_are_read_and_never_written() {
         assert_eq!(refused.kind, ErrorKind::Forbidden);
     }
     assert!(server.requests().is_empty());
+}
+
+/// Of a locked event the content is another application's; what is one's own is written.
+#[tokio::test]
+async fn a_locked_event_keeps_its_content() {
+    let server = start(GoogleQuirks::default());
+    let mut locked = timed("locked", 2);
+    locked["locked"] = true.into();
+    locked["recurrence"] = json!(["RRULE:FREQ=DAILY;COUNT=3"]);
+    let id = server.put("primary", locked).as_str().into();
+    let provider = provider(&server);
+    let (version, payload, held) = item(&provider, &id).await;
+    type Change = fn(&mut Event);
+    let changes: [(&str, Change); 5] = [
+        ("title", |event| event.master.as_mut().unwrap().title = Some("mine".into())),
+        ("description", |event| event.master.as_mut().unwrap().description = Some("mine".into())),
+        ("location", |event| event.master.as_mut().unwrap().location = Some("mine".into())),
+        ("time", |event| {
+            event.master.as_mut().unwrap().time = TimeSpan { start: berlin(2, 11), end: berlin(2, 12) };
+        }),
+        ("rules", |event| event.rules = vec![RuleEntry::read("FREQ=DAILY;COUNT=5")]),
+    ];
+    for (what, change) in changes {
+        let mut event = held.clone();
+        change(&mut event);
+        let rendered = render(&provider, &event, Some(&payload));
+        assert_eq!(rendered.payload, payload, "{what}");
+        assert!(rendered.losses.iter().any(|loss| loss.starts_with(what)), "{what}: {:?}", rendered.losses);
+    }
+    let mut event = held.clone();
+    let body = event.master.as_mut().unwrap();
+    body.title = Some("mine".into());
+    body.privacy = Some(calsync_core::model::Privacy::Private);
+    let rendered = render(&provider, &event, Some(&payload));
+    assert_eq!(rendered.losses, ["title"]);
+    provider.update(&primary(), &id, &version, &rendered.payload).await.unwrap();
+    let stored = server.event("primary", id.as_str()).unwrap();
+    assert_eq!((&stored["summary"], &stored["visibility"]), (&json!("locked"), &json!("private")));
+}
+
+/// A list of guests that was cut short is not written back: whoever is not in it would be sent away.
+#[tokio::test]
+async fn a_list_of_guests_that_was_cut_short_is_never_written() {
+    let server = start(GoogleQuirks::default());
+    let provider = provider(&server);
+    for (omitted, written) in [(json!(true), false), (json!("yes"), false), (json!(false), true)] {
+        let mut crowded = timed("crowded", 2);
+        crowded["attendees"] = json!([{"email": "ben@example.com", "responseStatus": "accepted"}]);
+        crowded["attendeesOmitted"] = omitted.clone();
+        let id = server.put("primary", crowded).as_str().into();
+        let (_, payload, mut event) = item(&provider, &id).await;
+        event.master.as_mut().unwrap().participants.clear();
+        let rendered = render_with(&provider, &event, Some(&payload), PeoplePolicy::Write).unwrap();
+        assert_eq!(rendered.payload != payload, written, "{omitted}");
+        let told = rendered.losses.iter().any(|loss| loss.starts_with("participant"));
+        assert_eq!(told, !written, "{omitted}: {:?}", rendered.losses);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
-    model::{Event, EventBody, EventTime, Override, Privacy, RecurrenceId, TimeSpan},
+    model::{Event, EventBody, EventTime, Override, ParticipationStatus, Privacy, RecurrenceId, TimeSpan},
     provider::{ErrorKind, Fetched, PeoplePolicy, Provider},
     recurrence::RuleEntry,
     store::{MemoryStore, OutboxState},
@@ -341,6 +341,30 @@ async fn a_series_written_in_part_is_finished() {
     }
 }
 
+/// MAIL-04: what somebody answered elsewhere cannot be written to Graph. It stays here, whatever happens there, and nobody is
+/// mailed for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_04_an_answer_stays_here_and_mails_nobody() {
+    let mut lab = Lab::new();
+    lab.link.people = PeoplePolicy::Write;
+    let mut meeting = timed("meeting", "2026-01-06T09:00:00", "2026-01-06T10:00:00", "UTC");
+    meeting["attendees"] = json!([{"type": "required", "emailAddress": {"address": "bob@example.com"}}]);
+    let id = lab.server.add(&lab.calendar, &meeting).unwrap();
+    lab.sync().await;
+    let uid = lab.world.locals().await[0].event.uid.clone();
+    let answer = async || lab.world.local(&uid).await.event.master.unwrap().participants[0].status;
+    lab.world.edit(&uid, |event| body(event).participants[0].status = ParticipationStatus::Accepted).await;
+    lab.sync().await;
+    lab.is_quiet().await;
+    assert_eq!((answer().await, lab.server.mails()), (ParticipationStatus::Accepted, 0));
+    assert!(lab.server.change(&id, &json!({"subject": "another title"})));
+    lab.sync().await;
+    lab.is_quiet().await;
+    assert_eq!((answer().await, lab.server.mails()), (ParticipationStatus::Accepted, 0));
+    let local = lab.world.local(&uid).await.event.master.unwrap();
+    assert_eq!(local.title.as_deref(), Some("another title"));
+}
+
 /// Graph mails a cancellation to everybody when a meeting is deleted. Whether that may happen is the link's to say: of
 /// two links of one account, one cancels and the other deletes nothing. What takes a run back tells nobody either way.
 #[tokio::test(flavor = "multi_thread")]
@@ -540,6 +564,9 @@ async fn tok_02_mail_08_every_refusal_of_a_delta_link_leads_to_one_comparison() 
         (410, "ResyncApplyDifferences"),
         (410, "resyncUploadDifferences"),
         (410, "Gone"),
+        (400, "ErrorInvalidRequest"),
+        (400, "BadRequest"),
+        (404, "ErrorItemNotFound"),
     ] {
         let what = format!("{status} {code}");
         let lab = Lab::new();

@@ -254,6 +254,99 @@ async fn mail_04_nobody_is_mailed_unless_the_link_writes_people() {
     assert_eq!(lab.server.mails(), 3);
 }
 
+/// MAIL-04: what Graph takes from nobody (the answer of somebody else) is not sent, since the whole list would be, with a mail
+/// to everybody in it. A room stays a room when the list is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_04_people_are_written_only_for_what_graph_takes_and_rooms_stay_rooms() {
+    use calsync_core::model::{ParticipationStatus, Role};
+    type Change = fn(&mut Vec<Participant>);
+    let bob = |people: &mut Vec<Participant>| people[0].person.address = "BOB@example.com".into();
+    let changes: [(&str, Change, &[&str], Option<&[&str]>); 10] = [
+        ("an answer", |people| people[0].status = ParticipationStatus::Declined, &["answers"], None),
+        (
+            "the answer of a room",
+            |people| people[2].status = ParticipationStatus::Declined,
+            &["answers"],
+            None,
+        ),
+        ("who leads", |people| people[0].role = Role::Chair, &["answers"], None),
+        ("who is only told", |people| people[1].role = Role::Informational, &["answers"], None),
+        ("a room is optional", |people| people[2].role = Role::Optional, &["answers"], None),
+        ("another order", |people| people.reverse(), &[], None),
+        ("no name", |people| people[0].person.name = None, &[], None),
+        ("another way to write it", bob, &[], None),
+        (
+            "one more",
+            |people| {
+                let person = Person { address: "dan@example.com".into(), name: None };
+                let (status, role) = (Default::default(), Default::default());
+                people.push(Participant { person, status, role, expect_reply: true });
+            },
+            &[],
+            Some(&["required bob", "optional cleo", "resource room", "required dan"]),
+        ),
+        (
+            "one is optional, one is gone",
+            |people| {
+                people[0].role = Role::Optional;
+                people.remove(1);
+            },
+            &[],
+            Some(&["optional bob", "resource room"]),
+        ),
+    ];
+    for (what, change, losses, written) in changes {
+        for in_series in [false, true] {
+            let lab = lab();
+            let mut event = meeting();
+            let room = json!({"type": "resource", "emailAddress": {"address": "room@example.com", "name": "Room"},
+                "status": {"response": "accepted", "time": "2026-01-05T00:00:00Z"}});
+            event["attendees"].as_array_mut().unwrap().push(room);
+            if in_series {
+                event["recurrence"] = json!({
+                    "pattern": {"type": "daily", "interval": 1},
+                    "range": {"type": "numbered", "startDate": "2026-01-06", "numberOfOccurrences": 3, "recurrenceTimeZone": "UTC"},
+                });
+            }
+            let id = lab.server.add(lab.calendar.as_str(), &event).unwrap();
+            let (version, payload) = lab.fetch(&id).await;
+            let mut event = lab.provider.read(&payload).unwrap();
+            let master = event.master.as_mut().unwrap();
+            if in_series {
+                // Of one instance, which nobody has changed before.
+                let at =
+                    |hour: u32| EventTime::Utc(day("2026-01-07").and_hms_opt(hour, 0, 0).unwrap().and_utc());
+                let mut body = EventBody { time: TimeSpan { start: at(9), end: at(10) }, ..master.clone() };
+                change(&mut body.participants);
+                let scope = OverrideScope::This;
+                event
+                    .overrides
+                    .insert(RecurrenceId::of(&at(9)), Override::Changed { body: Box::new(body), scope });
+            } else {
+                change(&mut master.participants);
+            }
+            let rendered = lab.render(&event, Some(&payload), PeoplePolicy::Write).unwrap();
+            assert_eq!(rendered.losses, losses, "{what}, in a series: {in_series}");
+            assert_eq!(rendered.payload != payload, written.is_some(), "{what}, in a series: {in_series}");
+            let Some(written) = written else { continue };
+            let name = RemoteId::from(id.as_str());
+            lab.provider.update(&lab.calendar, &name, &version, &rendered.payload).await.unwrap();
+            let stored: Value = serde_json::from_str(lab.fetch(&id).await.1.as_str()).unwrap();
+            let stored = if in_series { &stored["exceptionOccurrences"][0] } else { &stored };
+            let people: Vec<String> = stored["attendees"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|one| {
+                    let address = one["emailAddress"]["address"].as_str().unwrap();
+                    format!("{} {}", one["type"].as_str().unwrap(), address.split('@').next().unwrap())
+                })
+                .collect();
+            assert_eq!(people, written, "{what}, in a series: {in_series}");
+        }
+    }
+}
+
 /// MAIL-04: people who are invited to single instances, or to a series, are told of what happens to it as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_04_people_of_a_series_and_of_single_instances_are_spared() {

@@ -61,7 +61,7 @@ fn quirk_names(switches: &[Switch]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_switch_has_a_name_an_example_and_an_effect() {
+async fn every_switch_has_a_name_and_an_example_and_is_turned_by_it() {
     assert_eq!(quirk_names(&GoogleServer::switches()), fields(GoogleQuirks::default()));
     assert_eq!(quirk_names(&GraphServer::switches()), fields(Quirks::default()));
     let quirks = |google: &GoogleServer, graph: &GraphServer| {
@@ -219,6 +219,63 @@ async fn deleted_events_in_listings_of_google() {
             body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
         ids.sort_unstable();
         assert_eq!(ids, expected, "showDeleted={show_deleted} singleEvents={single}");
+    }
+}
+
+/// What changed in the list of calendars since it was listed: also what is hidden now, or gone.
+#[tokio::test]
+async fn the_calendar_list_of_google_tells_what_changed() {
+    let google = GoogleServer::start(GoogleOptions::default()).unwrap();
+    for id in ["a@example.com", "b@example.com", "c@example.com"] {
+        google.add_calendar(id, id, "UTC", "owner");
+    }
+    let list = async |query: String| {
+        let path = format!("/calendar/v3/users/me/calendarList{query}");
+        let answer = http(&google.url(), "GET", &path, "", "").await;
+        let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        (status(&answer).to_owned(), body)
+    };
+    let changed = async |token: &Value| {
+        let (_, body) = list(format!("?syncToken={}", token.as_str().unwrap())).await;
+        let shown = |entry: &Value| format!("{} {}", entry["id"].as_str().unwrap(), entry["deleted"]);
+        let entries: Vec<String> = body["items"].as_array().unwrap().iter().map(shown).collect();
+        (entries, body["nextSyncToken"].clone())
+    };
+    let (_, first) = list(String::new()).await;
+    assert_eq!(first["items"].as_array().unwrap().len(), 4);
+    let (nothing, token) = changed(&first["nextSyncToken"]).await;
+    assert!(nothing.is_empty(), "{nothing:?}");
+    google.set_calendar("a@example.com", "hidden", true.into());
+    google.delete_calendar("b@example.com");
+    let (entries, next) = changed(&token).await;
+    assert_eq!(entries, ["a@example.com null", "b@example.com true"]);
+    assert!(changed(&next).await.0.is_empty());
+    let token = next.as_str().unwrap();
+    assert_eq!(list(format!("?syncToken={token}&minAccessRole=owner")).await.0, "400");
+    assert_eq!(list("?syncToken=other".to_owned()).await.0, "410");
+}
+
+/// `events/delta` names events and when they are; what they say is asked for by name.
+#[tokio::test]
+async fn the_rows_of_events_delta_are_outlines() {
+    let graph = GraphServer::start(GraphOptions::default()).unwrap();
+    let at = |hour: u32| json!({"dateTime": format!("2026-03-01T{hour:02}:00:00"), "timeZone": "UTC"});
+    let calendar = graph.default_calendar();
+    graph.add(&calendar, &json!({"subject": "x", "start": at(9), "end": at(10)})).unwrap();
+    let range = json!({"type": "numbered", "startDate": "2026-03-01", "numberOfOccurrences": 3});
+    let recurrence = json!({"pattern": {"type": "daily", "interval": 1}, "range": range});
+    graph
+        .add(&calendar, &json!({"subject": "y", "start": at(9), "end": at(10), "recurrence": recurrence}))
+        .unwrap();
+    let path = format!("/v1.0/me/calendars/{calendar}/events/delta");
+    let answer = http(&graph.url(), "GET", &path, "", "").await;
+    let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let rows = body["value"].as_array().unwrap();
+    let kinds: Vec<&str> = rows.iter().map(|row| row["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["singleInstance", "seriesMaster"]);
+    for row in rows {
+        let names: Vec<&String> = row.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["end", "id", "start", "type"]);
     }
 }
 

@@ -9,7 +9,10 @@ use calsync_core::{
 use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider},
     google::{GoogleConfig, GoogleProvider},
-    http::{AddressPolicy, Credentials, HttpTransport},
+    http::{
+        AddressPolicy, Credentials, HttpTransport,
+        pace::{Pace, PacedTransport, TokioTimer},
+    },
     ics::{IcsConfig, IcsProvider},
     microsoft::{MicrosoftConfig, MicrosoftProvider},
 };
@@ -23,6 +26,21 @@ use crate::{
 pub(crate) struct Connection {
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) only: Option<String>,
+}
+
+/// The network at the pace of a service, which is left alone while it is down.
+pub(crate) fn paced(
+    settings: &Connect,
+    network: Arc<dyn HttpTransport>,
+    clock: Arc<dyn Clock>,
+) -> Arc<dyn HttpTransport> {
+    let usual = match settings.provider {
+        ProviderKind::Google => Pace::GOOGLE,
+        ProviderKind::Microsoft => Pace::MICROSOFT,
+        ProviderKind::Caldav | ProviderKind::Ics => Pace::CALDAV,
+    };
+    let pace = usual.at(&settings.url);
+    Arc::new(PacedTransport::new(network, &settings.connection, pace, clock, Arc::new(TokioTimer)))
 }
 
 pub(crate) fn connect(

@@ -25,7 +25,7 @@ use tokio::sync::OnceCell;
 use crate::{
     Code, Failure,
     args::{self, StoreChoice},
-    connect::{Connection, connect},
+    connect::{Connection, connect, paced},
     dispatch,
     host::{HOST, Host, tell},
     host_store::HostStore,
@@ -177,7 +177,7 @@ impl Engine {
 impl Engine {
     pub(crate) async fn connect(&self, args: args::Connect) -> Result<(), Failure> {
         let name = args.connection.clone();
-        let transport = self.opened().await?.transport.clone();
+        let transport = paced(&args, self.opened().await?.transport.clone(), self.state.clock.clone());
         let connection = connect(args, transport, self.state.clock.clone(), self.state.ids.clone())
             .map_err(|failure| failure.about(name.clone()))?;
         self.named_mut().connections.insert(name, Arc::new(connection));

@@ -85,13 +85,11 @@ impl GoogleProvider {
                 One::Failed(error) => Fetched::Failed(id.clone(), error),
                 One::Event(event) if is_cancelled(&event) => Fetched::Missing(id.clone()),
                 One::Event(event) if is_open(&event) => self.take_back(calendar, id, &event).await?,
-                One::Event(event) => {
-                    let item = match series.remove(id.as_str()) {
-                        Some(Series::Here(item)) => *item,
-                        _ => Item::new(event),
-                    };
-                    Fetched::Found { id: id.clone(), version: item.version(), payload: item.payload() }
-                }
+                One::Event(event) => match series.remove(id.as_str()) {
+                    Some(Series::Unread(error)) => Fetched::Failed(id.clone(), error),
+                    Some(Series::Here(item)) => found_as(id, &item),
+                    _ => found_as(id, &Item::new(event)),
+                },
             });
         }
         Ok(answers)
@@ -127,14 +125,7 @@ impl GoogleProvider {
                 })
             }
             404 | 410 => Ok(One::NotFound),
-            _ => {
-                let error = error::classify(OPERATION, &part.reply(), self.timing());
-                match error.kind {
-                    // These are about the account or the service, not about one item.
-                    ErrorKind::Throttled | ErrorKind::Unauthorized | ErrorKind::Unavailable => Err(error),
-                    _ => Ok(One::Failed(error)),
-                }
-            }
+            _ => of_one(error::classify(OPERATION, &part.reply(), self.timing())).map(One::Failed),
         }
     }
 
@@ -151,22 +142,8 @@ impl GoogleProvider {
             wanted.iter().filter(|(_, uid)| uid.is_none()).map(|(id, _)| id.clone()).collect();
         let calls = unknown.iter().map(|id| calls::get(calendar.as_str(), id)).collect();
         for (id, part) in unknown.into_iter().zip(self.read_all(operation, calls).await) {
-            let part = part?;
-            let master = match part.status.as_u16() {
-                404 | 410 => None,
-                // Cut short or something else altogether: that is no word about the series.
-                _ => match wire::object(self.accept(operation, &part)?) {
-                    Some(master) => Some(master),
-                    None => return Err(self.unusable(operation, &part)),
-                },
-            };
-            let known = match &master {
-                Some(master) if is_cancelled(master) => Err(Series::Cancelled),
-                Some(master) => text(master, "iCalUID").ok_or(Series::Absent),
-                None => Err(Series::Absent),
-            };
-            match known {
-                Ok(uid) => wanted.insert(id, Some(uid.to_owned())),
+            match self.uid_of(operation, &id, &part?)? {
+                Ok(uid) => wanted.insert(id, Some(uid)),
                 Err(known) => {
                     found.insert(id.clone(), known);
                     wanted.remove(&id)
@@ -177,10 +154,37 @@ impl GoogleProvider {
             wanted.into_iter().filter_map(|(id, uid)| Some((id, uid?))).collect();
         let calls = asked.iter().map(|(_, uid)| calls::by_uid(calendar.as_str(), uid, None)).collect();
         for ((id, uid), part) in asked.into_iter().zip(self.read_all(operation, calls).await) {
-            let rows = self.rows(operation, calendar, &uid, part?).await?;
-            found.insert(id.clone(), assemble(&id, rows));
+            let series = match self.rows(operation, calendar, &uid, part?).await {
+                Ok(rows) => assemble(&id, rows),
+                Err(error) => Series::Unread(of_one(error)?),
+            };
+            found.insert(id, series);
         }
         Ok(found)
+    }
+
+    /// The UID of a series as its master tells it, or what else is known of it.
+    fn uid_of(
+        &self,
+        operation: &'static str,
+        id: &str,
+        part: &Part,
+    ) -> Result<std::result::Result<String, Series>> {
+        if matches!(part.status.as_u16(), 404 | 410) {
+            return Ok(Err(Series::Absent));
+        }
+        // Cut short or something else altogether: that is no word about the series.
+        let read = |body| wire::object(body).filter(|event| text(event, "id") == Some(id));
+        let master = self
+            .accept(operation, part)
+            .and_then(|body| read(body).ok_or_else(|| self.unusable(operation, part)));
+        Ok(match master {
+            Err(error) => Err(Series::Unread(of_one(error)?)),
+            Ok(master) if is_cancelled(&master) => Err(Series::Cancelled),
+            Ok(master) => text(&master, "iCalUID").map(ToOwned::to_owned).ok_or_else(|| {
+                Series::Unread(ProviderError::new(ErrorKind::Protocol, operation, "a series without a UID"))
+            }),
+        })
     }
 
     async fn rows(
@@ -194,13 +198,29 @@ impl GoogleProvider {
         for _ in 0..PAGES_MAX {
             let body = self.accept(operation, &part)?;
             let page = Page::read(body).ok_or_else(|| self.unusable(operation, &part))?;
-            rows.extend(page.items.into_iter().filter_map(object_of));
+            for row in page.items {
+                // One that cannot be named may be the master, or an exception that would look undone.
+                let row = object_of(row).filter(|row| text(row, "id").is_some());
+                rows.push(row.ok_or_else(|| self.unusable(operation, &part))?);
+            }
             let Some(next) = page.next_page else { return Ok(rows) };
             let call = calls::by_uid(calendar.as_str(), uid, Some(&next));
             part = self.send(operation, Purpose::Read, call).await?;
         }
         Err(ProviderError::new(ErrorKind::Protocol, operation, "the pages of a series do not end"))
     }
+}
+
+/// The error, where it is of one item; what is about the account or the service ends the whole.
+fn of_one(error: ProviderError) -> Result<ProviderError> {
+    match error.kind {
+        ErrorKind::Throttled | ErrorKind::Unauthorized | ErrorKind::Unavailable => Err(error),
+        _ => Ok(error),
+    }
+}
+
+fn found_as(id: &RemoteId, item: &Item) -> Fetched {
+    Fetched::Found { id: id.clone(), version: item.version(), payload: item.payload() }
 }
 
 /// Of the rows of one UID those that belong to one master: a series that was split shares its UID.
@@ -228,6 +248,8 @@ pub(super) enum Series {
     Cancelled,
     /// Not in this calendar: what there is of it stands for itself.
     Absent,
+    /// What was said of it cannot be read.
+    Unread(ProviderError),
 }
 
 /// What is known of one id.

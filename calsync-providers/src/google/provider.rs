@@ -28,7 +28,7 @@ use super::{
 };
 use crate::http::{
     ClientOptions, HttpClient, HttpError, HttpRequest, HttpTransport,
-    together::{Together, again, lost},
+    together::{Together, again, lost, unsent},
 };
 
 /// One account at Google Calendar.
@@ -177,7 +177,9 @@ impl GoogleProvider {
                 answers.push(self.send(operation, purpose, only.clone()).await);
                 continue;
             }
-            for (call, answer) in calls.iter().zip(self.batch(operation, purpose, calls).await) {
+            let mut found = self.batch(operation, purpose, calls).await;
+            self.again_with_fresh_token(operation, purpose, calls, &mut found).await;
+            for (call, answer) in calls.iter().zip(found) {
                 // Parts of one batch may get in each other's way, and say so: alone they do not.
                 let clashed = answer
                     .as_ref()
@@ -190,6 +192,44 @@ impl GoogleProvider {
             }
         }
         answers
+    }
+
+    /// Parts refused for the token of their batch were not acted on. The first is sent again by itself, which renews the
+    /// token, and the others in one batch with what it got.
+    async fn again_with_fresh_token(
+        &self,
+        operation: &'static str,
+        purpose: Purpose,
+        calls: &[Call],
+        answers: &mut [Result<Part>],
+    ) {
+        let mut refused: Vec<(&Call, &mut Result<Part>)> = calls
+            .iter()
+            .zip(answers)
+            .filter(|(_, answer)| answer.as_ref().is_ok_and(|part| part.status.as_u16() == 401))
+            .collect();
+        if refused.is_empty() {
+            return;
+        }
+        let (call, answer) = refused.remove(0);
+        *answer = self.send(operation, purpose, call.clone()).await;
+        let (calls, others): (Vec<Call>, Vec<_>) =
+            refused.into_iter().map(|(call, answer)| (call.clone(), answer)).unzip();
+        let found = match answer {
+            // Without a token, or while the service is busy, which leaves the old one: nobody fares better.
+            Err(error) => calls.iter().map(|_| Err(unsent(operation, error))).collect(),
+            Ok(part) if part.status.is_server_error() || part.status.as_u16() == 429 => {
+                calls.iter().map(|_| Ok(part.clone())).collect()
+            }
+            Ok(_) => match calls.as_slice() {
+                [] => Vec::new(),
+                [only] => vec![self.send(operation, purpose, only.clone()).await],
+                calls => self.batch(operation, purpose, calls).await,
+            },
+        };
+        for (answer, found) in others.into_iter().zip(found) {
+            *answer = found;
+        }
     }
 
     async fn batch(&self, operation: &'static str, purpose: Purpose, calls: &[Call]) -> Vec<Result<Part>> {

@@ -65,7 +65,7 @@ impl GoogleProvider {
                 None => round.incomplete = true,
             }
         }
-        let (cursor, more) = match (listed.next_page, listed.next_sync) {
+        let (mut cursor, more) = match (listed.next_page, listed.next_sync) {
             (Some(page), _) => {
                 let number = self.rounds.put(std::mem::take(&mut round));
                 (State::Paging { page, token: token.clone(), round: number }.cursor(), true)
@@ -76,7 +76,10 @@ impl GoogleProvider {
         let incomplete = round.incomplete;
         if !more {
             if is_delta {
-                self.settle_delta(calendar, round, &mut changes).await?;
+                if self.settle_delta(calendar, round, &mut changes).await? == Settled::InPart {
+                    // Past this token nobody would name again what was left out: the next run lists everything.
+                    cursor = None;
+                }
             } else {
                 settle_snapshot(round, &mut changes);
             }
@@ -138,7 +141,7 @@ impl GoogleProvider {
         calendar: &RemoteCalendarId,
         mut round: Round,
         changes: &mut Changes,
-    ) -> Result<()> {
+    ) -> Result<Settled> {
         let exceptions = std::mem::take(&mut round.exceptions);
         let mut wanted: BTreeMap<String, Option<String>> = BTreeMap::new();
         for (series, parts) in &exceptions {
@@ -151,30 +154,54 @@ impl GoogleProvider {
             wanted.insert(series.clone(), text(master, "iCalUID").map(ToOwned::to_owned));
         }
         let found = self.series(OPERATION, calendar, wanted).await?;
+        let mut settled = Settled::Whole;
         for (series, parts) in exceptions {
+            let known = found.get(&series).filter(|_| !round.cancelled.contains(&series));
             // An instance whose series is not in this calendar is an item of its own, until the series is.
-            let alone = !round.cancelled.contains(&series)
-                && matches!(found.get(&series), None | Some(Series::Absent));
+            let alone = !round.cancelled.contains(&series) && matches!(known, None | Some(Series::Absent));
             for part in parts {
                 let Some(id) = text(&part, "id").map(RemoteId::from) else { continue };
-                let change = if alone && !is_cancelled(&part) {
-                    present(&Item::new(part))
-                } else {
-                    ItemChange::Removed
+                let change = match known {
+                    _ if is_cancelled(&part) => ItemChange::Removed,
+                    // Part of a series, or an item of its own: nobody knows.
+                    Some(Series::Unread(_)) => {
+                        settled = Settled::InPart;
+                        continue;
+                    }
+                    _ if alone => present(&Item::new(part)),
+                    _ => ItemChange::Removed,
                 };
                 changes.entry(id).or_insert(change);
             }
         }
-        for series in found.into_values() {
-            let Series::Here(item) = series else { continue };
-            if let Some(id) = item.id().filter(|_| !is_open(&item.event)) {
-                changes.insert(id, present(&item));
+        for (series, found) in found {
+            match found {
+                Series::Here(item) => {
+                    if let Some(id) = item.id().filter(|_| !is_open(&item.event)) {
+                        changes.insert(id, present(&item));
+                    }
+                }
+                // Something happened to it, and nothing else is to suffer: fetching it by name says what, or why not.
+                Series::Unread(_) => {
+                    changes.insert(RemoteId::from(series), UNREAD);
+                }
+                Series::Cancelled | Series::Absent => {}
             }
         }
         unheld(&round, changes);
-        Ok(())
+        Ok(settled)
     }
 }
+
+/// How much of a delta is in its page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Settled {
+    Whole,
+    InPart,
+}
+
+/// It is there, and what it says is not known.
+const UNREAD: ItemChange = ItemChange::Present { version: None, payload: None };
 
 /// A listing of everything brings every part.
 fn settle_snapshot(mut round: Round, changes: &mut Changes) {
@@ -200,8 +227,7 @@ fn settle_snapshot(mut round: Round, changes: &mut Changes) {
 
 fn unheld(round: &Round, changes: &mut Changes) {
     for series in &round.unheld {
-        let unknown = ItemChange::Present { version: None, payload: None };
-        changes.entry(RemoteId::from(series.as_str())).or_insert(unknown);
+        changes.entry(RemoteId::from(series.as_str())).or_insert(UNREAD);
     }
 }
 

@@ -108,8 +108,13 @@ pub(crate) fn lost(operation: &'static str) -> ProviderError {
 
 /// The same error for another part of a batch that failed as a whole.
 pub(crate) fn again(operation: &'static str, error: &ProviderError) -> ProviderError {
-    let same = ProviderError::new(error.kind.clone(), operation, error.detail.clone())
-        .with_retry(error.retry)
-        .with_request_id(error.request_id());
+    let same = unsent(operation, error);
     if error.is_ambiguous() { same.maybe_applied() } else { same }
+}
+
+/// The same error for a request that changed nothing.
+pub(crate) fn unsent(operation: &'static str, error: &ProviderError) -> ProviderError {
+    ProviderError::new(error.kind.clone(), operation, error.detail.clone())
+        .with_retry(error.retry)
+        .with_request_id(error.request_id())
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::http::{
     Answer, HttpError, request_id,
-    together::{Batches, again, lost},
+    together::{Batches, again, lost, unsent},
 };
 
 /// Graph takes bodies of 4 MB.
@@ -226,11 +226,4 @@ fn fitting(calls: &[Call]) -> usize {
 /// The error of one request of a batch that failed on the way.
 fn without_answer(operation: &'static str, error: &ProviderError, call: &Call) -> ProviderError {
     if call.writes() { again(operation, error) } else { unsent(operation, error) }
-}
-
-/// The same error for a request that changed nothing.
-fn unsent(operation: &'static str, error: &ProviderError) -> ProviderError {
-    ProviderError::new(error.kind.clone(), operation, error.detail.clone())
-        .with_retry(error.retry)
-        .with_request_id(error.request_id())
 }

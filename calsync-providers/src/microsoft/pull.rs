@@ -13,8 +13,10 @@ use calsync_core::{
     },
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use http::Method;
 
 use super::{
+    calls,
     config::{DeltaSource, Listing},
     cursor::{Phase, State},
     error,
@@ -74,7 +76,35 @@ impl MicrosoftProvider {
         match state.phase.clone() {
             Phase::Start { link } => self.start_page(calendar, state, link).await,
             Phase::List { link, delta } => self.list_page(calendar, state, link, delta).await,
-            Phase::Delta { link, .. } => self.delta_page(state, &link).await,
+            Phase::Delta { link, .. } => self.delta_page(calendar, state, &link).await,
+        }
+    }
+
+    /// The page behind a link the service gave. The link is all there is in such a question: where it is refused, whatever
+    /// the words, or not found while the calendar is, it is good no more, and a listing says what there is.
+    async fn follow(&self, calendar: &RemoteCalendarId, link: &str) -> Result<Page> {
+        let mut error = match self.page(OPERATION, self.link(link, OPERATION)?).await {
+            Ok(page) => return Ok(page),
+            Err(error) => error,
+        };
+        let is_stale = match error.kind {
+            ErrorKind::Refused => true,
+            ErrorKind::NotFound => self.is_there(calendar).await?,
+            _ => false,
+        };
+        if is_stale {
+            error.kind = ErrorKind::CursorInvalid;
+        }
+        Err(error)
+    }
+
+    async fn is_there(&self, calendar: &RemoteCalendarId) -> Result<bool> {
+        let url = self.url(&self.paths.calendar(calendar), OPERATION)?;
+        let answer = self.send(OPERATION, calls::request(Method::GET, url)).await?;
+        match self.success(OPERATION, &answer) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -85,18 +115,17 @@ impl MicrosoftProvider {
         mut state: State,
         link: Option<String>,
     ) -> Result<ChangePage> {
-        let url = match &link {
-            Some(link) => self.link(link, OPERATION)?,
+        let page = match &link {
+            Some(link) => self.follow(calendar, link).await?,
             None => {
                 let (from, until) = (stamp(state.from), stamp(state.until));
                 let path = match self.config.delta {
                     DeltaSource::CalendarView => self.paths.view_delta(calendar, &from, &until),
                     DeltaSource::Events => self.paths.events_delta(calendar, &from),
                 };
-                self.url(&path, OPERATION)?
+                self.page(OPERATION, self.url(&path, OPERATION)?).await?
             }
         };
-        let page = self.page(OPERATION, url).await?;
         let next = next_of(&page, link.as_deref())?;
         let changes = match self.config.listing {
             Listing::Everything => Vec::new(),
@@ -124,11 +153,10 @@ impl MicrosoftProvider {
         link: Option<String>,
         delta: String,
     ) -> Result<ChangePage> {
-        let url = match &link {
-            Some(link) => self.link(link, OPERATION)?,
-            None => self.url(&self.paths.events(calendar), OPERATION)?,
+        let page = match &link {
+            Some(link) => self.follow(calendar, link).await?,
+            None => self.page(OPERATION, self.url(&self.paths.events(calendar), OPERATION)?).await?,
         };
-        let page = self.page(OPERATION, url).await?;
         state.partial |= page.broken > 0;
         let mut changes = Vec::new();
         let mut masters = BTreeSet::new();
@@ -149,7 +177,7 @@ impl MicrosoftProvider {
                 return Err(error::unusable(OPERATION, "the service sends the same page again"));
             }
             Some(next) => (Phase::List { link: Some(next), delta }, true),
-            None if link.is_some() && self.lost_some(&delta).await? => {
+            None if link.is_some() && self.lost_some(calendar, &delta).await? => {
                 // Listed anew by the next run: this cursor would never name what was passed over.
                 let scope = ChangeScope::PartialSnapshot;
                 return Ok(ChangePage { changes, scope, cursor: None, more: false });
@@ -162,10 +190,10 @@ impl MicrosoftProvider {
 
     /// Whether anything was deleted since the listing began. Its pages count from the first item: a deletion between two of
     /// them moves an item that was not listed yet to where nobody looks any more.
-    async fn lost_some(&self, delta: &str) -> Result<bool> {
+    async fn lost_some(&self, calendar: &RemoteCalendarId, delta: &str) -> Result<bool> {
         let mut link = delta.to_owned();
         for _ in 0..DELTA_PAGES_MAX {
-            let page = self.page(OPERATION, self.link(&link, OPERATION)?).await?;
+            let page = self.follow(calendar, &link).await?;
             if page.items.iter().any(|row| row.contains_key("@removed")) {
                 return Ok(true);
             }
@@ -177,8 +205,13 @@ impl MicrosoftProvider {
         Ok(true)
     }
 
-    async fn delta_page(&self, mut state: State, link: &str) -> Result<ChangePage> {
-        let page = self.page(OPERATION, self.link(link, OPERATION)?).await?;
+    async fn delta_page(
+        &self,
+        calendar: &RemoteCalendarId,
+        mut state: State,
+        link: &str,
+    ) -> Result<ChangePage> {
+        let page = self.follow(calendar, link).await?;
         if is_broken(&page) {
             // The link moves past a change nobody can name: a listing says what there is.
             return Err(ProviderError::new(ErrorKind::CursorInvalid, OPERATION, "a change without a name"));

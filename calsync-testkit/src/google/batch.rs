@@ -32,20 +32,24 @@ pub(super) fn answer(state: &mut State, request: &RecordedRequest) -> Reply {
     if parts.is_empty() || parts.len() > state.quirks.batch_max {
         return bad();
     }
+    // What the batch was sent with holds for parts that bring nothing of their own.
+    let outer = request.header("authorization");
     let mut answers = Vec::new();
     let mut touched = BTreeSet::new();
     for (index, (id, part)) in parts.into_iter().enumerate() {
-        let reply = if state.quirks.batch_throttles_after.is_some_and(|most| index >= most) {
-            Refusal { status: 403, reason: "rateLimitExceeded" }.into()
+        let reply = if !route::is_allowed(state, part.header("authorization").or(outer)) {
+            Some(Refusal { status: 401, reason: "authError" }.into())
+        } else if state.quirks.batch_throttles_after.is_some_and(|most| index >= most) {
+            Some(Refusal { status: 403, reason: "rateLimitExceeded" }.into())
         } else if state.quirks.batch_conflicts
             && part.method != "GET"
             && !touched.insert(series_of(&part.path))
         {
-            Refusal { status: 409, reason: "conflict" }.into()
+            Some(Refusal { status: 409, reason: "conflict" }.into())
         } else {
-            faulty(state, &part).unwrap_or_else(|| route::single(state, &part))
+            one(state, &part)
         };
-        answers.push((id, reply));
+        answers.extend(reply.map(|reply| (id, reply)));
     }
     if state.quirks.batch_reversed {
         answers.reverse();
@@ -74,15 +78,25 @@ pub(super) fn answer(state: &mut State, request: &RecordedRequest) -> Reply {
     Reply { status: 200, headers, body }
 }
 
-/// The answer a scripted fault gives to one part.
-fn faulty(state: &mut State, part: &RecordedRequest) -> Option<Reply> {
+/// One part, and what a scripted fault makes of it. `None`: its answer gets lost.
+fn one(state: &mut State, part: &RecordedRequest) -> Option<Reply> {
     let action = state.faults.iter_mut().find_map(|fault| fault.take(part));
     state.faults.retain(|fault| !fault.is_spent());
-    match action? {
-        FaultAction::Respond { status, headers, body } => {
+    match action {
+        Some(FaultAction::Respond { status, headers, body }) => {
             Some(Reply { status, headers, body: body.into_bytes() })
         }
-        _ => None,
+        Some(FaultAction::DropBefore | FaultAction::HangBefore) => None,
+        Some(FaultAction::DropAfter | FaultAction::HangAfter) => {
+            route::single(state, part);
+            None
+        }
+        Some(FaultAction::Truncate) => {
+            let mut reply = route::single(state, part);
+            reply.body.truncate(reply.body.len() / 2);
+            Some(reply)
+        }
+        _ => Some(route::single(state, part)),
     }
 }
 

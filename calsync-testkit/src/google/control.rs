@@ -52,8 +52,10 @@ impl GoogleServer {
     pub fn set_calendar(&self, id: &str, member: &str, value: Value) {
         let mut state = self.state();
         let id = state.calendar_id(id);
+        let listed = state.tick();
         if let Some(calendar) = state.calendars.get_mut(&id) {
             calendar.entry.insert(member.to_owned(), value);
+            calendar.listed = listed;
         }
     }
 
@@ -61,7 +63,10 @@ impl GoogleServer {
     pub fn delete_calendar(&self, id: &str) {
         let mut state = self.state();
         let id = state.calendar_id(id);
-        state.calendars.remove(&id);
+        let tick = state.tick();
+        if state.calendars.remove(&id).is_some() {
+            state.unlisted.push((id, tick));
+        }
     }
 
     /// Stores an event as it is, without any check; what Google adds to every event is added. Returns its id.
@@ -177,7 +182,8 @@ impl GoogleServer {
         self.state().tokens = tokens.into_iter().map(ToOwned::to_owned).collect();
     }
 
-    /// Queues a fault. Those that answer also catch parts of a batch.
+    /// Queues a fault. The parts of a batch are caught as well, after the batch itself: one whose connection would be closed,
+    /// or left open, has no answer in the batch.
     pub fn inject(&self, fault: Fault) {
         self.state().faults.push_back(fault);
     }

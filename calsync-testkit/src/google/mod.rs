@@ -24,7 +24,8 @@
 //! Channels call whoever watches, at `http` addresses of this machine; all other calls are recorded and not made. What
 //! [`GoogleServer::follow`] is told, clients in other languages send to `/emulator`.
 //!
-//! Not served: access control lists, settings, `quickAdd`, `move`, transfer of ownership.
+//! Not served: access control lists (a change of access rights is `do expire-sync-tokens`), settings, `quickAdd`, `move`,
+//! transfer of ownership; of calendars `PATCH`, `PUT`, `DELETE` and `clear`; writes of the calendar list, and channels for it.
 
 mod batch;
 mod check;

@@ -20,13 +20,34 @@ pub(super) fn calendar_list(state: &State, asked: &Asked) -> Result<Reply> {
         Some(Ok(from)) => from,
         Some(Err(_)) => return refuse(400, "invalid"),
     };
+    // Changes since a listing: what is hidden or deleted is always among them.
+    let since: Option<u64> = match asked.get("syncToken") {
+        None => None,
+        Some(_) if asked.get("minAccessRole").is_some() => {
+            return refuse(400, "syncTokenWithRequestRestrictions");
+        }
+        Some(token) => match token.strip_prefix("list~").and_then(|tick| tick.parse().ok()) {
+            Some(tick) => Some(tick),
+            None => return refuse(410, "fullSyncRequired"),
+        },
+    };
     let mut entries: Vec<Value> = Vec::new();
     for calendar in state.calendars.values() {
         let flag = |name: &str| calendar.entry.get(name) == Some(&Value::Bool(true));
-        if (!flag("hidden") || asked.is("showHidden")) && (!flag("deleted") || asked.is("showDeleted")) {
+        let shown = match since {
+            Some(since) => calendar.listed > since,
+            None => {
+                (!flag("hidden") || asked.is("showHidden")) && (!flag("deleted") || asked.is("showDeleted"))
+            }
+        };
+        if shown {
             entries.push(Value::Object(calendar.entry.clone()));
         }
     }
+    let gone = state.unlisted.iter().filter(|(_, tick)| since.is_some_and(|since| *tick > since));
+    entries.extend(gone.map(|(id, tick)| {
+        json!({"kind": "calendar#calendarListEntry", "etag": format!("\"c{tick}\""), "id": id, "deleted": true})
+    }));
     let more = entries.len() > from + most;
     let items: Vec<Value> = entries.into_iter().skip(from).take(most).collect();
     let mut body =

@@ -24,6 +24,8 @@ pub struct GoogleQuirks {
     pub batch_throttles_after: Option<usize>,
     /// Parts of one batch that write the same series clash with 409 `conflict`.
     pub batch_conflicts: bool,
+    /// A token that is no good is told in the parts of a batch, whose own answer is 200.
+    pub batch_refuses_parts: bool,
     /// The answers of a batch come in reverse.
     pub batch_reversed: bool,
     /// The most parts of a batch. Default: 1000.
@@ -39,7 +41,7 @@ pub struct GoogleQuirks {
 }
 
 /// The switches by name, each with another value than its default.
-pub(super) const ABOUT: [(&str, &str, &str); 15] = [
+pub(super) const ABOUT: [(&str, &str, &str); 16] = [
     ("page_max", "2", "fewer rows on a page than asked for"),
     ("empty_pages", "true", "every second page is empty and has a next one"),
     ("exceptions_first", "true", "exceptions are listed before their masters"),
@@ -53,6 +55,11 @@ pub(super) const ABOUT: [(&str, &str, &str); 15] = [
     ("free_deleted_ids", "true", "ids of deleted events can be used again"),
     ("batch_throttles_after", "5", "parts of one batch past this number are answered 403 rateLimitExceeded"),
     ("batch_conflicts", "true", "parts of one batch that write the same series clash with 409 conflict"),
+    (
+        "batch_refuses_parts",
+        "true",
+        "a token that is no good is told in the parts of a batch, whose own answer is 200",
+    ),
     ("batch_reversed", "true", "the answers of a batch come in reverse"),
     ("batch_max", "50", "the most parts of a batch"),
     ("numeric_expiration", "true", "`expiration` of a channel is a number and not a text"),
@@ -77,6 +84,7 @@ impl Default for GoogleQuirks {
             free_deleted_ids: false,
             batch_throttles_after: None,
             batch_conflicts: false,
+            batch_refuses_parts: false,
             batch_reversed: false,
             batch_max: 1000,
             numeric_expiration: false,

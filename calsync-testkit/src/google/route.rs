@@ -46,14 +46,21 @@ pub(super) fn answer(state: &mut State, request: &RecordedRequest) -> Reply {
     if let Some(answer) = state.oauth.answer(&request.method, &request.path, authorization, &request.body) {
         return Reply { status: answer.status, headers: answer.headers, body: answer.body };
     }
-    let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    if !bearer.is_some_and(|token| state.tokens.contains(token) || state.oauth.accepts(token)) {
+    let is_batch = request.path.trim_start_matches('/').starts_with("batch/calendar/v3");
+    let told_by_parts = is_batch && state.quirks.batch_refuses_parts;
+    if !told_by_parts && !is_allowed(state, authorization) {
         return super::reply::Refusal { status: 401, reason: "authError" }.into();
     }
-    if request.path.trim_start_matches('/').starts_with("batch/calendar/v3") {
+    if is_batch {
         return batch::answer(state, request);
     }
     single(state, request)
+}
+
+/// Whether an `Authorization` has a token that is good.
+pub(super) fn is_allowed(state: &State, authorization: Option<&str>) -> bool {
+    let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
+    bearer.is_some_and(|token| state.tokens.contains(token) || state.oauth.accepts(token))
 }
 
 /// Answers a request that is no batch.

@@ -27,6 +27,8 @@ pub(super) struct State {
     pub(super) tokens: BTreeSet<String>,
     pub(super) quirks: GoogleQuirks,
     pub(super) calendars: BTreeMap<String, Calendar>,
+    /// Calendars that were removed, and when.
+    pub(super) unlisted: Vec<(String, u64)>,
     pub(super) requests: VecDeque<RecordedRequest>,
     pub(super) max_recorded: usize,
     pub(super) faults: VecDeque<Fault>,
@@ -64,6 +66,8 @@ pub(super) struct Channel {
 #[derive(Default)]
 pub(super) struct Calendar {
     pub(super) entry: Object,
+    /// When the entry changed.
+    pub(super) listed: u64,
     pub(super) zone: String,
     pub(super) events: BTreeMap<String, Stored>,
     pub(super) changes: u64,
@@ -85,6 +89,7 @@ impl State {
             tokens: BTreeSet::new(),
             quirks: GoogleQuirks::default(),
             calendars: BTreeMap::new(),
+            unlisted: Vec::new(),
             requests: VecDeque::new(),
             max_recorded: 0,
             faults: VecDeque::new(),
@@ -124,7 +129,8 @@ impl State {
     }
 
     pub(super) fn add_calendar(&mut self, id: &str, summary: &str, zone: &str, role: &str) {
-        let etag = format!("\"c{}\"", self.tick());
+        let listed = self.tick();
+        let etag = format!("\"c{listed}\"");
         let entry = json!({
             "kind": "calendar#calendarListEntry", "etag": etag, "id": id, "summary": summary, "timeZone": zone,
             "colorId": "14", "backgroundColor": "#9fe1e7", "foregroundColor": "#000000", "selected": true,
@@ -135,7 +141,7 @@ impl State {
         if id == self.user {
             entry.insert("primary".into(), true.into());
         }
-        let calendar = Calendar { entry, zone: zone.to_owned(), ..Calendar::default() };
+        let calendar = Calendar { entry, listed, zone: zone.to_owned(), ..Calendar::default() };
         self.calendars.insert(id.to_owned(), calendar);
     }
 

@@ -138,7 +138,7 @@ fn rows(state: &State, request: &Request, calendar: &str, round: &Round, windowe
         let removed = json!({"id": id_of(*number, view.immutable), "@removed": {"reason": "deleted"}});
         if event.properties.contains_key("recurrence") {
             if !windowed {
-                rows.push(view.event(state, *number));
+                rows.push(view.outline(state, *number));
                 continue;
             }
             let mut days = event.within(round.from, round.until);
@@ -154,7 +154,7 @@ fn rows(state: &State, request: &Request, calendar: &str, round: &Round, windowe
                 });
             }
         } else if times(&event.properties).is_some_and(|t| t.start < round.until && t.end > round.from) {
-            rows.push(view.event(state, *number));
+            rows.push(if windowed { view.event(state, *number) } else { view.outline(state, *number) });
         } else if !first {
             // Also for what was never in the window.
             rows.push(removed);

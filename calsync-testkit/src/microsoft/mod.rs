@@ -19,7 +19,8 @@
 //! # }
 //! ```
 //!
-//! Not served: attachments, contacts, mail, calendar groups, open and schema extensions, permissions, `$search`, and
+//! Not served: `accept`, `decline`, `tentativelyAccept`, `cancel`, `forward` and the other actions of an event, writes of calendars,
+//! `calendarPermissions`, `translateExchangeIds`, `supportedTimeZones`, attachments, contacts, mail, calendar groups, open and schema extensions, permissions, `$search`, and
 //! notifications with resource data. It knows the documentation and reports of practitioners, not the service: where those
 //! disagree there is a switch.
 

@@ -243,6 +243,15 @@ impl View {
         Value::Object(out)
     }
 
+    /// A row of `events/delta`: which event, of what kind, and when.
+    pub(super) fn outline(&self, state: &State, number: u64) -> Value {
+        let mut whole = self.plain().event(state, number);
+        if let Some(members) = whole.as_object_mut() {
+            members.retain(|name, _| matches!(name.as_str(), "id" | "type" | "start" | "end"));
+        }
+        whole
+    }
+
     fn wants(&self, name: &str) -> bool {
         self.select.as_ref().is_some_and(|names| names.iter().any(|wanted| wanted == name))
     }

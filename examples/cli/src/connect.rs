@@ -11,7 +11,7 @@ use calsync_core::{
 use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider, DiscoveredAccount, SystemRecords, same_calendar},
     cozi::{CoziConfig, CoziProvider, UnofficialApi},
-    google::{GoogleConfig, GoogleProvider},
+    google::{EventColors, GoogleConfig, GoogleProvider},
     http::{
         AddressPolicy, Credentials, HttpTransport, ReqwestOptions, ReqwestTransport, Secret, TokenSource,
         is_local,
@@ -86,7 +86,11 @@ pub(crate) async fn join(
             Ok(Joined { link: link(app, config, remote)?, provider: Box::new(provider) })
         }
         ProviderKind::Google => {
-            let provider = google(app, &config.connection, connection, transport)?;
+            let mut provider = google(app, &config.connection, connection, transport, EventColors::new())?;
+            if connection.colors {
+                let colors = provider.event_colors().await?;
+                provider = google(app, &config.connection, connection, transport, colors)?;
+            }
             let remote = google_calendar(config, &provider).await?;
             Ok(Joined { link: link(app, config, remote)?, provider: Box::new(provider) })
         }
@@ -330,7 +334,7 @@ pub(crate) fn with_password(
             Box::new(provider.with_clock(app.clock.clone()))
         }
         ProviderKind::Cozi => Box::new(cozi_with(app, name, connection, password, transport)?),
-        ProviderKind::Google => Box::new(google(app, name, connection, transport)?),
+        ProviderKind::Google => Box::new(google(app, name, connection, transport, EventColors::new())?),
         ProviderKind::Ics => {
             let source = source(app, connection);
             Box::new(feed(app, name, connection, password, transport, source)?)
@@ -356,8 +360,10 @@ fn google(
     name: &str,
     connection: &Connection,
     transport: &Arc<dyn HttpTransport>,
+    colors: EventColors,
 ) -> Result<GoogleProvider, CliError> {
     let mut config = GoogleConfig::new(tokens(app, name, connection, transport)?);
+    config.colors = colors;
     if let Some(base_url) = &connection.base_url {
         config = config.at(base_url.as_str(), AddressPolicy::AllowPrivate);
     }

@@ -1,4 +1,5 @@
-//! `calsync free` and `book` over calendars of which an account sees only when they are busy, with the three emulators.
+//! `calsync` with what Google shows of calendars and events besides their times: `free` and `book` over calendars of which an account
+//! sees only when they are busy, with the three emulators; colours.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
 use std::{fs, path::Path, process::Command};
@@ -149,5 +150,43 @@ fn faults_of_busy_calendars_are_named() {
         fs::write(temp.path().join("calsync.toml"), format!("{base}{busy}")).unwrap();
         let (done, _, told) = calsync(temp.path(), &["log"]);
         assert!(!done && told.contains(expected), "{busy}: {told}");
+    }
+}
+
+/// Colours are taken along where the connection says so, and left alone where it does not.
+#[test]
+fn the_colours_of_google_are_taken_along_where_they_are_asked_for() {
+    for (colors, expected) in [("", Value::Null), ("colors = true\n", json!("11"))] {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let google = GoogleServer::start_on(runtime.handle(), GoogleOptions::default()).unwrap();
+        google.add_calendar("other@example.com", "Other", "UTC", "owner");
+        let year = chrono::Utc::now().year() + 1;
+        let at =
+            |hour: u32| json!({ "dateTime": format!("{year}-03-03T{hour:02}:00:00Z"), "timeZone": "UTC" });
+        google.put("primary", json!({ "summary": "red", "colorId": "11", "start": at(9), "end": at(10) }));
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join("token"), "secret").unwrap();
+        let link = |remote: &str| {
+            format!(
+                "[[links]]\nname = \"{remote}\"\ncalendar = \"family\"\nconnection = \"google\"\nremote = \"{remote}\"\n"
+            )
+        };
+        let config = format!(
+            "store = \"sqlite:calsync.db\"\n[connections.google]\nprovider = \"google\"\nbase_url = \"{}\"\n\
+             token = \"file:token\"\n{colors}{}{}",
+            google.url(),
+            link("primary"),
+            link("other@example.com"),
+        );
+        fs::write(temp.path().join("calsync.toml"), config).unwrap();
+        for _ in 0..2 {
+            let (done, _, told) = calsync(temp.path(), &["sync"]);
+            assert!(done, "{told}");
+        }
+        let copies = google.events("other@example.com");
+        assert_eq!(
+            (copies.len(), &copies[0]["summary"], &copies[0]["colorId"]),
+            (1, &json!("red"), &expected)
+        );
     }
 }

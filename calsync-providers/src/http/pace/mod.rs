@@ -14,6 +14,9 @@ use std::time::Duration;
 pub use breaker::{Breaker, BreakerOptions, Health};
 pub use calsync_core::store::Bucket;
 use calsync_core::store::Rate;
+use url::Url;
+
+use super::is_local;
 pub use transport::{PacedTransport, Timer, TokioTimer};
 
 /// How many requests a provider takes from one account. In any minute at most `per_minute` are sent, requests of the cost
@@ -45,6 +48,12 @@ impl Pace {
     pub const CALDAV_30: Self = Self { per_minute: 30, burst: 10, concurrent: 1 };
     /// Cozi, which documents no limit: slow enough for a private interface.
     pub const COZI_10: Self = Self { per_minute: 10, burst: 4, concurrent: 1 };
+
+    /// The pace for the service at an address: this one, or [`Pace::UNLIMITED`] on this machine and in a private network.
+    #[must_use]
+    pub fn at(self, address: &str) -> Self {
+        if Url::parse(address).is_ok_and(|url| is_local(&url)) { Self::UNLIMITED } else { self }
+    }
 
     /// Another limit by the minute: half of it may go at once.
     #[must_use]

@@ -37,14 +37,37 @@ pub(crate) fn write(description: Option<&str>, original: Option<&Object>) -> Val
     }
 }
 
-/// Whether writing a description takes formatting away.
+/// Whether writing a description takes formatting away. Every body Outlook makes is of blocks with a font: they are none.
 pub(crate) fn is_formatted(object: &Object) -> bool {
     let Some(body) = inner(object, "body").filter(|body| is_html(body)) else { return false };
-    let content = text(body, "content").unwrap_or_default();
-    let lower = split(object, content).0.to_ascii_lowercase();
-    ["<b>", "<strong", "<i>", "<em>", "<u>", "<a ", "<img", "<table", "<ul", "<ol", "<h1", "<h2", "<font"]
-        .iter()
-        .any(|tag| lower.contains(tag))
+    let mut rest = split(object, text(body, "content").unwrap_or_default()).0;
+    while let Some(start) = rest.find('<') {
+        rest = &rest[start..];
+        let end = if rest.starts_with("<!--") { "-->" } else { ">" };
+        let Some(at) = rest.find(end) else { break };
+        let (tag, after) = rest.split_at(at + end.len());
+        if formats(&tag.to_ascii_lowercase()) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// Whether a tag, in lower case, makes text look or do something that plain text does not.
+fn formats(tag: &str) -> bool {
+    let (name, closing) = tag_name(tag);
+    let has = |words: &[&str]| words.iter().any(|word| tag.contains(word));
+    let shown = ["bold", "italic", "underline", "line-through", "background", "weight:7", "weight: 7"];
+    match name.as_str() {
+        _ if closing => false,
+        "a" | "b" | "big" | "blockquote" | "center" | "code" | "del" | "em" | "font" | "h1" | "h2" | "h3"
+        | "h4" | "h5" | "h6" | "i" | "img" | "ins" | "mark" | "ol" | "pre" | "s" | "small" | "strike"
+        | "strong" | "sub" | "sup" | "table" | "u" | "ul" => true,
+        "span" => has(&[" style=", " style ="]),
+        "" | "html" | "head" | "meta" | "style" | "body" => false,
+        _ => has(&[" style=", " style ="]) && has(&shown),
+    }
 }
 
 fn is_html(body: &Object) -> bool {
@@ -259,6 +282,34 @@ mod tests {
         let plain =
             object(json!({"body": {"contentType": "text", "content": "a\r\n________________________\r\nb"}}));
         assert_eq!(read(&plain).as_deref(), Some("a\n________________________\nb"));
+    }
+
+    #[test]
+    fn what_plain_text_cannot_say_is_formatting() {
+        let blocks = r#"<html><head><style><!-- .b {font-weight:bold} --></style></head><body class="x">"#;
+        for (content, formatted) in [
+            ("a<br>b<p>c</p>", false),
+            (blocks, false),
+            (r#"<div style="font-family:Calibri; font-size:12pt; color:rgb(0,0,0)">a</div>"#, false),
+            ("a <!-- <b>b</b> --> c", false),
+            ("1 <b and then", false),
+            ("<span>a</span>", false),
+            ("<b>a</b>", true),
+            (r#"<B STYLE="color:red">a</B>"#, true),
+            (r#"<b style="color:red">a</b>"#, true),
+            (r#"<span style="font-weight:bold">a</span>"#, true),
+            (r#"<p class="MsoNormal"><span lang="EN" style="color:red">a</span></p>"#, true),
+            (r#"<div style="font-weight: 700">a</div>"#, true),
+            (r#"<p style="text-decoration:underline">a</p>"#, true),
+            ("<a href=\"https://example.com\">a</a>", true),
+            ("<ul><li>a</li></ul>", true),
+            ("<h3>a</h3>", true),
+        ] {
+            let event = object(json!({"body": {"contentType": "html", "content": content}}));
+            assert_eq!(is_formatted(&event), formatted, "{content}");
+            let event = object(json!({"body": {"contentType": "text", "content": content}}));
+            assert!(!is_formatted(&event), "{content} as text");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod body;
 mod fields;
+mod instance;
 mod people;
 mod project;
 pub(crate) mod props;

@@ -9,10 +9,8 @@ use calsync_core::{
     diff::{Part, changed_fields},
     model::{Event, EventBody, EventTime, Override, OverrideScope, Privacy, RecurrenceId, Status, TimeSpan},
     provider::{ErrorKind, PeoplePolicy, ProviderError, RenderRequest, Rendered, Result},
-    recurrence::ExpansionLimits,
-    zone::Zone,
 };
-use chrono::{SecondsFormat, TimeDelta};
+use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -21,7 +19,9 @@ use super::super::{
     wire::{Object, objects, text},
 };
 use super::{
-    Options, body, fields, people, props,
+    Options, body, fields,
+    instance::{at, passes_neighbour, shifted},
+    people, props,
     read::{instance_of, read},
     recurrence,
     time::{TimeLoss, to_note, windows_name, write_point},
@@ -134,7 +134,7 @@ impl Writer<'_> {
         let mut item = Object::new();
         let mut parts = parts(&empty, master);
         parts.insert(Part::Time);
-        self.write_parts(&parts, master, &Object::new(), &mut item);
+        self.write_parts(&parts, master, (&Object::new(), &Object::new()), &mut item);
         // What the service would fill in is said, so that what was sent reads as what is there.
         item.entry("showAs").or_insert_with(|| json!(fields::show_as(master)));
         if master.alarms.is_empty() {
@@ -166,7 +166,7 @@ impl Writer<'_> {
         let mut patch = Object::new();
         let mut item = original.clone();
         if let Some(master) = &event.master {
-            self.write_parts(&own, master, original, &mut patch);
+            self.write_parts(&own, master, (original, original), &mut patch);
             let was_series = !current.rules.is_empty();
             let moved = own.contains(&Part::Time) && was_series;
             if own.contains(&Part::Rules) && event.rules.is_empty() {
@@ -241,11 +241,12 @@ impl Writer<'_> {
         }
     }
 
+    /// `invited`: what holds the people as they are, of an instance nobody changed its series.
     fn write_parts(
         &mut self,
         parts: &BTreeSet<Part>,
         event: &EventBody,
-        original: &Object,
+        (original, invited): (&Object, &Object),
         out: &mut Object,
     ) {
         for part in parts {
@@ -319,7 +320,11 @@ impl Writer<'_> {
                     }
                 }
                 Part::Participant(_) if self.people == PeoplePolicy::Write => {
-                    out.insert("attendees".into(), people::write(&event.participants));
+                    let written = people::write(&event.participants, invited);
+                    if written.lost {
+                        self.losses.insert("answers");
+                    }
+                    out.extend(written.attendees.map(|attendees| ("attendees".to_owned(), attendees)));
                 }
                 Part::Participant(_) => {
                     self.losses.insert("participants");
@@ -468,12 +473,9 @@ impl Writer<'_> {
         let original = place.and_then(|place| exceptions.get(place)).cloned().unwrap_or_default();
         let parts = parts(from, to);
         let mut patch = Object::new();
-        self.write_parts(
-            &parts,
-            to,
-            &following(&original, before.map(|(_, before)| before), item),
-            &mut patch,
-        );
+        let held = following(&original, before.map(|(_, before)| before), item);
+        let invited = if held.contains_key("attendees") { &held } else { item };
+        self.write_parts(&parts, to, (&held, invited), &mut patch);
         // Extended properties are the master's affair.
         patch.remove("singleValueExtendedProperties");
         if patch.is_empty() {
@@ -496,49 +498,6 @@ impl Writer<'_> {
         match place {
             Some(place) => exceptions[place] = exception,
             None => exceptions.push(exception),
-        }
-    }
-}
-
-/// Whether an instance was moved onto or past the day of the one before or after it.
-fn passes_neighbour(event: &Event, id: RecurrenceId, moved: &EventBody) -> bool {
-    let Some(master) = &event.master else { return false };
-    let zone = super::read::zone_of(&master.time.start).unwrap_or(Zone::UTC);
-    let day = |time: &EventTime| zone.to_local(time.instant(&zone)).date();
-    let (before, now) = (id.to_time(&master.time.start), &moved.time.start);
-    if day(&before) == day(now) || master.time.is_all_day() {
-        return false;
-    }
-    let (first, last) =
-        (before.instant(&zone).min(now.instant(&zone)), before.instant(&zone).max(now.instant(&zone)));
-    let margin = TimeDelta::days(1);
-    let window = first - margin..last + margin;
-    let (instances, _) = event.instances(window, &zone, &ExpansionLimits::default());
-    instances.iter().filter(|instance| instance.id != id).any(|instance| {
-        let other = day(&instance.time.start);
-        if instance.id < id { day(now) <= other } else { day(now) >= other }
-    })
-}
-
-/// The content of an instance nobody changed.
-fn at(master: &EventBody, id: RecurrenceId) -> EventBody {
-    let start = id.to_time(&master.time.start);
-    let by = start.local() - master.time.start.local();
-    let end = match (&start, &master.time.end) {
-        (EventTime::Utc(instant), _) => EventTime::Utc(*instant + master.time.duration()),
-        (_, end) => shifted(end, by),
-    };
-    EventBody { time: TimeSpan { start, end }, ..master.clone() }
-}
-
-/// The same reading of the clock on another day.
-fn shifted(time: &EventTime, by: TimeDelta) -> EventTime {
-    match time {
-        EventTime::Date(date) => EventTime::Date(date.checked_add_signed(by).unwrap_or(*date)),
-        EventTime::Floating(local) => EventTime::Floating(local.checked_add_signed(by).unwrap_or(*local)),
-        EventTime::Utc(instant) => EventTime::Utc(instant.checked_add_signed(by).unwrap_or(*instant)),
-        EventTime::Zoned { local, zone, .. } => {
-            EventTime::zoned(local.checked_add_signed(by).unwrap_or(*local), zone.clone())
         }
     }
 }

@@ -73,6 +73,9 @@ pub(crate) struct Connection {
     pub(crate) oauth: Option<OAuthSection>,
     /// Google, Microsoft: the zone floating times are written in.
     pub(crate) floating_zone: Option<String>,
+    /// Google: whether events keep their colours.
+    #[serde(default)]
+    pub(crate) colors: bool,
     /// Cozi: `true` when the account's owner accepts that the interface is undocumented, may end on any day, and may be
     /// against Cozi's terms.
     #[serde(default)]
@@ -124,6 +127,9 @@ impl Connection {
         let wrong = |text: String| Err(CliError::Config(text));
         if self.unofficial_api && self.provider != ProviderKind::Cozi {
             return wrong(format!("connections.{name}: `unofficial_api` is for cozi: remove it"));
+        }
+        if self.colors && self.provider != ProviderKind::Google {
+            return wrong(format!("connections.{name}: `colors` is for google: remove it"));
         }
         if !self.trusted_hosts.is_empty() && self.provider != ProviderKind::Caldav {
             return wrong(format!("connections.{name}: `trusted_hosts` is for caldav: remove it"));
