@@ -7,12 +7,13 @@
 #![allow(clippy::expect_used, reason = "a test without its server fails by panicking")]
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     net::TcpListener,
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::OnceLock,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -25,10 +26,15 @@ const NOBODY: u32 = 65534;
 /// How often, and how long in between, the server is asked whether it is up: a minute in all.
 const ASKED: (usize, Duration) = (3000, Duration::from_millis(20));
 
+/// What the server writes to its log when it is up.
+const READY: &str = "database system is ready to accept connections";
+
 struct Server {
     url: String,
-    /// Its standard input is open as long as this process lives: when it closes, the server stops and its folder goes.
-    _guard: Child,
+    folder: PathBuf,
+    /// Open as long as this process lives: when it closes, the server stops and its folder goes. A line in it crashes the server.
+    input: Mutex<ChildStdin>,
+    guard: Mutex<Child>,
 }
 
 /// The connection string of a server of this process: started at the first call, stopped when the process ends,
@@ -49,12 +55,36 @@ pub fn url() -> String {
 ///
 /// When there is no PostgreSQL, or it does not start.
 pub fn try_url() -> io::Result<String> {
-    static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
     if let Ok(url) = std::env::var(URL) {
         return Ok(url);
     }
+    server().map(|server| server.url.clone())
+}
+
+/// Crashes the server of this process (SIGQUIT: every connection is cut, nothing is tidied up) and starts it again; returns
+/// when it has recovered and is there again. What was committed in a session with `synchronous_commit` on is still there; it is off unless a session
+/// sets it.
+///
+/// # Errors
+///
+/// When the server is not this process's own, or does not come up again.
+pub fn crash() -> io::Result<()> {
+    if std::env::var_os(URL).is_some() {
+        return Err(io::Error::other("the server is somebody else's"));
+    }
+    let server = server()?;
+    let mut input = server.input.lock().unwrap_or_else(PoisonError::into_inner);
+    let starts = starts(&server.folder);
+    input.write_all(b"crash\n")?;
+    input.flush()?;
+    let mut guard = server.guard.lock().unwrap_or_else(PoisonError::into_inner);
+    wait_for_start(&server.folder, &mut guard, starts + 1)
+}
+
+fn server() -> io::Result<&'static Server> {
+    static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
     let server = SERVER.get_or_init(|| start().map_err(|error| error.to_string()));
-    server.as_ref().map(|server| server.url.clone()).map_err(|error| io::Error::other(error.clone()))
+    server.as_ref().map_err(|error| io::Error::other(error.clone()))
 }
 
 fn start() -> io::Result<Server> {
@@ -92,24 +122,37 @@ fn start() -> io::Result<Server> {
     // Nothing here has to outlive a crash of the machine. A zone nobody expects, so that whatever depends on it fails.
     let script = r#"
         folder=$1; postgres=$2; port=$3
-        "$postgres" -D "$folder/data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$folder" \
-            -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200 \
-            -c timezone=Asia/Kolkata -c log_timezone=UTC >"$folder/log" 2>&1 </dev/null &
-        server=$!
-        cat >/dev/null
-        kill -QUIT "$server"
-        wait "$server"
+        begin() {
+            "$postgres" -D "$folder/data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories="$folder" \
+                -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200 \
+                -c timezone=Asia/Kolkata -c log_timezone=UTC >>"$folder/log" 2>&1 </dev/null &
+            server=$!
+        }
+        end() { kill -QUIT "$server"; wait "$server"; }
+        begin
+        while read -r _; do end; begin; done
+        end
         rm -rf "$folder"
     "#;
     let mut guard = command(Path::new("/bin/sh"));
     guard.args(["-c", script, "sh"]).arg(&folder).arg(bin.join("postgres")).arg(port.to_string());
     let mut guard =
         guard.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let input = guard.stdin.take().ok_or_else(|| io::Error::other("the server has no standard input"))?;
+    wait_for_start(&folder, &mut guard, 1)?;
+    let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+    Ok(Server { url, folder, input: Mutex::new(input), guard: Mutex::new(guard) })
+}
+
+/// How often the server came up.
+fn starts(folder: &Path) -> usize {
+    fs::read_to_string(folder.join("log")).unwrap_or_default().matches(READY).count()
+}
+
+fn wait_for_start(folder: &Path, guard: &mut Child, nth: usize) -> io::Result<()> {
     for _ in 0..ASKED.0 {
-        let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-        if log.contains("database system is ready to accept connections") {
-            let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
-            return Ok(Server { url, _guard: guard });
+        if starts(folder) >= nth {
+            return Ok(());
         }
         if guard.try_wait()?.is_some() {
             break;

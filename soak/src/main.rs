@@ -1,14 +1,19 @@
-//! Kills workers under load, and looks whether anything was lost or doubled: what `cargo xtask soak` starts.
+//! Kills workers under load, and looks whether anything was lost, doubled or came back: what `cargo xtask soak` starts.
 //!
-//! One process plays the server and the people who edit on both sides, and kills a worker every few seconds; the workers
-//! are processes of their own. At the end nobody is killed any more, and soon both sides must hold every event once, as it
-//! was edited last.
+//! One process plays the server and the people who make, change and delete events on both sides, and kills a worker every few
+//! seconds; the workers are processes of their own, and of three one has a fast clock and one a slow one. In between a worker
+//! is stopped for longer than its lease lasts; on PostgreSQL also every connection is cut, and the server crashes and recovers. At the end
+//! nothing goes wrong any more, and soon both sides must hold every event once, as it was edited last, and none that was
+//! deleted.
 #![allow(clippy::print_stdout, reason = "a command line talks to the terminal")]
 #![allow(clippy::print_stderr, reason = "a command line talks to the terminal")]
 #![allow(clippy::disallowed_methods, reason = "the run is timed; nothing here decides by a clock")]
 
+mod crew;
+mod database;
 mod place;
 mod play;
+mod side;
 mod worker;
 
 use std::process::ExitCode;

@@ -1,12 +1,13 @@
 //! A worker, to be killed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use calsync_core::{
-    context::{RandomIds, SystemClock},
+    context::{Clock, RandomIds, SystemClock},
     engine::Link,
     model::LinkId,
+    plan::DeletionGuard,
     provider::{Fault, Provider, Retry},
     worker::{Host, Opened, Timer, WorkError, Worker, WorkerOptions},
 };
@@ -14,10 +15,13 @@ use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider},
     http::{HttpTransport, ReqwestOptions, ReqwestTransport, Secret},
 };
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 
 use crate::{Failure, place::Place, place::timing};
+
+/// How often, and how long in between, it is tried to open the store.
+const ATTEMPTS: u32 = 300;
 
 /// Where it works.
 #[derive(Args)]
@@ -28,6 +32,18 @@ pub(crate) struct Options {
     /// The CalDAV server.
     #[arg(long)]
     dav: String,
+    /// How many hours its clock is fast, or slow.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    skew_hours: i64,
+}
+
+/// A clock that is wrong.
+struct Skewed(TimeDelta);
+
+impl Clock for Skewed {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + self.0
+    }
 }
 
 /// A link `c1` joins the calendars of this name on both sides.
@@ -45,7 +61,9 @@ impl Host for Links {
         let Some(remote) = calendars.into_iter().find(|calendar| calendar.name == link.as_str()) else {
             return Err(WorkError::new(Fault::Caller, Retry::Never, "no such calendar"));
         };
-        let link = Link::new(link.clone(), link.as_str(), remote.id);
+        // A day's deletions come in a minute: nobody is asked about them.
+        let guard = DeletionGuard { count: usize::MAX, ..DeletionGuard::default() };
+        let link = Link::new(link.clone(), link.as_str(), remote.id).with_guard(guard);
         Ok(Some(Opened::new(link, Arc::new(provider))))
     }
 }
@@ -60,15 +78,27 @@ impl Timer for TokioTimer {
     }
 }
 
+/// Opens the store; the database may be starting.
+async fn open(address: &str) -> Result<Place, Failure> {
+    for _ in 0..ATTEMPTS {
+        if let Ok(place) = Place::open(address).await {
+            return Ok(place);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Place::open(address).await
+}
+
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
-    let place = Place::open(&options.store).await?;
+    let place = open(&options.store).await?;
     let transport = ReqwestTransport::new(&ReqwestOptions::default()).map_err(|_| "no network")?;
     let host = Arc::new(Links { dav: options.dav, transport: Arc::new(transport) });
     let mut work = WorkerOptions::default();
     work.timing = timing();
     work.poll = TimeDelta::milliseconds(200);
     let ids = Arc::new(RandomIds::new()?);
-    let worker = Worker::new(place.claims(), host, Arc::new(SystemClock), ids, Arc::new(TokioTimer));
+    let clock = Arc::new(Skewed(TimeDelta::hours(options.skew_hours)));
+    let worker = Worker::new(place.claims(), host, clock, ids, Arc::new(TokioTimer));
     // Nobody asks it to stop: it is killed.
     worker.with_options(work).run(std::future::pending()).await;
     Ok(())

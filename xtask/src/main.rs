@@ -10,6 +10,7 @@
 
 mod bindings;
 mod board;
+mod conformance;
 mod feeds;
 mod fixtures;
 mod fuzz;
@@ -65,6 +66,8 @@ enum Command {
     /// Kill workers at random under load, and look whether anything was lost or doubled; `--help` lists the options.
     #[command(disable_help_flag = true)]
     Soak(soak::Options),
+    /// Run the conformance suite of the store trait on every store, and print the table of cases and stores.
+    Conformance(conformance::Options),
     /// Run short scripts in Python, Node and Kotlin that sync and end at once: none may crash, none may hang.
     Exits(ExitsArgs),
     /// Generate the parts of the Kotlin and Swift packages that call the native library. Builds uniffi's generator first.
@@ -115,6 +118,7 @@ fn main() -> ExitCode {
         Command::Simulate(options) => simulation::simulate(&options),
         Command::Mutants(options) => simulation::mutants(&options),
         Command::Soak(options) => soak::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
         Command::Exits(exits) => {
             let mut board = board::Board::default();
             bindings::exits(&mut board, exits.scripts);

@@ -4,7 +4,7 @@
 //! it ends (Ctrl-C and SIGKILL included), the pipe closes and the group is told to end. A kill-on-drop alone would
 //! leave servers behind whenever xtask is not given the time to drop.
 
-use std::io::Read;
+use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -123,6 +123,51 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Outcome {
     if status.success() { Ok(()) } else { failed(format!("{shown}: {status}")) }
 }
 
+/// Runs a command to its end as [`run`] does, and returns what it printed on both outputs, in its order.
+pub(crate) fn run_and_keep(command: &mut Command, limit: Duration) -> (Outcome, String) {
+    let shown = show(command);
+    println!("$ {shown}");
+    let mut merged = Command::new("sh");
+    merged.args(["-c", r#"exec "$0" "$@" 2>&1"#]).arg(command.get_program()).args(command.get_args());
+    if let Some(dir) = command.get_current_dir() {
+        merged.current_dir(dir);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => merged.env(name, value),
+            None => merged.env_remove(name),
+        };
+    }
+    let mut kept = String::new();
+    let mut running = match Guarded::spawn(&merged, Stdio::piped(), Stdio::inherit()) {
+        Ok(running) => running,
+        Err(stop) => return (Err(stop), kept),
+    };
+    let pipe = running.stdout();
+    let reader = thread::spawn(move || {
+        let mut kept = String::new();
+        for line in pipe.into_iter().flat_map(|pipe| BufReader::new(pipe).split(b'\n')).map_while(Result::ok)
+        {
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            kept.push_str(&line);
+            kept.push('\n');
+        }
+        kept
+    });
+    let status = running.wait(limit).doing(&shown);
+    drop(running);
+    if let Ok(lines) = reader.join() {
+        kept = lines;
+    }
+    let outcome = match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => failed(format!("{shown}: {status}")),
+        Err(stop) => Err(stop),
+    };
+    (outcome, kept)
+}
+
 /// Runs a command and returns what it printed on standard output. Fails on a non-zero exit and past `limit`.
 pub(crate) fn output(command: &mut Command, limit: Duration) -> Outcome<String> {
     let shown = show(command);
@@ -191,8 +236,8 @@ mod tests {
         let mut running =
             Guarded::spawn(&sh("sleep 60 & echo $!; wait"), Stdio::piped(), Stdio::inherit()).unwrap();
         let mut pid = String::new();
-        let mut pipe = std::io::BufReader::new(running.stdout().unwrap());
-        std::io::BufRead::read_line(&mut pipe, &mut pid).unwrap();
+        let mut pipe = BufReader::new(running.stdout().unwrap());
+        pipe.read_line(&mut pid).unwrap();
         let pid = pid.trim();
         assert!(alive(pid));
         drop(running);

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::bindings;
 use crate::board::{Board, Doing, Outcome, Stop, failed};
+use crate::conformance::Table;
 use crate::feeds;
 use crate::fixtures;
 use crate::mobile;
@@ -123,7 +124,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
                     test.args(["--skip", name]);
                 }
             }
-            process::run(&mut test, BUILD_AND_RUN)
+            let (outcome, printed) = process::run_and_keep(&mut test, BUILD_AND_RUN);
+            println!("\n{}", Table::read(&printed));
+            outcome
         });
     }
     if options.wants(Part::Quickstart) {
