@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::{CopyWindow, EngineError, Leaving, Link};
 use crate::{
     model::{Event, LinkId, RemoteCalendarId, RemoteId, Version},
-    pipeline::{CompiledPipeline, HostRules, Pipeline, RuleFailure, Start, Surroundings},
+    pipeline::{
+        Action, CompiledPipeline, HostRules, Pipeline, RuleFailure, Start, Step, Surroundings, Transform,
+    },
     plan::Direction,
     provider::{
         Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
@@ -192,9 +194,17 @@ impl<'a> Copies<'a> {
         }
     }
 
-    /// A copy that does not begin as the whole event does not show its UID either. An import keeps it: nothing leaves.
+    /// A copy that does not begin as the whole event, or is busy-only in the end, does not show its UID either. An import keeps
+    /// it: nothing leaves.
     pub(super) fn hides_uids(&self) -> bool {
-        self.exports && !matches!(self.rules.pipeline.start, Start::Everything {})
+        let Pipeline { start, steps } = &self.rules.pipeline;
+        let hides = |step: &Step| matches!(step.action, Action::Transform(Transform::BusyOnly { .. }));
+        self.exports && (!matches!(start, Start::Everything {}) || steps.iter().any(hides))
+    }
+
+    /// Whether this very item was made by the link, where that can be told.
+    pub(super) fn made(&self, mark: Option<&Mark>) -> bool {
+        mark.is_some_and(|mark| mark.is_by(&Seal::of(self.link, self.remote)))
     }
 
     /// The UID of the copy of an event.

@@ -12,6 +12,7 @@ use super::{
     copies::{Copies, exported, held},
     detach::{detach, is_detached},
     merging,
+    remade::{ShownUid, UID_STAYS, plan_remaking, shown_uid},
 };
 use crate::{
     context::IdSource,
@@ -111,7 +112,10 @@ pub(super) fn consider(
     if meeting == Meeting::Joined && action == Action::Merge && is_detached(local, remote, cx) {
         return Ok(detach(pair, cx));
     }
+    let uid = shown_uid(pair, action, cx);
+    let action = if uid == ShownUid::OfOurs { Action::DeleteRemote } else { action };
     let mut outcome = match (meeting, action) {
+        _ if uid == ShownUid::OfOurs => plan_remaking(pair, cx)?,
         (Meeting::Parted, Action::None) => return Ok(left_alone(pair, cx)),
         (Meeting::Parted, _) => return Ok(forget(pair)),
         _ => carry_out(pair, &bases, action, (local, remote), standing, cx)?,
@@ -132,6 +136,9 @@ pub(super) fn consider(
             outcome.expect.push(cx.expect(pair, &record.id));
         }
         outcome.writes.extend(settled);
+    }
+    if let (ShownUid::OfAnother, Some(operation)) = (uid, &mut outcome.operation) {
+        operation.reason.push_str(UID_STAYS);
     }
     if let (RemoteView::Read { id, .. }, Some(base)) = (pair.remote, pair.base)
         && *id != base.remote_id
@@ -455,7 +462,29 @@ pub(super) fn create_remote(
     reason: &str,
 ) -> Result<Outcome, ProviderError> {
     let Some(record) = pair.local else { return Ok(Outcome::default()) };
-    let Some(copy) = exported(cx.copies, &record.event)? else { return Ok(Outcome::default()) };
+    let Some((entry, losses)) = creation(&record.id, &record.event, cx, reason)? else {
+        return Ok(Outcome::default());
+    };
+    let mut operation = operation(pair, Action::CreateRemote, reason);
+    operation.remote_id = None;
+    operation.losses = losses;
+    Ok(Outcome {
+        operation: Some(operation),
+        expect: vec![cx.expect(pair, &record.id)],
+        writes: vec![Write::PutOutbox(Box::new(entry))],
+        event_id: Some(record.id.clone()),
+        ..Outcome::default()
+    })
+}
+
+/// The write that makes an event there, and what is lost by that; `None`: it is not let through.
+pub(super) fn creation(
+    event_id: &EventId,
+    event: &Event,
+    cx: &mut Context<'_>,
+    reason: &str,
+) -> Result<Option<(OutboxEntry, Vec<String>)>, ProviderError> {
+    let Some(copy) = exported(cx.copies, event)? else { return Ok(None) };
     let rendered = cx.provider.render(RenderRequest {
         event: &copy,
         original: None,
@@ -469,19 +498,10 @@ pub(super) fn create_remote(
     } else {
         rendered.payload
     };
-    let mut entry = cx.outbox(&record.id, remote_id, OutboxOp::Create { payload });
-    entry.local = Some(Box::new(record.event.clone()));
+    let mut entry = cx.outbox(event_id, remote_id, OutboxOp::Create { payload });
+    entry.local = Some(Box::new(event.clone()));
     entry.reason = reason.to_owned();
-    let mut operation = operation(pair, Action::CreateRemote, reason);
-    operation.remote_id = None;
-    operation.losses = rendered.losses;
-    Ok(Outcome {
-        operation: Some(operation),
-        expect: vec![cx.expect(pair, &record.id)],
-        writes: vec![Write::PutOutbox(Box::new(entry))],
-        event_id: Some(record.id.clone()),
-        ..Outcome::default()
-    })
+    Ok(Some((entry, rendered.losses)))
 }
 
 /// A deletion against an edit, recorded with the whole version that lost or could have been lost.
@@ -557,23 +577,30 @@ fn plan_deletion(
         }
     }
     let mut outcome = Outcome { operation: Some(operation), ..Outcome::default() };
-    // The version to expect is the one just read: the base follows it, so that the deletion can name it.
-    if let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) {
-        outcome.writes.push(Write::PutBase(Box::new(BaseRecord {
-            remote_id: id.clone(),
-            version: version.cloned(),
-            payload: payload.clone(),
-            local: unless_same(base.local.as_deref().or(pair.base_event), event),
-            // What was edited there still counts as an edit, should the event be brought back before it is deleted.
-            remote: unless_same(base.remote.as_deref().or(pair.base_event), event),
-            ..base.clone()
-        })));
-        if remote == RemoteSide::Changed {
-            outcome.writes.push(deletion_conflict(pair, base, Choice::Local, cx));
-            outcome.conflicts = 1;
-        }
+    outcome.writes.extend(followed(pair));
+    if let (RemoteView::Read { .. }, Some(base)) = (pair.remote, pair.base)
+        && remote == RemoteSide::Changed
+    {
+        outcome.writes.push(deletion_conflict(pair, base, Choice::Local, cx));
+        outcome.conflicts = 1;
     }
     outcome
+}
+
+/// The version to expect is the one just read: the base follows it, so that a deletion can name it.
+pub(super) fn followed(pair: &Pair<'_>) -> Option<Write> {
+    let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) else {
+        return None;
+    };
+    Some(Write::PutBase(Box::new(BaseRecord {
+        remote_id: id.clone(),
+        version: version.cloned(),
+        payload: payload.clone(),
+        local: unless_same(base.local.as_deref().or(pair.base_event), event),
+        // What was edited there still counts as an edit, should the event be brought back before it is deleted.
+        remote: unless_same(base.remote.as_deref().or(pair.base_event), event),
+        ..base.clone()
+    })))
 }
 
 /// The deleted event comes back with what the remote side changed. What only this side has, or had edited before it was
