@@ -254,6 +254,52 @@ async fn priv_01_an_item_the_link_did_not_make_keeps_its_uid_and_is_named() {
     assert_eq!(named, ["own"]);
 }
 
+/// PRIV-01: a salt makes UIDs that nobody else's link of the same name makes, also of copies there are; and the copies are found
+/// again by it when the rows are lost.
+#[tokio::test]
+async fn priv_01_a_salt_tells_the_copies_of_two_users_apart() {
+    let salted = |salt: Option<&str>| {
+        let rules = CopyRules::new(Pipeline::default());
+        Some(salt.map_or(rules.clone(), |salt| rules.with_uid_salt(salt)))
+    };
+    let uids = |lab: &Lab| lab.remote.items().into_values().map(|copy| copy.uid).collect::<BTreeSet<_>>();
+    let mut found = Vec::new();
+    for salt in [None, None, Some("one"), Some("another")] {
+        let mut lab = Lab::whole(0).await;
+        lab.link.copies = salted(None);
+        for n in 0..3 {
+            lab.world.add(private(n)).await;
+        }
+        lab.settle().await;
+        lab.link.copies = salted(salt);
+        lab.settle().await;
+        let own = uids(&lab);
+        let mut lost = Lab {
+            world: World::new(Arc::new(MemoryStore::default()), 9),
+            remote: lab.remote,
+            link: lab.link,
+        };
+        for n in 0..3 {
+            lost.world.add(private(n)).await;
+        }
+        lost.settle().await;
+        assert_eq!(uids(&lost), own, "joined, not doubled, not made again: {salt:?}");
+        // Rows that are lost with the salt still to come in do not double anything either.
+        lost.world = World::new(Arc::new(MemoryStore::default()), 10);
+        for n in 0..3 {
+            lost.world.add(private(n)).await;
+        }
+        lost.link.copies = salted(salt.or(Some("third")));
+        lost.sync().await;
+        lost.settle().await;
+        assert_eq!(uids(&lost).len(), 3);
+        assert_eq!(uids(&lost) == own, salt.is_some());
+        found.push(own);
+    }
+    assert_eq!(found[0], found[1], "what follows from the name alone anybody can make");
+    assert!(found[0].is_disjoint(&found[2]) && found[2].is_disjoint(&found[3]));
+}
+
 /// A copy that cannot be deleted stays as it is, and a person sees it; one whose deletion went through although nobody was
 /// told is made again.
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Why such a copy is deleted.
-const REMADE: &str = "the copy shows the UID of its event, which the link hides by now: it is deleted, and made again under its own";
+const REMADE: &str = "its UID tells of the event, which the link hides by now: the copy is deleted, and made again under another";
 
 /// What is said of a copy that only a person may take away.
 pub(super) const UID_STAYS: &str =
@@ -47,7 +47,7 @@ pub(super) fn shown_uid(pair: &Pair<'_>, action: Action, cx: &Context<'_>) -> Sh
         RemoteView::Silent => pair.base.map(|base| &base.payload).zip(pair.base_event),
         RemoteView::Removed => None,
     };
-    match item.filter(|(_, event)| event.uid == record.event.uid) {
+    match item.filter(|(_, event)| copies.is_former_uid(&event.uid, &record.event.uid)) {
         None => ShownUid::No,
         Some((payload, _)) if copies.made(cx.provider.marked(payload).as_ref()) => ShownUid::OfOurs,
         Some(_) => ShownUid::OfAnother,
