@@ -23,6 +23,7 @@ use calsync_core::{
 };
 use calsync_testkit::{
     remote::{MemoryRemote, RemoteFault},
+    slow::SlowRemote,
     world::{World, body, event},
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -495,7 +496,7 @@ async fn a_worker_that_dies_at_any_await_leaves_nothing_behind() {
             lab.settle().await;
             lab.world.clock.advance(TimeDelta::days(33));
             lab.world.edit("edited", moved("2026-02-01T09:00")).await;
-            let slow = Slow(&lab.remote);
+            let slow = SlowRemote(&lab.remote);
             let died = {
                 let options = SyncOptions::default();
                 let mut run = pin!(lab.world.engine.sync(&lab.link, &slow, &options));
@@ -519,113 +520,6 @@ async fn a_worker_that_dies_at_any_await_leaves_nothing_behind() {
             points += 1;
         }
         assert!(points > 5, "the run was seen at {points} awaits");
-    }
-}
-
-/// A remote whose every call is waited for once before it takes effect, and once after.
-struct Slow<'a>(&'a MemoryRemote);
-
-async fn pause() {
-    let mut waited = false;
-    std::future::poll_fn(|cx| {
-        cx.waker().wake_by_ref();
-        if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-}
-
-#[async_trait::async_trait]
-impl calsync_core::provider::Provider for Slow<'_> {
-    fn capabilities(&self) -> calsync_core::provider::Capabilities {
-        self.0.capabilities()
-    }
-
-    fn requests(&self) -> u64 {
-        self.0.requests()
-    }
-
-    async fn calendars(&self) -> calsync_core::provider::Result<Vec<calsync_core::provider::RemoteCalendar>> {
-        self.0.calendars().await
-    }
-
-    async fn changes(
-        &self,
-        calendar: &RemoteCalendarId,
-        request: calsync_core::provider::ChangesRequest<'_>,
-    ) -> calsync_core::provider::Result<calsync_core::provider::ChangePage> {
-        pause().await;
-        let page = self.0.changes(calendar, request).await;
-        pause().await;
-        page
-    }
-
-    async fn fetch(
-        &self,
-        calendar: &RemoteCalendarId,
-        ids: &[RemoteId],
-    ) -> calsync_core::provider::Result<Vec<calsync_core::provider::Fetched>> {
-        pause().await;
-        self.0.fetch(calendar, ids).await
-    }
-
-    fn read(
-        &self,
-        payload: &calsync_core::provider::Payload,
-    ) -> Result<Event, calsync_core::provider::ReadError> {
-        self.0.read(payload)
-    }
-
-    fn render(
-        &self,
-        request: calsync_core::provider::RenderRequest<'_>,
-    ) -> calsync_core::provider::Result<calsync_core::provider::Rendered> {
-        self.0.render(request)
-    }
-
-    fn propose_id(
-        &self,
-        calendar: &RemoteCalendarId,
-        event: &Event,
-        fresh: &str,
-    ) -> calsync_core::provider::Result<RemoteId> {
-        self.0.propose_id(calendar, event, fresh)
-    }
-
-    async fn create(
-        &self,
-        calendar: &RemoteCalendarId,
-        id: &RemoteId,
-        payload: &calsync_core::provider::Payload,
-    ) -> calsync_core::provider::Result<calsync_core::provider::Written> {
-        pause().await;
-        let written = self.0.create(calendar, id, payload).await;
-        pause().await;
-        written
-    }
-
-    async fn update(
-        &self,
-        calendar: &RemoteCalendarId,
-        id: &RemoteId,
-        expected: &Version,
-        payload: &calsync_core::provider::Payload,
-    ) -> calsync_core::provider::Result<calsync_core::provider::Written> {
-        pause().await;
-        let written = self.0.update(calendar, id, expected, payload).await;
-        pause().await;
-        written
-    }
-
-    async fn delete(
-        &self,
-        calendar: &RemoteCalendarId,
-        id: &RemoteId,
-        expected: &Version,
-    ) -> calsync_core::provider::Result<()> {
-        pause().await;
-        let deleted = self.0.delete(calendar, id, expected).await;
-        pause().await;
-        deleted
     }
 }
 

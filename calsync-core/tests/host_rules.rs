@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use calsync_core::{
+    context::{Clock, SystemEntropy},
     engine::{CopyRules, EngineError, Link, SyncOptions, WayState},
     model::*,
     pipeline::{
@@ -12,7 +13,9 @@ use calsync_core::{
     },
     plan::Direction,
     provider::UnreadKind,
+    publish::{Detail, FeedCall, FeedOptions, FeedRequest, FeedTokens, Published, Publisher},
     recurrence::RuleEntry,
+    secret::Secret,
     store::{MemoryStore, Record, RecordKind, RecordQuery},
 };
 use calsync_testkit::{
@@ -403,4 +406,40 @@ async fn priv_01_a_rule_that_fails_in_the_middle_of_a_run_lets_nothing_out() {
             }
         }
     }
+}
+
+/// A feed goes through the rules of the host as a link does: what one keeps out or cannot tell about is not published, and
+/// another version of a rule is another feed.
+#[tokio::test]
+async fn a_feed_goes_through_the_rules_of_the_host() {
+    let world = World::new(Arc::new(MemoryStore::default()), 5);
+    for title in ["Review", "secret plan", "fail", "panic"] {
+        world.add(titled(title, title)).await;
+    }
+    let tokens = FeedTokens::new(world.store.clone(), world.clock.clone(), Arc::new(SystemEntropy));
+    let token = tokens.create("team").await.unwrap();
+    let mut options = FeedOptions::new(world.clock.now(), Secret::new([0; 32]));
+    options.detail = Detail::Details;
+    let pipeline = Pipeline::everything().with_filter("mine", not_internal()).with_transform("l", length());
+    let published = || Published::new(world.calendar.clone(), options.clone());
+    assert!(published().through(&pipeline, "Anna").is_err(), "it has no such rule");
+    let served = async |rules: &HostRules| {
+        let published = published().through_with(&pipeline, "Anna", rules).unwrap();
+        let publisher = Publisher::new(world.store.clone(), world.clock.clone(), tokens.clone());
+        let publisher = publisher.with_feed("team", published);
+        let conditions = FeedRequest::default();
+        let mut served =
+            publisher.respond(&FeedCall { method: "GET", token: token.expose(), conditions }).await;
+        let tag = served.headers.iter().find(|(name, _)| *name == "etag").unwrap().1.clone();
+        let mut text = Vec::new();
+        while let Some(chunk) = served.body.as_mut().unwrap().next().await.unwrap() {
+            text.extend(chunk);
+        }
+        (tag, String::from_utf8(text).unwrap())
+    };
+    let (tag, text) = served(&rules("1", "")).await;
+    assert_eq!(text.matches("BEGIN:VEVENT").count(), 1, "{text}");
+    assert!(text.contains("SUMMARY:Review Anna6"), "{text}");
+    assert_eq!(served(&rules("1", "")).await.0, tag);
+    assert_ne!(served(&rules("2", "")).await.0, tag);
 }

@@ -579,7 +579,17 @@ async fn every_form_of_a_page_is_the_same_calendar() {
         let provider = provider(&server);
         let first = pull(&provider, None).await.unwrap();
         let all = shown(&provider, &first);
-        assert_eq!(all, ["!its times cannot be read", "Ann", "Soup", "feed", "one", "weekly"]);
+        assert_eq!(
+            all,
+            [
+                "!it is of a calendar the household subscribes to",
+                "!its times cannot be read",
+                "Ann",
+                "Soup",
+                "one",
+                "weekly"
+            ]
+        );
         assert!(pull(&provider, first.cursor.as_ref()).await.unwrap().changes.is_empty());
         let weekly = first.changes.iter().find(|change| change.id.as_str() == "w").unwrap();
         let found = provider.fetch(&calendar(), std::slice::from_ref(&weekly.id)).await.unwrap();

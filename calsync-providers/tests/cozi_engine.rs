@@ -8,6 +8,7 @@ mod cozi_support;
 use std::sync::Arc;
 
 use calsync_core::{
+    context::Clock,
     engine::{CleanOptions, CopyRules, Link, SyncOptions, SyncReport},
     model::{
         Alarm, Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId, RuleEntry, Status,
@@ -16,12 +17,14 @@ use calsync_core::{
     pipeline::{Filter, Pipeline},
     plan::Direction,
     provider::{ErrorKind, Provider},
+    publish::{FeedOptions, feed},
+    secret::Secret,
     store::MemoryStore,
     zone::Zone,
 };
 use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider},
-    cozi::{CoziProvider, Reminders},
+    cozi::{CoziProvider, Reminders, Subscribed},
     http::{AddressPolicy, ReqwestOptions, ReqwestTransport},
 };
 use calsync_testkit::{
@@ -474,7 +477,9 @@ async fn an_edit_keeps_what_is_not_understood_of_an_item_and_never_names_its_ver
 #[tokio::test]
 async fn birthdays_meals_and_subscribed_calendars_are_read_and_never_written() {
     let server = start(|_| {});
-    let (world, provider) = (world(), with(config(&server), &Arc::default()));
+    let mut settings = config(&server);
+    settings.subscribed = Subscribed::Read;
+    let (world, provider) = (world(), with(settings, &Arc::default()));
     let link = link(&world);
     for (title, name, value) in [
         ("birthday", "itemType", json!("birthday")),
@@ -496,6 +501,35 @@ async fn birthdays_meals_and_subscribed_calendars_are_read_and_never_written() {
     }
     assert_eq!(writes(&server), 0);
     assert_eq!(titles(&server), ["birthday", "feed", "locked", "meal"]);
+}
+
+/// LOOP-09: the household subscribes to a feed of the calendar it is kept in step with. What comes back with it is a stranger's,
+/// under another UID and title: read, it would go out with the feed again, each time once more.
+#[tokio::test]
+async fn loop_09_a_feed_of_the_calendar_that_the_household_subscribes_to_does_not_come_back() {
+    for (subscribed, grows) in [(Subscribed::default(), false), (Subscribed::Read, true)] {
+        let server = start(|_| {});
+        let mut settings = config(&server);
+        settings.subscribed = subscribed;
+        let (world, provider) = (world(), with(settings, &Arc::default()));
+        let link = link(&world);
+        server.put(timed("the family's", "2026-03-02"));
+        world.add(single("ours", "ours", 3)).await;
+        for _ in 0..3 {
+            sync(&world, &link, &provider).await;
+            let events: Vec<Event> = world.locals().await.into_iter().map(|record| record.event).collect();
+            let options = FeedOptions::new(world.clock.now(), Secret::new([7; 32]));
+            let text: Vec<u8> = feed(events, options).flatten().collect();
+            server.subscribe("work", std::str::from_utf8(&text).unwrap()).unwrap();
+            assert!(titles(&server).contains(&"Busy".to_owned()), "the household sees it");
+        }
+        sync(&world, &link, &provider).await;
+        let here = world.locals().await.len();
+        assert_eq!((here == 2, here > 4), (!grows, grows), "{subscribed:?}: {here}");
+        if !grows {
+            converge(&world, &link, &provider, &server).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,9 +6,11 @@
 //! same when they mean the same.
 
 mod field;
+mod sequence;
 mod value;
 
 pub use field::{Field, Part};
+pub use sequence::raise_sequence;
 pub use value::{copy_field, field_value, same_field};
 
 use std::collections::BTreeSet;

@@ -11,6 +11,7 @@ use super::{
     outbox::after_failure,
     pull::{Found, Item, by_id},
     push::{Answer, Echo, Sent, stops_all},
+    remade::is_remaking,
     run::{PAGE, Run},
 };
 use crate::{
@@ -57,6 +58,10 @@ impl Run<'_> {
                     self.outbox.remove(&entry.event_id);
                     writes.push(done);
                     writes.extend(self.removed(&entry, before));
+                    if let Some(creation) = self.made_again(&entry) {
+                        sent.depends += 1;
+                        writes.push(creation);
+                    }
                 }
                 Answer::Failed(error) => writes.extend(self.failed(entry, error, sent)),
                 Answer::Unsent | Answer::Late => {
@@ -254,7 +259,8 @@ impl Run<'_> {
             reason: entry.reason.clone(),
             before,
             fields: entry.fields.clone(),
-            evidence: (op == JournalOp::RemoteDelete).then_some(Evidence::DeletedHere),
+            evidence: (op == JournalOp::RemoteDelete)
+                .then(|| if is_remaking(entry) { Evidence::MadeAgain } else { Evidence::DeletedHere }),
             after: Some(left_as(entry.local.as_deref())),
             there: None,
             at: self.engine.clock.now(),

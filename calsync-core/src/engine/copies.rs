@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::{CopyWindow, EngineError, Leaving, Link};
 use crate::{
     model::{Event, LinkId, RemoteCalendarId, RemoteId, Version},
-    pipeline::{CompiledPipeline, HostRules, Pipeline, RuleFailure, Start, Surroundings},
+    pipeline::{
+        Action, CompiledPipeline, HostRules, Pipeline, RuleFailure, Start, Step, Surroundings, Transform,
+    },
     plan::Direction,
     provider::{
         Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
@@ -42,6 +44,13 @@ pub struct CopyRules {
     /// Which part of the calendar is copied, by time; only on a link that exports. Default: all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<CopyWindow>,
+    /// What the UIDs of copies that do not show their event's are made with, beside the link's name: so many random
+    /// characters that nobody guesses them. Without it, who knows the name of the link and a UID can tell which copy is of
+    /// that event, and two links of one name give the copies of one meeting the same UID. Keep it where the configuration is
+    /// kept, and not with the rows: copies are found again by it when those are lost. Copies made before it was set are made
+    /// again. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid_salt: Option<String>,
 }
 
 fn utc() -> Zone {
@@ -51,7 +60,14 @@ fn utc() -> Zone {
 impl CopyRules {
     /// Rules with a pipeline and nothing else.
     pub fn new(pipeline: Pipeline) -> Self {
-        Self { pipeline, calendar_name: String::new(), owner: Vec::new(), zone: Zone::UTC, window: None }
+        Self {
+            pipeline,
+            calendar_name: String::new(),
+            owner: Vec::new(),
+            zone: Zone::UTC,
+            window: None,
+            uid_salt: None,
+        }
     }
 
     /// Rules that copy everything, whole: what a link that exports does only where it says so.
@@ -68,6 +84,13 @@ impl CopyRules {
     #[must_use]
     pub fn with_window(mut self, window: CopyWindow) -> Self {
         self.window = Some(window);
+        self
+    }
+
+    /// Sets what the UIDs of copies are made with beside the link's name.
+    #[must_use]
+    pub fn with_uid_salt(mut self, salt: impl Into<String>) -> Self {
+        self.uid_salt = Some(salt.into());
         self
     }
 
@@ -94,6 +117,8 @@ pub(super) struct Copies<'a> {
     link: &'a LinkId,
     remote: &'a RemoteCalendarId,
     uid_key: [u8; 32],
+    /// What the UIDs of copies were made with before the link had a salt.
+    unsalted: Option<[u8; 32]>,
     /// What the items of an importing link are read by, before its rules.
     source: Option<&'a dyn Provider>,
 }
@@ -122,9 +147,14 @@ impl<'a> Copies<'a> {
                 return Err(error(problem.to_owned()));
             }
         }
-        let uid_key = blake3::derive_key("calsync 2026-11 UID of a copy", link.id.as_str().as_bytes());
+        let unsalted = blake3::derive_key("calsync 2026-11 UID of a copy", link.id.as_str().as_bytes());
+        let salted = rules.uid_salt.as_ref().map(|salt| {
+            let salt = blake3::derive_key("calsync 2026-11 salt of the UIDs of copies", salt.as_bytes());
+            *blake3::keyed_hash(&salt, &unsalted).as_bytes()
+        });
+        let (uid_key, unsalted) = (salted.unwrap_or(unsalted), salted.map(|_| unsalted));
         let (link, remote) = (&link.id, &link.remote);
-        Ok(Some(Self { rules, pipeline, calendar, exports, link, remote, uid_key, source: None }))
+        Ok(Some(Self { rules, pipeline, calendar, exports, link, remote, uid_key, unsalted, source: None }))
     }
 
     /// The same, where items can be read as they are: what [`left_out`](Self::left_out) needs.
@@ -192,14 +222,32 @@ impl<'a> Copies<'a> {
         }
     }
 
-    /// A copy that does not begin as the whole event does not show its UID either. An import keeps it: nothing leaves.
+    /// A copy that does not begin as the whole event, or is busy-only in the end, does not show its UID either. An import keeps
+    /// it: nothing leaves.
     pub(super) fn hides_uids(&self) -> bool {
-        self.exports && !matches!(self.rules.pipeline.start, Start::Everything {})
+        let Pipeline { start, steps } = &self.rules.pipeline;
+        let hides = |step: &Step| matches!(step.action, Action::Transform(Transform::BusyOnly { .. }));
+        self.exports && (!matches!(start, Start::Everything {}) || steps.iter().any(hides))
     }
 
-    /// The UID of the copy of an event.
-    pub(super) fn copied_uid<'e>(&self, uid: &'e str) -> Cow<'e, str> {
-        if self.hides_uids() { Cow::Owned(hidden_uid(&self.uid_key, uid)) } else { Cow::Borrowed(uid) }
+    /// Whether this very item was made by the link, where that can be told.
+    pub(super) fn made(&self, mark: Option<&Mark>) -> bool {
+        mark.is_some_and(|mark| mark.is_by(&Seal::of(self.link, self.remote)))
+    }
+
+    /// The UIDs of the copy of an event: the one it has, and the one it had before the link had a salt.
+    pub(super) fn copied_uids(&self, uid: &str) -> impl Iterator<Item = String> {
+        [Some(hidden_uid(&self.uid_key, uid)), self.unsalted_uid(uid)].into_iter().flatten()
+    }
+
+    /// Whether a copy of an event has a UID that tells more of it than the rules say: its own, or one made without the salt.
+    pub(super) fn is_former_uid(&self, copy: &str, uid: &str) -> bool {
+        copy == uid || self.unsalted_uid(uid).is_some_and(|former| former == copy)
+    }
+
+    /// The UID of the copy of an event before the link had a salt.
+    fn unsalted_uid(&self, uid: &str) -> Option<String> {
+        self.unsalted.as_ref().map(|key| hidden_uid(key, uid))
     }
 
     pub(super) fn exports(&self) -> bool {

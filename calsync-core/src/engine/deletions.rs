@@ -7,6 +7,7 @@ use super::{
     gone::deletion_conflict,
     pair::{Context, Outcome, Pair, RemoteView, create_remote, operation},
     pull::{Found, Item},
+    remade::is_remaking,
     run::{Mode, PAGE, PlannedDeletion, Run},
 };
 use crate::{
@@ -33,11 +34,14 @@ impl Run<'_> {
         }
         let planned = std::mem::take(&mut self.deletions);
         self.plan.operations.extend(planned.iter().map(|deletion| deletion.operation.clone()));
-        let by_time = |planned: &PlannedDeletion| planned.operation.evidence == Some(Evidence::OutsideWindow);
-        let (by_time, planned): (Vec<_>, Vec<_>) = planned.into_iter().partition(by_time);
+        let uncounted = |planned: &PlannedDeletion| {
+            matches!(planned.operation.evidence, Some(Evidence::OutsideWindow | Evidence::MadeAgain))
+        };
+        let (uncounted, planned): (Vec<_>, Vec<_>) = planned.into_iter().partition(uncounted);
         if self.mode == Mode::Apply {
-            for chunk in by_time.chunks(CHUNK) {
-                // Nobody is asked about what the clock does to copies, and it makes no other deletion wait.
+            for chunk in uncounted.chunks(CHUNK) {
+                // Nobody is asked about what the clock does to copies, nor about one that is there again at once, and they
+                // make no other deletion wait.
                 self.delete(chunk, true).await?;
             }
         }
@@ -123,8 +127,9 @@ impl Run<'_> {
         let planned: HashSet<&EventId> =
             self.held.iter().filter_map(|deletion| deletion.operation.event_id.as_ref()).collect();
         let leaves = |event: &EventId| {
-            self.outbox.get(event).is_some_and(|entry| matches!(entry.op, OutboxOp::Delete { .. }))
-                && !planned.contains(event)
+            let deletes =
+                |entry: &OutboxEntry| matches!(entry.op, OutboxOp::Delete { .. }) && !is_remaking(entry);
+            self.outbox.get(event).is_some_and(deletes) && !planned.contains(event)
         };
         let (mut after, mut first) = (None, true);
         loop {
@@ -370,7 +375,9 @@ impl Run<'_> {
             event_id: base.event_id.clone(),
             remote_id: base.remote_id.clone(),
             op: OutboxOp::Delete { expected },
-            local: None,
+            local: record
+                .filter(|_| operation.evidence == Some(Evidence::MadeAgain))
+                .map(|record| Box::new(record.event.clone())),
             fields: Vec::new(),
             reason: operation.reason.clone(),
             state,

@@ -7,6 +7,7 @@ use super::{
     outbox::{Health, after_failure, is_due, is_nameless},
     pull::{Found, Item, by_id},
     push::ranked,
+    remade::is_remaking,
     run::{Mode, PAGE, Run},
 };
 use crate::{
@@ -75,8 +76,10 @@ impl Run<'_> {
     /// since. What takes their place would make their effect look like somebody else's edit or deletion, so their items
     /// are read before that.
     async fn look_at_replaced(&mut self, most: usize) -> Result<(), EngineError> {
+        // Of a copy that is to be made again it is asked also when its deletion is stuck: it may have gone through.
+        let is_stuck = |entry: &OutboxEntry| matches!(entry.state, OutboxState::Wedged { .. });
         let sent = |entry: &&OutboxEntry| {
-            !matches!(entry.op, OutboxOp::Create { .. }) && !matches!(entry.state, OutboxState::Wedged { .. })
+            !matches!(entry.op, OutboxOp::Create { .. }) && (!is_stuck(entry) || is_remaking(entry))
         };
         let sent: Vec<OutboxEntry> = self.outbox.values().filter(sent).cloned().collect();
         for entries in sent.chunks(most) {
@@ -106,9 +109,12 @@ impl Run<'_> {
                         self.outbox.remove(&entry.event_id);
                         writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
                         writes.extend(self.removed(entry, None));
+                        writes.extend(self.made_again(entry));
                         self.recheck.push(entry.event_id.clone());
                     }
                     Fetched::Failed(id, error) => writes.extend(self.still_unknown(&id, error)),
+                    Fetched::Found { id, .. } | Fetched::Renamed { asked: id, .. }
+                        if replaced.iter().any(|entry| entry.remote_id == id && is_stuck(entry)) => {}
                     Fetched::Renamed { asked, .. } => {
                         self.not_deleted.insert(asked);
                     }
@@ -135,6 +141,11 @@ impl Run<'_> {
             let keep = may_be_there(entry);
             if !keep {
                 writes.push(Write::DeleteOutbox { link: entry.link.clone(), id: entry.id.clone() });
+                if is_remaking(entry) {
+                    // Gone or not, nobody deleted it: it meets its event anew.
+                    let (link, remote_id) = (entry.link.clone(), entry.remote_id.clone());
+                    writes.push(Write::DeleteBase { link, remote_id });
+                }
             }
             keep
         });

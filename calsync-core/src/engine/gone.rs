@@ -52,23 +52,30 @@ pub(super) fn plan_deletion(
         }
     }
     let mut outcome = Outcome { operation: Some(operation), ..Outcome::default() };
-    // The version to expect is the one just read: the base follows it, so that the deletion can name it.
-    if let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) {
-        outcome.writes.push(Write::PutBase(Box::new(BaseRecord {
-            remote_id: id.clone(),
-            version: version.cloned(),
-            payload: payload.clone(),
-            local: unless_same(base.local.as_deref().or(pair.base_event), event),
-            // What was edited there still counts as an edit, should the event be brought back before it is deleted.
-            remote: unless_same(base.remote.as_deref().or(pair.base_event), event),
-            ..base.clone()
-        })));
-        if remote == RemoteSide::Changed {
-            outcome.writes.push(deletion_conflict(pair, base, Choice::Local, cx));
-            outcome.conflicts = 1;
-        }
+    outcome.writes.extend(followed(pair));
+    if let (RemoteView::Read { .. }, Some(base)) = (pair.remote, pair.base)
+        && remote == RemoteSide::Changed
+    {
+        outcome.writes.push(deletion_conflict(pair, base, Choice::Local, cx));
+        outcome.conflicts = 1;
     }
     outcome
+}
+
+/// The version to expect is the one just read: the base follows it, so that a deletion can name it.
+pub(super) fn followed(pair: &Pair<'_>) -> Option<Write> {
+    let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) else {
+        return None;
+    };
+    Some(Write::PutBase(Box::new(BaseRecord {
+        remote_id: id.clone(),
+        version: version.cloned(),
+        payload: payload.clone(),
+        local: unless_same(base.local.as_deref().or(pair.base_event), event),
+        // What was edited there still counts as an edit, should the event be brought back before it is deleted.
+        remote: unless_same(base.remote.as_deref().or(pair.base_event), event),
+        ..base.clone()
+    })))
 }
 
 /// The deleted event comes back with what the remote side changed. What only this side has, or had edited before it was

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::EngineError;
 use crate::{
     context::{Clock, IdSource},
+    diff::raise_sequence,
     model::{Calendar, CalendarId, Event, EventId},
     store::{Batch, EventRecord, Expectation, Revision, Store, Write},
 };
@@ -48,7 +49,8 @@ impl Hub {
         Ok(id)
     }
 
-    /// Replaces an event that has the expected revision.
+    /// Replaces an event that has the expected revision. One that takes place otherwise than before gets a higher `SEQUENCE`:
+    /// see [`raise_sequence`].
     ///
     /// # Errors
     ///
@@ -58,8 +60,13 @@ impl Hub {
         calendar: &CalendarId,
         id: &EventId,
         expected: Revision,
-        event: Event,
+        mut event: Event,
     ) -> Result<(), EngineError> {
+        let before = self.store.events(calendar, std::slice::from_ref(id)).await?;
+        // Of another revision nothing is written.
+        if let Some(before) = before.iter().find(|before| before.revision == expected) {
+            raise_sequence(&before.event, &mut event);
+        }
         let write = self.put(calendar, id, event);
         self.write(vec![expect(calendar, id, expected)], write).await
     }

@@ -70,7 +70,8 @@ pub struct Link {
     /// rules whose items were whole when it ran last is refused, and not reduced: somebody has to say which it is.
     ///
     /// A change of it compares everything again. What is let through no more is deleted where the copies are, and counts
-    /// against `guard`; what is shown no more is taken out of the copies there are.
+    /// against `guard`; what is shown no more is taken out of the copies there are. One that shows the UID of its event, where
+    /// the rules hide it from now on, is deleted and made again by the same run, which does not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copies: Option<CopyRules>,
     /// What becomes of a copy that somebody edits where it is, on a link that goes one way. Default: it stays as it is until

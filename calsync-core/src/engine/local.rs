@@ -11,7 +11,7 @@ use super::{
     withdrawn::withdrawn,
 };
 use crate::{
-    model::{EventId, RemoteId},
+    model::{Event, EventId, RemoteId},
     store::{BaseQuery, BaseRecord, EventRecord, OutboxEntry, OutboxOp, OutboxState, Write},
 };
 
@@ -179,27 +179,36 @@ impl Run<'_> {
         record: &EventRecord,
         error: &crate::provider::ProviderError,
     ) -> Outcome {
-        let entry = OutboxEntry {
-            id: crate::store::OutboxId(self.next_id()),
-            link: self.link.id.clone(),
-            run: self.id.clone(),
-            event_id: record.id.clone(),
-            // Without a name, also where there is an item: nothing was rendered that could be sent.
-            remote_id: RemoteId::new(""),
-            op: OutboxOp::Create { payload: crate::provider::Payload::new("") },
-            local: Some(Box::new(record.event.clone())),
-            fields: Vec::new(),
-            reason: "it was edited here".to_owned(),
-            state: OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },
-            attempts: 0,
-            not_before: None,
-        };
+        let entry = self.nameless(&record.id, &record.event, error);
         Outcome {
             supersedes: Some(record.id.clone()),
             writes: vec![Write::PutOutbox(Box::new(entry))],
             event_id: Some(record.id.clone()),
             revision: Some(record.revision),
             ..Outcome::default()
+        }
+    }
+
+    pub(super) fn nameless(
+        &mut self,
+        event_id: &EventId,
+        event: &Event,
+        error: &crate::provider::ProviderError,
+    ) -> OutboxEntry {
+        OutboxEntry {
+            id: crate::store::OutboxId(self.next_id()),
+            link: self.link.id.clone(),
+            run: self.id.clone(),
+            event_id: event_id.clone(),
+            // Without a name, also where there is an item: nothing was rendered that could be sent.
+            remote_id: RemoteId::new(""),
+            op: OutboxOp::Create { payload: crate::provider::Payload::new("") },
+            local: Some(Box::new(event.clone())),
+            fields: Vec::new(),
+            reason: "it was edited here".to_owned(),
+            state: OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },
+            attempts: 0,
+            not_before: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     pair::{Context, Outcome, Pair, RemoteView, Sided, operation, unless_same},
 };
 use crate::{
-    diff::{Field, copy_field, same_field},
+    diff::{Field, copy_field, raise_sequence, same_field},
     merge::{Bases, Choice, ConflictPolicy, Contested, Freshness, Merge, Sides, merge},
     model::{Descent, Event, EventId, Lineage, Override, RemoteId, UidOrigin, Version},
     plan::{Action, Direction},
@@ -161,7 +161,11 @@ impl Merging<'_> {
     /// The local event after the merge, when the merge changes it.
     fn new_local(&self) -> Option<Event> {
         let changes = !self.merged.to_local.is_empty();
-        changes.then(|| self.merged.apply_to_local(&self.record.event, self.remote))
+        changes.then(|| {
+            let mut after = self.merged.apply_to_local(&self.record.event, self.remote);
+            raise_sequence(&self.record.event, &mut after);
+            after
+        })
     }
 
     /// Everything the merge writes into the store, but for a remote write.

@@ -36,6 +36,7 @@ mod pair;
 mod pull;
 mod push;
 mod questions;
+mod remade;
 mod report;
 mod run;
 pub(crate) mod settled;

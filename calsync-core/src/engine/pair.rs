@@ -13,6 +13,7 @@ use super::{
     detach::{detach, is_detached},
     gone::{plan_deletion, restore_local, restore_remote, return_copy_here, suppress},
     merging,
+    remade::{ShownUid, UID_STAYS, plan_remaking, shown_uid},
 };
 use crate::{
     context::IdSource,
@@ -111,7 +112,10 @@ pub(super) fn consider(
     if meeting == Meeting::Joined && action == Action::Merge && is_detached(local, remote, cx) {
         return Ok(detach(pair, cx));
     }
+    let uid = shown_uid(pair, action, cx);
+    let action = if uid == ShownUid::OfOurs { Action::DeleteRemote } else { action };
     let mut outcome = match (meeting, action) {
+        _ if uid == ShownUid::OfOurs => plan_remaking(pair, cx)?,
         (Meeting::Parted, Action::None) => return Ok(left_alone(pair, cx)),
         (Meeting::Parted, _) => return Ok(forget(pair)),
         _ => carry_out(pair, &bases, action, (local, remote), standing, cx)?,
@@ -132,6 +136,9 @@ pub(super) fn consider(
             outcome.expect.push(cx.expect(pair, &record.id));
         }
         outcome.writes.extend(settled);
+    }
+    if let (ShownUid::OfAnother, Some(operation)) = (uid, &mut outcome.operation) {
+        operation.reason.push_str(UID_STAYS);
     }
     if let (RemoteView::Read { id, .. }, Some(base)) = (pair.remote, pair.base)
         && *id != base.remote_id
@@ -455,7 +462,29 @@ pub(super) fn create_remote(
     reason: &str,
 ) -> Result<Outcome, ProviderError> {
     let Some(record) = pair.local else { return Ok(Outcome::default()) };
-    let Some(copy) = exported(cx.copies, &record.event)? else { return Ok(Outcome::default()) };
+    let Some((entry, losses)) = creation(&record.id, &record.event, cx, reason)? else {
+        return Ok(Outcome::default());
+    };
+    let mut operation = operation(pair, Action::CreateRemote, reason);
+    operation.remote_id = None;
+    operation.losses = losses;
+    Ok(Outcome {
+        operation: Some(operation),
+        expect: vec![cx.expect(pair, &record.id)],
+        writes: vec![Write::PutOutbox(Box::new(entry))],
+        event_id: Some(record.id.clone()),
+        ..Outcome::default()
+    })
+}
+
+/// The write that makes an event there, and what is lost by that; `None`: it is not let through.
+pub(super) fn creation(
+    event_id: &EventId,
+    event: &Event,
+    cx: &mut Context<'_>,
+    reason: &str,
+) -> Result<Option<(OutboxEntry, Vec<String>)>, ProviderError> {
+    let Some(copy) = exported(cx.copies, event)? else { return Ok(None) };
     let rendered = cx.provider.render(RenderRequest {
         event: &copy,
         original: None,
@@ -469,19 +498,10 @@ pub(super) fn create_remote(
     } else {
         rendered.payload
     };
-    let mut entry = cx.outbox(&record.id, remote_id, OutboxOp::Create { payload });
-    entry.local = Some(Box::new(record.event.clone()));
+    let mut entry = cx.outbox(event_id, remote_id, OutboxOp::Create { payload });
+    entry.local = Some(Box::new(event.clone()));
     entry.reason = reason.to_owned();
-    let mut operation = operation(pair, Action::CreateRemote, reason);
-    operation.remote_id = None;
-    operation.losses = rendered.losses;
-    Ok(Outcome {
-        operation: Some(operation),
-        expect: vec![cx.expect(pair, &record.id)],
-        writes: vec![Write::PutOutbox(Box::new(entry))],
-        event_id: Some(record.id.clone()),
-        ..Outcome::default()
-    })
+    Ok(Some((entry, rendered.losses)))
 }
 
 fn forget(pair: &Pair<'_>) -> Outcome {

@@ -335,14 +335,14 @@ impl Run<'_> {
         let mut events: HashMap<EventId, EventRecord> =
             by_id(if ids.is_empty() { Vec::new() } else { store.events(&self.link.calendar, &ids).await? });
         let hidden = self.copies.filter(|copies| copies.hides_uids());
-        let copied_uids: HashMap<EventId, String> = hidden.map_or_else(HashMap::new, |copies| {
-            let copied = |record: &EventRecord| copies.copied_uid(&record.event.uid).into_owned();
+        let copied_uids: HashMap<EventId, Vec<String>> = hidden.map_or_else(HashMap::new, |copies| {
+            let copied = |record: &EventRecord| copies.copied_uids(&record.event.uid).collect();
             namesakes.iter().map(|record| (record.id.clone(), copied(record))).collect()
         });
         let mut by_uid: HashMap<&str, Vec<&EventRecord>> = HashMap::new();
         for record in &namesakes {
             by_uid.entry(&record.event.uid).or_default().push(record);
-            if let Some(copied) = copied_uids.get(&record.id) {
+            for copied in copied_uids.get(&record.id).into_iter().flatten() {
                 by_uid.entry(copied).or_default().push(record);
             }
         }
@@ -501,11 +501,10 @@ impl Run<'_> {
                 let page = self.engine.store.events_since(&self.link.calendar, after, PAGE).await?;
                 let Some(last) = page.last() else { break };
                 after = last.revision;
-                all.extend(
-                    page.iter()
-                        .filter(|record| record.deleted.is_none())
-                        .map(|record| (copies.copied_uid(&record.event.uid).into_owned(), record.id.clone())),
-                );
+                for record in page.iter().filter(|record| record.deleted.is_none()) {
+                    let uids = copies.copied_uids(&record.event.uid);
+                    all.extend(uids.map(|uid| (uid, record.id.clone())));
+                }
             }
             self.by_copied_uid = Some(all);
         }

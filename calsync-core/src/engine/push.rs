@@ -61,7 +61,8 @@ pub(super) struct Sent {
     pub(super) changed: Vec<(RemoteId, EventId)>,
     /// Creations refused because another item has the UID.
     pub(super) elsewhere: Vec<(RemoteId, OutboxEntry)>,
-    /// Creations were refused because of items that are about to be deleted: they are sent once more after that.
+    /// Creations were refused because of items that are about to be deleted, or take the place of an item that was deleted:
+    /// they are sent after that.
     pub(super) depends: usize,
     /// The error that stops all further writes of this run.
     pub(super) stop: Option<ProviderError>,

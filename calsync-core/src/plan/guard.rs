@@ -20,6 +20,9 @@ pub enum Evidence {
     LeftOut,
     /// Time took the event out of the window of what the link copies. What is deleted is the copy; it does not count.
     OutsideWindow,
+    /// The copy shows the UID of its event, which the link's rules hide by now, and no update changes a UID. What is deleted
+    /// is the copy, and it is made again at once under a UID of its own; it does not count.
+    MadeAgain,
     /// A person asked for what the link wrote to be taken away: everything, where the item's
     /// [mark](crate::provider::Seal) says that it is the link's, or that the link brought it in; or what one run made.
     Marked,

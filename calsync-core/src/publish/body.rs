@@ -10,6 +10,7 @@ use std::{
 use super::{FeedOptions, FeedWriter, FreeBusyWriter, Published, published::FeedForm};
 use crate::{
     model::EventId,
+    secret::Secret,
     store::{EventRecord, Revision, Store, StoreError},
 };
 
@@ -30,6 +31,7 @@ enum Writer {
 pub struct FeedBody {
     store: Arc<dyn Store>,
     published: Arc<Published>,
+    key: Secret<[u8; 32]>,
     after: Revision,
     sent: HashSet<u64>,
     /// `None` once the end is written.
@@ -45,7 +47,7 @@ impl fmt::Debug for FeedBody {
 
 impl FeedBody {
     pub(super) fn new(store: Arc<dyn Store>, published: Arc<Published>, options: FeedOptions) -> Self {
-        let mut out = Vec::new();
+        let (mut out, key) = (Vec::new(), options.key.clone());
         let writer = match published.form {
             FeedForm::Events => {
                 let writer = FeedWriter::new(options);
@@ -55,7 +57,7 @@ impl FeedBody {
             FeedForm::FreeBusy => Writer::FreeBusy(FreeBusyWriter::new(&options)),
         };
         let (after, sent) = (Revision::default(), HashSet::new());
-        Self { store, published, after, sent, writer: Some(writer), out }
+        Self { store, published, key, after, sent, writer: Some(writer), out }
     }
 
     /// The next chunk; `None` after the last. Dropped while it waits, it goes on from there.
@@ -81,7 +83,7 @@ impl FeedBody {
         if record.deleted.is_some() || !self.sent.insert(short(&record.id)) {
             return;
         }
-        let Some(event) = self.published.passed(&record.event) else { return };
+        let Some(event) = self.published.passed(&record.event, self.key.expose()) else { return };
         match &mut self.writer {
             Some(Writer::Events(writer)) => writer.event(&event, &mut self.out),
             Some(Writer::FreeBusy(writer)) => writer.event(&event),

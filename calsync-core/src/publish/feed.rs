@@ -305,17 +305,26 @@ pub(super) fn without_secret(event: &Event) -> Option<Cow<'_, Event>> {
 
 fn detailed<'e>(event: &'e Event, options: &FeedOptions) -> Cow<'e, Event> {
     let has_alarms = event.master.as_ref().is_some_and(|body| !body.alarms.is_empty());
-    if event.overrides.is_empty() && event.lineage.is_none() && !has_alarms {
+    let has_title = |body: &EventBody| body.title.as_ref().is_some_and(|title| !title.trim().is_empty());
+    let is_titled = event.master.as_ref().is_none_or(has_title);
+    if event.overrides.is_empty() && event.lineage.is_none() && !has_alarms && is_titled {
         return Cow::Borrowed(event);
     }
     let mut event = event.clone();
     event.lineage = None;
+    let entitle = |body: &mut EventBody| {
+        if !has_title(body) {
+            body.title = Some(options.untitled.clone());
+        }
+    };
     if let Some(body) = &mut event.master {
         body.alarms.clear();
+        entitle(body);
     }
     for instance in event.overrides.values_mut() {
         let Override::Changed { body, scope } = instance else { continue };
         body.alarms.clear();
+        entitle(body);
         if body.privacy == Some(Privacy::Private) {
             let alone = Event::single("", (**body).clone());
             let hidden = busy_only(&alone, &options.busy_only()).and_then(|event| event.master);

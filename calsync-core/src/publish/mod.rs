@@ -81,6 +81,8 @@ pub struct FeedOptions {
     pub key: Secret<[u8; 32]>,
     /// The title of what is not shown. Default: `Busy`.
     pub busy_title: String,
+    /// The title of what is shown and has none: some subscribers take no event without a title. Default: `(No title)`.
+    pub untitled: String,
     /// The name subscribers see. Default: none.
     pub name: Option<String>,
     /// What it is about. Default: nothing.
@@ -111,6 +113,7 @@ impl FeedOptions {
             detail: Detail::default(),
             key,
             busy_title: "Busy".to_owned(),
+            untitled: "(No title)".to_owned(),
             name: None,
             description: None,
             color: None,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Detail, FeedOptions, Validators, feed::without_secret};
 use crate::{
     model::{CalendarId, Event, Override, Privacy},
-    pipeline::{CompiledPipeline, Pipeline, PipelineError, Surroundings},
+    pipeline::{CompiledPipeline, HostRules, Pipeline, PipelineError, Surroundings},
     secret::Secret,
 };
 
@@ -75,10 +75,24 @@ impl Published {
     ///
     /// # Errors
     /// When a step cannot be used, such as a pattern that is none.
-    pub fn through(mut self, pipeline: &Pipeline, calendar_name: &str) -> Result<Self, PipelineError> {
-        self.pipeline = Some(pipeline.compile()?);
+    pub fn through(self, pipeline: &Pipeline, calendar_name: &str) -> Result<Self, PipelineError> {
+        self.through_with(pipeline, calendar_name, &HostRules::default())
+    }
+
+    /// The same with the rules of the host. What a rule of the host cannot tell about is not published.
+    ///
+    /// # Errors
+    /// As [`through`](Self::through), and when a step names a rule the host does not have.
+    pub fn through_with(
+        mut self,
+        pipeline: &Pipeline,
+        calendar_name: &str,
+        host: &HostRules,
+    ) -> Result<Self, PipelineError> {
+        self.pipeline = Some(pipeline.compile_with(host)?);
         self.calendar_name = calendar_name.to_owned();
-        self.fingerprint = self.hash(Some(pipeline));
+        // A rule of another version shows something else.
+        self.fingerprint = self.hash(Some(&pipeline.with_versions(host)));
         Ok(self)
     }
 
@@ -130,15 +144,17 @@ impl Published {
         Validators::of_revision(state, &variant, changed, options)
     }
 
-    /// The event after filters and transforms; `None`: it is not published. Nothing leaves that a step could not look at.
-    pub(super) fn passed<'e>(&self, event: &'e Event) -> Option<Cow<'e, Event>> {
+    /// The event after filters and transforms; `None`: it is not published. Nothing leaves that a step could not look at. What
+    /// begins as less than the event has a UID made with the feed's key.
+    pub(super) fn passed<'e>(&self, event: &'e Event, key: &[u8; 32]) -> Option<Cow<'e, Event>> {
         let Some(pipeline) = &self.pipeline else { return Some(Cow::Borrowed(event)) };
         let around = Surroundings {
             calendar: self.calendar.as_str(),
             calendar_name: &self.calendar_name,
             owner: &self.options.owner,
             zone: &self.options.zone,
-            ..Surroundings::default()
+            uid_key: Some(key),
+            is_copy: false,
         };
         if !has_marks(event) {
             return pipeline.apply(event, &around).ok()?;

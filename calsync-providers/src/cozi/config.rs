@@ -57,6 +57,8 @@ pub struct CoziConfig {
     pub attendees: Vec<String>,
     /// Whether reminders are synced. Default: [`Reminders::Leave`].
     pub reminders: Reminders,
+    /// Whether events of calendars the household subscribes to are read. Default: [`Subscribed::LeaveOut`].
+    pub subscribed: Subscribed,
     /// The title an event without one is written with: Cozi wants one. Default: `(No title)`.
     pub untitled: String,
 }
@@ -108,6 +110,18 @@ pub enum Reminders {
     Sync,
 }
 
+/// Whether events of calendars the household subscribes to (holidays, a feed of ours) are read. They are never written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subscribed {
+    /// They stay at Cozi: whoever wants them here links to the feed itself.
+    #[default]
+    LeaveOut,
+    /// They are read. Never for a household that subscribes to a feed of the calendar it is linked to: each event would come
+    /// back as another one, and go out with the feed again, for ever.
+    Read,
+}
+
 impl CoziConfig {
     /// An account with the defaults. `unofficial_api` is to be set before it works.
     pub fn new(username: impl Into<String>, password: Secret<String>) -> Self {
@@ -127,6 +141,7 @@ impl CoziConfig {
             zone: None,
             attendees: Vec::new(),
             reminders: Reminders::default(),
+            subscribed: Subscribed::default(),
             untitled: "(No title)".to_owned(),
         }
     }
@@ -148,6 +163,7 @@ impl fmt::Debug for CoziConfig {
             .field("versions", &self.versions)
             .field("pace", &self.pace)
             .field("reminders", &self.reminders)
+            .field("subscribed", &self.subscribed)
             .finish_non_exhaustive()
     }
 }

@@ -110,11 +110,18 @@ pub(crate) fn parts_of(payload: &Payload) -> Option<Parts> {
 
 /// Only what its owner made by hand and may change.
 pub(crate) fn is_own(item: &Object) -> bool {
-    let given =
-        |name| member(item, name).is_some_and(|value| !matches!(value, Value::Bool(false)) && *value != "");
-    !given("itemSource")
-        && !given("readOnly")
+    !is_subscribed(item)
+        && !is_given(item, "readOnly")
         && member(item, "itemType").is_none_or(|kind| *kind == "appointment")
+}
+
+/// Whether it is of a calendar the household subscribes to.
+pub(crate) fn is_subscribed(item: &Object) -> bool {
+    is_given(item, "itemSource")
+}
+
+fn is_given(item: &Object, name: &str) -> bool {
+    member(item, name).is_some_and(|value| !matches!(value, Value::Bool(false)) && *value != "")
 }
 
 /// What an item is recognised by whose creation was not answered.

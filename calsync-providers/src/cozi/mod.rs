@@ -33,5 +33,5 @@ mod push;
 mod session;
 mod wire;
 
-pub use config::{ApiVersions, CoziConfig, Reminders, UnofficialApi, Window};
+pub use config::{ApiVersions, CoziConfig, Reminders, Subscribed, UnofficialApi, Window};
 pub use provider::CoziProvider;

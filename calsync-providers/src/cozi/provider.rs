@@ -212,7 +212,7 @@ impl Provider for CoziProvider {
     }
 
     fn read(&self, payload: &Payload) -> std::result::Result<Event, ReadError> {
-        map::read_payload(payload, self.config.reminders)
+        map::read_payload(payload, &self.config)
     }
 
     fn project<'e>(&self, event: &'e Event) -> Cow<'e, Event> {

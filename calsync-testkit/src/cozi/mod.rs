@@ -19,7 +19,8 @@
 //! # }
 //! ```
 //!
-//! Not served: lists, recipes, search, subscribed and shared calendars, edits of single instances (members of the household
+//! Not served: lists, recipes, search, shared calendars, series of a calendar the household
+//! [subscribes](CoziServer::subscribe) to, edits of single instances (members of the household
 //! make them with [`CoziServer::change_instance`]).
 
 mod control;
@@ -28,6 +29,7 @@ mod quirks;
 mod route;
 mod server;
 mod state;
+mod subscribed;
 mod write;
 
 pub use quirks::CoziQuirks;

@@ -10,7 +10,7 @@ use chrono::{Days, NaiveDate, NaiveTime};
 use serde_json::Value;
 
 use super::super::{
-    config::Reminders,
+    config::{CoziConfig, Reminders, Subscribed},
     item::{self, member},
     wire::{Object, day, list},
 };
@@ -21,11 +21,15 @@ const SPAN_MAX: i64 = 36_525;
 /// Dates left out of a series: every day over 25 years.
 const EXCLUDED_MAX: usize = 10_000;
 
-pub(crate) fn read_payload(payload: &Payload, reminders: Reminders) -> Result<Event, ReadError> {
+pub(crate) fn read_payload(payload: &Payload, config: &CoziConfig) -> Result<Event, ReadError> {
     let parts = item::parts_of(payload).ok_or_else(|| unreadable("it is no payload of Cozi"))?;
     let zone = Zone::from_iana(&parts.zone).ok_or_else(|| unreadable("the household's zone is not known"))?;
     let item = parts.item.as_object().ok_or_else(|| unreadable("it is no object"))?;
-    read(item, &zone, reminders).map_err(unreadable)
+    if config.subscribed == Subscribed::LeaveOut && item::is_subscribed(item) {
+        let reason = "it is of a calendar the household subscribes to".to_owned();
+        return Err(ReadError { kind: UnreadKind::NotAnEvent, reason });
+    }
+    read(item, &zone, config.reminders).map_err(unreadable)
 }
 
 fn unreadable(reason: &'static str) -> ReadError {

@@ -412,6 +412,7 @@ fn describe(operation: &Operation, events: &HashMap<EventId, String>) -> String 
             Evidence::NotFound => " (it was asked for and is not there)",
             Evidence::DeletedHere => "",
             Evidence::LeftOut | Evidence::OutsideWindow => " (the event itself stays)",
+            Evidence::MadeAgain => "",
             Evidence::Marked => " (the link wrote it)",
         });
     }
