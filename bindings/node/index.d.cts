@@ -363,6 +363,8 @@ export interface LeaseToken {
 
 export interface Batch {
   lease: LeaseToken | null;
+  /** `given-back`: the writer is done with its lease. A store that frees it in the same transaction says so in its receipt. */
+  lease_end: 'kept' | 'given-back';
   expect: Row[];
   writes: Row[];
 }
@@ -372,6 +374,8 @@ export interface Receipt {
   revisions: [calendar: string, id: string, revision: number][];
   doc_versions?: number[];
   purged?: number[];
+  /** That of the batch, where the store followed it; else `releaseLease` is called. */
+  lease_end?: 'kept' | 'given-back';
 }
 
 /** The host's own database. Methods may return values or promises; rows are JSON with `snake_case` keys. */

@@ -7,7 +7,8 @@ use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
-        LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
+        LeaseToken, LinkState, Opened, Opening, OutboxEntry, OutboxId, Pairs, Record, RecordQuery, Result,
+        Revision, Store, Waiting,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -116,6 +117,15 @@ impl<H: StoreHook> Store for HookedStore<H> {
     }
     async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
         self.around("docs", self.inner().docs(space, query)).await
+    }
+    async fn open(&self, opening: Opening<'_>) -> Result<Opened> {
+        self.around("open", self.inner().open(opening)).await
+    }
+    async fn pairs(&self, link: &LinkId, calendar: &CalendarId, items: &[RemoteId]) -> Result<Pairs> {
+        self.around("pairs", self.inner().pairs(link, calendar, items)).await
+    }
+    async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {
+        self.around("waiting", self.inner().waiting(link, after, limit)).await
     }
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
         self.around(&format!("commit of {}", batch.writes.len()), self.inner().commit(batch)).await

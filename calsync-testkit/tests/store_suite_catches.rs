@@ -10,13 +10,14 @@ use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     provider::Payload,
     store::{
-        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, ConflictState, Doc, DocQuery, EventRecord,
-        Expectation, LeaseGrant, LeaseToken, LinkState, MemoryStore, OutboxEntry, OutboxId, Record,
-        RecordQuery, Result, Revision, Store, Write,
+        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, ConflictState, Doc, DocQuery, Edits,
+        EventRecord, Expectation, LeaseEnd, LeaseGrant, LeaseToken, LinkState, MemoryStore, Opened, Opening,
+        OutboxEntry, OutboxId, Pairs, Record, RecordQuery, Result, Revision, Store, Waiting, Write,
+        open_by_reads, pairs_by_reads, waiting_by_reads,
     },
 };
 use calsync_testkit::store_conformance::{
-    batches, docs, leases, lists, logs, owners, pairs, revisions, values,
+    batches, docs, leases, lists, logs, opening, owners, pairs, revisions, values,
 };
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -26,6 +27,11 @@ enum Fault {
     ChecksNoExpectations,
     ChecksNoLease,
     ForgetsToRelease,
+    KeepsEndedLeases,
+    OpensWithoutLease,
+    OpensTheWholeCalendar,
+    PairsLivingEventsOnly,
+    WaitsWithoutBases,
     GrantsEveryLease,
     CommitsWriteByWrite,
     CommitsTheFirstWriteOnly,
@@ -202,6 +208,33 @@ impl Store for Faulty {
         Ok(found)
     }
 
+    async fn open(&self, mut opening: Opening<'_>) -> Result<Opened> {
+        if self.has(OpensWithoutLease) {
+            opening.lease = None;
+        }
+        let mut opened = open_by_reads(self, opening).await?;
+        if self.has(OpensTheWholeCalendar)
+            && let Opened::Link(found) = &mut opened
+        {
+            found.edits = Edits::Since(self.right.events_since(opening.calendar, Revision(0), 9).await?);
+        }
+        Ok(opened)
+    }
+
+    async fn pairs(&self, link: &LinkId, calendar: &CalendarId, items: &[RemoteId]) -> Result<Pairs> {
+        let mut pairs = pairs_by_reads(self, link, calendar, items).await?;
+        pairs.events.retain(|record| !self.has(PairsLivingEventsOnly) || record.deleted.is_none());
+        Ok(pairs)
+    }
+
+    async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {
+        let mut waiting = waiting_by_reads(self, link, after, limit).await?;
+        if self.has(WaitsWithoutBases) {
+            waiting.bases.clear();
+        }
+        Ok(waiting)
+    }
+
     async fn commit(&self, mut given: Batch) -> Result<CommitReceipt> {
         given.writes = given.writes.into_iter().map(|write| self.spoil(write)).collect();
         match self.fault {
@@ -227,6 +260,7 @@ impl Store for Faulty {
                 return Ok(receipt);
             }
             ChecksNoLease => given.lease = None,
+            KeepsEndedLeases => given.lease_end = LeaseEnd::Kept,
             CommitsTheFirstWriteOnly => given.writes.truncate(1),
             CommitsWriteByWrite => {
                 self.right.commit(Batch { writes: Vec::new(), ..given.clone() }).await?;
@@ -292,6 +326,12 @@ caught! {
     ChecksNoLease by leases::late_holder_writes_nothing_of_any_kind;
     ChecksNoLease by leases::made_up_tokens_are_refused;
     ForgetsToRelease by leases::lease_is_given_back;
+    KeepsEndedLeases by leases::lease_is_given_back_with_a_batch;
+    OpensWithoutLease by opening::open_takes_the_lease;
+    OpensTheWholeCalendar by opening::open_answers_what_the_reads_answer;
+    OpensTheWholeCalendar by opening::open_tells_what_was_edited;
+    PairsLivingEventsOnly by opening::pairs_answer_what_the_reads_answer;
+    WaitsWithoutBases by opening::waiting_answers_what_the_reads_answer;
     GrantsEveryLease by leases::one_of_concurrent_workers_gets_the_lease;
     GrantsEveryLease by leases::lease_is_taken_over_when_it_ran_out;
     CommitsWriteByWrite by batches::commit_is_atomic;

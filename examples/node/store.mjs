@@ -169,7 +169,7 @@ export class SqliteStore {
     return typed(() => this.#commit.immediate(batch));
   }
 
-  #whole({ lease, expect, writes }) {
+  #whole({ lease, lease_end: leaseEnd, expect, writes }) {
     if (lease !== null) {
       const found = this.#sql('SELECT holder, epoch FROM calsync_leases WHERE name = ?').get(lease.name);
       if (!found || found.holder === null || found.epoch !== lease.epoch) throw new StoreFenced();
@@ -179,6 +179,10 @@ export class SqliteStore {
     });
     const receipt = { revisions: [], doc_versions: [], purged: [] };
     for (const write of writes) this.#write(write, receipt);
+    if (lease !== null && leaseEnd === 'given-back') {
+      this.#free(lease);
+      receipt.lease_end = 'given-back';
+    }
     return receipt;
   }
 
@@ -332,8 +336,11 @@ export class SqliteStore {
   }
 
   releaseLease({ token }) {
-    const change = 'UPDATE calsync_leases SET holder = NULL WHERE name = ? AND epoch = ?';
-    typed(() => this.#sql(change).run(token.name, token.epoch));
+    typed(() => this.#free(token));
+  }
+
+  #free({ name, epoch }) {
+    this.#sql('UPDATE calsync_leases SET holder = NULL WHERE name = ? AND epoch = ?').run(name, epoch);
   }
 }
 

@@ -204,7 +204,7 @@ class Commit {
     return (await this.#client.query(text, values)).rows;
   }
 
-  async whole({ lease, expect, writes }) {
+  async whole({ lease, lease_end: leaseEnd, expect, writes }) {
     if (lease !== null) {
       const query = 'SELECT holder, epoch FROM calsync_leases WHERE name = $1 FOR SHARE';
       const [found] = await this.#sql(query, [lease.name]);
@@ -219,6 +219,11 @@ class Commit {
       if (!(await this.#holds(expected))) throw new StoreConflict(place);
     }
     for (const write of writes) await this.#write(write);
+    if (lease !== null && leaseEnd === 'given-back') {
+      const free = 'UPDATE calsync_leases SET holder = NULL WHERE name = $1 AND epoch = $2';
+      await this.#sql(free, [lease.name, lease.epoch]);
+      this.#receipt.lease_end = 'given-back';
+    }
     return this.#receipt;
   }
 

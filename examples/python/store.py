@@ -253,6 +253,9 @@ class SqlStore:
             receipt: Receipt = {"revisions": [], "doc_versions": [], "purged": []}
             for write in batch["writes"]:
                 _write(connection, write, receipt)
+            if batch["lease"] is not None and batch["lease_end"] == "given-back":
+                _free(connection, batch["lease"])
+                receipt["lease_end"] = "given-back"
             return receipt
 
     def acquire_lease(self, name: str, holder: str, now: str, until: str) -> LeaseGrant:
@@ -270,9 +273,8 @@ class SqlStore:
             return {"token": {"name": name, "epoch": epoch}}
 
     def release_lease(self, token: LeaseToken) -> None:
-        current = leases.c.name == token["name"], leases.c.epoch == min(token["epoch"], _LAST)
         with _typed(), self._writing.begin() as connection:
-            connection.execute(sql.update(leases).where(*current).values(holder=None))
+            _free(connection, token)
 
 
 @contextmanager
@@ -306,6 +308,11 @@ def _fence(connection: Connection, token: LeaseToken | None) -> None:
     lease = connection.execute(query).first()
     if lease is None or lease.holder is None or lease.epoch != token["epoch"]:
         raise StoreFenced
+
+
+def _free(connection: Connection, token: LeaseToken) -> None:
+    current = leases.c.name == token["name"], leases.c.epoch == min(token["epoch"], _LAST)
+    connection.execute(sql.update(leases).where(*current).values(holder=None))
 
 
 def _locks(parts: Iterable[Row]) -> Iterator[str]:

@@ -116,6 +116,10 @@ export class MapStore {
       });
       throw error;
     }
+    if (batch.lease !== null && batch.lease_end === 'given-back') {
+      this.#leases.get(batch.lease.name).holder = null;
+      receipt.lease_end = 'given-back';
+    }
     return receipt;
   }
 

@@ -202,4 +202,4 @@ def test_a_run_without_news_asks_little(server: Server) -> None:
         store.calls.clear()
         engine.sync("home")
     around = ["acquire_lease", "link", "events_since", "records", "outbox"]
-    assert store.calls == [*around, "commit", "release_lease"]
+    assert store.calls == [*around, "commit"]

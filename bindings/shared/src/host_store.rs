@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId, Version},
     store::{
-        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
-        LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordKind, RecordQuery, Result, Revision,
-        Store, StoreError, StoreErrorKind,
+        BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseEnd,
+        LeaseGrant, LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordKind, RecordQuery, Result,
+        Revision, Store, StoreError, StoreErrorKind,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -68,6 +68,9 @@ struct ReceiptRow {
     doc_versions: Vec<u64>,
     #[serde(default)]
     purged: Vec<usize>,
+    /// `given-back` from a host that gave the lease back with the batch.
+    #[serde(default)]
+    lease_end: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -195,7 +198,13 @@ impl Store for HostStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
+        let ending = batch.lease.clone().filter(|_| batch.lease_end == LeaseEnd::GivenBack);
         let receipt: ReceiptRow = self.get("store.commit", json!({ "batch": rows::batch(batch) })).await?;
+        if let Some(token) = ending.filter(|_| receipt.lease_end.as_deref() != Some("given-back")) {
+            // A host that does not say so gives it back when it is asked to. It is done in any case: the batch is written,
+            // and a lease nobody could give back runs out.
+            let _ = self.release_lease(&token).await;
+        }
         Ok(CommitReceipt {
             revisions: receipt.revisions,
             doc_versions: receipt.doc_versions,

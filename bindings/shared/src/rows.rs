@@ -1,7 +1,7 @@
 //! The rows of a store as JSON, in the names a store of the host sees.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use calsync_core::store::{Batch, Doc, Expectation, Log, RecordKind, Write};
+use calsync_core::store::{Batch, Doc, Expectation, LeaseEnd, Log, RecordKind, Write};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -56,6 +56,10 @@ impl DocRow {
 pub(crate) fn batch(batch: Batch) -> Value {
     json!({
         "lease": batch.lease,
+        "lease_end": match batch.lease_end {
+            LeaseEnd::Kept => "kept",
+            LeaseEnd::GivenBack => "given-back",
+        },
         "expect": batch.expect.iter().map(expectation).collect::<Vec<_>>(),
         "writes": batch.writes.into_iter().map(write).collect::<Vec<_>>(),
     })

@@ -372,7 +372,11 @@ impl Bookings {
             };
             let write =
                 Write::DeleteEvent { calendar: calendar.clone(), id: id.clone(), at: self.clock.now() };
-            match self.store.commit(Batch { lease: None, expect: vec![expect], writes: vec![write] }).await {
+            match self
+                .store
+                .commit(Batch { expect: vec![expect], writes: vec![write], ..Batch::default() })
+                .await
+            {
                 Ok(_) => return Ok(()),
                 Err(error) if is_conflict(&error.kind) => {}
                 Err(error) => return Err(error.into()),
@@ -397,7 +401,11 @@ impl Bookings {
                 version: Some(doc.version),
             };
             let write = Write::DeleteDoc { space: doc.space, key: doc.key };
-            match self.store.commit(Batch { lease: None, expect: vec![expect], writes: vec![write] }).await {
+            match self
+                .store
+                .commit(Batch { expect: vec![expect], writes: vec![write], ..Batch::default() })
+                .await
+            {
                 Ok(_) => forgotten += 1,
                 Err(error) if is_conflict(&error.kind) => {}
                 Err(error) => return Err(error.into()),

@@ -124,7 +124,7 @@ impl Hub {
             Write::PutEvent { calendar: state.calendar, id, event: Box::new(event.event), at },
             Write::PutConflict(Box::new(record.clone())),
         ];
-        self.store.commit(Batch { lease: None, expect: vec![expect], writes }).await?;
+        self.store.commit(Batch { expect: vec![expect], writes, ..Batch::default() }).await?;
         Ok(record)
     }
 }

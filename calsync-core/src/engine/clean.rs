@@ -139,7 +139,7 @@ impl Engine {
             if let Some(base) = item.base.clone() {
                 writes.push(Write::PutBase(Box::new(BaseRecord { state: BaseState::Suppressed, ..base })));
             }
-            self.store.commit(Batch { lease: Some(token), expect: Vec::new(), writes }).await?;
+            self.store.commit(Batch { lease: Some(token), writes, ..Batch::default() }).await?;
             match delete_surely(link, provider, &item.id, version).await {
                 Ok(()) => report.deleted += 1,
                 Err(error) if error.kind == ErrorKind::VersionMismatch => report.edited += 1,
@@ -149,7 +149,7 @@ impl Engine {
                     if let (Some(base), Some(token), false) = (item.base, lease.clone(), may_be_gone) {
                         // It is there, and the link's, as before.
                         let writes = vec![Write::PutBase(Box::new(base))];
-                        self.store.commit(Batch { lease: Some(token), expect: Vec::new(), writes }).await?;
+                        self.store.commit(Batch { lease: Some(token), writes, ..Batch::default() }).await?;
                     }
                     self.give_back(lease).await;
                     return Err(error.into());
@@ -256,7 +256,11 @@ impl Engine {
                 Write::PutBase(Box::new(BaseRecord { state: BaseState::Suppressed, ..base })),
                 Write::DeleteEvent { calendar: link.calendar.clone(), id: record.id, at: now },
             ];
-            match self.store.commit(Batch { lease: Some(token), expect: vec![expect], writes }).await {
+            match self
+                .store
+                .commit(Batch { lease: Some(token), expect: vec![expect], writes, ..Batch::default() })
+                .await
+            {
                 Ok(_) => report.deleted += 1,
                 Err(error) => {
                     let error = EngineError::from(error);
@@ -315,7 +319,7 @@ impl Engine {
                 // The cursor last: as long as anything is joined, it belongs to that.
                 writes.push(Write::PutLink(Box::new(new_state(link))));
             }
-            self.store.commit(Batch { lease: Some(token.clone()), expect: Vec::new(), writes }).await?;
+            self.store.commit(Batch { lease: Some(token.clone()), writes, ..Batch::default() }).await?;
             if done {
                 self.give_back(Some(token)).await;
                 return Ok(());

@@ -13,7 +13,8 @@ use crate::{
     model::EventId,
     plan::{Action, Evidence, Operation},
     store::{
-        Batch, CommitReceipt, LinkState, OutboxEntry, OutboxOp, OutboxState, Revision, RunOutcome, Write,
+        Batch, CommitReceipt, LeaseEnd, LinkState, OutboxEntry, OutboxOp, OutboxState, Revision, RunOutcome,
+        Write,
     },
 };
 
@@ -180,6 +181,14 @@ impl Run<'_> {
         let receipt = self.engine.store.commit(batch).await?;
         (self.recorded, self.says_change) = (true, false);
         Ok(receipt)
+    }
+
+    /// The last commit of a run: with it the lease is given back.
+    pub(super) async fn commit_last(&mut self, mut batch: Batch) -> Result<(), EngineError> {
+        batch.lease_end = LeaseEnd::GivenBack;
+        self.commit(batch).await?;
+        self.lease = None;
+        Ok(())
     }
 
     /// Moves the mark of planned local changes past our own writes, as long as nobody else wrote in between.

@@ -20,8 +20,7 @@ use crate::{
     plan::Evidence,
     provider::{ErrorKind, Fetched, Payload, ProviderError, Retry, Written},
     store::{
-        BaseQuery, BaseRecord, BaseState, Batch, JournalEntry, JournalOp, OutboxEntry, OutboxOp, OutboxState,
-        Write,
+        BaseRecord, BaseState, Batch, JournalEntry, JournalOp, OutboxEntry, OutboxOp, OutboxState, Write,
     },
 };
 
@@ -35,15 +34,16 @@ impl Run<'_> {
     pub(super) async fn confirm(
         &mut self,
         answers: Vec<(OutboxEntry, Answer)>,
+        bases: &mut HashMap<EventId, BaseRecord>,
         sent: &mut Sent,
     ) -> Result<(), EngineError> {
         let mut writes = Vec::new();
-        let mut before = self.before(&answers).await?;
         sent.taken |=
             answers.iter().any(|(_, answer)| matches!(answer, Answer::Confirmed(_) | Answer::Deleted));
         let mut unsent = 0;
         for (entry, answer) in answers {
-            let (before, open) = match before.remove(&entry.event_id) {
+            let base = bases.remove(&entry.event_id);
+            let (before, open) = match base.and_then(|base| self.before(&entry, &base, &answer)) {
                 Some(Before { event, open }) => (Some(Box::new(event)), open),
                 None => (None, None),
             };
@@ -133,31 +133,15 @@ impl Run<'_> {
         Ok(writes)
     }
 
-    /// The remote sides as they were before these writes, for the journal.
-    async fn before(
-        &self,
-        answers: &[(OutboxEntry, Answer)],
-    ) -> Result<HashMap<EventId, Before>, EngineError> {
-        let ids: Vec<EventId> = answers
-            .iter()
-            .filter(|(entry, answer)| {
-                !matches!(entry.op, OutboxOp::Create { .. })
-                    && matches!(answer, Answer::Confirmed(_) | Answer::Deleted)
-            })
-            .map(|(entry, _)| entry.event_id.clone())
-            .collect();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
+    /// The remote side as it was before a write that was taken, for the journal.
+    fn before(&self, entry: &OutboxEntry, base: &BaseRecord, answer: &Answer) -> Option<Before> {
+        let taken = matches!(answer, Answer::Confirmed(_) | Answer::Deleted);
+        if !taken || matches!(entry.op, OutboxOp::Create { .. }) {
+            return None;
         }
-        let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
-        Ok(bases
-            .into_iter()
-            .filter_map(|base| {
-                let event = self.provider.read(&base.payload).ok()?;
-                let open = OpenFields::of(&base, &event);
-                Some((base.event_id, Before { event, open }))
-            })
-            .collect())
+        let event = self.provider.read(&base.payload).ok()?;
+        let open = OpenFields::of(base, &event);
+        Some(Before { event, open })
     }
 
     fn written(

@@ -29,7 +29,8 @@ impl Run<'_> {
         }
     }
 
-    /// Records how the run ended, gives the lease back and reports.
+    /// Records how the run ended, gives the lease back and reports. The lease goes with that record; where there is none, or it
+    /// could not be written, by itself.
     pub(super) async fn finish(mut self, result: Result<(), EngineError>) -> Result<SyncReport, EngineError> {
         self.counts.requests = self.provider.requests() - self.requests_before;
         let quarantined =
@@ -91,8 +92,7 @@ impl Run<'_> {
         } else {
             self.recorded = true;
         }
-        self.commit(batch).await?;
-        Ok(())
+        self.commit_last(batch).await
     }
 
     async fn record_failure(&mut self, error: &EngineError) -> Result<(), EngineError> {
@@ -107,8 +107,7 @@ impl Run<'_> {
         self.recorded = true;
         let mut writes = std::mem::take(&mut self.last_writes);
         writes.extend([Write::PutLink(Box::new(state)), Write::PutRun(Box::new(record))]);
-        self.commit(Batch { writes, ..Batch::default() }).await?;
-        Ok(())
+        self.commit_last(Batch { writes, ..Batch::default() }).await
     }
 }
 

@@ -112,7 +112,7 @@ impl Hub {
     }
 
     async fn write(&self, expect: Vec<Expectation>, write: Write) -> Result<(), EngineError> {
-        self.store.commit(Batch { lease: None, expect, writes: vec![write] }).await?;
+        self.store.commit(Batch { expect, writes: vec![write], ..Batch::default() }).await?;
         Ok(())
     }
 }

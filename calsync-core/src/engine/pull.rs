@@ -227,7 +227,7 @@ impl Run<'_> {
             return Ok(false);
         }
         let ids: Vec<RemoteId> = items.iter().map(|item| item.id.clone()).collect();
-        let mut bases = self.bases_by_remote(&ids).await?;
+        let (mut bases, mut events) = self.pairs(&ids).await?;
         // A version both sides agreed on, or one known to be unreadable, is not fetched again.
         let items: Vec<Item> = items
             .into_iter()
@@ -275,13 +275,13 @@ impl Run<'_> {
         }
         let (deferred, strangers) = (self.deferred.len(), self.meeting.strangers());
         for attempt in 0.. {
-            let outcomes = self.decide(&read, &bases, found).await?;
+            let outcomes = self.decide(&read, &bases, events, found).await?;
             if self.commit_outcomes(outcomes, extra.clone(), attempt).await? {
                 break;
             }
             self.deferred.truncate(deferred);
             self.meeting.forget_strangers(strangers);
-            bases = self.bases_by_remote(&ids).await?;
+            (bases, events) = self.pairs(&ids).await?;
         }
         Ok(incomplete)
     }
@@ -290,6 +290,7 @@ impl Run<'_> {
         &mut self,
         read: &[ReadItem],
         bases: &HashMap<RemoteId, BaseRecord>,
+        mut events: HashMap<EventId, EventRecord>,
         found: Found,
     ) -> Result<Vec<Outcome>, EngineError> {
         let store = &self.engine.store;
@@ -331,9 +332,6 @@ impl Run<'_> {
         let unjoined = namesakes.iter().chain(matched.values()).map(|record| &record.id);
         let unjoined = unjoined.filter(|id| !joined.contains_key(*id));
         let withdrawn = withdrawn(&**store, &self.link.id, unjoined).await?;
-        let ids: Vec<EventId> = bases.values().map(|base| base.event_id.clone()).collect();
-        let mut events: HashMap<EventId, EventRecord> =
-            by_id(if ids.is_empty() { Vec::new() } else { store.events(&self.link.calendar, &ids).await? });
         let hidden = self.copies.filter(|copies| copies.hides_uids());
         let copied_uids: HashMap<EventId, Vec<String>> = hidden.map_or_else(HashMap::new, |copies| {
             let copied = |record: &EventRecord| copies.copied_uids(&record.event.uid).collect();
@@ -552,6 +550,16 @@ impl Run<'_> {
             version: item.version.clone(),
             payload: Some(item.payload.clone()),
         });
+    }
+
+    /// Bases of items with the events they are joined to.
+    async fn pairs(
+        &self,
+        ids: &[RemoteId],
+    ) -> Result<(HashMap<RemoteId, BaseRecord>, HashMap<EventId, EventRecord>), EngineError> {
+        let pairs = self.engine.store.pairs(&self.link.id, &self.link.calendar, ids).await?;
+        let bases = pairs.bases.into_iter().map(|base| (base.remote_id.clone(), base));
+        Ok((bases.collect(), by_id(pairs.events)))
     }
 
     pub(super) async fn bases_by_remote(

@@ -1,6 +1,9 @@
 //! Push and confirm: what is committed to the outbox is sent, and what is answered becomes the new base.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
@@ -17,7 +20,7 @@ use crate::{
     model::{Event, EventId, RemoteId, Version},
     plan::{Evidence, Urgency},
     provider::{ErrorKind, Fetched, Payload, PeoplePolicy, ProviderError, Written},
-    store::{Batch, JournalEntry, OutboxEntry, OutboxId, OutboxOp, OutboxState, Write},
+    store::{BaseRecord, Batch, JournalEntry, OutboxEntry, OutboxId, OutboxOp, OutboxState, Waiting, Write},
 };
 
 /// How often a write that met a newer version is merged and sent again in one run.
@@ -220,7 +223,10 @@ impl Run<'_> {
         let mut after: Option<OutboxId> = None;
         loop {
             // What is sent is what the store holds now: to a worker that was paused it shows what another one did since.
-            let page = self.engine.store.outbox(&self.link.id, after.as_ref(), self.group()).await?;
+            let Waiting { entries: page, bases } =
+                self.engine.store.waiting(&self.link.id, after.as_ref(), self.group()).await?;
+            let mut bases: HashMap<EventId, BaseRecord> =
+                bases.into_iter().map(|base| (base.event_id.clone(), base)).collect();
             let last = page.len() < self.group();
             after = page.last().map(|entry| entry.id.clone());
             let mut ready = self.sendable(page, now);
@@ -231,7 +237,7 @@ impl Run<'_> {
                 self.keep_lease().await?;
                 let (late, answers): (Vec<_>, Vec<_>) =
                     self.send(ready).await.into_iter().partition(|(_, answer)| answer.is_late());
-                self.confirm(answers, &mut sent).await?;
+                self.confirm(answers, &mut bases, &mut sent).await?;
                 ready = late.into_iter().map(|(entry, _)| entry).collect();
             }
             self.waiting += ready.len();

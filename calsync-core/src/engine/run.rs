@@ -13,8 +13,8 @@ use crate::{
     plan::{Direction, Operation, Permit, Plan, PlanId},
     provider::{Capabilities, Cursor, Provider, ReadError, UnreadKind},
     store::{
-        EventRecord, LeaseToken, LinkHealth, LinkState, OutboxEntry, QuarantineRecord, Record, RecordKind,
-        RecordQuery, Revision, RunCounts, Write,
+        Edits, EventRecord, LeaseRequest, LeaseToken, LinkHealth, LinkState, OpenLink, Opened, Opening,
+        OutboxEntry, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, Write,
     },
 };
 /// Rows read from the store at once.
@@ -242,12 +242,41 @@ impl<'a> Run<'a> {
             requests_before: provider.requests(),
             sequence: 0,
         };
-        run.keep_lease().await?;
-        match run.load().await {
+        match run.open().await {
             Ok(()) => Ok(run),
             Err(error) => {
                 run.release().await;
                 Err(error)
+            }
+        }
+    }
+
+    /// Takes the lease, and reads what the run begins with.
+    async fn open(&mut self) -> Result<(), EngineError> {
+        let now = self.started;
+        let name = Engine::lease_name(&self.link.id);
+        let asked = LeaseRequest { name: &name, holder: &self.holder, now, ttl: LEASE };
+        let opening = Opening {
+            lease: (self.mode == Mode::Apply).then_some(asked),
+            link: &self.link.id,
+            calendar: &self.link.calendar,
+            limit: PAGE,
+        };
+        let store = &self.engine.store;
+        let opened = match store.open(opening).await? {
+            Opened::Held { .. } => {
+                // By a worker that works, or by one that died and whose clock was far ahead.
+                self.engine.hold_lease(&self.link.id, &self.holder).await?;
+                store.open(opening).await?
+            }
+            opened => opened,
+        };
+        match opened {
+            Opened::Held { until } => Err(EngineError::Busy { until }),
+            Opened::Link(mut found) => {
+                self.lease = found.lease.take();
+                self.renew_at = now + LEASE / 3;
+                self.load(*found).await
             }
         }
     }
@@ -270,8 +299,8 @@ impl<'a> Run<'a> {
         self.settle(pulled).await
     }
 
-    async fn load(&mut self) -> Result<(), EngineError> {
-        if let Some(mut state) = self.engine.store.link(&self.link.id).await? {
+    async fn load(&mut self, found: OpenLink) -> Result<(), EngineError> {
+        if let Some(mut state) = found.state {
             if self.link.moved_from.as_ref() == Some(&state.remote) {
                 // Its cursor is of the old name and not used: `cursor_key` holds that.
                 state.remote.clone_from(&self.link.remote);
@@ -281,7 +310,7 @@ impl<'a> Run<'a> {
             }
             (self.seen_before, self.audited_before) = (state.seen, state.last_audit);
             self.state = state;
-            self.check_revisions().await?;
+            self.check_revisions(found.edits).await?;
             self.reduces_unasked = self.link.would_reduce_unasked(&self.state.cursor_key);
             if self.link.goes_otherwise(&self.state.cursor_key) {
                 // What was done here while nothing went out is looked at as well.
@@ -299,54 +328,62 @@ impl<'a> Run<'a> {
         } else {
             self.says_change = self.link.direction == Direction::Export;
         }
-        let mut after: Option<String> = None;
+        let mut page = found.quarantine;
         loop {
-            let page = self.records(RecordKind::Quarantine, after.as_deref()).await?;
-            let Some(Record::Quarantine(last)) = page.last() else { break };
-            after = Some(last.remote_id.as_str().to_owned());
+            let next = page.last().filter(|_| page.len() >= PAGE);
+            let after = next.map(|last| last.remote_id.as_str().to_owned());
             for record in page {
-                if let Record::Quarantine(record) = record {
-                    if record.reason == super::pull::DUPLICATE {
-                        self.duplicates.insert(record.remote_id.clone());
-                    }
-                    if record.kind == UnreadKind::Unfetched && !self.remember_unfetched(&record) {
-                        continue;
-                    }
-                    self.meeting.remember(&record);
-                    // Under other rules it is looked at again.
-                    let stale = self.renewed && record.kind == UnreadKind::LeftOut;
-                    let version = record.version.filter(|_| !stale);
-                    let unread = Unread { version, kind: record.kind };
-                    self.quarantine.insert(record.remote_id, unread);
-                }
+                self.remember_unread(record);
             }
+            let Some(after) = after else { break };
+            let records = self.records(RecordKind::Quarantine, Some(&after)).await?.into_iter();
+            let unread = records.filter_map(|record| match record {
+                Record::Quarantine(record) => Some(*record),
+                _ => None,
+            });
+            page = unread.collect();
         }
-        let mut after = None;
+        let mut page = found.outbox;
         loop {
-            let page = self.engine.store.outbox(&self.link.id, after.as_ref(), PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id.clone());
+            let next = page.last().filter(|_| page.len() >= PAGE);
+            let after = next.map(|last| last.id.clone());
             self.outbox.extend(page.into_iter().map(|entry| (entry.event_id.clone(), entry)));
+            let Some(after) = after else { break };
+            page = self.engine.store.outbox(&self.link.id, Some(&after), PAGE).await?;
         }
         let sent = self.outbox.values().filter(|entry| may_be_there(entry));
         self.marked = sent.map(|entry| entry.event_id.clone()).collect();
         self.load_due().await
     }
 
-    /// Revisions never go back, and the last one that was seen is there unless its event was purged. Where it is missing
-    /// the host may have lost or restored its rows: then all of them are looked at again. What was edited since is read
-    /// along with it.
-    async fn check_revisions(&mut self) -> Result<(), EngineError> {
-        let seen = self.state.seen;
-        let Some(before) = seen.0.checked_sub(1).map(Revision) else { return Ok(()) };
-        let store = &self.engine.store;
-        let mut edited = store.events_since(&self.link.calendar, before, PAGE).await?;
-        if !edited.is_empty() {
-            let more = edited.len() == PAGE;
-            edited.retain(|record| record.revision > seen);
-            self.edited_before = Some(EditedBefore { after: seen, edited, more });
-            return Ok(());
+    /// What is kept out of the way of a run.
+    fn remember_unread(&mut self, record: QuarantineRecord) {
+        if record.reason == super::pull::DUPLICATE {
+            self.duplicates.insert(record.remote_id.clone());
         }
+        if record.kind == UnreadKind::Unfetched && !self.remember_unfetched(&record) {
+            return;
+        }
+        self.meeting.remember(&record);
+        // Under other rules it is looked at again.
+        let stale = self.renewed && record.kind == UnreadKind::LeftOut;
+        let version = record.version.filter(|_| !stale);
+        self.quarantine.insert(record.remote_id, Unread { version, kind: record.kind });
+    }
+
+    /// Revisions never go back, and the last one that was seen is there unless its event was purged. Where it is missing
+    /// the host may have lost or restored its rows: then all of them are looked at again.
+    async fn check_revisions(&mut self, edits: Edits) -> Result<(), EngineError> {
+        match edits {
+            Edits::Unseen => return Ok(()),
+            Edits::Since(edited) => {
+                let more = edited.len() >= PAGE;
+                self.edited_before = Some(EditedBefore { after: self.state.seen, edited, more });
+                return Ok(());
+            }
+            Edits::Lost => {}
+        }
+        let store = &self.engine.store;
         (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
         self.looks_for_rows = true;
         // A calendar that is empty as a whole is filled again at once.

@@ -184,7 +184,7 @@ impl FeedTokens {
                 writes.push(closes(kept.ring.current()));
                 writes.extend(kept.ring.previous().map(|(hash, _)| closes(hash)));
             }
-            match self.store.commit(Batch { lease: None, expect, writes }).await {
+            match self.store.commit(Batch { expect, writes, ..Batch::default() }).await {
                 Ok(_) => return Ok(()),
                 Err(error) if matches!(error.kind, StoreErrorKind::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -260,7 +260,7 @@ fn put(feed: &str, kept: &Kept, version: Option<u64>) -> Result<Batch, StoreErro
     let value = serde_json::to_vec(kept)
         .map_err(|error| StoreError::new(StoreErrorKind::InvalidInput, "feed token").with_source(error))?;
     let writes = vec![Write::PutDoc(Doc::new(FEEDS, feed, value))];
-    Ok(Batch { lease: None, expect: vec![expect(feed, version)], writes })
+    Ok(Batch { expect: vec![expect(feed, version)], writes, ..Batch::default() })
 }
 
 fn expect(feed: &str, version: Option<u64>) -> Expectation {

@@ -184,11 +184,24 @@ pub enum Write {
     },
 }
 
+/// What becomes of the lease of a batch once the batch is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeaseEnd {
+    /// The writer goes on under it.
+    #[default]
+    Kept,
+    /// It is given back with the batch, as by [`Store::release_lease`](super::Store::release_lease): free for whoever sees
+    /// the batch, its token dead. A batch that is refused gives nothing back.
+    GivenBack,
+}
+
 /// Writes that belong together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// The lease the writer works under; the commit is refused when it is not the current one.
     pub lease: Option<LeaseToken>,
+    /// Whether the writer still needs it after that. Without a lease it means nothing.
+    pub lease_end: LeaseEnd,
     /// What must hold.
     pub expect: Vec<Expectation>,
     /// What is written, in this order.

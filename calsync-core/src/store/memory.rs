@@ -18,9 +18,9 @@ use self::{
     table::start,
 };
 use super::{
-    BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
-    LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store, StoreError,
-    StoreErrorKind,
+    BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseEnd,
+    LeaseGrant, LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
+    StoreError, StoreErrorKind,
 };
 use crate::model::{Calendar, CalendarId, EventId, LinkId, RemoteId};
 
@@ -226,6 +226,11 @@ impl Store for MemoryStore {
                 return Err(error);
             }
         }
+        if batch.lease_end == LeaseEnd::GivenBack
+            && let Some(token) = &batch.lease
+        {
+            rows.give_back(token);
+        }
         rows.keep();
         Ok(receipt)
     }
@@ -260,10 +265,7 @@ impl Store for MemoryStore {
     }
 
     async fn release_lease(&self, token: &LeaseToken) -> Result<()> {
-        let mut rows = self.rows();
-        if let Some(lease) = rows.leases.get_mut(&token.name).filter(|lease| lease.epoch == token.epoch) {
-            lease.holder = None;
-        }
+        self.rows().give_back(token);
         Ok(())
     }
 }

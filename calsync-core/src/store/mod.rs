@@ -10,12 +10,13 @@ mod delivery;
 mod doc;
 mod error;
 mod memory;
+mod opening;
 mod records;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use batch::{Batch, CommitReceipt, Expectation, Log, Write};
+pub use batch::{Batch, CommitReceipt, Expectation, LeaseEnd, Log, Write};
 pub use budgets::{Allowance, BUDGETS, Bucket, BudgetRequest, Budgets, Rate, StoreBudgets};
 pub use channels::{
     CHANNEL_NAMES, CHANNELS, Channel, Channels, Found, KeptChannel, LinkChannels, ReadChannels,
@@ -26,6 +27,10 @@ pub use delivery::{Announced, Delivery, DeliveryHealth, HasChannel, PollOptions}
 pub use doc::{Doc, DocQuery};
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
+pub use opening::{
+    Edits, LeaseRequest, OpenLink, Opened, Opening, Pairs, Waiting, open_by_reads, pairs_by_reads,
+    waiting_by_reads,
+};
 pub use records::{
     AnswerState, BaseQuery, BaseRecord, BaseState, BaseSummary, ConflictAnswer, ConflictRecord,
     ConflictState, EventRecord, FieldConflict, JournalEntry, JournalOp, LeaseGrant, LeaseToken, LeftOut,
@@ -60,7 +65,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 ///    (`revisions_grow_by_one`, `readers_see_no_gaps`).
 /// 5. **Lease exclusivity**: of two holders at most one can commit; a token that was superseded or given back is
 ///    refused in the commit itself (`late_holder_is_fenced`, `late_holder_writes_nothing_of_any_kind`,
-///    `lease_is_given_back`,
+///    `lease_is_given_back`, `lease_is_given_back_with_a_batch`,
 ///    `one_of_concurrent_workers_gets_the_lease`). The epoch decides, not the time: a lease that ran out but was not
 ///    taken over still commits (`lease_is_taken_over_when_it_ran_out`), since no other holder can have.
 /// 6. **Isolation of owners**: rows of one calendar or link never show up under another (`owners_are_isolated`), and
@@ -122,8 +127,34 @@ pub trait Store: Send + Sync {
     /// Documents of a space, by key, page by page, or by when they are due.
     async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>>;
 
+    /// What a run begins with, in one call: takes a lease, then reads the state of a link, what was edited since, and the first
+    /// pages of its quarantine and of its outbox (`open_answers_what_the_reads_answer`). Where the lease is not granted
+    /// nothing is read (`open_takes_the_lease`).
+    ///
+    /// As it stands here it is those calls, one after the other; a store across a network makes one request of it.
+    ///
+    /// # Errors
+    ///
+    /// As of the calls it stands for. When a read fails, the lease may be left to run out.
+    async fn open(&self, opening: Opening<'_>) -> Result<Opened> {
+        open_by_reads(self, opening).await
+    }
+
+    /// The bases of some items with the events they are joined to, deleted ones included
+    /// (`pairs_answer_what_the_reads_answer`). As it stands here it is [`Store::bases`] and [`Store::events`].
+    async fn pairs(&self, link: &LinkId, calendar: &CalendarId, items: &[RemoteId]) -> Result<Pairs> {
+        pairs_by_reads(self, link, calendar, items).await
+    }
+
+    /// A page of the outbox with the bases of the items it changes or deletes (`waiting_answers_what_the_reads_answer`). As it
+    /// stands here it is [`Store::outbox`] and [`Store::bases`].
+    async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {
+        waiting_by_reads(self, link, after, limit).await
+    }
+
     /// Writes a batch: all of it, or nothing. The lease is checked first (`fencing_comes_before_expectations`), then the
-    /// expectations, both against the state before the batch; then the writes are made in their order.
+    /// expectations, both against the state before the batch; then the writes are made in their order, and the lease is given
+    /// back where the batch says so (`lease_is_given_back_with_a_batch`).
     ///
     /// # Errors
     ///

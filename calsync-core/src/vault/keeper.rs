@@ -119,6 +119,7 @@ impl Keeper {
                 version: over.map(|over| over.version),
             }],
             writes: vec![Write::PutDoc(Doc::new(SPACE, id, pack(count, &sealed)))],
+            ..Batch::default()
         };
         let receipt = self.store.commit(batch).await?;
         let version = receipt.doc_versions.first().copied().unwrap_or_default();

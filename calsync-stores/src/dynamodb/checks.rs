@@ -117,6 +117,12 @@ impl Needs {
         Ok(())
     }
 
+    /// Its rows, when it depends on no others and on no document.
+    pub(super) fn rows_alone(&self) -> Option<&BTreeSet<Key>> {
+        let alone = self.graves.is_empty() && self.logs.is_empty() && self.new_docs == 0;
+        alone.then_some(&self.rows)
+    }
+
     fn event(&mut self, tenant: &str, calendar: &str, id: &str) -> Result<()> {
         self.owners.insert(Owner::Calendar(calendar.to_owned()));
         self.rows.insert(keys::row(tenant, Kind::Event, calendar, id)?);
@@ -176,9 +182,21 @@ pub(super) async fn find(
     }
     let lease = batch.lease.as_ref().map(|token| keys::lease(&store.tenant, &token.name)).transpose()?;
     let mut tried = 0;
+    let mut together = None;
     loop {
-        let wanted = keys.values().cloned().chain(lease.clone()).collect();
-        let mut items = session.get_all(COMMIT, wanted).await?;
+        let wanted: BTreeSet<Key> = keys.values().cloned().chain(lease.clone()).collect();
+        // All in one request where it is not much and nobody is at it: then it is all of one moment.
+        let of_space = |owner: &Owner| matches!(owner, Owner::Space(_));
+        // Documents of a space are written by many at a time: there somebody always is.
+        let calm = batch_id.is_none() && tried == 0 && !needs.owners.iter().any(of_space);
+        if calm && needs.graves.is_empty() && needs.logs.is_empty() {
+            let all = wanted.iter().chain(&needs.rows).cloned().collect();
+            together = session.get_together(COMMIT, &all).await?;
+        }
+        let mut items = match &together {
+            Some(rows) => rows.clone(),
+            None => session.get_all(COMMIT, wanted).await?,
+        };
         let mut others: Vec<(Key, Vec<u8>)> = Vec::new();
         for (owner, key) in &keys {
             let guard = Guard::of(items.get(key));
@@ -191,16 +209,21 @@ pub(super) async fn find(
         if others.is_empty() {
             break;
         }
+        together = None;
         for (key, other) in others {
             yield_to(store, &key, &other, tried).await?;
         }
         session.pause(COMMIT, tried, lost(COMMIT, tried + 1)).await?;
         tried += 1;
     }
-    let rows = session.get_all(COMMIT, needs.rows.clone());
-    let (rows, purged) = futures_util::future::try_join(rows, old_rows(store, needs)).await?;
-    found.rows = rows;
-    found.rows.extend(purged);
+    if let Some(rows) = together {
+        found.rows = rows.into_iter().filter(|(key, _)| needs.rows.contains(key)).collect();
+    } else {
+        let rows = session.get_all(COMMIT, needs.rows.clone());
+        let (rows, purged) = futures_util::future::try_join(rows, old_rows(store, needs)).await?;
+        found.rows = rows;
+        found.rows.extend(purged);
+    }
     let now = session.config.clock.now();
     found.rows.retain(|_, item| !expired(item, now));
     // Events that are written or forgotten leave the list of the UID they have now.

@@ -6,6 +6,7 @@
 //! | `lk` | the large batch that holds the owner back |
 //! | `lr` | calendar: the last revision |
 //! | `gn`, `vl` | link: generation and state |
+//! | `oc`, `qc` | link: how many entries its outbox has, and how many items are in quarantine |
 
 use std::collections::HashMap;
 
@@ -31,19 +32,53 @@ pub(super) struct Guard {
     pub(super) revision: u64,
     pub(super) generation: Option<u64>,
     pub(super) state: Option<Vec<u8>>,
+    /// How many entries a link's outbox has; `None`: nobody counted.
+    pub(super) outbox: Option<u64>,
+    /// How many items of a link are in quarantine.
+    pub(super) quarantine: Option<u64>,
 }
 
 impl Guard {
     pub(super) fn of(item: Option<&Item>) -> Self {
-        let Some(item) = item else { return Self::default() };
+        // Where no commit has been there are no rows.
+        let nothing = Self { outbox: Some(0), quarantine: Some(0), ..Self::default() };
+        let Some(item) = item else { return nothing };
+        let version = natural(item, "gv").unwrap_or(0);
+        let counted = |name| natural(item, name).or((version == 0).then_some(0));
         Self {
-            version: natural(item, "gv").unwrap_or(0),
+            version,
+            outbox: counted("oc"),
+            quarantine: counted("qc"),
             lock: bytes(item, "lk").map(<[u8]>::to_vec),
             revision: natural(item, "lr").unwrap_or(0),
             generation: natural(item, "gn"),
             state: bytes(item, "vl").map(<[u8]>::to_vec),
         }
     }
+
+    /// What a change makes of it.
+    pub(super) fn after(&self, change: &Change) -> Self {
+        let counted = |count: Option<u64>, more: fn(&Counts) -> i64| {
+            let more = change.rows.as_ref().map_or(0, more);
+            count.map(|count| count.saturating_add_signed(more))
+        };
+        Self {
+            version: self.version + 1,
+            lock: None,
+            revision: change.revision.unwrap_or(self.revision),
+            generation: change.link.as_ref().map(|(generation, _)| *generation).or(self.generation),
+            state: change.link.as_ref().map(|(_, state)| state.clone()).or_else(|| self.state.clone()),
+            outbox: counted(self.outbox, |rows| rows.outbox),
+            quarantine: counted(self.quarantine, |rows| rows.quarantine),
+        }
+    }
+}
+
+/// How many rows more a link has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) outbox: i64,
+    pub(super) quarantine: i64,
 }
 
 /// What a commit does to a guard.
@@ -52,6 +87,8 @@ pub(super) struct Change {
     pub(super) revision: Option<u64>,
     /// Generation and state of a link.
     pub(super) link: Option<(u64, Vec<u8>)>,
+    /// Of a link whose rows change.
+    pub(super) rows: Option<Counts>,
 }
 
 const UNLOCKED: &str = "attribute_not_exists(lk)";
@@ -95,6 +132,17 @@ fn changed(key: &Key, guard: &Guard, change: &Change) -> Op {
         values.push((":g", number(generation)));
         values.push((":s", binary(state.clone())));
     }
+    if change.rows.is_some() {
+        let after = guard.after(change);
+        if let Some(count) = after.outbox {
+            text.push_str(", oc = :o");
+            values.push((":o", number(count)));
+        }
+        if let Some(count) = after.quarantine {
+            text.push_str(", qc = :q");
+            values.push((":q", number(count)));
+        }
+    }
     values
         .into_iter()
         .fold(Op::new(Action::Update(key.clone(), text)), |op, (name, value)| op.with(name, value))
@@ -112,6 +160,14 @@ pub(super) fn unlock(key: &Key, batch: &[u8]) -> Op {
 
 /// Versions of guards by key, as they were last seen without a batch under way.
 pub(super) type Seen = HashMap<Key, u64>;
+
+/// Remembers a guard that was read without a batch under way.
+pub(super) fn note(seen: &mut Seen, key: &Key, guard: &Guard) {
+    if seen.len() >= REMEMBERED {
+        seen.clear();
+    }
+    seen.insert(key.clone(), guard.version);
+}
 
 /// A read of several rows that must all be of one moment: it is done again until the guard is the same before and after.
 pub(super) struct Watch<'a> {
@@ -141,11 +197,7 @@ impl<'a> Watch<'a> {
     /// The guard, once no decided batch is under way.
     async fn settled(&self) -> Result<Guard> {
         let guard = settled(self.store, self.operation, &self.key).await?;
-        let mut seen = self.store.seen();
-        if seen.len() >= REMEMBERED {
-            seen.clear();
-        }
-        seen.insert(self.key.clone(), guard.version);
+        note(&mut self.store.seen(), &self.key, &guard);
         Ok(guard)
     }
 

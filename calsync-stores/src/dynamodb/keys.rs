@@ -106,6 +106,19 @@ pub(super) fn name(sort: &[u8]) -> Option<&str> {
     std::str::from_utf8(name).ok()
 }
 
+/// The kind of a row of a tenant that belongs to a calendar or a link.
+pub(super) fn kind(tenant: &str, key: &Key) -> Option<Kind> {
+    use Kind::{Base, BaseOfEvent, Conflict, Event, Journal, Outbox, OutboxOfEvent, Quarantine, Run, Uid};
+    let letter = *key.pk.get(2 + tenant.len())?;
+    let kinds = [Base, BaseOfEvent, Conflict, Event, Journal, Outbox, OutboxOfEvent, Quarantine, Run, Uid];
+    kinds.into_iter().find(|kind| *kind as u8 == letter)
+}
+
+/// The owner of a row of a tenant.
+pub(super) fn owner<'a>(tenant: &str, key: &'a Key) -> Option<&'a str> {
+    std::str::from_utf8(key.pk.get(3 + tenant.len()..)?).ok()
+}
+
 /// A row by its kind, owner and name.
 pub(super) fn row(tenant: &str, kind: Kind, owner: &str, name: &str) -> Result<Key> {
     Ok(Key { pk: partition(tenant, kind, owner)?, sk: sort(name)? })

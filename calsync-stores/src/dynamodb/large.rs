@@ -100,6 +100,7 @@ async fn write(
 ) -> Result<Option<CommitReceipt>> {
     let session = &store.shared.session;
     let found = checks::find(store, batch, needs, Some(id)).await?;
+    writes::check_lease(batch, &found)?;
     let mut ready: Ready = writes::decide(store, batch, &found)?;
     let parts = parts(store, id, &ready)?;
     let count = parts.len();
@@ -110,9 +111,7 @@ async fn write(
     let decided = Op::new(Action::Update(head, "SET st = :d, np = :n".to_owned()));
     let decided = decided.when("st = :p").with(":d", AttributeValue::S("d".to_owned()));
     let mut ops = vec![decided.with(":p", AttributeValue::S("p".to_owned())).with(":n", number(count))];
-    if let Some(token) = &batch.lease {
-        ops.push(leases::check(store, token)?);
-    }
+    ops.extend(leases::of_batch(store, batch)?);
     for (owner, (key, guard)) in &found.guards {
         let change = ready.plan.guards.get(owner).cloned().unwrap_or_default();
         ops.push(guards::change_locked(key, guard, &change, id));

@@ -9,13 +9,15 @@
 //! | `un` | until (microseconds) |
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use calsync_core::store::{LeaseGrant, LeaseToken, Result, StoreError, StoreErrorKind};
+use calsync_core::store::{Batch, LeaseEnd, LeaseGrant, LeaseToken, Result, StoreError, StoreErrorKind};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    DynamoStore, keys,
+    DynamoStore,
+    error::unreadable,
+    keys,
     rows::{instant, integer, lost, micros, natural, text},
-    session::{Action, Item, Op, key_map, number},
+    session::{Action, Item, Op, Updated, key_map, number},
 };
 
 const ACQUIRE: &str = "acquire_lease";
@@ -36,9 +38,29 @@ pub(super) async fn acquire(
         .filter(|until| *until > now_micros)
         .ok_or_else(|| StoreError::new(StoreErrorKind::InvalidInput, ACQUIRE))?;
     let key = keys::lease(&store.tenant, name)?;
+    let session = &store.shared.session;
+    // Free in most cases: then it is taken without looking first.
+    let take = "SET ep = if_not_exists(ep, :z) + :i, ho = :h, un = :u";
+    let take = Op::new(Action::Update(key.clone(), take.to_owned()))
+        .when("attribute_not_exists(ho) OR un <= :n")
+        .with(":z", number(0))
+        .with(":i", number(1))
+        .with(":h", AttributeValue::S(holder.to_owned()))
+        .with(":u", number(until))
+        .with(":n", number(now_micros));
+    let mut known = match session.update(ACQUIRE, &take).await? {
+        Updated::Done(row) => {
+            let epoch = natural(&row, "ep").ok_or_else(|| unreadable(ACQUIRE, "lease", name))?;
+            return Ok(LeaseGrant::Granted(LeaseToken { name: name.to_owned(), epoch }));
+        }
+        Updated::Refused(row) => row,
+    };
     let mut tried = 0;
     loop {
-        let found = store.shared.session.get(ACQUIRE, &key).await?;
+        let found = match known.take() {
+            Some(row) => Some(row),
+            None => session.get(ACQUIRE, &key).await?,
+        };
         let lease = found.as_ref().map(|item| {
             (natural(item, "ep").unwrap_or(0), text(item, "ho"), integer(item, "un").unwrap_or(0))
         });
@@ -87,8 +109,13 @@ pub(super) fn holds(found: Option<&Item>, token: &LeaseToken) -> bool {
     found.is_some_and(|item| natural(item, "ep") == Some(token.epoch) && item.contains_key("ho"))
 }
 
-/// The same, in the transaction of a commit.
-pub(super) fn check(store: &DynamoStore, token: &LeaseToken) -> Result<Op> {
+/// The same, in the transaction of a commit, which may give the lease back.
+pub(super) fn of_batch(store: &DynamoStore, batch: &Batch) -> Result<Option<Op>> {
+    let Some(token) = &batch.lease else { return Ok(None) };
     let key = keys::lease(&store.tenant, &token.name)?;
-    Ok(Op::new(Action::Check(key)).when(HOLDS).with(":e", number(token.epoch)))
+    let action = match batch.lease_end {
+        LeaseEnd::Kept => Action::Check(key),
+        LeaseEnd::GivenBack => Action::Update(key, "REMOVE ho".to_owned()),
+    };
+    Ok(Some(Op::new(action).when(HOLDS).with(":e", number(token.epoch))))
 }

@@ -25,7 +25,9 @@ mod guards;
 mod keys;
 mod large;
 mod leases;
+mod memory;
 mod open;
+mod opening;
 mod parts;
 mod plan;
 mod reads;
@@ -46,12 +48,13 @@ use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
-        LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
+        LeaseToken, LinkState, Opened, Opening, OutboxEntry, OutboxId, Pairs, Record, RecordQuery, Result,
+        Revision, Store, Waiting,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
-use self::{checks::Found, guards::Seen, plan::Plan, session::Session};
+use self::{checks::Found, guards::Seen, memory::Memory, plan::Plan, session::Session};
 pub use self::{
     config::DynamoConfig,
     error::DynamoError,
@@ -63,6 +66,8 @@ struct Shared {
     session: Session,
     /// Versions of guards as they were last seen: a read that sees one again knows that nothing changed in between.
     seen: Mutex<Seen>,
+    /// What runs under way read and wrote.
+    memory: Mutex<Memory>,
 }
 
 /// A store in a DynamoDB table: one tenant's handle on it.
@@ -108,7 +113,8 @@ impl DynamoStore {
     /// The same without looking whether the table is there and has its indexes: for functions that live for one request, and
     /// roles that may not describe tables.
     pub fn new(client: Client, config: DynamoConfig) -> Self {
-        let shared = Shared { session: Session { client, config }, seen: Mutex::default() };
+        let shared =
+            Shared { session: Session { client, config }, seen: Mutex::default(), memory: Mutex::default() };
         Self { shared: Arc::new(shared), tenant: "".into() }
     }
 
@@ -122,8 +128,13 @@ impl DynamoStore {
         self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers the guards a commit moved.
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers the guards a commit moved, and the rows it wrote.
     fn remember(&self, found: &Found, plan: &Plan) {
+        self.memory().wrote(&self.tenant, found, plan);
         let mut seen = self.seen();
         for owner in plan.guards.keys() {
             if let Some((key, guard)) = found.guards.get(owner) {
@@ -188,6 +199,18 @@ impl Store for DynamoStore {
 
     async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
         reads::docs(self, space, query).await
+    }
+
+    async fn open(&self, opening: Opening<'_>) -> Result<Opened> {
+        opening::open(self, opening).await
+    }
+
+    async fn pairs(&self, link: &LinkId, calendar: &CalendarId, items: &[RemoteId]) -> Result<Pairs> {
+        opening::pairs(self, link, calendar, items).await
+    }
+
+    async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {
+        opening::waiting(self, link, after, limit).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use calsync_core::{
     model::EventId,
     store::{
-        BaseRecord, Batch, CommitReceipt, Expectation, LinkState, Log, OutboxEntry, Record, Result, Revision,
-        StoreError, StoreErrorKind, Write,
+        BaseRecord, Batch, CommitReceipt, Expectation, LinkState, Log, OutboxEntry, Record, RecordKind,
+        Result, Revision, StoreError, StoreErrorKind, Write,
     },
 };
 use chrono::TimeDelta;
 
 use super::{
     checks::{Found, kind_of},
-    guards::Change,
+    guards::{Change, Counts},
     keys::{self, Key, Kind, Owner},
     rows::{
         base_item, bytes, doc_item, event_item, integer, json_item, micros, natural, of_texts, outbox_item,
@@ -95,7 +95,14 @@ impl Planner<'_> {
     }
 
     fn link(&mut self, link: &str) -> &mut Change {
-        self.touch(Owner::Link(link.to_owned()))
+        let change = self.touch(Owner::Link(link.to_owned()));
+        change.rows.get_or_insert_default();
+        change
+    }
+
+    /// How many rows more a link has.
+    fn counts(&mut self, link: &str) -> &mut Counts {
+        self.link(link).rows.get_or_insert_default()
     }
 
     fn holds(&mut self, expectation: &Expectation) -> Result<bool> {
@@ -141,8 +148,12 @@ impl Planner<'_> {
                 let (calendar_id, key) =
                     (calendar.as_str(), self.row(Kind::Event, calendar.as_str(), id.as_str())?);
                 let revision = self.next_revision(calendar_id);
-                self.leave_uid(calendar_id, &key, id.as_str())?;
-                self.join_uid(calendar_id, &event.uid, id.as_str())?;
+                let has = self.get(&key).and_then(|item| bytes(item, "uh"));
+                // It is in the list of the UID it has, so that list need not be known.
+                if has != Some(keys::hash(&event.uid).as_slice()) {
+                    self.leave_uid(calendar_id, &key, id.as_str())?;
+                    self.join_uid(calendar_id, &event.uid, id.as_str())?;
+                }
                 let item = event_item(&key, event, revision, *at)?;
                 self.put(key, item);
                 self.plan.receipt.revisions.push((calendar.clone(), id.clone(), Revision(revision)));
@@ -179,7 +190,7 @@ impl Planner<'_> {
                 let key = self.row(Kind::Quarantine, link.as_str(), remote_id.as_str())?;
                 if self.get(&key).is_some() {
                     self.delete(key);
-                    self.link(link.as_str());
+                    self.counts(link.as_str()).quarantine -= 1;
                 }
             }
             Write::PutRun(row) => self.put_record(&Record::Run(row.clone()))?,
@@ -273,7 +284,7 @@ impl Planner<'_> {
         let owner = Owner::Link(link.id.as_str().to_owned());
         let last = self.found.guards.get(&owner).and_then(|(_, guard)| guard.generation).unwrap_or(0);
         let state = to_json(COMMIT, link)?.into_bytes();
-        let change = self.touch(owner);
+        let change = self.link(link.id.as_str());
         let generation = change.link.as_ref().map_or(last, |(generation, _)| *generation) + 1;
         change.link = Some((generation, state));
         Ok(())
@@ -314,8 +325,9 @@ impl Planner<'_> {
         }
         let pointed = pointer(&by_event, name);
         self.put(by_event, pointed);
+        let more = i64::from(of_event == Kind::OutboxOfEvent && self.get(&key).is_none());
         self.put(key, item);
-        self.link(link);
+        self.counts(link).outbox += more;
         Ok(())
     }
 
@@ -325,7 +337,7 @@ impl Planner<'_> {
         self.unread.insert(by_event.clone());
         self.delete(by_event);
         self.delete(key);
-        self.link(link);
+        self.counts(link).outbox -= i64::from(of_event == Kind::OutboxOfEvent);
         Ok(())
     }
 
@@ -333,8 +345,9 @@ impl Planner<'_> {
         let (kind, link, id) = record_name(record);
         let key = self.row(Kind::of_record(kind), link.as_str(), id)?;
         let item = record_item(&key, record, self.keep)?;
+        let more = i64::from(kind == RecordKind::Quarantine && self.get(&key).is_none());
         self.put(key, item);
-        self.link(link.as_str());
+        self.counts(link.as_str()).quarantine += more;
         Ok(())
     }
 

@@ -351,7 +351,7 @@ fn of_link(link: &LinkId) -> Owner {
 }
 
 /// The keys of rows by name. A name that is too long for a key names no row.
-fn row_keys<'a>(
+pub(super) fn row_keys<'a>(
     store: &DynamoStore,
     kind: Kind,
     owner: &str,

@@ -9,11 +9,12 @@ use std::{
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    operation::transact_write_items::TransactWriteItemsError,
+    operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
     primitives::Blob,
     types::{
-        AttributeValue, ConditionCheck, Delete, DeleteRequest, KeysAndAttributes, Put, PutRequest,
-        TransactWriteItem, Update, WriteRequest,
+        AttributeValue, ConditionCheck, Delete, DeleteRequest, Get, KeysAndAttributes, Put, PutRequest,
+        ReturnValue, ReturnValuesOnConditionCheckFailure, TransactGetItem, TransactWriteItem, Update,
+        WriteRequest,
     },
 };
 use calsync_core::store::{Result, StoreError, StoreErrorKind};
@@ -30,6 +31,8 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// How many keys one `BatchGetItem` may name.
 const READ: usize = 100;
+/// How many one `TransactGetItems` may name.
+const TOGETHER: usize = 100;
 /// How many rows one `BatchWriteItem` may write.
 const WRITE: usize = 25;
 
@@ -151,6 +154,14 @@ pub(super) enum Ended {
     Lost,
 }
 
+/// What became of the change of one row.
+pub(super) enum Updated {
+    /// It is like this now.
+    Done(Item),
+    /// It was like this, where the service says so.
+    Refused(Option<Item>),
+}
+
 /// The client with what every request needs.
 pub(super) struct Session {
     pub(super) client: Client,
@@ -262,6 +273,82 @@ impl Session {
             }
         }
         Ok(found)
+    }
+
+    /// Rows by key, all of one moment; those that are not there are left out. `None` when they are too many or too large for
+    /// that, or somebody was writing one of them.
+    pub(super) async fn get_together(
+        &self,
+        operation: &'static str,
+        keys: &BTreeSet<Key>,
+    ) -> Result<Option<BTreeMap<Key, Item>>> {
+        if keys.is_empty() || keys.len() > TOGETHER {
+            return Ok(None);
+        }
+        let failed = |_| StoreError::new(StoreErrorKind::Backend, operation);
+        let mut items = Vec::with_capacity(keys.len());
+        for key in keys {
+            let get = Get::builder().table_name(&self.config.table).set_key(Some(key_map(key)));
+            items.push(TransactGetItem::builder().get(get.build().map_err(failed)?).build());
+        }
+        let request = self.client.transact_get_items().set_transact_items(Some(items));
+        let mut tried = 0;
+        loop {
+            let last = match Box::pin(request.clone().send()).await {
+                Ok(answer) => {
+                    let found = answer.responses.unwrap_or_default().into_iter();
+                    let found = found.filter_map(|found| found.item);
+                    return Ok(Some(found.filter_map(|item| Some((key_of(&item)?, item))).collect()));
+                }
+                Err(error) => match error.code() {
+                    Some("TransactionCanceledException" | "ValidationException") => return Ok(None),
+                    _ => match fault(operation, &error) {
+                        Fault::Condition => return Ok(None),
+                        Fault::Final(error) => return Err(error),
+                        Fault::Again(error) => error,
+                    },
+                },
+            };
+            self.pause(operation, tried, last).await?;
+            tried += 1;
+        }
+    }
+
+    /// Changes one row when its condition holds: as it is then, or as it was when the condition does not hold.
+    pub(super) async fn update(&self, operation: &'static str, op: &Op) -> Result<Updated> {
+        let Action::Update(key, change) = &op.action else {
+            return Err(StoreError::new(StoreErrorKind::Backend, operation));
+        };
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.config.table)
+            .set_key(Some(key_map(key)))
+            .update_expression(change)
+            .set_condition_expression(op.condition.clone())
+            .set_expression_attribute_values((!op.values.is_empty()).then(|| op.values.clone()))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let mut tried = 0;
+        loop {
+            let last = match Box::pin(request.clone().send()).await {
+                Ok(answer) => return Ok(Updated::Done(answer.attributes.unwrap_or_default())),
+                Err(error) => {
+                    if let SdkError::ServiceError(service) = &error
+                        && let UpdateItemError::ConditionalCheckFailedException(failed) = service.err()
+                    {
+                        return Ok(Updated::Refused(failed.item.clone()));
+                    }
+                    match fault(operation, &error) {
+                        Fault::Condition => return Ok(Updated::Refused(None)),
+                        Fault::Final(error) => return Err(error),
+                        Fault::Again(error) => error,
+                    }
+                }
+            };
+            self.pause(operation, tried, last).await?;
+            tried += 1;
+        }
     }
 
     /// The rows of a range with all they hold, in its order.

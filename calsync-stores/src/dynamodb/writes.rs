@@ -10,7 +10,7 @@ use super::{
     large, leases, parts,
     plan::{self, Plan},
     rows::{bytes, lost},
-    session::{Action, Ended, Item, Op, number},
+    session::{Action, Ended, Item, Op, key_of, number},
 };
 
 const COMMIT: &str = "commit";
@@ -23,9 +23,13 @@ const STATE: usize = 300 * 1024;
 
 pub(super) async fn commit(store: &DynamoStore, batch: &Batch) -> Result<CommitReceipt> {
     let needs = Needs::of(batch, &store.tenant)?;
+    if let Some(receipt) = from_memory(store, batch, &needs).await? {
+        return Ok(receipt);
+    }
     let mut tried = 0;
     loop {
         let found = checks::find(store, batch, &needs, None).await?;
+        check_lease(batch, &found)?;
         let mut ready = decide(store, batch, &found)?;
         let Some(ops) = ready.transaction(store, batch, &found)? else {
             return large::commit(store, batch, &needs).await;
@@ -45,6 +49,37 @@ pub(super) async fn commit(store: &DynamoStore, batch: &Batch) -> Result<CommitR
     }
 }
 
+/// Writes a batch that depends on nothing but what is remembered, in one request; the transaction says whether that still is so,
+/// and whether the lease is held. `None`: that was not so, or is not known.
+async fn from_memory(store: &DynamoStore, batch: &Batch, needs: &Needs) -> Result<Option<CommitReceipt>> {
+    let Some((found, new)) = store.memory().find(store, batch, needs)? else { return Ok(None) };
+    // A refusal may rest on what is past: it is not the last word.
+    let Ok(ready) = decide(store, batch, &found) else { return Ok(None) };
+    if !ready.parts.is_empty() || !ready.old.is_empty() {
+        return Ok(None);
+    }
+    let Some(mut ops) = ready.transaction(store, batch, &found)? else { return Ok(None) };
+    if ops.is_empty() {
+        return Ok(None);
+    }
+    for op in &mut ops {
+        if let Action::Put(item) = &op.action
+            && key_of(item).is_some_and(|key| new.contains(&key))
+        {
+            op.condition = Some("attribute_not_exists(pk)".to_owned());
+        }
+    }
+    if store.shared.session.transact(COMMIT, ops).await? == Ended::Written {
+        store.remember(&found, &ready.plan);
+        return Ok(Some(ready.plan.receipt));
+    }
+    let mut memory = store.memory();
+    for (key, _) in found.guards.values() {
+        memory.forget(key);
+    }
+    Ok(None)
+}
+
 /// A plan whose values are of a size the table takes.
 pub(super) struct Ready {
     pub(super) plan: Plan,
@@ -56,13 +91,18 @@ pub(super) struct Ready {
     pub(super) old: Vec<Key>,
 }
 
+/// Whether the batch's lease is the current one.
+pub(super) fn check_lease(batch: &Batch, found: &Found) -> Result<()> {
+    match &batch.lease {
+        Some(token) if !leases::holds(found.lease.as_ref(), token) => {
+            Err(StoreError::new(StoreErrorKind::Fenced, COMMIT))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The rows of a batch, or why it is refused.
 pub(super) fn decide(store: &DynamoStore, batch: &Batch, found: &Found) -> Result<Ready> {
-    if let Some(token) = &batch.lease
-        && !leases::holds(found.lease.as_ref(), token)
-    {
-        return Err(StoreError::new(StoreErrorKind::Fenced, COMMIT));
-    }
     let mut plan = plan::plan(batch, found, &store.tenant, store.shared.session.config.log_retention)?;
     let (mut values, mut new, mut old) = (Vec::new(), Vec::new(), Vec::new());
     for (key, item) in &mut plan.rows {
@@ -95,9 +135,7 @@ impl Ready {
     /// The batch as one transaction; `None` when it is too large for that.
     fn transaction(&self, store: &DynamoStore, batch: &Batch, found: &Found) -> Result<Option<Vec<Op>>> {
         let mut ops = Vec::new();
-        if let Some(token) = &batch.lease {
-            ops.push(leases::check(store, token)?);
-        }
+        ops.extend(leases::of_batch(store, batch)?);
         for (owner, (key, guard)) in &found.guards {
             ops.push(match (self.plan.guards.get(owner), owner) {
                 (Some(change), _) => guards::change(key, guard, change),

@@ -27,6 +27,7 @@ impl<'a> Needs<'a> {
     pub(super) fn of(batch: &'a Batch) -> Self {
         let mut needs =
             Self { lease: batch.lease.as_ref().map(|token| token.name.as_str()), ..Self::default() };
+        let mut put = BTreeSet::new();
         for expectation in &batch.expect {
             match expectation {
                 Expectation::Event { calendar, id, .. } => {
@@ -55,11 +56,16 @@ impl<'a> Needs<'a> {
                     needs.events.insert((calendar.as_str(), id.as_str()));
                 }
                 Write::PutLink(link) => {
-                    needs.links.insert(link.id.as_str());
+                    put.insert(link.id.as_str());
                 }
                 Write::PutDoc(_) => needs.new_docs += 1,
                 _ => {}
             }
+        }
+        // A link's next generation need not be known to be written. Where other rows are locked first it is locked with them,
+        // so that all commits do so in one order.
+        if !needs.lease_only() {
+            needs.links.append(&mut put);
         }
         needs
     }
@@ -67,6 +73,42 @@ impl<'a> Needs<'a> {
     /// Whether nothing but the lease has to be known to write the batch.
     pub(super) fn lease_only(&self) -> bool {
         self.calendars.is_empty() && self.links.is_empty() && self.docs.is_empty() && self.new_docs == 0
+    }
+
+    /// What must hold, when that is all a batch depends on: its events have the revisions that are expected of them, and none
+    /// gets a new one.
+    pub(super) fn guard(&self, batch: &'a Batch, sql: &'a Sql, tenant: &'a str) -> Option<Vec<Call<'a>>> {
+        let decides = |write: &Write| {
+            matches!(
+                write,
+                Write::PutEvent { .. }
+                    | Write::DeleteEvent { .. }
+                    | Write::PurgeDeleted { .. }
+                    | Write::PutLink(_)
+                    | Write::PutDoc(_)
+                    | Write::DeleteDoc { .. }
+            )
+        };
+        if batch.expect.is_empty() || batch.writes.iter().any(decides) {
+            return None;
+        }
+        let (mut calendars, mut ids, mut revisions) = (Vec::new(), Vec::new(), Vec::new());
+        for expectation in &batch.expect {
+            let Expectation::Event { calendar, id, revision } = expectation else { return None };
+            calendars.push(calendar.as_str());
+            ids.push(id.as_str());
+            revisions.push(revision.map(|revision| signed(revision.0)));
+        }
+        let locked: Vec<&str> = self.calendars.iter().copied().collect();
+        let lock = vec![Box::new(tenant) as _, Box::new(locked) as _];
+        let hold = vec![
+            Box::new(tenant) as _,
+            Box::new(calendars) as _,
+            Box::new(ids) as _,
+            Box::new(revisions) as _,
+        ];
+        let lock = Call { sql: &sql.lock_calendars, params: lock };
+        Some(vec![lock, Call { sql: &sql.hold_events, params: hold }])
     }
 
     /// The statements that lock and read these rows. First the lease, so that a late holder waits for nothing else;

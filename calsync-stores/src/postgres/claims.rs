@@ -3,7 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
-use calsync_core::store::{Claim, ClaimRequest, Claims, DueDoc, Result, WINDOW, take_turns};
+use calsync_core::store::{
+    Claim, ClaimRequest, Claims, DueDoc, Result, StoreError, StoreErrorKind, WINDOW, take_turns,
+};
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 
@@ -60,8 +62,10 @@ async fn ask(
     let connection = store.connection(operation).await?;
     let session = Session { client: &connection, statements: Some(&connection.statement_cache) };
     let mut calls: Vec<Call<'_>> = store.tenant_setting().into_iter().collect();
+    let before = calls.len();
     calls.push(Call { sql, params });
-    store.send(operation, &session, &calls).await
+    let mut answers = store.send(operation, &session, &calls, before).await?;
+    answers.pop().ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, operation))
 }
 
 fn due(row: &Row) -> Result<DueDoc> {

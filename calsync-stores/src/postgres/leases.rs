@@ -6,13 +6,25 @@
 use calsync_core::store::{LeaseGrant, LeaseToken, Result, StoreError, StoreErrorKind};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{PostgresStore, error::unreadable, rows::to_micros};
+use super::{
+    PostgresStore,
+    error::unreadable,
+    rows::to_micros,
+    session::{Call, Param},
+};
 use crate::codec::unsigned;
 
 const ACQUIRE: &str = "acquire_lease";
 const RELEASE: &str = "release_lease";
 /// How often a lease may change hands between two statements before it counts as busy.
 const ATTEMPTS: usize = 5;
+
+/// From when to when a lease is to be held.
+pub(super) fn span(now: DateTime<Utc>, ttl: TimeDelta) -> Result<(DateTime<Utc>, DateTime<Utc>)> {
+    let now = to_micros(now);
+    let until = now.checked_add_signed(ttl).map(to_micros).filter(|until| *until > now);
+    until.map(|until| (now, until)).ok_or_else(|| StoreError::new(StoreErrorKind::InvalidInput, ACQUIRE))
+}
 
 pub(super) async fn acquire(
     store: &PostgresStore,
@@ -21,12 +33,7 @@ pub(super) async fn acquire(
     now: DateTime<Utc>,
     ttl: TimeDelta,
 ) -> Result<LeaseGrant> {
-    let now = to_micros(now);
-    let until = now
-        .checked_add_signed(ttl)
-        .map(to_micros)
-        .filter(|until| *until > now)
-        .ok_or_else(|| StoreError::new(StoreErrorKind::InvalidInput, ACQUIRE))?;
+    let (now, until) = span(now, ttl)?;
     let sql = &store.shared.sql;
     for _ in 0..ATTEMPTS {
         let params: Vec<_> =
@@ -45,6 +52,14 @@ pub(super) async fn acquire(
         }
     }
     Err(StoreError::new(StoreErrorKind::Unavailable, ACQUIRE))
+}
+
+/// The statement that gives a lease back; `None` when it is nobody's, because PostgreSQL cannot hold its epoch.
+pub(super) fn give_back<'a>(store: &'a PostgresStore, token: &'a LeaseToken) -> Option<Call<'a>> {
+    let epoch = i64::try_from(token.epoch).ok()?;
+    let params: Vec<Param<'a>> =
+        vec![Box::new(store.tenant.as_ref()), Box::new(token.name.as_str()), Box::new(epoch)];
+    Some(Call { sql: &store.shared.sql.release_lease, params })
 }
 
 pub(super) async fn release(store: &PostgresStore, token: &LeaseToken) -> Result<()> {

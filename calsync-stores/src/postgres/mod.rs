@@ -22,6 +22,7 @@ mod leases;
 mod listen;
 mod migrations;
 mod open;
+mod opening;
 mod plan;
 mod reads;
 mod rows;
@@ -39,7 +40,8 @@ use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
-        LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
+        LeaseToken, LinkState, Opened, Opening, OutboxEntry, OutboxId, Pairs, Record, RecordQuery, Result,
+        Revision, Store, Waiting,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -198,6 +200,18 @@ impl Store for PostgresStore {
 
     async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
         reads::docs(self, space, query).await
+    }
+
+    async fn open(&self, opening: Opening<'_>) -> Result<Opened> {
+        opening::open(self, opening).await
+    }
+
+    async fn pairs(&self, link: &LinkId, calendar: &CalendarId, items: &[RemoteId]) -> Result<Pairs> {
+        opening::pairs(self, link, calendar, items).await
+    }
+
+    async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {
+        opening::waiting(self, link, after.map(|id| id.0.as_str()), limit).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {

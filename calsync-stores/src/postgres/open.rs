@@ -8,7 +8,7 @@ use tokio_postgres::{NoTls, Row};
 
 use super::{
     PostgresConfig, PostgresError, PostgresStore, Shared,
-    error::{During, from_pool, lost_to_another},
+    error::{During, from_pool, from_postgres, lost_to_another},
     migrations::{MIGRATIONS, is_schema_name, migrate},
     session::{Call, Param, Session},
     sql::Sql,
@@ -69,29 +69,52 @@ impl PostgresStore {
         sql: &str,
         params: Vec<Param<'_>>,
     ) -> Result<Vec<Row>> {
-        let connection = self.connection(operation).await?;
-        let session = Session { client: &connection, statements: Some(&connection.statement_cache) };
-        let mut all: Vec<Param<'_>> = vec![Box::new(self.tenant.as_ref())];
-        all.extend(params);
-        let mut calls: Vec<Call<'_>> = self.tenant_setting().into_iter().collect();
-        calls.push(Call { sql, params: all });
-        self.send(operation, &session, &calls).await
+        let mut answers = self.calls(operation, vec![(sql, params)]).await?;
+        answers.pop().ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, operation))
     }
 
-    /// Sends calls that belong together, again when another transaction got in the way; the rows of the last one.
+    /// Runs some statements in one round trip, each a transaction of its own and the tenant its first parameter; the rows of
+    /// each.
+    pub(super) async fn calls(
+        &self,
+        operation: &'static str,
+        statements: Vec<(&str, Vec<Param<'_>>)>,
+    ) -> Result<Vec<Vec<Row>>> {
+        let connection = self.connection(operation).await?;
+        let session = Session { client: &connection, statements: Some(&connection.statement_cache) };
+        let mut calls: Vec<Call<'_>> = self.tenant_setting().into_iter().collect();
+        let before = calls.len();
+        for (sql, params) in statements {
+            let mut all: Vec<Param<'_>> = vec![Box::new(self.tenant.as_ref())];
+            all.extend(params);
+            calls.push(Call { sql, params: all });
+        }
+        self.send(operation, &session, &calls, before).await
+    }
+
+    /// Sends calls that belong together, again when another transaction got in the way; the rows of those from `first` on.
     pub(super) async fn send(
         &self,
         operation: &'static str,
         session: &Session<'_>,
         calls: &[Call<'_>],
-    ) -> Result<Vec<Row>> {
+        first: usize,
+    ) -> Result<Vec<Vec<Row>>> {
         let mut left = ATTEMPTS;
         loop {
             left -= 1;
-            let mut answers = session.pipeline(operation, calls).await?;
-            let answer =
-                answers.pop().ok_or_else(|| StoreError::new(StoreErrorKind::Unavailable, operation))?;
-            match answer.during(operation) {
+            let answers = session.pipeline(operation, calls).await?;
+            if answers.len() < calls.len() {
+                // One that could not be sent ended the list: it says why.
+                let failed = answers.into_iter().find_map(std::result::Result::err);
+                return Err(failed.map_or_else(
+                    || StoreError::new(StoreErrorKind::Unavailable, operation),
+                    |error| from_postgres(operation, &error),
+                ));
+            }
+            let answers: Result<Vec<Vec<Row>>> =
+                answers.into_iter().skip(first).map(|answer| answer.during(operation)).collect();
+            match answers {
                 Err(error) if left > 0 && lost_to_another(&error) => {}
                 done => return done,
             }

@@ -71,6 +71,7 @@ impl<V> Default for Rows<'_, V> {
 struct Group<'a> {
     calendars: BTreeMap<&'a str, String>,
     events: BTreeMap<Key<'a>, EventChange>,
+    /// How often each was put: the database counts from what it has.
     links: BTreeMap<&'a str, (i64, String)>,
     deleted_bases: Vec<Key<'a>>,
     bases: Rows<'a, &'a BaseRecord>,
@@ -165,9 +166,9 @@ impl<'a> Planner<'a> {
                 self.call(sql, vec![Box::new(calendar.as_str()), Box::new(before)]);
             }
             Write::PutLink(link) => {
-                let generation = self.links.entry(link.id.as_str()).or_default();
-                *generation += 1;
-                group.links.insert(link.id.as_str(), (*generation, to_json(COMMIT, link)?));
+                *self.links.entry(link.id.as_str()).or_default() += 1;
+                let times = group.links.get(link.id.as_str()).map_or(0, |(times, _)| *times);
+                group.links.insert(link.id.as_str(), (times + 1, to_json(COMMIT, link)?));
             }
             Write::PutBase(base) => {
                 let key = (base.link.as_str(), base.remote_id.as_str());
@@ -279,13 +280,13 @@ impl<'a> Planner<'a> {
         }
         self.flush_events(group.events);
         if !group.links.is_empty() {
-            let (mut ids, mut generations, mut json) = (Vec::new(), Vec::new(), Vec::new());
-            for (id, (generation, text)) in group.links {
+            let (mut ids, mut times, mut json) = (Vec::new(), Vec::new(), Vec::new());
+            for (id, (put, text)) in group.links {
                 ids.push(id);
-                generations.push(generation);
+                times.push(put);
                 json.push(text);
             }
-            self.call(&sql.put_links, vec![Box::new(ids), Box::new(generations), Box::new(json)]);
+            self.call(&sql.put_links, vec![Box::new(ids), Box::new(times), Box::new(json)]);
         }
         self.delete(&sql.delete_bases, group.deleted_bases);
         self.flush_bases(group.bases.rows)?;

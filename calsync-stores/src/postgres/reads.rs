@@ -90,7 +90,7 @@ pub(super) async fn bases(
 }
 
 /// The parameters of a page: its owner, the key it starts after, and its size.
-fn page<'a>(owner: &'a str, after: Option<&'a str>, limit: usize) -> Vec<Param<'a>> {
+pub(super) fn page<'a>(owner: &'a str, after: Option<&'a str>, limit: usize) -> Vec<Param<'a>> {
     vec![Box::new(owner), Box::new(after), Box::new(limited(limit))]
 }
 

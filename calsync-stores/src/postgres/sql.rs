@@ -38,10 +38,26 @@ statements! {
         WHERE tenant = $1 AND calendar = $2 AND revision > $3 ORDER BY revision LIMIT $4";
     link = "SELECT generation, json FROM @.links WHERE tenant = $1 AND id = $2 AND generation > 0";
 
+    /// Those of a link that has seen a revision: from that one on. PostgreSQL cannot read JSON with an escaped NUL; then it
+    /// answers none, and they are asked for with the revision.
+    events_since_seen = "SELECT id, revision, modified, deleted, json FROM @.events \
+        WHERE tenant = $1 AND calendar = $2 AND revision >= (SELECT CASE \
+            WHEN position(chr(92) || 'u0000' IN l.json) = 0 \
+            THEN nullif(least((l.json::json->>'seen')::numeric, 9223372036854775807)::bigint, 0) END \
+            FROM @.links l WHERE l.tenant = $1 AND l.id = $3 AND l.generation > 0) \
+        ORDER BY revision LIMIT $4";
+
     bases_by_remote = "SELECT remote_id, event_id, version, state, payload, local, remote FROM @.bases \
         WHERE tenant = $1 AND link = $2 AND remote_id = ANY($3)";
     bases_by_event = "SELECT remote_id, event_id, version, state, payload, local, remote FROM @.bases \
         WHERE tenant = $1 AND link = $2 AND event_id = ANY($3)";
+    events_of_items = "SELECT id, revision, modified, deleted, json FROM @.events \
+        WHERE tenant = $1 AND calendar = $2 AND id = ANY(ARRAY(SELECT event_id FROM @.bases \
+            WHERE tenant = $1 AND link = $3 AND remote_id = ANY($4)))";
+    bases_of_outbox = "SELECT remote_id, event_id, version, state, payload, local, remote FROM @.bases \
+        WHERE tenant = $1 AND link = $2 AND event_id = ANY(ARRAY(SELECT event_id FROM @.outbox \
+            WHERE tenant = $1 AND link = $2 AND id >= coalesce($3, '') AND id IS DISTINCT FROM $3 \
+            ORDER BY id LIMIT $4))";
     base_summaries = "SELECT remote_id, event_id, version FROM @.bases \
         WHERE tenant = $1 AND link = $2 AND remote_id >= coalesce($3, '') AND remote_id IS DISTINCT FROM $3 \
         ORDER BY remote_id LIMIT $4";
@@ -112,6 +128,11 @@ statements! {
     /// transaction, so that the writes behind it can be sent along.
     hold_lease = "SELECT 1 / count(*) FROM (SELECT FROM @.leases \
         WHERE tenant = $1 AND name = $2 AND epoch = $3 AND holder IS NOT NULL FOR SHARE) AS held";
+    /// In the same way, when an event has another revision than is expected of it; NULL: there is none.
+    hold_events = "SELECT 1 / (CASE WHEN EXISTS (SELECT FROM unnest($2::text[], $3::text[], $4::bigint[]) \
+            AS k (calendar, id, revision) \
+            LEFT JOIN @.events e ON e.tenant = $1 AND e.calendar = k.calendar AND e.id = k.id \
+            WHERE e.revision IS DISTINCT FROM k.revision) THEN 0 ELSE 1 END)";
     lock_calendars = "INSERT INTO @.revisions AS r (tenant, calendar, last) \
         SELECT $1::text, k.calendar, 0 FROM unnest($2::text[]) AS k (calendar) \
         ON CONFLICT (tenant, calendar) DO UPDATE SET last = r.last RETURNING calendar, last";
@@ -146,9 +167,11 @@ statements! {
             AS k (calendar, id, revision, deleted) \
         WHERE e.tenant = $1 AND e.calendar = k.calendar AND e.id = k.id";
     purge_events = "DELETE FROM @.events WHERE tenant = $1 AND calendar = $2 AND deleted < $3";
-    put_links = "UPDATE @.links l SET generation = k.generation, json = k.json \
-        FROM unnest($2::text[], $3::bigint[], $4::text[]) AS k (id, generation, json) \
-        WHERE l.tenant = $1 AND l.id = k.id";
+    /// With how often each was put.
+    put_links = "INSERT INTO @.links AS l (tenant, id, generation, json) \
+        SELECT $1::text, * FROM unnest($2::text[], $3::bigint[], $4::text[]) \
+        ON CONFLICT (tenant, id) DO UPDATE SET generation = l.generation + excluded.generation, \
+            json = excluded.json";
     drop_links = "DELETE FROM @.links WHERE tenant = $1 AND id = ANY($2) AND generation = 0";
     delete_bases = "DELETE FROM @.bases b USING unnest($2::text[], $3::text[]) AS k (link, remote_id) \
         WHERE b.tenant = $1 AND b.link = k.link AND b.remote_id = k.remote_id";

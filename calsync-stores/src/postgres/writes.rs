@@ -1,14 +1,15 @@
 //! The one way to write.
 //!
 //! A commit is two round trips. The first begins the transaction, locks the rows the batch depends on and reads them;
-//! the second writes and commits. A batch that depends on nothing but its lease is one round trip. Locks and not `SERIALIZABLE`: every writer of a calendar locks its row of `revisions`,
+//! the second writes and commits. A batch that depends on nothing but its lease, or on revisions of events it does not write,
+//! is one round trip. Locks and not `SERIALIZABLE`: every writer of a calendar locks its row of `revisions`,
 //! of a link its row of `links`, and a row that is not there yet is made to be locked, so that nothing a batch expects
 //! can change before it is written; and no two commits of different calendars and links are ever taken for rivals,
 //! as they are where the database guesses from pages of indexes.
 
 use std::collections::BTreeSet;
 
-use calsync_core::store::{Batch, CommitReceipt, Result, StoreError, StoreErrorKind, Write};
+use calsync_core::store::{Batch, CommitReceipt, LeaseEnd, Result, StoreError, StoreErrorKind, Write};
 use serde_json::json;
 use tokio_postgres::error::SqlState;
 
@@ -17,6 +18,7 @@ use super::{
     checks::{Found, Needs},
     config::WakeUps,
     error::{During, from_postgres, lost_to_another},
+    leases,
     open::ATTEMPTS,
     plan::{Plan, plan},
     session::{Call, InTransaction, Param, Session},
@@ -49,7 +51,15 @@ async fn attempt(store: &PostgresStore, batch: &Batch) -> Result<CommitReceipt> 
     let connection =
         transaction.connection().ok_or_else(|| StoreError::new(StoreErrorKind::Backend, COMMIT))?;
     let session = Session { client: connection, statements: Some(&connection.statement_cache) };
-    let done = write(store, &session, batch, (BEGIN, END)).await;
+    let done = match write_guarded(store, &session, batch).await {
+        Ok(Guarded::Written(receipt)) => Ok(receipt),
+        Ok(Guarded::NotOne) => write(store, &session, batch, (BEGIN, END)).await,
+        Ok(Guarded::Refused) => {
+            connection.batch_execute("ROLLBACK").await.during(COMMIT)?;
+            write(store, &session, batch, (BEGIN, END)).await
+        }
+        Err(error) => Err(error),
+    };
     if done.is_err() && connection.batch_execute("ROLLBACK").await.is_err() {
         // The connection is not what it should be: dropping the transaction closes it.
         return done;
@@ -109,12 +119,66 @@ async fn write(
         found.check_expectations(batch)?;
         first.clear();
     }
+    let planned = plan(batch, &found, sql, tenant)?;
+    match finish(store, session, batch, (first, planned, end)).await? {
+        Finished::Written(receipt) => Ok(receipt),
+        Finished::Failed(_) => Err(StoreError::new(StoreErrorKind::Fenced, COMMIT)),
+    }
+}
 
-    let Plan { calls, purges, mut receipt } = plan(batch, &found, sql, tenant)?;
+/// What became of a batch in one round trip.
+enum Guarded {
+    Written(CommitReceipt),
+    /// It depends on more than that.
+    NotOne,
+    /// An event has another revision. Which one remains to be found out.
+    Refused,
+}
+
+/// Writes a batch that expects nothing but revisions of events it does not write, in one round trip: the writes go along, behind
+/// statements that fail them when that does not hold.
+async fn write_guarded(store: &PostgresStore, session: &Session<'_>, batch: &Batch) -> Result<Guarded> {
+    let (sql, tenant) = (&store.shared.sql, store.tenant.as_ref());
+    let Some(guard) = Needs::of(batch).guard(batch, sql, tenant) else {
+        return Ok(Guarded::NotOne);
+    };
+    let mut first: Vec<Call<'_>> = vec![Call::bare(BEGIN)];
+    first.extend(store.tenant_setting());
+    first.extend(hold_lease(store, batch)?);
+    first.extend(guard);
+    let held = first.len();
+    let found = Found::default();
+    let planned = plan(batch, &found, sql, tenant)?;
+    match finish(store, session, batch, (first, planned, END)).await? {
+        Finished::Written(receipt) => Ok(Guarded::Written(receipt)),
+        // The last of them is about the events.
+        Finished::Failed(index) if index + 1 == held => Ok(Guarded::Refused),
+        Finished::Failed(_) => Err(StoreError::new(StoreErrorKind::Fenced, COMMIT)),
+    }
+}
+
+/// How the last round trip of a commit ended.
+enum Finished {
+    Written(CommitReceipt),
+    /// The statement at this place said that what it is about does not hold.
+    Failed(usize),
+}
+
+/// Sends what is left of a batch.
+async fn finish<'a>(
+    store: &'a PostgresStore,
+    session: &Session<'_>,
+    batch: &'a Batch,
+    (mut first, planned, end): (Vec<Call<'a>>, Plan<'a>, &'a str),
+) -> Result<Finished> {
+    let Plan { calls, purges, mut receipt } = planned;
     let before = first.len();
     first.extend(calls);
+    if let (LeaseEnd::GivenBack, Some(token)) = (batch.lease_end, &batch.lease) {
+        first.extend(leases::give_back(store, token));
+    }
     if store.shared.config.wake_ups == WakeUps::On {
-        let payloads = payloads(batch, tenant);
+        let payloads = payloads(batch, &store.tenant);
         if !payloads.is_empty() {
             let channel = store.shared.config.schema.as_str();
             first.push(Call { sql: TELL, params: vec![Box::new(channel), Box::new(payloads)] });
@@ -129,7 +193,7 @@ async fn write(
             }
             Ok(_) => {}
             Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => {
-                return Err(StoreError::new(StoreErrorKind::Fenced, COMMIT));
+                return Ok(Finished::Failed(index));
             }
             Err(error) => return Err(from_postgres(COMMIT, error)),
         }
@@ -137,7 +201,7 @@ async fn write(
     if answers.len() < first.len() {
         return Err(StoreError::new(StoreErrorKind::Unavailable, COMMIT));
     }
-    Ok(receipt)
+    Ok(Finished::Written(receipt))
 }
 
 /// The statement that fails when the batch's lease is not the current one.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use calsync_core::{
     model::{CalendarId, Event, EventId, LinkId},
     store::{
-        BaseRecord, Batch, CommitReceipt, Doc, Expectation, LeaseToken, Log, Result, Revision, StoreError,
-        StoreErrorKind, Write,
+        BaseRecord, Batch, CommitReceipt, Doc, Expectation, LeaseEnd, LeaseToken, Log, Result, Revision,
+        StoreError, StoreErrorKind, Write,
     },
 };
 use chrono::{DateTime, Utc};
@@ -34,6 +34,9 @@ pub(super) fn commit(connection: &mut Connection, tenant: &str, batch: &Batch) -
     let mut receipt = CommitReceipt::default();
     for write in &batch.writes {
         apply(&db, write, &mut receipt)?;
+    }
+    if let (LeaseEnd::GivenBack, Some(token)) = (batch.lease_end, &batch.lease) {
+        leases::release(&transaction, tenant, token)?;
     }
     transaction.commit().during(COMMIT)?;
     Ok(receipt)

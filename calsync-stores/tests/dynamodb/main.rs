@@ -4,4 +4,5 @@
 mod dynamodb_behaviour;
 mod dynamodb_conformance;
 mod dynamodb_engine;
+mod dynamodb_memory;
 mod dynamodb_restore;

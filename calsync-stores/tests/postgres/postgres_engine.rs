@@ -36,7 +36,7 @@ async fn round_trips_of_a_run_follow_its_changes() {
     let relay = Relay::start(&calsync_testkit::postgres::url()).await;
     let schema = unique("engine");
     let mut costs = Vec::new();
-    for (tenant, size) in [("small", 50), ("large", 600)] {
+    for (tenant, size) in [("small", 100), ("large", 10_000)] {
         let config = PostgresConfig::default().with_schema(&schema).with_max_connections(1);
         let store: Arc<dyn Store> =
             Arc::new(PostgresStore::connect(&relay.url(), config).await.unwrap().tenant(tenant));
@@ -69,9 +69,16 @@ async fn round_trips_of_a_run_follow_its_changes() {
         }
         let before = relay.round_trips();
         assert_eq!(sync(&world, &remote).await.counts.updated, 10);
-        costs.push((idle, relay.round_trips() - before));
+        let there = relay.round_trips() - before;
+        for n in 40..50 {
+            world.edit(&format!("uid-{n}"), |event| body(event).title = Some("here".to_owned())).await;
+        }
+        let before = relay.round_trips();
+        assert_eq!(sync(&world, &remote).await.counts.pushed, 10);
+        costs.push((size, idle, there, relay.round_trips() - before));
         assert_in_step(&remote, world.locals().await);
     }
-    eprintln!("round trips of a run without changes, and with ten: {costs:?}");
-    assert_eq!(costs[0], costs[1], "the size of the calendar does not matter");
+    // Without changes: what a run begins with, and its end. Ten there: bases and events, the commit, which is two. Ten here:
+    // bases, intents, what is sent, what became of it.
+    assert_eq!(costs, [(100, 2, 5, 6), (10_000, 2, 5, 6)], "size, and round trips with no, ten, ten edits");
 }

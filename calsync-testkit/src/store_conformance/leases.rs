@@ -5,8 +5,8 @@ use std::sync::Arc;
 use calsync_core::{
     model::{CalendarId, LinkId},
     store::{
-        Batch, Doc, DocQuery, LeaseGrant, LeaseToken, Log, OutboxId, RecordKind, RecordQuery, Store,
-        StoreErrorKind, Write,
+        Batch, Doc, DocQuery, LeaseEnd, LeaseGrant, LeaseToken, Log, OutboxId, RecordKind, RecordQuery,
+        Store, StoreErrorKind, Write,
     },
 };
 use chrono::TimeDelta;
@@ -159,6 +159,39 @@ cases! {
         store.release_lease(&second).await.unwrap();
         let third = take(&**store, "link", "b", 3).await;
         assert_eq!(third.epoch, second.epoch + 1, "also for the holder that gave it back");
+    }
+
+    /// A batch may end its lease: free at once, its token dead; a batch that is refused ends nothing.
+    async fn lease_is_given_back_with_a_batch(store: &S) {
+        let last = |token: &LeaseToken| Batch { lease_end: LeaseEnd::GivenBack, ..under(token) };
+        let first = take(&**store, "link", "a", 0).await;
+        store.commit(under(&first)).await.unwrap();
+        let expect = vec![expect_event(&"c".into(), "e", Some(9))];
+        let kind = refused(&**store, Batch { expect, ..last(&first) }).await;
+        assert_eq!(kind, StoreErrorKind::Conflict { expectation: 0 });
+        assert_eq!(ask(&**store, "link", "b", 1).await, LeaseGrant::Held { until: at(60) }, "it was refused");
+
+        store.commit(last(&first)).await.unwrap();
+        assert_eq!(all_events(&**store, &"c".into()).await[0].revision.0, 2, "it was written");
+        assert_eq!(refused(&**store, under(&first)).await, StoreErrorKind::Fenced);
+        assert_eq!(refused(&**store, last(&first)).await, StoreErrorKind::Fenced);
+        let second = take(&**store, "link", "b", 2).await;
+        assert_eq!(second.epoch, first.epoch + 1);
+        // Whatever a batch writes, also what depends on nothing else, and nothing at all.
+        let link = LinkId::from("l");
+        let run = vec![Write::PutRun(Box::new(sample::run(&link, "r")))];
+        let state = vec![Write::PutLink(Box::new(sample::link_state(&link)))];
+        let mut token = second;
+        for (round, writes) in [run, state, Vec::new()].into_iter().enumerate() {
+            store.commit(Batch { writes, ..last(&token) }).await.unwrap();
+            assert_eq!(refused(&**store, under(&token)).await, StoreErrorKind::Fenced, "{round}");
+            token = take(&**store, "link", "c", 3).await;
+            assert_eq!(token.epoch, first.epoch + 2 + round as u64);
+        }
+        // Without a lease there is none to end.
+        let batch = Batch { lease: None, ..last(&token) };
+        store.commit(batch).await.unwrap();
+        store.commit(under(&token)).await.unwrap();
     }
 
     /// Leases of different names know nothing of each other.

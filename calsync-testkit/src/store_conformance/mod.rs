@@ -33,6 +33,7 @@ pub mod docs;
 pub mod leases;
 pub mod lists;
 pub mod logs;
+pub mod opening;
 pub mod owners;
 pub mod pairs;
 pub mod random;
@@ -91,7 +92,9 @@ pub(crate) use cases;
 /// Calls a macro with every subject of the suite.
 macro_rules! subjects {
     ($call:ident) => {
-        $call!(batches, channels, revisions, docs, leases, lists, logs, owners, pairs, random, values)
+        $call!(
+            batches, channels, revisions, docs, leases, lists, logs, opening, owners, pairs, random, values
+        )
     };
 }
 
@@ -129,6 +132,7 @@ macro_rules! store_conformance {
         $crate::store_conformance_leases!($factory);
         $crate::store_conformance_lists!($factory);
         $crate::store_conformance_logs!($factory);
+        $crate::store_conformance_opening!($factory);
         $crate::store_conformance_owners!($factory);
         $crate::store_conformance_pairs!($factory);
         $crate::store_conformance_random!($factory);

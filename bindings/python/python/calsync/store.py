@@ -57,17 +57,24 @@ class Batch(TypedDict):
     """Writes that belong together: all of them, or none.
 
     ``expect`` holds what must be true first (``of``: ``event``, ``link``, ``uid`` or ``doc``), ``writes`` what is written in
-    this order (``op``: ``put-event``, ``delete-event``, ``put-link``, ...).
+    this order (``op``: ``put-event``, ``delete-event``, ``put-link``, ...). With the ``lease_end`` ``given-back`` the writer is
+    done with its lease: a store that frees it in the same transaction says so in its receipt, and is spared a call.
     """
 
     lease: LeaseToken | None
+    lease_end: Literal["kept", "given-back"]
     expect: list[Row]
     writes: list[Row]
 
 
-class Receipt(TypedDict):
+class _Ended(TypedDict, total=False):
+    lease_end: Literal["kept", "given-back"]
+
+
+class Receipt(_Ended):
     """What a commit did, each in the order of the batch: ``(calendar, event id, revision)`` of events that were written,
-    versions of documents that were put, rows each ``purge-log`` removed."""
+    versions of documents that were put, rows each ``purge-log`` removed. ``lease_end`` is that of the batch, where the store
+    followed it."""
 
     revisions: list[tuple[str, str, int]]
     doc_versions: list[int]

@@ -63,6 +63,13 @@ impl Rows {
         self.leases.get(&token.name).is_some_and(|lease| lease.epoch == token.epoch && lease.holder.is_some())
     }
 
+    /// Frees a lease; a token that is not current any more is ignored.
+    pub(super) fn give_back(&mut self, token: &LeaseToken) {
+        if let Some(lease) = self.leases.get_mut(&token.name).filter(|lease| lease.epoch == token.epoch) {
+            lease.holder = None;
+        }
+    }
+
     pub(super) fn check(&self, index: usize, expectation: &Expectation) -> Result<()> {
         let holds = match expectation {
             Expectation::Event { calendar, id, revision } => {

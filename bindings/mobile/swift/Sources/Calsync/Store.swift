@@ -111,8 +111,18 @@ public enum Lease: Hashable, Sendable {
 /// What is written at once, and what has to hold.
 public struct Batch: Hashable, Sendable, Decodable {
     public let lease: LeaseToken?
+    /// Whether the writer still needs its lease after that.
+    public let leaseEnd: LeaseEnd
     public let expect: [Expectation]
     public let writes: [Write]
+}
+
+/// What becomes of the lease of a batch once it is written.
+public enum LeaseEnd: String, Sendable, Codable {
+    /// The writer goes on under it.
+    case kept
+    /// It is given back in the transaction of the batch.
+    case givenBack = "given-back"
 }
 
 /// What has to hold. `nil` says that there is no such row.
@@ -252,11 +262,14 @@ public struct Receipt: Hashable, Sendable {
     public var docVersions: [UInt64]
     /// How many entries every `purgeLog` removed.
     public var purged: [Int]
+    /// That of the batch, where the store followed it; else `releaseLease` is called.
+    public var leaseEnd: LeaseEnd
 
-    public init(revisions: [Revised] = [], docVersions: [UInt64] = [], purged: [Int] = []) {
+    public init(revisions: [Revised] = [], docVersions: [UInt64] = [], purged: [Int] = [], leaseEnd: LeaseEnd = .kept) {
         self.revisions = revisions
         self.docVersions = docVersions
         self.purged = purged
+        self.leaseEnd = leaseEnd
     }
 }
 

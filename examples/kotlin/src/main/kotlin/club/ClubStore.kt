@@ -5,6 +5,7 @@ import io.calsync.By
 import io.calsync.DocQuery
 import io.calsync.Expectation
 import io.calsync.Lease
+import io.calsync.LeaseEnd
 import io.calsync.LeaseToken
 import io.calsync.Log
 import io.calsync.Receipt
@@ -95,7 +96,8 @@ class ClubStore(private val connection: Connection) : Store {
                 else -> write(write)
             }
         }
-        Receipt(revisions, versions, purged)
+        if (batch.leaseEnd == LeaseEnd.GIVEN_BACK) batch.lease?.let(::free)
+        Receipt(revisions, versions, purged, batch.leaseEnd)
     }
 
     private fun holds(expected: Expectation): Boolean = when (expected) {
@@ -219,7 +221,9 @@ class ClubStore(private val connection: Connection) : Store {
         Lease.Granted(LeaseToken(name, next))
     }
 
-    override suspend fun releaseLease(token: LeaseToken): Unit = transaction {
+    override suspend fun releaseLease(token: LeaseToken): Unit = transaction { free(token) }
+
+    private fun free(token: LeaseToken) {
         update("UPDATE calsync_leases SET holder = NULL WHERE name = ? AND epoch = ?", token.name, token.epoch)
     }
 

@@ -126,7 +126,23 @@ sealed interface Lease {
 
 /** What is written at once, and what has to hold. */
 @Serializable
-data class Batch(val lease: LeaseToken?, val expect: List<Expectation>, val writes: List<Write>)
+data class Batch(
+    val lease: LeaseToken?,
+    val expect: List<Expectation>,
+    val writes: List<Write>,
+    /** Whether the writer still needs its lease after that. */
+    val leaseEnd: LeaseEnd = LeaseEnd.KEPT,
+)
+
+/** What becomes of the lease of a batch once it is written. */
+@Serializable
+enum class LeaseEnd {
+    /** The writer goes on under it. */
+    @SerialName("kept") KEPT,
+
+    /** It is given back in the transaction of the batch. */
+    @SerialName("given-back") GIVEN_BACK,
+}
 
 /** What has to hold. `null` says that there is no such row. */
 @Serializable
@@ -265,6 +281,8 @@ data class Receipt(
     val docVersions: List<Long> = emptyList(),
     /** How many entries every `PurgeLog` removed. */
     val purged: List<Int> = emptyList(),
+    /** That of the batch, where the store followed it; else `releaseLease` is called. */
+    val leaseEnd: LeaseEnd = LeaseEnd.KEPT,
 )
 
 /** A new revision. */

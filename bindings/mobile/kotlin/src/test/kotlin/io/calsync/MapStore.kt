@@ -102,7 +102,8 @@ open class MapStore : Store {
         val purged = mutableListOf<Int>()
         for (write in batch.writes) next.apply(write, revisions, versions, purged)
         tables = next
-        Receipt(revisions, versions, purged)
+        if (batch.leaseEnd == LeaseEnd.GIVEN_BACK) batch.lease?.let(::free)
+        Receipt(revisions, versions, purged, batch.leaseEnd)
     }
 
     private fun Tables.of(calendar: String) = events.filterKeys { it.first == calendar }.values
@@ -210,7 +211,9 @@ open class MapStore : Store {
         Lease.Granted(LeaseToken(name, epoch))
     }
 
-    override suspend fun releaseLease(token: LeaseToken): Unit = synchronized(this) {
+    override suspend fun releaseLease(token: LeaseToken): Unit = synchronized(this) { free(token) }
+
+    private fun free(token: LeaseToken) {
         leases.computeIfPresent(token.name) { _, lease -> if (lease.epoch == token.epoch) lease.copy(name = null) else lease }
     }
 }

@@ -1,0 +1,302 @@
+//! What is read together, in as few requests as there are tables' partitions to look into. The guard of a link says how much of
+//! its outbox and quarantine there is, and that of a calendar its last revision, so that what holds nothing new is not asked for.
+//! Where somebody is writing meanwhile, the single reads know what to do.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use calsync_core::{
+    model::{CalendarId, LinkId, RemoteId},
+    store::{
+        BaseRecord, Edits, LeaseGrant, LeaseRequest, LeaseToken, LinkState, OpenLink, Opened, Opening,
+        OutboxEntry, OutboxId, OutboxOp, Pairs, QuarantineRecord, Result, Revision, Waiting, open_by_reads,
+        pairs_by_reads, waiting_by_reads,
+    },
+};
+use futures_util::future::try_join3;
+
+use super::{
+    DynamoStore,
+    error::unreadable,
+    guards::{Guard, note},
+    keys::{self, Key, Kind, Owner},
+    leases,
+    memory::with_pointers,
+    parts, reads,
+    rows::{self, text},
+    session::{Index, Item, Range, key_of},
+};
+
+const OPEN: &str = "open";
+
+/// The guards of a link and of its calendar.
+struct Guards {
+    link: (Key, Guard),
+    calendar: (Key, Guard),
+}
+
+impl Guards {
+    fn keys(store: &DynamoStore, link: &LinkId, calendar: &CalendarId) -> Result<(Key, Key)> {
+        Ok((
+            keys::guard(&store.tenant, &Owner::Link(link.as_str().to_owned()))?,
+            keys::guard(&store.tenant, &Owner::Calendar(calendar.as_str().to_owned()))?,
+        ))
+    }
+
+    /// Out of rows that were read; `None` while a large batch is at one of them.
+    fn of((link, calendar): (Key, Key), found: &BTreeMap<Key, Item>) -> Option<Self> {
+        let guard = |key: Key| {
+            let guard = Guard::of(found.get(&key));
+            guard.lock.is_none().then_some((key, guard))
+        };
+        Some(Self { link: guard(link)?, calendar: guard(calendar)? })
+    }
+
+    fn learn(
+        &self,
+        store: &DynamoStore,
+        of_link: Vec<(Key, Option<Item>)>,
+        of_calendar: Vec<(Key, Option<Item>)>,
+    ) {
+        {
+            let mut seen = store.seen();
+            for (key, guard) in [&self.link, &self.calendar] {
+                note(&mut seen, key, guard);
+            }
+        }
+        let mut memory = store.memory();
+        memory.learn(&self.link.0, &self.link.1, of_link);
+        memory.learn(&self.calendar.0, &self.calendar.1, of_calendar);
+    }
+
+    fn versions(&self) -> (u64, u64) {
+        (self.link.1.version, self.calendar.1.version)
+    }
+}
+
+pub(super) async fn open(store: &DynamoStore, opening: Opening<'_>) -> Result<Opened> {
+    let lease = match opening.lease {
+        None => None,
+        Some(LeaseRequest { name, holder, now, ttl }) => {
+            match leases::acquire(store, name, holder, now, ttl).await? {
+                LeaseGrant::Granted(token) => Some(token),
+                LeaseGrant::Held { until } => return Ok(Opened::Held { until }),
+            }
+        }
+    };
+    if let Some(found) = look(store, opening).await? {
+        return Ok(Opened::Link(Box::new(OpenLink { lease, ..found })));
+    }
+    by_reads(store, opening, lease).await
+}
+
+/// By the single reads, once the lease is taken.
+async fn by_reads(store: &DynamoStore, opening: Opening<'_>, lease: Option<LeaseToken>) -> Result<Opened> {
+    let mut opened = open_by_reads(store, Opening { lease: None, ..opening }).await?;
+    if let Opened::Link(found) = &mut opened {
+        found.lease = lease;
+    }
+    Ok(opened)
+}
+
+async fn look(store: &DynamoStore, opening: Opening<'_>) -> Result<Option<OpenLink>> {
+    let Opening { link, calendar, limit, .. } = opening;
+    let named = Guards::keys(store, link, calendar)?;
+    let wanted: BTreeSet<Key> = [named.0.clone(), named.1.clone()].into();
+    let found = store.shared.session.get_all(OPEN, wanted.clone()).await?;
+    let Some(guards) = Guards::of(named.clone(), &found) else { return Ok(None) };
+    let state = state(link, &guards.link.1)?;
+    let seen = state.as_ref().map_or(Revision::default(), |state| state.seen);
+    let last = guards.calendar.1.revision;
+    // Each list is read when it holds something.
+    let is_edited = seen.0 > 0 && last > seen.0;
+    let asks = is_edited || guards.link.1.outbox != Some(0) || guards.link.1.quarantine != Some(0);
+    let edited = async {
+        if !is_edited {
+            return Ok(Vec::new());
+        }
+        let pk = keys::partition(&store.tenant, Kind::Event, calendar.as_str())?;
+        let (from, limit) = (Some(seen.0.to_be_bytes().to_vec()), limit.saturating_add(1));
+        let range = Range { index: Some(Index::First), pk, from, to: None, limit };
+        store.shared.session.query(OPEN, &range).await
+    };
+    let of_link = |kind: Kind, count: Option<u64>| async move {
+        if count == Some(0) {
+            return Ok(Vec::new());
+        }
+        let pk = keys::partition(&store.tenant, kind, link.as_str())?;
+        let range = Range { index: None, pk, from: None, to: None, limit };
+        store.shared.session.query(OPEN, &range).await
+    };
+    let (edited, entries, unread) = try_join3(
+        edited,
+        of_link(Kind::Outbox, guards.link.1.outbox),
+        of_link(Kind::Quarantine, guards.link.1.quarantine),
+    )
+    .await?;
+    let Some(events) = whole(store, &edited, rows::event).await? else { return Ok(None) };
+    let Some(outbox) = whole(store, &entries, outbox_entry).await? else { return Ok(None) };
+    let Some(quarantine) = whole(store, &unread, quarantined).await? else { return Ok(None) };
+    if asks {
+        // They are of one moment when nobody wrote since.
+        let after = store.shared.session.get_all(OPEN, wanted).await?;
+        let same = Guards::of(named, &after).is_some_and(|after| after.versions() == guards.versions());
+        if !same {
+            return Ok(None);
+        }
+    }
+    let edits = match last.cmp(&seen.0) {
+        _ if seen.0 == 0 => Edits::Unseen,
+        Ordering::Less => Edits::Lost,
+        Ordering::Equal => Edits::Since(Vec::new()),
+        Ordering::Greater => Edits::of(events, seen, limit),
+    };
+    guards.learn(store, known(entries.into_iter().chain(unread)), known(edited));
+    Ok(Some(OpenLink { lease: None, state, edits, quarantine, outbox }))
+}
+
+pub(super) async fn pairs(
+    store: &DynamoStore,
+    link: &LinkId,
+    calendar: &CalendarId,
+    items: &[RemoteId],
+) -> Result<Pairs> {
+    match look_at_pairs(store, link, calendar, items).await? {
+        Some(pairs) => Ok(pairs),
+        None => pairs_by_reads(store, link, calendar, items).await,
+    }
+}
+
+/// The bases under the guard a run has seen; then the events with the guards, of one moment: where the link's is still the same,
+/// so are the bases.
+async fn look_at_pairs(
+    store: &DynamoStore,
+    link: &LinkId,
+    calendar: &CalendarId,
+    items: &[RemoteId],
+) -> Result<Option<Pairs>> {
+    let operation = "pairs";
+    let named = Guards::keys(store, link, calendar)?;
+    let wanted = reads::row_keys(store, Kind::Base, link.as_str(), items.iter().map(RemoteId::as_str))?;
+    let before = store.memory().guard(&named.0).map(|guard| guard.version);
+    let Some(before) = before.filter(|_| !wanted.is_empty()) else { return Ok(None) };
+    let bases = store.shared.session.get_all(operation, wanted.clone()).await?;
+    let names: Vec<String> = bases.values().filter_map(|item| text(item, "ei")).map(str::to_owned).collect();
+    let events = reads::row_keys(store, Kind::Event, calendar.as_str(), names.iter().map(String::as_str))?;
+    let all = events.iter().chain([&named.0, &named.1]).cloned().collect();
+    let Some(mut found) = store.shared.session.get_together(operation, &all).await? else { return Ok(None) };
+    let Some(guards) = Guards::of(named, &found) else { return Ok(None) };
+    if guards.link.1.version != before {
+        return Ok(None);
+    }
+    found.retain(|key, _| events.contains(key));
+    let of_link = wanted.into_iter().map(|key| (key.clone(), bases.get(&key).cloned()));
+    let of_link = with_pointers(&store.tenant, link.as_str(), of_link)?;
+    let of_calendar = events.into_iter().map(|key| (key.clone(), found.get(&key).cloned())).collect();
+    guards.learn(store, of_link, of_calendar);
+    let (bases, events): (Vec<Item>, Vec<Item>) =
+        (bases.into_values().collect(), found.into_values().collect());
+    let Some(bases) = whole(store, &bases, base).await? else { return Ok(None) };
+    let Some(events) = whole(store, &events, rows::event).await? else { return Ok(None) };
+    Ok(Some(Pairs { bases, events }))
+}
+
+pub(super) async fn waiting(
+    store: &DynamoStore,
+    link: &LinkId,
+    after: Option<&OutboxId>,
+    limit: usize,
+) -> Result<Waiting> {
+    match look_at_waiting(store, link, after, limit).await? {
+        Some(waiting) => Ok(waiting),
+        None => waiting_by_reads(store, link, after, limit).await,
+    }
+}
+
+/// The entries under the guard a run has seen; then their bases with the guard, of one moment.
+async fn look_at_waiting(
+    store: &DynamoStore,
+    link: &LinkId,
+    after: Option<&OutboxId>,
+    limit: usize,
+) -> Result<Option<Waiting>> {
+    let operation = "waiting";
+    let session = &store.shared.session;
+    let guard = keys::guard(&store.tenant, &Owner::Link(link.as_str().to_owned()))?;
+    let Some(before) = store.memory().guard(&guard).map(|guard| guard.version) else { return Ok(None) };
+    let pk = keys::partition(&store.tenant, Kind::Outbox, link.as_str())?;
+    // Where it is the first page it begins with the first row, else behind the last one.
+    let from = after.map(|after| keys::sort(&after.0)).transpose()?;
+    let more = usize::from(from.is_some() && limit > 0);
+    let range = Range { index: None, pk, from: from.clone(), to: None, limit: limit.saturating_add(more) };
+    let mut listed = session.query(operation, &range).await?;
+    listed.retain(|item| rows::bytes(item, "sk") != from.as_deref());
+    listed.truncate(limit);
+    let Some(entries) = whole(store, &listed, outbox_entry).await? else { return Ok(None) };
+    let changes = |entry: &&OutboxEntry| !matches!(entry.op, OutboxOp::Create { .. });
+    let names = entries.iter().filter(changes).map(|entry| entry.remote_id.as_str());
+    let wanted = reads::row_keys(store, Kind::Base, link.as_str(), names)?;
+    let all = wanted.iter().chain([&guard]).cloned().collect();
+    let Some(mut found) = session.get_together(operation, &all).await? else { return Ok(None) };
+    let now = Guard::of(found.remove(&guard).as_ref());
+    if now.lock.is_some() || now.version != before {
+        return Ok(None);
+    }
+    // A base under another name than its entry's is found by its event only.
+    let of: BTreeSet<&str> = found.values().filter_map(|item| text(item, "ei")).collect();
+    if !entries.iter().filter(changes).all(|entry| of.contains(entry.event_id.as_str())) {
+        return Ok(None);
+    }
+    let known_bases = wanted.into_iter().map(|key| (key.clone(), found.get(&key).cloned()));
+    let mut learned = with_pointers(&store.tenant, link.as_str(), known_bases)?;
+    learned.extend(known(listed));
+    let events: BTreeSet<String> =
+        entries.iter().filter(changes).map(|entry| entry.event_id.as_str().to_owned()).collect();
+    let bases: Vec<Item> = found
+        .into_values()
+        .filter(|item| text(item, "ei").is_some_and(|event| events.contains(event)))
+        .collect();
+    let Some(bases) = whole(store, &bases, base).await? else { return Ok(None) };
+    store.memory().learn(&guard, &now, learned);
+    Ok(Some(Waiting { entries, bases }))
+}
+
+/// The state a guard of a link holds.
+fn state(link: &LinkId, guard: &Guard) -> Result<Option<LinkState>> {
+    let Some((generation, state)) = guard.generation.zip(guard.state.as_deref()) else { return Ok(None) };
+    let state: LinkState =
+        serde_json::from_slice(state).map_err(|_| unreadable(OPEN, "link", link.as_str()))?;
+    Ok(Some(LinkState { generation, ..state }))
+}
+
+fn outbox_entry(operation: &'static str, item: &Item) -> Result<OutboxEntry> {
+    rows::content(operation, item, "outbox entry")
+}
+
+fn quarantined(operation: &'static str, item: &Item) -> Result<QuarantineRecord> {
+    rows::content(operation, item, "quarantined item")
+}
+
+fn base(operation: &'static str, item: &Item) -> Result<BaseRecord> {
+    rows::content(operation, item, "base")
+}
+
+/// Rows as they are remembered.
+fn known(items: impl IntoIterator<Item = Item>) -> Vec<(Key, Option<Item>)> {
+    items.into_iter().filter_map(|item| Some((key_of(&item)?, Some(item)))).collect()
+}
+
+/// What rows hold, with their large values; `None` when one was replaced meanwhile.
+async fn whole<T>(
+    store: &DynamoStore,
+    items: &[Item],
+    read: fn(&'static str, &Item) -> Result<T>,
+) -> Result<Option<Vec<T>>> {
+    let mut items = items.to_vec();
+    if !parts::join(store, OPEN, &mut items).await? {
+        return Ok(None);
+    }
+    items.iter().map(|item| read(OPEN, item)).collect::<Result<_>>().map(Some)
+}
