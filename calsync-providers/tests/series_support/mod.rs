@@ -129,6 +129,77 @@ pub(crate) fn series() -> impl Strategy<Value = Event> {
     event_of(vec(rule(), 1..2))
 }
 
+/// A series of which one thing or another is rare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One rule, and times in a zone, in UTC, or of whole days.
+    Plain,
+    /// The instances of two rules.
+    TwoRules,
+    /// Without the instances of another rule (`EXRULE`).
+    WithoutRule,
+    /// By the clock on the wall, wherever that is.
+    Floating,
+}
+
+/// Series of all shapes.
+pub(crate) fn shaped_series() -> impl Strategy<Value = (Shape, Event)> {
+    let shape = prop_oneof![
+        7 => Just(Shape::Plain),
+        1 => Just(Shape::TwoRules),
+        1 => Just(Shape::WithoutRule),
+        1 => Just(Shape::Floating),
+    ];
+    (shape, series(), rule()).prop_map(|(shape, mut event, rule)| {
+        let rule = RuleEntry::read(&rule);
+        match shape {
+            Shape::Plain => {}
+            Shape::TwoRules => event.rules.push(rule),
+            Shape::WithoutRule => event.excluded_rules.push(rule),
+            Shape::Floating => return (shape, floating(event)),
+        }
+        // What nobody can have edited: an instance that is no instance, or added where there is one.
+        let keys: Vec<RecurrenceId> = generated(&event);
+        event.overrides.retain(|key, value| keys.contains(key) != matches!(value, Override::Added { .. }));
+        (shape, event)
+    })
+}
+
+/// The instances of the rules alone.
+pub(crate) fn generated(event: &Event) -> Vec<RecurrenceId> {
+    let bare = Event { overrides: Default::default(), ..event.clone() };
+    instances(&bare).into_iter().map(|(id, _)| id).collect()
+}
+
+fn floating(mut event: Event) -> Event {
+    let start = event.master.as_ref().unwrap().time.start.clone();
+    if start.is_date() {
+        return event;
+    }
+    let span = |time: &TimeSpan| {
+        let (start, end) = (time.start.local(), time.end.local());
+        TimeSpan { start: EventTime::Floating(start), end: EventTime::Floating(end.max(start)) }
+    };
+    let master = event.master.as_mut().unwrap();
+    master.time = span(&master.time);
+    event.overrides = std::mem::take(&mut event.overrides)
+        .into_iter()
+        .map(|(key, value)| {
+            let value = match value {
+                Override::Changed { mut body, scope } => {
+                    body.time = span(&body.time);
+                    Override::Changed { body, scope }
+                }
+                other => other,
+            };
+            (RecurrenceId::Floating(key.to_time(&start).local()), value)
+        })
+        .collect();
+    let keys = generated(&event);
+    event.overrides.retain(|key, value| keys.contains(key) != matches!(value, Override::Added { .. }));
+    event
+}
+
 fn event_of(rules: impl Strategy<Value = Vec<String>>) -> impl Strategy<Value = Event> {
     let fate = prop_oneof![
         Just(Fate::Excluded),
@@ -181,12 +252,23 @@ fn event_of(rules: impl Strategy<Value = Vec<String>>) -> impl Strategy<Value = 
 
 /// When and what, up to the end of 2028.
 pub(crate) fn instances(event: &Event) -> Vec<(RecurrenceId, String)> {
-    let at = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap().and_hms_opt(0, 0, 0).unwrap().and_utc();
-    let window: std::ops::Range<DateTime<Utc>> = at(2025)..at(2029);
-    let (found, _) = event.instances(window, &Zone::UTC, &ExpansionLimits::default());
     let shown = |time: &TimeSpan| {
         format!("{}..{} {}", time.start.instant(&Zone::UTC), time.end.instant(&Zone::UTC), time.is_all_day())
     };
+    each_instance(event, |id, time, body| {
+        (id, format!("{} {}", shown(time), body.title.as_deref().unwrap_or_default()))
+    })
+}
+
+/// The same by their times.
+pub(crate) fn instances_of(event: &Event) -> Vec<(RecurrenceId, TimeSpan)> {
+    each_instance(event, |id, time, _| (id, time.clone()))
+}
+
+fn each_instance<T>(event: &Event, of: impl Fn(RecurrenceId, &TimeSpan, &EventBody) -> T) -> Vec<T> {
+    let at = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap().and_hms_opt(0, 0, 0).unwrap().and_utc();
+    let window: std::ops::Range<DateTime<Utc>> = at(2025)..at(2029);
+    let (found, _) = event.instances(window, &Zone::UTC, &ExpansionLimits::default());
     // A cancelled instance does not take place.
     let takes_place = |body: &EventBody| body.status != Some(Status::Cancelled);
     found
@@ -196,9 +278,6 @@ pub(crate) fn instances(event: &Event) -> Vec<(RecurrenceId, String)> {
                 || event.overrides.is_empty()
                 || std::ptr::eq(instance.body, event.master.as_ref().unwrap())
         })
-        .map(|instance| {
-            let title = instance.body.title.as_deref().unwrap_or_default();
-            (instance.id, format!("{} {title}", shown(&instance.time)))
-        })
+        .map(|instance| of(instance.id, &instance.time, instance.body))
         .collect()
 }

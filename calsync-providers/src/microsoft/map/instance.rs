@@ -31,9 +31,11 @@ pub(super) fn passes_neighbour(event: &Event, id: RecurrenceId, moved: &EventBod
 pub(super) fn at(master: &EventBody, id: RecurrenceId) -> EventBody {
     let start = id.to_time(&master.time.start);
     let by = start.local() - master.time.start.local();
-    let end = match (&start, &master.time.end) {
-        (EventTime::Utc(instant), _) => EventTime::Utc(*instant + master.time.duration()),
-        (_, end) => shifted(end, by),
+    let lasts = || Some(master.time.end.absolute()? - master.time.start.absolute()?);
+    // As long as the first, also where the clocks change in the middle of one of them.
+    let end = match (start.absolute(), lasts()) {
+        (Some(begins), Some(lasts)) => RecurrenceId::Instant(begins + lasts).to_time(&master.time.end),
+        _ => shifted(&master.time.end, by),
     };
     EventBody { time: TimeSpan { start, end }, ..master.clone() }
 }

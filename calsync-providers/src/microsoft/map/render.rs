@@ -84,8 +84,13 @@ impl Plan {
 }
 
 pub(crate) fn render(request: &RenderRequest<'_>, options: &Options<'_>) -> Result<Rendered> {
-    let mut writer =
-        Writer { options, people: request.people, losses: BTreeSet::new(), plan: Plan::default() };
+    let mut writer = Writer {
+        options,
+        people: request.people,
+        losses: BTreeSet::new(),
+        plan: Plan::default(),
+        no_first: None,
+    };
     match request.original {
         None => {
             let item = writer.fresh(request.event)?;
@@ -111,6 +116,8 @@ struct Writer<'a> {
     people: PeoplePolicy,
     losses: BTreeSet<&'static str>,
     plan: Plan,
+    /// The first instance, where the rule has none there and Graph begins later: whatever is said of it is lost with it.
+    no_first: Option<RecurrenceId>,
 }
 
 impl Writer<'_> {
@@ -366,6 +373,7 @@ impl Writer<'_> {
         };
         if let Some(begins) = series.begins {
             self.losses.insert("recurrence-start");
+            self.no_first = Some(RecurrenceId::of(&master.time.start));
             let by = begins - master.time.start.local();
             let start = shifted(&master.time.start, by);
             // It lasts as long as the others, also where the clocks change in the middle of it.
@@ -402,7 +410,7 @@ impl Writer<'_> {
             exceptions.clear();
             cancelled.clear();
         }
-        for id in ids {
+        for id in ids.into_iter().filter(|id| self.no_first != Some(*id)).collect::<Vec<_>>() {
             let current = before.and_then(|(current, _)| current.overrides.get(&id)).filter(|_| !again);
             match (event.overrides.get(&id), current) {
                 (Some(Override::Excluded), _) => {
