@@ -246,6 +246,20 @@ fn every_filter_lets_through_what_it_says() {
             &nobodys,
             false,
         ),
+        ("attendee", json!({"type": "attendee", "include": ["YOU@example.org"]}), &plain, true),
+        (
+            "attendee who organises",
+            json!({"type": "attendee", "include": ["boss@example.org"]}),
+            &plain,
+            true,
+        ),
+        ("attendee out", json!({"type": "attendee", "exclude": ["you@example.org"]}), &plain, false),
+        (
+            "attendee wanted, not there",
+            json!({"type": "attendee", "include": ["eve@example.org"]}),
+            &plain,
+            false,
+        ),
         ("duration", json!({"type": "duration", "at_least": 60, "at_most": 60}), &plain, true),
         ("too long", json!({"type": "duration", "at_most": 60}), &long, false),
         ("too short", json!({"type": "duration", "at_least": 61}), &plain, false),
@@ -575,6 +589,24 @@ fn inovex_time_frame() {
     assert!(inovex_passes(frame(0, 24), &rich()));
 }
 
+/// What differs: CalendarSync judges each instance by the clock of UTC, and copies this one in winter only. Here a series is
+/// copied as one, judged by its first instance.
+#[test]
+fn inovex_time_frame_judges_a_series_by_its_first_instance() {
+    let frame = || json!({"name": "TimeFrame", "config": {"HourStart": 8, "HourEnd": 18}});
+    let berlin = |month: u32, hour: u32| {
+        let local = NaiveDate::from_ymd_opt(2026, month, 5).unwrap().and_hms_opt(hour, 30, 0).unwrap();
+        EventTime::zoned(local, Zone::from_iana("Europe/Berlin").unwrap())
+    };
+    // Half past eight in UTC in winter, half past seven in summer; and the other way round.
+    for (month, passes) in [(1, true), (7, false)] {
+        let mut event =
+            edited(|body| body.time = TimeSpan { start: berlin(month, 9), end: berlin(month, 10) });
+        event.rules = vec![RuleEntry::read("FREQ=WEEKLY;COUNT=52")];
+        assert_eq!(inovex_passes(frame(), &event), passes, "{month}");
+    }
+}
+
 #[test]
 fn inovex_time_filter() {
     let frame =
@@ -738,7 +770,7 @@ fn the_published_schema_says_what_is_read() {
     let schema = schema();
     let samples = samples(&schema);
     // Every kind of start, filter and transform: what is added to the code is missed here until it is in the schema.
-    assert_eq!(samples.len(), 1 + 2 * (3 + 13 + 12));
+    assert_eq!(samples.len(), 1 + 2 * (3 + 14 + 12));
     for sample in &samples {
         assert!(is_valid(sample, &schema, &schema), "{sample}");
         let read: Pipeline =

@@ -9,7 +9,7 @@ use calsync_core::{
     engine::{Link, SyncOptions},
     model::Event,
     plan::Direction,
-    publish::{Detail, FeedOptions, feed},
+    publish::{BusyOnly, Detail, FeedOptions, busy_only, feed},
     recurrence::ExpansionLimits,
     secret::Secret,
     store::MemoryStore,
@@ -39,7 +39,7 @@ fn instances<'e>(
 #[tokio::test]
 async fn a_published_calendar_comes_back_the_same() {
     let mut compared = 0;
-    for seed in 0..60 {
+    for (seed, detail) in (0..60).flat_map(|seed| [(seed, Detail::Details), (seed, Detail::BusyOnly)]) {
         let case = availability_case(seed);
         let events: Vec<Event> = case
             .calendars
@@ -49,7 +49,13 @@ async fn a_published_calendar_comes_back_the_same() {
             .map(|(number, event)| Event { uid: format!("{seed}-{number}"), ..event })
             .collect();
         let mut options = FeedOptions::new(case.question.window.start, Secret::new([7; 32]));
-        options.detail = Detail::Details;
+        options.detail = detail;
+        // A feed of busy times shows what takes time, under UIDs of its own.
+        let how = BusyOnly { title: "Busy", key: Some(options.key.expose()), owner: &[] };
+        let shown: Vec<Event> = match detail {
+            Detail::Details => events.clone(),
+            Detail::BusyOnly => events.iter().filter_map(|event| busy_only(event, &how)).collect(),
+        };
         (options.back, options.ahead) = (TimeDelta::days(365), TimeDelta::days(365));
         let window = options.window();
         let text = feed(&events, options).collect::<Vec<_>>().concat();
@@ -64,9 +70,9 @@ async fn a_published_calendar_comes_back_the_same() {
         let quiet = world.engine.sync(&link, &provider, &SyncOptions::default()).await.unwrap();
         assert!(quiet.plan.operations.is_empty(), "seed {seed}");
         let read = world.locals().await;
-        let right = instances(&events, &window);
+        let right = instances(&shown, &window);
         assert_eq!(right, instances(read.iter().map(|record| &record.event), &window), "seed {seed}");
         compared += right.values().map(Vec::len).sum::<usize>();
     }
-    assert!(compared > 2_000, "{compared}");
+    assert!(compared > 3_000, "{compared}");
 }

@@ -111,7 +111,8 @@ fn asks_something(filter: &Filter) -> Result<(), &'static str> {
         Filter::Title { include, exclude } => include.is_some() || exclude.is_some(),
         Filter::Category { include, exclude }
         | Filter::Calendar { include, exclude }
-        | Filter::Organizer { include, exclude } => !include.is_empty() || !exclude.is_empty(),
+        | Filter::Organizer { include, exclude }
+        | Filter::Attendee { include, exclude } => !include.is_empty() || !exclude.is_empty(),
         Filter::Duration { at_least, at_most } => at_least.is_some() || at_most.is_some(),
         Filter::Status { exclude } => !exclude.is_empty(),
         Filter::NotDeclined {}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{HostOptions, Surroundings};
 use crate::{
     availability::{ClockTime, shows},
-    model::{EventBody, EventTime, FreeBusyStatus, ParticipationStatus, Status},
+    model::{EventBody, EventTime, FreeBusyStatus, ParticipationStatus, Person, Status},
     recurrence::Weekday,
     zone::Zone,
 };
@@ -99,6 +99,15 @@ pub enum Filter {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         exclude: Vec<String>,
     },
+    /// What somebody takes part in, as a guest or as the organiser, by address; ASCII case does not count: a feed by person.
+    Attendee {
+        /// One of these. Empty: anybody, or nobody.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        include: Vec<String>,
+        /// None of these.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        exclude: Vec<String>,
+    },
     /// What is so long.
     Duration {
         /// At least so many minutes.
@@ -161,6 +170,14 @@ impl Filter {
                         .is_some_and(|one| of.iter().any(|address| same(address, &one.address)))
                 };
                 (include.is_empty() || is(include)) && !is(exclude)
+            }
+            Self::Attendee { include, exclude } => {
+                let guests = body.participants.iter().map(|participant| &participant.person);
+                let people: Vec<&Person> = guests.chain(&body.organizer).collect();
+                let has = |of: &[String]| {
+                    of.iter().any(|address| people.iter().any(|person| same(address, &person.address)))
+                };
+                (include.is_empty() || has(include)) && !has(exclude)
             }
             Self::Duration { at_least, at_most } => {
                 let length = body.time.duration();

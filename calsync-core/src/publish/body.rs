@@ -20,7 +20,7 @@ const PAGE: usize = 200;
 const CHUNK: usize = 16 * 1024;
 
 enum Writer {
-    Events(FeedWriter),
+    Events(Box<FeedWriter>),
     FreeBusy(FreeBusyWriter),
 }
 
@@ -52,7 +52,7 @@ impl FeedBody {
             FeedForm::Events => {
                 let writer = FeedWriter::new(options);
                 writer.begin(&mut out);
-                Writer::Events(writer)
+                Writer::Events(Box::new(writer))
             }
             FeedForm::FreeBusy => Writer::FreeBusy(FreeBusyWriter::new(&options)),
         };

@@ -10,7 +10,7 @@ use std::{
 
 use calsync_core::{
     model::{Event, EventTime, Override},
-    publish::{Detail, FeedOptions, feed, free_busy},
+    publish::{BusyOnly, Detail, FeedOptions, busy_only, feed, free_busy},
     recurrence::ExpansionLimits,
     secret::Secret,
     zone::Zone,
@@ -50,15 +50,46 @@ fn line(seed: u64, detail: Detail) -> serde_json::Value {
     options.owner = vec![OWNER.to_owned()];
     let window = options.window();
     let text = feed(&events, options.clone()).collect::<Vec<_>>().concat();
-    let known: Vec<_> = events.iter().filter_map(|event| known(event, &window)).collect();
+    // What a busy feed has to show: of each event what of it takes time, under the UID of the feed.
+    let how = BusyOnly { title: "Busy", key: Some(options.key.expose()), owner: &options.owner };
+    let busy: Vec<Event> = events.iter().filter_map(|event| busy_only(event, &how)).collect();
+    let shown = if detail == Detail::BusyOnly { &busy } else { &events };
+    let known: Vec<_> = shown.iter().filter_map(|event| known(event, &window)).collect();
     serde_json::json!({
         "seed": seed,
         "detail": detail,
         "feed": String::from_utf8_lossy(&text),
         "free_busy": free_busy(&events, &options),
         "events": known,
+        "busy": busy_seconds(&busy, &window),
         "window": { "start": window.start.timestamp(), "end": window.end.timestamp() },
     })
+}
+
+/// When the events take time in the window, as few spans as can be, in seconds since 1970.
+fn busy_seconds(events: &[Event], window: &Range<DateTime<Utc>>) -> Vec<[i64; 2]> {
+    let (first, last) = (window.start.timestamp(), window.end.timestamp());
+    let mut spans: Vec<[i64; 2]> = events
+        .iter()
+        .flat_map(|event| spans(event, window))
+        .map(|[start, end]| [start.max(first), end.min(last)])
+        .filter(|[start, end]| start < end)
+        .collect();
+    spans.sort_unstable();
+    let mut merged: Vec<[i64; 2]> = Vec::new();
+    for [start, end] in spans {
+        match merged.last_mut() {
+            Some(before) if before[1] >= start => before[1] = before[1].max(end),
+            _ => merged.push([start, end]),
+        }
+    }
+    merged
+}
+
+fn spans(event: &Event, window: &Range<DateTime<Utc>>) -> Vec<[i64; 2]> {
+    let (instances, _) = event.instances(window.clone(), &Zone::UTC, &ExpansionLimits::default());
+    let seconds = |time: &EventTime| time.instant(&Zone::UTC).timestamp();
+    instances.iter().map(|one| [seconds(&one.time.start), seconds(&one.time.end)]).collect()
 }
 
 /// What the reader has to find: title, start and end, as instants or dates, how many instances are changed, and when those in
@@ -70,10 +101,7 @@ fn known(event: &Event, window: &Range<DateTime<Utc>>) -> Option<serde_json::Val
         EventTime::Floating(local) => local.format("%Y-%m-%dT%H:%M:%S").to_string(),
         zoned => zoned.instant(&Zone::UTC).format("%Y-%m-%dT%H:%M:%SZ").to_string(),
     };
-    let (instances, _) = event.instances(window.clone(), &Zone::UTC, &ExpansionLimits::default());
-    let seconds = |time: &EventTime| time.instant(&Zone::UTC).timestamp();
-    let mut instances: Vec<[i64; 2]> =
-        instances.iter().map(|one| [seconds(&one.time.start), seconds(&one.time.end)]).collect();
+    let mut instances = spans(event, window);
     instances.sort_unstable();
     let changed = event.overrides.values().filter(|one| matches!(one, Override::Changed { .. })).count();
     Some(serde_json::json!({

@@ -247,7 +247,7 @@ fn a_calendarsync_file_becomes_a_configuration() {
     let odd = SYNC_YAML.replace("MonthEnd", "YearEnd").replace("offset: -1", "offset: 3");
     fs::write(temp.path().join("odd.yaml"), odd).unwrap();
     let said = ok(temp.path(), &["import-config", "odd.yaml"]);
-    assert!(said.err.contains("sync.end: CalendarSync has"), "{}", said.err);
+    assert!(said.err.contains("sync.end: it is none of MonthStart"), "{}", said.err);
     assert!(said.out.contains("window = { from = { month-start = 3 }"), "{}", said.out);
 
     for (text, expected) in [

@@ -97,17 +97,38 @@ impl Lab {
         Self { google, folder: tempfile::tempdir().unwrap(), runtime }
     }
 
-    /// Imports a file, and does what the import says is left to do by hand.
     fn import(&self, source: &str) -> String {
+        self.import_with(source, REST)
+    }
+
+    /// Imports a file, and does what the import says is left to do by hand. Instead of signing in it has tokens.
+    fn import_with(&self, source: &str, rest: &str) -> String {
         let path = self.folder.path();
-        fs::write(path.join("sync.yaml"), format!("{source}{REST}")).unwrap();
+        fs::write(path.join("sync.yaml"), format!("{source}{rest}")).unwrap();
         let said = self.command(&["import-config", "sync.yaml"]).output().unwrap();
         let told = String::from_utf8(said.stderr).unwrap();
         assert!(said.status.success(), "{told}");
-        assert!(told.contains("write your own addresses into `owner`"), "{told}");
+        assert_eq!(rest == REST, told.contains("write your own addresses into `owner`"), "{told}");
+        assert!(told.contains("calsync connect sink") && !told.contains("elsewhere"), "{told}");
         let google = format!("provider = \"google\"\nbase_url = \"{}\"", self.google.url());
         let config = String::from_utf8(said.stdout).unwrap();
-        assert!(config.contains("owner = []\n") && !config.contains("canary"), "{config}");
+        assert!(rest != REST || config.contains("owner = []\n"), "{config}");
+        assert!(
+            !config.contains("canary") && config.contains("vault_key = \"file:vault.key\"\n"),
+            "{config}"
+        );
+        let oauth = "\n[connections.sink.oauth]\nclient_id = \"id\"\nclient_secret = \"env:CALSYNC_SINK_CLIENT_SECRET\"\n";
+        assert!(config.contains(oauth), "{config}");
+        let of_client = ["client_id", "client_secret", "directory"];
+        let config: String = config
+            .lines()
+            .filter(|line| !of_client.iter().any(|key| line.starts_with(key)))
+            .map(|line| match line {
+                "[connections.source.oauth]" => "token = \"env:CALSYNC_SOURCE_TOKEN\"\n".to_owned(),
+                "[connections.sink.oauth]" => "token = \"env:CALSYNC_SINK_TOKEN\"\n".to_owned(),
+                line => format!("{line}\n"),
+            })
+            .collect();
         let config = config
             .replace("provider = \"google\"", &google)
             .replace("owner = []", "owner = [\"me@example.org\"]");
@@ -320,7 +341,17 @@ fn an_imported_file_makes_the_sink_calendarsync_makes() {
         from.contains("work%40example.org/events") && to.contains("sink%40example.org/events"),
         "{asked:?}"
     );
+    // What somebody did to a copy there is undone, as CalendarSync does it.
+    let review =
+        lab.google.events(SINK).into_iter().find(|event| event["summary"] == "[work] Review").unwrap();
+    lab.google.edit(SINK, review["id"].as_str().unwrap(), |event| {
+        event.insert("summary".to_owned(), json!("Mine"));
+        event.insert("location".to_owned(), json!("Elsewhere"));
+    });
+    lab.sync();
+    assert_eq!(lab.sink(), first);
     fs::write(lab.folder.path().join("calsync.toml"), config).unwrap();
+    lab.sync();
 
     // What the filters begin and cease to let through comes and goes there as well.
     lab.google.edit("work@example.org", "doctor", |event| {
@@ -350,7 +381,9 @@ fn outlook_is_read_as_text_and_copied_to_google() {
     graph.add(&calendar, &event("Planning", "05T09:00", "05T10:00")).unwrap();
     graph.add(&calendar, &event("Doctor, private", "06T09:00", "06T10:00")).unwrap();
     let told = lab.import(&FROM_OUTLOOK.replace("CALENDAR", &calendar));
-    assert!(told.contains("source.adapter.oAuth") && told.contains("CALSYNC_SOURCE_TOKEN"), "{told}");
+    assert!(told.contains("source.adapter.oAuth") && told.contains("CALSYNC_SOURCE_CLIENT_SECRET"), "{told}");
+    let printed = lab.command(&["import-config", "sync.yaml"]).output().unwrap();
+    assert!(String::from_utf8(printed.stdout).unwrap().contains("directory = \"tenant\"\n"));
     let path = lab.folder.path().join("calsync.toml");
     let config = fs::read_to_string(&path).unwrap();
     let root = format!("provider = \"microsoft\"\nbase_url = \"{}\"", graph.url());
@@ -366,6 +399,88 @@ fn outlook_is_read_as_text_and_copied_to_google() {
     assert_eq!(planning.location, "Room 4");
     let lines: Vec<&str> = planning.description.lines().filter(|line| !line.is_empty()).collect();
     assert_eq!(lines, ["Bring the numbers & lunch", "{{title}}"], "text, and nothing is filled in");
+}
+
+/// The transformers and the filter the file above has not: who comes is copied, under their addresses, and nothing of a title.
+#[test]
+fn attendees_a_title_of_its_own_and_what_is_outside_of_hours() {
+    let lab = Lab::new();
+    let put = |event: Value| lab.google.put("work@example.org", event);
+    put(invited(event("dinner", "Dinner", "05T19:30", "05T21:00"), "accepted"));
+    put(event("breakfast", "Breakfast", "06T07:00", "06T07:45"));
+    put(event("inside", "Inside", "06T11:00", "06T12:00"));
+    put(event("half", "Half inside", "06T17:30", "06T19:30"));
+    let (head, _) = REST.split_once("transformations:").unwrap();
+    let rest = format!(
+        "{head}transformations:\n  - name: KeepTitle\n  - name: ReplaceTitle\n    config: {{ NewTitle: \"Taken\" }}\n  \
+         - name: KeepAttendees\n    config: {{ UseEmailAsDisplayName: true }}\n\
+         filters:\n  - name: TimeFilter\n    config: {{ HourStart: 8, HourEnd: 18 }}\n"
+    );
+    let told = lab.import_with(FROM_GOOGLE, &rest);
+    assert!(told.contains("people = \"write\""), "{told}");
+    let path = lab.folder.path().join("calsync.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    fs::write(&path, config.replace("edits = ", "people = \"write\"\nedits = ")).unwrap();
+    lab.sync();
+    lab.sync();
+    let taken = |start, end| copy(start, end, "Taken");
+    // What lies partly in the hours does not lie inside them.
+    let expected =
+        [taken("05 18:30", "05 20:00"), taken("06 06:00", "06 06:45"), taken("06 16:30", "06 18:30")];
+    assert_eq!(lab.sink(), expected);
+    let events = lab.google.events(SINK);
+    let dinner = events.iter().find(|event| !event["attendees"].is_null()).unwrap();
+    let [guest] = &dinner["attendees"].as_array().unwrap()[..] else { panic!("{dinner}") };
+    assert_eq!(
+        (&guest["email"], &guest["displayName"]),
+        (&json!("me@example.org"), &json!("me@example.org"))
+    );
+    assert!(!format!("{events:?}").contains("Dinner"));
+}
+
+/// Forms of later versions: days and weeks.
+#[test]
+fn days_and_weeks_become_days_from_now() {
+    let lab = Lab::new();
+    for (from, to, expected) in [
+        (("DayStart", -2), ("DayEnd", 3), "{ from = { days = -3 }, leaving = \"stay\", to = { days = 4 } }"),
+        (
+            ("WeekStart", -1),
+            ("WeekEnd", 2),
+            "{ from = { days = -14 }, leaving = \"stay\", to = { days = 21 } }",
+        ),
+        (
+            ("MonthStart", 0),
+            ("WeekEnd", 1),
+            "{ from = { month-start = 0 }, leaving = \"stay\", to = { days = 14 } }",
+        ),
+    ] {
+        let edge =
+            |(identifier, offset): (&str, i32)| format!("{{ identifier: {identifier}, offset: {offset} }}");
+        let rest = REST
+            .replace("{ identifier: MonthStart, offset: -1 }", &edge(from))
+            .replace("{ identifier: MonthEnd, offset: +1 }", &edge(to));
+        fs::write(lab.folder.path().join("sync.yaml"), format!("{FROM_GOOGLE}{rest}")).unwrap();
+        let said = lab.command(&["import-config", "sync.yaml"]).output().unwrap();
+        let (out, told) = (String::from_utf8(said.stdout).unwrap(), String::from_utf8(said.stderr).unwrap());
+        assert!(out.contains(expected), "{out}");
+        assert!(told.contains("sync.end: days are counted from now"), "{told}");
+        assert_eq!(told.contains("sync.start:"), from.0 != "MonthStart", "{told}");
+    }
+}
+
+/// Two users' files are of the same links. Their copies of one meeting are not to be told by their UIDs.
+#[test]
+fn every_import_has_a_salt_of_its_own() {
+    let lab = Lab::new();
+    fs::write(lab.folder.path().join("sync.yaml"), format!("{FROM_GOOGLE}{REST}")).unwrap();
+    let salt = || {
+        let said = lab.command(&["import-config", "sync.yaml"]).output().unwrap();
+        let config = String::from_utf8(said.stdout).unwrap();
+        config.lines().find(|line| line.starts_with("uid_salt")).unwrap().to_owned()
+    };
+    let (one, other) = (salt(), salt());
+    assert!(one != other && one.len() == other.len() && one.len() > 40, "{one} {other}");
 }
 
 /// What would not run is said at the import, by the step it is in.

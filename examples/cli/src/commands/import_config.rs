@@ -3,6 +3,7 @@
 use std::{fmt::Write, fs, path::Path};
 
 use calsync_core::{
+    context::{Entropy, SystemEntropy},
     engine::{CopyWindow, WindowEdge},
     pipeline::translate_inovex,
 };
@@ -48,8 +49,10 @@ fn import(text: &str) -> Result<Imported, String> {
         match key.as_str() {
             "source" | "sink" | "transformations" | "filters" => {}
             "sync" => window = window_of(value, &mut lost),
-            "auth" => lost
-                .push("auth: calsync keeps no tokens of its own; see `token` of the connections".to_owned()),
+            "auth" => lost.push(
+                "auth: tokens are kept in the store, sealed with `vault_key`; `calsync connect` signs in anew"
+                    .to_owned(),
+            ),
             "updateConcurrency" => {
                 lost.push("updateConcurrency: calsync finds out how much a provider takes".to_owned());
             }
@@ -65,16 +68,26 @@ fn import(text: &str) -> Result<Imported, String> {
         .compile()
         .map_err(|problem| format!("{problem}; write it in another way in the file, and import it again"))?;
     lost.extend(translated.lost);
-    let mut config = "store = \"sqlite:calsync.db\"\n".to_owned();
     let source = adapter(table, "source", &mut lost)?;
     let sink = adapter(table, "sink", &mut lost)?;
     if sink.provider == "caldav" {
         lost.push("sink.adapter.type: CalendarSync only reads there; check the address".to_owned());
     }
+    let mut config = "store = \"sqlite:calsync.db\"\n".to_owned();
+    if [&source, &sink].iter().any(|side| !side.client.is_empty()) {
+        config.push_str("vault_key = \"file:vault.key\"\n");
+    }
     for side in [&source, &sink] {
+        let keys = |config: &mut String, keys: &[(&str, String)]| {
+            for (key, value) in keys {
+                let _ = writeln!(config, "{key} = {}", toml(&Value::String(value.clone())));
+            }
+        };
         let _ = write!(config, "\n[connections.{}]\nprovider = \"{}\"\n", side.name, side.provider);
-        for (key, value) in &side.keys {
-            let _ = writeln!(config, "{key} = {}", toml(&Value::String(value.clone())));
+        keys(&mut config, &side.keys);
+        if !side.client.is_empty() {
+            let _ = write!(config, "\n[connections.{}.oauth]\n", side.name);
+            keys(&mut config, &side.client);
         }
     }
     let calendar = |side: &Side| toml(&Value::String(side.calendar.clone()));
@@ -82,12 +95,14 @@ fn import(text: &str) -> Result<Imported, String> {
         config,
         "\n[[links]]\nname = \"source\"\ncalendar = \"calendarsync\"\nconnection = \"source\"\nremote = {}\n\
          direction = \"import\"\n\n[[links]]\nname = \"sink\"\ncalendar = \"calendarsync\"\nconnection = \"sink\"\n\
-         remote = {}\ndirection = \"export\"\ncheck_copies_every = \"{CHECKED}\"\n\n[links.copies]\n",
+         remote = {}\ndirection = \"export\"\nedits = \"restore\"\ncheck_copies_every = \"{CHECKED}\"\n\n\
+         [links.copies]\n",
         calendar(&source),
         calendar(&sink),
     );
     let pipeline = serde_json::to_value(&translated.pipeline).map_err(|error| error.to_string())?;
     let _ = writeln!(config, "start = {}", toml(&pipeline["start"]));
+    let _ = writeln!(config, "uid_salt = {}", toml(&Value::String(salt()?)));
     if let Some(window) = &window {
         let window = serde_json::to_value(window).map_err(|error| error.to_string())?;
         let _ = writeln!(config, "window = {}", toml(&window));
@@ -103,7 +118,9 @@ fn import(text: &str) -> Result<Imported, String> {
     }
     if steps.iter().any(|step| step["transform"]["type"] == "keep-attendees") {
         lost.push(
-            "KeepAttendees: calsync writes nobody into a remote calendar from the command line".to_owned(),
+            "KeepAttendees: attendees are written once the link named sink says people = \"write\"; the provider may mail them \
+             then"
+                .to_owned(),
         );
     }
     for step in steps {
@@ -117,22 +134,39 @@ fn import(text: &str) -> Result<Imported, String> {
     Ok(Imported { config, lost })
 }
 
+/// What makes the UIDs of the copies others than those of the next user, whose link has the same name.
+fn salt() -> Result<String, String> {
+    let mut salt = [0; 16];
+    SystemEntropy.fill(&mut salt).map_err(|error| format!("no randomness: {error}"))?;
+    Ok(salt.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// The window of the copies. What CalendarSync wrote and what left its window stays there, so it stays here.
 fn window_of(sync: &Value, lost: &mut Vec<String>) -> Option<CopyWindow> {
     let mut edge = |name: &str| {
         let edge = sync.get(name)?;
-        let months = edge.get("offset").map_or(Some(0), Value::as_i64);
-        let months = months.and_then(|months| i32::try_from(months).ok());
-        let found = match (edge.get("identifier").and_then(Value::as_str), months) {
+        let offset = edge.get("offset").map_or(Some(0), Value::as_i64);
+        let offset = offset.and_then(|offset| i32::try_from(offset).ok());
+        // Days of ours are counted from now. The edge goes further out, so that nothing is missing.
+        let out = |far: i32| if name == "start" { -far } else { far };
+        let days = |days: i32, far: i32| WindowEdge::Days(days.saturating_add(out(far)));
+        let identifier = edge.get("identifier").and_then(Value::as_str);
+        let found = match (identifier, offset) {
             (Some("MonthStart"), Some(months)) => Some(WindowEdge::MonthStart(months)),
             (Some("MonthEnd"), Some(months)) => Some(WindowEdge::MonthEnd(months)),
+            (Some("DayStart" | "DayEnd"), Some(offset)) => Some(days(offset, 1)),
+            (Some("WeekStart" | "WeekEnd"), Some(offset)) => Some(days(offset.saturating_mul(7), 7)),
             _ => None,
         };
-        if found.is_none() {
-            lost.push(format!(
-                "sync.{name}: CalendarSync has MonthStart and MonthEnd with a number as their offset; write \
-                 links.copies.window yourself"
-            ));
+        match found {
+            None => lost.push(format!(
+                "sync.{name}: it is none of MonthStart, MonthEnd, WeekStart, WeekEnd, DayStart and DayEnd with a number as \
+                 its offset; write links.copies.window yourself"
+            )),
+            Some(WindowEdge::Days(_)) => lost.push(format!(
+                "sync.{name}: days are counted from now here, not from midnight or Monday: the window is a little wider"
+            )),
+            Some(_) => {}
         }
         found
     };
@@ -159,6 +193,8 @@ struct Side {
     provider: &'static str,
     calendar: String,
     keys: Vec<(&'static str, String)>,
+    /// Of the OAuth client.
+    client: Vec<(&'static str, String)>,
 }
 
 fn adapter(table: &Map<String, Value>, name: &'static str, lost: &mut Vec<String>) -> Result<Side, String> {
@@ -168,7 +204,9 @@ fn adapter(table: &Map<String, Value>, name: &'static str, lost: &mut Vec<String
     let kind = text(adapter.get("type")).ok_or(format!("{name}.adapter.type is missing"))?;
     let calendar = text(adapter.get("calendar")).ok_or(format!("{name}.adapter.calendar is missing"))?;
     let variable = name.to_uppercase();
-    let by_token = vec![("token", format!("env:CALSYNC_{variable}_TOKEN"))];
+    let client = client_of(adapter.get("oAuth"), name, lost);
+    let by_token =
+        if client.is_empty() { vec![("token", format!("env:CALSYNC_{variable}_TOKEN"))] } else { Vec::new() };
     let (provider, keys) = match kind.as_str() {
         "google" => ("google", by_token),
         "outlook_http" => ("microsoft", by_token),
@@ -185,15 +223,36 @@ fn adapter(table: &Map<String, Value>, name: &'static str, lost: &mut Vec<String
             return Err(format!("{name}.adapter.type is {other:?}; there are google, outlook_http and zep"));
         }
     };
-    if adapter.contains_key("oAuth") {
-        lost.push(format!(
-            "{name}.adapter.oAuth: sign in elsewhere, and put a token into CALSYNC_{variable}_TOKEN"
-        ));
-    }
+    let is_used = |key: &str| provider == "microsoft" || provider == "google" && key != "directory";
+    let client = client.into_iter().filter(|(key, _)| is_used(key)).collect();
     for key in adapter.keys().filter(|key| !["type", "calendar", "oAuth", "config"].contains(&key.as_str())) {
         lost.push(format!("{name}.adapter.{key}: CalendarSync has no such key"));
     }
-    Ok(Side { name, provider, calendar, keys })
+    Ok(Side { name, provider, calendar, keys, client })
+}
+
+/// The OAuth client CalendarSync signs in with; empty: there is none. Its secret is not copied from file to file.
+fn client_of(client: Option<&Value>, name: &str, lost: &mut Vec<String>) -> Vec<(&'static str, String)> {
+    let Some(client) = client else { return Vec::new() };
+    let text = |key: &str| client.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let variable = format!("CALSYNC_{}_CLIENT_SECRET", name.to_uppercase());
+    let Some(id) = text("clientId") else {
+        lost.push(format!(
+            "{name}.adapter.oAuth: there is no clientId; put a token into the variable of `token`"
+        ));
+        return Vec::new();
+    };
+    let mut keys = vec![("client_id", id.to_owned())];
+    let mut first = String::new();
+    if text("clientKey").is_some() {
+        keys.push(("client_secret", format!("env:{variable}")));
+        first = format!("put clientKey into {variable}, and ");
+    }
+    if let Some(tenant) = text("tenantId") {
+        keys.push(("directory", tenant.to_owned()));
+    }
+    lost.push(format!("{name}.adapter.oAuth: {first}run `calsync connect {name}` once"));
+    keys
 }
 
 /// A value as TOML on one line.

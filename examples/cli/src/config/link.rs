@@ -57,8 +57,8 @@ pub(crate) struct LinkConfig {
     /// `high`, `normal` (default) or `low`.
     #[serde(default)]
     pub(crate) priority: Priority,
-    /// What is copied and what the copies show, on a link that imports or exports. Default: everything; for a link that
-    /// exports what another link imports, when somebody is busy.
+    /// What is copied and what the copies show, on a link that imports or exports. Default: a link that exports shows when
+    /// somebody is busy, and nothing else; one that imports is whole.
     pub(crate) copies: Option<CopiesConfig>,
 }
 
@@ -73,6 +73,8 @@ pub(crate) struct CopiesConfig {
     owner: Vec<String>,
     /// Its zone. Default: UTC.
     zone: Option<String>,
+    /// Random characters the UIDs of copies are made with, beside the link's name, where the copies do not show their event's.
+    uid_salt: Option<String>,
     /// Which part of the calendar is copied, by time, on a link that exports. Default: all of it.
     window: Option<CopyWindow>,
     /// What a copy begins as. Default: `{ type = "busy-only" }`.
@@ -183,6 +185,7 @@ impl CopiesConfig {
         rules.calendar_name = self.calendar_name.clone().unwrap_or_else(|| link.calendar.clone());
         rules.owner.clone_from(&self.owner);
         rules.window = self.window;
+        rules.uid_salt.clone_from(&self.uid_salt);
         if let Some(name) = &self.zone {
             rules.zone = zone("copies.zone", name)?;
         }
