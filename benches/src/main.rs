@@ -18,6 +18,7 @@ mod radicale;
 mod read;
 mod recurrence;
 mod report;
+mod scale;
 mod stores;
 
 use std::path::PathBuf;
@@ -47,14 +48,24 @@ const ALL: [(&str, &str, Benchmark); 9] = [
     ("caldav", "first and empty syncs with a real Radicale, beside vdirsyncer", caldav::run),
 ];
 
+/// What runs only when it is named: it takes a quarter of an hour.
+const NAMED: [(&str, &str, Benchmark); 1] = [(
+    "scale",
+    "how it grows: calendars of up to a million events, 10,000 connections on two workers, first syncs",
+    scale::run,
+)];
+
 const USAGE: &str = "\
-usage: cargo xtask bench [--check] [--events N] [--items N] [NAME...]
+usage: cargo xtask bench [--check] [--events N] [--items N] [--largest N] [--links N] [--seconds N] [NAME...]
 
   --check     exit with 1 when a target is missed or something could not be measured
   --events N  events in the large file (default 100000)
   --items N   items in the large CalDAV collection (default 10000)
+  --largest N events in the largest calendar of `scale` (default 1000000)
+  --links N   connections of `scale` (default 10000)
+  --seconds N how long `scale` keeps up a day's rate of changes (default 120)
 
-Names (default: all):
+Names (default: all but `scale`):
 ";
 
 /// What the command line asks for.
@@ -63,6 +74,12 @@ struct Options {
     events: usize,
     /// Items in the large collection.
     items: usize,
+    /// Events in the largest calendar of `scale`.
+    largest: usize,
+    /// Connections of `scale`.
+    links: usize,
+    /// How long `scale` keeps up a day's rate.
+    seconds: usize,
 }
 
 impl Options {
@@ -78,6 +95,10 @@ impl Options {
 fn root() -> PathBuf {
     let benches = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     benches.parent().map_or(benches.clone(), std::path::Path::to_path_buf)
+}
+
+fn all() -> impl Iterator<Item = &'static (&'static str, &'static str, Benchmark)> {
+    ALL.iter().chain(&NAMED)
 }
 
 fn main() -> ExitCode {
@@ -98,7 +119,8 @@ fn finish(result: Outcome<ExitCode>) -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Outcome<ExitCode> {
-    let mut options = Options { events: 100_000, items: 10_000 };
+    let mut options =
+        Options { events: 100_000, items: 10_000, largest: 1_000_000, links: 10_000, seconds: 120 };
     let mut names = Vec::new();
     let mut check = false;
     let mut words = arguments.iter();
@@ -111,18 +133,26 @@ fn run(arguments: &[String]) -> Outcome<ExitCode> {
             "--check" => check = true,
             "--events" => options.events = number()?,
             "--items" => options.items = number()?,
+            "--largest" => options.largest = number()?,
+            "--links" => options.links = number()?,
+            "--seconds" => options.seconds = number()?,
             "--help" | "-h" => {
                 print!("{USAGE}");
-                ALL.iter().for_each(|(name, what, _)| println!("  {name:<12} {what}"));
+                all().for_each(|(name, what, _)| println!("  {name:<12} {what}"));
                 return Ok(ExitCode::SUCCESS);
             }
-            name if ALL.iter().any(|(known, ..)| *known == name) => names.push(name),
+            name if all().any(|(known, ..)| *known == name) => names.push(name),
             other => return Err(format!("no benchmark or option {other}\n\n{USAGE}")),
         }
     }
     let mut missed = 0;
-    for (name, what, benchmark) in ALL {
-        if !names.is_empty() && !names.contains(&name) {
+    for (name, what, benchmark) in all() {
+        let wanted = if names.is_empty() {
+            ALL.iter().any(|(of_all, ..)| of_all == name)
+        } else {
+            names.contains(name)
+        };
+        if !wanted {
             continue;
         }
         println!("{name}: {what}");

@@ -30,16 +30,22 @@ pub(crate) fn fastest_call<T>(mut call: impl FnMut() -> T) -> f64 {
     round / f64::from(calls)
 }
 
-/// The most memory this process ever held, in KiB: `VmHWM` of Linux.
+/// The most memory this process ever held, in KiB.
 pub(crate) fn peak_kib() -> Outcome<u64> {
+    memory_kib("VmHWM")
+}
+
+/// What Linux says of this process's memory, in KiB: `VmHWM` is the most it ever held, `VmRSS` what it holds.
+pub(crate) fn memory_kib(name: &str) -> Outcome<u64> {
     let status = std::fs::read_to_string("/proc/self/status")
         .map_err(|error| format!("/proc/self/status (this needs Linux): {error}"))?;
     status
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .and_then(|rest| rest.trim().strip_suffix(" kB"))
+        .filter_map(|line| line.split_once(':'))
+        .find(|(found, _)| *found == name)
+        .and_then(|(_, rest)| rest.trim().strip_suffix(" kB"))
         .and_then(|kib| kib.trim().parse().ok())
-        .ok_or_else(|| "no VmHWM in /proc/self/status".to_owned())
+        .ok_or_else(|| format!("no {name} in /proc/self/status"))
 }
 
 /// Seconds for a person.

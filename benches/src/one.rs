@@ -8,7 +8,7 @@ use std::time::Instant;
 use calsync_core::ical::{CalendarReader, ReadOptions, read_calendar};
 
 use crate::measure::peak_kib;
-use crate::{Outcome, publish};
+use crate::{Outcome, publish, scale};
 
 /// What `one` can run.
 pub(crate) const CALSYNC: &str = "calsync";
@@ -30,6 +30,9 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     let [library, path] = arguments else { return Err("usage: one LIBRARY FILE".to_owned()) };
     if [publish::STREAM, publish::STORE].contains(&library.as_str()) {
         return publish::one(library, path);
+    }
+    if library == scale::first::INTO_POSTGRES {
+        return scale::first::one(path);
     }
     let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
     match library.as_str() {

@@ -1,7 +1,5 @@
-//! `cargo run -p observability`: a worker syncs with an emulated CalDAV account, and tells what it does: spans on the terminal,
+//! `cargo run --manifest-path examples/observability/Cargo.toml`: a worker syncs with an emulated CalDAV account, and tells what it does: spans on the terminal,
 //! metrics at `/metrics`.
-#![allow(clippy::print_stdout, reason = "the example tells what happens")]
-
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
