@@ -86,12 +86,13 @@ function toSnake(value) {
   return result;
 }
 
-function pure(method, args) {
-  const text = native.pure(method, JSON.stringify(toSnake(args)));
-  const value = JSON.parse(text.slice(1));
-  if (text[0] !== '1') throw new CalsyncError(value);
-  return toCamel(value);
+/** What a function of the native part gives: JSON with names of JavaScript, or what failed behind a `!`. */
+function made(text) {
+  if (text[0] === '!') throw new CalsyncError(JSON.parse(text.slice(1)));
+  return JSON.parse(text);
 }
+
+const pure = (method, args) => made(native.pure(method, JSON.stringify(toSnake(args))));
 
 /** One of many results: a failed one is an error in its place. */
 function outcome(value) {
@@ -105,7 +106,13 @@ function orThrow(result) {
   return result;
 }
 
-const parseMany = (texts, options = {}) => pure('parse', { texts: [...texts], ...options }).map(outcome);
+function parseMany(texts, options = {}) {
+  const list = [...texts];
+  if (!list.every((text) => typeof text === 'string')) {
+    throw new CalsyncError({ code: 'invalid-input', retryable: false, message: 'parse: a text is no text', item: 'parse' });
+  }
+  return made(native.parse(list, JSON.stringify(toSnake(options)))).map(outcome);
+}
 const parse = (text, options) => orThrow(parseMany([text], options)[0]);
 const write = (events, options) => pure('write', { events: [...events], ...options });
 const patchMany = (edits, options = {}) => pure('patch', { edits: [...edits], ...options }).map(outcome);
@@ -140,11 +147,75 @@ function checked(store) {
   return store;
 }
 
+function needs(part, method, what) {
+  if (part === null || typeof part !== 'object' || typeof part[method] !== 'function') {
+    throw new TypeError(`${kindOf(part)} is no calsync ${what}: it has no method ${method}`);
+  }
+  return part;
+}
+
+/** The rules of a host by their names: what the native part has to know of them. */
+function versions(rules, method, what) {
+  const entries = Object.entries(rules).map(([name, rule]) => {
+    if (typeof needs(rule, method, `${what} ${name}`).version !== 'string') {
+      throw new TypeError(`${kindOf(rule)} is no calsync ${what} ${name}: it has no version`);
+    }
+    return [name, rule.version];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** All that a call of an engine may be asked for: a store, rules, a resolver, a clock. */
+class Hosts {
+  constructor(store, { filters = {}, transforms = {}, resolver, clock, patienceMs } = {}) {
+    this.store = store;
+    this.filters = filters;
+    this.transforms = transforms;
+    this.resolver = resolver === undefined ? undefined : needs(resolver, 'resolve', 'resolver');
+    this.clock = clock === undefined ? undefined : needs(clock, 'now', 'clock');
+    this.asked = {
+      filters: versions(filters, 'letsThrough', 'filter'),
+      transforms: versions(transforms, 'change', 'transform'),
+      resolver: resolver !== undefined,
+      clock: clock !== undefined,
+      patience_ms: patienceMs,
+    };
+  }
+
+  opening(store) {
+    const { filters, transforms, resolver, clock } = this.asked;
+    const rules = Object.keys(filters).length + Object.keys(transforms).length > 0;
+    return JSON.stringify(rules || resolver || clock ? { store, host: this.asked } : store);
+  }
+
+  // The options of a rule and the rows of a store are the host's own: their names stay.
+  store_(method, args) {
+    return this.store[method](args);
+  }
+
+  filter_(method, { rule, body, options, around }) {
+    return this.filters[rule][method](toCamel(body), options, toCamel(around));
+  }
+
+  async transform_(method, { rule, copy, event, options, around }) {
+    return toSnake(await this.transforms[rule][method](toCamel(copy), toCamel(event), options, toCamel(around)));
+  }
+
+  async resolver_(method, { conflict }) {
+    return toSnake(await this.resolver[method](toCamel(conflict)));
+  }
+
+  async clock_(method) {
+    return toSnake(await this.clock[method]());
+  }
+}
+
 /** Answers the calls of the native part. Plain values, promises and synchronous throws of a method all end here. */
-function answering(store, onThrown) {
+function answering(hosts, onThrown) {
   return async (name, given, reply) => {
     try {
-      const value = await store[camel(name.slice('store.'.length))](JSON.parse(given));
+      const [part, method] = name.split('.');
+      const value = await hosts[`${part}_`](camel(method), JSON.parse(given));
       let answered;
       try {
         answered = JSON.stringify(value === undefined ? null : value);
@@ -174,23 +245,21 @@ async function checkStore(factory, name) {
     await new Promise((resolve, reject) => {
       let thrown;
       const done = (ok, text) => (ok ? resolve() : reject(new CalsyncError(JSON.parse(text), thrown)));
-      native.checkStore(one, done, answering(store, (error) => (thrown = error)));
+      native.checkStore(one, done, answering(new Hosts(store), (error) => (thrown = error)));
     });
   }
 }
 
 class Engine {
   #native;
-  #store;
+  #hosts;
 
-  constructor(store = ':memory:') {
-    if (typeof store === 'string') {
-      const choice = store === ':memory:' ? 'memory' : { sqlite: { path: store } };
-      this.#native = new native.Engine(JSON.stringify(choice));
-    } else {
-      this.#store = checked(store);
-      this.#native = new native.Engine(JSON.stringify('host'));
-    }
+  constructor(store = ':memory:', options = {}) {
+    let choice = 'host';
+    if (typeof store === 'string') choice = store === ':memory:' ? 'memory' : { sqlite: { path: store } };
+    else checked(store);
+    this.#hosts = new Hosts(store, options);
+    this.#native = new native.Engine(this.#hosts.opening(choice));
   }
 
   #call(method, args, { signal, ...options } = {}, onProgress) {
@@ -215,10 +284,10 @@ class Engine {
       const done = (ok, result) => {
         if (signal) signal.removeEventListener('abort', stop);
         const value = JSON.parse(result);
-        if (ok) resolve(toCamel(value));
+        if (ok) resolve(value);
         else reject(new CalsyncError(value, value.code.startsWith('host-') ? thrown : undefined));
       };
-      const answer = answering(this.#store, (error) => (thrown = error));
+      const answer = answering(this.#hosts, (error) => (thrown = error));
       const progress = (told) => {
         if (onProgress) onProgress(toCamel(JSON.parse(told)));
       };
@@ -340,6 +409,42 @@ class Engine {
 
   explain(calendar, id, options) {
     return this.#call('explain', { calendar, id }, options).then(JSON.parse);
+  }
+
+  explainItem(item, options) {
+    return this.#call('explain_item', { item }, options).then(JSON.parse);
+  }
+
+  sources(events, options) {
+    return this.#call('sources', { events: [...events] }, options).then(JSON.parse);
+  }
+
+  eventsOf(link, options) {
+    return this.#call('events_of', { link }, options).then(JSON.parse);
+  }
+
+  history(link, options) {
+    return this.#call('history', { link }, options).then(JSON.parse);
+  }
+
+  clean(link, options) {
+    return this.#call('clean', { link }, options);
+  }
+
+  hold(terms, slot, options) {
+    return this.#call('hold', { terms: JSON.stringify(terms), ...slot }, options).then(JSON.parse);
+  }
+
+  release(hold, options) {
+    return this.#call('release', { hold: JSON.stringify(hold) }, options);
+  }
+
+  book(terms, calendar, event, options) {
+    return this.#call('book', { terms: JSON.stringify(terms), calendar, event }, options).then(JSON.parse);
+  }
+
+  cancelBooking(calendar, id, options) {
+    return this.#call('cancel_booking', { calendar, id }, options);
   }
 
   free(terms, options) {

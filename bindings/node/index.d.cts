@@ -39,7 +39,7 @@ export type PeoplePolicy = 'withhold' | 'write';
 export type Choice = 'local' | 'remote' | 'both' | 'open';
 export type Take = 'local' | 'remote';
 export type LimitReached = 'instances' | 'steps' | 'dates';
-export type ProviderKind = 'caldav' | 'google' | 'ics' | 'microsoft';
+export type ProviderKind = 'caldav' | 'cozi' | 'google' | 'ics' | 'microsoft';
 /** What went wrong, as a word that never changes. */
 export type Code =
   | 'invalid-input'
@@ -69,6 +69,9 @@ export type Code =
   | 'not-contested'
   | 'unknown-run'
   | 'unknown-write'
+  | 'slot-taken'
+  | 'slot-not-offered'
+  | 'unknown-booking'
   | 'store-conflict'
   | 'store-fenced'
   | 'store-unavailable'
@@ -272,6 +275,19 @@ export interface Report {
   answered: string | null;
 }
 
+/** What a clean-up found and did. When it is `held`, a person approves `planId`. If it is not `complete`, there may be more. */
+export interface Cleaned {
+  planId: string;
+  held: boolean;
+  operations: PlannedOperation[];
+  deleted: number;
+  /** Items somebody edited since the link wrote them: they stay. */
+  edited: number;
+  /** Items that carry a mark which is not theirs: they stay. */
+  foreign: number;
+  complete: boolean;
+}
+
 /** A field of a conflict with the values of both sides; `outcome` is `open` while it waits. */
 export interface ConflictField {
   field: Field;
@@ -432,6 +448,67 @@ export class StoreInvalidInput extends Error {}
 /** The database has no room. */
 export class StoreFull extends Error {}
 
+/** What surrounds an event that is copied: the calendar it is in, its owner's addresses, and whether it is a copy itself. */
+export interface Surroundings {
+  calendar: string;
+  calendarName: string;
+  owner: string[];
+  zone: Zone;
+  isCopy: boolean;
+}
+
+/** An event whose two sides changed the same `fields` to different values; `base` is `null` at a first meeting. */
+export interface ContestedEvent {
+  link: string;
+  eventId: string;
+  base: Event | null;
+  local: Event;
+  remote: Event;
+  fields: Field[];
+}
+
+/** The options of a step of a pipeline, as they are written there. */
+export type RuleOptions = { [key: string]: unknown };
+
+/**
+ * Says which events a link copies; a pipeline names it: `{ type: 'host', rule: name, options: {} }`. The same content gets the same
+ * answer until `version` changes; then every link that uses it compares everything again.
+ */
+export interface Filter {
+  readonly version: string;
+  letsThrough(body: EventBody, options: RuleOptions, around: Surroundings): MaybePromise<boolean>;
+}
+
+/** Changes what copies show; a pipeline names it as it names a filter. The time of the copy stays, whatever is answered. */
+export interface Transform {
+  readonly version: string;
+  change(copy: EventBody, event: EventBody, options: RuleOptions, around: Surroundings): MaybePromise<EventBody>;
+}
+
+/** Decides contested fields of links whose policy is `resolver`. Fields it leaves out wait for a person. */
+export interface Resolver {
+  resolve(conflict: ContestedEvent): MaybePromise<ContestedField[]>;
+}
+
+/** Tells the time: once for each call, when it begins. */
+export interface Clock {
+  now(): MaybePromise<Instant | Date>;
+}
+
+/**
+ * What of yours an engine asks beside its store. A method that throws, or answers something else than it says, decides nothing: the
+ * run goes on without it, and its call rejects with `host-failed` or `host-type` and the method's name at the end.
+ */
+export interface EngineOptions {
+  /** By the names pipelines have for them. */
+  filters?: { [name: string]: Filter };
+  transforms?: { [name: string]: Transform };
+  resolver?: Resolver;
+  clock?: Clock;
+  /** How long each may take to answer (10,000). */
+  patienceMs?: number;
+}
+
 /** The names of the cases of the store conformance suite. */
 export const STORE_CASES: readonly string[];
 /**
@@ -521,6 +598,11 @@ export interface ConnectOptions extends CallOptions {
   secret?: string;
   /** Allows private and local addresses, and files as feeds: only for addresses that whoever runs the application wrote. */
   trustAddress?: boolean;
+  /**
+   * That the owner of a Cozi account knows that its interface is undocumented, may end on any day, and that using it may be against
+   * Cozi's terms.
+   */
+  unofficial?: boolean;
 }
 
 export interface LinkOptions extends CallOptions {
@@ -580,6 +662,78 @@ export interface FreeAnswer {
   calendars: { calendar: string; state: 'current' | 'stale' | 'unknown'; age_seconds: number | null; covers_window: boolean }[];
 }
 
+export interface SlotToHold {
+  start: Instant | Date;
+  end: Instant | Date;
+  /** For how many minutes it is kept. */
+  minutes: number;
+}
+
+/** A slot that is kept; `id` is for `book`. */
+export interface Hold {
+  id: string;
+  slot: { start: Instant; end: Instant };
+  until: Instant;
+  rows: string[];
+}
+
+export interface BookOptions extends CallOptions {
+  /** The id of the event: a booking that is sent again under it is the same booking. */
+  id?: string;
+  /** The id of the hold that kept the slot. */
+  hold?: string;
+  /** The id of the booking this one takes the place of. */
+  replaces?: string;
+}
+
+export interface Booking {
+  calendar: string;
+  id: string;
+  slot: { start: Instant; end: Instant };
+}
+
+export interface EventsOfOptions extends CallOptions {
+  /** The item of the last one there was. */
+  after?: string;
+  /** How many at most (1,000). */
+  limit?: number;
+}
+
+export interface CleanOptions extends CallOptions {
+  /** The held plan a person approved. */
+  approve?: string;
+  /** Shows what would be deleted, and deletes nothing. */
+  preview?: boolean;
+}
+
+/** An event, and the item it is joined to over one link. */
+export interface Source {
+  event: string;
+  link: string;
+  remote: string;
+  item: string;
+  /** The event came from it, both are one event, or it is a copy of the event. */
+  role: 'origin' | 'shared' | 'copy';
+}
+
+/** One thing that happened, with the words of the core; `counts` only of a run. */
+export interface HistoryEntry {
+  at: Instant;
+  kind: 'run' | 'change' | 'conflict';
+  link: string;
+  run: string;
+  event: string;
+  item: string;
+  uid: string;
+  what: string;
+  why: string;
+  fields: string[];
+  outcome: string;
+  by: string;
+  who: string;
+  counts: Counts | null;
+}
+
 export interface Explanation {
   ways: { [key: string]: unknown }[];
   timeline: { [key: string]: unknown }[];
@@ -610,7 +764,7 @@ export interface AnswerOptions extends CallOptions {
 /** Keeps calendars in a store in step with remote ones. */
 export class Engine {
   /** Over a SQLite file, `:memory:`, or a store of your own. */
-  constructor(store?: string | Store);
+  constructor(store?: string | Store, options?: EngineOptions);
   connect(connection: string, options: ConnectOptions): Promise<null>;
   remoteCalendars(connection: string, options?: CallOptions): Promise<RemoteCalendar[]>;
   putCalendar(calendar: Calendar, options?: CallOptions): Promise<null>;
@@ -637,8 +791,29 @@ export class Engine {
   answerQuestion(link: string, remoteId: string, event: string | null, options?: CallOptions): Promise<null>;
   /** What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom. */
   explain(calendar: string, id: string, options?: CallOptions): Promise<Explanation>;
+  /** What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when. */
+  explainItem(item: string, options?: CallOptions): Promise<{ [key: string]: unknown }[]>;
+  /** From where events came, and where they went. */
+  sources(events: Iterable<string>, options?: CallOptions): Promise<Source[]>;
+  /** The events that are joined over a link, by the name of their items. */
+  eventsOf(link: string, options?: EventsOfOptions): Promise<Source[]>;
+  /** Runs of a link, what they did, and conflicts, the oldest first. It holds no text of events. */
+  history(link: string, options?: CallOptions): Promise<HistoryEntry[]>;
+  /**
+   * Deletes what a link wrote: the items it made there, or the events it brought in here. What people made or edited stays. More
+   * than one deletion waits for a person.
+   */
+  clean(link: string, options?: CleanOptions): Promise<Cleaned>;
   /** When all calendars of the terms are free, and how far each can be trusted. */
   free(terms: FreeTerms, options?: CallOptions): Promise<FreeAnswer>;
+  /** Keeps a slot for somebody who has not decided yet. Rejects with `slot-taken` or `slot-not-offered`. */
+  hold(terms: FreeTerms, slot: SlotToHold, options?: CallOptions): Promise<Hold>;
+  /** Gives a held slot back before it runs out. */
+  release(hold: Hold, options?: CallOptions): Promise<null>;
+  /** Books the time of an event: writes the event when every calendar of the terms is free then. Rejects as `hold` does. */
+  book(terms: FreeTerms, calendar: string, event: Event, options?: BookOptions): Promise<Booking>;
+  /** Gives a booked slot back: its event is deleted, and every link on the calendar carries that on. */
+  cancelBooking(calendar: string, id: string, options?: CallOptions): Promise<null>;
   /** Lets go of connections and links. Later calls fail with the code `closed`. */
   close(options?: CallOptions): Promise<null>;
 }

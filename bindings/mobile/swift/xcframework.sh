@@ -11,7 +11,7 @@ macs=(aarch64-apple-darwin x86_64-apple-darwin)
 swift=bindings/mobile/swift
 
 for triple in "${devices[@]}" "${simulators[@]}" "${macs[@]}"; do
-    cargo rustc --profile mobile --package calsync-mobile --target "$triple" --crate-type staticlib
+    cargo rustc --profile mobile --package calsync-mobile --no-default-features --target "$triple" --crate-type staticlib
 done
 
 # One library per kind of system, for all its processors.

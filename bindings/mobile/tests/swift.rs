@@ -120,3 +120,12 @@ fn every_method_of_a_store() {
     let wanted: BTreeSet<String> = surface().store.into_iter().map(camel).collect();
     assert_eq!(functions(&api()["Store"]), wanted);
 }
+
+#[test]
+fn every_method_of_what_else_is_asked() {
+    let api = api();
+    for (name, methods) in surface().hosts {
+        let wanted: BTreeSet<String> = methods.into_iter().map(camel).collect();
+        assert_eq!(functions(&api[name]), wanted, "{name}");
+    }
+}

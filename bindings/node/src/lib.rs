@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use calsync_bindings::{Failure, Host, HostFailure, Job, Runtime};
+use calsync_bindings::{Code, Failure, Host, HostFailure, Job, Names, Runtime, args, parts, pure_in, read};
 use napi::{
     Env, Status,
     bindgen_prelude::{FnArgs, Function, Object},
@@ -160,7 +160,9 @@ impl Engine {
     #[napi(constructor)]
     pub fn new(store: String) -> napi::Result<Self> {
         let engine = calsync_bindings::Engine::new(&store);
-        engine.map(Self).map_err(|failure| napi::Error::new(Status::InvalidArg, failure.message))
+        engine
+            .map(|engine| Self(engine.with_names(Names::Camel)))
+            .map_err(|failure| napi::Error::new(Status::InvalidArg, failure.message))
     }
 
     /// Starts a call. `done(ok, json)` is called once, and keeps the process alive until then; `call(method, json, reply)` for
@@ -179,11 +181,26 @@ impl Engine {
     }
 }
 
-/// Calls a function that needs no engine. Gives whether it worked as `0` or `1`, and JSON behind it.
+/// Calls a function that needs no engine. Gives JSON, with what failed behind a `!`.
 #[napi]
 pub fn pure(method: String, args: String) -> String {
-    let (ok, text) = answer(calsync_bindings::pure(&method, &args));
-    format!("{}{text}", u8::from(ok))
+    marked(pure_in(Names::Camel, &method, &args))
+}
+
+/// Reads calendar texts, as [`pure`] does; the texts are not packed into JSON for it.
+#[napi]
+pub fn parse(texts: Vec<String>, args: String) -> String {
+    let parsed = read::<args::Parse>("parse", &args).map(|args| parts::parse(&texts, args.default_zone));
+    marked(parsed.and_then(|parsed| {
+        Names::Camel.write(&parsed).map_err(|_| Failure::new(Code::Internal, "a result cannot be written"))
+    }))
+}
+
+fn marked(result: Result<String, Failure>) -> String {
+    match answer(result) {
+        (true, text) => text,
+        (false, text) => format!("!{text}"),
+    }
 }
 
 /// A provider on this machine, for tests of hosts.

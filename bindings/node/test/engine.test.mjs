@@ -216,3 +216,54 @@ test('progress comes as an iterable and ends with the report', async (t) => {
     break;
   }
 });
+
+test('slots are held, booked and given back', async () => {
+  const terms = {
+    calendars: [{ calendar: 'family' }],
+    from: '2100-01-04T09:00:00Z',
+    to: '2100-01-04T12:00:00Z',
+    slot_minutes: 60,
+    granularity_minutes: 60,
+  };
+  const at = (hour) => `2100-01-04T${String(hour).padStart(2, '0')}:00:00Z`;
+  const visit = (hour) => ({ uid: 'visit', master: { time: { start: { utc: at(hour) }, end: { utc: at(hour + 1) } } } });
+  const engine = new Engine();
+  await engine.putCalendar({ id: 'family', name: 'Family' });
+  const hold = await engine.hold(terms, { start: at(9), end: new Date(at(10)), minutes: 10 });
+  assert.deepEqual((await engine.free(terms)).slots.map(({ start }) => start), [at(10), at(11)]);
+  await assert.rejects(engine.book(terms, 'family', visit(9)), { code: 'slot-taken' });
+  await assert.rejects(engine.book(terms, 'family', visit(15)), { code: 'slot-not-offered' });
+  const booked = await engine.book(terms, 'family', visit(9), { id: 'visit-1', hold: hold.id });
+  assert.deepEqual(booked, { calendar: 'family', id: 'visit-1', slot: { start: at(9), end: at(10) } });
+  await engine.cancelBooking('family', 'visit-1');
+  await assert.rejects(engine.cancelBooking('family', 'visit-1'), { code: 'unknown-booking' });
+  await engine.release(await engine.hold(terms, { start: at(11), end: at(12), minutes: 10 }));
+  assert.equal((await engine.free(terms)).slots.length, 3);
+});
+
+test('what a link did is told and cleaned', async (t) => {
+  const engine = new Engine();
+  const copies = { pipeline: { start: { type: 'everything' } } };
+  await join(engine, await server(t), { direction: 'export', copies });
+  const ids = [];
+  for (const uid of ['a', 'b', 'c']) ids.push(await engine.addEvent('family', meeting(uid, uid)));
+  await engine.sync('home');
+  const told = await engine.sources(ids.slice(0, 2));
+  assert.deepEqual(told.map(({ event }) => event).sort(), ids.slice(0, 2).sort());
+  const all = await engine.eventsOf('home');
+  assert.deepEqual(all.map(({ event, role }) => [event, role]).sort(), ids.map((id) => [id, 'copy']).sort());
+  assert.deepEqual(await engine.eventsOf('home', { after: all[0].item, limit: 1 }), [all[1]]);
+  const changes = (await engine.history('home')).filter(({ kind }) => kind === 'change');
+  assert.deepEqual(changes.map(({ what }) => what), ['remote-create', 'remote-create', 'remote-create']);
+  assert.deepEqual(await engine.explainItem('nothing'), []);
+  const held = await engine.clean('home');
+  assert.deepEqual([held.held, held.deleted, held.operations.length], [true, 0, 3]);
+  assert.equal((await engine.clean('home', { approve: held.planId })).deleted, 3);
+});
+
+test('Cozi is opted in to', async () => {
+  const engine = new Engine();
+  const account = { provider: 'cozi', username: 'ann@example.com', secret: 'never shown' };
+  await assert.rejects(engine.connect('cozi', account), { code: 'invalid-input' });
+  await engine.connect('cozi', { ...account, unofficial: true });
+});

@@ -59,3 +59,10 @@ test('every word of every enum, and every code', () => {
 test('every method of a store', () => {
   assert.deepEqual([...members('Store')].sort(), surface.store.map(camel).sort());
 });
+
+test('every method of what else is asked', () => {
+  for (const [name, methods] of Object.entries(surface.hosts)) {
+    const declared = members(name);
+    for (const method of methods) assert.ok(declared.has(camel(method)), `${name}: ${method}`);
+  }
+});

@@ -9,6 +9,12 @@ export async function known(engine: Engine, store: Store): Promise<void> {
   for (const one of parseMany([''])) if (one instanceof CalsyncError) one.code satisfies string;
   for await (const step of engine.progress('home')) if ('step' in step) step.done satisfies number;
   new Engine(store);
+  new Engine(':memory:', {
+    filters: { mine: { version: '1', letsThrough: ({ title }, { word }) => title !== word } },
+    transforms: { mine: { version: '1', change: async (copy, event) => ({ ...copy, title: event.title ?? '' }) } },
+    resolver: { resolve: ({ fields }) => fields.map((field) => ({ field, choice: 'local' })) },
+    clock: { now: () => new Date() },
+  });
   // @ts-expect-error a misspelt option
   await engine.sync('home', { aprove: 'x' });
   // @ts-expect-error no store

@@ -1,13 +1,17 @@
 //! The native part of the Python package `calsync`.
 //!
-//! Text goes in and out; the classes are in `python/calsync`. No thread of ours waits for the interpreter while it ends:
+//! Text goes in and out; the classes are in `python/calsync`. Only the calls that give thousands of events make objects at once
+//! ([`objects`]). No thread of ours waits for the interpreter while it ends:
 //! `shutdown` is called before, and after it nothing here calls Python.
+
+mod objects;
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
-use calsync_bindings::{Failure, Host, HostFailure, Job, Runtime};
-use pyo3::prelude::*;
+use calsync_bindings::{Failure, Host, HostFailure, Job, Runtime, args, parts, read};
+use pyo3::{prelude::*, pybacked::PyBackedStr, types::PyString};
+use serde::Serialize;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -23,7 +27,23 @@ fn runtime() -> Result<&'static Runtime, Failure> {
 fn answer(result: Result<String, Failure>) -> (bool, String) {
     match result {
         Ok(text) => (true, text),
-        Err(failure) => (false, serde_json::to_string(&failure).unwrap_or_default()),
+        Err(failure) => (false, json(&failure)),
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Objects, or the failure as JSON.
+fn objects<'py, T: Send>(
+    py: Python<'py>,
+    call: impl FnOnce() -> Result<T, Failure> + Send,
+    make: impl FnOnce(Python<'py>, &T) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match py.detach(call) {
+        Ok(value) => make(py, &value),
+        Err(failure) => Ok(PyString::new(py, &json(&failure)).into_any()),
     }
 }
 
@@ -192,6 +212,24 @@ fn pure(py: Python<'_>, method: &str, args: &str) -> (bool, String) {
     answer(py.detach(|| calsync_bindings::pure(method, args)))
 }
 
+/// Reads calendar texts. Each gives a `ParsedCalendar`, or its failure as JSON; wrong arguments give one failure.
+#[pyfunction]
+fn parse<'py>(py: Python<'py>, texts: &Bound<'py, PyAny>, args: &str) -> PyResult<Bound<'py, PyAny>> {
+    let texts: Result<Vec<PyBackedStr>, _> = texts.extract();
+    let call = || {
+        let texts = texts.map_err(|_| Failure::invalid("parse: a text is no text").about("parse"))?;
+        let args: args::Parse = read("parse", args)?;
+        Ok(parts::parse(&texts, args.default_zone))
+    };
+    objects(py, call, |py, outcomes| objects::parsed(py, outcomes))
+}
+
+/// When events take place: a list of `Expansion`, or the failure as JSON.
+#[pyfunction]
+fn expand<'py>(py: Python<'py>, args: &str) -> PyResult<Bound<'py, PyAny>> {
+    objects(py, || parts::expand(read("expand", args)?), |py, expansions| objects::expansions(py, expansions))
+}
+
 /// What there is, as JSON: for the test that nothing is missing in Python.
 #[pyfunction]
 fn surface() -> String {
@@ -210,5 +248,7 @@ fn shutdown(py: Python<'_>) {
 #[pymodule]
 mod _calsync {
     #[pymodule_export]
-    use super::{Emulator, Engine, Reply, RunningJob, check_store, pure, shutdown, store_cases, surface};
+    use super::{
+        Emulator, Engine, Reply, RunningJob, check_store, expand, parse, pure, shutdown, store_cases, surface,
+    };
 }

@@ -199,6 +199,75 @@ def test_a_feed_comes_in_by_its_rules_and_takes_time(tmp_path: Path) -> None:
         assert found["calendars"][0]["state"] == "current"
 
 
+def test_slots_are_held_booked_and_given_back() -> None:
+    terms = {
+        "calendars": [{"calendar": "family"}],
+        "from": "2100-01-04T09:00:00Z",
+        "to": "2100-01-04T12:00:00Z",
+        "slot_minutes": 60,
+        "granularity_minutes": 60,
+    }
+
+    def at(hour: int) -> datetime:
+        return datetime(2100, 1, 4, hour, tzinfo=timezone.utc)
+
+    def visit(hour: int) -> calsync.Event:
+        return calsync.Event("visit", calsync.EventBody(calsync.TimeSpan(at(hour), at(hour + 1)), title="Visit"))
+
+    with blocking.Engine() as engine:
+        engine.put_calendar(Calendar("family", "Family"))
+        hold = engine.hold(terms, at(9), at(10), minutes=10)
+        assert [slot["start"] for slot in engine.free(terms)["slots"]] == ["2100-01-04T10:00:00Z", "2100-01-04T11:00:00Z"]
+        with pytest.raises(calsync.BookingError) as caught:
+            engine.book(terms, "family", visit(9))
+        assert caught.value.code == "slot-taken"
+        with pytest.raises(calsync.BookingError) as caught:
+            engine.book(terms, "family", visit(15))
+        assert caught.value.code == "slot-not-offered"
+        booked = engine.book(terms, "family", visit(9), id="visit-1", hold=hold["id"])
+        assert booked["id"] == "visit-1" and booked["slot"]["start"] == "2100-01-04T09:00:00Z"
+        assert engine.book(terms, "family", visit(9), id="visit-1") == booked
+        moved = engine.book(terms, "family", visit(10), replaces="visit-1")
+        assert (moved["id"], titles(engine)) == ("visit-1", {"visit": "Visit"})
+        engine.cancel_booking("family", "visit-1")
+        with pytest.raises(calsync.BookingError) as caught:
+            engine.cancel_booking("family", "visit-1")
+        assert caught.value.code == "unknown-booking"
+        again = engine.hold(terms, at(11), at(12), minutes=10)
+        engine.release(again)
+        assert len(engine.free(terms)["slots"]) == 3
+
+
+def test_what_a_link_did_is_told_and_cleaned(server: Server) -> None:
+    everything = {"pipeline": {"start": {"type": "everything"}}}
+    with blocking.Engine() as engine:
+        joined(engine, server, direction=calsync.Direction.EXPORT, copies=everything)
+        ids = [engine.add_event("family", meeting(uid, uid)) for uid in ("a", "b", "c")]
+        engine.sync("home")
+        told = engine.sources(ids[:2])
+        assert {(one["event"], one["link"], one["role"]) for one in told} == {(id, "home", "copy") for id in ids[:2]}
+        everyone = engine.events_of("home")
+        assert sorted(one["event"] for one in everyone) == sorted(ids)
+        assert engine.events_of("home", after=everyone[0]["item"], limit=1) == everyone[1:2]
+        assert [one["what"] for one in engine.history("home") if one["kind"] == "change"] == ["remote-create"] * 3
+        assert engine.explain_item("nothing") == []
+        shown = engine.clean("home", preview=True)
+        assert len(shown.operations) == 3 and shown.deleted == 0 and shown.complete
+        held = engine.clean("home")
+        assert held.held and held.deleted == 0 and held.plan_id == shown.plan_id
+        assert engine.clean("home", approve=held.plan_id).deleted == 3
+        assert len(titles(engine)) == 3
+
+
+def test_cozi_is_opted_in_to() -> None:
+    with blocking.Engine() as engine:
+        with pytest.raises(calsync.CallError, match="Cozi"):
+            engine.connect("cozi", provider=ProviderKind.COZI, username="ann@example.com", secret=PASSWORD)
+        engine.connect(
+            "cozi", provider=ProviderKind.COZI, username="ann@example.com", secret=PASSWORD, unofficial=True
+        )
+
+
 def test_asyncio_with_progress(server: Server, tmp_path: Path) -> None:
     async def story() -> None:
         with pytest.raises(calsync.CallError, match="event loop"):

@@ -61,6 +61,12 @@ def test_every_method_of_a_store() -> None:
         assert hasattr(calsync.Store, name), name
 
 
+def test_every_method_of_what_else_is_asked() -> None:
+    for name, methods in SURFACE["hosts"].items():
+        for method in methods:
+            assert callable(getattr(getattr(calsync, name), method)), (name, method)
+
+
 def test_everything_public_is_exported() -> None:
     for name in calsync.__all__:
         assert getattr(calsync, name) is not None

@@ -1,6 +1,6 @@
 //! What the methods take, as owned values. Left out fields have their defaults.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use calsync_core::{
     engine::CopyEdits,
@@ -149,12 +149,46 @@ pub enum StoreChoice {
     Host,
 }
 
+/// What an engine is made with: a store, or that and what of the host it asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Opening {
+    /// A store, and nothing else of the host.
+    Store(StoreChoice),
+    /// The host's rules, its resolver or its clock as well.
+    Asking {
+        /// The store.
+        store: StoreChoice,
+        /// The rest.
+        host: Asked,
+    },
+}
+
+/// What of the host is asked beside its store. Each call asks the host it is given.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Asked {
+    /// The names of its filters, with the version of each.
+    pub filters: BTreeMap<String, String>,
+    /// The names of its transforms, with the version of each.
+    pub transforms: BTreeMap<String, String>,
+    /// Whether it decides contested fields of links whose policy is `resolver`.
+    pub resolver: bool,
+    /// Whether it tells the time.
+    pub clock: bool,
+    /// How many milliseconds a filter, transform, resolver or clock may take. Default: 10,000, which is how long the lease of
+    /// a run lasts.
+    pub patience_ms: Option<u32>,
+}
+
 /// What kind of provider a connection is to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProviderKind {
     /// A CalDAV server.
     Caldav,
+    /// A household at Cozi, over an interface Cozi does not offer: only with `unofficial`.
+    Cozi,
     /// Google Calendar, with an access token.
     Google,
     /// An ICS feed.
@@ -184,6 +218,10 @@ pub struct Connect {
     /// the host wrote.
     #[serde(default)]
     pub trust_address: bool,
+    /// That the owner of a Cozi account knows that its interface is undocumented, may end on any day, and that using it may be
+    /// against Cozi's terms.
+    #[serde(default)]
+    pub unofficial: bool,
 }
 
 impl fmt::Debug for Connect {
@@ -414,4 +452,91 @@ pub struct AnswerQuestion {
     /// The event it is; absent: none of those here.
     #[serde(default)]
     pub event: Option<String>,
+}
+
+/// `sources`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfEvents {
+    /// The ids of the events.
+    pub events: Vec<String>,
+}
+
+/// `events_of`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsOf {
+    /// The link.
+    pub link: String,
+    /// The item of the last one there was; absent: from the beginning.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// How many at most. Default: 1,000.
+    #[serde(default)]
+    pub limit: Option<usize>,
+}
+
+/// `explain_item`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfItem {
+    /// The name of the item there, or its UID.
+    pub item: String,
+}
+
+/// `clean`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clean {
+    /// The link.
+    pub link: String,
+    /// The held plan a person approved.
+    #[serde(default)]
+    pub approve: Option<String>,
+    /// Show what would be deleted, and delete nothing.
+    #[serde(default)]
+    pub preview: bool,
+}
+
+/// `hold`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldSlot {
+    /// As [`Free::terms`].
+    pub terms: String,
+    /// When the slot begins.
+    pub start: DateTime<Utc>,
+    /// When it ends.
+    pub end: DateTime<Utc>,
+    /// For how many minutes it is kept.
+    pub minutes: u32,
+}
+
+/// `release`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// What `hold` answered.
+    pub hold: String,
+}
+
+/// `book`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Book {
+    /// As [`Free::terms`].
+    pub terms: String,
+    /// The calendar of the event: one of those of the terms.
+    pub calendar: String,
+    /// The event. Its time is the slot.
+    pub event: EventModel,
+    /// Its id, for a booking that may be sent twice. Default: a fresh one.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// The id of the hold that kept the slot.
+    #[serde(default)]
+    pub hold: Option<String>,
+    /// The id of the booking this one takes the place of.
+    #[serde(default)]
+    pub replaces: Option<String>,
 }

@@ -1,22 +1,22 @@
-//! What is asked of an engine: where an event goes and came from, and when somebody is free.
+//! What is asked of an engine: where an event goes and came from, what happened, and when somebody is free.
 //!
-//! Both answer with JSON as it stands in the documentation of the core, as text: its words are the same in every language.
+//! All answer with JSON as it stands in the documentation of the core, as text: its words are the same in every language.
 
 use calsync_core::{
     availability::{
         CalendarState, Question, TentativePolicy, UncoveredPolicy, WorkingHours, read_vavailability,
     },
-    booking::{BookingError, Counted, Terms},
-    engine::Link,
-    model::{CalendarId, EventId, LinkId},
-    store::LinkHealth,
+    booking::{Counted, Terms},
+    engine::{Link, history},
+    model::{CalendarId, EventId, LinkId, RemoteId},
+    store::{LinkHealth, RecordKind},
     zone::Zone,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{Code, Engine, Failure, args, dispatch};
+use crate::{Engine, Failure, args, dispatch};
 
 /// The terms of `free`.
 #[derive(Debug, Deserialize)]
@@ -62,6 +62,8 @@ struct FreeCalendar {
     owner: Vec<String>,
 }
 
+/// Joined events read at once, where nobody says how many.
+const SOURCES: usize = 1000;
 /// A question about more than so many days would be answered with hundreds of thousands of slots.
 const WINDOW_MAX_DAYS: i64 = 400;
 
@@ -85,12 +87,43 @@ impl Engine {
         Ok(json!(self.engine().await?.explain(&links, &record).await?).to_string())
     }
 
+    pub(crate) async fn explain_item(&self, args: args::OfItem) -> Result<String, Failure> {
+        Ok(json!(self.engine().await?.explain_item(&self.links(), &args.item).await?).to_string())
+    }
+
+    pub(crate) async fn sources(&self, args: args::OfEvents) -> Result<String, Failure> {
+        let events: Vec<EventId> = args.events.into_iter().map(EventId::from).collect();
+        Ok(json!(self.engine().await?.sources(&self.links(), &events).await?).to_string())
+    }
+
+    pub(crate) async fn events_of(&self, args: args::EventsOf) -> Result<String, Failure> {
+        let (link, _) = self.link(&args.link)?;
+        let after = args.after.map(RemoteId::from);
+        let limit = args.limit.unwrap_or(SOURCES);
+        Ok(json!(self.engine().await?.events_of(&link, after.as_ref(), limit).await?).to_string())
+    }
+
+    pub(crate) async fn history(&self, args: args::OfLink) -> Result<String, Failure> {
+        let link = LinkId::from(args.link);
+        let mut all = Vec::new();
+        for kind in [RecordKind::Run, RecordKind::Journal, RecordKind::Conflict] {
+            all.extend(self.records(kind, &link).await?);
+        }
+        Ok(json!(history(&all)).to_string())
+    }
+
     pub(crate) async fn free(&self, args: args::Free) -> Result<String, Failure> {
-        let asked: FreeTerms = dispatch::read("free", &args.terms)?;
+        let terms = self.terms("free", &args.terms).await?;
+        Ok(json!(self.bookings().await?.free(&terms).await?).to_string())
+    }
+
+    /// What slots are offered under, out of the text a host wrote for `method`.
+    pub(crate) async fn terms(&self, method: &str, text: &str) -> Result<Terms, Failure> {
+        let asked: FreeTerms = dispatch::read(method, text)?;
         let span = asked.to.signed_duration_since(asked.from);
         if span <= TimeDelta::zero() || span > TimeDelta::days(WINDOW_MAX_DAYS) {
             let text = format!("`to` has to be after `from`, by {WINDOW_MAX_DAYS} days at most");
-            return Err(Failure::invalid(text).about("free"));
+            return Err(Failure::invalid(text).about(method));
         }
         let minutes = |minutes: u32| TimeDelta::minutes(i64::from(minutes));
         let zone = asked.zone.unwrap_or(Zone::UTC);
@@ -105,9 +138,9 @@ impl Engine {
         question.hours = asked.hours;
         for text in &asked.availability {
             let found = read_vavailability(text)
-                .map_err(|error| Failure::invalid(error.to_string()).about("free"))?;
+                .map_err(|error| Failure::invalid(error.to_string()).about(method))?;
             if found.is_empty() {
-                return Err(Failure::invalid("there is no VAVAILABILITY in the text").about("free"));
+                return Err(Failure::invalid("there is no VAVAILABILITY in the text").about(method));
             }
             question.availability.push(found);
         }
@@ -119,13 +152,7 @@ impl Engine {
             (counted.state, counted.as_of) = self.known(&counted.calendar).await?;
             calendars.push(counted);
         }
-        let terms = Terms { calendars, elsewhere: Vec::new(), question };
-        let answer = self.bookings().await?.free(&terms).await;
-        match answer {
-            Ok(answer) => Ok(json!(answer).to_string()),
-            Err(BookingError::Store(error)) => Err(error.into()),
-            Err(other) => Err(Failure::new(Code::Internal, other.to_string())),
-        }
+        Ok(Terms { calendars, elsewhere: Vec::new(), question })
     }
 
     /// How far what the store has of a calendar can be trusted: as far as the worst of the links that bring events in.

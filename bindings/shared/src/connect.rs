@@ -6,15 +6,19 @@ use calsync_core::{
     context::{Clock, IdSource},
     provider::Provider,
 };
+#[cfg(feature = "cozi")]
+use calsync_providers::cozi::{CoziConfig, CoziProvider, UnofficialApi};
+#[cfg(feature = "google")]
+use calsync_providers::google::{GoogleConfig, GoogleProvider};
+#[cfg(feature = "microsoft")]
+use calsync_providers::microsoft::{MicrosoftConfig, MicrosoftProvider};
 use calsync_providers::{
     caldav::{CalDavConfig, CalDavProvider},
-    google::{GoogleConfig, GoogleProvider},
     http::{
         AddressPolicy, Credentials, HttpTransport,
         pace::{Pace, PacedTransport, TokioTimer},
     },
     ics::{IcsConfig, IcsProvider},
-    microsoft::{MicrosoftConfig, MicrosoftProvider},
 };
 
 use crate::{
@@ -38,6 +42,8 @@ pub(crate) fn paced(
         ProviderKind::Google => Pace::GOOGLE,
         ProviderKind::Microsoft => Pace::MICROSOFT,
         ProviderKind::Caldav | ProviderKind::Ics => Pace::CALDAV,
+        // It has a pace of its own.
+        ProviderKind::Cozi => return network,
     };
     let pace = usual.at(&settings.url);
     Arc::new(PacedTransport::new(network, &settings.connection, pace, clock, Arc::new(TokioTimer)))
@@ -51,6 +57,8 @@ pub(crate) fn connect(
 ) -> Result<Connection, Failure> {
     let addresses = if settings.trust_address { AddressPolicy::AllowPrivate } else { AddressPolicy::Public };
     let mut only = None;
+    #[cfg(not(feature = "microsoft"))]
+    drop(ids);
     let provider: Arc<dyn Provider> = match settings.provider {
         ProviderKind::Caldav => {
             let mut config =
@@ -58,6 +66,18 @@ pub(crate) fn connect(
             config.addresses = addresses;
             Arc::new(CalDavProvider::new(config, transport)?.with_clock(clock))
         }
+        #[cfg(feature = "cozi")]
+        ProviderKind::Cozi => {
+            let mut config = CoziConfig::new(settings.username.unwrap_or_default(), settings.secret);
+            if settings.unofficial {
+                config.unofficial_api = UnofficialApi::Accepted;
+            }
+            if !settings.url.is_empty() {
+                config = config.at(settings.url, addresses);
+            }
+            Arc::new(CoziProvider::new(config, transport, clock)?)
+        }
+        #[cfg(feature = "google")]
         ProviderKind::Google => {
             let mut config = GoogleConfig::new(Arc::new(settings.secret));
             if !settings.url.is_empty() {
@@ -65,6 +85,7 @@ pub(crate) fn connect(
             }
             Arc::new(GoogleProvider::new(config, transport)?.with_clock(clock))
         }
+        #[cfg(feature = "microsoft")]
         ProviderKind::Microsoft => {
             let mut config = MicrosoftConfig::new(Arc::new(settings.secret));
             if !settings.url.is_empty() {
@@ -83,6 +104,11 @@ pub(crate) fn connect(
             let provider = IcsProvider::new(config, transport, clock)?;
             only = Some(provider.calendar().as_str().to_owned());
             Arc::new(provider)
+        }
+        #[cfg(not(all(feature = "cozi", feature = "google", feature = "microsoft")))]
+        left_out => {
+            let text = format!("this library was built without {left_out:?}");
+            return Err(Failure::new(crate::Code::Unsupported, text));
         }
     };
     Ok(Connection { provider, only })

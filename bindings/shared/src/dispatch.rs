@@ -2,9 +2,14 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Code, Engine, Failure, args, parts};
+use crate::{Code, Engine, Failure, Names, args, parts};
 
-pub(crate) fn read<T: DeserializeOwned>(method: &str, args: &str) -> Result<T, Failure> {
+/// Reads the arguments of a method.
+///
+/// # Errors
+///
+/// [`Code::InvalidInput`] when they are not those of the method. It quotes no value.
+pub fn read<T: DeserializeOwned>(method: &str, args: &str) -> Result<T, Failure> {
     // What serde says may quote the value, which may be event text or a secret: only the place is passed on.
     serde_json::from_str(args).map_err(|error| {
         let why = match error.classify() {
@@ -28,8 +33,8 @@ fn shape(error: &serde_json::Error) -> String {
     }
 }
 
-fn show<T: Serialize>(value: Result<T, Failure>) -> Result<String, Failure> {
-    serde_json::to_string(&value?).map_err(|_| Failure::new(Code::Internal, "a result cannot be written"))
+fn show<T: Serialize>(value: Result<T, Failure>, names: Names) -> Result<String, Failure> {
+    names.write(&value?).map_err(|_| Failure::new(Code::Internal, "a result cannot be written"))
 }
 
 macro_rules! pure_methods {
@@ -43,8 +48,17 @@ macro_rules! pure_methods {
         ///
         /// [`Code::InvalidInput`] for arguments that cannot be read, and what the method itself fails with.
         pub fn pure(method: &str, args: &str) -> Result<String, Failure> {
+            pure_in(Names::Snake, method, args)
+        }
+
+        /// [`pure()`] with the names of a language in the result.
+        ///
+        /// # Errors
+        ///
+        /// As there.
+        pub fn pure_in(names: Names, method: &str, args: &str) -> Result<String, Failure> {
             match method {
-                $($name => show($call(read(method, args)?)),)*
+                $($name => show($call(read(method, args)?), names),)*
                 _ => Err(Failure::invalid("there is no such method").about(method)),
             }
         }
@@ -52,7 +66,7 @@ macro_rules! pure_methods {
 }
 
 pure_methods! {
-    "parse" => parts::parse,
+    "parse" => parts::parse_named,
     "write" => parts::write,
     "patch" => parts::patch_texts,
     "expand" => parts::expand,
@@ -68,8 +82,9 @@ macro_rules! engine_methods {
 
         impl Engine {
             pub(crate) async fn dispatch(&self, method: &str, args: &str) -> Result<String, Failure> {
+                let names = self.names;
                 match method {
-                    $(stringify!($name) => show(self.$name(read::<$args>(method, args)?).await),)*
+                    $(stringify!($name) => show(self.$name(read::<$args>(method, args)?).await, names),)*
                     _ => Err(Failure::invalid("there is no such method").about(method)),
                 }
             }
@@ -97,6 +112,15 @@ engine_methods! {
     questions: args::OfLink,
     answer_question: args::AnswerQuestion,
     explain: args::OfEvent,
+    explain_item: args::OfItem,
+    sources: args::OfEvents,
+    events_of: args::EventsOf,
+    history: args::OfLink,
+    clean: args::Clean,
     free: args::Free,
+    hold: args::HoldSlot,
+    release: args::Release,
+    book: args::Book,
+    cancel_booking: args::OfEvent,
     close: args::Nothing,
 }

@@ -5,14 +5,16 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use calsync_core::{
     booking::Bookings,
     context::{Clock, IdSource, RandomIds, SystemClock},
     diff::Field,
-    engine::{self, Answer, CopyRules, Hub, Link, Observer, Progress, SyncOptions},
+    engine::{self, Answer, CleanOptions, CopyRules, Hub, Link, Observer, Progress, SyncOptions},
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId, RunId},
+    pipeline::HostRules,
     plan::{DeletionGuard, Direction, PlanId},
     provider::{Provider, RemoteCalendar},
     store::{MatchAnswer, MemoryStore, Record, RecordKind, RecordQuery, Revision, RunRecord, Store},
@@ -23,15 +25,19 @@ use chrono::TimeDelta;
 use tokio::sync::OnceCell;
 
 use crate::{
-    Code, Failure,
-    args::{self, StoreChoice},
+    Code, Failure, Names,
+    args::{self, Asked, Opening, StoreChoice},
     connect::{Connection, connect, paced},
     dispatch,
-    host::{HOST, Host, tell},
+    guarded::Guarded,
+    host::{CALL, Calling, Host, tell},
+    host_rules::{self, CallClock, Resolver},
     host_store::HostStore,
-    model::{Conflict, ProgressModel, Question, Report, StoredEvent, Undone},
+    model::{Cleaned, Conflict, ProgressModel, Question, Report, StoredEvent, Undone},
 };
 
+/// How long a host may take to answer what needs no waiting.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Runs read at once.
 const PAGE: usize = 200;
 
@@ -39,10 +45,13 @@ const PAGE: usize = 200;
 #[derive(Clone)]
 pub struct Engine {
     state: Arc<State>,
+    pub(crate) names: Names,
 }
 
 struct State {
     choice: StoreChoice,
+    asked: Asked,
+    rules: HostRules,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     opened: OnceCell<Opened>,
@@ -65,22 +74,33 @@ struct Named {
 }
 
 impl Engine {
-    /// An engine over the store that a [`StoreChoice`] as JSON names. The store is opened by the first call.
+    /// An engine made with what an [`Opening`] as JSON names. The store is opened by the first call.
     ///
     /// # Errors
     ///
     /// [`Code::InvalidInput`] when there is no such choice.
-    pub fn new(store: &str) -> Result<Self, Failure> {
-        let choice = dispatch::read("open", store)?;
+    pub fn new(opening: &str) -> Result<Self, Failure> {
+        let (choice, asked) = match dispatch::read("open", opening)? {
+            Opening::Store(choice) => (choice, Asked::default()),
+            Opening::Asking { store, host } => (store, host),
+        };
         let ids = RandomIds::new().map_err(|_| Failure::new(Code::Internal, "there is no randomness"))?;
         let state = State {
             choice,
-            clock: Arc::new(SystemClock),
+            rules: host_rules::rules(&asked),
+            clock: if asked.clock { Arc::new(CallClock) } else { Arc::new(SystemClock) },
+            asked,
             ids: Arc::new(ids),
             opened: OnceCell::new(),
             named: RwLock::default(),
         };
-        Ok(Self { state: Arc::new(state) })
+        Ok(Self { state: Arc::new(state), names: Names::Snake })
+    }
+
+    /// The same engine, whose results have these names.
+    #[must_use]
+    pub fn with_names(self, names: Names) -> Self {
+        Self { names, ..self }
     }
 
     /// Calls a method by its name; arguments and result are JSON, see [`args`]. `host` answers what the call needs of the
@@ -98,9 +118,15 @@ impl Engine {
         host: Option<Arc<dyn Host>>,
     ) -> Pin<Box<dyn Future<Output = Result<String, Failure>> + Send>> {
         let engine = self.clone();
-        Box::pin(HOST.scope(host, async move {
+        let patience = engine.state.asked.patience_ms.map_or(PATIENCE, |ms| Duration::from_millis(ms.into()));
+        let calling = Calling::new(host, patience);
+        Box::pin(CALL.scope(calling.clone(), async move {
             if engine.named().closed {
                 return Err(Failure::new(Code::Closed, "this engine is closed"));
+            }
+            // A host with a broken clock can still let go of its engine.
+            if engine.state.asked.clock && method != "close" {
+                calling.begin().await.map_err(|failure| failure.failure())?;
             }
             engine.dispatch(&method, &args).await
         }))
@@ -153,8 +179,14 @@ impl Engine {
     }
 
     pub(crate) async fn engine(&self) -> Result<engine::Engine, Failure> {
-        let store = self.opened().await?.store.clone();
-        Ok(engine::Engine::new(store, self.state.clock.clone(), self.state.ids.clone()))
+        let mut store = self.opened().await?.store.clone();
+        let asked = &self.state.asked;
+        if asked.resolver || !asked.filters.is_empty() || !asked.transforms.is_empty() {
+            store = Arc::new(Guarded(store));
+        }
+        let engine = engine::Engine::new(store, self.state.clock.clone(), self.state.ids.clone())
+            .with_host_rules(self.state.rules.clone());
+        Ok(if asked.resolver { engine.with_resolver(Arc::new(Resolver)) } else { engine })
     }
 
     async fn hub(&self) -> Result<Hub, Failure> {
@@ -162,7 +194,7 @@ impl Engine {
         Ok(Hub::new(store, self.state.clock.clone(), self.state.ids.clone()))
     }
 
-    fn link(&self, name: &str) -> Result<(Link, Arc<dyn Provider>), Failure> {
+    pub(crate) fn link(&self, name: &str) -> Result<(Link, Arc<dyn Provider>), Failure> {
         let known = self.named().links.get(name).cloned();
         known.ok_or_else(|| Failure::new(Code::UnknownLink, "there is no such link").about(name))
     }
@@ -241,7 +273,7 @@ impl Engine {
         if let Some(text) = &args.copies {
             let rules: CopyRules = dispatch::read("copies", text)?;
             let wrong = |reason: String| Failure::invalid(reason).about(args.link.clone());
-            rules.pipeline.compile().map_err(|error| wrong(error.to_string()))?;
+            rules.pipeline.compile_with(&self.state.rules).map_err(|error| wrong(error.to_string()))?;
             if link.direction == Direction::TwoWay {
                 return Err(wrong("a link that copies by rules goes one way".to_owned()));
             }
@@ -277,7 +309,12 @@ impl Engine {
             Mode::Plan => engine.plan(&link, &*provider, &options).await,
             Mode::Sync => engine.sync(&link, &*provider, &options).await,
         };
-        report.map(Report::from).map_err(|error| about(error.into(), &args.link))
+        let report = report.map_err(|error| about(error.into(), &args.link))?;
+        // What the run did without the host's answer is done; the next one asks again.
+        match Calling::noted() {
+            Some(failed) => Err(failed.failure()),
+            None => Ok(report.into()),
+        }
     }
 
     pub(crate) async fn conflicts(&self, args: args::OfLink) -> Result<Vec<Conflict>, Failure> {
@@ -297,28 +334,43 @@ impl Engine {
     }
 
     pub(crate) async fn runs(&self, args: args::OfLink) -> Result<Vec<RunRecord>, Failure> {
-        let link = LinkId::from(args.link);
-        let store = self.opened().await?.store.clone();
-        let mut runs: Vec<RunRecord> = Vec::new();
+        let records = self.records(RecordKind::Run, &LinkId::from(args.link)).await?;
+        let runs = records.into_iter().filter_map(|record| match record {
+            Record::Run(run) => Some(*run),
+            Record::Conflict(_) | Record::Quarantine(_) | Record::Journal(_) => None,
+        });
+        Ok(runs.collect())
+    }
+
+    /// All records of a kind of a link, in the order of their ids.
+    pub(crate) async fn records(&self, kind: RecordKind, link: &LinkId) -> Result<Vec<Record>, Failure> {
+        let store = self.store().await?;
+        let mut all: Vec<Record> = Vec::new();
         loop {
-            let after = runs.last().map(|run| run.id.as_str().to_owned());
-            let query = RecordQuery {
-                kind: RecordKind::Run,
-                link: &link,
-                event: None,
-                run: None,
-                after: after.as_deref(),
-                limit: PAGE,
-            };
+            let after = all.last().map(|record| id_of(record).to_owned());
+            let query =
+                RecordQuery { kind, link, event: None, run: None, after: after.as_deref(), limit: PAGE };
             let page = store.records(query).await?;
             if page.is_empty() {
-                return Ok(runs);
+                return Ok(all);
             }
-            runs.extend(page.into_iter().filter_map(|record| match record {
-                Record::Run(run) => Some(*run),
-                Record::Conflict(_) | Record::Quarantine(_) | Record::Journal(_) => None,
-            }));
+            all.extend(page);
         }
+    }
+
+    pub(crate) async fn clean(&self, args: args::Clean) -> Result<Cleaned, Failure> {
+        let (link, provider) = self.link(&args.link)?;
+        let mut options = CleanOptions::default();
+        options.approve = args.approve.map(PlanId);
+        if args.preview {
+            options = options.previewing();
+        }
+        let engine = self.engine().await?;
+        let report = match link.direction {
+            Direction::Import => engine.clean_imported(&link, &*provider, &options).await,
+            Direction::TwoWay | Direction::Export => engine.clean(&link, &*provider, &options).await,
+        };
+        report.map(Cleaned::from).map_err(|error| about(error.into(), &args.link))
     }
 
     pub(crate) async fn undo(&self, args: args::Undo) -> Result<Undone, Failure> {
@@ -352,6 +404,16 @@ impl Engine {
     pub(crate) async fn close(&self, _: args::Nothing) -> Result<(), Failure> {
         self.end();
         Ok(())
+    }
+}
+
+/// What a record is paged by.
+fn id_of(record: &Record) -> &str {
+    match record {
+        Record::Run(run) => run.id.as_str(),
+        Record::Journal(entry) => &entry.id,
+        Record::Conflict(conflict) => &conflict.id,
+        Record::Quarantine(item) => item.remote_id.as_str(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The one error of all bindings.
 
 use calsync_core::{
+    booking::BookingError,
     engine::EngineError,
     ical::{IcalError, PatchError},
     provider::{ErrorKind, ProviderError, Retry},
@@ -69,6 +70,12 @@ pub enum Code {
     UnknownRun,
     /// No write waits for this event.
     UnknownWrite,
+    /// Somebody has the slot.
+    SlotTaken,
+    /// The terms offer no such slot.
+    SlotNotOffered,
+    /// There is no such booking.
+    UnknownBooking,
     /// Somebody else changed the row meanwhile.
     StoreConflict,
     /// The lease belongs to somebody else now.
@@ -196,6 +203,25 @@ impl From<StoreError> for Failure {
             _ => Code::StoreFailed,
         };
         Self::new(code, error.to_string()).retrying(error.retry())
+    }
+}
+
+impl From<BookingError> for Failure {
+    fn from(error: BookingError) -> Self {
+        let retry = error.retry();
+        let message = error.to_string();
+        let code = match error {
+            BookingError::Store(error) => return error.into(),
+            BookingError::Taken => Code::SlotTaken,
+            BookingError::NotOffered(_) => Code::SlotNotOffered,
+            BookingError::Invalid(_) | BookingError::TooMuch { .. } | BookingError::IdTaken => {
+                Code::InvalidInput
+            }
+            BookingError::Contended => Code::StoreConflict,
+            BookingError::Unknown => Code::UnknownBooking,
+            _ => Code::Internal,
+        };
+        Self::new(code, message).retrying(retry)
     }
 }
 

@@ -1,17 +1,27 @@
 //! Calls back into the host's language.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use crate::{Code, Failure};
 
-/// The host's side of a call: its store, its resolver, its progress.
+/// The host's side of a call: its store, its rules, its resolver, its clock, its progress.
 #[async_trait]
 pub trait Host: Send + Sync {
-    /// Calls a method of the host by its name, such as `store.commit`, with an object of named arguments as JSON. Gives
+    /// Calls a method of the host by its name, such as `store.commit` or `filter.lets_through`, with an object of named arguments as JSON. Gives
     /// what it returned as JSON.
     async fn call(&self, method: &'static str, args: String) -> Result<String, HostFailure>;
 
@@ -73,9 +83,121 @@ impl fmt::Debug for HostFailure {
 impl std::error::Error for HostFailure {}
 
 tokio::task_local! {
-    /// The host of the call that is being carried out. The engine spawns nothing, so it is there wherever a host's method
-    /// is needed; and each call uses the event loop it came from.
-    pub(crate) static HOST: Option<Arc<dyn Host>>;
+    /// The call that is being carried out. The engine spawns nothing, so it is there wherever a host's method is needed; and
+    /// each call uses the event loop it came from.
+    pub(crate) static CALL: Arc<Calling>;
+    /// What ends the call early. Code that cannot be dropped where it waits looks at it.
+    pub(crate) static ENDING: Arc<Ending>;
+}
+
+/// What belongs to one call.
+pub(crate) struct Calling {
+    host: Option<Arc<dyn Host>>,
+    /// How long a method that must not wait for anything may take.
+    patience: Duration,
+    /// The first method of the host that failed where the engine goes on without it.
+    failed: Mutex<Option<HostFailure>>,
+    /// What the host's clock said when the call began, and when that was.
+    began: OnceLock<(DateTime<Utc>, Instant)>,
+}
+
+/// Tells a call that it ends: it was cancelled, or the runtime is shut down.
+pub(crate) struct Ending {
+    pub(crate) cancelled: Notify,
+    pub(crate) shut_down: watch::Receiver<()>,
+}
+
+impl Ending {
+    async fn wait(&self) {
+        let mut shut_down = self.shut_down.clone();
+        tokio::select! {
+            // Whoever asks next is told as well.
+            () = self.cancelled.notified() => self.cancelled.notify_one(),
+            // An error says that the sender is gone, which is how the runtime tells it.
+            _ = shut_down.changed() => {}
+        }
+    }
+}
+
+impl Calling {
+    pub(crate) fn new(host: Option<Arc<dyn Host>>, patience: Duration) -> Arc<Self> {
+        Arc::new(Self { host, patience, failed: Mutex::default(), began: OnceLock::new() })
+    }
+
+    /// Asks the host what time it is: that of the whole call.
+    pub(crate) async fn begin(&self) -> Result<(), HostFailure> {
+        let now: DateTime<Utc> = self.soon("clock.now", json!({})).await?;
+        let _ = self.began.set((now, Instant::now()));
+        Ok(())
+    }
+
+    /// What the host's clock says by now, if it has one.
+    pub(crate) fn now() -> Option<DateTime<Utc>> {
+        let (began, since) = CALL.try_with(|call| call.began.get().copied()).ok().flatten()?;
+        began.checked_add_signed(TimeDelta::from_std(since.elapsed()).ok()?)
+    }
+
+    /// Notes a failure the engine goes on without. The call fails with the first when it is over, but with a silence before all
+    /// else: that ends the run, see [`Guarded`](crate::guarded::Guarded).
+    pub(crate) fn note(&self, failure: &HostFailure) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = failed.as_ref().map(|known| known.kind.as_str());
+        if known.is_none() || (known != Some("silent") && failure.kind == "silent") {
+            *failed = Some(failure.clone());
+        }
+    }
+
+    /// The first failure that was noted.
+    pub(crate) fn noted() -> Option<HostFailure> {
+        CALL.try_with(|call| call.failed.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .ok()
+            .flatten()
+    }
+
+    /// Asks the host for what needs no waiting. One that takes longer than the host's patience is silent.
+    pub(crate) async fn soon<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        args: Value,
+    ) -> Result<T, HostFailure> {
+        // A method that was silent once would be so for every event of the run.
+        if let Some(silent) = self.silent(method) {
+            return Err(silent);
+        }
+        let answer = tokio::time::timeout(self.patience, ask(self.host.clone(), method, args)).await;
+        answer.unwrap_or_else(|_| Err(HostFailure::new(method, "silent", "")))
+    }
+
+    fn silent(&self, method: &str) -> Option<HostFailure> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.clone().filter(|failure| failure.kind == "silent" && failure.method == method)
+    }
+
+    /// [`Calling::soon`] for code that cannot wait: others may have the thread meanwhile, and the wait ends with the call.
+    pub(crate) fn at_once<T: DeserializeOwned>(method: &'static str, args: Value) -> Result<T, HostFailure> {
+        let nobody = || HostFailure::new(method, "silent", "no host is there");
+        let call = CALL.try_with(Clone::clone).map_err(|_| nobody())?;
+        let runtime = Handle::try_current().map_err(|_| nobody())?;
+        if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
+            return Err(nobody());
+        }
+        let ending = ENDING.try_with(Clone::clone).ok();
+        let ended = async {
+            match ending {
+                Some(ending) => ending.wait().await,
+                None => std::future::pending().await,
+            }
+        };
+        let answer = tokio::task::block_in_place(|| {
+            runtime.block_on(async {
+                tokio::select! {
+                    answer = call.soon(method, args) => answer,
+                    () = ended => Err(HostFailure::new(method, "silent", "the call was cancelled")),
+                }
+            })
+        });
+        answer.inspect_err(|failure| call.note(failure))
+    }
 }
 
 /// Asks `host`, else the host of the call that is being carried out.
@@ -84,7 +206,7 @@ pub(crate) async fn ask<T: DeserializeOwned>(
     method: &'static str,
     args: Value,
 ) -> Result<T, HostFailure> {
-    let host = host.or_else(|| HOST.try_with(Clone::clone).ok().flatten());
+    let host = host.or_else(|| CALL.try_with(|call| call.host.clone()).ok().flatten());
     let Some(host) = host else { return Err(HostFailure::new(method, "silent", "no host is there")) };
     let answer = host.call(method, to_json(&args)).await?;
     serde_json::from_str(&answer).map_err(|error| {
@@ -99,7 +221,7 @@ pub(crate) async fn ask<T: DeserializeOwned>(
 
 /// Tells the host of the call that is being carried out.
 pub(crate) fn tell<T: Serialize>(progress: &T) {
-    if let Ok(Some(host)) = HOST.try_with(Clone::clone) {
+    if let Ok(Some(host)) = CALL.try_with(|call| call.host.clone()) {
         host.tell(to_json(progress));
     }
 }

@@ -9,21 +9,31 @@
 
 pub mod args;
 mod asking;
+mod booking;
 mod connect;
 mod dispatch;
 mod engine;
 mod failure;
+mod guarded;
 mod host;
+mod host_rules;
 mod host_store;
 pub mod model;
-mod parts;
+mod names;
+pub mod parts;
 mod rows;
 mod runtime;
 pub mod surface;
+#[cfg(feature = "testing")]
+pub mod testing;
+/// What hosts test with is not in this library: it was built without the feature `testing`.
+#[cfg(not(feature = "testing"))]
+#[path = "untested.rs"]
 pub mod testing;
 
-pub use dispatch::pure;
+pub use dispatch::{pure, pure_in, read};
 pub use engine::Engine;
 pub use failure::{Code, Failure};
 pub use host::{Host, HostFailure};
+pub use names::Names;
 pub use runtime::{Job, Runtime};

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use calsync_core::{
     diff::Field,
-    engine::{OpenMatch, Progress, SyncReport, UndoReport},
+    engine::{CleanReport, OpenMatch, Progress, SyncReport, UndoReport},
     merge::Choice,
     model::{Event, EventBody, Lineage, Override, RecurrenceId, TimeSpan, UidOrigin},
+    pipeline::Surroundings,
     plan::Operation,
     recurrence::{LimitReached, RuleEntry},
     store::{ConflictRecord, EventRecord, FieldConflict, MatchAnswer, RunCounts},
+    zone::Zone,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -192,6 +194,50 @@ pub struct ContestedField {
     pub choice: Choice,
 }
 
+/// An event whose two sides changed the same fields to different values: what a resolver is asked about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContestedEventModel {
+    /// The link.
+    pub link: String,
+    /// The event in the store.
+    pub event_id: String,
+    /// What the local side held when both last agreed; absent at a first meeting.
+    pub base: Option<EventModel>,
+    /// The local side now.
+    pub local: EventModel,
+    /// The remote side now.
+    pub remote: EventModel,
+    /// The contested fields. Everything else is merged already.
+    pub fields: Vec<FieldModel>,
+}
+
+/// What surrounds an event that is copied: [`Surroundings`] without what is secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SurroundingsModel {
+    /// See [`Surroundings::calendar`].
+    pub calendar: String,
+    /// See [`Surroundings::calendar_name`].
+    pub calendar_name: String,
+    /// See [`Surroundings::owner`].
+    pub owner: Vec<String>,
+    /// See [`Surroundings::zone`].
+    pub zone: Zone,
+    /// See [`Surroundings::is_copy`].
+    pub is_copy: bool,
+}
+
+impl From<&Surroundings<'_>> for SurroundingsModel {
+    fn from(around: &Surroundings<'_>) -> Self {
+        Self {
+            calendar: around.calendar.to_owned(),
+            calendar_name: around.calendar_name.to_owned(),
+            owner: around.owner.to_vec(),
+            zone: around.zone.clone(),
+            is_copy: around.is_copy,
+        }
+    }
+}
+
 /// What a merge decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Merged {
@@ -314,6 +360,39 @@ impl From<SyncReport> for Report {
             waiting: report.waiting,
             wedged: report.wedged,
             answered: report.answered.map(|plan| plan.0),
+        }
+    }
+}
+
+/// What a clean-up found and did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cleaned {
+    /// What to approve, when the deletions were held; else the id of the plan.
+    pub plan_id: String,
+    /// Whether the deletions wait for a person.
+    pub held: bool,
+    /// Every deletion, with its reason.
+    pub operations: Vec<PlannedOperation>,
+    /// How many were carried out.
+    pub deleted: usize,
+    /// Items somebody edited since the link wrote them: they stay.
+    pub edited: usize,
+    /// Items that carry a mark which is not theirs: they stay.
+    pub foreign: usize,
+    /// Whether everything there is was listed.
+    pub complete: bool,
+}
+
+impl From<CleanReport> for Cleaned {
+    fn from(report: CleanReport) -> Self {
+        Self {
+            plan_id: report.plan.deletions_id().0,
+            held: report.plan.held,
+            operations: report.plan.operations.iter().map(PlannedOperation::from).collect(),
+            deleted: report.deleted,
+            edited: report.edited,
+            foreign: report.foreign,
+            complete: report.complete,
         }
     }
 }

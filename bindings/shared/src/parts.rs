@@ -1,4 +1,7 @@
 //! The parts that need no engine, no store and no network. Each takes many at once: crossing the border is paid once.
+//!
+//! By name and with JSON they are [`pure()`](crate::pure()). A language that makes its objects itself, without JSON between, calls
+//! those that are public: [`parse`] and [`expand`], which give thousands of values for one call.
 
 use calsync_core::{
     diff::changed_fields,
@@ -17,10 +20,15 @@ use crate::{
     },
 };
 
-pub(crate) fn parse(args: args::Parse) -> Result<Vec<Outcome<ParsedCalendar>>, Failure> {
+pub(crate) fn parse_named(args: args::Parse) -> Result<Vec<Outcome<ParsedCalendar>>, Failure> {
+    Ok(parse(&args.texts, args.default_zone))
+}
+
+/// Reads calendar texts. One that is none is a failure in its place.
+pub fn parse(texts: &[impl AsRef<str>], default_zone: Option<Zone>) -> Vec<Outcome<ParsedCalendar>> {
     let mut options = ReadOptions::default();
-    options.default_zone = args.default_zone;
-    let read = |text: String| {
+    options.default_zone = default_zone;
+    let read = |text: &str| {
         read_calendar(text, &options).map(|document| ParsedCalendar {
             name: document.info.name,
             events: document.items.into_iter().map(|item| item.event.into()).collect(),
@@ -32,7 +40,7 @@ pub(crate) fn parse(args: args::Parse) -> Result<Vec<Outcome<ParsedCalendar>>, F
             complete: document.is_complete,
         })
     };
-    Ok(args.texts.into_iter().map(|text| read(text).into()).collect())
+    texts.iter().map(|text| read(text.as_ref()).into()).collect()
 }
 
 pub(crate) fn write(args: args::Write) -> Result<String, Failure> {
@@ -50,7 +58,12 @@ pub(crate) fn patch_texts(args: args::Patch) -> Result<Vec<Outcome<String>>, Fai
     Ok(args.edits.into_iter().map(edit).collect())
 }
 
-pub(crate) fn expand(args: args::Expand) -> Result<Vec<Expansion>, Failure> {
+/// When each event takes place.
+///
+/// # Errors
+///
+/// [`Code::InvalidInput`](crate::Code::InvalidInput) when the window ends before it begins.
+pub fn expand(args: args::Expand) -> Result<Vec<Expansion>, Failure> {
     if args.to < args.from {
         return Err(Failure::invalid("the window ends before it begins"));
     }

@@ -3,29 +3,48 @@
 use std::{
     future::Future,
     io,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::task::AbortHandle;
+use tokio::{
+    sync::{Notify, watch},
+    task::AbortHandle,
+};
 
-use crate::{Code, Failure};
+use crate::{
+    Code, Failure,
+    host::{ENDING, Ending},
+};
 
 /// Threads that carry out calls. A language that ends while they run could be called by them when it is gone: it calls
 /// [`shutdown`](Self::shutdown) first.
 pub struct Runtime {
-    inner: Mutex<Option<tokio::runtime::Runtime>>,
+    inner: Mutex<Option<Running>>,
+}
+
+struct Running {
+    runtime: tokio::runtime::Runtime,
+    /// Dropped before the runtime: then calls that hold a thread let go of it.
+    shut_down: watch::Sender<()>,
 }
 
 /// A call that goes on.
-#[derive(Debug)]
 pub struct Job {
     abort: AbortHandle,
+    ending: Arc<Ending>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Job(..)")
+    }
 }
 
 impl Job {
     /// Ends the call where it waits. Nothing is broken by it: what was decided is carried out by the next run.
     pub fn cancel(&self) {
+        self.ending.cancelled.notify_one();
         self.abort.abort();
     }
 }
@@ -42,7 +61,7 @@ impl Runtime {
             .thread_name("calsync")
             .enable_all()
             .build()?;
-        Ok(Self { inner: Mutex::new(Some(runtime)) })
+        Ok(Self { inner: Mutex::new(Some(Running { runtime, shut_down: watch::Sender::new(()) })) })
     }
 
     /// Carries out a call and tells `done`, once, from a thread of the runtime; not when the runtime is shut down first.
@@ -56,10 +75,11 @@ impl Runtime {
         done: impl FnOnce(Result<String, Failure>) + Send + 'static,
     ) -> Result<Job, Failure> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(runtime) = inner.as_ref() else {
+        let Some(Running { runtime, shut_down }) = inner.as_ref() else {
             return Err(Failure::new(Code::Closed, "calsync was shut down with its host"));
         };
-        let call = runtime.spawn(call);
+        let ending = Arc::new(Ending { cancelled: Notify::new(), shut_down: shut_down.subscribe() });
+        let call = runtime.spawn(ENDING.scope(ending.clone(), call));
         let abort = call.abort_handle();
         runtime.spawn(async move {
             done(match call.await {
@@ -70,14 +90,15 @@ impl Runtime {
                 Err(_) => Err(Failure::new(Code::Internal, "calsync failed in a way it never should")),
             });
         });
-        Ok(Job { abort })
+        Ok(Job { abort, ending })
     }
 
     /// Ends all calls where they wait, and the threads with them. Waits at most 5 seconds; must be called without any
     /// lock that a host's method needs.
     pub fn shutdown(&self) {
         let taken = self.inner.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(runtime) = taken {
+        if let Some(Running { runtime, shut_down }) = taken {
+            drop(shut_down);
             runtime.shutdown_timeout(Duration::from_secs(5));
         }
     }

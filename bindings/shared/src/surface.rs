@@ -25,7 +25,7 @@ use serde::{
 };
 use serde_json::json;
 
-use crate::{Code, Failure, args, dispatch, host_store, model};
+use crate::{Code, Failure, args, dispatch, host_rules, host_store, model};
 
 /// Everything a language has to offer.
 #[derive(Debug, Serialize)]
@@ -36,6 +36,8 @@ pub struct Surface {
     pub methods: BTreeMap<&'static str, Vec<&'static str>>,
     /// Methods of a store of the host.
     pub store: Vec<&'static str>,
+    /// What else of the host is asked, by name, with its methods.
+    pub hosts: BTreeMap<&'static str, Vec<&'static str>>,
     /// Values by name, with their fields.
     pub values: BTreeMap<&'static str, Vec<String>>,
     /// Enums by name, with their words.
@@ -80,8 +82,8 @@ impl<'de> Deserializer<'de> for Asker<'_> {
     }
 }
 
-/// The fields of a struct, or the words of an enum.
-fn names<T: for<'de> Deserialize<'de>>() -> Vec<&'static str> {
+/// The fields of a struct, or the words of an enum, as they are declared.
+pub fn names<T: for<'de> Deserialize<'de>>() -> Vec<&'static str> {
     let mut names = Vec::new();
     let _ = T::deserialize(Asker(&mut names));
     names
@@ -114,12 +116,19 @@ fn arguments(method: &str) -> Vec<&'static str> {
         "delete_event" => names::<args::DeleteEvent>(),
         "add_link" => names::<args::AddLink>(),
         "plan" | "sync" => names::<args::Sync>(),
-        "conflicts" | "runs" | "questions" => names::<args::OfLink>(),
+        "conflicts" | "runs" | "questions" | "history" => names::<args::OfLink>(),
         "answer_conflict" => names::<args::AnswerConflict>(),
         "undo" => names::<args::Undo>(),
         "undo_last" => names::<args::UndoLast>(),
         "answer_question" => names::<args::AnswerQuestion>(),
-        "explain" => names::<args::OfEvent>(),
+        "explain" | "cancel_booking" => names::<args::OfEvent>(),
+        "explain_item" => names::<args::OfItem>(),
+        "sources" => names::<args::OfEvents>(),
+        "events_of" => names::<args::EventsOf>(),
+        "clean" => names::<args::Clean>(),
+        "hold" => names::<args::HoldSlot>(),
+        "release" => names::<args::Release>(),
+        "book" => names::<args::Book>(),
         "free" => names::<args::Free>(),
         _ => Vec::new(),
     }
@@ -131,6 +140,7 @@ pub fn surface() -> Surface {
         functions: dispatch::PURE.to_vec(),
         methods: dispatch::ENGINE.iter().map(|method| (*method, arguments(method))).collect(),
         store: host_store::METHODS.to_vec(),
+        hosts: host_rules::METHODS.iter().map(|(name, methods)| (*name, methods.to_vec())).collect(),
         values: BTreeMap::from([
             ("Event", owned::<model::EventModel>()),
             ("EventBody", owned::<EventBody>()),
@@ -148,11 +158,14 @@ pub fn surface() -> Surface {
             ("Expansion", owned::<model::Expansion>()),
             ("Field", owned::<model::FieldModel>()),
             ("ContestedField", owned::<model::ContestedField>()),
+            ("ContestedEvent", owned::<model::ContestedEventModel>()),
+            ("Surroundings", owned::<model::SurroundingsModel>()),
             ("Merged", owned::<model::Merged>()),
             ("StoredEvent", owned::<model::StoredEvent>()),
             ("PlannedOperation", owned::<model::PlannedOperation>()),
             ("Counts", owned::<RunCounts>()),
             ("Report", owned::<model::Report>()),
+            ("Cleaned", owned::<model::Cleaned>()),
             ("ConflictField", owned::<model::ConflictField>()),
             ("Conflict", owned::<model::Conflict>()),
             ("Run", owned::<RunRecord>()),

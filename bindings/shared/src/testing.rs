@@ -87,6 +87,7 @@ impl Emulator {
             ProviderKind::Google => google(runtime.handle(), &username, &secret),
             ProviderKind::Microsoft => microsoft(runtime.handle(), &username, &secret),
             ProviderKind::Ics => return Err(Failure::invalid("a feed needs no emulator: a file is one")),
+            ProviderKind::Cozi => return Err(Failure::invalid("there is no emulator of Cozi here")),
         };
         let (serving, url) = started.map_err(failed)?;
         let account = json!({

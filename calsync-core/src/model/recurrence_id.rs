@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::EventTime;
@@ -57,11 +57,37 @@ impl RecurrenceId {
 
 impl fmt::Display for RecurrenceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Date(date) => write!(f, "{}", date.format("%Y%m%d")),
-            Self::Floating(local) => write!(f, "{}", local.format("%Y%m%dT%H%M%S")),
-            Self::Instant(instant) => write!(f, "{}", instant.format("%Y%m%dT%H%M%SZ")),
+        let (date, time, end) = match self {
+            Self::Date(date) => (*date, None, ""),
+            Self::Floating(local) => (local.date(), Some(local.time()), ""),
+            Self::Instant(instant) => (instant.date_naive(), Some(instant.time()), "Z"),
+        };
+        let Ok(year @ 0..=9999) = u32::try_from(date.year()) else {
+            // Five digits and more, or before year 0: only texts that somebody made up have them.
+            write!(f, "{}", date.format("%Y%m%d"))?;
+            time.map_or(Ok(()), |time| write!(f, "{}", time.format("T%H%M%S")))?;
+            return f.write_str(end);
+        };
+        // An expansion writes one for every instance, and a format string costs ten times as much.
+        let mut text = *b"00000000T000000";
+        let mut put = |place: std::ops::Range<usize>, mut number: u32| {
+            for digit in text[place].iter_mut().rev() {
+                *digit += u8::try_from(number % 10).unwrap_or_default();
+                number /= 10;
+            }
+        };
+        put(0..4, year);
+        put(4..6, date.month());
+        put(6..8, date.day());
+        if let Some(time) = time {
+            put(9..11, time.hour());
+            put(11..13, time.minute());
+            // A leap second is second 60.
+            put(13..15, time.second() + time.nanosecond() / 1_000_000_000);
         }
+        let length = if time.is_some() { 15 } else { 8 };
+        f.write_str(std::str::from_utf8(&text[..length]).unwrap_or_default())?;
+        f.write_str(end)
     }
 }
 
@@ -99,5 +125,29 @@ impl<'de> Deserialize<'de> for RecurrenceId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::NaiveDate;
+
+    use super::RecurrenceId;
+
+    #[test]
+    fn the_text_is_that_of_the_format_of_icalendar() {
+        let days =
+            [(2026, 1, 5), (2024, 12, 31), (1, 2, 3), (0, 1, 1), (9999, 10, 20), (10000, 1, 1), (-4, 7, 8)];
+        let times = [(0, 0, 0, 0), (18, 5, 9, 0), (23, 59, 59, 999_999_999), (23, 59, 59, 1_000_000_000)];
+        for (year, month, day) in days {
+            let date = NaiveDate::from_ymd_opt(year, month, day).unwrap();
+            assert_eq!(RecurrenceId::Date(date).to_string(), date.format("%Y%m%d").to_string());
+            for (hour, minute, second, nano) in times {
+                let local = date.and_hms_nano_opt(hour, minute, second, nano).unwrap();
+                let text = local.format("%Y%m%dT%H%M%S").to_string();
+                assert_eq!(RecurrenceId::Floating(local).to_string(), text);
+                assert_eq!(RecurrenceId::Instant(local.and_utc()).to_string(), format!("{text}Z"));
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ from . import _calsync, blocking
 from .engine import Engine
 from .errors import *
 from .functions import *
+from .hosts import *
 from .model import *
 from .store import (
     Store,
@@ -28,15 +29,19 @@ __all__ = [
     "Added",
     "Alarm",
     "AlarmAction",
+    "BookingError",
     "Calendar",
     "CallError",
     "CheckError",
+    "Clock",
     "CalsyncError",
     "Changed",
     "Choice",
+    "Cleaned",
     "Conflict",
     "ConflictField",
     "ConflictPolicy",
+    "ContestedEvent",
     "ContestedField",
     "CopyEdits",
     "Counts",
@@ -51,6 +56,7 @@ __all__ = [
     "Excluded",
     "Expansion",
     "Field",
+    "Filter",
     "FreeBusyStatus",
     "HostError",
     "Instance",
@@ -75,6 +81,7 @@ __all__ = [
     "RelativeTo",
     "RemoteCalendar",
     "Report",
+    "Resolver",
     "Role",
     "Run",
     "Status",
@@ -87,9 +94,11 @@ __all__ = [
     "StoreInvalidInput",
     "StoreUnavailable",
     "StoredEvent",
+    "Surroundings",
     "Take",
     "ThrottledError",
     "TimeSpan",
+    "Transform",
     "UidOrigin",
     "UnavailableError",
     "Undone",

@@ -17,6 +17,7 @@ from typing import Any
 from . import _calsync
 from ._codec import decoder
 from .errors import CalsyncError, CallError, error_of
+from .hosts import Hosts, encoded
 from .model import Progress
 from .store import StoreConflict, StoreFenced, StoreFull, StoreInvalidInput, StoreUnavailable
 
@@ -36,20 +37,20 @@ OnProgress = Callable[[Progress], object]
 class Answers:
     """Answers the calls of the native part for one call of the host, and remembers what was raised meanwhile."""
 
-    def __init__(self, store: object | None, on_progress: OnProgress | None) -> None:
-        self._store = store
+    def __init__(self, hosts: Hosts, on_progress: OnProgress | None) -> None:
+        self._hosts = hosts
         self._on_progress = on_progress
         self._raised: BaseException | None = None
 
     def invoke(self, method: str, args: str) -> Any:
         """Calls the host's method."""
-        return getattr(self._store, method.removeprefix("store."))(**json.loads(args))
+        return self._hosts.invoke(method, json.loads(args))
 
-    def returned(self, reply: _calsync.Reply, value: object) -> None:
+    def returned(self, method: str, reply: _calsync.Reply, value: object) -> None:
         """Passes on what it returned."""
         try:
-            text = json.dumps(value)
-        except (TypeError, ValueError) as error:
+            text = json.dumps(encoded(method, value))
+        except (TypeError, ValueError, AttributeError, CallError) as error:
             self._raised = error
             reply.fail("wrong-type", type(value).__name__, 0)
         else:
@@ -109,7 +110,7 @@ async def in_asyncio(start: Start, answers: Answers) -> Any:
             if not isinstance(error, (Exception, asyncio.CancelledError)):
                 raise
         else:
-            answers.returned(reply, value)
+            answers.returned(name, reply, value)
 
     def begin(name: str, given: str, reply: _calsync.Reply) -> None:
         task = loop.create_task(answer(name, given, reply))
@@ -179,7 +180,7 @@ class Caller:
             if not isinstance(error, Exception):
                 raise
         else:
-            answers.returned(reply, value)
+            answers.returned(name, reply, value)
 
     def _wait(self, value: Awaitable[Any]) -> Any:
         async def whole() -> Any:

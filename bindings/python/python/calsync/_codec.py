@@ -35,6 +35,11 @@ def _zone(zone: Any) -> ZoneInfo | DefinedZone:
     return known
 
 
+def zone_of(text: str) -> ZoneInfo | DefinedZone:
+    """A zone of the native part, as JSON."""
+    return _zone(json.loads(text))
+
+
 def _local(text: str) -> datetime:
     # Python 3.10 reads three or six digits of a second, and no years beyond 9999.
     try:
@@ -57,7 +62,7 @@ def _time(value: dict[str, Any]) -> date | datetime:
         try:
             return date.fromisoformat(content)
         except ValueError:
-            return date.max
+            return date.max if content.startswith("+") else date.min
     if kind == "floating":
         return _local(content)
     return instant(content)
@@ -153,6 +158,8 @@ def decoder(kind: Any) -> Decode:
         return _override
     if model.Offset in parts:
         return _trigger
+    if ZoneInfo in parts:
+        return _zone
     if kind is datetime:
         return instant
     origin, args = typing.get_origin(kind), typing.get_args(kind)

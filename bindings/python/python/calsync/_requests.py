@@ -6,12 +6,15 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar, Union
 
 from . import _calsync
 from ._codec import arguments, decoder
+from .hosts import Hosts
 from .model import (
     Calendar,
+    Cleaned,
     Conflict,
     ConflictPolicy,
     CopyEdits,
@@ -46,13 +49,15 @@ class Request(Generic[T]):
     read: Callable[[Any], T]
 
 
-def open_store(store: Target) -> tuple[_calsync.Engine, object | None]:
-    """The native engine over a store, and the store where it is one of the host."""
+def open_engine(store: Target, hosts: Hosts, patience: float) -> _calsync.Engine:
+    """The native engine over a store; ``hosts`` then has the store where it is one of the host."""
+    choice: Any = "host"
     if isinstance(store, (str, os.PathLike)):
         path = os.fspath(store)
         choice = "memory" if path == ":memory:" else {"sqlite": {"path": path}}
-        return _calsync.Engine(json.dumps(choice)), None
-    return _calsync.Engine(json.dumps("host")), checked(store)
+    else:
+        hosts.store = checked(store)
+    return _calsync.Engine(json.dumps(hosts.opening(choice, patience)))
 
 
 def _nothing(_: Any) -> None:
@@ -72,6 +77,7 @@ _remotecalendars: Callable[[Any], list[RemoteCalendar]] = _list(RemoteCalendar)
 _calendars: Callable[[Any], list[Calendar]] = _list(Calendar)
 _storedevents: Callable[[Any], list[StoredEvent]] = _list(StoredEvent)
 _report: Callable[[Any], Report] = decoder(Report)
+_cleaned: Callable[[Any], Cleaned] = decoder(Cleaned)
 _conflicts: Callable[[Any], list[Conflict]] = _list(Conflict)
 _conflict: Callable[[Any], Conflict] = decoder(Conflict)
 _runs: Callable[[Any], list[Run]] = _list(Run)
@@ -87,6 +93,7 @@ def connect(
     username: str | None,
     secret: str,
     trust_address: bool,
+    unofficial: bool,
 ) -> Request[None]:
     return Request("connect", arguments(
         connection=connection,
@@ -95,6 +102,7 @@ def connect(
         username=username,
         secret=secret,
         trust_address=trust_address,
+        unofficial=unofficial,
     ), _nothing)
 
 
@@ -234,6 +242,61 @@ def answer_question(link: str, remote_id: str, event: str | None) -> Request[Non
 
 def explain(calendar: str, id: str) -> Request[dict[str, Any]]:
     return Request("explain", arguments(calendar=calendar, id=id), json.loads)
+
+
+def explain_item(item: str) -> Request[list[dict[str, Any]]]:
+    return Request("explain_item", arguments(item=item), json.loads)
+
+
+def sources(events: list[str]) -> Request[list[dict[str, Any]]]:
+    return Request("sources", arguments(events=events), json.loads)
+
+
+def events_of(link: str, after: str | None, limit: int) -> Request[list[dict[str, Any]]]:
+    return Request("events_of", arguments(link=link, after=after, limit=limit), json.loads)
+
+
+def history(link: str) -> Request[list[dict[str, Any]]]:
+    return Request("history", arguments(link=link), json.loads)
+
+
+def clean(link: str, approve: str | None, preview: bool) -> Request[Cleaned]:
+    return Request("clean", arguments(link=link, approve=approve, preview=preview), _cleaned)
+
+
+def hold(terms: dict[str, Any], start: datetime, end: datetime, minutes: int) -> Request[dict[str, Any]]:
+    return Request("hold", arguments(
+        terms=json.dumps(terms),
+        start=start,
+        end=end,
+        minutes=minutes,
+    ), json.loads)
+
+
+def release(hold: dict[str, Any]) -> Request[None]:
+    return Request("release", arguments(hold=json.dumps(hold)), _nothing)
+
+
+def book(
+    terms: dict[str, Any],
+    calendar: str,
+    event: Event,
+    id: str | None,
+    hold: str | None,
+    replaces: str | None,
+) -> Request[dict[str, Any]]:
+    return Request("book", arguments(
+        terms=json.dumps(terms),
+        calendar=calendar,
+        event=event,
+        id=id,
+        hold=hold,
+        replaces=replaces,
+    ), json.loads)
+
+
+def cancel_booking(calendar: str, id: str) -> Request[None]:
+    return Request("cancel_booking", arguments(calendar=calendar, id=id), _nothing)
 
 
 def free(terms: dict[str, Any]) -> Request[dict[str, Any]]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 
 from . import _requests as requests
 from ._calls import Answers, Caller, OnProgress, outside_asyncio, starting
 from ._requests import Request, Target, T
+from .hosts import Clock, Filter, Hosts, Resolver, Transform
 from .model import (
     Calendar,
+    Cleaned,
     Conflict,
     ConflictPolicy,
     CopyEdits,
@@ -36,15 +40,28 @@ class Engine:
 
     ``store`` is a path of a SQLite file, ``":memory:"``, or a store of your own, whose methods are called in the thread of the
     caller. Use ``calsync.Engine`` where an event loop runs.
+
+    ``filters`` and ``transforms`` are rules of your own by the names pipelines have for them; ``resolver`` decides contested fields,
+    ``clock`` tells the time. Each has ``patience`` seconds to answer. See ``calsync.hosts``.
     """
 
-    def __init__(self, store: Target = ":memory:") -> None:
-        self._native, self._store = requests.open_store(store)
+    def __init__(
+        self,
+        store: Target = ":memory:",
+        *,
+        filters: Mapping[str, Filter] | None = None,
+        transforms: Mapping[str, Transform] | None = None,
+        resolver: Resolver | None = None,
+        clock: Clock | None = None,
+        patience: float = 10,
+    ) -> None:
+        self._hosts = Hosts(None, filters or {}, transforms or {}, resolver, clock)
+        self._native = requests.open_engine(store, self._hosts, patience)
         self._caller = Caller()
 
     def _run(self, request: Request[T], on_progress: OnProgress | None = None) -> T:
         outside_asyncio()
-        answers = Answers(self._store, on_progress)
+        answers = Answers(self._hosts, on_progress)
         start = starting(self._native, request.method, request.args)
         value = self._caller.call(start, answers)
         return request.read(value)
@@ -63,6 +80,65 @@ class Engine:
     def explain(self, calendar: str, id: str) -> dict[str, Any]:
         """What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom."""
         return self._run(requests.explain(calendar=calendar, id=id))
+
+    def explain_item(self, item: str) -> list[dict[str, Any]]:
+        """What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when."""
+        return self._run(requests.explain_item(item=item))
+
+    def sources(self, events: list[str]) -> list[dict[str, Any]]:
+        """From where events came and where they went: ``event``, ``link``, ``remote``, ``item``, and the ``role`` of the item, which
+        is ``origin``, ``shared`` or ``copy``."""
+        return self._run(requests.sources(events=events))
+
+    def events_of(self, link: str, *, after: str | None = None, limit: int = 1000) -> list[dict[str, Any]]:
+        """The events joined over a link, as ``sources`` tells of them, by the name of their ``item`` and starting after ``after``."""
+        return self._run(requests.events_of(link=link, after=after, limit=limit))
+
+    def history(self, link: str) -> list[dict[str, Any]]:
+        """Runs of a link, what they did, and conflicts, the oldest first. It holds no text of events."""
+        return self._run(requests.history(link=link))
+
+    def clean(self, link: str, *, approve: str | None = None, preview: bool = False) -> Cleaned:
+        """Deletes what a link wrote: the items it made there, or the events it brought in here. What people made or edited stays.
+
+        More than one deletion waits for a person, who approves ``plan_id``; ``preview`` deletes nothing.
+        """
+        return self._run(requests.clean(link=link, approve=approve, preview=preview))
+
+    def hold(self, terms: dict[str, Any], start: datetime, end: datetime, *, minutes: int) -> dict[str, Any]:
+        """Keeps a slot for somebody who has not decided yet, for so many minutes. ``terms`` are those of ``free``.
+
+        Raises ``BookingError`` when somebody has the slot, or the terms offer no such slot.
+        """
+        return self._run(requests.hold(terms=terms, start=start, end=end, minutes=minutes))
+
+    def release(self, hold: dict[str, Any]) -> None:
+        """Gives a held slot back before it runs out."""
+        self._run(requests.release(hold=hold))
+
+    def book(
+        self,
+        terms: dict[str, Any],
+        calendar: str,
+        event: Event,
+        *,
+        id: str | None = None,
+        hold: str | None = None,
+        replaces: str | None = None,
+    ) -> dict[str, Any]:
+        """Books the time of an event: writes the event when every calendar of ``terms`` is free then. Gives its ``id``.
+
+        Sent again under the same ``id`` it is the same booking. ``hold`` is the ``id`` of the hold that kept the slot, ``replaces``
+        that of the booking this one takes the place of. Raises as ``hold`` does.
+        """
+        request = requests.book(
+            terms=terms, calendar=calendar, event=event, id=id, hold=hold, replaces=replaces
+        )
+        return self._run(request)
+
+    def cancel_booking(self, calendar: str, id: str) -> None:
+        """Gives a booked slot back: its event is deleted, and every link on the calendar carries that on."""
+        self._run(requests.cancel_booking(calendar=calendar, id=id))
 
     def free(self, terms: dict[str, Any]) -> dict[str, Any]:
         """When all calendars of ``terms`` are free: ``busy``, ``open``, ``slots``, and how far each calendar can be trusted.
@@ -87,11 +163,13 @@ class Engine:
         username: str | None = None,
         secret: str = "",
         trust_address: bool = False,
+        unofficial: bool = False,
     ) -> None:
         """Names an account. ``secret`` is the password, or the access token for Google and Microsoft.
 
         ``trust_address`` allows private and local addresses, and files as feeds: only for addresses that whoever runs the
-        application wrote.
+        application wrote. ``unofficial`` says that the owner of a Cozi account knows that its interface is undocumented, may end on
+        any day, and that using it may be against Cozi's terms.
         """
         request = requests.connect(
             connection=connection,
@@ -100,6 +178,7 @@ class Engine:
             username=username,
             secret=secret,
             trust_address=trust_address,
+            unofficial=unofficial,
         )
         self._run(request)
 

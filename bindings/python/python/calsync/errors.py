@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "BookingError",
     "CalsyncError",
     "CallError",
     "CheckError",
@@ -79,6 +80,10 @@ class UnavailableError(ProviderError):
     """Not reachable for now."""
 
 
+class BookingError(CalsyncError):
+    """Nothing was booked: somebody has the slot, the terms offer none such, or there is no such booking."""
+
+
 class StoreError(CalsyncError):
     """The store failed."""
 
@@ -123,6 +128,9 @@ CLASSES: dict[str, type[CalsyncError]] = {
     "not-contested": CallError,
     "unknown-run": CallError,
     "unknown-write": CallError,
+    "slot-taken": BookingError,
+    "slot-not-offered": BookingError,
+    "unknown-booking": BookingError,
     "store-conflict": StoreConflictError,
     "store-fenced": StoreError,
     "store-unavailable": StoreError,

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from . import _calsync
 from ._calsync import pure
 from ._codec import arguments, decoder
 from .errors import CalsyncError, error_of
@@ -32,8 +33,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-_parsed: Callable[[Any], ParsedCalendar] = decoder(ParsedCalendar)
-_expansion: Callable[[Any], Expansion] = decoder(Expansion)
 _field: Callable[[Any], Field] = decoder(Field)
 _merged: Callable[[Any], Merged] = decoder(Merged)
 
@@ -44,6 +43,12 @@ def _call(method: str, **values: Any) -> Any:
     if not ok:
         raise error_of(value)
     return value
+
+
+def _made(answer: list[T] | str) -> list[T]:
+    if isinstance(answer, str):
+        raise error_of(json.loads(answer))
+    return answer
 
 
 def _outcome(value: dict[str, Any], read: Callable[[Any], T]) -> T | CalsyncError:
@@ -64,8 +69,8 @@ def parse_many(
     texts: Iterable[str], *, default_zone: ZoneInfo | None = None
 ) -> list[ParsedCalendar | CalsyncError]:
     """Reads calendar texts. One that is none is an exception in its place, and stops no other."""
-    outcomes = _call("parse", texts=list(texts), default_zone=default_zone)
-    return [_outcome(outcome, _parsed) for outcome in outcomes]
+    outcomes = _made(_calsync.parse(list(texts), arguments(default_zone=default_zone)))
+    return [error_of(json.loads(each)) if isinstance(each, str) else each for each in outcomes]
 
 
 def parse(text: str, *, default_zone: ZoneInfo | None = None) -> ParsedCalendar:
@@ -116,8 +121,7 @@ def expand_many(
 ) -> list[Expansion]:
     """When each event takes place between two instants. Dates and floating times are read in ``zone`` (UTC)."""
     values = {"from": start, "to": end}
-    expansions = _call("expand", events=list(events), zone=zone, limit=limit, **values)
-    return [_expansion(expansion) for expansion in expansions]
+    return _made(_calsync.expand(arguments(events=list(events), zone=zone, limit=limit, **values)))
 
 
 def expand(

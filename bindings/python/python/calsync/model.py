@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
 from typing import Any
+from zoneinfo import ZoneInfo
+
+from .zones import DefinedZone
 
 __all__ = [
     "Added",
@@ -18,9 +21,11 @@ __all__ = [
     "Calendar",
     "Changed",
     "Choice",
+    "Cleaned",
     "Conflict",
     "ConflictField",
     "ConflictPolicy",
+    "ContestedEvent",
     "ContestedField",
     "Counts",
     "CopyEdits",
@@ -56,6 +61,7 @@ __all__ = [
     "Run",
     "Status",
     "StoredEvent",
+    "Surroundings",
     "Take",
     "TimeSpan",
     "UidOrigin",
@@ -215,6 +221,7 @@ class ProviderKind(str, Enum):
     """What kind of provider a connection is to."""
 
     CALDAV = "caldav"
+    COZI = "cozi"
     GOOGLE = "google"
     ICS = "ics"
     MICROSOFT = "microsoft"
@@ -431,6 +438,29 @@ class ContestedField:
 
 
 @dataclass
+class ContestedEvent:
+    """An event whose two sides changed the same ``fields`` to different values; ``base`` is ``None`` at a first meeting."""
+
+    link: str
+    event_id: str
+    base: Event | None
+    local: Event
+    remote: Event
+    fields: list[Field]
+
+
+@dataclass
+class Surroundings:
+    """What surrounds an event that is copied: the calendar it is in, its owner's addresses, and whether it is a copy itself."""
+
+    calendar: str
+    calendar_name: str
+    owner: list[str]
+    zone: ZoneInfo | DefinedZone
+    is_copy: bool
+
+
+@dataclass
 class Merged:
     """What a three-way merge decided."""
 
@@ -497,6 +527,23 @@ class Report:
     wedged: int
     outside: int
     answered: str | None
+
+
+@dataclass
+class Cleaned:
+    """What a clean-up found and did. When it is ``held``, a person approves ``plan_id``.
+
+    Items ``edited`` since the link wrote them stay, and ``foreign`` ones, whose mark is not theirs. If it is not ``complete``, there
+    may be more.
+    """
+
+    plan_id: str
+    held: bool
+    operations: list[PlannedOperation]
+    deleted: int
+    edited: int
+    foreign: int
+    complete: bool
 
 
 @dataclass

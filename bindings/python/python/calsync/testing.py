@@ -11,6 +11,7 @@ from . import _calsync
 from ._calls import Answers, Caller, outside_asyncio
 from ._calsync import check_store as _check_store
 from ._calsync import store_cases
+from .hosts import Hosts
 from .model import ProviderKind
 from .store import Store, checked
 
@@ -40,7 +41,7 @@ def check_store(factory: Callable[[], Store], case: str | None = None) -> None:
     for name in STORE_CASES if case is None else (case,):
         caller = Caller()
         try:
-            answers = Answers(checked(factory()), None)
+            answers = Answers(Hosts(checked(factory())), None)
             caller.call(lambda done, call, _: _check_store(name, done, call), answers)
         finally:
             caller.close()

@@ -8,29 +8,32 @@ internal import CalsyncNative
 public final class Engine: Sendable {
     private let native: NativeEngine
     private let store: (any Store)?
+    private let hosts: Hosts
 
-    private init(choice: String, store: (any Store)?) throws {
+    private init(choice: JSONValue, store: (any Store)?, hosts: Hosts) throws {
         do {
-            native = try NativeEngine(store: choice)
+            native = try NativeEngine(store: try hosts.opening(choice))
         } catch let error as NativeError {
             throw translated(error, thrown: nil)
         }
         self.store = store
+        self.hosts = hosts
     }
 
     /// In memory, as long as the engine lives.
-    public convenience init() throws {
-        try self.init(choice: "\"memory\"", store: nil)
+    public convenience init(hosts: Hosts = Hosts()) throws {
+        try self.init(choice: .string("memory"), store: nil, hosts: hosts)
     }
 
     /// Over a SQLite file, made when absent.
-    public convenience init(path: String) throws {
-        try self.init(choice: try Border.text(["sqlite": ["path": path]]), store: nil)
+    public convenience init(path: String, hosts: Hosts = Hosts()) throws {
+        let choice = JSONValue.object(["sqlite": .object(["path": .string(path)])])
+        try self.init(choice: choice, store: nil, hosts: hosts)
     }
 
     /// Over a store of the host.
-    public convenience init(store: any Store) throws {
-        try self.init(choice: "\"host\"", store: store)
+    public convenience init(store: any Store, hosts: Hosts = Hosts()) throws {
+        try self.init(choice: .string("host"), store: store, hosts: hosts)
     }
 
     private func call<Value: Decodable>(
@@ -40,7 +43,7 @@ public final class Engine: Sendable {
         onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
     ) async throws -> Value {
         let text = try Border.text(args)
-        let host = StoreHost(store, onProgress: onProgress)
+        let host = StoreHost(store, hosts: hosts, onProgress: onProgress)
         return try Border.answer(type, try await waiting(host) { try native.start(method: method, args: text, host: host) })
     }
 
@@ -49,14 +52,17 @@ public final class Engine: Sendable {
     }
 
     /// Names an authorised account. `secret` is the password, or the access token for Google and Microsoft. `trustAddress` allows
-    /// private and local addresses, and files as feeds: only for addresses that whoever runs the application wrote.
+    /// private and local addresses, and files as feeds: only for addresses that whoever runs the application wrote. `unofficial` says
+    /// that the owner of a Cozi account knows that its interface is undocumented, may end on any day, and that using it may be against
+    /// Cozi's terms.
     public func connect(
         _ connection: String,
         provider: ProviderKind,
         url: String = "",
         username: String? = nil,
         secret: String = "",
-        trustAddress: Bool = false
+        trustAddress: Bool = false,
+        unofficial: Bool = false
     ) async throws {
         let args = ConnectArgs(
             connection: connection,
@@ -64,7 +70,8 @@ public final class Engine: Sendable {
             url: url,
             username: username,
             secret: secret,
-            trustAddress: trustAddress
+            trustAddress: trustAddress,
+            unofficial: unofficial
         )
         try await call("connect", args)
     }
@@ -229,6 +236,63 @@ public final class Engine: Sendable {
         try await call("free", ["terms": terms], String.self)
     }
 
+    /// What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when; as JSON.
+    public func explainItem(item: String) async throws -> String {
+        try await call("explain_item", ["item": item], String.self)
+    }
+
+    /// From where events came, and where they went: `event`, `link`, `remote`, `item` and `role` of each, as JSON.
+    public func sources(events: [String]) async throws -> String {
+        try await call("sources", ["events": events], String.self)
+    }
+
+    /// The events joined over a link, as ``sources(events:)`` tells of them, by the name of their items and starting after `after`.
+    public func eventsOf(link: String, after: String? = nil, limit: Int = 1000) async throws -> String {
+        try await call("events_of", EventsOfArgs(link: link, after: after, limit: limit), String.self)
+    }
+
+    /// Runs of a link, what they did, and conflicts, the oldest first, as JSON. It holds no text of events.
+    public func history(_ link: String) async throws -> String {
+        try await call("history", ["link": link], String.self)
+    }
+
+    /// Deletes what a link wrote: the items it made there, or the events it brought in here. What people made or edited stays. More
+    /// than one deletion waits for a person, who approves ``Cleaned/planId``; a `preview` deletes nothing.
+    public func clean(_ link: String, approve: String? = nil, preview: Bool = false) async throws -> Cleaned {
+        try await call("clean", CleanArgs(link: link, approve: approve, preview: preview), Cleaned.self)
+    }
+
+    /// Keeps a slot for so many `minutes` for somebody who has not decided yet. The terms are those of ``free(_:)``; the hold is JSON,
+    /// its `id` is for a booking. Fails with ``Code/slotTaken`` or ``Code/slotNotOffered``.
+    public func hold(terms: String, start: Instant, end: Instant, minutes: Int) async throws -> String {
+        try await call("hold", HoldArgs(terms: terms, start: start, end: end, minutes: minutes), String.self)
+    }
+
+    /// Gives a held slot back before it runs out.
+    public func release(hold: String) async throws {
+        try await call("release", ["hold": hold])
+    }
+
+    /// Books the time of an event: writes the event when every calendar of the terms is free then. Gives the booking as JSON, with its
+    /// `id`. Sent again under the same `id` it is the same booking; `hold` is the id of the hold that kept the slot, `replaces` that of
+    /// the booking this one takes the place of. Fails as a hold does.
+    public func book(
+        terms: String,
+        calendar: String,
+        event: Event,
+        id: String? = nil,
+        hold: String? = nil,
+        replaces: String? = nil
+    ) async throws -> String {
+        let args = BookArgs(terms: terms, calendar: calendar, event: event, id: id, hold: hold, replaces: replaces)
+        return try await call("book", args, String.self)
+    }
+
+    /// Gives a booked slot back: its event is deleted, and every link on the calendar carries that on.
+    public func cancelBooking(id: String, calendar: String) async throws {
+        try await call("cancel_booking", ["calendar": calendar, "id": id])
+    }
+
     /// Ends the calls that go on and lets go of connections and links. Later calls fail with the code ``Code/closed``. Does not
     /// wait.
     public func close() {
@@ -270,6 +334,7 @@ private struct ConnectArgs: Encodable {
     let username: String?
     let secret: String
     let trustAddress: Bool
+    let unofficial: Bool
 }
 
 private struct EventArgs: Encodable {
@@ -335,4 +400,32 @@ private struct QuestionArgs: Encodable {
     let link: String
     let remoteId: String
     let event: String?
+}
+
+private struct EventsOfArgs: Encodable {
+    let link: String
+    let after: String?
+    let limit: Int
+}
+
+private struct CleanArgs: Encodable {
+    let link: String
+    let approve: String?
+    let preview: Bool
+}
+
+private struct HoldArgs: Encodable {
+    let terms: String
+    let start: Instant
+    let end: Instant
+    let minutes: Int
+}
+
+private struct BookArgs: Encodable {
+    let terms: String
+    let calendar: String
+    let event: Event
+    let id: String?
+    let hold: String?
+    let replaces: String?
 }

@@ -56,6 +56,12 @@ public enum Code: String, Codable, Sendable, CaseIterable {
     case unknownRun = "unknown-run"
     /// No write waits for this event.
     case unknownWrite = "unknown-write"
+    /// Somebody has the slot.
+    case slotTaken = "slot-taken"
+    /// The terms offer no such slot.
+    case slotNotOffered = "slot-not-offered"
+    /// There is no such booking.
+    case unknownBooking = "unknown-booking"
     /// Somebody else changed the row meanwhile.
     case storeConflict = "store-conflict"
     /// The lease belongs to somebody else now.

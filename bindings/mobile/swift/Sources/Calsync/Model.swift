@@ -275,6 +275,25 @@ public struct ContestedField: Hashable, Sendable, Decodable {
     public let choice: Choice
 }
 
+/// An event whose two sides changed the same ``fields`` to different values; ``base`` is `nil` at a first meeting.
+public struct ContestedEvent: Hashable, Sendable, Decodable {
+    public let link: String
+    public let eventId: String
+    public let base: Event?
+    public let local: Event
+    public let remote: Event
+    public let fields: [Field]
+}
+
+/// What surrounds an event that is copied: its calendar, that one's owner and zone, and whether it is a copy itself.
+public struct Surroundings: Hashable, Sendable, Decodable {
+    public let calendar: String
+    public let calendarName: String
+    public let owner: [String]
+    public let zone: Zone
+    public let isCopy: Bool
+}
+
 /// What a three-way merge decided.
 public struct Merged: Hashable, Sendable, Decodable {
     public let local: Event
@@ -332,6 +351,17 @@ public struct Report: Hashable, Sendable, Decodable {
     public let wedged: Int
     public let outside: Int
     public let answered: String?
+}
+
+/// What a clean-up found and did. When it is ``held``, a person approves ``planId``. If it is not ``complete``, there may be more.
+public struct Cleaned: Hashable, Sendable, Decodable {
+    public let planId: String
+    public let held: Bool
+    public let operations: [PlannedOperation]
+    public let deleted: Int
+    public let edited: Int
+    public let foreign: Int
+    public let complete: Bool
 }
 
 /// A field of a conflict with the values of both sides; ``outcome`` is `open` while it waits.

@@ -1,15 +1,21 @@
 import Foundation
 internal import CalsyncNative
 
-/// Answers the calls of the native part out of a store.
+/// Answers the calls of the native part out of a store and what else the host has.
 final class StoreHost: NativeHost, @unchecked Sendable {
     private let store: (any Store)?
+    private let hosts: Hosts
     private let onProgress: @Sendable (Progress) -> Void
     private let lock = NSLock()
     private var lastThrown: (any Error)?
 
-    init(_ store: (any Store)?, onProgress: @escaping @Sendable (Progress) -> Void = { _ in }) {
+    init(
+        _ store: (any Store)?,
+        hosts: Hosts = Hosts(),
+        onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
+    ) {
         self.store = store
+        self.hosts = hosts
         self.onProgress = onProgress
     }
 
@@ -28,6 +34,7 @@ final class StoreHost: NativeHost, @unchecked Sendable {
 
     func call(method: String, args: String) async throws -> String {
         do {
+            guard method.hasPrefix("store.") else { return try await hosts.answer(method, args) }
             guard let store else { throw CalsyncError(code: .`internal`, message: "there is no store") }
             return try await answer(store, method, try Border.read(Given.self, args))
         } catch {

@@ -137,6 +137,7 @@ public enum LimitReached: String, Codable, Sendable, CaseIterable {
 /// What kind of provider a connection is to.
 public enum ProviderKind: String, Codable, Sendable, CaseIterable {
     case caldav
+    case cozi
     case google
     case ics
     case microsoft

@@ -1,5 +1,6 @@
 package io.calsync
 
+import java.time.Instant
 import kotlin.coroutines.CoroutineContext
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.channels.Channel
@@ -23,14 +24,16 @@ class Engine private constructor(
     choice: String,
     private val store: Store?,
     private val storeContext: CoroutineContext,
+    private val hosts: Hosts,
 ) : AutoCloseable {
-    private val native = Native.engine(choice)
+    private val native = Native.engine(hosts.opening(choice))
 
     /** Over a SQLite file, made when absent, or in memory (`:memory:`) as long as the engine lives. */
-    constructor(path: String = ":memory:") : this(choice(path), null, Dispatchers.IO)
+    constructor(path: String = ":memory:", hosts: Hosts = Hosts()) : this(choice(path), null, Dispatchers.IO, hosts)
 
-    /** Over a store of the host, whose methods run in [context]; they may block there. */
-    constructor(store: Store, context: CoroutineContext = Dispatchers.IO) : this("\"host\"", store, context)
+    /** Over a store of the host. Its methods, and those of [hosts], run in [context]; they may block there. */
+    constructor(store: Store, context: CoroutineContext = Dispatchers.IO, hosts: Hosts = Hosts()) :
+        this("\"host\"", store, context, hosts)
 
     private suspend fun <T> call(
         method: String,
@@ -38,7 +41,7 @@ class Engine private constructor(
         result: KSerializer<T>,
         onProgress: (Progress) -> Unit = {},
     ): T {
-        val host = StoreHost(store, storeContext, onProgress)
+        val host = StoreHost(store, storeContext, hosts, onProgress)
         return read(result, Native.await(host) { native.start(method, args.toString(), host) })
     }
 
@@ -49,6 +52,8 @@ class Engine private constructor(
     /**
      * Names an authorised account. [secret] is the password, or the access token for Google and Microsoft. [trustAddress]
      * allows private and local addresses, and files as feeds: only for addresses that whoever runs the application wrote.
+     * [unofficial] says that the owner of a Cozi account knows that its interface is undocumented, may end on any day, and that
+     * using it may be against Cozi's terms.
      */
     suspend fun connect(
         connection: String,
@@ -57,10 +62,11 @@ class Engine private constructor(
         username: String? = null,
         secret: String = "",
         trustAddress: Boolean = false,
+        unofficial: Boolean = false,
     ) {
         val args = Arguments().text("connection", connection).value("provider", ProviderKind.serializer(), provider)
         args.text("url", url).text("username", username).text("secret", secret).flag("trust_address", trustAddress)
-        call("connect", args)
+        call("connect", args.flag("unofficial", unofficial))
     }
 
     /** The calendars of an account. */
@@ -229,6 +235,65 @@ class Engine private constructor(
      * `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`, `uncovered` and `hours`.
      */
     suspend fun free(terms: String): String = call("free", Arguments().text("terms", terms), String.serializer())
+
+    /** What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when; as JSON. */
+    suspend fun explainItem(item: String): String = call("explain_item", Arguments().text("item", item), String.serializer())
+
+    /** From where events came, and where they went: `event`, `link`, `remote`, `item` and `role` of each, as JSON. */
+    suspend fun sources(events: List<String>): String =
+        call("sources", Arguments().values("events", String.serializer(), events), String.serializer())
+
+    /** The events joined over a link, as [sources] tells of them, by the name of their items and starting after [after]. */
+    suspend fun eventsOf(link: String, after: String? = null, limit: Int = 1000): String =
+        call("events_of", Arguments().text("link", link).text("after", after).number("limit", limit), String.serializer())
+
+    /** Runs of a link, what they did, and conflicts, the oldest first, as JSON. It holds no text of events. */
+    suspend fun history(link: String): String = call("history", Arguments().text("link", link), String.serializer())
+
+    /**
+     * Deletes what a link wrote: the items it made there, or the events it brought in here. What people made or edited stays. More
+     * than one deletion waits for a person, who approves [Cleaned.planId]; a [preview] deletes nothing.
+     */
+    suspend fun clean(link: String, approve: String? = null, preview: Boolean = false): Cleaned {
+        val args = Arguments().text("link", link).text("approve", approve).flag("preview", preview)
+        return call("clean", args, Cleaned.serializer())
+    }
+
+    /**
+     * Keeps a slot for so many [minutes] for somebody who has not decided yet. [terms] are those of [free], the hold is JSON:
+     * its `id` is for [book]. Fails with [Code.SLOT_TAKEN] or [Code.SLOT_NOT_OFFERED].
+     */
+    suspend fun hold(terms: String, start: Instant, end: Instant, minutes: Int): String {
+        val args = Arguments().text("terms", terms).instant("start", start).instant("end", end).number("minutes", minutes)
+        return call("hold", args, String.serializer())
+    }
+
+    /** Gives a held slot back before it runs out. */
+    suspend fun release(hold: String) = call("release", Arguments().text("hold", hold))
+
+    /**
+     * Books the time of an event: writes the event when every calendar of [terms] is free then. Gives the booking as JSON, with its
+     * `id`. Fails as [hold] does.
+     *
+     * @param id of the event: a booking that is sent again under it is the same booking.
+     * @param hold the id of the hold that kept the slot.
+     * @param replaces the id of the booking this one takes the place of.
+     */
+    suspend fun book(
+        terms: String,
+        calendar: String,
+        event: Event,
+        id: String? = null,
+        hold: String? = null,
+        replaces: String? = null,
+    ): String {
+        val args = Arguments().text("terms", terms).text("calendar", calendar).value("event", Event.serializer(), event)
+        return call("book", args.text("id", id).text("hold", hold).text("replaces", replaces), String.serializer())
+    }
+
+    /** Gives a booked slot back: its event is deleted, and every link on the calendar carries that on. */
+    suspend fun cancelBooking(calendar: String, id: String) =
+        call("cancel_booking", Arguments().text("calendar", calendar).text("id", id))
 
     /** Ends the calls that go on and lets go of connections and links. Later calls fail with the code `closed`. Does not wait. */
     override fun close() = native.end()

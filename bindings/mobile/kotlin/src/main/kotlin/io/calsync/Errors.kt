@@ -88,6 +88,15 @@ enum class Code {
     /** No write waits for this event. */
     @SerialName("unknown-write") UNKNOWN_WRITE,
 
+    /** Somebody has the slot. */
+    @SerialName("slot-taken") SLOT_TAKEN,
+
+    /** The terms offer no such slot. */
+    @SerialName("slot-not-offered") SLOT_NOT_OFFERED,
+
+    /** There is no such booking. */
+    @SerialName("unknown-booking") UNKNOWN_BOOKING,
+
     /** Somebody else changed the row meanwhile. */
     @SerialName("store-conflict") STORE_CONFLICT,
 

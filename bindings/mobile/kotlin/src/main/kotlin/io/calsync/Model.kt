@@ -148,6 +148,27 @@ data class Field(val part: String, val instance: String? = null, val key: JsonEl
 @Serializable
 data class ContestedField(val field: Field, val choice: Choice)
 
+/** An event whose two sides changed the same [fields] to different values; [base] is `null` at a first meeting. */
+@Serializable
+data class ContestedEvent(
+    val link: String,
+    val eventId: String,
+    val base: Event?,
+    val local: Event,
+    val remote: Event,
+    val fields: List<Field>,
+)
+
+/** What surrounds an event that is copied: its calendar, that one's owner and zone, and whether it is a copy itself. */
+@Serializable
+data class Surroundings(
+    val calendar: String,
+    val calendarName: String,
+    val owner: List<String>,
+    val zone: Zone,
+    val isCopy: Boolean,
+)
+
 /** What a three-way merge decided. */
 @Serializable
 data class Merged(
@@ -205,6 +226,18 @@ data class Report(
     val wedged: Long,
     val outside: Long,
     val answered: String?,
+)
+
+/** What a clean-up found and did. When it is [held], a person approves [planId]. If it is not [complete], there may be more. */
+@Serializable
+data class Cleaned(
+    val planId: String,
+    val held: Boolean,
+    val operations: List<PlannedOperation>,
+    val deleted: Int,
+    val edited: Int,
+    val foreign: Int,
+    val complete: Boolean,
 )
 
 /** A field of a conflict with the values of both sides; [outcome] is `open` while it waits. */

@@ -25,10 +25,11 @@ import kotlinx.serialization.json.jsonPrimitive
 import kotlinx.serialization.json.put
 import kotlinx.serialization.json.putJsonArray
 
-/** Answers the calls of the native part out of a store, on its dispatcher. */
+/** Answers the calls of the native part out of a store and what else the host has, on their dispatcher. */
 internal class StoreHost(
     private val store: Store?,
     private val context: CoroutineContext,
+    private val hosts: Hosts = Hosts(),
     private val onProgress: (Progress) -> Unit = {},
 ) : NativeHost {
     /** What the store threw last: the cause of the exception the caller gets. */
@@ -58,6 +59,7 @@ internal class StoreHost(
     override fun tell(progress: String) = onProgress(read(Progress.serializer(), progress))
 
     private suspend fun answer(method: String, args: JsonObject): JsonElement {
+        if (!method.startsWith("store.")) return hosts.answer(method, args)
         val store = checkNotNull(store) { "there is no store" }
         return when (method) {
             "store.calendars" -> JsonArray(store.calendars())

@@ -160,6 +160,7 @@ enum class LimitReached {
 @Serializable
 enum class ProviderKind {
     @SerialName("caldav") CALDAV,
+    @SerialName("cozi") COZI,
     @SerialName("google") GOOGLE,
     @SerialName("ics") ICS,
     @SerialName("microsoft") MICROSOFT,

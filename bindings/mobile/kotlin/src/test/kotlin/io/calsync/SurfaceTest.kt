@@ -19,6 +19,7 @@ class SurfaceTest {
         val functions: List<String>,
         val methods: Map<String, List<String>>,
         val store: List<String>,
+        val hosts: Map<String, List<String>>,
         val values: Map<String, List<String>>,
         val words: Map<String, List<String>>,
         val codes: List<String>,
@@ -77,5 +78,13 @@ class SurfaceTest {
     @Test
     fun `every method of a store`() {
         assertEquals(surface.store.map(::camel).toSet(), Store::class.java.declaredMethods.map { it.name }.toSet())
+    }
+
+    @Test
+    fun `every method of what else is asked`() {
+        for ((name, methods) in surface.hosts) {
+            val known = Class.forName("io.calsync.$name").declaredMethods.map { it.name }
+            assertEquals(emptyList(), methods.map(::camel) - known.toSet(), name)
+        }
     }
 }

@@ -1,0 +1,124 @@
+import Foundation
+
+/// Says which events a link copies. A pipeline names it: `{ "type": "host", "rule": name, "options": { } }`.
+public protocol Filter: Sendable {
+    /// Another one, and every link that uses it compares everything again.
+    var version: String { get }
+
+    /// Whether content is copied. The same content gets the same answer until ``version`` changes.
+    func letsThrough(body: EventBody, options: [String: JSONValue], around: Surroundings) async throws -> Bool
+}
+
+/// Changes what copies show. A pipeline names it as it names a ``Filter``.
+public protocol Transform: Sendable {
+    /// As that of a filter.
+    var version: String { get }
+
+    /// What the copy of `event` shows, which was `copy` so far. Its time stays, whatever is answered.
+    func change(
+        copy: EventBody,
+        event: EventBody,
+        options: [String: JSONValue],
+        around: Surroundings
+    ) async throws -> EventBody
+}
+
+/// Decides contested fields of links whose policy is ``ConflictPolicy/resolver``.
+public protocol Resolver: Sendable {
+    /// Who wins which field. Fields it leaves out wait for a person.
+    func resolve(conflict: ContestedEvent) async throws -> [Field: Choice]
+}
+
+/// Tells the time: once for each call, when it begins.
+public protocol Clock: Sendable {
+    /// Now.
+    func now() async throws -> Instant
+}
+
+/// What of yours an engine asks beside its store. What throws decides nothing: the run goes on without it, and its call throws
+/// ``CalsyncError`` with the method's name at the end.
+public struct Hosts: Sendable {
+    /// By the names pipelines have for them.
+    public var filters: [String: any Filter]
+    /// By the names pipelines have for them.
+    public var transforms: [String: any Transform]
+    public var resolver: (any Resolver)?
+    public var clock: (any Clock)?
+    /// How many milliseconds each may take to answer.
+    public var patienceMs: Int
+
+    public init(
+        filters: [String: any Filter] = [:],
+        transforms: [String: any Transform] = [:],
+        resolver: (any Resolver)? = nil,
+        clock: (any Clock)? = nil,
+        patienceMs: Int = 10_000
+    ) {
+        self.filters = filters
+        self.transforms = transforms
+        self.resolver = resolver
+        self.clock = clock
+        self.patienceMs = patienceMs
+    }
+
+    /// What the native part makes an engine with, over a store.
+    func opening(_ store: JSONValue) throws -> String {
+        if filters.isEmpty, transforms.isEmpty, resolver == nil, clock == nil { return try Border.text(store) }
+        let host: [String: JSONValue] = [
+            "filters": .object(filters.mapValues { .string($0.version) }),
+            "transforms": .object(transforms.mapValues { .string($0.version) }),
+            "resolver": .bool(resolver != nil),
+            "clock": .bool(clock != nil),
+            "patience_ms": .int(Int64(patienceMs)),
+        ]
+        return try Border.text(JSONValue.object(["store": store, "host": .object(host)]))
+    }
+
+    /// The answer to a call of the native part, as JSON.
+    func answer(_ method: String, _ args: String) async throws -> String {
+        // The options are the host's own: their names stay.
+        let options = try row(from: args)["options"].flatMap { if case .object(let options) = $0 { options } else { nil } } ?? [:]
+        let given = try Border.read(Asked.self, args)
+        switch method {
+        case "filter.lets_through":
+            let rule = try needed(filters[needed(given.rule)])
+            return try Border.text(await rule.letsThrough(body: needed(given.body), options: options, around: needed(given.around)))
+        case "transform.change":
+            let rule = try needed(transforms[needed(given.rule)])
+            let changed = try await rule.change(
+                copy: needed(given.copy),
+                event: needed(given.event),
+                options: options,
+                around: needed(given.around)
+            )
+            return try Border.text(changed)
+        case "resolver.resolve":
+            let decided = try await needed(resolver).resolve(conflict: needed(given.conflict))
+            return try Border.text(decided.map { Decided(field: $0.key, choice: $0.value) })
+        case "clock.now":
+            return try Border.text(await needed(clock).now())
+        default:
+            throw CalsyncError(code: .`internal`, message: "there is no such method")
+        }
+    }
+
+    private func needed<Value>(_ value: Value?) throws -> Value {
+        guard let value else { throw CalsyncError(code: .`internal`, message: "an argument is missing") }
+        return value
+    }
+}
+
+/// The arguments of all methods: each has some of them.
+private struct Asked: Decodable {
+    let rule: String?
+    let body: EventBody?
+    let copy: EventBody?
+    let event: EventBody?
+    let around: Surroundings?
+    let conflict: ContestedEvent?
+}
+
+private struct Decided: Encodable {
+    let field: Field
+    let choice: Choice
+}

@@ -1,0 +1,192 @@
+// Filters, transforms, resolvers and clocks written in JavaScript, and everything they can do wrong.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join as path } from 'node:path';
+import { test } from 'node:test';
+import { CalsyncError, Engine, write } from '../index.mjs';
+import { join, meeting, server, titles } from './support.mjs';
+
+const steps = [
+  { name: 'mine', filter: { type: 'host', rule: 'no-lunches', options: { a_word: 'Lunch' } } },
+  { name: 'style', transform: { type: 'host', rule: 'shout' } },
+];
+const copies = {
+  pipeline: { start: { type: 'everything' }, steps },
+  calendar_name: 'Ada',
+  owner: ['ada@example.com'],
+  zone: 'Europe/Berlin',
+};
+const around = { calendarName: 'Ada', owner: ['ada@example.com'], zone: 'Europe/Berlin', isCopy: false };
+
+const noLunches = {
+  version: '1',
+  letsThrough(body, options, surroundings) {
+    assert.deepEqual(surroundings, { ...around, calendar: surroundings.calendar });
+    assert.deepEqual(Object.keys(options), ['a_word']);
+    return !body.title.includes(options.a_word);
+  },
+};
+const shout = {
+  version: '1',
+  change(copy, event, options) {
+    assert.deepEqual([copy.title, options], [event.title, {}]);
+    return { ...copy, title: copy.title.toUpperCase(), freeBusy: 'free' };
+  },
+};
+const later = (rule, method) => ({ version: '1', [method]: async (...args) => rule[method](...args) });
+
+/** An engine that imports a feed of three events by these rules. */
+async function imported(t, options) {
+  const folder = mkdtempSync(path(tmpdir(), 'calsync-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const url = path(folder, 'feed.ics');
+  const events = [meeting('a', 'Review'), meeting('b', 'Lunch'), meeting('c', 'Walk')];
+  writeFileSync(url, write(events, { stamp: new Date('2026-01-01') }));
+  const engine = new Engine(':memory:', options);
+  await engine.putCalendar({ id: 'family', name: 'Family' });
+  await engine.connect('feed', { provider: 'ics', url, trustAddress: true });
+  await engine.addLink('feed', { calendar: 'family', connection: 'feed', direction: 'import', copies });
+  return engine;
+}
+
+const rules = (filter, transform) => ({ filters: { 'no-lunches': filter }, transforms: { shout: transform } });
+
+for (const [name, filter, transform] of [
+  ['plain values', noLunches, shout],
+  ['promises', later(noLunches, 'letsThrough'), later(shout, 'change')],
+]) {
+  test(`rules say what is copied and what it shows (${name})`, async (t) => {
+    const engine = await imported(t, rules(filter, transform));
+    await engine.sync('feed');
+    assert.deepEqual(await titles(engine), { a: 'REVIEW', c: 'WALK' });
+    assert.equal((await engine.events('family'))[0].event.master.freeBusy, 'free');
+  });
+}
+
+test('what is no rule is refused at once, and a name nobody gave by the link', async (t) => {
+  assert.throws(() => new Engine(':memory:', rules({}, shout)), /no-lunches.* letsThrough/);
+  assert.throws(() => new Engine(':memory:', rules({ letsThrough() {} }, shout)), /no-lunches.* version/);
+  assert.throws(() => new Engine(':memory:', { resolver: {} }), /resolve/);
+  assert.throws(() => new Engine(':memory:', { clock: 7 }), /now/);
+  await assert.rejects(imported(t, { filters: { 'no-lunches': noLunches } }), { code: 'invalid-input' });
+});
+
+const thrown = new RangeError('the text may hold anything');
+
+for (const [name, answer, code] of [
+  ['throws at once', () => { throw thrown; }, 'host-failed'],
+  ['rejects', async () => { throw thrown; }, 'host-failed'],
+  ['gives nothing', () => undefined, 'host-type'],
+  ['gives a number', () => 1, 'host-type'],
+  ['gives a function', () => () => {}, 'host-type'],
+  ['gives what is no JSON', () => [10n], 'host-type'],
+]) {
+  for (const [method, options] of [
+    ['filter.lets_through', rules({ version: '1', letsThrough: answer }, shout)],
+    ['transform.change', rules(noLunches, { version: '1', change: answer })],
+  ]) {
+    test(`a ${method} that ${name} is a ${code}`, async (t) => {
+      const engine = await imported(t, options);
+      const error = await engine.sync('feed').then(assert.fail, (error) => error);
+      assert.ok(error instanceof CalsyncError);
+      assert.deepEqual([error.code, error.item], [code, method]);
+      if (code === 'host-failed') assert.equal(error.cause, thrown);
+      assert.ok(!error.message.includes('anything'));
+      assert.deepEqual(await titles(engine), {});
+    });
+  }
+}
+
+test('a rule that never answers is silent once, and ends with its signal', async (t) => {
+  let asked = 0;
+  const never = { version: '1', letsThrough: () => new Promise(() => (asked += 1)) };
+  const hasty = await imported(t, { ...rules(never, shout), patienceMs: 20 });
+  await assert.rejects(hasty.sync('feed'), { code: 'host-silent', item: 'filter.lets_through' });
+  assert.equal(asked, 1);
+  const patient = await imported(t, { ...rules(never, shout), patienceMs: 600_000 });
+  const stop = new AbortController();
+  const run = patient.sync('feed', { signal: stop.signal });
+  setTimeout(() => stop.abort(new Error('enough')), 20);
+  await assert.rejects(run, /enough/);
+  assert.equal((await patient.calendars()).length, 1);
+});
+
+test('a rule may ask the engine', async (t) => {
+  const seen = [];
+  let engine;
+  const asks = {
+    version: '1',
+    async letsThrough() {
+      seen.push((await engine.calendars()).length);
+      await assert.rejects(engine.sync('feed'), { code: 'busy' });
+      return true;
+    },
+  };
+  engine = await imported(t, rules(asks, shout));
+  await engine.sync('feed');
+  assert.deepEqual(seen, [1, 1, 1]);
+});
+
+/** An engine and a link that asks the resolver; the title is changed on both sides of it. */
+async function contested(t, resolver) {
+  const url = await server(t);
+  const [one, two] = [new Engine(':memory:', { resolver }), new Engine()];
+  await join(one, url, { conflicts: 'resolver' });
+  await join(two, url);
+  await one.addEvent('family', meeting('a', 'Breakfast'));
+  await one.sync('home');
+  await two.sync('home');
+  for (const [engine, title] of [[one, 'Brunch'], [two, 'Lunch']]) {
+    const [{ id, revision }] = await engine.events('family');
+    await engine.updateEvent('family', id, revision, meeting('a', title));
+  }
+  await two.sync('home');
+  return one;
+}
+
+test('a resolver decides', async (t) => {
+  const engine = await contested(t, {
+    async resolve({ link, base, local, remote, fields }) {
+      assert.equal(link, 'home');
+      assert.deepEqual([base, local, remote].map(({ master }) => master.title), ['Breakfast', 'Brunch', 'Lunch']);
+      return fields.map((field) => ({ field, choice: 'local' }));
+    },
+  });
+  await engine.sync('home');
+  assert.deepEqual(await titles(engine), { a: 'Brunch' });
+  assert.ok((await engine.conflicts('home')).every(({ open }) => !open));
+});
+
+for (const [name, resolve, code] of [
+  ['throws', () => { throw thrown; }, 'host-failed'],
+  ['gives nothing', () => null, 'host-type'],
+  ['gives other fields', () => [{ field: { part: 'no such field' }, choice: 'local' }], 'host-type'],
+]) {
+  test(`a resolver that ${name} leaves it to a person`, async (t) => {
+    const engine = await contested(t, { resolve });
+    await assert.rejects(engine.sync('home'), { code, item: 'resolver.resolve' });
+    assert.deepEqual((await engine.conflicts('home')).map(({ open }) => open), [true]);
+  });
+}
+
+test('a clock tells the time of a call', async () => {
+  const now = new Date('2030-01-01T12:00:00Z');
+  const engine = new Engine(':memory:', { clock: { now: () => now } });
+  await engine.putCalendar({ id: 'family', name: 'Family' });
+  await engine.addEvent('family', meeting('a', 'Review'));
+  const [{ modified }] = await engine.events('family');
+  assert.ok(Math.abs(new Date(modified) - now) < 60_000, modified);
+});
+
+for (const [name, answer, code] of [
+  ['throws', () => { throw thrown; }, 'host-failed'],
+  ['gives a number', () => 7, 'host-type'],
+  ['gives no time', () => 'soon', 'host-type'],
+  ['gives a broken date', () => new Date(NaN), 'host-failed'],
+]) {
+  test(`a clock that ${name} fails the call before it begins`, async () => {
+    const engine = new Engine(':memory:', { clock: { now: answer } });
+    await assert.rejects(engine.calendars(), { code, item: 'clock.now' });
+  });
+}

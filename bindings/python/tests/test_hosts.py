@@ -1,0 +1,317 @@
+"""Filters, transforms, resolvers and clocks written in Python, and everything they can do wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import calsync
+import pytest
+from calsync import (
+    Choice,
+    ConflictPolicy,
+    ContestedEvent,
+    EventBody,
+    Field,
+    HostError,
+    ProviderKind,
+    Surroundings,
+    blocking,
+)
+
+from conftest import Server
+from scenes import BERLIN, joined, meeting, titles
+
+STEPS = [
+    {"name": "mine", "filter": {"type": "host", "rule": "no-lunches", "options": {"word": "Lunch"}}},
+    {"name": "style", "transform": {"type": "host", "rule": "shout"}},
+]
+COPIES = {
+    "pipeline": {"start": {"type": "everything"}, "steps": STEPS},
+    "calendar_name": "Ada",
+    "owner": ["ada@example.com"],
+    "zone": "Europe/Berlin",
+}
+
+
+class NoLunches:
+    version = "1"
+
+    def lets_through(self, body: EventBody, options: dict[str, Any], around: Surroundings) -> bool:
+        assert around == Surroundings(around.calendar, "Ada", ["ada@example.com"], BERLIN, False)
+        assert isinstance(body.time.start, datetime) and body.time.start.tzinfo is BERLIN
+        return options["word"] not in (body.title or "")
+
+
+class Shout:
+    version = "1"
+
+    def change(
+        self, copy: EventBody, event: EventBody, options: dict[str, Any], around: Surroundings
+    ) -> EventBody:
+        assert copy.title == event.title and options == {}
+        copy.title = (copy.title or "").upper()
+        return copy
+
+
+class LaterNoLunches(NoLunches):
+    async def lets_through(  # type: ignore[override]
+        self, body: EventBody, options: dict[str, Any], around: Surroundings
+    ) -> bool:
+        await asyncio.sleep(0)
+        return super().lets_through(body, options, around)
+
+
+class LaterShout(Shout):
+    async def change(  # type: ignore[override]
+        self, copy: EventBody, event: EventBody, options: dict[str, Any], around: Surroundings
+    ) -> EventBody:
+        await asyncio.sleep(0)
+        return super().change(copy, event, options, around)
+
+
+class Instead:
+    """A rule with something else for its method."""
+
+    version = "1"
+
+    def __init__(self, answer: Callable[..., Any]) -> None:
+        self.lets_through = self.change = self.resolve = self.now = answer
+
+
+@pytest.fixture
+def feed(tmp_path: Path) -> Path:
+    events = [meeting("a", "Review"), meeting("b", "Lunch", day=6), meeting("c", "Walk", day=7)]
+    file = tmp_path / "feed.ics"
+    file.write_text(calsync.write(events, stamp=datetime(2026, 1, 1, tzinfo=timezone.utc)), newline="")
+    return file
+
+
+def linked(engine: blocking.Engine, feed: Path) -> None:
+    engine.put_calendar(calsync.Calendar("family", "Family"))
+    engine.connect("feed", provider=ProviderKind.ICS, url=str(feed), trust_address=True)
+    engine.add_link(
+        "feed", calendar="family", connection="feed", direction=calsync.Direction.IMPORT, copies=COPIES
+    )
+
+
+@pytest.mark.parametrize(("filter", "transform"), [(NoLunches, Shout), (LaterNoLunches, LaterShout)])
+def test_rules_say_what_is_copied_and_what_it_shows(filter: Any, transform: Any, feed: Path) -> None:
+    rules: dict[str, Any] = {"filters": {"no-lunches": filter()}, "transforms": {"shout": transform()}}
+    with blocking.Engine(**rules) as engine:
+        linked(engine, feed)
+        engine.sync("feed")
+        assert titles(engine) == {"a": "REVIEW", "c": "WALK"}
+
+
+def test_rules_in_asyncio(feed: Path) -> None:
+    async def story() -> None:
+        rules: dict[str, Any] = {"filters": {"no-lunches": LaterNoLunches()}, "transforms": {"shout": Shout()}}
+        async with calsync.Engine(**rules) as engine:
+            await engine.put_calendar(calsync.Calendar("family", "Family"))
+            await engine.connect("feed", provider=ProviderKind.ICS, url=str(feed), trust_address=True)
+            importing = calsync.Direction.IMPORT
+            await engine.add_link("feed", calendar="family", connection="feed", direction=importing, copies=COPIES)
+            await engine.sync("feed")
+            assert [stored.event.title for stored in await engine.events("family")] == ["REVIEW", "WALK"]
+
+    asyncio.run(story())
+
+
+def test_a_name_nobody_gave_is_refused(feed: Path) -> None:
+    with blocking.Engine(filters={"no-lunches": NoLunches()}) as engine:
+        with pytest.raises(calsync.CallError, match="no such rule"):
+            linked(engine, feed)
+
+
+@pytest.mark.parametrize("wrong", [object(), type("NoVersion", (), {"lets_through": print})()])
+def test_what_is_no_rule_is_refused_at_once(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="no-lunches"):
+        blocking.Engine(filters={"no-lunches": wrong})
+    with pytest.raises(TypeError, match="resolve"):
+        blocking.Engine(resolver=wrong)
+
+
+def raises(*_: Any) -> Any:
+    raise LookupError("the text may hold anything")
+
+
+def gives(value: Any) -> Callable[..., Any]:
+    return lambda *_: value
+
+
+async def raises_later(*_: Any) -> Any:
+    await asyncio.sleep(0)
+    raise LookupError("the text may hold anything")
+
+
+@pytest.mark.parametrize("answer", [raises, raises_later])
+def test_what_a_rule_raises_is_the_cause_and_all_else_is_copied(answer: Any, feed: Path) -> None:
+    def only_one(copy: EventBody, *_: Any) -> Any:
+        return answer() if copy.title == "Walk" else copy
+
+    rules: dict[str, Any] = {"filters": {"no-lunches": NoLunches()}, "transforms": {"shout": Instead(only_one)}}
+    with blocking.Engine(**rules) as engine:
+        linked(engine, feed)
+        with pytest.raises(HostError) as caught:
+            engine.sync("feed")
+        assert (caught.value.code, caught.value.item) == ("host-failed", "transform.change")
+        assert isinstance(caught.value.__cause__, LookupError)
+        assert "LookupError" in str(caught.value) and "anything" not in str(caught.value)
+        assert titles(engine) == {"a": "Review"}
+
+
+@pytest.mark.parametrize("value", [None, 1, "yes", object(), {}])
+@pytest.mark.parametrize(("part", "method"), [("filters", "filter.lets_through"), ("transforms", "transform.change")])
+def test_a_wrong_type_names_the_method(value: Any, part: str, method: str, feed: Path) -> None:
+    rules: dict[str, Any] = {"filters": {"no-lunches": NoLunches()}, "transforms": {"shout": Shout()}}
+    (name,) = rules[part]
+    rules[part] = {name: Instead(lambda *_: value)}
+    with blocking.Engine(**rules) as engine:
+        linked(engine, feed)
+        with pytest.raises(HostError) as caught:
+            engine.sync("feed")
+        assert (caught.value.code, caught.value.item) == ("host-type", method)
+        assert titles(engine) == {}
+
+
+def test_a_rule_that_never_answers_is_silent_once_and_ends_with_its_task(feed: Path) -> None:
+    asked: list[str] = []
+
+    async def never(body: EventBody, *_: Any) -> bool:
+        asked.append(body.title or "")
+        await asyncio.Event().wait()
+        return True
+
+    async def story(patience: float) -> None:
+        rules: dict[str, Any] = {"filters": {"no-lunches": Instead(never)}, "transforms": {"shout": Shout()}}
+        engine = calsync.Engine(**rules, patience=patience)
+        await engine.put_calendar(calsync.Calendar("family", "Family"))
+        await engine.connect("feed", provider=ProviderKind.ICS, url=str(feed), trust_address=True)
+        importing = calsync.Direction.IMPORT
+        await engine.add_link("feed", calendar="family", connection="feed", direction=importing, copies=COPIES)
+        if patience > 1:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(engine.sync("feed"), 0.2)
+        else:
+            with pytest.raises(HostError) as caught:
+                await engine.sync("feed")
+            assert (caught.value.code, caught.value.item) == ("host-silent", "filter.lets_through")
+        assert len(await engine.calendars()) == 1
+
+    asyncio.run(story(0.05))
+    assert len(asked) == 1
+    asyncio.run(story(600))
+
+
+def test_a_rule_may_ask_the_engine(feed: Path) -> None:
+    seen: list[int] = []
+    engines: list[blocking.Engine] = []
+
+    def asks(*_: Any) -> bool:
+        seen.append(len(engines[0].calendars()))
+        with pytest.raises(calsync.CalsyncError) as caught:
+            engines[0].sync("feed")
+        assert caught.value.code == "busy"
+        return True
+
+    rules: dict[str, Any] = {"filters": {"no-lunches": Instead(asks)}, "transforms": {"shout": Shout()}}
+    with blocking.Engine(**rules) as engine:
+        engines.append(engine)
+        linked(engine, feed)
+        engine.sync("feed")
+        assert set(seen) == {1} and len(titles(engine)) == 3
+
+
+def test_rules_nobody_else_holds_live_as_long_as_their_engine(feed: Path) -> None:
+    engine = blocking.Engine(filters={"no-lunches": NoLunches()}, transforms={"shout": Shout()})
+    gc.collect()
+    linked(engine, feed)
+    engine.sync("feed")
+    assert len(titles(engine)) == 2
+
+
+def contested(one: blocking.Engine, server: Server) -> None:
+    """The title is changed on both sides of a link that asks the resolver."""
+    with blocking.Engine() as two:
+        for engine in (one, two):
+            joined(engine, server)
+        one.add_event("family", meeting("a", "Breakfast"))
+        one.sync("home")
+        two.sync("home")
+        for engine, title in ((one, "Brunch"), (two, "Lunch")):
+            stored = engine.events("family")[0]
+            engine.update_event("family", stored.id, stored.revision, meeting("a", title))
+        two.sync("home")
+    remote = next(c.id for c in one.remote_calendars("account") if c.name == "Personal")
+    one.add_link(
+        "home", calendar="family", connection="account", remote=remote, conflicts=ConflictPolicy.RESOLVER
+    )
+
+
+def ours(conflict: ContestedEvent) -> list[tuple[Field, Choice]]:
+    assert (conflict.link, conflict.base is not None and conflict.base.title) == ("home", "Breakfast")
+    assert (conflict.local.title, conflict.remote.title) == ("Brunch", "Lunch")
+    return [(field, Choice.LOCAL) for field in conflict.fields if field.part == "title"]
+
+
+async def ours_later(conflict: ContestedEvent) -> list[tuple[Field, Choice]]:
+    await asyncio.sleep(0)
+    return ours(conflict)
+
+
+@pytest.mark.parametrize("answer", [ours, ours_later])
+def test_a_resolver_decides(answer: Any, server: Server) -> None:
+    with blocking.Engine(resolver=Instead(answer)) as engine:
+        contested(engine, server)
+        engine.sync("home")
+        assert titles(engine) == {"a": "Brunch"}
+        assert not any(conflict.open for conflict in engine.conflicts("home"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (raises, "host-failed"),
+        (raises_later, "host-failed"),
+        (gives(None), "host-type"),
+        (gives([("title", "local")]), "host-type"),
+        (gives([(Field("no such field"), Choice.LOCAL)]), "host-type"),
+    ],
+)
+def test_a_resolver_that_fails_leaves_it_to_a_person(answer: Any, code: str, server: Server) -> None:
+    with blocking.Engine(resolver=Instead(answer)) as engine:
+        contested(engine, server)
+        with pytest.raises(HostError) as caught:
+            engine.sync("home")
+        assert (caught.value.code, caught.value.item) == (code, "resolver.resolve")
+        assert [conflict.open for conflict in engine.conflicts("home")] == [True]
+
+
+def test_a_clock_tells_the_time_of_a_call(feed: Path) -> None:
+    now = datetime(2030, 1, 1, 12, tzinfo=BERLIN)
+    with blocking.Engine(clock=Instead(lambda: now)) as engine:
+        engine.put_calendar(calsync.Calendar("family", "Family"))
+        engine.add_event("family", meeting("a", "Review"))
+        (stored,) = engine.events("family")
+        assert timedelta(0) <= stored.modified - now < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (raises, "host-failed"),
+        (raises_later, "host-failed"),
+        (lambda: datetime(2030, 1, 1), "host-type"),
+        (lambda: 7, "host-type"),
+    ],
+)
+def test_a_clock_that_fails_fails_the_call_before_it_begins(answer: Any, code: str) -> None:
+    with blocking.Engine(clock=Instead(answer)) as engine:
+        with pytest.raises(HostError) as caught:
+            engine.calendars()
+        assert (caught.value.code, caught.value.item) == (code, "clock.now")
