@@ -253,7 +253,7 @@ class SqlStore:
             receipt: Receipt = {"revisions": [], "doc_versions": [], "purged": []}
             for write in batch["writes"]:
                 _write(connection, write, receipt)
-            if batch["lease"] is not None and batch["lease_end"] == "given-back":
+            if batch["lease"] is not None and batch.get("lease_end") == "given-back":
                 _free(connection, batch["lease"])
                 receipt["lease_end"] = "given-back"
             return receipt

@@ -137,7 +137,7 @@ class DictStore:
         except BaseException:
             vars(self).update(before)
             raise
-        if lease is not None and batch["lease_end"] == "given-back":
+        if lease is not None and batch.get("lease_end") == "given-back":
             _, epoch, until = self._leases[lease["name"]]
             self._leases[lease["name"]] = (None, epoch, until)
             receipt["lease_end"] = "given-back"

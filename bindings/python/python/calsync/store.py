@@ -53,7 +53,11 @@ class BaseSummary(TypedDict):
     version: str | None
 
 
-class Batch(TypedDict):
+class _Ended(TypedDict, total=False):
+    lease_end: Literal["kept", "given-back"]
+
+
+class Batch(_Ended):
     """Writes that belong together: all of them, or none.
 
     ``expect`` holds what must be true first (``of``: ``event``, ``link``, ``uid`` or ``doc``), ``writes`` what is written in
@@ -62,13 +66,8 @@ class Batch(TypedDict):
     """
 
     lease: LeaseToken | None
-    lease_end: Literal["kept", "given-back"]
     expect: list[Row]
     writes: list[Row]
-
-
-class _Ended(TypedDict, total=False):
-    lease_end: Literal["kept", "given-back"]
 
 
 class Receipt(_Ended):
