@@ -2,7 +2,7 @@
 
 use calsync_core::store::{LeaseGrant, LeaseToken, Result, StoreError, StoreErrorKind};
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
     lock,
@@ -54,6 +54,23 @@ pub(crate) async fn acquire(
     .map_err(failed(ACQUIRE))?;
     let epoch = u64::try_from(epoch).map_err(|_| StoreError::new(StoreErrorKind::Corrupt, ACQUIRE))?;
     Ok(LeaseGrant::Granted(LeaseToken { name: name.to_owned(), epoch }))
+}
+
+/// Gives a lease back: free, and its token dead. One that is not current any more is ignored.
+pub(crate) async fn release(
+    executor: impl PgExecutor<'_>,
+    operation: &'static str,
+    token: &LeaseToken,
+) -> Result<()> {
+    // An epoch the column cannot hold is nobody's.
+    let Ok(epoch) = i64::try_from(token.epoch) else { return Ok(()) };
+    sqlx::query("UPDATE calsync_leases SET holder = NULL WHERE name = $1 AND epoch = $2")
+        .bind(token.name.as_str())
+        .bind(epoch)
+        .execute(executor)
+        .await
+        .map_err(failed(operation))?;
+    Ok(())
 }
 
 /// Whether the token is the current one.

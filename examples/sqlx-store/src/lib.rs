@@ -270,15 +270,7 @@ impl Store for HostStore {
     }
 
     async fn release_lease(&self, token: &LeaseToken) -> Result<()> {
-        // An epoch the column cannot hold is nobody's.
-        let Ok(epoch) = i64::try_from(token.epoch) else { return Ok(()) };
-        sqlx::query("UPDATE calsync_leases SET holder = NULL WHERE name = $1 AND epoch = $2")
-            .bind(token.name.as_str())
-            .bind(epoch)
-            .execute(&self.pool)
-            .await
-            .map_err(failed("release_lease"))?;
-        Ok(())
+        lease::release(&self.pool, "release_lease", token).await
     }
 }
 

@@ -1,11 +1,11 @@
-//! The one way to write: the lease, then the expectations, then the writes in their order.
+//! The one way to write: the lease, then the expectations, then the writes in their order, then the lease's end.
 
 use std::collections::BTreeSet;
 
 use calsync_core::{
     model::{CalendarId, Event, EventId, EventTime, LinkId},
     store::{
-        Batch, CommitReceipt, Doc, Expectation, Log, RecordKind, Result, Revision, StoreError,
+        Batch, CommitReceipt, Doc, Expectation, LeaseEnd, Log, RecordKind, Result, Revision, StoreError,
         StoreErrorKind, Write,
     },
     zone::Zone,
@@ -39,6 +39,9 @@ pub(crate) async fn commit(transaction: &mut PgConnection, batch: &Batch) -> Res
     let mut receipt = CommitReceipt::default();
     for write in &batch.writes {
         apply(transaction, write, &mut receipt).await?;
+    }
+    if let (LeaseEnd::GivenBack, Some(token)) = (batch.lease_end, &batch.lease) {
+        lease::release(transaction, COMMIT, token).await?;
     }
     Ok(receipt)
 }
