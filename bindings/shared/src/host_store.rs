@@ -28,6 +28,7 @@ pub(crate) struct HostStore {
 
 impl HostStore {
     /// The store of one host, whoever calls.
+    #[cfg(feature = "testing")]
     pub(crate) fn of(host: Arc<dyn Host>) -> Self {
         Self { host: Some(host) }
     }
