@@ -9,11 +9,8 @@ use std::sync::Arc;
 
 use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
-    model::{
-        Event, EventBody, EventTime, Override, OverrideScope, Participant, Person, RecurrenceId, RuleEntry,
-        TimeSpan,
-    },
-    provider::{PeoplePolicy, Provider},
+    model::{Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId, RuleEntry, TimeSpan},
+    provider::Provider,
     store::{MemoryStore, Store},
     zone::Zone,
 };
@@ -115,44 +112,6 @@ async fn converge(world: &World, link: &Link, provider: &GoogleProvider, server:
 
 fn world() -> World {
     World::new(Arc::new(MemoryStore::default()), 7)
-}
-
-/// MAIL-11: `sendUpdates=all`, and the answer to a write is lost after it mailed: what is there is looked up, and nobody is
-/// mailed again.
-#[tokio::test]
-async fn mail_11_a_write_whose_answer_was_lost_mails_once() {
-    let server = start(GoogleQuirks::default());
-    let (world, provider) = (world(), with(config(&server)));
-    let link = link(&world).with_people(PeoplePolicy::Write);
-    let mut event = single("u", "Review", 2);
-    let person = |address: &str| Person { address: address.to_owned(), name: None };
-    body(&mut event).organizer = Some(person("me@example.org"));
-    body(&mut event).participants.push(Participant {
-        person: person("bob@example.com"),
-        status: Default::default(),
-        role: Default::default(),
-        expect_reply: true,
-    });
-    world.add(event).await;
-    let again = async || {
-        for _ in 0..3 {
-            world.clock.advance(TimeDelta::hours(1));
-            let _ = world.engine.sync(&link, &provider, &SyncOptions::default()).await;
-        }
-    };
-    server.inject(Fault::drop_after().on_method("POST"));
-    again().await;
-    assert_eq!((server.mails(), server.events("primary").len()), (1, 1));
-    world.edit("u", |event| body(event).title = Some("Retro".to_owned())).await;
-    server.inject(Fault::drop_after().on_method("PATCH"));
-    again().await;
-    assert_eq!((server.mails(), &server.events("primary")[0]["summary"]), (2, &json!("Retro")));
-    world.delete("u").await;
-    server.inject(Fault::drop_after().on_method("DELETE"));
-    again().await;
-    assert_eq!(server.mails(), 3);
-    let told = server.requests().into_iter().filter(|request| request.path.contains("sendUpdates=all"));
-    assert_eq!(told.count(), 3);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use super::{
     run::{Mode, PAGE, PlannedDeletion, Run},
 };
 use crate::{
+    diff::changed_fields,
     merge::Choice,
     model::{EventId, RemoteId, Version},
     plan::{Action, Evidence, Operation, Plan, PlanId, Tally, Verdict},
@@ -308,7 +309,7 @@ impl Run<'_> {
         let agreed = base.local.as_deref().or(base_event.as_ref());
         // What is left out was not deleted by anybody: there is no other version to keep beside the one in the journal.
         let edited = operation.evidence != Some(Evidence::LeftOut)
-            && agreed.is_none_or(|agreed| *agreed != record.event);
+            && agreed.is_none_or(|agreed| !changed_fields(agreed, &record.event).is_empty());
         let (link, now) = (self.link, self.engine.clock.now());
         let mut writes = vec![
             Write::DeleteEvent { calendar: link.calendar.clone(), id: record.id.clone(), at: now },
