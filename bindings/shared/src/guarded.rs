@@ -11,8 +11,8 @@ use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
-        LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
-        StoreError,
+        LeaseToken, LinkState, Opened, Opening, OutboxEntry, OutboxId, Pairs, Record, RecordQuery, Result,
+        Revision, Store, StoreError, Waiting,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -77,6 +77,18 @@ impl Store for Guarded {
 
     async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
         self.0.docs(space, query).await
+    }
+
+    async fn open(&self, opening: Opening<'_>) -> Result<Opened> {
+        self.0.open(opening).await
+    }
+
+    async fn pairs(&self, link: &LinkId, calendar: &CalendarId, items: &[RemoteId]) -> Result<Pairs> {
+        self.0.pairs(link, calendar, items).await
+    }
+
+    async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {
+        self.0.waiting(link, after, limit).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {

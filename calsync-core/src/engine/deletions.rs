@@ -447,6 +447,7 @@ fn take_back(
             run: cx.run,
             ids: cx.ids,
             now: cx.now,
+            started: cx.started,
             next: &mut *cx.next,
         };
         let mut outcome = create_remote(pair, &mut quiet, reason)?;

@@ -99,9 +99,9 @@ impl Run<'_> {
             }
             // Where a rule cannot tell nothing that was decided stands.
             let copied = !matches!(exported(self.copies, &record.event), Ok(None))
-                && !self.copies.is_some_and(|copies| {
-                    copies.is_outside(&record.event, base.is_some(), self.engine.clock.now())
-                });
+                && !self
+                    .copies
+                    .is_some_and(|copies| copies.is_outside(&record.event, base.is_some(), self.started));
             let waiting = self.outbox.get(&record.id).filter(|entry| {
                 stands(entry, record, base, copied) && !self.may_be_rendered_otherwise(entry)
             });

@@ -304,4 +304,23 @@ mod tests {
             assert_eq!(next.attempts, attempts + 1, "{case}");
         }
     }
+
+    /// A write waits for its time, and for a day at most: what is further away was put off by a clock ahead of ours.
+    #[test]
+    fn a_write_put_off_by_a_clock_far_ahead_is_due() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
+        let table = [
+            (None, true),
+            (Some(-1), true),
+            (Some(0), true),
+            (Some(1), false),
+            (Some(24), false),
+            (Some(48), true),
+        ];
+        for (hours, due) in table {
+            let mut entry = entry(1);
+            entry.not_before = hours.map(|hours| now + TimeDelta::hours(hours));
+            assert_eq!(is_due(&entry, now), due, "{hours:?}");
+        }
+    }
 }

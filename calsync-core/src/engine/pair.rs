@@ -59,6 +59,8 @@ pub(super) struct Context<'a> {
     pub(super) run: &'a RunId,
     pub(super) ids: &'a dyn IdSource,
     pub(super) now: DateTime<Utc>,
+    /// When the run began: what windows are told by, from its beginning to its end.
+    pub(super) started: DateTime<Utc>,
     /// The next number of this run, for ids that sort.
     pub(super) next: &'a mut dyn FnMut() -> String,
 }
@@ -245,7 +247,7 @@ fn is_outside(pair: &Pair<'_>, record: &EventRecord, cx: &Context<'_>) -> bool {
         (Some(_), _) | (None, RemoteView::Read { .. }) => true,
         (None, _) => false,
     };
-    cx.copies.is_some_and(|copies| copies.is_outside(&record.event, there, cx.now))
+    cx.copies.is_some_and(|copies| copies.is_outside(&record.event, there, cx.started))
 }
 
 fn remote_side(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> RemoteSide {

@@ -442,7 +442,7 @@ impl<'a> Run<'a> {
     /// Runs `decide` with what surrounds a decision.
     pub(super) fn with_context<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let (engine, link, provider) = (self.engine, self.link, self.provider);
-        let (copies, renewed) = (self.copies, self.renewed);
+        let (copies, renewed, started) = (self.copies, self.renewed, self.started);
         let run = self.id.clone();
         let mut next = || self.next_id();
         decide(&mut Context {
@@ -453,6 +453,7 @@ impl<'a> Run<'a> {
             run: &run,
             ids: &*engine.ids,
             now: engine.clock.now(),
+            started,
             next: &mut next,
         })
     }
