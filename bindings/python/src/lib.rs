@@ -1,7 +1,7 @@
 //! The native part of the Python package `calsync`.
 //!
 //! Text goes in and out; the classes are in `python/calsync`. Only the calls that give thousands of events make objects at once
-//! ([`objects`]). No thread of ours waits for the interpreter while it ends:
+//! (`objects.rs`). No thread of ours waits for the interpreter while it ends:
 //! `shutdown` is called before, and after it nothing here calls Python.
 
 mod objects;
