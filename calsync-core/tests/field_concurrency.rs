@@ -20,7 +20,7 @@ use calsync_core::{
     model::{Event, RemoteCalendarId, RemoteId, Version},
     plan::{Action, Direction},
     provider::*,
-    store::{ConflictRecord, MemoryStore, Record, RecordKind, RecordQuery, StoreError},
+    store::{ConflictRecord, MemoryStore, Record, RecordKind, RecordQuery, StoreError, StoreErrorKind},
 };
 use calsync_testkit::{
     hooked_store::{HookedStore, Moment, StoreHook},
@@ -623,6 +623,10 @@ async fn dup_17_two_workers_at_one_link() {
                     Poll::Ready(result) => {
                         match result {
                             Err(EngineError::Busy { .. }) => refused += 1,
+                            // The other one took over between the last look at the lease and the commit.
+                            Err(EngineError::Store(error)) if error.kind == StoreErrorKind::Fenced => {
+                                refused += 1
+                            }
                             other => drop(other.unwrap_or_else(|error| panic!("seed {seed}: {error}"))),
                         }
                         runs[which] = None;

@@ -310,7 +310,7 @@ impl Engine {
             Mode::Sync => engine.sync(&link, &*provider, &options).await,
         };
         let report = report.map_err(|error| about(error.into(), &args.link))?;
-        // What the run did without the host's answer is done; the next one asks again.
+        // What the run did without the host's answer is done. An event whose rule failed is set aside until it or the rule changes.
         match Calling::noted() {
             Some(failed) => Err(failed.failure()),
             None => Ok(report.into()),

@@ -191,8 +191,9 @@ impl Calling {
         let answer = tokio::task::block_in_place(|| {
             runtime.block_on(async {
                 tokio::select! {
-                    answer = call.soon(method, args) => answer,
+                    biased;
                     () = ended => Err(HostFailure::new(method, "silent", "the call was cancelled")),
+                    answer = call.soon(method, args) => answer,
                 }
             })
         });

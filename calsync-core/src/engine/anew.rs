@@ -11,7 +11,7 @@ use super::{
 use crate::{
     model::{EventId, RemoteId},
     plan::Action,
-    store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, Write},
+    store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, OutboxEntry, OutboxState, Write},
 };
 
 const REASON: &str = "it was made anew here under its UID: the item is the new event's";
@@ -21,7 +21,7 @@ impl Run<'_> {
     /// each is to be decided about once more, with what both sides last agreed on.
     pub(super) async fn give_way<'b>(
         &mut self,
-        outcomes: &mut [Outcome],
+        outcomes: &mut Vec<Outcome>,
         bases: impl Iterator<Item = &'b BaseRecord>,
     ) -> Result<Vec<RemoteId>, EngineError> {
         let back: Vec<(usize, String)> = outcomes.iter().enumerate().filter_map(returning).collect();
@@ -60,6 +60,13 @@ impl Run<'_> {
                 let item = item_of(outcome).unwrap_or_else(|| base.remote_id.clone());
                 self.hand_over(outcome, base, new, &item);
                 again.push(item);
+                // What was to make it there is void. One that may have been sent is looked for first.
+                let waits = |entry: &OutboxEntry| entry.state == OutboxState::Pending;
+                if self.outbox.get(&new.id).is_some_and(waits) {
+                    outcomes.push(Outcome { supersedes: Some(new.id.clone()), ..Outcome::default() });
+                }
+                // Whoever does not come to it in this run finds it in the next.
+                self.unfinished = true;
             }
         }
         Ok(again)

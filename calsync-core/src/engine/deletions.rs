@@ -291,6 +291,8 @@ impl Run<'_> {
                     Err(error) => self.unwritable(record, &error),
                 });
             }
+            // An event that was made anew meanwhile has the item; the next run compares the two.
+            self.give_way(&mut outcomes, bases.iter()).await?;
             self.commit_outcomes(outcomes, Vec::new(), usize::MAX).await?;
         }
         // What is back is compared again by the next run: it may have been edited before it was deleted.

@@ -5,45 +5,28 @@
 //! lives renews it, though: a lease that ends later than any lease lasts, and that nobody renewed while we looked on for as
 //! long as one lasts, is taken over. That the holder may be alive after all is what the epochs are for.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
-
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::{Engine, EngineError};
 use crate::{
     model::LinkId,
-    store::{LeaseGrant, LeaseToken},
+    store::{Batch, Doc, DocQuery, LeaseGrant, LeaseToken, Write},
 };
 
 /// How long a lease lasts. A worker that dies is replaced after this; one that works renews in time.
 pub(super) const LEASE: TimeDelta = TimeDelta::seconds(10);
 
-/// Leases that end later than they can by our clock: until when, and since when we know that.
-#[derive(Debug, Default)]
-pub(super) struct Foreign(Mutex<HashMap<LinkId, (DateTime<Utc>, DateTime<Utc>)>>);
+/// Where it is written down which leases end later than they can. In the store, since the next one who asks may be another
+/// process.
+const SPACE: &str = "leases";
 
-impl Foreign {
-    /// Whether a lease that ends at `until` is dead, or else until when to wait.
-    fn judge(&self, link: &LinkId, until: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), DateTime<Utc>> {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if until <= now + LEASE {
-            seen.remove(link);
-            return Err(until);
-        }
-        let known = seen.entry(link.clone()).or_insert((until, now));
-        if known.0 != until || now < known.1 {
-            *known = (until, now);
-        }
-        let end = known.1 + LEASE;
-        if now < end {
-            return Err(end);
-        }
-        seen.remove(link);
-        Ok(())
-    }
+/// A lease that ends later than it can by somebody's clock.
+#[derive(Serialize, Deserialize)]
+struct Sighting {
+    until: DateTime<Utc>,
+    /// Since when that is known.
+    since: DateTime<Utc>,
 }
 
 impl Engine {
@@ -57,17 +40,40 @@ impl Engine {
         let now = self.clock.now();
         let until = match self.store.acquire_lease(&name, holder, now, LEASE).await? {
             LeaseGrant::Granted(token) => return Ok(token),
+            LeaseGrant::Held { until } if until <= now + LEASE => return Err(EngineError::Busy { until }),
             LeaseGrant::Held { until } => until,
         };
-        self.foreign.judge(link, until, now).map_err(|until| EngineError::Busy { until })?;
+        self.look_on(link, until, now).await?;
         // At the moment it ends it is free; after that it is ours, and renewed by our own clock.
         for at in [until, now] {
             match self.store.acquire_lease(&name, holder, at, LEASE).await? {
                 LeaseGrant::Granted(token) if at == now => return Ok(token),
                 LeaseGrant::Granted(_) => {}
-                LeaseGrant::Held { .. } => return Err(EngineError::Busy { until: now + LEASE }),
+                LeaseGrant::Held { .. } => break,
             }
         }
         Err(EngineError::Busy { until: now + LEASE })
+    }
+
+    /// Returns once nobody has renewed a lease for as long as one lasts.
+    async fn look_on(
+        &self,
+        link: &LinkId,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let found = self.store.docs(SPACE, DocQuery::Keys(&[link.as_str()])).await?.pop();
+        let known = found.and_then(|doc| serde_json::from_slice::<Sighting>(&doc.value).ok());
+        let since = known.filter(|known| known.until == until && known.since <= now).map(|known| known.since);
+        match since {
+            Some(since) if now - since >= LEASE => Ok(()),
+            Some(since) => Err(EngineError::Busy { until: since + LEASE }),
+            None => {
+                let value = serde_json::to_vec(&Sighting { until, since: now }).unwrap_or_default();
+                let writes = vec![Write::PutDoc(Doc::new(SPACE, link.as_str(), value))];
+                self.store.commit(Batch { writes, ..Batch::default() }).await?;
+                Err(EngineError::Busy { until: now + LEASE })
+            }
+        }
     }
 }

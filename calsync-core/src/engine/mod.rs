@@ -87,7 +87,6 @@ pub struct Engine {
     observer: Arc<dyn Observer>,
     resolver: Option<Arc<dyn ConflictResolver>>,
     host: HostRules,
-    foreign: Arc<lease::Foreign>,
 }
 
 /// What a run may do.
@@ -151,15 +150,7 @@ impl SyncOptions {
 impl Engine {
     /// An engine over the host's store.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
-        Self {
-            store,
-            clock,
-            ids,
-            observer: Arc::new(Silent),
-            resolver: None,
-            host: HostRules::default(),
-            foreign: Arc::default(),
-        }
+        Self { store, clock, ids, observer: Arc::new(Silent), resolver: None, host: HostRules::default() }
     }
 
     /// Reports progress to `observer`.

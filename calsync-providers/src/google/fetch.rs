@@ -156,6 +156,10 @@ impl GoogleProvider {
         for ((id, uid), part) in asked.into_iter().zip(self.read_all(operation, calls).await) {
             let series = match self.rows(operation, calendar, &uid, part?).await {
                 Ok(rows) => assemble(&id, rows),
+                // The calendar is asked here, and not the series.
+                Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Forbidden) => {
+                    return Err(error);
+                }
                 Err(error) => Series::Unread(of_one(error)?),
             };
             found.insert(id, series);

@@ -64,7 +64,7 @@ const TABLE: [Row; 18] = {
         ("deleted here, edited there",       NewestWins, 100, ONE,    &[(HERE, Delete, 0), (THERE, Title, 0)], false),
         ("edited here, deleted there",       NewestWins, 100, ONE,    &[(HERE, Title, 0), (THERE, Delete, 0)], false),
         ("instances of a series",            RemoteWins, 100, SERIES, &[(HERE, Instance, 0), (THERE, Exclude, 65535)], false),
-        ("another rule for a series",        RemoteWins, 100, SERIES, &[(HERE, Rule, 0)], false),
+        ("another rule for a series",        RemoteWins, 100, SERIES, &[(HERE, Rule, 7)], false),
         ("this and following there",         RemoteWins, 100, SERIES, &[(THERE, Split, 32768)], false),
         ("much at once, page by page",       Manual,     2,   MANY,
             &[(HERE, Title, 0), (THERE, Location, 1), (HERE, Delete, 2), (THERE, Delete, 3), (HERE, Create, 0), (THERE, Create, 0)], false),

@@ -50,7 +50,7 @@ class Answers:
         """Passes on what it returned."""
         try:
             text = json.dumps(encoded(method, value))
-        except (TypeError, ValueError, AttributeError, CallError) as error:
+        except Exception as error:  # what the host gave is the host's, whatever it does when it is looked at
             self._raised = error
             reply.fail("wrong-type", type(value).__name__, 0)
         else:
@@ -60,6 +60,9 @@ class Answers:
         """Passes on what it raised: its class, not its text, which may hold anything."""
         self._raised = error
         kind = next((name for known, name in _KINDS.items() if isinstance(error, known)), "failed")
+        if isinstance(error, asyncio.CancelledError):
+            # It said nothing.
+            kind = "silent"
         reply.fail(kind, type(error).__name__, getattr(error, "expectation", 0))
 
     def progress(self, text: str) -> None:

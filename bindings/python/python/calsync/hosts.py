@@ -97,7 +97,8 @@ class Hosts:
 
     def opening(self, store: Any, patience: float) -> Any:
         """What the native part makes an engine with."""
-        if not (self.filters or self.transforms or self.resolver or self.clock):
+        rules = self.filters or self.transforms
+        if not rules and self.resolver is None and self.clock is None:
             return store
         host = {
             "filters": {name: _version(name, rule, "lets_through") for name, rule in self.filters.items()},

@@ -204,7 +204,10 @@ fn adapter(table: &Map<String, Value>, name: &'static str, lost: &mut Vec<String
     let kind = text(adapter.get("type")).ok_or(format!("{name}.adapter.type is missing"))?;
     let calendar = text(adapter.get("calendar")).ok_or(format!("{name}.adapter.calendar is missing"))?;
     let variable = name.to_uppercase();
-    let client = client_of(adapter.get("oAuth"), name, lost);
+    let client = match kind.as_str() {
+        "google" | "outlook_http" => client_of(adapter.get("oAuth"), name, lost),
+        _ => Vec::new(),
+    };
     let by_token =
         if client.is_empty() { vec![("token", format!("env:CALSYNC_{variable}_TOKEN"))] } else { Vec::new() };
     let (provider, keys) = match kind.as_str() {

@@ -65,11 +65,14 @@ pub(crate) async fn settle(app: &App, event: &str, verdict: Verdict, format: For
             if entry.event_id.as_str() != event && uid(app, config, &entry).await? != event {
                 continue;
             }
-            let say = async || match verdict {
-                Verdict::Retry => app.engine.retry_write(&link, &entry.event_id).await,
-                Verdict::Drop => app.engine.drop_write(&link, &entry.event_id).await,
-            };
-            when_free(app, &link, say).await?;
+            match verdict {
+                Verdict::Retry => {
+                    when_free(app, &link, async || app.engine.retry_write(&link, &entry.event_id).await)
+                        .await?;
+                }
+                // Not waited for: whoever is at the link may put another write in its place.
+                Verdict::Drop => app.engine.drop_write(&link, &entry.event_id).await?,
+            }
             settled.push(json!({ "link": link, "write": op(&entry), "event_id": entry.event_id }));
             if format == Format::Json {
                 continue;

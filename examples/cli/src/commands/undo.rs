@@ -44,8 +44,8 @@ pub(crate) async fn run(app: &App, what: &What, format: Format) -> Result<u8, Cl
             }
         }
         What::Last(count, _) => {
-            let undo = async || app.engine.undo_last(&joined.link, &*joined.provider, *count).await;
-            for (run, report) in when_free(app, &joined.link.id, undo).await? {
+            // Not waited for: whoever is at the link would leave another last run.
+            for (run, report) in app.engine.undo_last(&joined.link, &*joined.provider, *count).await? {
                 undone.push(as_json(&run, &report));
                 if format == Format::Table {
                     print(&format!("run {run}: "))?;
