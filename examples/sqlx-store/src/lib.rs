@@ -20,7 +20,7 @@ use calsync_core::{
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
         LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordKind, RecordQuery, Result, Revision,
-        Store,
+        Store, StoreError, StoreErrorKind,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -43,12 +43,21 @@ impl HostStore {
         Self { pool }
     }
 
-    /// Writes a batch inside a transaction of the host, beside its own statements: all of it is seen when that commits.
+    /// Writes a batch inside a transaction of the host, beside its own statements: all of it is seen when that commits. The
+    /// transaction has to be `READ COMMITTED`: another one goes on seeing what was there when it began, whoever wrote since.
     ///
     /// # Errors
     ///
-    /// As for [`Store::commit`]. The transaction must be rolled back then: part of the batch may be written in it.
+    /// [`StoreErrorKind::InvalidInput`] in a transaction that is not `READ COMMITTED`; else as for [`Store::commit`]. The transaction must be rolled back then: part of the batch may be written in it.
     pub async fn commit_in(transaction: &mut PgConnection, batch: &Batch) -> Result<CommitReceipt> {
+        let isolation: String = sqlx::query_scalar("SELECT current_setting('transaction_isolation')")
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(failed("commit"))?;
+        if isolation != "read committed" {
+            let why = format!("the transaction is {isolation}, and has to be read committed");
+            return Err(StoreError::new(StoreErrorKind::InvalidInput, "commit").with_source(why));
+        }
         write::commit(transaction, batch).await
     }
 }

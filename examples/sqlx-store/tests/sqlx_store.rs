@@ -14,7 +14,7 @@ mod hosts_table_on_postgres {
     use calsync_core::{
         engine::{Link, SyncOptions},
         model::CalendarId,
-        store::{Batch, Expectation, Revision, Store, Write},
+        store::{Batch, Expectation, Revision, Store, StoreErrorKind, Write},
     };
     use calsync_testkit::{
         remote::MemoryRemote,
@@ -130,6 +130,15 @@ mod hosts_table_on_postgres {
             }
         }
         assert_eq!(meetings(&pool).await, [meeting("Board with lunch", "lunch")]);
+        // One that goes on seeing what was there when it began would not see who wrote since.
+        let mut transaction = pool.begin().await.unwrap();
+        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        let refused = HostStore::commit_in(&mut transaction, &Batch::default()).await.unwrap_err();
+        assert_eq!(refused.kind, StoreErrorKind::InvalidInput);
+        drop(transaction);
         sync(&world, &remote).await;
         let there = remote.items().into_values().next().expect("it is there");
         assert_eq!(there.master.unwrap().title.as_deref(), Some("Board with lunch"));
