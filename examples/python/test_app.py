@@ -35,7 +35,12 @@ def phone() -> Iterator[blocking.Engine]:
     with blocking.Engine() as engine:
         engine.put_calendar(Calendar("phone", "Phone"))
         engine.connect(
-            "account", provider=ProviderKind.CALDAV, secret=PASSWORD, trust_address=True, **ACCOUNT
+            "account",
+            provider=ProviderKind.CALDAV,
+            url=ACCOUNT["url"],
+            username=ACCOUNT["username"],
+            secret=PASSWORD,
+            trust_address=True,
         )
         (remote, *_) = engine.remote_calendars("account")
         engine.add_link("phone", calendar="phone", connection="account", remote=remote.id)

@@ -105,7 +105,7 @@ def same(ours: Any, theirs: Any) -> None:
         for field in dataclasses.fields(ours):
             same(getattr(ours, field.name), getattr(theirs, field.name))
     elif isinstance(ours, list):
-        values = cast("list[Any]", ours)
+        values: list[Any] = ours
         assert len(values) == len(theirs)
         for one, other in zip(values, theirs):
             same(one, other)
