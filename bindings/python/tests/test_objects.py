@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from datetime import date, datetime, timezone
 from enum import Enum
 from typing import Any, cast
@@ -105,7 +106,7 @@ def same(ours: Any, theirs: Any) -> None:
         for field in dataclasses.fields(ours):
             same(getattr(ours, field.name), getattr(theirs, field.name))
     elif isinstance(ours, list):
-        values: list[Any] = ours
+        values = cast("Sequence[Any]", ours)
         assert len(values) == len(theirs)
         for one, other in zip(values, theirs):
             same(one, other)
