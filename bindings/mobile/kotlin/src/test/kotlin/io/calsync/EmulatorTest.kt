@@ -18,7 +18,7 @@ class EmulatorTest {
     }
 
     @ParameterizedTest
-    @EnumSource(ProviderKind::class, names = ["ICS"], mode = EnumSource.Mode.EXCLUDE)
+    @EnumSource(ProviderKind::class, names = ["ICS", "COZI"], mode = EnumSource.Mode.EXCLUDE)
     fun `two hosts meet at one, and it wants its secret`(kind: ProviderKind) = runBlocking {
         val one = Engine()
         val two = Engine()
