@@ -12,6 +12,8 @@ pub mod google;
 pub mod http;
 #[cfg(feature = "ics")]
 pub mod ics;
+#[cfg(any(feature = "cozi", feature = "google", feature = "microsoft"))]
+mod json;
 #[cfg(feature = "microsoft")]
 pub mod microsoft;
 #[cfg(feature = "oauth")]

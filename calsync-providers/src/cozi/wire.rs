@@ -3,33 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::cursor::Month;
-
-/// One JSON object.
-pub(crate) type Object = Map<String, Value>;
-
-/// A body that is an object.
-pub(crate) fn object(body: &[u8]) -> Option<Object> {
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(object)) => Some(object),
-        _ => None,
-    }
-}
-
-/// A member that is a text and not empty.
-pub(crate) fn text<'o>(object: &'o Object, name: &str) -> Option<&'o str> {
-    object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-pub(crate) fn inner<'o>(object: &'o Object, name: &str) -> Option<&'o Object> {
-    object.get(name).and_then(Value::as_object)
-}
-
-pub(crate) fn list<'o>(object: &'o Object, name: &str) -> &'o [Value] {
-    object.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
+pub(crate) use crate::json::{Object, inner, list, object, text};
 
 /// A day as `2026-03-01`, or the day of a time.
 pub(crate) fn day(text: &str) -> Option<NaiveDate> {
