@@ -345,6 +345,63 @@ async fn i06_every_deletion_has_its_evidence() {
     }));
 }
 
+/// I07: what waits for a person goes on waiting, whatever makes it look smaller: new events on either side, time, a
+/// calendar that was read in part.
+#[tokio::test]
+async fn i07_what_is_held_stays_held() {
+    const WEEK: TimeDelta = TimeDelta::days(8);
+    for (events, gone) in [(4, 4), (10, 10), (30, 12), (1200, 1200)] {
+        for here in [false, true] {
+            let lab = Lab::of(events).await;
+            if here { lab.delete_here(0..gone).await } else { lab.delete_there(0..gone).await }
+            assert!(lab.sync().await.plan.held, "{gone} of {events}");
+            let sizes = lab.sizes().await;
+            for n in 0..30 {
+                lab.remote.put(&format!("new{n}"), &event(&format!("new-there{n}"), "x"));
+                lab.world.add(event(&format!("new-here{n}"), "x")).await;
+            }
+            lab.sync().await;
+            lab.world.clock.advance(WEEK);
+            lab.remote.fail(RemoteFault::ListPartial);
+            lab.sync().await;
+            let report = lab.sync().await;
+            assert!(report.plan.held, "{gone} of {events}");
+            assert_eq!(lab.sizes().await, (sizes.0 + 60, sizes.1 + 60));
+            // One that is back is no reason for the others to go.
+            if here {
+                lab.world.add(event("u0", "x")).await;
+            } else {
+                lab.remote.put("r0", &event("u0", "x"));
+            }
+            let report = lab.sync().await;
+            assert!(report.plan.held && report.counts.held as usize == gone - 1);
+            lab.approve(&report.plan_id).await;
+            let left = events - gone + 61;
+            assert_eq!(lab.sizes().await, (left, left));
+            // And nothing is held for what was answered.
+            lab.remote.remove("new1");
+            assert!(!lab.sync().await.plan.held);
+            lab.assert_rests().await;
+        }
+    }
+}
+
+/// I07: when all that was held is back, nothing waits any more.
+#[tokio::test]
+async fn i07_what_came_back_is_forgotten() {
+    let lab = Lab::of(10).await;
+    lab.delete_there(0..10).await;
+    assert!(lab.sync().await.plan.held);
+    for n in 0..10 {
+        lab.remote.put(&format!("r{n}"), &event(&format!("u{n}"), "x"));
+    }
+    assert!(!lab.sync().await.plan.held);
+    lab.delete_there(3..4).await;
+    assert!(!lab.sync().await.plan.held);
+    assert_eq!(lab.sizes().await, (9, 9));
+    lab.assert_rests().await;
+}
+
 /// DEL-04: an item that a listing forgot is asked for by name before it counts as deleted.
 #[tokio::test]
 async fn del_04_what_a_listing_forgot_is_not_deleted() {

@@ -145,6 +145,52 @@ async fn i32_the_last_runs_are_taken_back() {
     assert!(lab.sync().await.plan.operations.is_empty());
 }
 
+/// I32: the run that carried over what was taken back is no run to be taken back: the last one is the one before.
+#[tokio::test]
+async fn i32_what_carried_an_undo_over_is_a_part_of_it() {
+    let lab = Lab::of(6).await;
+    let first = lab.sides().await;
+    lab.remote.put("r0", &event("u0", "one"));
+    lab.world.edit("u4", titled("one")).await;
+    lab.sync().await;
+    let second = lab.sides().await;
+    lab.remote.put("r0", &event("u0", "two"));
+    lab.remote.remove("r1");
+    lab.world.delete("u2").await;
+    lab.world.edit("u3", titled("two")).await;
+    lab.sync().await;
+    for wanted in [second, first] {
+        lab.world.engine.undo_last(&lab.link, &lab.remote, 1).await.expect("undoes");
+        lab.sync().await;
+        assert_eq!(lab.sides().await, wanted);
+        assert!(lab.sync().await.plan.operations.is_empty());
+    }
+}
+
+/// I32: of a run that carried something over and did more, the rest is taken back.
+#[tokio::test]
+async fn i32_what_a_run_did_beside_carrying_over_is_taken_back() {
+    let lab = Lab::of(4).await;
+    lab.remote.remove("r0");
+    let run = lab.sync().await.run;
+    lab.undo(&run).await;
+    lab.remote.put("r1", &event("u1", "after"));
+    lab.sync().await;
+    let undone = lab.world.engine.undo_last(&lab.link, &lab.remote, 1).await.expect("undoes");
+    assert_eq!((undone[0].1.restored, undone[0].1.removed_there), (1, 0));
+    lab.sync().await;
+    let (here, there) = lab.sides().await;
+    assert_eq!((here.len(), &here), (4, &there));
+    assert!(here.iter().all(|event| event.ends_with("=before")));
+    // Somebody changed it since: then that is the last thing that was done.
+    if let Some((id, _)) = lab.remote.items().into_iter().find(|(_, item)| item.uid == "u0") {
+        lab.remote.put(id.as_str(), &event("u0", "later"));
+    }
+    lab.sync().await;
+    let undone = lab.world.engine.undo_last(&lab.link, &lab.remote, 1).await.expect("undoes");
+    assert_eq!(undone[0].1.restored, 1);
+}
+
 /// More events than a page of the journal, some touched twice.
 #[tokio::test]
 async fn i32_long_runs() {

@@ -183,6 +183,22 @@ fn text_fields() {
     assert_eq!(body.virtual_locations[0].name.as_deref(), Some("Join: here"));
 }
 
+/// A word nobody knows is to be treated as `PRIVATE` (RFC 5545 section 3.8.1.3).
+#[test]
+fn a_class_nobody_knows_is_private() {
+    for (value, privacy) in [
+        ("PUBLIC", Some(Privacy::Public)),
+        ("private", Some(Privacy::Private)),
+        ("CONFIDENTIAL", Some(Privacy::Secret)),
+        ("X-FAMILY", Some(Privacy::Private)),
+        ("RESTRICTED", Some(Privacy::Private)),
+        ("", None),
+    ] {
+        let event = one_event(&format!("DTSTART:20260105\nCLASS:{value}"));
+        assert_eq!(event.master.unwrap().privacy, privacy, "{value}");
+    }
+}
+
 #[test]
 fn fld_09_what_is_absent_stays_absent() {
     let body = one_event("DTSTART:20260105").master.unwrap();

@@ -3,15 +3,20 @@
 
 mod ics_common;
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use calsync_core::engine::{EngineError, Link, SyncOptions, SyncReport};
 use calsync_core::plan::Direction;
-use calsync_core::store::MemoryStore;
+use calsync_core::store::{self, MemoryStore, Store};
 use calsync_providers::http::{HttpError, HttpErrorKind, HttpResponse};
 use calsync_providers::ics::{IcsConfig, IcsProvider};
+use calsync_testkit::hooked_store::{HookedStore, Moment, StoreHook};
 use calsync_testkit::world::World;
 use chrono::TimeDelta;
+use futures_util::FutureExt as _;
 use ics_common::*;
 
 type Reply = Result<HttpResponse, HttpErrorKind>;
@@ -26,16 +31,24 @@ struct Lab {
 
 impl Lab {
     fn new(body: impl AsRef<[u8]>) -> Self {
+        Self::on(Arc::new(MemoryStore::default()), body)
+    }
+
+    fn on(store: Arc<dyn Store>, body: impl AsRef<[u8]>) -> Self {
         let reply = Arc::new(Mutex::new(Ok(answer(200, &[], body))));
         let next = reply.clone();
         let fake = Fake::new(move |_, _| {
             next.lock().unwrap().clone().map_err(|kind| HttpError::maybe_sent(kind, "broken"))
         });
-        Self::with(fake, reply)
+        Self::made(store, fake, reply)
     }
 
     fn with(fake: Arc<Fake>, reply: Arc<Mutex<Reply>>) -> Self {
-        let world = World::new(Arc::new(MemoryStore::default()), 1);
+        Self::made(Arc::new(MemoryStore::default()), fake, reply)
+    }
+
+    fn made(store: Arc<dyn Store>, fake: Arc<Fake>, reply: Arc<Mutex<Reply>>) -> Self {
+        let world = World::new(store, 1);
         let provider = IcsProvider::new(IcsConfig::new(URL), fake, world.clock.clone()).unwrap();
         let link =
             Link::new("feed", "family", provider.calendar().as_str()).with_direction(Direction::Import);
@@ -117,6 +130,64 @@ async fn del_02_a_feed_that_is_suddenly_empty_deletes_nothing_and_then_asks() {
         lab.is_quiet().await;
         assert_eq!(lab.world.locals().await.len(), 303);
     }
+}
+
+/// DEL-02: what a feed showed for one run is gone when it is again what it was before.
+#[tokio::test]
+async fn del_02_what_a_wrong_feed_brought_goes_with_it() {
+    let whole = events_feed(20);
+    let wrong = feed(&(0..5).map(|n| event(&format!("wrong-{n}"), n, "wrong")).collect::<String>());
+    for edited in [false, true] {
+        let lab = Lab::new(&whole);
+        assert_eq!(lab.count().await, 20);
+        lab.serves(&wrong);
+        assert!(lab.sync().await.unwrap().plan.held, "deletions of all 20");
+        assert_eq!(lab.world.locals().await.len(), 25);
+        if edited {
+            lab.serves(wrong.replace("SUMMARY:wrong", "SUMMARY:edited"));
+            assert!(lab.sync().await.unwrap().plan.held);
+        }
+        lab.serves(&whole);
+        assert_eq!(lab.count().await, 20);
+        lab.is_quiet().await;
+    }
+}
+
+/// Never answers once so many moments have passed.
+struct Stuck(AtomicUsize);
+
+#[async_trait]
+impl StoreHook for Stuck {
+    async fn at(&self, _: Moment<'_>) -> store::Result<()> {
+        let pass = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if pass.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+/// DEL-02: the same when the run that saw it was cut off, at any await.
+#[tokio::test]
+async fn del_02_what_a_run_brought_that_was_cut_off_goes_when_the_feed_is_as_before() {
+    let mut left = BTreeSet::new();
+    for cut in 0.. {
+        let stuck = Arc::new(HookedStore::new(Arc::new(MemoryStore::default()), Stuck(usize::MAX.into())));
+        let lab = Lab::on(stuck.clone(), events_feed(20));
+        assert_eq!(lab.count().await, 20);
+        lab.serves(events_feed(23));
+        stuck.hook.0.store(cut, Ordering::SeqCst);
+        let whole = lab.sync().now_or_never().is_some();
+        stuck.hook.0.store(usize::MAX, Ordering::SeqCst);
+        left.insert(lab.world.locals().await.len());
+        lab.serves(events_feed(20));
+        assert_eq!(lab.count().await, 20, "cut at {cut}");
+        lab.is_quiet().await;
+        if whole {
+            break;
+        }
+    }
+    assert_eq!(left, BTreeSet::from([20, 23]), "cut before and after they came in");
 }
 
 #[tokio::test]

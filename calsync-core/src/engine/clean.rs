@@ -1,7 +1,9 @@
 //! Taking away what a link wrote, and forgetting the link.
 
+use std::collections::HashMap;
+
 use super::{
-    Engine, EngineError, Link,
+    Engine, EngineError, Link, left,
     run::{PAGE, new_state},
     settled::resign,
     withdrawn::{delete_surely, let_all_return},
@@ -129,6 +131,7 @@ impl Engine {
                 op: JournalOp::RemoteDelete,
                 reason: REASON.to_owned(),
                 before: item.event.clone().map(Box::new),
+                losses: Vec::new(),
                 fields: Vec::new(),
                 evidence: Some(Evidence::Marked),
                 after: None,
@@ -245,6 +248,7 @@ impl Engine {
                 op: JournalOp::LocalDelete,
                 reason: REASON.to_owned(),
                 before: Some(Box::new(record.event)),
+                losses: Vec::new(),
                 fields: Vec::new(),
                 evidence: Some(Evidence::Marked),
                 after: Some(super::journal::left_as(None)),
@@ -307,6 +311,7 @@ impl Engine {
                 }
             }
             writes.extend(let_all_return(&*self.store, &link.id, PAGE).await?);
+            writes.extend(left::forget_all(&*self.store, &link.id, PAGE).await?);
             let space = super::window::space(&link.id);
             for doc in self.store.docs(&space, DocQuery::Page { after: None, limit: PAGE }).await? {
                 writes.push(Write::DeleteDoc { space: doc.space, key: doc.key });
@@ -362,28 +367,54 @@ impl Engine {
                     }
                 }
             }
-            for (id, version, payload) in read {
-                let Some(mark) = provider.marked(&payload) else { continue };
-                if !mark.is_by(&seal) {
+            let mut ours = Vec::new();
+            for item in read {
+                match provider.marked(&item.2) {
+                    Some(mark) if mark.is_by(&seal) => ours.push(item),
                     // Of another link, or carried along by somebody's copy.
-                    report.foreign += usize::from(!mark.is_true(&link.remote));
-                    continue;
+                    Some(mark) => report.foreign += usize::from(!mark.is_true(&link.remote)),
+                    None => {}
                 }
-                let base =
-                    self.store.bases(&link.id, BaseQuery::Remote(std::slice::from_ref(&id))).await?.pop();
-                let is_parted = |base: &BaseRecord| base.state == BaseState::Suppressed;
-                let is_edited = |base: &BaseRecord| base.version.is_some() && base.version != version;
-                if base.as_ref().is_some_and(|base| is_parted(base) || is_edited(base)) {
-                    report.edited += 1;
-                    continue;
-                }
-                found.push(Found { id, version, event: provider.read(&payload).ok(), base });
+            }
+            for items in ours.chunks(PAGE) {
+                self.unedited(link, provider, items, &mut found, report).await?;
             }
             if !page.more {
                 return Ok(found);
             }
             cursor = page.cursor;
         }
+    }
+
+    /// Takes those of some items that are still as the link wrote them, as far as the store tells.
+    async fn unedited(
+        &self,
+        link: &Link,
+        provider: &dyn Provider,
+        items: &[(RemoteId, Option<Version>, Payload)],
+        found: &mut Vec<Found>,
+        report: &mut CleanReport,
+    ) -> Result<(), EngineError> {
+        let ids: Vec<RemoteId> = items.iter().map(|(id, ..)| id.clone()).collect();
+        let bases = self.store.bases(&link.id, BaseQuery::Remote(&ids)).await?;
+        let left = left::edited(&*self.store, &link.id, &bases).await?;
+        let mut bases: HashMap<RemoteId, BaseRecord> =
+            bases.into_iter().map(|base| (base.remote_id.clone(), base)).collect();
+        for (id, version, payload) in items {
+            let base = bases.remove(id);
+            let is_edited = |base: &BaseRecord| {
+                base.state == BaseState::Suppressed
+                    || left.contains(&base.event_id)
+                    || base.version.is_some() && base.version != *version
+            };
+            if base.as_ref().is_some_and(is_edited) {
+                report.edited += 1;
+                continue;
+            }
+            let event = provider.read(payload).ok();
+            found.push(Found { id: id.clone(), version: version.clone(), event, base });
+        }
+        Ok(())
     }
 
     /// A payload as an importing link reads it.

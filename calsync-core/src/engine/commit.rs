@@ -171,7 +171,8 @@ impl Run<'_> {
         self.settle_ended(&mut batch).await?;
         batch.writes.extend(self.first_say().await?);
         if self.says_change && !batch.writes.iter().any(|write| matches!(write, Write::PutLink(_))) {
-            batch.writes.push(Write::PutLink(Box::new(self.state.clone())));
+            let seen = self.state.seen.min(self.seen_before);
+            batch.writes.push(Write::PutLink(Box::new(LinkState { seen, ..self.state.clone() })));
         }
         batch.lease.clone_from(&self.lease);
         note_what_is_left(&mut batch.writes);

@@ -7,9 +7,9 @@ use super::{
     conflicts::OpenFields,
     copies::held,
     earlier::may_be_there,
+    items::{Found, Item, by_id},
     journal::{content_of, left_as},
     outbox::after_failure,
-    pull::{Found, Item, by_id},
     push::{Answer, Echo, Sent, stops_all},
     remade::is_remaking,
     run::{PAGE, Run},
@@ -243,6 +243,7 @@ impl Run<'_> {
             reason: entry.reason.clone(),
             before,
             fields: entry.fields.clone(),
+            losses: entry.losses.clone(),
             evidence: (op == JournalOp::RemoteDelete)
                 .then(|| if is_remaking(entry) { Evidence::MadeAgain } else { Evidence::DeletedHere }),
             after: Some(left_as(entry.local.as_deref())),

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::{
     EngineError,
     gone::deletion_conflict,
+    items::{Found, Item},
     pair::{Context, Outcome, Pair, RemoteView, create_remote, operation},
-    pull::{Found, Item},
     remade::is_remaking,
     run::{Mode, PAGE, PlannedDeletion, Run},
 };
@@ -53,7 +53,8 @@ impl Run<'_> {
         let id = self.held_id();
         let approved = self.approve.as_ref() == Some(&id);
         let refused = self.refuse.as_ref() == Some(&id);
-        if !approved && !refused && (self.plan.held || self.judged().await? == Verdict::Hold) {
+        let holds = self.plan.held || self.was_held() || self.judged().await? == Verdict::Hold;
+        if !approved && !refused && holds {
             self.hold();
             return Ok(());
         }
@@ -77,6 +78,21 @@ impl Run<'_> {
             self.delete(chunk, approved).await?;
         }
         Ok(())
+    }
+
+    /// Whether an earlier run held one of the deletions that wait, and nobody answered: a calendar that was emptied is not
+    /// less so because somebody adds an event to it, or time passes.
+    fn was_held(&self) -> bool {
+        let Some(held) = &self.state.held else { return false };
+        let mut events = self.held.iter().filter_map(|deletion| deletion.operation.event_id.as_ref());
+        events.any(|event| held.may_hold(event))
+    }
+
+    /// Remembers what waits, for the runs to come.
+    pub(super) fn note_held(&mut self) {
+        let held = self.state.held.get_or_insert_default();
+        let events = self.held.iter().filter_map(|deletion| deletion.operation.event_id.as_ref());
+        events.for_each(|event| held.add(event));
     }
 
     fn hold(&mut self) {
@@ -381,6 +397,7 @@ impl Run<'_> {
             local: record
                 .filter(|_| operation.evidence == Some(Evidence::MadeAgain))
                 .map(|record| Box::new(record.event.clone())),
+            losses: Vec::new(),
             fields: Vec::new(),
             reason: operation.reason.clone(),
             state,

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::{
     EngineError,
+    items::{Found, Item, by_id},
     outbox::{Health, after_failure, is_due, is_nameless},
-    pull::{Found, Item, by_id},
     push::ranked,
     remade::is_remaking,
     run::{Mode, PAGE, Run},

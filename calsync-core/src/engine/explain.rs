@@ -103,6 +103,9 @@ pub enum What {
         reason: String,
         /// The fields that changed; none for a creation or deletion.
         fields: Vec<Field>,
+        /// What of the event the remote side cannot hold, in words for people.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        losses: Vec<String>,
         /// What spoke for a deletion.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<Evidence>,
@@ -402,6 +405,7 @@ fn moments(record: Record) -> Vec<Moment> {
                 op: entry.op,
                 reason: entry.reason,
                 fields: entry.fields,
+                losses: entry.losses,
                 evidence: entry.evidence,
             },
         }],

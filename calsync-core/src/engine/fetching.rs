@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     EngineError,
+    items::{Found, Item},
     listing::chunks,
-    pull::{Found, Item},
     run::{PAGE, Run},
 };
 use crate::{

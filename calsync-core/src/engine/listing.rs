@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::{
     EngineError,
     gone::no_more,
+    items::{CHUNK, DUPLICATE, Found, Item, by_id},
     pair::{Pair, RemoteView},
-    pull::{CHUNK, DUPLICATE, Found, Gone, Item, Listed, by_id},
+    pull::{Gone, Listed},
     run::{Ids, Mode, PAGE, Pulled, Run},
 };
 use crate::{

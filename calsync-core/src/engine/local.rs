@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use super::{
     EngineError,
     copies::exported,
+    items::{Found, Item},
     pair::{Outcome, Pair, RemoteView},
-    pull::{Found, Item},
     run::{PAGE, Run},
     withdrawn::withdrawn,
 };
@@ -204,6 +204,7 @@ impl Run<'_> {
             remote_id: RemoteId::new(""),
             op: OutboxOp::Create { payload: crate::provider::Payload::new("") },
             local: Some(Box::new(event.clone())),
+            losses: Vec::new(),
             fields: Vec::new(),
             reason: "it was edited here".to_owned(),
             state: OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },

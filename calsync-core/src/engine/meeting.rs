@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{
     EngineError,
+    items::{CHUNK, Found, Item},
     listing::chunks,
     pair::Outcome,
-    pull::{CHUNK, Found, Item, Listed},
+    pull::Listed,
     run::{PAGE, Run},
 };
 use crate::{

@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use super::{
     CopyEdits,
     conflicts::{Fate, Standing, Versions, field_conflict, follow_up},
+    left,
     pair::{Context, Outcome, Pair, RemoteView, Sided, operation, unless_same},
 };
 use crate::{
@@ -35,6 +36,8 @@ struct Merging<'a> {
     unsent: BTreeSet<Field>,
     /// Fields of a copy over there that get their value back.
     restored: BTreeSet<Field>,
+    /// Fields of a copy over there that keep what somebody made of them.
+    left: BTreeSet<Field>,
     /// A copy here gets its values back.
     restores_here: bool,
 }
@@ -58,12 +61,14 @@ pub(super) fn merge_pair(
     let mut merged = decide((local, record), bases, remote, standing, cx);
     // At a first meeting nobody edited anything yet.
     let restores = cx.link.edits == CopyEdits::Restore && bases.local.is_some() && !cx.renewed;
-    let mut restored = BTreeSet::new();
+    let (mut restored, mut left) = (BTreeSet::new(), BTreeSet::new());
     if !cx.link.direction.imports() {
         let edits = std::mem::take(&mut merged.to_local);
         if restores {
             merged.to_remote.extend(edits.iter().cloned());
             restored = edits;
+        } else if bases.remote.is_some() && !cx.renewed {
+            left = edits;
         }
     }
     let mut unsent =
@@ -86,6 +91,7 @@ pub(super) fn merge_pair(
         merged,
         unsent,
         restored,
+        left,
         restores_here,
     };
     if merging.merged.to_remote.is_empty() {
@@ -125,10 +131,11 @@ pub(super) fn merge_pair(
     entry.local = Some(Box::new(after.unwrap_or_else(|| record.event.clone())));
     entry.fields = merging.merged.to_remote.iter().cloned().collect();
     entry.reason = merging.reason().to_owned();
-    outcome.writes.push(Write::PutOutbox(Box::new(entry)));
+    entry.losses = rendered.losses;
     if let Some(operation) = &mut outcome.operation {
-        operation.losses = rendered.losses;
+        operation.losses.clone_from(&entry.losses);
     }
+    outcome.writes.push(Write::PutOutbox(Box::new(entry)));
     Ok(outcome)
 }
 
@@ -175,6 +182,7 @@ impl Merging<'_> {
         let unchanged_base = self.pair.base.is_some_and(|old| *old == base);
         let mut outcome = Outcome { event_id: Some(record.id.clone()), ..Outcome::default() };
         outcome.open = self.open().cloned().collect();
+        outcome.writes.extend(self.of_the_copy(cx));
         let copy_id = merged.keep_local_copy.then(|| EventId::from(cx.ids.fresh()));
         let records = self.conflicts(copy_id.as_ref(), &mut outcome.conflicts, cx);
         // A conflict that goes on waiting as it did is nothing to do.
@@ -219,6 +227,17 @@ impl Merging<'_> {
             outcome.operation = Some(operation);
         }
         outcome
+    }
+
+    /// What is written down of an edit of a copy.
+    fn of_the_copy(&self, cx: &mut Context<'_>) -> Vec<Write> {
+        let event = &self.record.id;
+        if !self.left.is_empty() {
+            let fields = self.left.iter().cloned().collect();
+            let journal = cx.journal(JournalOp::Kept, event, Some(self.id), left::LEFT, None, fields);
+            return vec![left::note(&cx.link.id, event), journal];
+        }
+        if self.restored.is_empty() { Vec::new() } else { vec![left::forget(&cx.link.id, event)] }
     }
 
     fn reason(&self) -> &'static str {

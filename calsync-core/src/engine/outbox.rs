@@ -151,6 +151,7 @@ impl Engine {
                 after: None,
                 there: None,
                 evidence: None,
+                losses: Vec::new(),
                 fields: entry.fields.clone(),
                 at: now,
             };
@@ -243,6 +244,7 @@ mod tests {
             remote_id: RemoteId::from("i"),
             op: OutboxOp::Update { expected: Version::from("1"), payload: Payload::new("p") },
             local: None,
+            losses: Vec::new(),
             fields: Vec::new(),
             reason: String::new(),
             state: OutboxState::Pending,

@@ -316,6 +316,7 @@ impl Context<'_> {
             op,
             reason: reason.to_owned(),
             before: before.cloned().map(Box::new),
+            losses: Vec::new(),
             fields,
             evidence: None,
             after: None,
@@ -350,6 +351,7 @@ impl Context<'_> {
             remote_id,
             op,
             local: None,
+            losses: Vec::new(),
             fields: Vec::new(),
             reason: String::new(),
             state: OutboxState::Pending,
@@ -464,12 +466,12 @@ pub(super) fn create_remote(
     reason: &str,
 ) -> Result<Outcome, ProviderError> {
     let Some(record) = pair.local else { return Ok(Outcome::default()) };
-    let Some((entry, losses)) = creation(&record.id, &record.event, cx, reason)? else {
+    let Some(entry) = creation(&record.id, &record.event, cx, reason)? else {
         return Ok(Outcome::default());
     };
     let mut operation = operation(pair, Action::CreateRemote, reason);
     operation.remote_id = None;
-    operation.losses = losses;
+    operation.losses.clone_from(&entry.losses);
     Ok(Outcome {
         operation: Some(operation),
         expect: vec![cx.expect(pair, &record.id)],
@@ -479,13 +481,13 @@ pub(super) fn create_remote(
     })
 }
 
-/// The write that makes an event there, and what is lost by that; `None`: it is not let through.
+/// The write that makes an event there; `None`: it is not let through.
 pub(super) fn creation(
     event_id: &EventId,
     event: &Event,
     cx: &mut Context<'_>,
     reason: &str,
-) -> Result<Option<(OutboxEntry, Vec<String>)>, ProviderError> {
+) -> Result<Option<OutboxEntry>, ProviderError> {
     let Some(copy) = exported(cx.copies, event)? else { return Ok(None) };
     let rendered = cx.provider.render(RenderRequest {
         event: &copy,
@@ -503,7 +505,8 @@ pub(super) fn creation(
     let mut entry = cx.outbox(event_id, remote_id, OutboxOp::Create { payload });
     entry.local = Some(Box::new(event.clone()));
     entry.reason = reason.to_owned();
-    Ok(Some((entry, rendered.losses)))
+    entry.losses = rendered.losses;
+    Ok(Some(entry))
 }
 
 fn forget(pair: &Pair<'_>) -> Outcome {

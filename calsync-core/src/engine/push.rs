@@ -11,8 +11,9 @@ use futures_util::{StreamExt, stream};
 use super::{
     EngineError, Progress,
     conflicts::OpenFields,
+    items::{Found, Item},
     outbox::{Health, after_failure, is_due, is_nameless},
-    pull::{Found, Gone, Item},
+    pull::Gone,
     run::{Mode, Run},
 };
 use crate::{

@@ -96,7 +96,7 @@ impl Run<'_> {
         let event = deleted.local.as_deref().filter(|_| is_remaking(deleted))?;
         let made = self.with_context(|cx| creation(&deleted.event_id, event, cx, REMADE));
         let mut entry = match made {
-            Ok(made) => made?.0,
+            Ok(made) => made?,
             Err(error) => self.nameless(&deleted.event_id, event, &error),
         };
         entry.id = ranked(&entry, self.engine.clock.now());

@@ -125,7 +125,7 @@ pub(super) struct Run<'a> {
     /// Deletions of this run that nobody was asked about.
     pub(super) unasked: u64,
     /// Names of items that came under a UID which another item of the calendar has.
-    pub(super) deferred: Vec<super::pull::Item>,
+    pub(super) deferred: Vec<super::items::Item>,
     /// Items of our own that could not be looked up: whatever a listing says of them is not decided in this run.
     pub(super) unknown: HashSet<RemoteId>,
     /// Items that an earlier run may have deleted, and that are there.
@@ -143,7 +143,8 @@ pub(super) struct Run<'a> {
     pub(super) audited_before: Option<DateTime<Utc>>,
     /// Nobody said that copies which are there whole are to be reduced.
     pub(super) reduces_unasked: bool,
-    /// The first commit says under which rules copies are made from now on.
+    /// The next commit writes the state of the link: under which rules copies are made from now on, or that the cursor is
+    /// given up.
     pub(super) says_change: bool,
     /// Whether other links share the calendar, once that was looked at.
     pub(super) is_shared: Option<bool>,
@@ -358,7 +359,7 @@ impl<'a> Run<'a> {
 
     /// What is kept out of the way of a run.
     fn remember_unread(&mut self, record: QuarantineRecord) {
-        if record.reason == super::pull::DUPLICATE {
+        if record.reason == super::items::DUPLICATE {
             self.duplicates.insert(record.remote_id.clone());
         }
         if record.kind == UnreadKind::Unfetched && !self.remember_unfetched(&record) {
@@ -521,6 +522,7 @@ pub(super) fn new_state(link: &Link) -> LinkState {
         last_success: None,
         health: LinkHealth::Active,
         note: link.note.clone(),
+        held: None,
     }
 }
 

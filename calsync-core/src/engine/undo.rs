@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Engine, EngineError, Link,
+    items::by_id,
     journal::is_as_left,
     lease::LEASE,
-    pull::by_id,
     withdrawn::{let_return, withdrawn},
 };
 use crate::{
@@ -74,7 +74,7 @@ pub(super) async fn undo(
     run: &RunId,
 ) -> Result<UndoReport, EngineError> {
     let mut undo = Undo::begin(engine, link, provider).await?;
-    let result = undo.run(run).await;
+    let result = undo.run(run, &BTreeSet::new()).await;
     undo.end().await;
     result
 }
@@ -114,6 +114,13 @@ pub(super) struct Left {
 }
 
 pub(super) type Lasts = BTreeMap<EventId, Left>;
+
+/// A run that was.
+struct Past {
+    id: RunId,
+    /// It was taken back.
+    undone: bool,
+}
 
 impl<'a> Undo<'a> {
     async fn begin(
@@ -157,26 +164,30 @@ impl<'a> Undo<'a> {
     }
 
     async fn last(&mut self, count: usize) -> Result<Vec<(RunId, UndoReport)>, EngineError> {
-        let mut runs = Vec::new();
+        let mut runs: Vec<Past> = Vec::new();
         let mut after: Option<String> = None;
         loop {
             let page = self.rows(RecordKind::Run, None, after.as_deref()).await?;
             let Some(Record::Run(last)) = page.last() else { break };
             after = Some(last.id.to_string());
             runs.extend(page.into_iter().filter_map(|record| match record {
-                Record::Run(run) if run.outcome != RunOutcome::Undone => Some(run.id),
+                Record::Run(run) => Some(Past { undone: run.outcome == RunOutcome::Undone, id: run.id }),
                 _ => None,
             }));
             runs.drain(..runs.len().saturating_sub(RUNS_MAX.max(count)));
         }
         let mut reports = Vec::new();
-        for run in runs.into_iter().rev() {
+        while let Some(run) = runs.pop() {
             if reports.len() == count {
                 break;
             }
-            match self.run(&run).await {
-                Ok(report) => reports.push((run, report)),
-                // A run that only failed or held something did nothing to take back.
+            if run.undone {
+                continue;
+            }
+            let carried = self.carried(&run.id, &runs).await?;
+            match self.run(&run.id, &carried).await {
+                Ok(report) => reports.push((run.id, report)),
+                // A run that only failed or held something, or carried over what was taken back, did nothing to take back.
                 Err(EngineError::UnknownRun { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -184,9 +195,52 @@ impl<'a> Undo<'a> {
         Ok(reports)
     }
 
-    async fn run(&mut self, run: &RunId) -> Result<UndoReport, EngineError> {
+    /// Events that a run only carried over after an earlier one had been taken back: that is a part of taking it back, and
+    /// not the last thing that was done.
+    async fn carried(&self, run: &RunId, earlier: &[Past]) -> Result<BTreeSet<EventId>, EngineError> {
+        let Some(first_undone) = earlier.iter().position(|past| past.undone) else {
+            return Ok(BTreeSet::new());
+        };
+        let remote =
+            |op| matches!(op, JournalOp::RemoteCreate | JournalOp::RemoteUpdate | JournalOp::RemoteDelete);
+        let lasts = self.lasts(run).await?.into_iter();
+        let mut sought: BTreeSet<EventId> =
+            lasts.filter(|(_, left)| remote(left.first)).map(|(event, _)| event).collect();
+        let mut undone = BTreeMap::new();
+        for past in earlier[first_undone..].iter().rev() {
+            if sought.is_empty() {
+                break;
+            }
+            let mut after: Option<String> = None;
+            loop {
+                let page = self.journal(&past.id, after.as_deref()).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.id.clone());
+                for entry in page.into_iter().filter(|entry| entry.op != JournalOp::Kept) {
+                    if sought.contains(&entry.event_id) {
+                        undone.entry(entry.event_id.clone()).or_insert((past.undone, entry));
+                    }
+                }
+            }
+            sought.retain(|event| !undone.contains_key(event));
+        }
+        undone.retain(|_, (was_undone, _)| *was_undone);
+        let ids: Vec<EventId> = undone.keys().cloned().collect();
+        let mut carried = BTreeSet::new();
+        for ids in ids.chunks(PAGE) {
+            let records = self.engine.store.events(&self.link.calendar, ids).await?;
+            let back = records.iter().filter(|record| {
+                undone.get(&record.id).is_some_and(|(_, first)| is_as_before(first, record))
+            });
+            carried.extend(back.map(|record| record.id.clone()));
+        }
+        Ok(carried)
+    }
+
+    async fn run(&mut self, run: &RunId, except: &BTreeSet<EventId>) -> Result<UndoReport, EngineError> {
         let mut report = UndoReport::default();
-        let lasts = self.lasts(run).await?;
+        let mut lasts = self.lasts(run).await?;
+        lasts.retain(|event, _| !except.contains(event));
         if lasts.is_empty() {
             return Err(EngineError::UnknownRun { run: run.to_string() });
         }
@@ -431,6 +485,17 @@ fn is_taken_back(first: &JournalEntry, record: &EventRecord) -> bool {
         }
         (JournalOp::LocalCreate, _) => record.deleted.is_some(),
         _ => false,
+    }
+}
+
+/// Whether an event is as it was before a run that was taken back, on whichever side the run wrote.
+fn is_as_before(first: &JournalEntry, record: &EventRecord) -> bool {
+    match (first.op, &first.before) {
+        (JournalOp::RemoteUpdate, Some(before)) => {
+            record.deleted.is_none() && with_fields(&record.event, before, first) == record.event
+        }
+        (JournalOp::RemoteDelete, _) => record.deleted.is_none(),
+        _ => is_taken_back(first, record),
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{
     EngineError,
+    items::by_id,
     journal::{content_of, is_as_left, left_as},
-    pull::by_id,
     undo::{ATTEMPTS, Lasts, Undo, UndoReport},
     withdrawn::{Gone, IsEdited, Leaving, Withdrawn, delete, keep_away, withdrawn},
 };
@@ -193,6 +193,7 @@ impl Undo<'_> {
             op: JournalOp::RemoteDelete,
             reason: "the run that made it was taken back".to_owned(),
             before: before.map(Box::new),
+            losses: Vec::new(),
             fields: Vec::new(),
             evidence: Some(Evidence::Marked),
             after: after.or_else(|| Some(left_as(None))),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     EngineError, Link,
-    pull::by_id,
+    items::by_id,
     push::{FAILURES, stops_all},
     run::{Ids, PAGE, Run},
 };

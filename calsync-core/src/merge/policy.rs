@@ -33,11 +33,12 @@ pub enum ConflictPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeletionPolicy {
-    /// A [`ConflictPolicy`] that names a side follows that side; under every other one the edit survives.
+    /// The edit survives: the event is brought back where it was deleted. The default: what a policy says of contested fields
+    /// is no word for losing a whole event.
     #[default]
-    ByConflicts,
-    /// The edit survives: the event is brought back where it was deleted.
     KeepEdit,
+    /// A [`ConflictPolicy`] that names a side follows that side; under every other one the edit survives.
+    ByConflicts,
     /// The deletion is carried out; the edit is in the conflict record.
     Delete,
     /// As the remote side has it: edited or gone.

@@ -34,7 +34,7 @@ pub use opening::{
 pub use records::{
     AnswerState, BaseQuery, BaseRecord, BaseState, BaseSummary, ConflictAnswer, ConflictRecord,
     ConflictState, EventRecord, FieldConflict, JournalEntry, JournalOp, LeaseGrant, LeaseToken, LeftOut,
-    LinkHealth, LinkState, MatchAnswer, MatchQuestion, OutboxEntry, OutboxId, OutboxOp, OutboxState,
+    HeldDeletions, LinkHealth, LinkState, MatchAnswer, MatchQuestion, OutboxEntry, OutboxId, OutboxOp, OutboxState,
     QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, SettledBy,
     Settlement, Take,
 };

@@ -1,6 +1,6 @@
 //! The rows a store keeps.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,43 @@ pub struct LinkState {
     /// What the host keeps with the link ([`Link::note`](crate::engine::Link)), such as a discovered account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The deletions that wait for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldDeletions>,
+}
+
+/// Deletions that wait for a person: until somebody answers, or what was deleted is there again, they are let through by
+/// nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldDeletions {
+    /// The events, each as 16 hexadecimal digits of a hash of its id; at most [`NAMED`](Self::NAMED).
+    events: BTreeSet<String>,
+    /// There are more than are named.
+    more: bool,
+}
+
+impl HeldDeletions {
+    /// Events that are named. Of more than these, any deletion counts as one that waits.
+    pub const NAMED: usize = 1000;
+
+    /// Whether the deletion of an event waits, or may.
+    pub fn may_hold(&self, event: &EventId) -> bool {
+        self.more || self.events.contains(&Self::digest(event))
+    }
+
+    /// Adds the deletion of an event.
+    pub fn add(&mut self, event: &EventId) {
+        let digest = Self::digest(event);
+        if self.events.len() < Self::NAMED {
+            self.events.insert(digest);
+        } else {
+            self.more |= !self.events.contains(&digest);
+        }
+    }
+
+    fn digest(event: &EventId) -> String {
+        blake3::hash(event.as_str().as_bytes()).to_hex()[..16].to_owned()
+    }
 }
 
 /// Whether a joined pair is kept in step.
@@ -164,6 +201,9 @@ pub struct OutboxEntry {
     pub fields: Vec<Field>,
     /// Why.
     pub reason: String,
+    /// What of the event the remote side cannot hold, in words for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<String>,
     /// How far it is.
     pub state: OutboxState,
     /// How often it was sent.
@@ -550,6 +590,9 @@ pub struct JournalEntry {
     pub before: Option<Box<Event>>,
     /// The fields that changed; empty for a creation or deletion.
     pub fields: Vec<Field>,
+    /// What of the event the remote side cannot hold, in words for people: of a write to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<String>,
     /// What spoke for a deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,

@@ -159,7 +159,7 @@ impl SimRemote {
     }
 
     fn list(&self, request: ChangesRequest<'_>, fate: Option<Fault>) -> Result<ChangePage> {
-        let server = self.server();
+        let mut server = self.server();
         let token = match request.cursor.map(|cursor| Token::read(cursor).ok_or(())) {
             None => None,
             Some(Ok(token)) if !server.is_dead(token.tick()) && fate != Some(Fault::ListPageExpires) => {
@@ -179,7 +179,21 @@ impl SimRemote {
                 Token::Delta(since, now, RemoteId::from(""))
             }
             Some(token @ (Token::Full(..) | Token::Delta(..))) => token,
+            // As the answer 304, and as a body that is the one that was read last.
+            Some(Token::Done(since))
+                if feed && request.mode == PullMode::Incremental && server.is_as_at(since) =>
+            {
+                return Ok(ChangePage {
+                    changes: Vec::new(),
+                    scope: ChangeScope::Delta,
+                    cursor: request.cursor.cloned(),
+                    more: false,
+                });
+            }
             _ => {
+                if feed {
+                    server.keep_digest();
+                }
                 self.seen().full += 1;
                 Token::Full(now, RemoteId::from(""))
             }

@@ -1,7 +1,8 @@
 //! The one server behind all fake providers: items with versions, a log of changes, tombstones.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
     sync::Arc,
 };
 
@@ -42,6 +43,8 @@ pub(crate) struct Server {
     forgotten: u64,
     /// Ids that were used once, where ids are used once only.
     retired: BTreeSet<RemoteId>,
+    /// What a feed held when a listing of it began: a client that asks whether it changed is told by that.
+    digests: BTreeMap<u64, u64>,
     read: HashMap<Payload, Event>,
     /// The emulator that holds everything, where there is one: `items` then says what it held when it was last looked at.
     pub(crate) emulated: Option<Arc<dyn Emulated>>,
@@ -65,6 +68,7 @@ impl Server {
             renamed: 0,
             forgotten: 0,
             retired: BTreeSet::new(),
+            digests: BTreeMap::new(),
             read: HashMap::new(),
         }
     }
@@ -214,6 +218,25 @@ impl Server {
 
     pub(crate) fn is_dead(&self, tick: u64) -> bool {
         tick < self.forgotten
+    }
+
+    /// Remembers what is listed from now on.
+    pub(crate) fn keep_digest(&mut self) {
+        let digest = self.digest();
+        self.digests.insert(self.tick, digest);
+    }
+
+    /// Whether it holds, letter for letter, what it held when the listing of that tick began.
+    pub(crate) fn is_as_at(&self, tick: u64) -> bool {
+        self.digests.get(&tick) == Some(&self.digest())
+    }
+
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for (id, item) in &self.items {
+            (id, &item.payload).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Items that changed after one tick and not after the other, by name.

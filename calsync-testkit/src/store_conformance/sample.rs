@@ -106,6 +106,7 @@ pub fn link_state(link: &LinkId) -> LinkState {
         last_success: None,
         health: LinkHealth::Active,
         note: None,
+        held: None,
     }
 }
 
@@ -138,6 +139,7 @@ pub fn outbox(link: &LinkId, id: &str, event_id: &str) -> OutboxEntry {
         remote_id: format!("remote-{event_id}").into(),
         op: OutboxOp::Create { payload: Payload::new("payload") },
         local: Some(Box::new(event("outbox"))),
+        losses: Vec::new(),
         fields: Vec::new(),
         reason: "made here".to_owned(),
         state: OutboxState::Pending,
@@ -215,6 +217,7 @@ pub fn journal(link: &LinkId, id: &str, event_id: &str, run: &str) -> JournalEnt
         op: JournalOp::LocalCreate,
         reason: "new on the remote side".to_owned(),
         before: None,
+        losses: Vec::new(),
         fields: vec![Field::of(Part::Title)],
         evidence: None,
         after: None,

@@ -5,7 +5,7 @@ use calsync_core::{
     model::{CalendarId, Event, EventBody, EventTime, Fold, LinkId, RecurrenceId, TimeSpan},
     provider::{Cursor, ErrorKind, Payload},
     store::{
-        BaseQuery, BaseRecord, ConflictRecord, FieldConflict, JournalEntry, LeftOut, LinkState, OutboxEntry,
+        BaseQuery, BaseRecord, ConflictRecord, FieldConflict, HeldDeletions, JournalEntry, LeftOut, LinkState, OutboxEntry,
         OutboxOp, OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery, RunCounts, RunOutcome,
         RunRecord, Store, Write,
     },
@@ -198,6 +198,8 @@ cases! {
     /// Every field of the other rows comes back, each with a value that is not its default.
     async fn rows_round_trip(store: &S) {
         let link = LinkId::from("l");
+        let mut held = HeldDeletions::default();
+        (0..=HeldDeletions::NAMED).for_each(|n| held.add(&calsync_core::model::EventId::from(n.to_string())));
         let state = LinkState {
             generation: 1,
             cursor: Some(Cursor("https://example.com/sync?token=\0\u{1f4c5}".to_owned())),
@@ -205,6 +207,7 @@ cases! {
             last_pull: Some(at(3)),
             last_success: Some(at(2)),
             note: Some("kept for the host".to_owned()),
+            held: Some(held),
             seen: calsync_core::store::Revision(u64::MAX),
             ..sample::link_state(&link)
         };

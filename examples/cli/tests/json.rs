@@ -212,6 +212,7 @@ async fn what_waits_is_settled_in_json() {
             op: OutboxOp::Delete { expected: Version::from("1") },
             run: RunId::from("r"),
             local: None,
+            losses: Vec::new(),
             fields: Vec::new(),
             reason: "test".to_owned(),
             state: OutboxState::Wedged { kind: ErrorKind::Forbidden, detail: "no".to_owned() },

@@ -224,7 +224,7 @@ class Engine:
         remote: str = "",
         direction: Direction = Direction.TWO_WAY,
         conflicts: ConflictPolicy = ConflictPolicy.REMOTE_WINS,
-        deletions: DeletionPolicy = DeletionPolicy.BY_CONFLICTS,
+        deletions: DeletionPolicy = DeletionPolicy.KEEP_EDIT,
         people: PeoplePolicy = PeoplePolicy.WITHHOLD,
         guard_count: int | None = None,
         guard_percent: int | None = None,

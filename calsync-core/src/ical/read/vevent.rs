@@ -169,7 +169,7 @@ impl EventLines {
             b"STATUS" => set(&mut self.status, || word(&line, &STATUS)),
             b"TRANSP" => set(&mut self.free_busy, || word(&line, &TRANSP)),
             b"X-MICROSOFT-CDO-BUSYSTATUS" => set(&mut self.busy_status, || word(&line, &BUSY_STATUS)),
-            b"CLASS" => set(&mut self.privacy, || word(&line, &CLASS)),
+            b"CLASS" => set(&mut self.privacy, || privacy(&line)),
             b"PRIORITY" => {
                 set(&mut self.priority, || {
                     line.value().trim().parse().ok().filter(|priority| *priority <= 9)
@@ -547,6 +547,12 @@ const BUSY_STATUS: [(&str, FreeBusyStatus); 5] = [
     ("OOF", FreeBusyStatus::Busy),
     ("WORKINGELSEWHERE", FreeBusyStatus::Free),
 ];
+
+/// A word nobody knows is to be treated as `PRIVATE` (RFC 5545 section 3.8.1.3).
+fn privacy(line: &ContentLine<'_>) -> Option<Privacy> {
+    let unknown = (!line.value().trim().is_empty()).then_some(Privacy::Private);
+    word(line, &CLASS).or(unknown)
+}
 
 fn word<T: Copy>(line: &ContentLine<'_>, words: &[(&str, T)]) -> Option<T> {
     let value = line.value().trim();

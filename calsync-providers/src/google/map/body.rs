@@ -33,9 +33,10 @@ pub(crate) fn read(event: &Object, time: TimeSpan, colors: &EventColors) -> Even
     body.free_busy = (text(event, "transparency") == Some("transparent")).then_some(FreeBusyStatus::Free);
     body.privacy = match text(event, "visibility") {
         Some("public") => Some(Privacy::Public),
-        Some("private") => Some(Privacy::Private),
         Some("confidential") => Some(Privacy::Secret),
-        _ => None,
+        Some("default") | None => None,
+        // `private`, and whatever there will be: a word nobody knows shows nothing to anybody.
+        Some(_) => Some(Privacy::Private),
     };
     body.color = text(event, "colorId").and_then(|id| colors.get(id)).cloned();
     body.virtual_locations = conference(event);

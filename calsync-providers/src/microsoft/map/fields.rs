@@ -42,9 +42,10 @@ pub(crate) fn read(object: &Object, time: TimeSpan) -> EventBody {
         (shown == "tentative").then_some(Status::Tentative)
     };
     event.privacy = match text(object, "sensitivity").unwrap_or_default() {
-        "personal" | "private" => Some(Privacy::Private),
+        "" | "normal" => None,
         "confidential" => Some(Privacy::Secret),
-        _ => None,
+        // `personal`, `private`, and whatever there will be: a word nobody knows shows nothing to anybody.
+        _ => Some(Privacy::Private),
     };
     event.priority = match text(object, "importance").unwrap_or_default() {
         "high" => Some(1),

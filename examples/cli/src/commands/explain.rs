@@ -198,10 +198,15 @@ fn state(way: &Way) -> String {
 fn done(what: &What) -> String {
     let word = |value: Value| value.as_str().map(str::to_owned).unwrap_or_default();
     match what {
-        What::Done { op, reason, fields, .. } => {
+        What::Done { op, reason, fields, losses, .. } => {
             let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
             let fields = if fields.is_empty() { String::new() } else { format!(" ({})", fields.join(", ")) };
-            format!("{}{fields}: {reason}", word(json!(op)))
+            let lost = if losses.is_empty() {
+                String::new()
+            } else {
+                format!("; cannot be held there: {}", losses.join(", "))
+            };
+            format!("{}{fields}: {reason}{lost}", word(json!(op)))
         }
         What::Echoed { op } => format!("{}: seen again, as our own doing", word(json!(op))),
         What::Conflicted { fields, policy, .. } => {

@@ -207,6 +207,8 @@ async fn show(
                 let items =
                     items.iter().map(|row| json!({ "item": row.remote_id.as_str(), "reason": row.reason }));
                 link["quarantine"] = items.collect();
+                link["losses"] =
+                    losses(result).map(|(event, lost)| json!({ "event": event, "lost": lost })).collect();
                 link["open_conflicts"] = json!(waiting_conflicts(app, &config.name).await?);
             }
             links.push(link);
@@ -279,6 +281,7 @@ async fn show(
                 config.name
             ))?;
         }
+        tell_losses(&config.name, result, mode)?;
         if let Ok(report) = result
             && (mode == Mode::DryRun
                 || report.plan.held
@@ -334,6 +337,37 @@ async fn events_of(
     }
     Ok(names)
 }
+
+/// Events that hold what their items cannot.
+fn losses(result: &Result<SyncReport, CliError>) -> impl Iterator<Item = (Option<&str>, &[String])> {
+    let operations = result.iter().flat_map(|report| &report.plan.operations);
+    operations
+        .filter(|operation| !operation.losses.is_empty())
+        .map(|operation| (operation.event_id.as_ref().map(EventId::as_str), &*operation.losses))
+}
+
+/// Says what was written with less than it holds: whoever looks at the other side misses it there.
+fn tell_losses(name: &str, result: &Result<SyncReport, CliError>, mode: Mode) -> Result<(), CliError> {
+    // What a dry run would do is told event by event.
+    let count = losses(result).count();
+    if count == 0 || mode == Mode::DryRun {
+        return Ok(());
+    }
+    let mut kinds: Vec<&str> = losses(result).flat_map(|(_, lost)| lost).map(String::as_str).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let more = if kinds.len() > LOSSES_SHOWN { ", ..." } else { "" };
+    kinds.truncate(LOSSES_SHOWN);
+    let (number, verb) =
+        if count == 1 { ("1 event", "holds") } else { (&*format!("{count} events"), "hold") };
+    print(&format!(
+        "{name}: {number} {verb} what cannot be held there: {}{more}. It stays here; `calsync explain` tells it of each event\n",
+        plain(&kinds.join(", "))
+    ))
+}
+
+/// Kinds of losses that are named.
+const LOSSES_SHOWN: usize = 5;
 
 /// What says that an item has the UID of an event.
 const BY_UID: &str = "the same event is on both sides";
@@ -398,6 +432,8 @@ fn describe(operation: &Operation, events: &HashMap<EventId, String>) -> String 
         if let Some(known) = events.get(event) {
             text.push_str(&format!(" ({known})"));
         }
+    } else if let Some(item) = &operation.remote_id {
+        text.push_str(&format!(" item {}", plain(item.as_str())));
     }
     let list = |name: &str, fields: Vec<String>| {
         if fields.is_empty() { String::new() } else { format!("; {name} {}", fields.join(", ")) }

@@ -33,7 +33,7 @@ pub(crate) struct LinkConfig {
     /// `remote-wins` (default), `local-wins`, `newest-wins`, `keep-both` or `manual`.
     #[serde(default)]
     pub(crate) conflicts: ConflictPolicy,
-    /// `by-conflicts` (default: as `conflicts` where that names a side, else the edit survives), `keep-edit`, `delete`,
+    /// `keep-edit` (default), `by-conflicts` (as `conflicts` where that names a side, else the edit survives), `delete`,
     /// `remote-wins` or `local-wins`. On a link that goes one way a copy that somebody deletes comes back when this names the
     /// side of its source.
     #[serde(default)]

@@ -123,7 +123,7 @@ public final class Engine: Sendable {
         remote: String = "",
         direction: Direction = .twoWay,
         conflicts: ConflictPolicy = .remoteWins,
-        deletions: DeletionPolicy = .byConflicts,
+        deletions: DeletionPolicy = .keepEdit,
         people: PeoplePolicy = .withhold,
         guardCount: Int? = nil,
         guardPercent: Int? = nil,

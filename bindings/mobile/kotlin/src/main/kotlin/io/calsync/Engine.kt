@@ -112,7 +112,7 @@ class Engine private constructor(
         remote: String = "",
         direction: Direction = Direction.TWO_WAY,
         conflicts: ConflictPolicy = ConflictPolicy.REMOTE_WINS,
-        deletions: DeletionPolicy = DeletionPolicy.BY_CONFLICTS,
+        deletions: DeletionPolicy = DeletionPolicy.KEEP_EDIT,
         people: PeoplePolicy = PeoplePolicy.WITHHOLD,
         guardCount: Int? = null,
         guardPercent: Int? = null,

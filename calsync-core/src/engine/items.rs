@@ -1,0 +1,303 @@
+//! Items that were listed or asked for: read, joined to what they belong to, decided and committed, a bounded number at a time.
+
+use std::collections::HashMap;
+
+use super::{
+    EngineError,
+    conflicts::OpenFields,
+    pair::{Outcome, Pair, RemoteView},
+    partner::{Known, Partner, Taken},
+    run::{Ids, Run},
+    withdrawn::let_return,
+};
+use crate::{
+    diff::changed_fields,
+    identity::Confidence,
+    model::{Event, EventId, RemoteId, Version},
+    provider::{Payload, UnreadKind},
+    store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, OutboxOp, Write},
+};
+
+/// Items decided and committed at once: what bounds the memory of a run.
+pub(super) const CHUNK: usize = 100;
+/// Why an item is in quarantine that is readable: it waits for the one that has its UID to go.
+pub(super) const DUPLICATE: &str = "another item of this calendar has the same UID";
+
+/// How an item came to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It was listed. One known to be unusable at this version is not looked at again.
+    Listed,
+    /// It was asked for by name.
+    Asked,
+    /// It was deferred, because its UID belonged to another name: it takes over the join of that name.
+    Deferred,
+}
+
+/// An item that was listed.
+pub(super) struct Item {
+    pub(super) id: RemoteId,
+    pub(super) version: Option<Version>,
+    pub(super) payload: Option<Payload>,
+}
+
+/// An item that was read.
+pub(super) struct ReadItem {
+    pub(super) id: RemoteId,
+    pub(super) version: Option<Version>,
+    pub(super) payload: Payload,
+    pub(super) event: Event,
+}
+
+impl Run<'_> {
+    pub(super) fn is_quarantined(&self, id: &RemoteId, version: &Option<Version>) -> bool {
+        self.quarantine.get(id).is_some_and(|known| known.version == *version)
+    }
+
+    /// Reads, decides and commits up to [`CHUNK`] items. `Ok(true)`: something could not be read for now.
+    pub(super) async fn chunk(&mut self, items: Vec<Item>, found: Found) -> Result<bool, EngineError> {
+        if items.is_empty() {
+            return Ok(false);
+        }
+        let ids: Vec<RemoteId> = items.iter().map(|item| item.id.clone()).collect();
+        let (mut bases, mut events) = self.pairs(&ids).await?;
+        // A version both sides agreed on, or one known to be unreadable, is not fetched again.
+        let items: Vec<Item> = items
+            .into_iter()
+            .filter(|item| {
+                item.version.is_none()
+                    || self.renewed
+                    || bases.get(&item.id).is_none_or(|base| base.version != item.version)
+                        && (found != Found::Listed || !self.is_quarantined(&item.id, &item.version))
+            })
+            .collect();
+        let names: Vec<RemoteId> =
+            items.iter().filter(|item| !bases.contains_key(&item.id)).map(|item| item.id.clone()).collect();
+        let (items, incomplete) = self.with_payloads(items).await?;
+        self.unread_names |= incomplete && names.iter().any(|name| items.iter().all(|(id, ..)| id != name));
+        self.counts.pulled += items.len() as u64;
+        let mut extra = Vec::new();
+        let mut read = Vec::new();
+        for (id, version, payload) in items {
+            match self.provider.read(&payload) {
+                Ok(_) if found == Found::Listed && self.meeting.is_open(&id) => {
+                    extra.extend(self.still_asked(&id, version.as_ref(), payload));
+                }
+                Ok(event) => {
+                    extra.extend(self.let_out(&id));
+                    // Listed before as one the rules leave out, and edited since: the last word counts.
+                    self.left_out.remove(&id);
+                    read.push(ReadItem { id, version, payload, event });
+                }
+                Err(error) => {
+                    let left_out = self.copies.filter(|_| error.kind == UnreadKind::LeftOut);
+                    let left_out = left_out.and_then(|copies| copies.left_out(&payload));
+                    if error.kind == UnreadKind::LeftOut && bases.contains_key(&id) {
+                        let step = left_out.and_then(|left_out| left_out.step);
+                        self.left_out_by.insert(id.clone(), step);
+                        self.left_out.insert(id);
+                        continue;
+                    }
+                    let mut row = self.set_aside(&id, version.as_ref(), error, Some(payload));
+                    if let Write::PutQuarantine(record) = &mut row {
+                        record.left_out = left_out;
+                    }
+                    extra.push(row);
+                }
+            }
+        }
+        if !self.capabilities.pull_incremental && !read.is_empty() && self.state.cursor.take().is_some() {
+            // To such a provider the cursor is what was listed last. Should the listing be that again before this run, cut off
+            // or held, has moved it, nothing would be reported, and what is applied now would stay for good.
+            self.says_change = true;
+        }
+        let (deferred, strangers) = (self.deferred.len(), self.meeting.strangers());
+        for attempt in 0.. {
+            let outcomes = self.decide(&read, &bases, events, found).await?;
+            if self.commit_outcomes(outcomes, extra.clone(), attempt).await? {
+                break;
+            }
+            self.deferred.truncate(deferred);
+            self.meeting.forget_strangers(strangers);
+            (bases, events) = self.pairs(&ids).await?;
+        }
+        Ok(incomplete)
+    }
+
+    /// Decides what is to become of items.
+    async fn decide(
+        &mut self,
+        read: &[ReadItem],
+        bases: &HashMap<RemoteId, BaseRecord>,
+        mut events: HashMap<EventId, EventRecord>,
+        found: Found,
+    ) -> Result<Vec<Outcome>, EngineError> {
+        let known = self.known(read, bases).await?;
+        let mut taken = Taken::default();
+        let mut outcomes = Vec::new();
+        for item in read {
+            let named = bases.get(&item.id);
+            let event = named.and_then(|base| events.remove(&base.event_id));
+            match self.partner(item, (named, event), &known, &mut taken, found).await? {
+                Partner::Later => self.defer(item),
+                Partner::PutOff => {}
+                Partner::Found { base, local, match_ } => {
+                    let mut outcome = self.decide_pair(item, base, local.as_ref(), &known).await?;
+                    if let (Some(outcome), Some(confidence)) = (&mut outcome, match_) {
+                        self.tell_match(outcome, item, confidence);
+                    }
+                    outcomes.extend(outcome);
+                }
+            }
+        }
+        let again: Ids = self.give_way(&mut outcomes, bases.values()).await?.into_iter().collect();
+        read.iter().filter(|item| again.contains(&item.id)).for_each(|item| self.defer(item));
+        Ok(outcomes)
+    }
+
+    /// Decides about one item and what it belongs to. `None`: it is one that was taken away again, and is still as it was.
+    async fn decide_pair(
+        &mut self,
+        item: &ReadItem,
+        base: Option<&BaseRecord>,
+        local: Option<&EventRecord>,
+        known: &Known,
+    ) -> Result<Option<Outcome>, EngineError> {
+        let unjoined = local.filter(|_| base.is_none());
+        let mut returned = None;
+        if let Some(record) = unjoined
+            && let Some(gone) = known.withdrawn(&record.id)
+        {
+            if gone.is(&item.id, item.version.as_ref()) {
+                return Ok(None);
+            }
+            returned = Some(let_return(&self.link.id, &record.id));
+        }
+        let arrived = match unjoined {
+            Some(record) => self.arrived(record).await?,
+            None => None,
+        };
+        let own = base.and_then(|base| self.own_write(base, item));
+        let base = own.as_ref().map(|(base, _)| base).or(base);
+        // The same payload reads as the same event: half the work for a feed that lists everything at every poll.
+        let same = base.is_some_and(|base| base.payload == item.payload);
+        let base_read = base.filter(|_| !same).and_then(|base| self.provider.read(&base.payload).ok());
+        let base_event = if same { Some(&item.event) } else { base_read.as_ref() };
+        let pair = Pair {
+            remote: RemoteView::Read {
+                id: &item.id,
+                version: item.version.as_ref(),
+                payload: &item.payload,
+                event: &item.event,
+            },
+            local,
+            base,
+            base_event,
+        };
+        let mut outcome = match self.consider(&pair).await? {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let payload = Some(item.payload.clone());
+                let write =
+                    self.quarantine_write(&item.id, item.version.as_ref(), error.to_string(), payload);
+                return Ok(Some(Outcome { writes: vec![write], ..Outcome::default() }));
+            }
+        };
+        // What an earlier run decided on an older state of the item is decided anew.
+        outcome.supersedes.clone_from(&outcome.event_id);
+        if local.is_none_or(|record| record.deleted.is_some()) {
+            self.expect_nothing_new(&mut outcome, &item.event.uid, base, known);
+        }
+        outcome.writes.extend(own.map(|(_, journal)| journal));
+        outcome.writes.extend(returned);
+        outcome.writes.extend(arrived);
+        Ok(Some(outcome))
+    }
+
+    /// What was decided without a living event holds as long as the host makes none.
+    fn expect_nothing_new(&self, outcome: &mut Outcome, uid: &str, base: Option<&BaseRecord>, known: &Known) {
+        let calendar = &self.link.calendar;
+        // Deleted events with its UID: should the host bring one back meanwhile, that one is the event.
+        outcome.expect.extend(known.namesakes(uid).map(|record| Expectation::Event {
+            calendar: calendar.clone(),
+            id: record.id.clone(),
+            revision: Some(record.revision),
+        }));
+        if base.is_none() {
+            // And should somebody make one under its UID meanwhile, the two are joined.
+            outcome.expect.push(Expectation::Uid {
+                calendar: calendar.clone(),
+                uid: uid.to_owned(),
+                events: known.namesakes(uid).map(|record| record.id.clone()).collect(),
+            });
+        }
+    }
+
+    /// Says why two events with different UIDs are one: nothing else tells it later.
+    fn tell_match(&mut self, outcome: &mut Outcome, item: &ReadItem, confidence: Option<Confidence>) {
+        let reason = match confidence {
+            Some(confidence) => {
+                format!("title, start and place are the same on both sides ({confidence})")
+            }
+            None => "a person said that it is the same event".to_owned(),
+        };
+        if let Some(event) = &outcome.event_id {
+            outcome.writes.push(self.with_context(|cx| {
+                cx.journal(JournalOp::Kept, event, Some(&item.id), &reason, None, Vec::new())
+            }));
+        }
+        if let Some(operation) = &mut outcome.operation {
+            operation.reason = reason;
+        }
+    }
+
+    /// An update that was applied although its answer was lost: the item holds exactly what was sent. Then that is what
+    /// both sides agreed on, and not an edit of the remote side.
+    fn own_write(&mut self, base: &BaseRecord, item: &ReadItem) -> Option<(BaseRecord, Write)> {
+        let entry = self.outbox.get(&base.event_id).filter(|entry| entry.remote_id == item.id)?.clone();
+        let OutboxOp::Update { payload, .. } = &entry.op else { return None };
+        let sent = self.provider.read(payload).ok()?;
+        if base.version == item.version || !changed_fields(&sent, &item.event).is_empty() {
+            return None;
+        }
+        let before = self.provider.read(&base.payload).ok().map(Box::new);
+        let open = before.as_ref().and_then(|before| OpenFields::of(base, before));
+        let journal = self.journal(JournalOp::RemoteUpdate, &entry, &item.id, before);
+        let mut agreed =
+            BaseRecord { payload: item.payload.clone(), local: entry.local, remote: None, ..base.clone() };
+        if let Some(open) = open {
+            open.keep(&mut agreed, &item.event);
+        }
+        Some((agreed, journal))
+    }
+
+    fn defer(&mut self, item: &ReadItem) {
+        self.deferred.push(Item {
+            id: item.id.clone(),
+            version: item.version.clone(),
+            payload: Some(item.payload.clone()),
+        });
+    }
+
+    /// Bases of items with the events they are joined to.
+    async fn pairs(
+        &self,
+        ids: &[RemoteId],
+    ) -> Result<(HashMap<RemoteId, BaseRecord>, HashMap<EventId, EventRecord>), EngineError> {
+        let pairs = self.engine.store.pairs(&self.link.id, &self.link.calendar, ids).await?;
+        let bases = pairs.bases.into_iter().map(|base| (base.remote_id.clone(), base));
+        Ok((bases.collect(), by_id(pairs.events)))
+    }
+
+    pub(super) async fn bases_by_remote(
+        &self,
+        ids: &[RemoteId],
+    ) -> Result<HashMap<RemoteId, BaseRecord>, EngineError> {
+        let bases = self.engine.store.bases(&self.link.id, BaseQuery::Remote(ids)).await?;
+        Ok(bases.into_iter().map(|base| (base.remote_id.clone(), base)).collect())
+    }
+}
+
+pub(super) fn by_id(records: Vec<EventRecord>) -> HashMap<EventId, EventRecord> {
+    records.into_iter().map(|record| (record.id.clone(), record)).collect()
+}
