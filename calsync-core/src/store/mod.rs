@@ -33,10 +33,10 @@ pub use opening::{
 };
 pub use records::{
     AnswerState, BaseQuery, BaseRecord, BaseState, BaseSummary, ConflictAnswer, ConflictRecord,
-    ConflictState, EventRecord, FieldConflict, JournalEntry, JournalOp, LeaseGrant, LeaseToken, LeftOut,
-    HeldDeletions, LinkHealth, LinkState, MatchAnswer, MatchQuestion, OutboxEntry, OutboxId, OutboxOp, OutboxState,
-    QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome, RunRecord, SettledBy,
-    Settlement, Take,
+    ConflictState, EventRecord, FieldConflict, HeldDeletions, JournalEntry, JournalOp, LeaseGrant,
+    LeaseToken, LeftOut, LinkHealth, LinkState, MatchAnswer, MatchQuestion, OutboxEntry, OutboxId, OutboxOp,
+    OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome,
+    RunRecord, SettledBy, Settlement, Take,
 };
 
 use crate::model::{Calendar, CalendarId, EventId, LinkId, RemoteId};

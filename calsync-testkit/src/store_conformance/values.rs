@@ -5,9 +5,9 @@ use calsync_core::{
     model::{CalendarId, Event, EventBody, EventTime, Fold, LinkId, RecurrenceId, TimeSpan},
     provider::{Cursor, ErrorKind, Payload},
     store::{
-        BaseQuery, BaseRecord, ConflictRecord, FieldConflict, HeldDeletions, JournalEntry, LeftOut, LinkState, OutboxEntry,
-        OutboxOp, OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery, RunCounts, RunOutcome,
-        RunRecord, Store, Write,
+        BaseQuery, BaseRecord, ConflictRecord, FieldConflict, HeldDeletions, JournalEntry, LeftOut,
+        LinkState, OutboxEntry, OutboxOp, OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery,
+        RunCounts, RunOutcome, RunRecord, Store, Write,
     },
     zone::Zone,
 };
