@@ -19,7 +19,8 @@ use calsync_core::{
     provider::{Fault, Retry},
     schedule::{Cadence, Priority, Schedule, Task},
     store::{
-        Claim, ClaimRequest, Claims, MemoryStore, Result, Store, StoreClaims, StoreError, StoreErrorKind,
+        Claim, ClaimRequest, Claims, Later, LaterQuery, MemoryStore, Result, Store, StoreClaims, StoreError,
+        StoreErrorKind,
     },
     worker::{Host, Opened, Timer, WorkError, Worker},
 };
@@ -135,6 +136,10 @@ impl Claims for AwayOnce {
     async fn next_due(&self, spaces: &[&str]) -> Result<Option<DateTime<Utc>>> {
         self.0.next_due(spaces).await
     }
+
+    async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
+        self.0.due_later(query).await
+    }
 }
 
 struct TestTimer;
@@ -171,13 +176,30 @@ async fn what_is_documented_is_measured() {
     world.clock.advance(TimeDelta::minutes(1));
     worker.run(tokio::time::sleep(Duration::from_secs(5))).await;
 
-    assert_eq!(documented().len(), 10, "the page is read as it is written");
+    // Somebody whose clock is two days ahead wants it at once.
+    world.clock.advance(TimeDelta::days(2));
+    schedule.run_now(&Task::Sync("refused".into())).await.unwrap();
+    world.clock.advance(TimeDelta::days(-2));
+    let ahead = async {
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            world.clock.advance(TimeDelta::seconds(10));
+        }
+    };
+    worker.run(ahead).await;
+
+    assert_eq!(documented().len(), 11, "the page is read as it is written");
     assert_eq!(measured.names(), documented());
     for (name, count, what) in [
         ("calsync_runs_total{task=sync,outcome=done}", 2, "the well one, twice"),
-        ("calsync_runs_total{task=sync,outcome=failed}", 1, "the refused one"),
+        (
+            "calsync_runs_total{task=sync,outcome=failed}",
+            2,
+            "the refused one, and once more when it was wanted",
+        ),
         ("calsync_claims_lost_total{}", 1, "the one taken out"),
         ("calsync_store_errors_total{}", 1, "the store that was away once"),
+        ("calsync_entries_set_back_total{}", 1, "the one wanted by a clock ahead"),
         ("calsync_conflicts_total{}", 1, "the title"),
         ("calsync_alerts_total{kind=needs-reauth}", 1, "what a person has to do"),
         ("calsync_alerts_total{kind=open-conflicts}", 1, "and to answer"),

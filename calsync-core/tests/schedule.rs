@@ -488,3 +488,111 @@ async fn schedule_is_changed_by_many_at_once() {
     assert!(entry.paused.is_some() && entry.pending.is_some());
     assert_eq!(entry.cadence, every(30));
 }
+
+/// What a clock two days ahead wrote, set back to ours: it waits for as long as it was to wait, and no longer than by its cadence.
+#[test]
+fn what_a_clock_ahead_wrote_is_set_back() {
+    let now = time("2026-03-01T00:00:00Z");
+    let ahead = now + TimeDelta::days(2);
+    let backed_off = |setback| {
+        let mut entry = entry(every(15));
+        run(&mut entry, ahead, failed(Fault::Provider, setback));
+        entry
+    };
+    let hours = |hours: u64| Setback::Asked(Duration::from_secs(hours * 3600));
+    let nudged = || {
+        let mut entry = Entry::new(task(), Cadence::on_demand(), Priority::Normal, now);
+        entry.nudge(ahead);
+        entry
+    };
+    let ran = |cadence: Cadence| {
+        let mut entry = entry(cadence);
+        run(&mut entry, ahead, done());
+        entry
+    };
+    let busy = || {
+        let mut entry = ran(Cadence::on_demand());
+        entry.last = None;
+        run(&mut entry, ahead, Finish::Busy { until: ahead + TimeDelta::hours(9) });
+        entry
+    };
+    let old = || {
+        // Of before there was `timed`.
+        let mut entry = ran(every(15));
+        entry.timed = None;
+        entry
+    };
+    let cases: [(&str, Entry, (i64, i64)); 8] = [
+        ("new", Entry::new(task(), every(15), Priority::Normal, ahead), (0, 0)),
+        ("ran", ran(every(15)), (7 * 60, 23 * 60)),
+        ("failed", backed_off(Setback::Passing), (30, 60)),
+        ("asked to wait", backed_off(hours(5)), (5 * 3600, 5 * 3600 + 30)),
+        ("nudged", nudged(), (5, 5)),
+        ("busy", busy(), (30, 31)),
+        ("old", old(), (7 * 60, 23 * 60)),
+        ("by a calendar", ran(Cadence::cron("0 3 * * *", "UTC").unwrap()), (3 * 3600, 3 * 3600 + 120)),
+    ];
+    for (name, mut entry, (least, most)) in cases {
+        assert!(due(&entry).unwrap() >= ahead, "{name}");
+        entry.set_back(now);
+        let wait = (due(&entry).unwrap() - now).num_seconds();
+        assert!((least..=most).contains(&wait), "{name}: {wait} s, not {least} to {most}");
+        let before = entry.clone();
+        entry.set_back(now + TimeDelta::seconds(1));
+        assert_eq!(entry, before, "{name}: once is enough");
+    }
+}
+
+/// What was timed by a clock like ours stays as it is, however long it waits.
+#[test]
+fn what_waits_rightly_is_not_set_back() {
+    let now = time("2026-03-01T00:00:00Z");
+    let later = now + TimeDelta::minutes(1);
+    let renewal = Finish::Done { run: None, held: false, again: Some(now + TimeDelta::days(6)) };
+    let monthly = || Cadence::cron("0 0 1 * *", "Europe/Berlin").unwrap();
+    let asked = failed(Fault::Provider, Setback::Asked(Duration::from_secs(86_400)));
+    for (cadence, finish) in [
+        (every(28 * 24 * 60), done()),
+        (monthly(), done()),
+        (Cadence::on_demand(), renewal),
+        (every(15), asked),
+    ] {
+        let mut entry = entry(cadence);
+        run(&mut entry, now, finish);
+        let before = entry.clone();
+        entry.set_back(later);
+        assert_eq!(entry, before);
+    }
+}
+
+/// A worker whose clock is put right in the middle of a run plans by what is right.
+#[test]
+fn clock_that_is_set_back_in_a_run_plans_by_what_is_right() {
+    let now = time("2026-03-01T00:00:00Z");
+    let mut entry = entry(every(15));
+    assert!(entry.begin("a worker", now + TimeDelta::days(2), &Timing::default()));
+    entry.finished(done(), now, &Timing::default());
+    let wait = due(&entry).unwrap() - now;
+    assert!(wait > TimeDelta::minutes(7) && wait <= TimeDelta::minutes(23), "{wait}");
+    entry.set_cadence(every(60), now);
+    assert!(due(&entry).unwrap() - now <= TimeDelta::minutes(90));
+}
+
+/// A nudge in a run asks for another, and one of before does not, whatever the clocks of those who nudge.
+#[test]
+fn nudges_of_wrong_clocks_are_answered_once() {
+    let now = time("2026-03-01T00:00:00Z");
+    let timing = Timing::default();
+    for wrong_by in [TimeDelta::days(2), TimeDelta::days(-2), TimeDelta::zero()] {
+        let mut entry = Entry::new(task(), Cadence::on_demand(), Priority::Normal, now);
+        entry.nudge(now + wrong_by);
+        run(&mut entry, now, done());
+        assert_eq!(due(&entry), None, "{wrong_by}: it came before the run");
+        assert!(entry.begin("a worker", now, &timing));
+        entry.nudge(now + wrong_by);
+        entry.finished(done(), now + TimeDelta::seconds(9), &timing);
+        assert!(due(&entry).unwrap() <= now + TimeDelta::seconds(14), "{wrong_by}: it came in the run");
+        run(&mut entry, now + TimeDelta::seconds(20), done());
+        assert_eq!(due(&entry), None, "{wrong_by}: once");
+    }
+}

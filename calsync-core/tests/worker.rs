@@ -22,9 +22,9 @@ use calsync_core::{
     provider::{ErrorKind, Fault, Retry, Watch},
     schedule::{Cadence, Entry, Outcome, Priority, Schedule, ScheduleError, Status, Task},
     store::{
-        Batch, Channel, Channels as _, Claim, ClaimRequest, Claims, Doc, KeptChannel, MemoryStore,
-        PollOptions, RecordKind, RecordQuery, Result, Revision, Store, StoreChannels, StoreClaims,
-        StoreError, StoreErrorKind, Write, change_channels,
+        Batch, Channel, Channels as _, Claim, ClaimRequest, Claims, Doc, DocQuery, KeptChannel, Later,
+        LaterQuery, MemoryStore, PollOptions, RecordKind, RecordQuery, Result, Revision, Store,
+        StoreChannels, StoreClaims, StoreError, StoreErrorKind, Write, change_channels,
     },
     worker::{
         Alert, Announcements, Ended, Host, Opened, Timer, WorkError, Worker, WorkerEvent, WorkerOptions,
@@ -48,6 +48,11 @@ struct TestTime {
 impl TestTime {
     fn new() -> Arc<Self> {
         Arc::new(Self { start: Instant::now(), wrong_by: TimeDelta::zero() })
+    }
+
+    /// A clock that is wrong by so many hours.
+    fn wrong(&self, hours: i64) -> Arc<Self> {
+        Arc::new(Self { start: self.start, wrong_by: TimeDelta::hours(hours) })
     }
 }
 
@@ -314,6 +319,8 @@ impl tracing::Subscriber for Traced {
 #[tokio::test(start_paused = true)]
 async fn priv_04_nothing_private_is_traced() {
     let traced = Traced::default();
+    // With one alone, what the thread of another test records first counts as of no interest to any.
+    let _second = tracing::Dispatch::new(traced.clone());
     let _guard = tracing::subscriber::set_default(traced.clone());
     let lab = Lab::new(&["a"]);
     lab.add("a", "work", every(10)).await;
@@ -636,8 +643,7 @@ async fn clock_that_is_two_days_wrong_writes_nothing_twice() {
         lab.takes(&format!("l{n}"), 3);
         lab.host.remote("a", &format!("l{n}")).put("1", &event(&format!("uid-{n}"), &format!("Number {n}")));
     }
-    let wrong = Arc::new(TestTime { start: lab.time.start, wrong_by: TimeDelta::hours(48) });
-    let (right, ahead) = (lab.worker(), lab.worker_at(wrong));
+    let (right, ahead) = (lab.worker(), lab.worker_at(lab.time.wrong(48)));
     let (right, ahead) = tokio::join!(right.run(pass(7200)), ahead.run(pass(7200)));
     assert!(right.done + ahead.done > 5);
     let events = lab.stores["a"].events_since(&"family".into(), Revision(0), 99).await.unwrap();
@@ -977,8 +983,8 @@ async fn woken_worker_looks_at_once() {
     lab.worker().with_options(options).with_wakes(bell.clone()).run(steps).await;
 }
 
-/// Claims that count how often they are asked.
-struct Counted(Arc<dyn Claims>, AtomicUsize);
+/// Claims that count how often they are asked what is due, and what is due later.
+struct Counted(Arc<dyn Claims>, AtomicUsize, AtomicUsize);
 
 #[async_trait]
 impl Claims for Counted {
@@ -990,15 +996,217 @@ impl Claims for Counted {
     async fn next_due(&self, spaces: &[&str]) -> Result<Option<DateTime<Utc>>> {
         self.0.next_due(spaces).await
     }
+
+    async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
+        self.2.fetch_add(1, Ordering::SeqCst);
+        self.0.due_later(query).await
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn idle_worker_asks_once_a_second_at_most() {
     let mut lab = Lab::new(&["a"]);
     lab.add("a", "work", every(600)).await;
-    let counted = Arc::new(Counted(lab.claims.clone(), AtomicUsize::new(0)));
+    let counted = Arc::new(Counted(lab.claims.clone(), AtomicUsize::new(0), AtomicUsize::new(0)));
     lab.claims = counted.clone();
     lab.work(600).await;
     let asked = counted.1.load(Ordering::SeqCst);
     assert!((500..=610).contains(&asked), "{asked} times in 600 s");
+    let later = counted.2.load(Ordering::SeqCst);
+    assert!((24..=30).contains(&later), "once a minute and space: {later} times");
+}
+
+/// How long a worker with the right clock needs until so many runs have begun, in seconds.
+async fn until_began(lab: &Lab, runs: usize) -> u64 {
+    let start = Instant::now();
+    let steps = async {
+        while lab.began().len() < runs {
+            pass(1).await;
+        }
+    };
+    lab.worker().run(steps).await;
+    start.elapsed().as_secs()
+}
+
+/// A worker whose clock is wrong by so many hours, dropped after so many seconds as if it were killed.
+async fn killed(lab: &Lab, hours: i64, seconds: u64) {
+    let worker = lab.worker_at(lab.time.wrong(hours));
+    let dying = worker.run(std::future::pending());
+    assert!(tokio::time::timeout(std::time::Duration::from_secs(seconds), dying).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_worker_whose_clock_was_two_days_ahead_is_replaced_within_two_minutes() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "work", every(600)).await;
+    lab.takes("work", 300);
+    killed(&lab, 48, 100).await;
+    assert!(lab.entry("a", "work").await.running.is_some());
+    lab.takes("work", 0);
+    let took = until_began(&lab, 2).await;
+    assert!(took <= 120, "taken over after {took} s");
+    let entry = lab.entry("a", "work").await;
+    assert_eq!((entry.running, entry.deaths, entry.failures), (None, 0, 0));
+}
+
+/// Wherever the other one died, also between its commits and under the lease of the link: within a quarter of an hour and some
+/// minutes the link has run by our clock, and every event is on both sides once.
+#[tokio::test(start_paused = true)]
+async fn worker_ahead_may_die_at_any_await() {
+    let (mut ended, mut cut) = (false, 0);
+    while !ended && cut < 2_000 {
+        cut += if cut < 60 { 1 } else { 3 };
+        let lab = Lab::over(&["a"], |inner| Arc::new(HookedStore::new(inner, Halting(Arc::default()))));
+        lab.add("a", "work", every(10)).await;
+        let remote = lab.host.remote("a", "work");
+        remote.put("1", &event("theirs", "Theirs"));
+        polls(lab.worker_at(lab.time.wrong(48)).run(std::future::pending()), cut).await;
+        ended = lab.entry("a", "work").await.last.is_some();
+        let mut options = WorkerOptions::default();
+        options.poll = TimeDelta::seconds(5);
+        lab.worker().with_options(options).run(pass(19 * 60)).await;
+        let entry = lab.entry("a", "work").await;
+        let last = entry.last.as_ref().expect("it ran");
+        assert!(last.ended <= lab.time.now() && entry.running.is_none(), "cut {cut}: {entry:?}");
+        assert_eq!((entry.failures, entry.deaths), (0, 0), "cut {cut}");
+        let events = lab.stores["a"].events_since(&"family".into(), Revision(0), 9).await.unwrap();
+        assert_eq!((remote.items().len(), events.len()), (1, 1), "cut {cut}");
+    }
+    assert!(ended && cut > 20, "the run was cut at {cut} places and then went through");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_worker_ahead_planned_waits_by_the_right_clock() {
+    for (mood, longest) in [
+        (Mood::Fine, 23 * 60),
+        // A minute at most after the first failure.
+        (Mood::Refuses(Fault::Provider), 60),
+    ] {
+        let lab = Lab::new(&["a"]);
+        lab.add("a", "work", every(15)).await;
+        lab.mood("work", mood);
+        let (clock, stop) = (lab.time.wrong(48), tokio::time::sleep(std::time::Duration::from_secs(3)));
+        lab.worker_at(clock.clone()).run(stop).await;
+        let before = lab.entry("a", "work").await;
+        let due = before.due(&WorkerOptions::default().timing).unwrap();
+        let wait = (due - clock.now()).num_seconds();
+        assert!((20..=longest).contains(&wait), "{wait} s by its clock");
+        let took = i64::try_from(until_began(&lab, 2).await).unwrap();
+        assert!((wait..=wait + 180).contains(&took), "it was to wait {wait} s and waited {took} s");
+        lab.mood("work", Mood::Fine);
+        lab.work(2 * 3600).await;
+        let entry = lab.entry("a", "work").await;
+        let next = entry.planned.unwrap() - lab.time.now();
+        assert!(next <= TimeDelta::minutes(23), "and goes on by ours: next in {next}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_process_ahead_asked_for_is_done_within_minutes() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "nudged", Cadence::on_demand()).await;
+    lab.add("a", "wanted", every(600)).await;
+    lab.work(5).await;
+    assert_eq!(lab.began(), ["wanted"]);
+    let ahead = Schedule::new(lab.stores["a"].clone(), lab.time.wrong(48));
+    ahead.put(&sync("new"), &every(600), Priority::Low).await.unwrap();
+    ahead.nudge(&sync("nudged")).await.unwrap();
+    ahead.run_now(&sync("wanted")).await.unwrap();
+    let took = until_began(&lab, 4).await;
+    assert!(took <= 200, "{took} s");
+    lab.work(3600).await;
+    assert_eq!(lab.began().len(), 4, "once each");
+}
+
+#[tokio::test(start_paused = true)]
+async fn worker_ahead_that_lives_keeps_what_it_runs_and_runs_it_no_more_often() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "long", every(600)).await;
+    lab.takes("long", 1_200);
+    for n in 0..3 {
+        lab.add("a", &format!("l{n}"), every(15)).await;
+    }
+    lab.add("a", "daily", every(24 * 60)).await;
+    let (ahead, right) = (lab.worker_at(lab.time.wrong(48)), lab.worker());
+    let (ahead, right) = tokio::join!(ahead.run(pass(8 * 3600)), right.run(pass(8 * 3600)));
+    assert_eq!((ahead.lost, right.lost), (0, 0), "{ahead:?} {right:?}");
+    assert!(!lab.host.overlapped.load(Ordering::SeqCst));
+    let began = lab.began();
+    let count = |link: &str| began.iter().filter(|began| *began == link).count();
+    assert_eq!((count("long"), count("daily")), (1, 1));
+    for n in 0..3 {
+        let runs = count(&format!("l{n}"));
+        assert!((31..=34).contains(&runs), "{runs} runs in 8 hours, every 15 minutes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn worker_two_days_behind_takes_nothing_from_others_and_runs_nothing_again() {
+    let lab = Lab::new(&["a"]);
+    let behind = Schedule::new(lab.stores["a"].clone(), lab.time.wrong(-48));
+    lab.add("a", "long", every(600)).await;
+    lab.add("a", "often", every(15)).await;
+    lab.add("a", "daily", every(24 * 60)).await;
+    lab.takes("long", 1_200);
+    let steps = async {
+        pass(60).await;
+        // Only what such a clock says is due is due for that worker.
+        behind.put(&sync("theirs"), &every(600), Priority::Normal).await.unwrap();
+        pass(4 * 3600 - 60).await;
+    };
+    let (late, right) = (lab.worker_at(lab.time.wrong(-48)), lab.worker());
+    let (_, right) = tokio::join!(late.run(pass(4 * 3600)), right.run(steps));
+    assert_eq!(right.lost, 0, "{right:?}");
+    let began = lab.began();
+    let count = |link: &str| began.iter().filter(|began| *began == link).count();
+    assert_eq!((count("long"), count("daily")), (1, 1));
+    assert!((1..=2).contains(&count("theirs")), "at most begun by the one and done by the other");
+    assert!((15..=18).contains(&count("often")), "{} runs in 4 hours", count("often"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_worker_behind_was_at_is_taken_over_once() {
+    let lab = Lab::new(&["a"]);
+    let behind = Schedule::new(lab.stores["a"].clone(), lab.time.wrong(-48));
+    let home = Calendar { id: CalendarId::from("family"), name: "Family".to_owned(), color: None };
+    let writes = vec![Write::PutCalendar(home)];
+    lab.stores["a"].commit(Batch { writes, ..Batch::default() }).await.unwrap();
+    behind.put(&sync("work"), &every(600), Priority::Normal).await.unwrap();
+    lab.takes("work", 60);
+    // It lives: the one that is right takes it over, and both go on.
+    let steps = async {
+        pass(30).await;
+        let report = lab.worker().run(pass(3600)).await;
+        assert_eq!((report.done, report.lost), (1, 0));
+    };
+    let report = lab.worker_at(lab.time.wrong(-48)).run(steps).await;
+    assert_eq!((report.done, report.lost, lab.began().len()), (0, 1, 2));
+    // It ran something and is gone: that is due once, and then by its cadence.
+    behind.put(&sync("other"), &every(600), Priority::Normal).await.unwrap();
+    lab.worker_at(lab.time.wrong(-48)).run(pass(60)).await;
+    assert_eq!(lab.began().len(), 3);
+    lab.work(3600).await;
+    assert_eq!(lab.began().len(), 4);
+}
+
+/// What waits honestly is read and left alone; what was put off is found among it, page by page.
+#[tokio::test(start_paused = true)]
+async fn what_was_put_off_is_found_among_much_that_waits() {
+    let lab = Lab::new(&["a"]);
+    let schedule = lab.schedule("a");
+    for n in 0..300 {
+        let task = sync(&format!("l{n:03}"));
+        schedule.put(&task, &every(24 * 60), Priority::Normal).await.unwrap();
+    }
+    lab.work(60).await;
+    assert_eq!(lab.began().len(), 300);
+    let ahead = Schedule::new(lab.stores["a"].clone(), lab.time.wrong(48));
+    ahead.run_now(&sync("l299")).await.unwrap();
+    let page = DocQuery::Page { after: None, limit: 299 };
+    let space = Priority::Normal.space();
+    let before = lab.stores["a"].docs(space, page).await.unwrap();
+    let took = until_began(&lab, 301).await;
+    assert!(took <= 240, "{took} s");
+    lab.work(300).await;
+    assert!(before == lab.stores["a"].docs(space, page).await.unwrap(), "nothing of the others was written");
 }

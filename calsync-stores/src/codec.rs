@@ -1,7 +1,7 @@
 //! Forms that all databases keep values in.
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(crate) use self::columns::{limited, signed, state, state_name, unsigned};
+pub(crate) use self::columns::{last_of, limited, signed, state, state_name, unsigned};
 use calsync_core::store::{Result, StoreError, StoreErrorKind};
 use serde::Serialize;
 
@@ -14,7 +14,13 @@ pub(crate) fn to_json<T: Serialize + ?Sized>(operation: &'static str, value: &T)
 /// Forms of columns.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod columns {
-    use calsync_core::store::BaseState;
+    use calsync_core::store::{BaseState, DueDoc, LaterDoc};
+
+    /// Where a walk goes on after a page; `None` when that was its last.
+    pub(crate) fn last_of(docs: &[LaterDoc], limit: usize) -> Option<DueDoc> {
+        let last = docs.last().filter(|_| docs.len() >= limit)?;
+        Some(DueDoc { tenant: last.tenant.clone(), key: last.doc.key.clone(), due: last.doc.due? })
+    }
 
     /// Databases count in signed integers; no counter gets that far.
     pub(crate) fn unsigned(value: i64) -> u64 {

@@ -12,6 +12,9 @@ use crate::{
 /// Workers that may die at one link in a row before it counts as its fault.
 const DEATHS: u32 = 4;
 
+/// What tells a nudge apart from the beginning of the run it came in.
+const NEXT: TimeDelta = TimeDelta::microseconds(1);
+
 /// What is run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -220,6 +223,10 @@ pub struct Entry {
     pub priority: Priority,
     /// The next run by the cadence, or after a failure.
     pub planned: Option<DateTime<Utc>>,
+    /// When `planned` and `not_before` were worked out, by the clock of whoever did: what they are apart from it is how long
+    /// the entry waits, also where that clock was wrong. `None` in entries of before there was this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timed: Option<DateTime<Utc>>,
     /// Not before this, however often it is nudged: it failed, or the provider asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<DateTime<Utc>>,
@@ -258,6 +265,7 @@ impl Entry {
             cadence,
             priority,
             planned,
+            timed: Some(now),
             not_before: None,
             pending: None,
             paused: None,
@@ -311,6 +319,9 @@ impl Entry {
     /// There is something to do: a webhook came, or an event was edited here. It runs soon; a link that fails is not
     /// hurried.
     pub fn nudge(&mut self, now: DateTime<Utc>) {
+        // In a run it came after the run began, whatever the clocks say: it asks for another.
+        let begun = self.running.as_ref().and_then(|running| running.since.checked_add_signed(NEXT));
+        let now = begun.map_or(now, |begun| begun.max(now));
         let first = self.pending.map_or(now, |pending| pending.first.min(now));
         self.pending = Some(Pending { first, last: now });
         self.unannounced = 0;
@@ -319,6 +330,7 @@ impl Entry {
     /// A person wants it now: whatever failed before is forgotten, but a pause is not.
     pub fn run_now(&mut self, now: DateTime<Utc>) {
         self.planned = Some(now);
+        self.timed = Some(now);
         self.not_before = None;
         self.failures = 0;
         self.deaths = 0;
@@ -344,20 +356,26 @@ impl Entry {
         if self.planned.is_none_or(|planned| planned > now) && self.not_before.is_none_or(|time| time <= now)
         {
             self.planned = match &self.last {
-                Some(last) => self.cadence.next(&self.task.key(), last.started),
+                Some(last) => self.cadence.next(&self.task.key(), last.started.min(now)),
                 None => (self.cadence != Cadence::on_demand()).then_some(now),
             };
+            if self.last.is_none() {
+                self.timed = Some(now);
+            }
         }
     }
 
     /// A worker begins. Returns whether it is to go on: not when so many died at it that it must be left alone for a
     /// while, which is then recorded.
     pub fn begin(&mut self, holder: &str, now: DateTime<Utc>, timing: &Timing) -> bool {
+        // It begins: what a clock ahead of ours said to wait for has come, and what it said to do is done.
+        self.not_before = self.not_before.map(|time| time.min(now));
+        self.came_by(now);
         if let Some(dead) = self.running.take() {
             self.deaths = self.deaths.saturating_add(1);
             if self.deaths >= DEATHS {
                 self.deaths = 0;
-                self.fail(dead.since, now, Outcome::Died, Setback::Passing, timing);
+                self.fail(dead.since.min(now), now, Outcome::Died, Setback::Passing, timing);
                 return false;
             }
         }
@@ -367,10 +385,13 @@ impl Entry {
 
     /// The worker that began has ended: says when it runs next.
     pub fn finished(&mut self, finish: Finish, now: DateTime<Utc>, timing: &Timing) {
-        let started = self.running.take().map_or(now, |running| running.since);
+        let since = self.running.take().map_or(now, |running| running.since);
+        // The clock may have been set back meanwhile.
+        let started = since.min(now);
+        self.timed = Some(now);
         match finish {
             Finish::Done { run, held, again } => {
-                self.answered(started);
+                self.answered(since);
                 self.deaths = 0;
                 self.failures = 0;
                 self.not_before = None;
@@ -387,7 +408,7 @@ impl Entry {
                 };
             }
             Finish::Failed { fault, error, setback } => {
-                self.answered(started);
+                self.answered(since);
                 self.deaths = 0;
                 let setback = if fault == Fault::Credentials { Setback::Lasting } else { setback };
                 self.fail(started, now, Outcome::Failed { fault, error }, setback, timing);
@@ -401,13 +422,39 @@ impl Entry {
                 self.planned = Some(self.planned.map_or(now, |planned| planned.min(now)));
             }
         }
+        self.came_by(now);
+    }
+
+    /// Brings back what a clock ahead of ours put off: it waits from `now` on as long as it was to wait by that clock, and no
+    /// longer than its cadence says. Leaves an entry as it is that was timed by a clock like ours.
+    pub fn set_back(&mut self, now: DateTime<Utc>) {
+        let timed = self.timed.or(self.last.as_ref().map(|last| last.ended)).or(self.planned);
+        let ahead = timed.map_or(TimeDelta::zero(), |timed| (timed - now).max(TimeDelta::zero()));
+        let earlier = |time: DateTime<Utc>| time.checked_sub_signed(ahead).unwrap_or(now);
+        self.planned = self.planned.map(earlier);
+        self.not_before = self.not_before.map(earlier);
+        self.timed = timed.map(|timed| timed.min(now));
+        // What failed may wait for longer.
+        if self.not_before.is_none_or(|time| time <= now)
+            && let Some(next) = self.cadence.next(&self.task.key(), now)
+        {
+            self.planned = self.planned.map(|planned| planned.min(next));
+        }
+        self.came_by(now);
+    }
+
+    /// Nobody nudges in the future: such a nudge came by now.
+    fn came_by(&mut self, now: DateTime<Utc>) {
+        self.pending = self
+            .pending
+            .map(|pending| Pending { first: pending.first.min(now), last: pending.last.min(now) });
     }
 
     /// Nudges that came before the run began are answered by it; later ones ask for another.
-    fn answered(&mut self, started: DateTime<Utc>) {
+    fn answered(&mut self, since: DateTime<Utc>) {
         self.pending = self
             .pending
-            .filter(|pending| pending.last > started)
+            .filter(|pending| pending.last > since)
             .map(|pending| Pending { first: pending.last, last: pending.last });
     }
 
@@ -420,6 +467,7 @@ impl Entry {
         timing: &Timing,
     ) {
         self.failures = self.failures.saturating_add(1);
+        self.timed = Some(now);
         self.last = Some(LastRun { run: None, started, ended: now, outcome });
         let wait = timing.back_off.wait(&self.task.key(), self.failures, setback);
         let again = now.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC);

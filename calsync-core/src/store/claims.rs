@@ -52,6 +52,48 @@ impl fmt::Debug for Claim {
     }
 }
 
+/// A page of a walk through what is due later than a time.
+#[derive(Clone, Copy, Debug)]
+pub struct LaterQuery<'a> {
+    /// The space.
+    pub space: &'a str,
+    /// Documents that are due after this time.
+    pub than: DateTime<Utc>,
+    /// Where the page before ended: its [`Later::next`].
+    pub after: Option<&'a DueDoc>,
+    /// At most so many are looked at.
+    pub limit: usize,
+}
+
+/// What a page of a walk met.
+#[derive(Clone, Debug, Default)]
+pub struct Later {
+    /// Some that are due later; there may be none, and still be more to walk.
+    pub docs: Vec<LaterDoc>,
+    /// Where to go on. `None`: it has come to the end.
+    pub next: Option<DueDoc>,
+}
+
+/// A document that is due later. Nobody took it.
+#[derive(Clone)]
+pub struct LaterDoc {
+    /// Whose it is.
+    pub tenant: String,
+    /// That tenant's store.
+    pub store: Arc<dyn Store>,
+    /// The document.
+    pub doc: Doc,
+}
+
+impl fmt::Debug for LaterDoc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LaterDoc")
+            .field("tenant", &self.tenant)
+            .field("doc", &self.doc)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Takes due documents of every tenant of a database, for workers that serve them all.
 ///
 /// # Guarantees
@@ -70,6 +112,8 @@ impl fmt::Debug for Claim {
 ///    (`flood_of_one_tenant_delays_no_other`).
 /// 5. **Exact**: values, keys and tenants come back as they were written (`claims_round_trip`); what is not due, or of an
 ///    excepted tenant, stays (`what_is_not_due_stays`).
+/// 6. **Whole walks**: a walk through what is due later meets each such document once that nobody writes meanwhile, and
+///    none that is due sooner (`walk_meets_what_is_due_later`).
 #[async_trait]
 pub trait Claims: Send + Sync {
     /// Takes what is due. A claim that collides with another worker's may get fewer than there are: when it got any, ask
@@ -82,6 +126,20 @@ pub trait Claims: Send + Sync {
 
     /// When the next document of these spaces is due, of any tenant; it may have been before. `None`: none is.
     async fn next_due(&self, spaces: &[&str]) -> Result<Option<DateTime<Utc>>>;
+
+    /// A page of a walk through the documents of all tenants that are due later than a time, in an order of the store's own:
+    /// the latest first, where it has an index for that. Takes nothing.
+    ///
+    /// A worker finds by it what clocks ahead of its own left behind. As it stands here it finds nothing: that is then left
+    /// until its time comes.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
+        let _ = query;
+        Ok(Later::default())
+    }
 }
 
 /// Tells a worker that something may be due sooner than it thought, so that it need not ask again and again.
@@ -227,5 +285,32 @@ impl Claims for StoreClaims {
             }
         }
         Ok(next)
+    }
+
+    /// By key, tenant by tenant: a store has no order the other way round. The limit counts what is read.
+    async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
+        let mut later = Later::default();
+        let mut left = query.limit;
+        let passed = |tenant: &str| query.after.is_some_and(|after| tenant < after.tenant.as_str());
+        for (tenant, store) in self.tenants.iter().filter(|(tenant, _)| !passed(tenant)) {
+            if left == 0 {
+                break;
+            }
+            let after = query.after.filter(|after| after.tenant == *tenant).map(|after| after.key.as_str());
+            let page = store.docs(query.space, DocQuery::Page { after, limit: left }).await?;
+            left = left.saturating_sub(page.len());
+            if left == 0
+                && let Some(last) = page.last()
+            {
+                let due = last.due.unwrap_or(query.than);
+                later.next = Some(DueDoc { tenant: tenant.clone(), key: last.key.clone(), due });
+            }
+            later.docs.extend(
+                page.into_iter()
+                    .filter(|doc| doc.due.is_some_and(|due| due > query.than))
+                    .map(|doc| LaterDoc { tenant: tenant.clone(), store: Arc::clone(store), doc }),
+            );
+        }
+        Ok(later)
     }
 }

@@ -22,7 +22,9 @@ pub use channels::{
     CHANNEL_NAMES, CHANNELS, Channel, Channels, Found, KeptChannel, LinkChannels, ReadChannels,
     StoreChannels, change_channels,
 };
-pub use claims::{Claim, ClaimRequest, Claims, DueDoc, StoreClaims, WINDOW, Wakes, take_turns};
+pub use claims::{
+    Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, StoreClaims, WINDOW, Wakes, take_turns,
+};
 pub use delivery::{Announced, Delivery, DeliveryHealth, HasChannel, PollOptions};
 pub use doc::{Doc, DocQuery};
 pub use error::{StoreError, StoreErrorKind};

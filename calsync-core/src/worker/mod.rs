@@ -7,6 +7,7 @@
 //! Start as many as there is work for, in as many processes: they share nothing but the store.
 
 mod alert;
+mod astray;
 mod calls;
 mod event;
 mod held;
@@ -169,6 +170,7 @@ impl Worker {
             report: WorkerReport::default(),
         };
         self.look(&mut floor, None);
+        floor.steps.push(Box::pin(async move { match astray::look_after(self).await {} }));
         loop {
             let draining = floor.draining;
             let next = std::future::poll_fn(|context| {

@@ -13,7 +13,7 @@ pub struct WorkerOptions {
     /// Runs of one tenant at once, so that one whose provider hangs does not hold every place. Default: no limit.
     pub per_tenant: usize,
     /// How long a claim lasts without being prolonged: a worker that died is replaced after it. Prolonged three times as
-    /// often. Default: 10 seconds.
+    /// often. Default: 10 seconds; the same for all workers of a store.
     pub lease: TimeDelta,
     /// How long it rests when nothing is due. Default: 1 second; more is fine where it is woken.
     pub poll: TimeDelta,

@@ -9,7 +9,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use calsync_core::store::{Claim, ClaimRequest, Claims, DueDoc, Result, Store, WINDOW, take_turns};
+use calsync_core::store::{
+    Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, Result, Store, WINDOW, take_turns,
+};
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -19,12 +21,13 @@ use super::{
     keys::{self, Key, Kind, Owner},
     parts,
     rows::{self, bytes, instant, integer, lost, micros, natural},
-    session::{Action, Ended, Index, Item, Op, Range, binary, key_of, number},
+    session::{Action, Ended, Index, Item, Op, Range, binary, key_map, key_of, number},
     writes::{ITEMS, of_version},
 };
 
 const CLAIM: &str = "claim";
 const NEXT_DUE: &str = "next_due";
+const LATER: &str = "due_later";
 /// How often a claim that others emptied before it looks again.
 const LOOKS: u32 = 3;
 
@@ -66,6 +69,52 @@ impl Claims for DynamoStore {
         }
         Ok(next)
     }
+
+    /// The latest first.
+    async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
+        let LaterQuery { space, than, after, limit } = query;
+        let pk = keys::due_partition(space)?;
+        // The service refuses a start outside of the range.
+        if after.is_some_and(|after| after.due <= than) {
+            return Ok(Later::default());
+        }
+        let before = after.map(|after| place(after, space, &pk)).transpose()?;
+        let from = Some(keys::instant(micros(than).saturating_add(1)).to_vec());
+        let range = Range { index: Some(Index::Due), pk, from, to: None, limit };
+        let found = self.shared.session.query_index_back(LATER, &range, before).await?;
+        let due = |item: &Item| keys::micros(bytes(item, "g1")?);
+        let last = found.last().filter(|_| found.len() >= limit);
+        let next = last.map(|item| named(item, due(item))).transpose()?;
+        let keys: Vec<Key> = found.iter().filter_map(key_of).collect();
+        let mut read = self.shared.session.get_all(LATER, keys.iter().cloned().collect()).await?;
+        let mut docs = Vec::new();
+        for key in keys {
+            let Some(row) = read.remove(&key) else { continue };
+            let tenant =
+                keys::tenant_of(&key.pk).ok_or_else(|| unreadable(LATER, "document", ""))?.to_owned();
+            let store = self.tenant(&tenant);
+            let mut row = [row];
+            // Without its parts it is being written at this moment, and met the next time.
+            if parts::join(&store, LATER, &mut row).await? {
+                let [row] = &row;
+                let doc = rows::doc(LATER, row, space)?;
+                if doc.due.is_some_and(|due| due > than) {
+                    docs.push(LaterDoc { store: Arc::new(store), tenant, doc });
+                }
+            }
+        }
+        Ok(Later { docs, next })
+    }
+}
+
+/// The keys of a document in the table and in the index of what is due.
+fn place(doc: &DueDoc, space: &str, pk: &[u8]) -> Result<Item> {
+    let key = keys::row(&doc.tenant, Kind::Doc, space, &doc.key)?;
+    let by_time = keys::indexed(&keys::instant(micros(doc.due)), &key.sk);
+    let mut place = key_map(&key);
+    place.insert("gp".to_owned(), binary(pk));
+    place.insert("g1".to_owned(), binary(by_time));
+    Ok(place)
 }
 
 /// The document an entry of an index names.

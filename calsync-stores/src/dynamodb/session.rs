@@ -101,6 +101,13 @@ pub(super) struct Range {
     pub(super) limit: usize,
 }
 
+/// Which way a range is read.
+enum Way {
+    Forward,
+    /// From its end, or from before a row of the index on.
+    Back(Option<Item>),
+}
+
 /// The indexes of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Index {
@@ -353,15 +360,31 @@ impl Session {
 
     /// The rows of a range with all they hold, in its order.
     pub(super) async fn query(&self, operation: &'static str, range: &Range) -> Result<Vec<Item>> {
-        self.list(operation, range, Detail::Whole).await
+        self.list(operation, range, Detail::Whole, Way::Forward).await
     }
 
     /// The rows of a range as its index has them.
     pub(super) async fn query_index(&self, operation: &'static str, range: &Range) -> Result<Vec<Item>> {
-        self.list(operation, range, Detail::Index).await
+        self.list(operation, range, Detail::Index, Way::Forward).await
     }
 
-    async fn list(&self, operation: &'static str, range: &Range, detail: Detail) -> Result<Vec<Item>> {
+    /// The same the other way round, from before a row on: its keys in the table and in the index.
+    pub(super) async fn query_index_back(
+        &self,
+        operation: &'static str,
+        range: &Range,
+        before: Option<Item>,
+    ) -> Result<Vec<Item>> {
+        self.list(operation, range, Detail::Index, Way::Back(before)).await
+    }
+
+    async fn list(
+        &self,
+        operation: &'static str,
+        range: &Range,
+        detail: Detail,
+        way: Way,
+    ) -> Result<Vec<Item>> {
         let mut found: Vec<Item> = Vec::new();
         if range.limit == 0 || matches!((&range.from, &range.to), (Some(from), Some(to)) if from > to) {
             return Ok(found);
@@ -394,6 +417,10 @@ impl Session {
             }
         }
         let mut start = None;
+        if let Way::Back(before) = way {
+            request = request.scan_index_forward(false);
+            start = before;
+        }
         loop {
             let left = i32::try_from(range.limit - found.len()).unwrap_or(i32::MAX);
             let page = request.clone().limit(left).set_exclusive_start_key(start);

@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use calsync_core::store::{
-    Claim, ClaimRequest, Claims, DueDoc, Result, StoreError, StoreErrorKind, WINDOW, take_turns,
+    Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, Result, StoreError, StoreErrorKind,
+    WINDOW, take_turns,
 };
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
@@ -14,10 +15,11 @@ use super::{
     rows::to_micros,
     session::{Call, Param, Session},
 };
-use crate::codec::limited;
+use crate::codec::{last_of, limited};
 
 const CLAIM: &str = "claim";
 const NEXT_DUE: &str = "next_due";
+const LATER: &str = "due_later";
 
 /// Claims for every tenant of the schema, whatever tenant the handle is of, in two round trips: candidates are read without
 /// a lock, and those that are chosen are locked where nobody else holds them (`SKIP LOCKED`), checked once more and
@@ -49,6 +51,28 @@ impl Claims for PostgresStore {
             next = next.min(first).or(next).or(first);
         }
         Ok(next)
+    }
+
+    /// The latest first.
+    async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
+        let LaterQuery { space, than, after, limit } = query;
+        let (due, tenant, key) = after
+            .map_or((DateTime::<Utc>::MAX_UTC, "", ""), |after| (after.due, &*after.tenant, &*after.key));
+        let params: Vec<Param<'_>> = vec![
+            Box::new(space),
+            Box::new(to_micros(than)),
+            Box::new(to_micros(due)),
+            Box::new(tenant),
+            Box::new(key),
+            Box::new(limited(limit)),
+        ];
+        let mut docs = Vec::new();
+        for row in &ask(self, LATER, &self.shared.sql.due_later, params).await? {
+            let tenant: String = rows::column(LATER, row, 4)?;
+            let doc = rows::doc(LATER, row, space)?;
+            docs.push(LaterDoc { store: Arc::new(self.tenant(&tenant)), tenant, doc });
+        }
+        Ok(Later { next: last_of(&docs, limit), docs })
     }
 }
 

@@ -112,6 +112,10 @@ statements! {
         WHERE space = $1 AND tenant >= $2 AND due <= $3 \
         ORDER BY tenant, due, key LIMIT 1";
     next_due = "SELECT due FROM @.docs WHERE space = $1 AND due IS NOT NULL ORDER BY due LIMIT 1";
+    /// What is due later than a time, backwards from a place: a row is compared as its index has it.
+    due_later = "SELECT key, version, due, value, tenant FROM @.docs \
+        WHERE space = $1 AND due > $2 AND (due, tenant, key) < ($3, $4, $5) \
+        ORDER BY due DESC, tenant DESC, key DESC LIMIT $6";
     /// Takes those that are still due, passing over what another worker is taking or writing at this moment.
     claim = "WITH free AS MATERIALIZED (SELECT d.tenant, d.space, d.key, d.due \
             FROM unnest($2::text[], $3::text[]) AS k (tenant, key) \

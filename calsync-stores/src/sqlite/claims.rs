@@ -3,20 +3,23 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use calsync_core::store::{Claim, ClaimRequest, Claims, Doc, DueDoc, Result, WINDOW, take_turns};
+use calsync_core::store::{
+    Claim, ClaimRequest, Claims, Doc, DueDoc, Later, LaterDoc, LaterQuery, Result, WINDOW, take_turns,
+};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::{
     SqliteStore,
     error::{During, unreadable},
-    rows::micros,
+    rows::{self, micros},
     sql,
 };
-use crate::codec::{limited, unsigned};
+use crate::codec::{last_of, limited, unsigned};
 
 const CLAIM: &str = "claim";
 const NEXT_DUE: &str = "next_due";
+const LATER: &str = "due_later";
 
 /// A request that can go to the connection's thread.
 struct Owned {
@@ -67,6 +70,38 @@ impl Claims for SqliteStore {
         })
         .await
     }
+
+    /// The latest first.
+    async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
+        let (space, than, limit) = (query.space.to_owned(), micros(query.than), query.limit);
+        let after = query.after.cloned();
+        let found =
+            self.run(LATER, move |connection, _| later(connection, &space, than, after, limit)).await?;
+        let docs: Vec<LaterDoc> = found
+            .into_iter()
+            .map(|(tenant, doc)| LaterDoc { store: Arc::new(self.tenant(&tenant)), tenant, doc })
+            .collect();
+        Ok(Later { next: last_of(&docs, limit), docs })
+    }
+}
+
+fn later(
+    connection: &Connection,
+    space: &str,
+    than: i64,
+    after: Option<DueDoc>,
+    limit: usize,
+) -> Result<Vec<(String, Doc)>> {
+    let (due, tenant, key) =
+        after.map_or_else(Default::default, |after| (Some(after.due), after.tenant, after.key));
+    let due = due.map_or(i64::MAX, micros);
+    let mut statement = connection.prepare_cached(sql::DUE_LATER).during(LATER)?;
+    let mut rows = statement.query(params![space, than, due, tenant, key, limited(limit)]).during(LATER)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().during(LATER)? {
+        found.push((row.get(4).during(LATER)?, rows::doc(LATER, row, space)?));
+    }
+    Ok(found)
 }
 
 fn instant(operation: &'static str, micros: i64) -> Result<DateTime<Utc>> {

@@ -85,6 +85,10 @@ statements! {
     DUE_OF_NEXT_TENANT = "SELECT tenant, key, due FROM docs \
          WHERE space = ?1 AND tenant >= ifnull(?2, '') AND tenant IS NOT ?2 AND due <= ?3 ORDER BY tenant, due, key LIMIT 1";
     NEXT_DUE = "SELECT due FROM docs WHERE space = ?1 AND due IS NOT NULL ORDER BY due LIMIT 1";
+    /// What is due later than a time, backwards from a place: a row is compared as its index has it.
+    DUE_LATER = "SELECT key, version, due, value, tenant FROM docs \
+         WHERE space = ?1 AND due > ?2 AND (due, tenant, key) < (?3, ?4, ?5) \
+         ORDER BY due DESC, tenant DESC, key DESC LIMIT ?6";
 
     LEASE = "SELECT epoch, holder, until FROM leases WHERE tenant = ?1 AND name = ?2";
 }

@@ -8,7 +8,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use calsync_core::store::{
-    Batch, Claim, ClaimRequest, Claims, Doc, DocQuery, Expectation, Store, StoreErrorKind, WINDOW, Write,
+    Batch, Claim, ClaimRequest, Claims, Doc, DocQuery, DueDoc, Expectation, LaterQuery, Store,
+    StoreErrorKind, WINDOW, Write,
 };
 
 use super::sample::at;
@@ -189,6 +190,50 @@ claim_cases! {
             let keys = [claim.doc.key.as_str()];
             assert_eq!(claim.store.docs("t", DocQuery::Keys(&keys)).await.unwrap(), [claim.doc.clone()]);
         }
+    }
+
+    /// A walk in pages of any size meets all that is due later, each once, as it is; nothing that is due sooner, then, or never.
+    async fn walk_meets_what_is_due_later(claims, of) {
+        let mut wanted = Vec::new();
+        for tenant in TENANTS {
+            // The same keys, due at the same moments.
+            for (key, due) in [("k1", 70), ("k2", 70), ("k\u{fc}", 300), ("k4", 61)] {
+                put(&of(tenant), "s", key, due).await;
+                wanted.push((tenant.to_owned(), key.to_owned(), at(due)));
+            }
+            put(&of(tenant), "s", "then", 60).await;
+            put(&of(tenant), "s", "sooner", -5).await;
+            put(&of(tenant), "other", "k1", 70).await;
+            let never = Write::PutDoc(Doc::new("s", "never", ""));
+            of(tenant).commit(Batch { writes: vec![never], ..Batch::default() }).await.unwrap();
+        }
+        wanted.sort();
+        let nothing = LaterQuery { space: "t", than: at(60), after: None, limit: 9 };
+        let walked = claims.due_later(nothing).await.unwrap();
+        assert!(walked.docs.is_empty() && walked.next.is_none());
+        for limit in [1, 3, 4, 100] {
+            let (mut met, mut after, mut pages): (Vec<_>, Option<DueDoc>, usize) = (Vec::new(), None, 0);
+            loop {
+                let query = LaterQuery { space: "s", than: at(60), after: after.as_ref(), limit };
+                let page = claims.due_later(query).await.unwrap();
+                assert!(page.docs.len() <= limit);
+                for found in page.docs {
+                    let keys = [found.doc.key.as_str()];
+                    let here = found.store.docs("s", DocQuery::Keys(&keys)).await.unwrap();
+                    assert_eq!(here, [found.doc.clone()], "as it is, of its tenant");
+                    met.push((found.tenant, found.doc.key, found.doc.due.unwrap()));
+                }
+                pages += 1;
+                assert!(pages < 99, "it comes to an end");
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            met.sort();
+            assert_eq!(met, wanted, "in pages of {limit}");
+        }
+        assert_eq!(names(&claims.claim(request(60, 99)).await.unwrap()).len(), 2 * TENANTS.len(), "nothing was taken");
     }
 
     /// Eight workers claim at once, again and again: each document goes to one of them.

@@ -7,7 +7,8 @@ use calsync_core::{
     model::LinkId,
     schedule::Task,
     store::{
-        Batch, Claim, ClaimRequest, Claims, DocQuery, Expectation, Result, Store, StoreErrorKind, Write,
+        Batch, Claim, ClaimRequest, Claims, DocQuery, Expectation, Later, LaterDoc, LaterQuery, Result,
+        Store, StoreErrorKind, Write,
     },
 };
 use chrono::{DateTime, Utc};
@@ -64,5 +65,13 @@ impl Claims for OneLink {
             }
         }
         Ok(None)
+    }
+
+    async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
+        let found = self.store.docs(query.space, DocQuery::Keys(&[&self.key])).await?;
+        let later = found.into_iter().filter(|doc| doc.due.is_some_and(|due| due > query.than));
+        let (tenant, store) = (&self.tenant, &self.store);
+        let docs = later.map(|doc| LaterDoc { tenant: tenant.clone(), store: store.clone(), doc });
+        Ok(Later { docs: docs.collect(), next: None })
     }
 }
