@@ -263,7 +263,7 @@ impl Run<'_> {
         if items.is_empty() {
             return Ok(HashSet::new());
         }
-        let (read, _) = self.with_payloads(items).await?;
+        let (read, _) = self.with_payloads(items, Found::Asked).await?;
         let (named, unnamed): (Vec<_>, Vec<_>) =
             read.into_iter().partition(|(_, version, _)| version.is_some());
         let named: Vec<Item> = named
@@ -457,19 +457,8 @@ fn take_back(
     }
     if action == Action::DeleteLocal {
         // Made again there, without telling anybody: nobody is invited twice.
-        let silent = cx.link.clone().with_people(PeoplePolicy::Withhold);
-        let mut quiet = Context {
-            link: &silent,
-            provider: cx.provider,
-            copies: cx.copies,
-            renewed: cx.renewed,
-            run: cx.run,
-            ids: cx.ids,
-            now: cx.now,
-            started: cx.started,
-            next: &mut *cx.next,
-        };
-        let mut outcome = create_remote(pair, &mut quiet, reason)?;
+        cx.people = PeoplePolicy::Withhold;
+        let mut outcome = create_remote(pair, cx, reason)?;
         let (link, remote_id) = (base.link.clone(), base.remote_id.clone());
         outcome.writes.insert(0, Write::DeleteBase { link, remote_id });
         if let Some(operation) = &mut outcome.operation {

@@ -94,6 +94,7 @@ impl Run<'_> {
     pub(super) async fn with_payloads(
         &mut self,
         items: Vec<Item>,
+        found: Found,
     ) -> Result<(Vec<(RemoteId, Option<Version>, Payload)>, bool), EngineError> {
         let mut ready = Vec::with_capacity(items.len());
         let mut wanted = Vec::new();
@@ -111,8 +112,9 @@ impl Run<'_> {
                     | Fetched::Renamed { id, version, payload, .. } => {
                         ready.push((id, version, payload));
                     }
-                    // Listed and not there: the next listing tells. Never a deletion.
-                    Fetched::Missing(id) if self.unfetched.contains_key(&id) => {
+                    // Listed and not there: gone since, which the next listing tells, or not yet known to the server that was
+                    // asked, and then no listing would name it again. Never a deletion.
+                    Fetched::Missing(id) if found == Found::Listed || self.unfetched.contains_key(&id) => {
                         failed
                             .push((id, ProviderError::new(ErrorKind::NotFound, "fetch", "it is not there")));
                     }

@@ -73,7 +73,7 @@ impl Run<'_> {
             .collect();
         let names: Vec<RemoteId> =
             items.iter().filter(|item| !bases.contains_key(&item.id)).map(|item| item.id.clone()).collect();
-        let (items, incomplete) = self.with_payloads(items).await?;
+        let (items, incomplete) = self.with_payloads(items, found).await?;
         self.unread_names |= incomplete && names.iter().any(|name| items.iter().all(|(id, ..)| id != name));
         self.counts.pulled += items.len() as u64;
         let mut extra = Vec::new();

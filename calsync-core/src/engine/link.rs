@@ -34,7 +34,8 @@ pub struct Link {
     /// [`DeletionPolicy`].
     #[serde(default)]
     pub deletions: DeletionPolicy,
-    /// Whether people may be written to the remote side. Default: those there stay as they are.
+    /// Whether people may be written to the remote side. Default: those there stay as they are. Whatever it says, the run in
+    /// which both sides meet writes none, nor is anybody invited to what is over.
     pub people: PeoplePolicy,
     /// When deletions wait for approval.
     pub guard: DeletionGuard,

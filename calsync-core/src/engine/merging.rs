@@ -17,6 +17,9 @@ use crate::{
     store::{BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, JournalOp, OutboxOp, Write},
 };
 
+/// Why nothing is written of an edit.
+const UNSAID: &str = "the remote side cannot hold what was edited here: it stays here";
+
 /// A merge that is decided, with everything it was decided on.
 struct Merging<'a> {
     pair: &'a Pair<'a>,
@@ -113,14 +116,18 @@ pub(super) fn merge_pair(
         event: &target,
         original: Some(payload),
         now: cx.now,
-        people: cx.link.people,
+        people: cx.people,
     })?;
     if rendered.payload == *payload {
         // Nothing of it can be said there: it stays here, and is no change (invariant 9).
         let fields = std::mem::take(&mut merging.merged.to_remote);
         let mut outcome = merging.outcome(merging.new_local().as_ref(), cx);
-        if let Some(operation) = &mut outcome.operation {
-            operation.losses = fields.iter().map(Field::to_string).collect();
+        if !outcome.writes.is_empty() {
+            // Said once: the base moves on with it.
+            let told = outcome.operation.get_or_insert_with(|| operation(pair, action, UNSAID));
+            told.losses = fields.iter().map(Field::to_string).collect();
+            let fields = fields.into_iter().collect();
+            outcome.writes.push(cx.journal(JournalOp::Kept, &record.id, Some(id), UNSAID, None, fields));
         }
         return Ok(outcome);
     }

@@ -14,13 +14,14 @@ use super::{
     gone::{plan_deletion, restore_local, restore_remote, return_copy_here, suppress},
     merging,
     remade::{ShownUid, UID_STAYS, plan_remaking, shown_uid},
+    window::is_over,
 };
 use crate::{
     context::IdSource,
     diff::{Field, changed_fields},
     model::{Event, EventId, RemoteId, RunId, Version},
     plan::{Action, Direction, LocalSide, Meeting, Operation, RemoteSide, decide},
-    provider::{ErrorKind, Payload, Provider, ProviderError, RenderRequest, Seal},
+    provider::{ErrorKind, Payload, PeoplePolicy, Provider, ProviderError, RenderRequest, Seal},
     store::{
         BaseRecord, BaseState, EventRecord, Expectation, JournalEntry, JournalOp, OutboxEntry, OutboxId,
         OutboxOp, OutboxState, Revision, SettledBy, Write,
@@ -54,6 +55,9 @@ pub(super) struct Context<'a> {
     pub(super) provider: &'a dyn Provider,
     /// What is copied, when it is not everything.
     pub(super) copies: Option<&'a Copies<'a>>,
+    /// Whether people are written. In the run in which both sides meet they are not, whatever the link says: what has been
+    /// there for long is no invitation.
+    pub(super) people: PeoplePolicy,
     /// The rules for copies changed: the copy is compared with what it should be, not with what it was.
     pub(super) renewed: bool,
     pub(super) run: &'a RunId,
@@ -489,12 +493,11 @@ pub(super) fn creation(
     reason: &str,
 ) -> Result<Option<OutboxEntry>, ProviderError> {
     let Some(copy) = exported(cx.copies, event)? else { return Ok(None) };
-    let rendered = cx.provider.render(RenderRequest {
-        event: &copy,
-        original: None,
-        now: cx.now,
-        people: cx.link.people,
-    })?;
+    // Nobody is invited to what is over.
+    let over = cx.people == PeoplePolicy::Write && is_over(&copy, cx.now);
+    let people = if over { PeoplePolicy::Withhold } else { cx.people };
+    let request = RenderRequest { event: &copy, original: None, now: cx.now, people };
+    let rendered = cx.provider.render(request)?;
     let remote_id = cx.provider.propose_id(&cx.link.remote, &copy, &cx.ids.fresh())?;
     // What goes both ways belongs to both sides, and is nobody's copy.
     let payload = if cx.link.direction == Direction::Export {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
     plan::{Direction, Operation, Permit, Plan, PlanId},
-    provider::{Capabilities, Cursor, Provider, ReadError, UnreadKind},
+    provider::{Capabilities, Cursor, PeoplePolicy, Provider, ReadError, UnreadKind},
     store::{
         Edits, EventRecord, LeaseRequest, LeaseToken, LinkHealth, LinkState, OpenLink, Opened, Opening,
         OutboxEntry, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, Write,
@@ -444,12 +444,14 @@ impl<'a> Run<'a> {
     pub(super) fn with_context<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let (engine, link, provider) = (self.engine, self.link, self.provider);
         let (copies, renewed, started) = (self.copies, self.renewed, self.started);
+        let people = if self.meets() { PeoplePolicy::Withhold } else { link.people };
         let run = self.id.clone();
         let mut next = || self.next_id();
         decide(&mut Context {
             link,
             provider,
             copies,
+            people,
             renewed,
             run: &run,
             ids: &*engine.ids,

@@ -211,6 +211,11 @@ fn begins(event: &Event, zone: &Zone) -> Option<DateTime<Utc>> {
     event.body().map(|body| body.time.start.instant(zone))
 }
 
+/// Whether nothing of an event is left to come.
+pub(super) fn is_over(event: &Event, now: DateTime<Utc>) -> bool {
+    !is_endless(event) && !any_in(event, now..DateTime::<Utc>::MAX_UTC, &Zone::UTC)
+}
+
 fn is_endless(event: &Event) -> bool {
     event.rules.iter().any(|rule| match rule {
         RuleEntry::Rule(rule) => rule.count.is_none() && rule.until.is_none(),

@@ -1,0 +1,97 @@
+//! Who is invited: nobody by a first run, and nobody to what is over, whatever the link says.
+
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
+use std::sync::Arc;
+
+use calsync_core::{
+    context::Clock as _,
+    engine::{Link, SyncOptions},
+    model::{Event, EventTime, TimeSpan},
+    plan::Direction,
+    provider::PeoplePolicy,
+    recurrence::RuleEntry,
+    store::MemoryStore,
+};
+use calsync_testkit::{
+    remote::MemoryRemote,
+    world::{World, body, event},
+};
+use chrono::TimeDelta;
+
+struct Lab {
+    world: World,
+    remote: MemoryRemote,
+    link: Link,
+}
+
+impl Lab {
+    fn new(direction: Direction) -> Self {
+        let link = Link::new("home", "family", "memory");
+        Self {
+            world: World::new(Arc::new(MemoryStore::default()), 9),
+            remote: MemoryRemote::default(),
+            link: link.with_direction(direction).with_people(PeoplePolicy::Write),
+        }
+    }
+
+    async fn sync(&self) {
+        self.world.clock.advance(TimeDelta::seconds(30));
+        let done = self.world.engine.sync(&self.link, &self.remote, &SyncOptions::default()).await;
+        done.expect("the run goes through");
+    }
+
+    /// An event some days from now.
+    fn event(&self, uid: &str, days: i64) -> Event {
+        let mut event = event(uid, "x");
+        let start = self.world.clock.now() + TimeDelta::days(days);
+        let end = EventTime::Utc(start + TimeDelta::hours(1));
+        body(&mut event).time = TimeSpan { start: EventTime::Utc(start), end };
+        event
+    }
+}
+
+/// MAIL-01, MAIL-02: what was there before the link invites nobody, on neither side, nor does it later.
+#[tokio::test]
+async fn mail_02_a_first_run_writes_no_people() {
+    for direction in [Direction::TwoWay, Direction::Export] {
+        let lab = Lab::new(direction);
+        for n in 0..5 {
+            lab.world.add(lab.event(&format!("here{n}"), n - 2)).await;
+        }
+        // The same event on both sides, with other guests.
+        lab.world.add(lab.event("both", 3)).await;
+        lab.remote.put("both", &lab.event("both", 3));
+        for _ in 0..3 {
+            lab.sync().await;
+        }
+        assert_eq!(lab.remote.items().len(), 6);
+        assert_eq!(lab.remote.renders_with_people(), 0);
+        // What is made from now on does.
+        lab.world.add(lab.event("new", 3)).await;
+        lab.sync().await;
+        assert_eq!((lab.remote.items().len(), lab.remote.renders_with_people()), (7, 1));
+    }
+}
+
+/// MAIL-02: what comes in late and is over invites nobody. What still takes place does.
+#[tokio::test]
+async fn mail_02_nobody_is_invited_to_what_is_over() {
+    for (days, rule, invites) in [
+        (-3, None, 0),
+        (3, None, 1),
+        (-30, Some("FREQ=DAILY;COUNT=5"), 0),
+        (-30, Some("FREQ=DAILY;COUNT=50"), 1),
+        (-30, Some("FREQ=DAILY"), 1),
+        (-30, Some("FREQ=YEARLY;COUNT=2"), 1),
+    ] {
+        let lab = Lab::new(Direction::TwoWay);
+        lab.sync().await;
+        let mut event = lab.event("new", days);
+        event.rules.extend(rule.map(RuleEntry::read));
+        lab.world.add(event).await;
+        lab.sync().await;
+        assert_eq!(lab.remote.items().len(), 1);
+        assert_eq!(lab.remote.renders_with_people(), invites, "{days} {rule:?}");
+    }
+}
