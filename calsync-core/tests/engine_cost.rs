@@ -172,6 +172,42 @@ async fn calls_follow_the_changes_and_not_the_calendar() {
     }
 }
 
+/// Of many changes each hundred is a commit, which a crash makes small; what is read is read in pages of two hundred.
+#[tokio::test]
+async fn many_changes_are_a_few_calls() {
+    let lab = Lab::of(300, |store| store).await;
+    for n in 0..200 {
+        lab.remote.put(&format!("r{n}"), &event(&format!("u{n}"), "edited"));
+    }
+    lab.sync().await;
+    let decided = ["pairs", "commit of 301", "pairs", "commit of 300", "commit of 2"];
+    assert_eq!(lab.store.hook.taken(), run_of(&decided), "edits there");
+    for n in 300..500 {
+        lab.remote.put(&format!("r{n}"), &event(&format!("u{n}"), "new"));
+    }
+    lab.sync().await;
+    let made =
+        ["pairs", "events_by_uid", "commit of 301", "pairs", "events_by_uid", "commit of 300", "commit of 2"];
+    assert_eq!(lab.store.hook.taken(), run_of(&made), "new ones there");
+
+    for n in 0..200 {
+        lab.world.edit(&format!("u{n}"), |event| body(event).title = Some("here".to_owned())).await;
+    }
+    lab.store.hook.taken();
+    lab.sync().await;
+    // A full page of edits may have another behind it. What was read for the first hundred writes holds for the second.
+    let sent = [
+        "bases",
+        "commit of 201",
+        "events_since",
+        "waiting",
+        "commit of 300",
+        "commit of 300",
+        "commit of 202",
+    ];
+    assert_eq!(lab.store.hook.taken(), run_of(&sent), "edits here");
+}
+
 /// What a host's own store is asked, where it answers the single reads only.
 #[tokio::test]
 async fn single_reads_follow_the_changes_and_not_the_calendar() {
