@@ -60,6 +60,9 @@ const STORE_METHODS = [
   'release_lease',
 ];
 
+/** What a store may answer in one call beside them. */
+const IN_ONE_CALL = ['open_link', 'pairs', 'waiting'];
+
 const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
 const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
@@ -179,13 +182,14 @@ class Hosts {
       resolver: resolver !== undefined,
       clock: clock !== undefined,
       patience_ms: patienceMs,
+      in_one_call: typeof store === 'object' ? IN_ONE_CALL.filter((name) => typeof store[camel(name)] === 'function') : [],
     };
   }
 
   opening(store) {
-    const { filters, transforms, resolver, clock } = this.asked;
+    const { filters, transforms, resolver, clock, in_one_call: together } = this.asked;
     const rules = Object.keys(filters).length + Object.keys(transforms).length > 0;
-    return JSON.stringify(rules || resolver || clock ? { store, host: this.asked } : store);
+    return JSON.stringify(rules || resolver || clock || together.length > 0 ? { store, host: this.asked } : store);
   }
 
   // The options of a rule and the rows of a store are the host's own: their names stay.
@@ -245,7 +249,8 @@ async function checkStore(factory, name) {
     await new Promise((resolve, reject) => {
       let thrown;
       const done = (ok, text) => (ok ? resolve() : reject(new CalsyncError(JSON.parse(text), thrown)));
-      native.checkStore(one, done, answering(new Hosts(store), (error) => (thrown = error)));
+      const hosts = new Hosts(store);
+      native.checkStore(one, hosts.opening('host'), done, answering(hosts, (error) => (thrown = error)));
     });
   }
 }

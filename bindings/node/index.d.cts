@@ -394,6 +394,20 @@ export interface Receipt {
   lease_end?: 'kept' | 'given-back';
 }
 
+/** A link as a run finds it: each as the read of its name answers it. */
+export interface OpenLink {
+  /** The lease, when one was asked for. */
+  token?: LeaseToken | null;
+  /** `link`. */
+  state: Row | null;
+  /** `eventsSince` with `after: state.seen - 1, limit: limit + 1`; nothing without a state, or where `seen` is 0. */
+  edits: Row[];
+  /** `records` of that kind, the first `limit`. */
+  quarantine: Row[];
+  /** `outbox`, the first `limit`. */
+  outbox: Row[];
+}
+
 /** The host's own database. Methods may return values or promises; rows are JSON with `snake_case` keys. */
 export interface Store {
   calendars(): MaybePromise<Row[]>;
@@ -432,6 +446,29 @@ export interface Store {
     until: Instant;
   }): MaybePromise<{ token: LeaseToken } | { held_until: Instant }>;
   releaseLease(args: { token: LeaseToken }): MaybePromise<void>;
+}
+
+/**
+ * A store that answers together what is always asked together: a run without changes calls two methods and not six. Each of the
+ * three methods is called when the store has it, which is looked at once, when the store is given to an engine or to `checkStore`;
+ * the cases compare it with the single reads.
+ */
+export interface StoreInOneCall extends Store {
+  /** What a run begins with: takes the lease, then reads. Where the lease is not granted nothing is read. */
+  openLink(args: {
+    lease: { name: string; holder: string; now: Instant; until: Instant } | null;
+    link: string;
+    calendar: string;
+    limit: number;
+  }): MaybePromise<OpenLink | { held_until: Instant }>;
+  /** `bases` of these remote ids, and the `events` with their event ids, deleted ones included. */
+  pairs(args: { link: string; calendar: string; items: string[] }): MaybePromise<{ bases: Row[]; events: Row[] }>;
+  /** `outbox`, and the `bases` of the events in it, where they have one. */
+  waiting(args: {
+    link: string;
+    after: string | null;
+    limit: number;
+  }): MaybePromise<{ entries: Row[]; bases: Row[] }>;
 }
 
 /** An expectation of a batch does not hold; nothing was written. */

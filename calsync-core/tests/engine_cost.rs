@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
-    model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
+    model::{Calendar, CalendarId, Event, EventId, LinkId, RemoteId},
+    provider::ErrorKind,
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
         LeaseToken, LinkState, MemoryStore, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision,
@@ -15,7 +16,7 @@ use calsync_core::{
 };
 use calsync_testkit::{
     hooked_store::{HookedStore, Moment, StoreHook},
-    remote::MemoryRemote,
+    remote::{MemoryRemote, RemoteFault},
     world::{World, body, event},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -170,6 +171,67 @@ async fn calls_follow_the_changes_and_not_the_calendar() {
         lab.sync().await;
         assert_eq!(lab.store.hook.taken(), run_of(&["commit of 1"]), "and nothing again");
     }
+}
+
+/// Of many changes each hundred is a commit, which a crash makes small; what is read is read in pages of two hundred.
+#[tokio::test]
+async fn many_changes_are_a_few_calls() {
+    let lab = Lab::of(300, |store| store).await;
+    for n in 0..200 {
+        lab.remote.put(&format!("r{n}"), &event(&format!("u{n}"), "edited"));
+    }
+    lab.sync().await;
+    let decided = ["pairs", "commit of 301", "pairs", "commit of 300", "commit of 2"];
+    assert_eq!(lab.store.hook.taken(), run_of(&decided), "edits there");
+    for n in 300..500 {
+        lab.remote.put(&format!("r{n}"), &event(&format!("u{n}"), "new"));
+    }
+    lab.sync().await;
+    let made =
+        ["pairs", "events_by_uid", "commit of 301", "pairs", "events_by_uid", "commit of 300", "commit of 2"];
+    assert_eq!(lab.store.hook.taken(), run_of(&made), "new ones there");
+
+    for n in 0..200 {
+        lab.world.edit(&format!("u{n}"), |event| body(event).title = Some("here".to_owned())).await;
+    }
+    lab.store.hook.taken();
+    lab.sync().await;
+    // A full page of edits may have another behind it. What was read for the first hundred writes holds for the second.
+    let sent = [
+        "bases",
+        "commit of 201",
+        "events_since",
+        "waiting",
+        "commit of 300",
+        "commit of 300",
+        "commit of 202",
+    ];
+    assert_eq!(lab.store.hook.taken(), run_of(&sent), "edits here");
+}
+
+/// What was read to be sent holds while commits under the lease are taken: where there was nothing to commit, it is read again.
+#[tokio::test]
+async fn a_page_of_the_outbox_holds_from_commit_to_commit() {
+    let edited = async |faults: usize| {
+        let lab = Lab::of(20, |store| store).await;
+        let lab = Lab { link: lab.link.clone().with_commit_every(2), ..lab };
+        for n in 0..4 {
+            lab.world.edit(&format!("u{n}"), |event| body(event).title = Some("here".to_owned())).await;
+        }
+        lab.store.hook.taken();
+        for _ in 0..faults {
+            lab.remote.fail("update", RemoteFault::Before(ErrorKind::VersionMismatch));
+        }
+        lab.sync().await;
+        let calls = lab.store.hook.taken();
+        let here =
+            |event: &Event| event.master.as_ref().is_some_and(|body| body.title.as_deref() == Some("here"));
+        assert_eq!(lab.remote.items().values().filter(|event| here(event)).count(), 4);
+        calls.into_iter().skip_while(|call| call != "waiting").take(3).collect::<Vec<_>>()
+    };
+    assert_eq!(edited(0).await, ["waiting", "commit of 6", "commit of 6"]);
+    // Both writes of the first group met another version.
+    assert_eq!(edited(2).await[..2], ["waiting", "waiting"]);
 }
 
 /// What a host's own store is asked, where it answers the single reads only.

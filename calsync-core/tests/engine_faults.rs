@@ -6,7 +6,7 @@ use std::sync::Arc;
 use calsync_core::{
     context::Clock as _,
     engine::{EngineError, Link, SyncOptions, SyncReport},
-    merge::ConflictPolicy,
+    merge::{ConflictPolicy, DeletionPolicy},
     model::RemoteId,
     provider::{ErrorKind, Payload},
     store::{LeaseGrant, MemoryStore},
@@ -178,7 +178,8 @@ async fn del_19_a_duplicate_takes_the_place_of_what_is_gone() {
 /// I01: a deletion that beat an edit of the remote side and was then taken back gives way to that edit.
 #[tokio::test]
 async fn an_event_brought_back_before_its_deletion_was_sent_gets_the_edit_it_beat() {
-    let lab = Lab::new(ConflictPolicy::LocalWins);
+    let mut lab = Lab::new(ConflictPolicy::LocalWins);
+    lab.link.deletions = DeletionPolicy::LocalWins;
     lab.remote.put("r1", &event("u1", "one"));
     lab.sync_after(HOUR).await.expect("joined");
     let record = lab.world.local("u1").await;
@@ -254,7 +255,10 @@ async fn a_held_deletion_that_took_the_place_of_a_refused_one_is_not_forgotten()
             .await
             .expect("brought back");
     }
-    lab.sync_after(HOUR).await.expect("one deletion is an ordinary day");
+    let held = lab.sync_after(HOUR).await.expect("the one that is left waits for an answer, too");
+    assert_eq!((held.counts.held, lab.remote.items().len()), (1, 3));
+    let options = SyncOptions::default().approving(held.plan_id);
+    lab.world.engine.sync(&lab.link, &lab.remote, &options).await.expect("approved");
     assert_eq!(lab.remote.items().len(), 2);
 }
 

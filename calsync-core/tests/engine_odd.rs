@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use calsync_core::{
     engine::{EngineError, Link, RetryBudget, SyncOptions, SyncReport},
-    merge::ConflictPolicy,
+    merge::{ConflictPolicy, DeletionPolicy},
     model::{Event, RemoteCalendarId, RemoteId, Version},
     plan::Direction,
     provider::{
@@ -198,7 +198,7 @@ fn strs(a: &[&str]) -> Vec<String> {
 /// refusing a held deletion of an event whose update still waits
 #[tokio::test]
 async fn refusing_a_deletion_of_an_event_whose_edit_waits() {
-    let lab = Lab::new(|l| l);
+    let lab = Lab::new(|l| l.with_deletions(DeletionPolicy::RemoteWins));
     for n in 0..3 {
         lab.remote.inner.put(&format!("r{n}"), &event(&format!("u{n}"), "one"));
     }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use calsync_core::{
     context::IdSource,
     engine::{Engine, Link, SyncOptions},
-    merge::ConflictPolicy,
+    merge::{ConflictPolicy, DeletionPolicy},
     model::{Event, RemoteCalendarId, RemoteId, Version},
     plan::Direction,
     provider::*,
@@ -289,7 +289,7 @@ async fn one_unreadable_creation_stops_the_link() {
 #[tokio::test]
 async fn remote_edit_is_lost_when_a_held_deletion_is_taken_back() {
     let (w, r) = (world(), MemoryRemote::default());
-    let l = link().with_conflicts(ConflictPolicy::LocalWins);
+    let l = link().with_conflicts(ConflictPolicy::LocalWins).with_deletions(DeletionPolicy::LocalWins);
     for id in ["a", "b"] {
         r.put(id, &event(id, "one"));
     }

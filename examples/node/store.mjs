@@ -74,12 +74,14 @@ export class SqliteStore {
   #prepared = new Map();
   #commit;
   #acquire;
+  #open;
 
   constructor(database) {
     this.#database = database;
     // Begins as a writer, so that what is expected stays so until the end, whoever else has the file open.
     this.#commit = database.transaction((batch) => this.#whole(batch));
-    this.#acquire = database.transaction((...terms) => this.#lease(...terms));
+    this.#acquire = database.transaction((terms) => this.#lease(terms));
+    this.#open = database.transaction((opening) => this.#opened(opening));
   }
 
   #sql(text) {
@@ -151,6 +153,39 @@ export class SqliteStore {
     if (keys !== null) return this.#rows(`${of} AND key IN (SELECT value FROM json_each(?))`, space, JSON.stringify(keys));
     if (due === null) return this.#page('calsync_docs', 'key', after, limit, { space });
     return this.#rows(`${of} AND due <= ? ORDER BY due, key LIMIT ?`, space, sortable(due), Math.min(limit, MOST));
+  }
+
+  // What calsync always asks together, in one call each. A store without these three is asked the reads above one by one.
+
+  openLink(opening) {
+    return typed(() => this.#open.immediate(opening));
+  }
+
+  #opened({ lease, link, calendar, limit }) {
+    const grant = lease === null ? {} : this.#lease(lease);
+    if (grant.held_until) return grant;
+    const state = this.link({ link }) ?? null;
+    return {
+      token: grant.token,
+      state,
+      edits: state?.seen > 0 ? this.eventsSince({ calendar, after: state.seen - 1, limit: limit + 1 }) : [],
+      quarantine: this.#page('calsync_records', 'id', null, limit, { kind: 'quarantine', link }),
+      outbox: this.outbox({ link, after: null, limit }),
+    };
+  }
+
+  pairs({ link, calendar, items }) {
+    const keys = JSON.stringify(items);
+    const mine = 'FROM calsync_bases WHERE link = ? AND remote_id IN (SELECT value FROM json_each(?))';
+    return {
+      bases: this.#rows(`SELECT json ${mine}`, link, keys),
+      events: this.#events(`calendar = ? AND id IN (SELECT event_id ${mine})`, calendar, link, keys),
+    };
+  }
+
+  waiting({ link, after, limit }) {
+    const entries = this.outbox({ link, after, limit });
+    return { entries, bases: this.bases({ link, by: 'event', ids: entries.map((entry) => entry.event_id) }) };
   }
 
   /** Rows by a column; the names in `wanted` are written in this file, its values are not. */
@@ -320,10 +355,10 @@ export class SqliteStore {
   }
 
   acquireLease({ name, holder, now, until }) {
-    return typed(() => this.#acquire.immediate(name, holder, now, until));
+    return typed(() => this.#acquire.immediate({ name, holder, now, until }));
   }
 
-  #lease(name, holder, now, until) {
+  #lease({ name, holder, now, until }) {
     const found = this.#sql('SELECT holder, epoch, until FROM calsync_leases WHERE name = ?').get(name);
     const lease = found ?? { holder: null, epoch: 0, until: now };
     const over = sortable(lease.until) <= sortable(now);

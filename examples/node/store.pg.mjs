@@ -63,6 +63,43 @@ export async function connect(connectionString) {
   return pool;
 }
 
+const STATE = 'SELECT json FROM calsync_links WHERE id = $1';
+const SINCE = 'calendar = $1 AND revision > $2 ORDER BY revision LIMIT $3';
+
+// Where: the pool, or a connection inside a transaction.
+
+async function rows(where, text, values) {
+  const found = await where.query(text, values);
+  return found.rows.map(({ json }) => JSON.parse(json));
+}
+
+async function events(where, wanted, values) {
+  const found = await where.query(`SELECT id, revision, event, modified, deleted FROM lessons WHERE ${wanted}`, values);
+  return found.rows.map((row) => ({ ...row, event: JSON.parse(row.event) }));
+}
+
+/** Rows by a column; the names in `wanted` are written in this file, its values are not. */
+function page(where, table, by, after, limit, wanted) {
+  const values = Object.values(wanted);
+  const terms = Object.keys(wanted).map((name, place) => `${name} = $${place + 1}`);
+  if (after !== null) terms.push(`${by} > $${values.push(after)}`);
+  const last = values.push(count(limit));
+  return rows(where, `SELECT json FROM ${table} WHERE ${terms.join(' AND ')} ORDER BY ${by} LIMIT $${last}`, values);
+}
+
+async function granted(client, { name, holder, now, until }) {
+  const make = 'INSERT INTO calsync_leases (name, epoch, until) VALUES ($1, 0, $2) ON CONFLICT DO NOTHING';
+  await client.query(make, [name, now]);
+  const query = 'SELECT holder, epoch, until FROM calsync_leases WHERE name = $1 FOR UPDATE';
+  const [lease] = (await client.query(query, [name])).rows;
+  const over = sortable(lease.until) <= sortable(now);
+  if (lease.holder !== null && lease.holder !== holder && !over) return { held_until: lease.until };
+  const epoch = lease.holder !== holder || over ? lease.epoch + 1 : lease.epoch;
+  const change = 'UPDATE calsync_leases SET holder = $2, epoch = $3, until = $4 WHERE name = $1';
+  await client.query(change, [name, holder, epoch, until]);
+  return { token: { name, epoch } };
+}
+
 /** The store. */
 export class PostgresStore {
   #pool;
@@ -71,15 +108,12 @@ export class PostgresStore {
     this.#pool = pool;
   }
 
-  async #rows(text, values = []) {
-    const { rows } = await typed(() => this.#pool.query(text, values));
-    return rows.map(({ json }) => JSON.parse(json));
+  #rows(text, values = []) {
+    return typed(() => rows(this.#pool, text, values));
   }
 
-  async #events(where, values) {
-    const text = `SELECT id, revision, event, modified, deleted FROM lessons WHERE ${where}`;
-    const { rows } = await typed(() => this.#pool.query(text, values));
-    return rows.map((row) => ({ ...row, event: JSON.parse(row.event) }));
+  #events(where, values) {
+    return typed(() => events(this.#pool, where, values));
   }
 
   calendars() {
@@ -95,12 +129,11 @@ export class PostgresStore {
   }
 
   eventsSince({ calendar, after, limit }) {
-    const wanted = 'calendar = $1 AND revision > $2 ORDER BY revision LIMIT $3';
-    return this.#events(wanted, [calendar, count(after), count(limit)]);
+    return this.#events(SINCE, [calendar, count(after), count(limit)]);
   }
 
   async link({ link }) {
-    return (await this.#rows('SELECT json FROM calsync_links WHERE id = $1', [link]))[0];
+    return (await this.#rows(STATE, [link]))[0];
   }
 
   bases({ link, by, ids }) {
@@ -132,32 +165,51 @@ export class PostgresStore {
     return this.#rows(`${of} AND due <= $2 ORDER BY due, key LIMIT $3`, [space, sortable(due), count(limit)]);
   }
 
-  /** Rows by a column; the names in `wanted` are written in this file, its values are not. */
   #page(table, by, after, limit, wanted) {
-    const values = Object.values(wanted);
-    const where = Object.keys(wanted).map((name, place) => `${name} = $${place + 1}`);
-    if (after !== null) where.push(`${by} > $${values.push(after)}`);
-    const last = values.push(count(limit));
-    return this.#rows(`SELECT json FROM ${table} WHERE ${where.join(' AND ')} ORDER BY ${by} LIMIT $${last}`, values);
+    return typed(() => page(this.#pool, table, by, after, limit, wanted));
+  }
+
+  // What calsync always asks together, in one call each. A store without these three is asked the reads above one by one.
+
+  openLink({ lease, link, calendar, limit }) {
+    return this.#transaction(async (client) => {
+      const grant = lease === null ? {} : await granted(client, lease);
+      if (grant.held_until) return grant;
+      const [state = null] = await rows(client, STATE, [link]);
+      return {
+        token: grant.token,
+        state,
+        edits: state?.seen > 0 ? await events(client, SINCE, [calendar, state.seen - 1, limit + 1]) : [],
+        quarantine: await page(client, 'calsync_records', 'id', null, limit, { kind: 'quarantine', link }),
+        outbox: await page(client, 'calsync_outbox', 'id', null, limit, { link }),
+      };
+    });
+  }
+
+  async pairs({ link, calendar, items }) {
+    const mine = 'FROM calsync_bases WHERE link = $1 AND remote_id = ANY ($2)';
+    const [bases, events] = await Promise.all([
+      this.#rows(`SELECT json ${mine}`, [link, items]),
+      this.#events(`calendar = $3 AND id IN (SELECT event_id ${mine})`, [link, items, calendar]),
+    ]);
+    return { bases, events };
+  }
+
+  async waiting({ link, after, limit }) {
+    const page = `SELECT entry.json, base.json AS base FROM calsync_outbox entry
+      LEFT JOIN calsync_bases base ON base.link = entry.link AND base.event_id = entry.event_id
+      WHERE entry.link = $1 AND ($2::text IS NULL OR entry.id > $2) ORDER BY entry.id LIMIT $3`;
+    const { rows } = await typed(() => this.#pool.query(page, [link, after, count(limit)]));
+    const bases = rows.filter(({ base }) => base !== null).map(({ base }) => JSON.parse(base));
+    return { entries: rows.map(({ json }) => JSON.parse(json)), bases };
   }
 
   commit({ batch }) {
     return this.#transaction((client) => new Commit(client).whole(batch));
   }
 
-  acquireLease({ name, holder, now, until }) {
-    return this.#transaction(async (client) => {
-      const make = 'INSERT INTO calsync_leases (name, epoch, until) VALUES ($1, 0, $2) ON CONFLICT DO NOTHING';
-      await client.query(make, [name, now]);
-      const query = 'SELECT holder, epoch, until FROM calsync_leases WHERE name = $1 FOR UPDATE';
-      const [lease] = (await client.query(query, [name])).rows;
-      const over = sortable(lease.until) <= sortable(now);
-      if (lease.holder !== null && lease.holder !== holder && !over) return { held_until: lease.until };
-      const epoch = lease.holder !== holder || over ? lease.epoch + 1 : lease.epoch;
-      const change = 'UPDATE calsync_leases SET holder = $2, epoch = $3, until = $4 WHERE name = $1';
-      await client.query(change, [name, holder, epoch, until]);
-      return { token: { name, epoch } };
-    });
+  acquireLease(lease) {
+    return this.#transaction((client) => granted(client, lease));
   }
 
   async releaseLease({ token }) {

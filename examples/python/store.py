@@ -17,7 +17,19 @@ from typing import Any, Literal
 
 import sqlalchemy as sql
 from calsync import StoreConflict, StoreFenced, StoreInvalidInput, StoreUnavailable
-from calsync.store import BaseSummary, Batch, LeaseGrant, LeaseToken, Receipt, Row
+from calsync.store import (
+    BaseSummary,
+    Batch,
+    LeaseGrant,
+    LeaseRequest,
+    LeaseToken,
+    LinkHeld,
+    OpenLink,
+    Pairs,
+    Receipt,
+    Row,
+    Waiting,
+)
 from sqlalchemy import BigInteger, Column, Connection, Index, Table, Text, UniqueConstraint
 
 metadata = sql.MetaData()
@@ -160,45 +172,48 @@ class SqlStore:
         self._reading = engine
         self._writing = engine.execution_options(writes=True)
 
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with _typed(), self._reading.begin() as connection:
+            yield connection
+
     def calendars(self) -> list[Row]:
-        return self._rows(sql.select(calendars.c.row).order_by(calendars.c.id))
+        with self._read() as connection:
+            return _rows(connection, sql.select(calendars.c.row).order_by(calendars.c.id))
 
     def events(self, calendar: str, ids: list[str]) -> list[Row]:
-        return self._events(appointments.c.calendar == calendar, appointments.c.id.in_(ids))
+        with self._read() as connection:
+            return _events(connection, appointments.c.calendar == calendar, appointments.c.id.in_(ids))
 
     def events_by_uid(self, calendar: str, uids: list[str]) -> list[Row]:
-        hashes = [_hash(uid) for uid in uids]
-        return self._events(appointments.c.calendar == calendar, appointments.c.uid_hash.in_(hashes))
+        wanted = appointments.c.uid_hash.in_([_hash(uid) for uid in uids])
+        with self._read() as connection:
+            return _events(connection, appointments.c.calendar == calendar, wanted)
 
     def events_since(self, calendar: str, after: int, limit: int) -> list[Row]:
-        wanted = appointments.c.calendar == calendar, appointments.c.revision > min(after, _LAST)
-        return self._events(*wanted, order=appointments.c.revision, limit=limit)
-
-    def _events(
-        self, *wanted: sql.ColumnElement[bool], order: Any = None, limit: int = _MOST
-    ) -> list[Row]:
-        of = appointments.c
-        query = sql.select(of.id, of.revision, of.event, of.modified, of.deleted).where(*wanted)
-        with _typed(), self._reading.begin() as connection:
-            found = connection.execute(query.order_by(order).limit(min(limit, _MOST))).mappings()
-            return [{**row, "event": json.loads(row["event"])} for row in found]
+        with self._read() as connection:
+            return _events_since(connection, calendar, after, limit)
 
     def link(self, link: str) -> Row | None:
-        found = self._rows(sql.select(links.c.row).where(links.c.id == link))
-        return found[0] if found else None
+        with self._read() as connection:
+            return _link(connection, link)
 
     def bases(self, link: str, by: Literal["remote", "event"], ids: list[str]) -> list[Row]:
         column = bases.c.remote_id if by == "remote" else bases.c.event_id
-        return self._rows(sql.select(bases.c.row).where(bases.c.link == link, column.in_(ids)))
+        with self._read() as connection:
+            return _rows(connection, sql.select(bases.c.row).where(bases.c.link == link, column.in_(ids)))
 
     def base_summaries(self, link: str, after: str | None, limit: int) -> list[BaseSummary]:
+        with self._read() as connection:
+            page = _page(connection, bases, bases.c.remote_id, after, limit, bases.c.link == link)
         return [
             {"remote_id": row["remote_id"], "event_id": row["event_id"], "version": row["version"]}
-            for row in self._page(bases, bases.c.remote_id, after, limit, bases.c.link == link)
+            for row in page
         ]
 
     def outbox(self, link: str, after: str | None, limit: int) -> list[Row]:
-        return self._page(outbox, outbox.c.id, after, limit, outbox.c.link == link)
+        with self._read() as connection:
+            return _page(connection, outbox, outbox.c.id, after, limit, outbox.c.link == link)
 
     def records(
         self,
@@ -213,7 +228,8 @@ class SqlStore:
         if kind in ("conflict", "journal"):
             wanted += [records.c.event_id == event] if event is not None else []
             wanted += [records.c.run == run] if run is not None else []
-        return self._page(records, records.c.id, after, limit, *wanted)
+        with self._read() as connection:
+            return _page(connection, records, records.c.id, after, limit, *wanted)
 
     def docs(
         self,
@@ -224,22 +240,55 @@ class SqlStore:
         limit: int | None,
     ) -> list[Row]:
         wanted = docs.c.space == space
-        if keys is not None:
-            return self._rows(sql.select(docs.c.row).where(wanted, docs.c.key.in_(keys)))
-        if due is None:
-            return self._page(docs, docs.c.key, after, limit or 0, wanted)
-        overdue = sql.select(docs.c.row).where(wanted, docs.c.due <= _sortable(due))
-        return self._rows(overdue.order_by(docs.c.due, docs.c.key).limit(min(limit or 0, _MOST)))
+        with self._read() as connection:
+            if keys is not None:
+                return _rows(connection, sql.select(docs.c.row).where(wanted, docs.c.key.in_(keys)))
+            if due is None:
+                return _page(connection, docs, docs.c.key, after, limit or 0, wanted)
+            overdue = sql.select(docs.c.row).where(wanted, docs.c.due <= _sortable(due))
+            overdue = overdue.order_by(docs.c.due, docs.c.key).limit(min(limit or 0, _MOST))
+            return _rows(connection, overdue)
 
-    def _page(
-        self, table: Table, by: Column[Any], after: str | None, limit: int, *wanted: Any
-    ) -> list[Row]:
-        query = sql.select(table.c.row).where(*wanted).order_by(by).limit(min(limit, _MOST))
-        return self._rows(query if after is None else query.where(by > after))
+    # What calsync always asks together, in one call and one transaction each. A store without these three is asked the reads above
+    # one by one.
 
-    def _rows(self, query: sql.Select[Any]) -> list[Row]:
-        with _typed(), self._reading.begin() as connection:
-            return [json.loads(row) for row in connection.scalars(query)]
+    def open_link(
+        self, lease: LeaseRequest | None, link: str, calendar: str, limit: int
+    ) -> OpenLink | LinkHeld:
+        writes = self._writing if lease is not None else self._reading
+        with _typed(), writes.begin() as connection:
+            token = None
+            if lease is not None:
+                grant = _grant(connection, **lease)
+                held = grant.get("held_until")
+                if held is not None:
+                    return {"held_until": held}
+                token = grant.get("token")
+            state = _link(connection, link)
+            seen: int = state["seen"] if state else 0
+            quarantine = records.c.kind == "quarantine", records.c.link == link
+            return {
+                "token": token,
+                "state": state,
+                "edits": _events_since(connection, calendar, seen - 1, limit + 1) if seen else [],
+                "quarantine": _page(connection, records, records.c.id, None, limit, *quarantine),
+                "outbox": _page(connection, outbox, outbox.c.id, None, limit, outbox.c.link == link),
+            }
+
+    def pairs(self, link: str, calendar: str, items: list[str]) -> Pairs:
+        mine = bases.c.link == link, bases.c.remote_id.in_(items)
+        joined = appointments.c.id.in_(sql.select(bases.c.event_id).where(*mine))
+        with self._read() as connection:
+            return {
+                "bases": _rows(connection, sql.select(bases.c.row).where(*mine)),
+                "events": _events(connection, appointments.c.calendar == calendar, joined),
+            }
+
+    def waiting(self, link: str, after: str | None, limit: int) -> Waiting:
+        with self._read() as connection:
+            entries = _page(connection, outbox, outbox.c.id, after, limit, outbox.c.link == link)
+            of = bases.c.link == link, bases.c.event_id.in_([entry["event_id"] for entry in entries])
+            return {"entries": entries, "bases": _rows(connection, sql.select(bases.c.row).where(*of))}
 
     def commit(self, batch: Batch) -> Receipt:
         with _typed(), self._writing.begin() as connection:
@@ -260,17 +309,7 @@ class SqlStore:
 
     def acquire_lease(self, name: str, holder: str, now: str, until: str) -> LeaseGrant:
         with _typed(), self._writing.begin() as connection:
-            make = "INSERT INTO calsync_leases (name, epoch, until) VALUES (:name, 0, :now) ON CONFLICT DO NOTHING"
-            connection.execute(sql.text(make), {"name": name, "now": now})
-            query = sql.select(leases).where(leases.c.name == name).with_for_update()
-            lease = connection.execute(query).one()
-            over = _sortable(lease.until) <= _sortable(now)
-            if lease.holder not in (None, holder) and not over:
-                return {"held_until": lease.until}
-            epoch = lease.epoch + (lease.holder != holder or over)
-            change = sql.update(leases).where(leases.c.name == name)
-            connection.execute(change.values(holder=holder, epoch=epoch, until=until))
-            return {"token": {"name": name, "epoch": epoch}}
+            return _grant(connection, name, holder, now, until)
 
     def release_lease(self, token: LeaseToken) -> None:
         with _typed(), self._writing.begin() as connection:
@@ -299,6 +338,50 @@ def _sortable(instant: str) -> str:
         raise StoreInvalidInput
     year, rest, fraction = found.groups()
     return f"{int(year) + 300_000:06}-{rest}.{fraction or '':0<9}"
+
+
+def _rows(connection: Connection, query: sql.Select[Any]) -> list[Row]:
+    return [json.loads(row) for row in connection.scalars(query)]
+
+
+def _page(
+    connection: Connection, table: Table, by: Column[Any], after: str | None, limit: int, *wanted: Any
+) -> list[Row]:
+    query = sql.select(table.c.row).where(*wanted).order_by(by).limit(min(limit, _MOST))
+    return _rows(connection, query if after is None else query.where(by > after))
+
+
+def _events(
+    connection: Connection, *wanted: sql.ColumnElement[bool], order: Any = None, limit: int = _MOST
+) -> list[Row]:
+    of = appointments.c
+    query = sql.select(of.id, of.revision, of.event, of.modified, of.deleted).where(*wanted)
+    found = connection.execute(query.order_by(order).limit(min(limit, _MOST))).mappings()
+    return [{**row, "event": json.loads(row["event"])} for row in found]
+
+
+def _events_since(connection: Connection, calendar: str, after: int, limit: int) -> list[Row]:
+    wanted = appointments.c.calendar == calendar, appointments.c.revision > min(after, _LAST)
+    return _events(connection, *wanted, order=appointments.c.revision, limit=limit)
+
+
+def _link(connection: Connection, link: str) -> Row | None:
+    found = _rows(connection, sql.select(links.c.row).where(links.c.id == link))
+    return found[0] if found else None
+
+
+def _grant(connection: Connection, name: str, holder: str, now: str, until: str) -> LeaseGrant:
+    make = "INSERT INTO calsync_leases (name, epoch, until) VALUES (:name, 0, :now) ON CONFLICT DO NOTHING"
+    connection.execute(sql.text(make), {"name": name, "now": now})
+    query = sql.select(leases).where(leases.c.name == name).with_for_update()
+    lease = connection.execute(query).one()
+    over = _sortable(lease.until) <= _sortable(now)
+    if lease.holder not in (None, holder) and not over:
+        return {"held_until": lease.until}
+    epoch = lease.epoch + (lease.holder != holder or over)
+    change = sql.update(leases).where(leases.c.name == name)
+    connection.execute(change.values(holder=holder, epoch=epoch, until=until))
+    return {"token": {"name": name, "epoch": epoch}}
 
 
 def _fence(connection: Connection, token: LeaseToken | None) -> None:

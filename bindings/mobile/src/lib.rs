@@ -220,10 +220,14 @@ pub fn store_cases() -> Vec<String> {
     calsync_bindings::testing::store_cases().into_iter().map(str::to_owned).collect()
 }
 
-/// Runs a case on a fresh store of the host.
+/// Runs a case on a fresh store of the host; `opening` is what an engine over it is made with.
 #[uniffi::export]
-pub fn check_store(case: String, host: Arc<dyn NativeHost>) -> Result<Arc<NativeCall>, NativeError> {
-    NativeCall::start(calsync_bindings::testing::check_store(case, Arc::new(MobileHost(host))))
+pub fn check_store(
+    case: String,
+    opening: String,
+    host: Arc<dyn NativeHost>,
+) -> Result<Arc<NativeCall>, NativeError> {
+    NativeCall::start(calsync_bindings::testing::check_store(case, opening, Arc::new(MobileHost(host))))
 }
 
 /// A provider on this machine, for tests of hosts. It ends when it is let go of.

@@ -119,6 +119,8 @@ fn every_word_of_every_enum_and_every_code() {
 fn every_method_of_a_store() {
     let wanted: BTreeSet<String> = surface().store.into_iter().map(camel).collect();
     assert_eq!(functions(&api()["Store"]), wanted);
+    let together: BTreeSet<String> = surface().store_in_one_call.into_iter().map(camel).collect();
+    assert_eq!(functions(&api()["StoreInOneCall"]), together);
 }
 
 #[test]

@@ -238,14 +238,15 @@ pub fn store_cases() -> Vec<String> {
     calsync_bindings::testing::store_cases().into_iter().map(str::to_owned).collect()
 }
 
-/// Runs a case on a fresh store of the host, as [`Engine::start`] runs a call.
+/// Runs a case on a fresh store of the host, as [`Engine::start`] runs a call; `opening` is what an engine over it is made with.
 #[napi]
 pub fn check_store(
     case: String,
+    opening: String,
     done: Function<'_, FnArgs<(bool, String)>, ()>,
     call: Function<'_, FnArgs<(String, String, Reply)>, ()>,
 ) -> napi::Result<Option<RunningJob>> {
-    start(calsync_bindings::testing::check_store(case, host(call, None)?), done)
+    start(calsync_bindings::testing::check_store(case, opening, host(call, None)?), done)
 }
 
 /// What there is, as JSON: for the test that nothing is missing in JavaScript.

@@ -247,6 +247,46 @@ export class MapStore {
   }
 }
 
+/** The same, which answers together what is asked together. */
+export class OneCallStore extends MapStore {
+  openLink({ lease, link, calendar, limit }) {
+    const grant = lease === null ? {} : this.acquireLease(lease);
+    if (grant.held_until) return grant;
+    const state = this.link({ link }) ?? null;
+    const seen = state?.seen ?? 0;
+    return {
+      token: grant.token,
+      state,
+      edits: seen > 0 ? this.eventsSince({ calendar, after: seen - 1, limit: limit + 1 }) : [],
+      quarantine: this.records({ kind: 'quarantine', link, event: null, run: null, after: null, limit }),
+      outbox: this.outbox({ link, after: null, limit }),
+    };
+  }
+
+  pairs({ link, calendar, items }) {
+    const bases = this.bases({ link, by: 'remote', ids: items });
+    return { bases, events: this.events({ calendar, ids: bases.map((base) => base.event_id) }) };
+  }
+
+  waiting({ link, after, limit }) {
+    const entries = this.outbox({ link, after, limit });
+    return { entries, bases: this.bases({ link, by: 'event', ids: entries.map((entry) => entry.event_id) }) };
+  }
+}
+
+/** Notes what a store is asked. */
+export function noted(store) {
+  const calls = [];
+  const get = (_, name) => {
+    if (typeof store[name] !== 'function') return store[name];
+    return (args) => {
+      calls.push(name);
+      return store[name](args);
+    };
+  };
+  return { store: new Proxy({}, { get }), taken: () => calls.splice(0) };
+}
+
 /** A link has one row per event. */
 function only(map, row, id) {
   for (const other of map.values()) {

@@ -1,10 +1,13 @@
 // A store written in JavaScript does what ours are checked for.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { STORE_CASES, checkStore } from '../index.mjs';
-import { MapStore } from './map-store.mjs';
+import { Engine, STORE_CASES, checkStore } from '../index.mjs';
+import { MapStore, OneCallStore, noted } from './map-store.mjs';
+import { join, meeting, server } from './support.mjs';
 
 for (const name of STORE_CASES) test(name, () => checkStore(() => new MapStore(), name));
+
+test('all of them, with what is answered in one call', () => checkStore(() => new OneCallStore()));
 
 test('all of them, with promises', () => checkStore(() => new MapStore(true)));
 
@@ -15,3 +18,55 @@ test('a store that forgets to give back a lease is found', async () => {
   assert.ok(STORE_CASES.includes(error.item));
   await assert.rejects(checkStore(() => new MapStore(), 'no such case'), { code: 'invalid-input' });
 });
+
+test('what is answered in one call is compared with the reads', async () => {
+  const forgets = () => Object.assign(new OneCallStore(), { pairs: () => ({ bases: [], events: [] }) });
+  const error = await checkStore(forgets).then(assert.fail, (error) => error);
+  assert.equal(error.item, 'pairs_answer_what_the_reads_answer');
+});
+
+const SINGLE = ['acquireLease', 'link', 'eventsSince', 'records', 'outbox'];
+const WAYS = [
+  [MapStore, SINGLE, ['bases', 'events'], ['outbox', 'bases']],
+  [OneCallStore, ['openLink'], ['pairs'], ['waiting']],
+];
+for (const [kind, begin, pairs, waiting] of WAYS) {
+  test(`what a run asks of a ${kind.name}`, async (t) => {
+    const url = await server(t);
+    const { store, taken } = noted(new kind());
+    const [engine, elsewhere] = [new Engine(store), new Engine()];
+    await join(engine, url);
+    await join(elsewhere, url);
+    const edit = async (where, title, count) => {
+      for (const { id, revision, event } of (await where.events('family')).slice(0, count)) {
+        const master = { ...event.master, title };
+        await where.updateEvent('family', id, revision, { ...event, master });
+      }
+    };
+    const asked = async () => {
+      taken();
+      await engine.sync('home');
+      return taken();
+    };
+    for (let n = 0; n < 200; n += 1) await elsewhere.addEvent('family', meeting(`e${n}`, `Event ${n}`));
+    await elsewhere.sync('home');
+    await engine.sync('home');
+    await engine.sync('home');
+    assert.deepEqual(await asked(), [...begin, 'commit'], 'nothing to do');
+
+    await edit(elsewhere, 'there', 10);
+    await elsewhere.sync('home');
+    assert.deepEqual(await asked(), [...begin, ...pairs, 'commit', 'commit'], 'ten there');
+
+    await edit(engine, 'here', 10);
+    assert.deepEqual(await asked(), [...begin, 'bases', 'commit', ...waiting, 'commit', 'commit'], 'ten here');
+    await elsewhere.sync('home');
+
+    await edit(elsewhere, 'all there', 200);
+    await elsewhere.sync('home');
+    const there = await asked();
+    await edit(engine, 'all here', 200);
+    const here = await asked();
+    if (kind === OneCallStore) assert.ok(there.length <= 8 && here.length <= 8, `${there} ${here}`);
+  });
+}

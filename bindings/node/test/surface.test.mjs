@@ -58,6 +58,7 @@ test('every word of every enum, and every code', () => {
 
 test('every method of a store', () => {
   assert.deepEqual([...members('Store')].sort(), surface.store.map(camel).sort());
+  assert.deepEqual([...members('StoreInOneCall')].sort(), surface.store_in_one_call.map(camel).sort());
 });
 
 test('every method of what else is asked', () => {

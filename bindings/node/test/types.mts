@@ -1,7 +1,7 @@
 // Not run: what the compiler must know. A type that was lost would make the line with the expected error pass.
-import { CalsyncError, Engine, expand, parse, parseMany, type Event, type Report, type Store } from '../index.mjs';
+import { CalsyncError, Engine, expand, parse, parseMany, type Event, type Report, type Store, type StoreInOneCall } from '../index.mjs';
 
-export async function known(engine: Engine, store: Store): Promise<void> {
+export async function known(engine: Engine, store: Store, together: StoreInOneCall): Promise<void> {
   const report: Report = await engine.sync('home', { approve: 'x', signal: new AbortController().signal });
   const pushed: number = report.counts.pushed;
   const event: Event = parse('').events[0]!;
@@ -9,6 +9,7 @@ export async function known(engine: Engine, store: Store): Promise<void> {
   for (const one of parseMany([''])) if (one instanceof CalsyncError) one.code satisfies string;
   for await (const step of engine.progress('home')) if ('step' in step) step.done satisfies number;
   new Engine(store);
+  new Engine(together);
   new Engine(':memory:', {
     filters: { mine: { version: '1', letsThrough: ({ title }, { word }) => title !== word } },
     transforms: { mine: { version: '1', change: async (copy, event) => ({ ...copy, title: event.title ?? '' }) } },

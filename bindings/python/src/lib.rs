@@ -151,16 +151,17 @@ fn store_cases() -> Vec<&'static str> {
     calsync_bindings::testing::store_cases()
 }
 
-/// Runs a case on a fresh store of the host, as [`Engine::start`] runs a call.
+/// Runs a case on a fresh store of the host, as [`Engine::start`] runs a call; `opening` is what an engine over it is made with.
 #[pyfunction]
 fn check_store(
     py: Python<'_>,
     case: String,
+    opening: String,
     done: Py<PyAny>,
     call: Py<PyAny>,
 ) -> PyResult<Option<RunningJob>> {
     let host: Arc<dyn Host> = Arc::new(PythonHost { progress: call.clone_ref(py), call });
-    start(py, calsync_bindings::testing::check_store(case, host), done)
+    start(py, calsync_bindings::testing::check_store(case, opening, host), done)
 }
 
 /// A provider on this machine, for tests of hosts.

@@ -7,7 +7,19 @@ import re
 from typing import Any, Literal
 
 from calsync import StoreConflict, StoreFenced, StoreInvalidInput
-from calsync.store import BaseSummary, Batch, LeaseGrant, LeaseToken, Receipt, Row
+from calsync.store import (
+    BaseSummary,
+    Batch,
+    LeaseGrant,
+    LeaseRequest,
+    LeaseToken,
+    LinkHeld,
+    OpenLink,
+    Pairs,
+    Receipt,
+    Row,
+    Waiting,
+)
 
 
 When = tuple[int, str, str]
@@ -24,7 +36,6 @@ class DictStore:
     """Every method is a plain ``def``."""
 
     def __init__(self) -> None:
-        self.calls: list[str] = []
         self._calendars: dict[str, Row] = {}
         self._events: dict[tuple[str, str], Row] = {}
         self._revisions: dict[str, int] = {}
@@ -37,19 +48,15 @@ class DictStore:
         self._leases: dict[str, tuple[str | None, int, str]] = {}
 
     def calendars(self) -> list[Row]:
-        self.calls.append("calendars")
         return [self._calendars[key] for key in sorted(self._calendars)]
 
     def events(self, calendar: str, ids: list[str]) -> list[Row]:
-        self.calls.append("events")
         return [self._events[calendar, id] for id in set(ids) if (calendar, id) in self._events]
 
     def events_by_uid(self, calendar: str, uids: list[str]) -> list[Row]:
-        self.calls.append("events_by_uid")
         return [row for row in self._of(calendar) if row["event"]["uid"] in uids]
 
     def events_since(self, calendar: str, after: int, limit: int) -> list[Row]:
-        self.calls.append("events_since")
         rows = [row for row in self._of(calendar) if row["revision"] > after]
         return sorted(rows, key=lambda row: int(row["revision"]))[:limit]
 
@@ -57,23 +64,19 @@ class DictStore:
         return [row for (of, _), row in self._events.items() if of == calendar]
 
     def link(self, link: str) -> Row | None:
-        self.calls.append("link")
         return self._links.get(link)
 
     def bases(self, link: str, by: Literal["remote", "event"], ids: list[str]) -> list[Row]:
-        self.calls.append("bases")
         column = "remote_id" if by == "remote" else "event_id"
         return [row for (of, _), row in self._bases.items() if of == link and row[column] in ids]
 
     def base_summaries(self, link: str, after: str | None, limit: int) -> list[BaseSummary]:
-        self.calls.append("base_summaries")
         return [
             {"remote_id": row["remote_id"], "event_id": row["event_id"], "version": row["version"]}
             for row in self._page(self._bases, link, after, limit)
         ]
 
     def outbox(self, link: str, after: str | None, limit: int) -> list[Row]:
-        self.calls.append("outbox")
         return self._page(self._outbox, link, after, limit)
 
     @staticmethod
@@ -92,7 +95,6 @@ class DictStore:
         after: str | None,
         limit: int,
     ) -> list[Row]:
-        self.calls.append("records")
         narrow = kind in ("conflict", "journal")
         keys = sorted(key for key in self._records if key[:2] == (kind, link))
         rows = [self._records[key] for key in keys if after is None or key[2] > after]
@@ -110,7 +112,6 @@ class DictStore:
         due: str | None,
         limit: int | None,
     ) -> list[Row]:
-        self.calls.append("docs")
         if keys is not None:
             return [self._docs[space, key] for key in set(keys) if (space, key) in self._docs]
         if due is None:
@@ -120,7 +121,6 @@ class DictStore:
         return sorted(rows, key=lambda row: (_when(row["due"]), row["key"]))[:limit]
 
     def commit(self, batch: Batch) -> Receipt:
-        self.calls.append("commit")
         lease = batch["lease"]
         if lease is not None:
             holder, epoch, _ = self._leases.get(lease["name"], (None, 0, ""))
@@ -248,7 +248,6 @@ class DictStore:
         return len(gone)
 
     def acquire_lease(self, name: str, holder: str, now: str, until: str) -> LeaseGrant:
-        self.calls.append("acquire_lease")
         held, epoch, end = self._leases.get(name, (None, 0, now))
         over = _when(end) <= _when(now)
         if held is not None and held != holder and not over:
@@ -259,17 +258,48 @@ class DictStore:
         return {"token": {"name": name, "epoch": epoch}}
 
     def release_lease(self, token: LeaseToken) -> None:
-        self.calls.append("release_lease")
         held = self._leases.get(token["name"])
         if held is not None and held[1] == token["epoch"]:
             self._leases[token["name"]] = (None, held[1], held[2])
+
+
+class OneCallStore(DictStore):
+    """The same, which answers together what is asked together."""
+
+    def open_link(
+        self, lease: LeaseRequest | None, link: str, calendar: str, limit: int
+    ) -> OpenLink | LinkHeld:
+        token = None
+        if lease is not None:
+            grant = self.acquire_lease(**lease)
+            held = grant.get("held_until")
+            if held is not None:
+                return {"held_until": held}
+            token = grant.get("token")
+        state = self.link(link)
+        seen = state["seen"] if state else 0
+        return {
+            "token": token,
+            "state": state,
+            "edits": self.events_since(calendar, seen - 1, limit + 1) if seen else [],
+            "quarantine": self.records("quarantine", link, None, None, None, limit),
+            "outbox": self.outbox(link, None, limit),
+        }
+
+    def pairs(self, link: str, calendar: str, items: list[str]) -> Pairs:
+        bases = self.bases(link, "remote", items)
+        return {"bases": bases, "events": self.events(calendar, [base["event_id"] for base in bases])}
+
+    def waiting(self, link: str, after: str | None, limit: int) -> Waiting:
+        entries = self.outbox(link, after, limit)
+        return {"entries": entries, "bases": self.bases(link, "event", [row["event_id"] for row in entries])}
 
 
 class AsyncDictStore:
     """The same with ``async def``: what is asked of it waits once."""
 
     def __init__(self) -> None:
-        self.inner = DictStore()
+        self.inner: DictStore = OneCallStore()
 
     def __getattr__(self, name: str) -> Any:
         import asyncio
@@ -281,3 +311,25 @@ class AsyncDictStore:
             return method(**arguments)
 
         return waits
+
+
+class Noted:
+    """Notes what a store is asked."""
+
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.inner, name)
+
+        def noted(**arguments: Any) -> Any:
+            self.calls.append(name)
+            return method(**arguments)
+
+        return noted
+
+    def taken(self) -> list[str]:
+        """What it was asked since it was looked at last."""
+        calls, self.calls = self.calls, []
+        return calls

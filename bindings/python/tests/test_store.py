@@ -12,11 +12,11 @@ from calsync import Calendar, HostError, ProviderKind, StoreUnavailable, blockin
 from calsync.testing import STORE_CASES, check_store
 
 from conftest import PASSWORD, USER, Server
-from dict_store import AsyncDictStore, DictStore
+from dict_store import AsyncDictStore, DictStore, Noted, OneCallStore
 from scenes import joined, meeting, titles
 
 
-@pytest.mark.parametrize("kind", [DictStore, AsyncDictStore])
+@pytest.mark.parametrize("kind", [DictStore, OneCallStore, AsyncDictStore])
 @pytest.mark.parametrize("case", STORE_CASES)
 def test_the_conformance_suite(case: str, kind: Any) -> None:
     check_store(kind, case)
@@ -25,7 +25,7 @@ def test_the_conformance_suite(case: str, kind: Any) -> None:
 def test_the_conformance_suite_finds_a_store_that_forgets() -> None:
     class Forgets(DictStore):
         def release_lease(self, token: Any) -> None:
-            self.calls.append("release_lease")
+            pass
 
     with pytest.raises(calsync.CheckError) as caught:
         check_store(Forgets)
@@ -191,15 +191,65 @@ def test_an_interrupt_in_a_method_ends_the_call_and_not_the_process() -> None:
         engine.put_calendar(Calendar("family", "Family"))
 
 
-def test_a_run_without_news_asks_little(server: Server) -> None:
-    store = DictStore()
-    with blocking.Engine(store) as engine:
+def test_the_conformance_suite_compares_what_is_answered_in_one_call() -> None:
+    class Forgets(OneCallStore):
+        def waiting(self, link: str, after: str | None, limit: int) -> Any:
+            return {**super().waiting(link, after, limit), "bases": []}
+
+    with pytest.raises(calsync.CheckError) as caught:
+        check_store(Forgets)
+    assert caught.value.item == "waiting_answers_what_the_reads_answer"
+
+
+SINGLE = ["acquire_lease", "link", "events_since", "records", "outbox"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "begin", "pairs", "waiting"),
+    [
+        (DictStore, SINGLE, ["bases", "events"], ["outbox", "bases"]),
+        (OneCallStore, ["open_link"], ["pairs"], ["waiting"]),
+    ],
+)
+def test_what_a_run_asks(
+    kind: Any, begin: list[str], pairs: list[str], waiting: list[str], server: Server
+) -> None:
+    store: Any = Noted(kind())
+    with blocking.Engine(store) as engine, blocking.Engine() as elsewhere:
         joined(engine, server)
-        for number in range(50):
-            engine.add_event("family", meeting(f"e{number}", f"Event {number}"))
+        joined(elsewhere, server)
+
+        def edit(where: blocking.Engine, title: str, count: int) -> None:
+            for stored in where.events("family")[:count]:
+                assert stored.event.master is not None
+                stored.event.master.title = title
+                where.update_event("family", stored.id, stored.revision, stored.event)
+
+        def asked() -> Any:
+            store.taken()
+            engine.sync("home")
+            return store.taken()
+
+        for number in range(200):
+            elsewhere.add_event("family", meeting(f"e{number}", f"Event {number}"))
+        elsewhere.sync("home")
         engine.sync("home")
         engine.sync("home")
-        store.calls.clear()
-        engine.sync("home")
-    around = ["acquire_lease", "link", "events_since", "records", "outbox"]
-    assert store.calls == [*around, "commit"]
+        assert asked() == [*begin, "commit"], "nothing to do"
+
+        edit(elsewhere, "there", 10)
+        elsewhere.sync("home")
+        assert asked() == [*begin, *pairs, "commit", "commit"], "ten there"
+        asked()
+
+        edit(engine, "here", 10)
+        sent = ["bases", "commit", *waiting, "commit", "commit"]
+        assert asked() == [*begin, *sent], "ten here"
+        elsewhere.sync("home")
+
+        edit(elsewhere, "all there", 200)
+        elsewhere.sync("home")
+        there = asked()
+        edit(engine, "all here", 200)
+        here = asked()
+        assert kind is DictStore or max(len(there), len(here)) <= 8, (there, here)

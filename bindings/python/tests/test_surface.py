@@ -59,6 +59,9 @@ def test_every_method_of_a_store() -> None:
     assert set(store_module.METHODS) == set(SURFACE["store"])
     for name in SURFACE["store"]:
         assert hasattr(calsync.Store, name), name
+    assert set(store_module.IN_ONE_CALL) == set(SURFACE["store_in_one_call"])
+    for name in SURFACE["store_in_one_call"]:
+        assert hasattr(store_module.StoreInOneCall, name), name
 
 
 def test_every_method_of_what_else_is_asked() -> None:

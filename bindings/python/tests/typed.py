@@ -8,7 +8,7 @@ import calsync
 from calsync import blocking
 from typing_extensions import assert_type
 
-from dict_store import DictStore
+from dict_store import DictStore, OneCallStore
 
 
 async def in_asyncio(engine: calsync.Engine) -> None:
@@ -23,5 +23,7 @@ def elsewhere(engine: blocking.Engine) -> None:
     assert_type(engine.events("family")[0].event.start, "date | datetime | None")
     assert_type(calsync.parse_many([]), "list[calsync.ParsedCalendar | calsync.CalsyncError]")
     blocking.Engine(DictStore())
+    together: calsync.StoreInOneCall = OneCallStore()
+    blocking.Engine(together)
     blocking.Engine(object())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     engine.sync("home", aprove="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -1,6 +1,9 @@
 //! What the methods take, as owned values. Left out fields have their defaults.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use calsync_core::{
     engine::CopyEdits,
@@ -155,13 +158,23 @@ pub enum StoreChoice {
 pub enum Opening {
     /// A store, and nothing else of the host.
     Store(StoreChoice),
-    /// The host's rules, its resolver or its clock as well.
+    /// The host's rules, its resolver or its clock as well, or a store that answers several reads in one call.
     Asking {
         /// The store.
         store: StoreChoice,
         /// The rest.
         host: Asked,
     },
+}
+
+impl Opening {
+    /// The store, and what of the host is asked.
+    pub fn parts(self) -> (StoreChoice, Asked) {
+        match self {
+            Self::Store(choice) => (choice, Asked::default()),
+            Self::Asking { store, host } => (store, host),
+        }
+    }
 }
 
 /// What of the host is asked beside its store. Each call asks the host it is given.
@@ -179,6 +192,20 @@ pub struct Asked {
     /// How many milliseconds a filter, transform, resolver or clock may take. Default: 10,000, which is how long the lease of
     /// a run lasts.
     pub patience_ms: Option<u32>,
+    /// What its store answers in one call; the rest is asked by single reads.
+    pub in_one_call: BTreeSet<InOneCall>,
+}
+
+/// A method a store of the host may have: it answers what takes several reads otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InOneCall {
+    /// What a run begins with: the lease, the link, what was edited, the first pages of quarantine and outbox.
+    OpenLink,
+    /// Bases with their events.
+    Pairs,
+    /// A page of the outbox with its bases.
+    Waiting,
 }
 
 /// What kind of provider a connection is to.

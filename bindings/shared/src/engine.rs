@@ -80,10 +80,7 @@ impl Engine {
     ///
     /// [`Code::InvalidInput`] when there is no such choice.
     pub fn new(opening: &str) -> Result<Self, Failure> {
-        let (choice, asked) = match dispatch::read("open", opening)? {
-            Opening::Store(choice) => (choice, Asked::default()),
-            Opening::Asking { store, host } => (store, host),
-        };
+        let (choice, asked) = dispatch::read::<Opening>("open", opening)?.parts();
         let ids = RandomIds::new().map_err(|_| Failure::new(Code::Internal, "there is no randomness"))?;
         let state = State {
             choice,
@@ -154,7 +151,7 @@ impl Engine {
                     StoreChoice::Sqlite { path } => {
                         Arc::new(SqliteStore::open(path, SqliteConfig::default()).await?)
                     }
-                    StoreChoice::Host => Arc::new(HostStore::default()),
+                    StoreChoice::Host => Arc::new(HostStore::new(None, self.state.asked.in_one_call.clone())),
                 };
                 let transport = ReqwestTransport::new(&ReqwestOptions::default())
                     .map_err(|error| Failure::from(error.reading("start")))?;

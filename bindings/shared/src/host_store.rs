@@ -1,14 +1,15 @@
 //! A store written in the host's language.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId, Version},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseEnd,
-        LeaseGrant, LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordKind, RecordQuery, Result,
-        Revision, Store, StoreError, StoreErrorKind,
+        LeaseGrant, LeaseRequest, LeaseToken, LinkState, Opened, Opening, OutboxEntry, OutboxId, Pairs,
+        Record, RecordKind, RecordQuery, Result, Revision, Store, StoreError, StoreErrorKind, Waiting,
+        open_by_reads, pairs_by_reads, waiting_by_reads,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -16,21 +17,22 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
+    args::InOneCall,
     host::{Host, HostFailure, ask},
-    rows::{self, DocRow},
+    rows::{self, DocRow, OpenedRow, PairsRow, WaitingRow},
 };
 
 /// Passes every call on to its host, else to the host of the call that is being carried out.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct HostStore {
     host: Option<Arc<dyn Host>>,
+    in_one_call: BTreeSet<InOneCall>,
 }
 
 impl HostStore {
-    /// The store of one host, whoever calls.
-    #[cfg(feature = "testing")]
-    pub(crate) fn of(host: Arc<dyn Host>) -> Self {
-        Self { host: Some(host) }
+    /// The store of `host`, whoever calls, else that of each caller. It has these methods beside the single reads.
+    pub(crate) fn new(host: Option<Arc<dyn Host>>, in_one_call: BTreeSet<InOneCall>) -> Self {
+        Self { host, in_one_call }
     }
 
     async fn get<T: DeserializeOwned>(&self, method: &'static str, args: Value) -> Result<T> {
@@ -93,6 +95,14 @@ fn error(method: &'static str, failure: HostFailure) -> StoreError {
         _ => return StoreError::backend(method, failure),
     };
     StoreError::new(kind, method)
+}
+
+/// What the host is told of a lease it is asked for.
+fn lease_args(method: &'static str, lease: LeaseRequest<'_>) -> Result<Value> {
+    let LeaseRequest { name, holder, now, ttl } = lease;
+    let until = now.checked_add_signed(ttl).filter(|_| ttl > TimeDelta::zero());
+    let until = until.ok_or_else(|| StoreError::new(StoreErrorKind::InvalidInput, method))?;
+    Ok(json!({ "name": name, "holder": holder, "now": now, "until": until }))
 }
 
 fn wrong(method: &'static str, expected: &str) -> StoreError {
@@ -198,6 +208,37 @@ impl Store for HostStore {
         rows.into_iter().map(|row| row.doc().ok_or_else(|| wrong(METHOD, "a value in base64"))).collect()
     }
 
+    async fn open(&self, opening: Opening<'_>) -> Result<Opened> {
+        const METHOD: &str = "store.open_link";
+        if !self.in_one_call.contains(&InOneCall::OpenLink) {
+            return open_by_reads(self, opening).await;
+        }
+        let Opening { lease, link, calendar, limit } = opening;
+        let asks = lease.is_some();
+        let lease = lease.map(|lease| lease_args(METHOD, lease)).transpose()?;
+        let args = json!({ "lease": lease, "link": link, "calendar": calendar, "limit": limit });
+        let opened: OpenedRow = self.get(METHOD, args).await?;
+        opened.opened(asks, limit).ok_or_else(|| wrong(METHOD, "a token"))
+    }
+
+    async fn pairs(&self, link: &LinkId, calendar: &CalendarId, items: &[RemoteId]) -> Result<Pairs> {
+        if !self.in_one_call.contains(&InOneCall::Pairs) {
+            return pairs_by_reads(self, link, calendar, items).await;
+        }
+        let args = json!({ "link": link, "calendar": calendar, "items": items });
+        let PairsRow { bases, events } = self.get("store.pairs", args).await?;
+        Ok(Pairs { bases, events })
+    }
+
+    async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {
+        if !self.in_one_call.contains(&InOneCall::Waiting) {
+            return waiting_by_reads(self, link, after, limit).await;
+        }
+        let args = json!({ "link": link, "after": after, "limit": limit });
+        let found: WaitingRow = self.get("store.waiting", args).await?;
+        Ok(found.waiting())
+    }
+
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
         let ending = batch.lease.clone().filter(|_| batch.lease_end == LeaseEnd::GivenBack);
         let receipt: ReceiptRow = self.get("store.commit", json!({ "batch": rows::batch(batch) })).await?;
@@ -221,9 +262,7 @@ impl Store for HostStore {
         ttl: TimeDelta,
     ) -> Result<LeaseGrant> {
         const METHOD: &str = "store.acquire_lease";
-        let until = now.checked_add_signed(ttl).filter(|_| ttl > TimeDelta::zero());
-        let until = until.ok_or_else(|| StoreError::new(StoreErrorKind::InvalidInput, METHOD))?;
-        let args = json!({ "name": name, "holder": holder, "now": now, "until": until });
+        let args = lease_args(METHOD, LeaseRequest { name, holder, now, ttl })?;
         let grant: GrantRow = self.get(METHOD, args).await?;
         match grant {
             GrantRow { token: Some(token), .. } => Ok(LeaseGrant::Granted(token)),

@@ -1,9 +1,17 @@
 //! The rows of a store as JSON, in the names a store of the host sees.
 
+use std::collections::HashSet;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use calsync_core::store::{Batch, Doc, Expectation, LeaseEnd, Log, RecordKind, Write};
+use calsync_core::{
+    model::EventId,
+    store::{
+        BaseRecord, Batch, Doc, Edits, EventRecord, Expectation, LeaseEnd, LeaseToken, LinkState, Log,
+        OpenLink, Opened, OutboxEntry, OutboxOp, QuarantineRecord, RecordKind, Revision, Waiting, Write,
+    },
+};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 pub(crate) fn kind_name(kind: RecordKind) -> &'static str {
@@ -50,6 +58,77 @@ impl DocRow {
     pub(crate) fn doc(self) -> Option<Doc> {
         let value = STANDARD.decode(self.value).ok()?;
         Some(Doc { space: self.space, key: self.key, value, version: self.version, due: self.due })
+    }
+}
+
+/// What a host answers when a link is opened in one call.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum OpenedRow {
+    Held { held_until: DateTime<Utc> },
+    Link(Box<OpenLinkRow>),
+}
+
+#[derive(Deserialize)]
+pub(crate) struct OpenLinkRow {
+    #[serde(default)]
+    token: Option<LeaseToken>,
+    /// A host that leaves it out would have the link begin anew.
+    #[serde(deserialize_with = "named")]
+    state: Option<LinkState>,
+    /// From the last revision on that the link has seen.
+    edits: Vec<EventRecord>,
+    quarantine: Vec<QuarantineRecord>,
+    outbox: Vec<OutboxEntry>,
+}
+
+/// A value that may be null and may not be left out.
+fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(value)
+}
+
+impl OpenedRow {
+    /// What it says; `None` when a lease was asked for and nothing is said of it.
+    pub(crate) fn opened(self, asks: bool, limit: usize) -> Option<Opened> {
+        let link = match self {
+            Self::Held { held_until } => return asks.then_some(Opened::Held { until: held_until }),
+            Self::Link(link) => *link,
+        };
+        if link.token.is_some() != asks {
+            return None;
+        }
+        let seen = link.state.as_ref().map_or(Revision::default(), |state| state.seen);
+        let edits = match seen {
+            Revision(0) => Edits::Unseen,
+            seen => Edits::of(link.edits, seen, limit),
+        };
+        let OpenLinkRow { token: lease, state, quarantine, outbox, .. } = link;
+        Some(Opened::Link(Box::new(OpenLink { lease, state, edits, quarantine, outbox })))
+    }
+}
+
+/// Bases with their events.
+#[derive(Deserialize)]
+pub(crate) struct PairsRow {
+    pub(crate) bases: Vec<BaseRecord>,
+    pub(crate) events: Vec<EventRecord>,
+}
+
+/// A page of the outbox, with the bases of its events.
+#[derive(Deserialize)]
+pub(crate) struct WaitingRow {
+    entries: Vec<OutboxEntry>,
+    bases: Vec<BaseRecord>,
+}
+
+impl WaitingRow {
+    /// A host need not look into an entry: the base of what is created, if there is one, is left out here.
+    pub(crate) fn waiting(self) -> Waiting {
+        let Self { entries, mut bases } = self;
+        let changed = entries.iter().filter(|entry| !matches!(entry.op, OutboxOp::Create { .. }));
+        let changed: HashSet<&EventId> = changed.map(|entry| &entry.event_id).collect();
+        bases.retain(|base| changed.contains(&base.event_id));
+        Waiting { entries, bases }
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Surface {
     pub methods: BTreeMap<&'static str, Vec<&'static str>>,
     /// Methods of a store of the host.
     pub store: Vec<&'static str>,
+    /// Those it may have beside them.
+    pub store_in_one_call: Vec<&'static str>,
     /// What else of the host is asked, by name, with its methods.
     pub hosts: BTreeMap<&'static str, Vec<&'static str>>,
     /// Values by name, with their fields.
@@ -140,6 +142,7 @@ pub fn surface() -> Surface {
         functions: dispatch::PURE.to_vec(),
         methods: dispatch::ENGINE.iter().map(|method| (*method, arguments(method))).collect(),
         store: host_store::METHODS.to_vec(),
+        store_in_one_call: names::<args::InOneCall>(),
         hosts: host_rules::METHODS.iter().map(|(name, methods)| (*name, methods.to_vec())).collect(),
         values: BTreeMap::from([
             ("Event", owned::<model::EventModel>()),

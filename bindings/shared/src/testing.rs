@@ -14,20 +14,28 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::{Code, Failure, args::ProviderKind, dispatch, host::Host, host_store::HostStore};
+use crate::{
+    Code, Failure,
+    args::{Opening, ProviderKind},
+    dispatch,
+    host::Host,
+    host_store::HostStore,
+};
 
 /// The names of the cases every store must pass.
 pub fn store_cases() -> Vec<&'static str> {
     store_conformance::names()
 }
 
-/// Runs a case on a store of the host that is fresh and empty.
+/// Runs a case on a store of the host that is fresh and empty. `opening` is what an [`Engine`](crate::Engine) over it is made
+/// with: it says what the store answers in one call.
 ///
 /// # Errors
 ///
-/// [`Code::CheckFailed`] with what the case expected, [`Code::InvalidInput`] when there is no such case.
-pub async fn check_store(case: String, host: Arc<dyn Host>) -> Result<String, Failure> {
-    let store = Arc::new(HostStore::of(host));
+/// [`Code::CheckFailed`] with what the case expected, [`Code::InvalidInput`] when there is no such case or opening.
+pub async fn check_store(case: String, opening: String, host: Arc<dyn Host>) -> Result<String, Failure> {
+    let (_, asked) = dispatch::read::<Opening>("check_store", &opening)?.parts();
+    let store = Arc::new(HostStore::new(Some(host), asked.in_one_call));
     match AssertUnwindSafe(store_conformance::run(&case, &store)).catch_unwind().await {
         Ok(true) => Ok("null".to_owned()),
         Ok(false) => Err(Failure::invalid("there is no such case").about(case)),

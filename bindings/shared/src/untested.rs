@@ -17,7 +17,7 @@ pub fn store_cases() -> Vec<&'static str> {
 ///
 /// [`Code::Unsupported`].
 #[allow(clippy::unused_async, reason = "the same as where there is something to wait for")]
-pub async fn check_store(_: String, _: Arc<dyn Host>) -> Result<String, Failure> {
+pub async fn check_store(_: String, _: String, _: Arc<dyn Host>) -> Result<String, Failure> {
     Err(left_out())
 }
 

@@ -60,6 +60,20 @@ async fn ask(engine: &Engine, host: &Arc<Script>, method: &str, args: Value) -> 
 
 impl Feed {
     async fn new(host: &Arc<Script>, patience_ms: u32) -> Self {
+        let asked = json!({
+            "filters": { "mine": "1" }, "transforms": { "mine": "1" }, "patience_ms": patience_ms,
+        });
+        let feed = Self::over(host, json!({ "store": "memory", "host": asked })).await;
+        let pipeline = json!({ "pipeline": { "start": { "type": "everything" }, "steps": [
+            { "name": "f", "filter": { "type": "host", "rule": "mine", "options": { "word": "Lunch" } } },
+            { "name": "t", "transform": { "type": "host", "rule": "mine" } },
+        ] } });
+        feed.link(host, json!({ "copies": pipeline.to_string() })).await;
+        feed
+    }
+
+    /// Joined without rules, by an engine that is opened so.
+    async fn over(host: &Arc<Script>, opening: Value) -> Self {
         let text = ["Review", "Lunch", "Walk"].map(event).concat();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(
@@ -67,14 +81,7 @@ impl Feed {
             format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//t//t//EN\r\n{text}END:VCALENDAR\r\n"),
         )
         .unwrap();
-        let asked = json!({
-            "filters": { "mine": "1" }, "transforms": { "mine": "1" }, "patience_ms": patience_ms,
-        });
-        let engine = Engine::new(&json!({ "store": "memory", "host": asked }).to_string()).unwrap();
-        let pipeline = json!({ "pipeline": { "start": { "type": "everything" }, "steps": [
-            { "name": "f", "filter": { "type": "host", "rule": "mine", "options": { "word": "Lunch" } } },
-            { "name": "t", "transform": { "type": "host", "rule": "mine" } },
-        ] } });
+        let engine = Engine::new(&opening.to_string()).unwrap();
         for (method, args) in [
             ("put_calendar", json!({ "calendar": { "id": "family", "name": "Family" } })),
             (
@@ -83,17 +90,20 @@ impl Feed {
                     "connection": "feed", "provider": "ics", "url": file.path().to_str(), "trust_address": true,
                 }),
             ),
-            (
-                "add_link",
-                json!({
-                    "link": "feed", "calendar": "family", "connection": "feed", "direction": "import",
-                    "copies": pipeline.to_string(),
-                }),
-            ),
         ] {
             ask(&engine, host, method, args).await.unwrap();
         }
-        Self { engine, _file: file }
+        let feed = Self { engine, _file: file };
+        feed.link(host, json!({})).await;
+        feed
+    }
+
+    /// Joins the feed, on these terms too.
+    async fn link(&self, host: &Arc<Script>, more: Value) {
+        let mut args =
+            json!({ "link": "feed", "calendar": "family", "connection": "feed", "direction": "import" });
+        args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ask(&self.engine, host, "add_link", args).await.unwrap();
     }
 
     async fn titles(&self, host: &Arc<Script>) -> Vec<String> {
@@ -237,5 +247,46 @@ fn an_engine_is_opened_with_a_store_or_with_what_else_is_asked() {
         (json!("nothing"), false),
     ] {
         assert_eq!(Engine::new(&opening.to_string()).is_ok(), opens, "{opening}");
+    }
+}
+
+/// What a host leaves out of an answer is not taken for nothing: a link without a state would begin anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_opened_in_one_call_is_read_whole_or_not_at_all() {
+    fn whole(_: &Value) -> Value {
+        let token = json!({ "name": "link:feed", "epoch": 1 });
+        json!({ "token": token, "state": null, "edits": [], "quarantine": [], "outbox": [] })
+    }
+    fn without(part: &str) -> Value {
+        let mut answer = whole(&Value::Null);
+        answer.as_object_mut().unwrap().remove(part);
+        answer
+    }
+    let opens = "store.open_link";
+    let table: [(Does, &[&str], Code, &str); 7] = [
+        // Somebody else has it: whether it ends later than any can is asked by itself.
+        (
+            Does::Answers(|_| json!({ "held_until": "2020-01-01T00:00:00Z" })),
+            &["open_link"],
+            Code::HostFailed,
+            "store.acquire_lease",
+        ),
+        (Does::Answers(|_| without("token")), &["open_link"], Code::HostType, opens),
+        (Does::Answers(|_| without("state")), &["open_link"], Code::HostType, opens),
+        (Does::Answers(|_| without("edits")), &["open_link"], Code::HostType, opens),
+        (Does::Answers(|_| without("outbox")), &["open_link"], Code::HostType, opens),
+        (Does::Fails, &["open_link"], Code::HostFailed, opens),
+        // It is open, and something else is asked next.
+        (Does::Answers(whole), &["open_link"], Code::HostFailed, "store.docs"),
+    ];
+    for (does, in_one_call, code, last) in table {
+        let host = script([("store.commit", Does::Answers(|_| json!({ "revisions": [] }))), (opens, does)]);
+        let opening = json!({ "store": "host", "host": { "in_one_call": in_one_call } });
+        let feed = Feed::over(&host, opening).await;
+        host.asked.lock().unwrap().clear();
+        let failure = ask(&feed.engine, &host, "sync", json!({ "link": "feed" })).await.unwrap_err();
+        assert_eq!(failure.code, code, "{failure:?}");
+        let asked = host.asked.lock().unwrap().clone();
+        assert_eq!((asked[0], asked.contains(&last)), (opens, true), "{asked:?}");
     }
 }

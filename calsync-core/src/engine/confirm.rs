@@ -31,12 +31,13 @@ struct Before {
 }
 
 impl Run<'_> {
+    /// Writes down what was answered; `Ok(false)` when there is nothing to write.
     pub(super) async fn confirm(
         &mut self,
         answers: Vec<(OutboxEntry, Answer)>,
         bases: &mut HashMap<EventId, BaseRecord>,
         sent: &mut Sent,
-    ) -> Result<(), EngineError> {
+    ) -> Result<bool, EngineError> {
         let mut writes = Vec::new();
         sent.taken |=
             answers.iter().any(|(_, answer)| matches!(answer, Answer::Confirmed(_) | Answer::Deleted));
@@ -75,10 +76,11 @@ impl Run<'_> {
         if unsent > 0 && sent.stop.is_none() {
             sent.stop = sent.down.take();
         }
-        if !writes.is_empty() {
-            self.commit(Batch { writes, ..Batch::default() }).await?;
+        if writes.is_empty() {
+            return Ok(false);
         }
-        Ok(())
+        self.commit(Batch { writes, ..Batch::default() }).await?;
+        Ok(true)
     }
 
     /// What becomes of creations whose UID an item of the calendar has: it is the same event and the two are joined, unless
@@ -328,7 +330,7 @@ impl Run<'_> {
             let ids: Vec<RemoteId> = group.iter().map(|echo| echo.id.clone()).collect();
             // A write that cannot be read back now is compared by the next pull.
             let Ok(fetched) = self.provider.fetch(&self.link.remote, &ids).await else { break };
-            if !writes.is_empty() {
+            if writes.len() >= PAGE {
                 let writes = std::mem::take(&mut writes);
                 self.commit(Batch { writes, ..Batch::default() }).await?;
             }

@@ -58,7 +58,7 @@ pub struct Link {
     pub retries: RetryBudget,
     /// Remote writes that are sent between two commits: as many may have to be looked up after a crash. At least 1;
     /// where there is room for it, a multiple of [`Capabilities::requests_max`](crate::provider::Capabilities::requests_max)
-    /// below it. Default: 50.
+    /// below it. Default: 100, as many as are decided at once.
     #[serde(default = "commit_every")]
     pub commit_every: usize,
     /// How long an item that cannot be fetched holds the link back.
@@ -314,5 +314,5 @@ fn keep_log() -> TimeDelta {
 }
 
 fn commit_every() -> usize {
-    50
+    100
 }

@@ -14,7 +14,7 @@ use super::{
     items::{Found, Item},
     outbox::{Health, after_failure, is_due, is_nameless},
     pull::Gone,
-    run::{Mode, Run},
+    run::{Mode, PAGE, Run},
 };
 use crate::{
     diff::changed_fields,
@@ -222,31 +222,27 @@ impl Run<'_> {
         }
         let now = self.engine.clock.now();
         let mut after: Option<OutboxId> = None;
+        // Whole groups, and one entry more that tells whether there are others.
+        let most = self.group() * (PAGE / self.group()).max(1);
         loop {
-            // What is sent is what the store holds now: to a worker that was paused it shows what another one did since.
-            let Waiting { entries: page, bases } =
-                self.engine.store.waiting(&self.link.id, after.as_ref(), self.group()).await?;
+            // What is sent is what the store holds now: to a worker that was paused it shows what another one did since. Only
+            // whoever has the lease writes here, so that the rest of a page is what the store holds as often as a commit of
+            // ours is taken.
+            let Waiting { entries: mut page, bases } =
+                self.engine.store.waiting(&self.link.id, after.as_ref(), most + 1).await?;
             let mut bases: HashMap<EventId, BaseRecord> =
                 bases.into_iter().map(|base| (base.event_id.clone(), base)).collect();
-            let last = page.len() < self.group();
-            after = page.last().map(|entry| entry.id.clone());
-            let mut ready = self.sendable(page, now);
-            *total += ready.len();
-            while !ready.is_empty() && sent.stop.is_none() {
-                self.mark(&mut ready).await?;
-                // What another worker may be sending by now is not ours to send.
-                self.keep_lease().await?;
-                let (late, answers): (Vec<_>, Vec<_>) =
-                    self.send(ready).await.into_iter().partition(|(_, answer)| answer.is_late());
-                self.confirm(answers, &mut bases, &mut sent).await?;
-                ready = late.into_iter().map(|(entry, _)| entry).collect();
+            let more = page.len() > most;
+            page.truncate(most);
+            while !page.is_empty() && sent.stop.is_none() {
+                let rest = page.split_off(self.group().min(page.len()));
+                let group = std::mem::replace(&mut page, rest);
+                after = group.last().map(|entry| entry.id.clone());
+                if !self.send_group(group, now, &mut bases, &mut sent, total).await? {
+                    break;
+                }
             }
-            self.waiting += ready.len();
-            self.tell(&Progress::Pushed {
-                link: self.link.id.clone(),
-                done: usize::try_from(self.counts.pushed).unwrap_or(usize::MAX),
-                total: *total,
-            });
+            let last = !more && page.is_empty();
             if last && !sent.taken {
                 sent.stop = sent.stop.or(sent.down.take());
             }
@@ -254,6 +250,37 @@ impl Run<'_> {
                 return Ok(sent);
             }
         }
+    }
+
+    /// Sends those of a group that may be sent, and commits the answers. `Ok(false)`: some were sent, and nothing was committed
+    /// since, so what was read with them may not be so any more.
+    async fn send_group(
+        &mut self,
+        group: Vec<OutboxEntry>,
+        now: DateTime<Utc>,
+        bases: &mut HashMap<EventId, BaseRecord>,
+        sent: &mut Sent,
+        total: &mut usize,
+    ) -> Result<bool, EngineError> {
+        let mut ready = self.sendable(group, now);
+        let mut holds = true;
+        *total += ready.len();
+        while !ready.is_empty() && sent.stop.is_none() {
+            self.mark(&mut ready).await?;
+            // What another worker may be sending by now is not ours to send.
+            self.keep_lease().await?;
+            let (late, answers): (Vec<_>, Vec<_>) =
+                self.send(ready).await.into_iter().partition(|(_, answer)| answer.is_late());
+            holds = self.confirm(answers, bases, sent).await?;
+            ready = late.into_iter().map(|(entry, _)| entry).collect();
+        }
+        self.waiting += ready.len();
+        self.tell(&Progress::Pushed {
+            link: self.link.id.clone(),
+            done: usize::try_from(self.counts.pushed).unwrap_or(usize::MAX),
+            total: *total,
+        });
+        Ok(holds)
     }
 
     /// Those of a page that may be sent now.

@@ -17,6 +17,7 @@ from .store import (
     StoreConflict,
     StoreFenced,
     StoreFull,
+    StoreInOneCall,
     StoreInvalidInput,
     StoreUnavailable,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "StoreError",
     "StoreFenced",
     "StoreFull",
+    "StoreInOneCall",
     "StoreInvalidInput",
     "StoreUnavailable",
     "StoredEvent",

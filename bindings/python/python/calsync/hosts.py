@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ._codec import decoder, encode, utc_text
 from .model import Choice, ContestedEvent, EventBody, Field, Surroundings
-from .store import MaybeAwaitable
+from .store import MaybeAwaitable, in_one_call
 
 __all__ = ["Clock", "Filter", "Resolver", "Transform"]
 
@@ -95,10 +95,11 @@ class Hosts:
     resolver: Resolver | None = None
     clock: Clock | None = None
 
-    def opening(self, store: Any, patience: float) -> Any:
+    def opening(self, store: Any, patience: float = 10) -> Any:
         """What the native part makes an engine with."""
         rules = self.filters or self.transforms
-        if not rules and self.resolver is None and self.clock is None:
+        together = [] if self.store is None else in_one_call(self.store)
+        if not rules and self.resolver is None and self.clock is None and not together:
             return store
         host = {
             "filters": {name: _version(name, rule, "lets_through") for name, rule in self.filters.items()},
@@ -106,6 +107,7 @@ class Hosts:
             "resolver": _has(self.resolver, "resolve"),
             "clock": _has(self.clock, "now"),
             "patience_ms": round(patience * 1000),
+            "in_one_call": together,
         }
         return {"store": store, "host": host}
 

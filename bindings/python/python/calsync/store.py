@@ -13,15 +13,21 @@ __all__ = [
     "Batch",
     "BaseSummary",
     "LeaseGrant",
+    "LeaseRequest",
     "LeaseToken",
+    "LinkHeld",
+    "OpenLink",
+    "Pairs",
     "Receipt",
     "Row",
     "Store",
     "StoreConflict",
     "StoreFenced",
     "StoreFull",
+    "StoreInOneCall",
     "StoreInvalidInput",
     "StoreUnavailable",
+    "Waiting",
 ]
 
 T = TypeVar("T")
@@ -43,6 +49,50 @@ class LeaseGrant(TypedDict, total=False):
 
     token: LeaseToken
     held_until: str
+
+
+class LeaseRequest(TypedDict):
+    """The arguments of ``acquire_lease``."""
+
+    name: str
+    holder: str
+    now: str
+    until: str
+
+
+class LinkHeld(TypedDict):
+    """Somebody else has the lease of a link until then."""
+
+    held_until: str
+
+
+class OpenLink(TypedDict):
+    """A link as a run finds it: each as the read of its name answers it."""
+
+    token: LeaseToken | None
+    """The lease; ``None`` when none was asked for."""
+    state: Row | None
+    """``link``."""
+    edits: list[Row]
+    """``events_since(calendar, state["seen"] - 1, limit + 1)``; nothing without a state, or where ``seen`` is 0."""
+    quarantine: list[Row]
+    """``records`` of that kind, the first ``limit``."""
+    outbox: list[Row]
+    """``outbox``, the first ``limit``."""
+
+
+class Pairs(TypedDict):
+    """Bases with the events they join, deleted ones included."""
+
+    bases: list[Row]
+    events: list[Row]
+
+
+class Waiting(TypedDict):
+    """A page of the outbox with the bases of its events, where they have one."""
+
+    entries: list[Row]
+    bases: list[Row]
 
 
 class BaseSummary(TypedDict):
@@ -192,6 +242,28 @@ class Store(Protocol):
         ...
 
 
+class StoreInOneCall(Store, Protocol):
+    """A store that answers together what is always asked together: a run without changes calls two methods and not six.
+
+    Each of the three methods is called when the store has it, which is looked at once, when the store is given to an engine or to
+    ``check_store``; the cases compare it with the single reads.
+    """
+
+    def open_link(
+        self, lease: LeaseRequest | None, link: str, calendar: str, limit: int
+    ) -> MaybeAwaitable[OpenLink | LinkHeld]:
+        """What a run begins with: takes the lease, then reads. Where the lease is not granted nothing is read."""
+        ...
+
+    def pairs(self, link: str, calendar: str, items: list[str]) -> MaybeAwaitable[Pairs]:
+        """``bases`` of these remote ids, and the ``events`` with their event ids."""
+        ...
+
+    def waiting(self, link: str, after: str | None, limit: int) -> MaybeAwaitable[Waiting]:
+        """``outbox``, and the ``bases`` of the events in it."""
+        ...
+
+
 METHODS = (
     "calendars",
     "events",
@@ -208,6 +280,14 @@ METHODS = (
     "release_lease",
 )
 """The methods of a store."""
+
+IN_ONE_CALL = ("open_link", "pairs", "waiting")
+"""Those it may have beside them."""
+
+
+def in_one_call(store: object) -> list[str]:
+    """Which of them it has."""
+    return [method for method in IN_ONE_CALL if callable(getattr(store, method, None))]
 
 
 def checked(store: object) -> object:

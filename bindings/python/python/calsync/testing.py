@@ -41,8 +41,9 @@ def check_store(factory: Callable[[], Store], case: str | None = None) -> None:
     for name in STORE_CASES if case is None else (case,):
         caller = Caller()
         try:
-            answers = Answers(Hosts(checked(factory())), None)
-            caller.call(lambda done, call, _: _check_store(name, done, call), answers)
+            hosts = Hosts(checked(factory()))
+            opening = json.dumps(hosts.opening("host"))
+            caller.call(lambda done, call, _: _check_store(name, opening, done, call), Answers(hosts, None))
         finally:
             caller.close()
 

@@ -12,7 +12,7 @@ public final class Engine: Sendable {
 
     private init(choice: JSONValue, store: (any Store)?, hosts: Hosts) throws {
         do {
-            native = try NativeEngine(store: try hosts.opening(choice))
+            native = try NativeEngine(store: try hosts.opening(choice, together: inOneCall(store)))
         } catch let error as NativeError {
             throw translated(error, thrown: nil)
         }

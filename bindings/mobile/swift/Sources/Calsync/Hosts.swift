@@ -61,15 +61,16 @@ public struct Hosts: Sendable {
         self.patienceMs = patienceMs
     }
 
-    /// What the native part makes an engine with, over a store.
-    func opening(_ store: JSONValue) throws -> String {
-        if filters.isEmpty, transforms.isEmpty, resolver == nil, clock == nil { return try Border.text(store) }
+    /// What the native part makes an engine with, over a store; `together` is what that answers in one call.
+    func opening(_ store: JSONValue, together: [String]) throws -> String {
+        if filters.isEmpty, transforms.isEmpty, resolver == nil, clock == nil, together.isEmpty { return try Border.text(store) }
         let host: [String: JSONValue] = [
             "filters": .object(filters.mapValues { .string($0.version) }),
             "transforms": .object(transforms.mapValues { .string($0.version) }),
             "resolver": .bool(resolver != nil),
             "clock": .bool(clock != nil),
             "patience_ms": .int(Int64(patienceMs)),
+            "in_one_call": .array(together.map(JSONValue.string)),
         ]
         return try Border.text(JSONValue.object(["store": store, "host": .object(host)]))
     }

@@ -46,6 +46,81 @@ public protocol Store: Sendable {
     func releaseLease(token: LeaseToken) async throws
 }
 
+/// A store that answers together what is always asked together: a run without changes calls two methods and not six.
+///
+/// Whether a store is one is looked at once, when it is given to an engine or to ``checkStore(_:)``, whose cases compare it with the
+/// single reads.
+public protocol StoreInOneCall: Store {
+    /// What a run begins with: takes the lease, if one is asked for, then reads. Where it is not granted nothing is read.
+    func openLink(lease: LeaseRequest?, link: String, calendar: String, limit: Int) async throws -> Opened
+
+    /// The bases of these remote ids, and the events with their event ids, deleted ones too, in any order.
+    func pairs(link: String, calendar: String, items: [String]) async throws -> Pairs
+
+    /// The outbox as ``Store/outbox(link:after:limit:)`` answers it, and the bases of the events in it, where they have one.
+    func waiting(link: String, after: String?, limit: Int) async throws -> Waiting
+}
+
+/// What ``Store/acquireLease(name:holder:now:until:)`` is asked.
+public struct LeaseRequest: Hashable, Sendable, Decodable {
+    public let name: String
+    public let holder: String
+    public let now: Instant
+    public let until: Instant
+}
+
+/// What came of opening a link.
+public enum Opened: Hashable, Sendable {
+    /// Somebody else has its lease.
+    case held(until: Instant)
+    /// It is open.
+    case link(OpenLink)
+}
+
+/// A link as a run finds it: each as the read of its name answers it.
+public struct OpenLink: Hashable, Sendable {
+    /// The lease, when one was asked for.
+    public var token: LeaseToken?
+    /// The row of the link.
+    public var state: Row?
+    /// The events since `seen - 1` of the state, one more than the limit; none without a state, or where it is 0.
+    public var edits: [Row]
+    /// The first items in quarantine.
+    public var quarantine: [Row]
+    /// The first writes that wait.
+    public var outbox: [Row]
+
+    public init(token: LeaseToken?, state: Row?, edits: [Row], quarantine: [Row], outbox: [Row]) {
+        self.token = token
+        self.state = state
+        self.edits = edits
+        self.quarantine = quarantine
+        self.outbox = outbox
+    }
+}
+
+/// Bases with the events they join.
+public struct Pairs: Hashable, Sendable {
+    public var bases: [Row]
+    public var events: [Row]
+
+    public init(bases: [Row], events: [Row]) {
+        self.bases = bases
+        self.events = events
+    }
+}
+
+/// A page of the outbox with the bases of its events.
+public struct Waiting: Hashable, Sendable {
+    public var entries: [Row]
+    public var bases: [Row]
+
+    public init(entries: [Row], bases: [Row]) {
+        self.entries = entries
+        self.bases = bases
+    }
+}
+
 /// What bases are looked up by.
 public enum BaseKey: String, Sendable, Decodable {
     case remote

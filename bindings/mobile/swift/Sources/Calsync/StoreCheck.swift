@@ -7,7 +7,8 @@ public let storeCaseNames: [String] = storeCases()
 /// does not do what the case expects; `item` names the case.
 public func checkStore(_ name: String, _ store: any Store) async throws {
     let host = StoreHost(store)
-    _ = try await waiting(host) { try CalsyncNative.checkStore(case: name, host: host) }
+    let opening = try Hosts().opening(.string("host"), together: inOneCall(store))
+    _ = try await waiting(host) { try CalsyncNative.checkStore(case: name, opening: opening, host: host) }
 }
 
 /// Runs all cases, each on a store of its own.

@@ -76,6 +76,8 @@ private struct Given: Decodable {
     let now: Instant?
     let until: Instant?
     let token: LeaseToken?
+    let lease: LeaseRequest?
+    let items: [String]?
 
     func needed<Value>(_ value: Value?) throws -> Value {
         guard let value else { throw CalsyncError(code: .`internal`, message: "an argument is missing") }
@@ -159,8 +161,58 @@ private func answer(_ store: any Store, _ method: String, _ given: Given) async 
         try await store.releaseLease(token: given.needed(given.token))
         return "null"
     default:
+        guard let store = store as? any StoreInOneCall else {
+            throw CalsyncError(code: .`internal`, message: "there is no such method")
+        }
+        return try await answerTogether(store, method, given, limit)
+    }
+}
+
+/// The methods a store may have, as they are told to the native part.
+func inOneCall(_ store: (any Store)?) -> [String] {
+    store is any StoreInOneCall ? ["open_link", "pairs", "waiting"] : []
+}
+
+private func answerTogether(_ store: any StoreInOneCall, _ method: String, _ given: Given, _ limit: Int) async throws -> String {
+    let link = try given.needed(given.link)
+    switch method {
+    case "store.open_link":
+        let opened = try await store.openLink(
+            lease: given.lease,
+            link: link,
+            calendar: given.needed(given.calendar),
+            limit: limit
+        )
+        switch opened {
+        case .held(let until): return try Border.text(["held_until": until])
+        case .link(let found): return try text(found)
+        }
+    case "store.pairs":
+        let pairs = try await store.pairs(link: link, calendar: given.needed(given.calendar), items: given.needed(given.items))
+        return try rowText(["bases": array(pairs.bases), "events": array(pairs.events)])
+    case "store.waiting":
+        let waiting = try await store.waiting(link: link, after: given.after?.key, limit: limit)
+        return try rowText(["entries": array(waiting.entries), "bases": array(waiting.bases)])
+    default:
         throw CalsyncError(code: .`internal`, message: "there is no such method")
     }
+}
+
+private func array(_ rows: [Row]) -> JSONValue {
+    .array(rows.map(JSONValue.object))
+}
+
+private func text(_ found: OpenLink) throws -> String {
+    let token = found.token.map { token -> JSONValue in
+        .object(["name": .string(token.name), "epoch": .uint(token.epoch)])
+    }
+    return try rowText([
+        "token": token ?? .null,
+        "state": found.state.map(JSONValue.object) ?? .null,
+        "edits": array(found.edits),
+        "quarantine": array(found.quarantine),
+        "outbox": array(found.outbox),
+    ])
 }
 
 private func rows(_ rows: [Row]) throws -> String {

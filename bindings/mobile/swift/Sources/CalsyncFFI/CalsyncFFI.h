@@ -363,7 +363,7 @@ void uniffi_calsync_mobile_fn_method_nativehost_tell(uint64_t ptr, RustBuffer pr
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CALSYNC_MOBILE_FN_FUNC_CHECK_STORE
 #define UNIFFI_FFIDEF_UNIFFI_CALSYNC_MOBILE_FN_FUNC_CHECK_STORE
-uint64_t uniffi_calsync_mobile_fn_func_check_store(RustBuffer case, uint64_t host, RustCallStatus *_Nonnull out_status
+uint64_t uniffi_calsync_mobile_fn_func_check_store(RustBuffer case, RustBuffer opening, uint64_t host, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_CALSYNC_MOBILE_FN_FUNC_PURE_CALL

@@ -1753,13 +1753,14 @@ public func uniffiForeignFutureHandleCountCalsyncMobile() -> Int {
     UNIFFI_FOREIGN_FUTURE_HANDLE_MAP.count
 }
 /**
- * Runs a case on a fresh store of the host.
+ * Runs a case on a fresh store of the host; `opening` is what an engine over it is made with.
  */
-public func checkStore(`case`: String, host: NativeHost)throws  -> NativeCall  {
+public func checkStore(`case`: String, opening: String, host: NativeHost)throws  -> NativeCall  {
     return try  FfiConverterTypeNativeCall_lift(try rustCallWithError(FfiConverterTypeNativeError_lift) {
         uniffiCallStatus in
     uniffi_calsync_mobile_fn_func_check_store(
         FfiConverterString.lower(`case`),
+        FfiConverterString.lower(opening),
         FfiConverterTypeNativeHost_lower(host),uniffiCallStatus
     )
 })
@@ -1821,7 +1822,7 @@ private let initializationResult: InitializationResult = {
     if bindings_contract_version != scaffolding_contract_version {
         return InitializationResult.contractVersionMismatch
     }
-    if (uniffi_calsync_mobile_checksum_func_check_store() != 43796) {
+    if (uniffi_calsync_mobile_checksum_func_check_store() != 38485) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_calsync_mobile_checksum_func_pure_call() != 38069) {

@@ -6,14 +6,18 @@ import io.calsync.DocQuery
 import io.calsync.Expectation
 import io.calsync.Lease
 import io.calsync.LeaseEnd
+import io.calsync.LeaseRequest
 import io.calsync.LeaseToken
 import io.calsync.Log
+import io.calsync.Opened
+import io.calsync.Pairs
 import io.calsync.Receipt
 import io.calsync.RecordQuery
 import io.calsync.Revised
 import io.calsync.Row
-import io.calsync.Store
 import io.calsync.StoreException
+import io.calsync.StoreInOneCall
+import io.calsync.Waiting
 import io.calsync.Write
 import io.calsync.row
 import java.security.MessageDigest
@@ -36,7 +40,7 @@ import kotlinx.serialization.json.contentOrNull
  * application searches and one calsync never writes. The other tables are calsync's alone. What a store must promise is in
  * `docs/store-contract.md`; `ClubTest` runs the cases that check it.
  */
-class ClubStore(private val connection: Connection) : Store {
+class ClubStore(private val connection: Connection) : StoreInOneCall {
     override suspend fun calendars(): List<Row> = rows("SELECT json FROM calsync_calendars ORDER BY id")
 
     override suspend fun events(calendar: String, ids: List<String>): List<Row> =
@@ -45,10 +49,14 @@ class ClubStore(private val connection: Connection) : Store {
     override suspend fun eventsByUid(calendar: String, uids: List<String>): List<Row> =
         events("calendar = ? AND uid_hash IN ${places(uids)}", calendar, *uids.map(::hash).toTypedArray())
 
-    override suspend fun eventsSince(calendar: String, after: Long, limit: Int): List<Row> =
+    override suspend fun eventsSince(calendar: String, after: Long, limit: Int): List<Row> = since(calendar, after, limit)
+
+    private fun since(calendar: String, after: Long, limit: Int): List<Row> =
         events("calendar = ? AND revision > ? ORDER BY revision LIMIT ?", calendar, after, limit)
 
-    override suspend fun link(link: String): Row? = rows("SELECT json FROM calsync_links WHERE id = ?", link).firstOrNull()
+    override suspend fun link(link: String): Row? = state(link)
+
+    private fun state(link: String): Row? = rows("SELECT json FROM calsync_links WHERE id = ?", link).firstOrNull()
 
     override suspend fun bases(link: String, by: By, ids: List<String>): List<Row> {
         val column = if (by == By.REMOTE) "remote_id" else "event_id"
@@ -59,7 +67,9 @@ class ClubStore(private val connection: Connection) : Store {
     override suspend fun baseSummaries(link: String, after: String?, limit: Int): List<Row> =
         page("calsync_bases", "remote_id", after, limit, "link" to link)
 
-    override suspend fun outbox(link: String, after: String?, limit: Int): List<Row> =
+    override suspend fun outbox(link: String, after: String?, limit: Int): List<Row> = waits(link, after, limit)
+
+    private fun waits(link: String, after: String?, limit: Int): List<Row> =
         page("calsync_outbox", "id", after, limit, "link" to link)
 
     override suspend fun records(query: RecordQuery): List<Row> {
@@ -76,6 +86,33 @@ class ClubStore(private val connection: Connection) : Store {
             is DocQuery.Page -> page("calsync_docs", "key", query.after, query.limit, "space" to query.space)
             is DocQuery.Due -> rows("$of AND due <= ? ORDER BY due, key LIMIT ?", query.space, sortable(query.at), query.limit)
         }
+    }
+
+    // What calsync always asks together, in one call each. A store that is only a `Store` is asked the reads above one by one.
+
+    override suspend fun openLink(lease: LeaseRequest?, link: String, calendar: String, limit: Int): Opened = transaction {
+        val token = when (val granted = lease?.let { grant(it.name, it.holder, it.now, it.until) }) {
+            is Lease.Held -> return@transaction Opened.Held(granted.until)
+            is Lease.Granted -> granted.token
+            null -> null
+        }
+        val state = state(link)
+        val seen = state?.text("seen")?.toLong() ?: 0
+        val edits = if (seen > 0) since(calendar, seen - 1, limit + 1) else emptyList()
+        val quarantine = page("calsync_records", "id", null, limit, "kind" to RecordQuery.Kind.QUARANTINE.name, "link" to link)
+        Opened.Link(token, state, edits, quarantine, waits(link, null, limit))
+    }
+
+    override suspend fun pairs(link: String, calendar: String, items: List<String>): Pairs {
+        val mine = "FROM calsync_bases WHERE link = ? AND remote_id IN ${places(items)}"
+        val keys = arrayOf(link, *items.toTypedArray())
+        val events = events("calendar = ? AND id IN (SELECT event_id $mine)", calendar, *keys)
+        return Pairs(rows("SELECT json $mine", *keys), events)
+    }
+
+    override suspend fun waiting(link: String, after: String?, limit: Int): Waiting {
+        val entries = outbox(link, after, limit)
+        return Waiting(entries, bases(link, By.EVENT, entries.mapNotNull { it.text("event_id") }))
     }
 
     override suspend fun commit(batch: Batch): Receipt = transaction {
@@ -208,17 +245,20 @@ class ClubStore(private val connection: Connection) : Store {
         more = listOf("event_id" to row.text("event_id"), "run" to row.text("run"), "aged" to aged?.let(::sortable)),
     )
 
-    override suspend fun acquireLease(name: String, holder: String, now: Instant, until: Instant): Lease = transaction {
+    override suspend fun acquireLease(name: String, holder: String, now: Instant, until: Instant): Lease =
+        transaction { grant(name, holder, now, until) }
+
+    private fun grant(name: String, holder: String, now: Instant, until: Instant): Lease {
         val query = "SELECT holder, epoch, until FROM calsync_leases WHERE name = ?"
         val lease = query(query, name) { Triple(it.getString(1), it.getLong(2), Instant.parse(it.getString(3))) }.firstOrNull()
         val (held, epoch, end) = lease ?: Triple(null, 0L, now)
         val over = end <= now
-        if (held != null && held != holder && !over) return@transaction Lease.Held(end)
+        if (held != null && held != holder && !over) return Lease.Held(end)
         val next = if (held != holder || over) epoch + 1 else epoch
         val put = """INSERT INTO calsync_leases (name, holder, epoch, until) VALUES (?, ?, ?, ?)
             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, epoch = excluded.epoch, until = excluded.until"""
         update(put, name, holder, next, until.toString())
-        Lease.Granted(LeaseToken(name, next))
+        return Lease.Granted(LeaseToken(name, next))
     }
 
     override suspend fun releaseLease(token: LeaseToken): Unit = transaction { free(token) }

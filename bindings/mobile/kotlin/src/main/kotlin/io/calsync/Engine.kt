@@ -26,14 +26,14 @@ class Engine private constructor(
     private val storeContext: CoroutineContext,
     private val hosts: Hosts,
 ) : AutoCloseable {
-    private val native = Native.engine(hosts.opening(choice))
+    private val native = Native.engine(hosts.opening(choice, inOneCall(store)))
 
     /** Over a SQLite file, made when absent, or in memory (`:memory:`) as long as the engine lives. */
     constructor(path: String = ":memory:", hosts: Hosts = Hosts()) : this(choice(path), null, Dispatchers.IO, hosts)
 
     /** Over a store of the host. Its methods, and those of [hosts], run in [context]; they may block there. */
     constructor(store: Store, context: CoroutineContext = Dispatchers.IO, hosts: Hosts = Hosts()) :
-        this("\"host\"", store, context, hosts)
+        this(OWN_STORE, store, context, hosts)
 
     private suspend fun <T> call(
         method: String,

@@ -8,10 +8,12 @@ import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
+import kotlinx.serialization.json.add
 import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import kotlinx.serialization.json.put
+import kotlinx.serialization.json.putJsonArray
 import kotlinx.serialization.json.putJsonObject
 
 /** Says which events a link copies. A pipeline names it: `{ "type": "host", "rule": name, "options": { } }`. */
@@ -57,8 +59,9 @@ class Hosts(
     val clock: Clock? = null,
     val patience: Duration = 10.seconds,
 ) {
-    internal fun opening(store: String): String {
-        if (filters.isEmpty() && transforms.isEmpty() && resolver == null && clock == null) return store
+    /** What the native part makes an engine with; [together] is what the store answers in one call. */
+    internal fun opening(store: String, together: List<String>): String {
+        if (filters.isEmpty() && transforms.isEmpty() && resolver == null && clock == null && together.isEmpty()) return store
         return buildJsonObject {
             put("store", Json.parseToJsonElement(store))
             putJsonObject("host") {
@@ -67,6 +70,7 @@ class Hosts(
                 put("resolver", resolver != null)
                 put("clock", clock != null)
                 put("patience_ms", patience.inWholeMilliseconds)
+                putJsonArray("in_one_call") { together.forEach { add(it) } }
             }
         }.toString()
     }
@@ -90,6 +94,9 @@ class Hosts(
         else -> throw UnsupportedOperationException(method)
     }
 }
+
+/** An engine over a store of the host is made with this. */
+internal const val OWN_STORE = "\"host\""
 
 private fun JsonObject.rule(): String = getValue("rule").jsonPrimitive.content
 

@@ -73,6 +73,50 @@ interface Store {
     suspend fun releaseLease(token: LeaseToken)
 }
 
+/**
+ * A store that answers together what is always asked together: a run without changes calls two methods and not six. Whether a store
+ * is one is looked at once, when it is given to an engine or to [checkStore], whose cases compare it with the single reads.
+ */
+interface StoreInOneCall : Store {
+    /** What a run begins with: takes the lease, if one is asked for, then reads. Where it is not granted nothing is read. */
+    suspend fun openLink(lease: LeaseRequest?, link: String, calendar: String, limit: Int): Opened
+
+    /** The bases of these remote ids, and the events with their event ids, deleted ones too, in any order. */
+    suspend fun pairs(link: String, calendar: String, items: List<String>): Pairs
+
+    /** [outbox], and the bases of the events in it, where they have one. */
+    suspend fun waiting(link: String, after: String?, limit: Int): Waiting
+}
+
+/** What [Store.acquireLease] is asked. */
+data class LeaseRequest(val name: String, val holder: String, val now: Instant, val until: Instant)
+
+/** What came of opening a link. */
+sealed interface Opened {
+    /** Somebody else has its lease. */
+    data class Held(val until: Instant) : Opened
+
+    /** The link as a run finds it: each as the read of its name answers it. */
+    data class Link(
+        /** The lease, when one was asked for. */
+        val token: LeaseToken?,
+        /** [Store.link]. */
+        val state: Row?,
+        /** [Store.eventsSince], after `seen - 1` of [state], one more than the limit; nothing without a state, or where it is 0. */
+        val edits: List<Row>,
+        /** [Store.records] of that kind, the first of them. */
+        val quarantine: List<Row>,
+        /** [Store.outbox], the first of it. */
+        val outbox: List<Row>,
+    ) : Opened
+}
+
+/** Bases with the events they join. */
+data class Pairs(val bases: List<Row>, val events: List<Row>)
+
+/** A page of the outbox with the bases of its events. */
+data class Waiting(val entries: List<Row>, val bases: List<Row>)
+
 /** What bases are looked up by. */
 enum class By { REMOTE, EVENT }
 

@@ -13,7 +13,8 @@ val STORE_CASES: List<String> by lazy { storeCases() }
  */
 suspend fun checkStore(case: String, store: Store, context: CoroutineContext = Dispatchers.IO) {
     val host = StoreHost(store, context)
-    Native.await(host) { io.calsync.ffi.checkStore(case, host) }
+    val opening = Hosts().opening(OWN_STORE, inOneCall(store))
+    Native.await(host) { io.calsync.ffi.checkStore(case, opening, host) }
 }
 
 /** Runs all cases, each on a store of its own that [factory] makes. */

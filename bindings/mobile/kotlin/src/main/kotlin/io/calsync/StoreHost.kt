@@ -83,9 +83,38 @@ internal class StoreHost(
                 store.releaseLease(json.decodeFromJsonElement(LeaseToken.serializer(), args.getValue("token")))
                 JsonNull
             }
-            else -> throw UnsupportedOperationException(method)
+            else -> together(store as? StoreInOneCall ?: throw UnsupportedOperationException(method), method, args)
         }
     }
+}
+
+/** The methods a store may have, as they are told to the native part. */
+private val IN_ONE_CALL = listOf("open_link", "pairs", "waiting")
+
+internal fun inOneCall(store: Store?): List<String> = if (store is StoreInOneCall) IN_ONE_CALL else emptyList()
+
+private suspend fun together(store: StoreInOneCall, method: String, args: JsonObject): JsonElement = when (method) {
+    "store.open_link" -> {
+        val lease = (args["lease"] as? JsonObject)?.let {
+            LeaseRequest(it.text("name"), it.text("holder"), it.instant("now"), it.instant("until"))
+        }
+        opened(store.openLink(lease, args.text("link"), args.text("calendar"), args.limit()))
+    }
+    "store.pairs" -> {
+        val pairs = store.pairs(args.text("link"), args.text("calendar"), args.texts("items"))
+        buildJsonObject {
+            put("bases", JsonArray(pairs.bases))
+            put("events", JsonArray(pairs.events))
+        }
+    }
+    "store.waiting" -> {
+        val waiting = store.waiting(args.text("link"), args.optional("after"), args.limit())
+        buildJsonObject {
+            put("entries", JsonArray(waiting.entries))
+            put("bases", JsonArray(waiting.bases))
+        }
+    }
+    else -> throw UnsupportedOperationException(method)
 }
 
 private fun JsonObject.optional(name: String): String? = this[name]?.jsonPrimitive?.contentOrNull
@@ -135,6 +164,19 @@ private fun receipt(receipt: Receipt): JsonElement = buildJsonObject {
     put("doc_versions", buildJsonArray { receipt.docVersions.forEach { add(it) } })
     put("purged", buildJsonArray { receipt.purged.forEach { add(it) } })
     put("lease_end", json.encodeToJsonElement(LeaseEnd.serializer(), receipt.leaseEnd))
+}
+
+private fun opened(opened: Opened): JsonElement = buildJsonObject {
+    when (opened) {
+        is Opened.Held -> put("held_until", JsonPrimitive(opened.until.toString()))
+        is Opened.Link -> {
+            put("token", opened.token?.let { json.encodeToJsonElement(LeaseToken.serializer(), it) } ?: JsonNull)
+            put("state", opened.state ?: JsonNull)
+            put("edits", JsonArray(opened.edits))
+            put("quarantine", JsonArray(opened.quarantine))
+            put("outbox", JsonArray(opened.outbox))
+        }
+    }
 }
 
 private fun lease(lease: Lease): JsonElement = buildJsonObject {

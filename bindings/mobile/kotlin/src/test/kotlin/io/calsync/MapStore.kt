@@ -218,6 +218,32 @@ open class MapStore : Store {
     }
 }
 
+/** The same, which answers together what is asked together. */
+open class OneCallStore : MapStore(), StoreInOneCall {
+    override suspend fun openLink(lease: LeaseRequest?, link: String, calendar: String, limit: Int): Opened {
+        val token = when (val granted = lease?.let { acquireLease(it.name, it.holder, it.now, it.until) }) {
+            is Lease.Held -> return Opened.Held(granted.until)
+            is Lease.Granted -> granted.token
+            null -> null
+        }
+        val state = link(link)
+        val seen = state?.number("seen") ?: 0
+        val edits = if (seen > 0) eventsSince(calendar, seen - 1, limit + 1) else emptyList()
+        val quarantine = records(RecordQuery(RecordQuery.Kind.QUARANTINE, link, limit = limit))
+        return Opened.Link(token, state, edits, quarantine, outbox(link, null, limit))
+    }
+
+    override suspend fun pairs(link: String, calendar: String, items: List<String>): Pairs {
+        val bases = bases(link, By.REMOTE, items)
+        return Pairs(bases, events(calendar, bases.map { it.text("event_id")!! }))
+    }
+
+    override suspend fun waiting(link: String, after: String?, limit: Int): Waiting {
+        val entries = outbox(link, after, limit)
+        return Waiting(entries, bases(link, By.EVENT, entries.map { it.text("event_id")!! }))
+    }
+}
+
 /** Text by its bytes: strings of the virtual machine compare by UTF-16. */
 val BYTES: Comparator<String> = Comparator { a, b -> a.encodeToByteArray().compareUnsigned(b.encodeToByteArray()) }
 

@@ -1,5 +1,8 @@
 package io.calsync
 
+import java.lang.reflect.InvocationTargetException
+import java.lang.reflect.Proxy
+import java.util.Collections
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
@@ -15,6 +18,81 @@ class StoreTest {
     @TestFactory
     fun `a store in maps`(): List<DynamicTest> =
         STORE_CASES.map { case -> dynamicTest(case) { runBlocking { checkStore(case, MapStore()) } } }
+
+    @TestFactory
+    fun `a store that answers in one call`(): List<DynamicTest> =
+        STORE_CASES.map { case -> dynamicTest(case) { runBlocking { checkStore(case, OneCallStore()) } } }
+
+    @Test
+    fun `what is answered in one call is compared with the reads`() = runBlocking {
+        val forgets = object : OneCallStore() {
+            override suspend fun waiting(link: String, after: String?, limit: Int) =
+                super.waiting(link, after, limit).copy(bases = emptyList())
+        }
+        val error = assertFailsWith<CalsyncException> { checkStore("waiting_answers_what_the_reads_answer", forgets) }
+        assertEquals(Code.CHECK_FAILED, error.code)
+    }
+
+    @Test
+    fun `what a run asks`() = Server().use { server ->
+        runBlocking {
+            val single = listOf("acquireLease", "link", "eventsSince", "records", "outbox")
+            val ways = listOf(
+                Triple(MapStore(), single, listOf("bases", "events") to listOf("outbox", "bases")),
+                Triple(OneCallStore(), listOf("openLink"), listOf("pairs") to listOf("waiting")),
+            )
+            for ((store, begin, reads) in ways) {
+                val calls = Collections.synchronizedList(mutableListOf<String>())
+                val engine = Engine(noted(store, calls)).join(server)
+                val elsewhere = Engine().join(server)
+                suspend fun edit(where: Engine, title: String, count: Int) {
+                    for ((id, revision, event) in where.events("family").take(count)) {
+                        where.updateEvent("family", id, revision, meeting(event.uid, title))
+                    }
+                }
+                suspend fun asked(): List<String> {
+                    calls.clear()
+                    engine.sync("home")
+                    return calls.toList()
+                }
+                if (elsewhere.sync("home").counts.created == 0L) {
+                    repeat(200) { elsewhere.addEvent("family", meeting("e$it", "Event $it")) }
+                    elsewhere.sync("home")
+                }
+                repeat(2) { engine.sync("home") }
+                assertEquals(begin + "commit", asked(), "nothing to do")
+
+                edit(elsewhere, "there ${begin.size}", 10)
+                elsewhere.sync("home")
+                assertEquals(begin + reads.first + listOf("commit", "commit"), asked(), "ten there")
+                asked()
+
+                edit(engine, "here ${begin.size}", 10)
+                assertEquals(begin + listOf("bases", "commit") + reads.second + listOf("commit", "commit"), asked(), "ten here")
+                elsewhere.sync("home")
+
+                edit(elsewhere, "all there ${begin.size}", 200)
+                elsewhere.sync("home")
+                val there = asked()
+                edit(engine, "all here ${begin.size}", 200)
+                val here = asked()
+                if (store is StoreInOneCall) assertTrue(there.size <= 8 && here.size <= 8, "$there $here")
+            }
+        }
+    }
+
+    /** A store that notes what it is asked. */
+    private fun noted(store: Store, calls: MutableList<String>): Store {
+        val kind = if (store is StoreInOneCall) StoreInOneCall::class.java else Store::class.java
+        return Proxy.newProxyInstance(kind.classLoader, arrayOf(kind)) { _, method, arguments ->
+            calls += method.name
+            try {
+                method.invoke(store, *arguments.orEmpty())
+            } catch (error: InvocationTargetException) {
+                throw error.targetException
+            }
+        } as Store
+    }
 
     @Test
     fun `all of them, on the thread that asks`() = runBlocking {

@@ -7,6 +7,7 @@ import kotlin.reflect.full.valueParameters
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
 import kotlinx.serialization.KSerializer
+import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.serializer
@@ -19,6 +20,7 @@ class SurfaceTest {
         val functions: List<String>,
         val methods: Map<String, List<String>>,
         val store: List<String>,
+        @SerialName("store_in_one_call") val storeInOneCall: List<String>,
         val hosts: Map<String, List<String>>,
         val values: Map<String, List<String>>,
         val words: Map<String, List<String>>,
@@ -78,6 +80,8 @@ class SurfaceTest {
     @Test
     fun `every method of a store`() {
         assertEquals(surface.store.map(::camel).toSet(), Store::class.java.declaredMethods.map { it.name }.toSet())
+        val together = StoreInOneCall::class.java.declaredMethods.map { it.name }
+        assertEquals(surface.storeInOneCall.map(::camel).toSet(), together.toSet())
     }
 
     @Test

@@ -799,7 +799,7 @@ internal object UniffiLib {
     ): Long
     external fun uniffi_calsync_mobile_fn_method_nativehost_tell(`ptr`: Long,`progress`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
-    external fun uniffi_calsync_mobile_fn_func_check_store(`case`: RustBuffer.ByValue,`host`: Long,uniffi_out_err: UniffiRustCallStatus,
+    external fun uniffi_calsync_mobile_fn_func_check_store(`case`: RustBuffer.ByValue,`opening`: RustBuffer.ByValue,`host`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Long
     external fun uniffi_calsync_mobile_fn_func_pure_call(`method`: RustBuffer.ByValue,`args`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
@@ -928,7 +928,7 @@ private fun uniffiCheckContractApiVersion(lib: IntegrityCheckingUniffiLib) {
 }
 @Suppress("UNUSED_PARAMETER")
 private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
-    if ((lib.uniffi_calsync_mobile_checksum_func_check_store() and 0xFFFF) != 43796) {
+    if ((lib.uniffi_calsync_mobile_checksum_func_check_store() and 0xFFFF) != 38485) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_calsync_mobile_checksum_func_pure_call() and 0xFFFF) != 38069) {
@@ -3032,15 +3032,16 @@ public object FfiConverterSequenceString: FfiConverterRustBuffer<List<kotlin.Str
 
 
         /**
-         * Runs a case on a fresh store of the host.
+         * Runs a case on a fresh store of the host; `opening` is what an engine over it is made with.
          */
-    @Throws(NativeException::class) fun `checkStore`(`case`: kotlin.String, `host`: NativeHost): NativeCall {
+    @Throws(NativeException::class) fun `checkStore`(`case`: kotlin.String, `opening`: kotlin.String, `host`: NativeHost): NativeCall {
             return FfiConverterTypeNativeCall.lift(
     uniffiRustCallWithError(NativeException) { _status ->
     UniffiLib.uniffi_calsync_mobile_fn_func_check_store(
 
 
         FfiConverterString.lower(`case`),
+        FfiConverterString.lower(`opening`),
         FfiConverterTypeNativeHost.lower(`host`),_status)
 }
     )
