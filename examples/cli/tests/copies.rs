@@ -411,8 +411,81 @@ fn a_slot_is_booked_once_on_several_calendars() {
         let said = with(file);
         assert!(!said.success && said.err.contains(expected), "{file}: {}", said.err);
     }
-    let wrong = book(&["--start", "tomorrow"]);
-    assert!(!wrong.success && wrong.err.contains("--start"), "{}", wrong.err);
+    for wrong in ["tomorrow", "2030-03-03"] {
+        let said = book(&["--start", wrong]);
+        assert!(!said.success && said.err.contains("--start"), "{}", said.err);
+    }
+}
+
+/// The clock of a zone is what people mean, also on the days it is put forward and back.
+#[test]
+fn times_are_of_the_clock_people_look_at() {
+    let temp = folder("");
+    let path = temp.path();
+    ok(path, &["sync"]);
+    let berlin = ["--calendars", "work", "--zone", "Europe/Berlin"];
+    let free =
+        |more: &[&str]| calsync(path, &[&["free"], &berlin[..], &["--days", "1", "--json"], more].concat());
+    let hours = ["--weekdays", "su", "--hours", "00:00-24:00", "--step", "60m", "--duration", "60m"];
+    // A year that is ahead whenever this runs, with the days of 2027.
+    for (from, first) in [
+        ("2094-03-28", "2094-03-27T23:00:00Z"),
+        ("2094-03-28T09:00", "2094-03-28T07:00:00Z"),
+        ("2094-03-28T09:00:00", "2094-03-28T07:00:00Z"),
+        ("2094-03-28T09:00:00+02:00", "2094-03-28T07:00:00Z"),
+        ("2094-03-28T07:00:00Z", "2094-03-28T07:00:00Z"),
+        // It is left out, and what comes next is three o'clock.
+        ("2094-03-28T02:00", "2094-03-28T01:00:00Z"),
+    ] {
+        let said = free(&[&["--from", from], &hours[..]].concat());
+        assert!(said.success, "{from}: {}", said.err);
+        let found: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(found["slots"][0]["start"], first, "{from}");
+    }
+    for (wrong, expected) in [
+        (["--from", "tomorrow"], "2026-03-02T09:00"),
+        (["--from", "2027-02-30"], "--from: \"2027-02-30\""),
+        (["--hours", "09:00-09:00"], "00:00-24:00"),
+    ] {
+        let said = free(&wrong);
+        assert!(!said.success && said.err.contains(expected), "{wrong:?}: {}", said.err);
+        assert!(!said.err.contains("premature"), "{}", said.err);
+    }
+
+    let book = |start: &str| {
+        calsync(path, &[&["book", "--duration", "60m", "--start", start], &berlin[..]].concat())
+    };
+    let said = book("2094-03-30T10:30");
+    assert!(
+        said.out.starts_with("booked: Tue 2094-03-30 10:30 to 11:30 Europe/Berlin, event "),
+        "{}",
+        said.out
+    );
+    let said = book("2094-03-28T02:30");
+    assert!(
+        !said.success && said.err.contains("2094-03-28T02:30 does not happen"),
+        "{}{}",
+        said.out,
+        said.err
+    );
+    let said = book("2094-10-31T02:30");
+    assert!(said.success && said.err.contains("twice in Europe/Berlin: the earlier one"), "{}", said.err);
+    assert!(said.out.starts_with("booked: Sun 2094-10-31 02:30 to 02:30 Europe/Berlin"), "{}", said.out);
+}
+
+#[test]
+fn a_hint_names_no_flag_that_was_given() {
+    let temp = folder("");
+    let path = temp.path();
+    let feed = fs::read_to_string(path.join("feed.ics")).unwrap();
+    fs::write(path.join("feed.ics"), feed.replace("SUMMARY:", "STATUS:TENTATIVE\r\nSUMMARY:")).unwrap();
+    ok(path, &["sync"]);
+    let free = |more: &[&str]| {
+        ok(path, &[&["free", "--calendars", "work", "--from", "2026-01-05", "--days", "2"], more].concat())
+            .err
+    };
+    assert!(free(&[]).contains("see --tentative-free"));
+    assert!(!free(&["--tentative-free"]).contains("see --tentative-free"));
 }
 
 #[test]
