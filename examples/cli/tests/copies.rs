@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 struct Said {
     success: bool,
+    code: Option<i32>,
     out: String,
     err: String,
 }
@@ -16,6 +17,7 @@ fn calsync(folder: &Path, args: &[&str]) -> Said {
     let output = Command::new(env!("CARGO_BIN_EXE_calsync")).current_dir(folder).args(args).output().unwrap();
     Said {
         success: output.status.success(),
+        code: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     }
@@ -221,7 +223,9 @@ updateConcurrency: 3
 fn a_calendarsync_file_becomes_a_configuration() {
     let temp = tempfile::tempdir().unwrap();
     fs::write(temp.path().join("sync.yaml"), SYNC_YAML).unwrap();
-    let said = ok(temp.path(), &["import-config", "sync.yaml"]);
+    let said = calsync(temp.path(), &["import-config", "sync.yaml"]);
+    assert_eq!(said.code, Some(2), "somebody has to look at KeepColour: {}", said.err);
+    assert!(said.err.contains("transformations[2] is nothing CalendarSync knows"), "{}", said.err);
     assert!(!said.out.contains("canary") && !said.err.contains("canary"), "{}{}", said.out, said.err);
     for lost in ["auth:", "KeepColour", "updateConcurrency", "oAuth", "password", "owner"] {
         assert!(said.err.contains(lost), "{lost}: {}", said.err);
@@ -244,7 +248,33 @@ fn a_calendarsync_file_becomes_a_configuration() {
     let said = calsync(temp.path(), &["log"]);
     assert!(said.success, "{}", said.err);
 
-    let odd = SYNC_YAML.replace("MonthEnd", "YearEnd").replace("offset: -1", "offset: 3");
+    let known = SYNC_YAML.replace("  - name: KeepColour\n", "");
+    fs::write(temp.path().join("known.yaml"), format!("\u{feff}{known}")).unwrap();
+    ok(temp.path(), &["import-config", "known.yaml"]);
+    for (text, expected) in [
+        (known.replace("AllDay", "Allday").replace("DeclinedEvents", "declinedEvents"), "filters[0]"),
+        (known.replace("filters:", "filterz:"), "filterz"),
+    ] {
+        fs::write(temp.path().join("known.yaml"), text).unwrap();
+        let said = calsync(temp.path(), &["import-config", "known.yaml", "--json"]);
+        let json: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!((said.code, &json["unknown"][0]), (Some(2), &expected.into()), "{}", said.out);
+    }
+    let twice = format!("{known}filters:\n  - name: AllDayEvents\n");
+    let line = twice.lines().count() - 1;
+    for (text, line) in [
+        (twice, line),
+        (known.replace("{ HourStart: 8,", "{ HourStart: 8, HourStart: 9,"), 0),
+        (known.replace("filters:", "\"filters\": []\nfilters:"), 0),
+    ] {
+        fs::write(temp.path().join("twice.yaml"), text).unwrap();
+        let said = calsync(temp.path(), &["import-config", "twice.yaml"]);
+        assert!(said.code == Some(1) && said.out.is_empty(), "{}", said.out);
+        assert!(said.err.contains("this key is in its table already"), "{}", said.err);
+        assert!(line == 0 || said.err.contains(&format!("line {line}, column 1: ")), "{}", said.err);
+    }
+
+    let odd = known.replace("MonthEnd", "YearEnd").replace("offset: -1", "offset: 3");
     fs::write(temp.path().join("odd.yaml"), odd).unwrap();
     let said = ok(temp.path(), &["import-config", "odd.yaml"]);
     assert!(said.err.contains("sync.end: it is none of MonthStart"), "{}", said.err);
