@@ -351,9 +351,11 @@ fn priv_01_what_is_passed_on_is_busy_only_until_the_link_says_more() {
     write("[links.copies.window]\n");
     ok(path, &["sync"]);
     assert_eq!(subjects().len(), 3);
-    // A link that never copied them does not begin to, and says so.
+    // A link that never copied them does not begin to, and says so. The other one's copies are of the other one.
     let config = fs::read_to_string(path.join("calsync.toml")).unwrap().replace("\"mirror\"", "\"near\"");
     fs::write(path.join("calsync.toml"), config).unwrap();
+    assert!(calsync(path, &["sync"]).err.contains("link mirror, which is not in the configuration"));
+    ok(path, &["unlink", "near", "--as", "mirror", "--keep"]);
     let planned = ok(path, &["sync", "--dry-run"]).out;
     assert!(planned.contains("near: 3 events looked at are outside the window"), "{planned}");
     ok(path, &["sync"]);
