@@ -137,7 +137,7 @@ enum Command {
 
 #[derive(Args)]
 struct SyncArgs {
-    /// Only this link.
+    /// Only this link, also while it is paused.
     #[arg(long, value_name = "NAME")]
     link: Option<String>,
     /// Show what would be done, and write nothing anywhere.

@@ -502,7 +502,12 @@ fn times_are_of_the_clock_people_look_at() {
     );
     let said = book("2094-10-31T02:30");
     assert!(said.success && said.err.contains("twice in Europe/Berlin: the earlier one"), "{}", said.err);
-    assert!(said.out.starts_with("booked: Sun 2094-10-31 02:30 to 02:30 Europe/Berlin"), "{}", said.out);
+    assert!(
+        said.out
+            .starts_with("booked: Sun 2094-10-31 02:30 to 02:30 Europe/Berlin (00:30 to 01:30 UTC), event "),
+        "{}",
+        said.out
+    );
 }
 
 #[test]

@@ -26,6 +26,14 @@ fn ok(folder: &Path, args: &[&str]) -> String {
     text
 }
 
+/// What it prints for a program, whatever it tells a person beside.
+fn ok_out(folder: &Path, args: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_calsync"));
+    let output = command.current_dir(folder).args(args).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "calsync {args:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 fn write_feed(folder: &Path, titles: &[&str]) {
     let events: String = titles
         .iter()
@@ -211,6 +219,13 @@ fn a_renamed_link_writes_nothing_a_second_time() {
     let shown = ok(folder, &["clean", "--link", "mirror", "--as", "out", "--dry-run"]);
     assert!(shown.contains("out: 4 written by it, 0 deleted"), "{shown}");
     assert!(shown.contains("out: would delete \"U\u{308}bung\", 2026-01-05 09:00"), "{shown}");
+    for args in [&["clean", "--link", "out"][..], &["unlink", "out", "--keep"]] {
+        let (code, told) = calsync(folder, args);
+        assert!(code == 1 && told.contains("--as out"), "{told}");
+    }
+    // By a connection that leads elsewhere nothing would be found, which looks as if nothing was left.
+    let (code, told) = calsync(folder, &["unlink", "in", "--as", "out", "--remove"]);
+    assert!(code == 1 && told.contains("another account"), "{told}");
     for (wrong, why) in [("in", "name it itself"), ("nobody", "the store knows no such link")] {
         let (code, told) = calsync(folder, &["unlink", "mirror", "--as", wrong, "--keep"]);
         assert!(code == 1 && told.contains(why), "{told}");
@@ -311,6 +326,8 @@ fn a_paused_link_is_left_out() {
         ok(folder, &["sync"]);
     }
     assert_eq!(items(&server), 4);
+    let json: Value = serde_json::from_str(&ok_out(folder, &["run", "out", "--json"])).unwrap();
+    assert_eq!((&json["links"][0]["paused"], &json["links"][0]["pushed"]), (&true.into(), &0.into()));
     ok(folder, &["links", "resume", "out"]);
     write_feed(folder, &["one", "two", "three", "four", "five"]);
     assert!(!ok(folder, &["sync"]).contains("paused"));

@@ -106,10 +106,16 @@ async fn book(app: &App, args: &BookArgs, start: &str, into: CalendarId) -> Resu
     let mut request = Reservation::new(into, Event::single(app.ids.fresh(), body));
     request.hold = args.confirm.clone().map(HoldId);
     let Booking { calendar, id, slot } = desk.reserve(&terms, request).await?;
-    let (from, to) = (zone.to_local(slot.start), zone.to_local(slot.end));
-    let to = to.format(if from.date() == to.date() { "%H:%M" } else { "%a %F %H:%M" });
-    let text =
-        format!("booked: {} to {to} {}, event {id} in {calendar}", from.format("%a %F %H:%M"), zone.name());
+    let (from, until) = (zone.to_local(slot.start), zone.to_local(slot.end));
+    let to = until.format(if from.date() == until.date() { "%H:%M" } else { "%a %F %H:%M" });
+    // Where the clock is changed in between, it does not tell how long that is.
+    let exact = if until - from == slot.end - slot.start {
+        String::new()
+    } else {
+        format!(" ({} to {} UTC)", slot.start.format("%H:%M"), slot.end.format("%H:%M"))
+    };
+    let from = from.format("%a %F %H:%M");
+    let text = format!("booked: {from} to {to} {}{exact}, event {id} in {calendar}", zone.name());
     let json = json!({
         "booked": true,
         "calendar": calendar,

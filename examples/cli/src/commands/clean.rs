@@ -4,6 +4,7 @@ use calsync_core::{
     engine::{CleanOptions, CleanReport, KnownLink, Link},
     model::LinkId,
     plan::{Direction, PlanId},
+    store::LinkState,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use crate::{
     HELD, IN_STEP,
     app::App,
     ask,
+    config::LinkConfig,
     connect::{self, Joined},
     error::CliError,
     hooks::Hooks,
@@ -78,7 +80,7 @@ enum Copies {
 
 pub(crate) async fn clean(app: &App, args: CleanArgs, format: Format) -> Result<u8, CliError> {
     let parted = join(app, &args.link, args.earlier.as_deref()).await?;
-    let (link, provider) = (parted.link_there()?, parted.joined.provider.as_ref());
+    let (link, provider) = (parted.link_there().await?, parted.joined.provider.as_ref());
     let name = link.id.as_str();
     if link.direction == Direction::Import {
         return Err(CliError::Unmet(format!(
@@ -116,7 +118,7 @@ fn suffix(earlier: Option<&str>) -> String {
 pub(crate) async fn unlink(app: &App, args: &UnlinkArgs, format: Format) -> Result<Unlinked, CliError> {
     let (name, earlier) = (&args.part.link, args.earlier.as_deref());
     // Before anything is asked of a person.
-    app.links(Some(name))?;
+    named(app, name).await?;
     let copies = choice(&args.part, format)?;
     let parted = join(app, name, earlier).await?;
     if earlier.is_some() && parted.known.is_none() && parted.state.is_none() {
@@ -127,7 +129,7 @@ pub(crate) async fn unlink(app: &App, args: &UnlinkArgs, format: Format) -> Resu
     }
     let id = parted.joined.link.id.clone();
     if copies == Copies::Remove {
-        let (link, provider) = (parted.link_there()?, parted.joined.provider.as_ref());
+        let (link, provider) = (parted.link_there().await?, parted.joined.provider.as_ref());
         if link.direction == Direction::TwoWay {
             let keep = format!(
                 "nothing was deleted. `calsync unlink {name}{} --keep` parts the two sides and leaves both as they are",
@@ -190,39 +192,59 @@ struct Parted {
     /// What it joined, as far as the store knows.
     known: Option<KnownLink>,
     /// The calendars the rows of the link are of: others than those of the configuration, where somebody changed that.
-    state: Option<calsync_core::store::LinkState>,
+    state: Option<LinkState>,
 }
 
 impl Parted {
-    /// The link as it was when it wrote.
-    fn link_there(&self) -> Result<Link, CliError> {
+    /// The link as it was when it wrote, if the connection of the configuration leads to where that was.
+    async fn link_there(&self) -> Result<Link, CliError> {
         let mut link = self.joined.link.clone();
-        if let Some(known) = self.known.as_ref().filter(|_| self.state.is_none()) {
-            (link.calendar, link.remote) = (known.calendar.clone(), known.remote.clone());
-        }
         let Some(state) = &self.state else { return Ok(link) };
         link.calendar = state.calendar.clone();
-        if link.moved_from.as_ref() == Some(&state.remote) || link.remote == state.remote {
+        let moved = link.moved_from.as_ref() == Some(&state.remote);
+        if moved || !link.direction.exports() {
             return Ok(link);
         }
-        // The credentials of the configuration are for where that points to.
+        // The credentials of the configuration are for the server it names.
         let origin = |id: &str| Url::parse(id).ok().map(|url| url.origin());
         if origin(link.remote.as_str()) != origin(state.remote.as_str()) {
-            return Err(CliError::Unmet(format!(
-                "link {} wrote to another server than the configuration names now: name that one again to have it taken away, or leave \
-                 it there with --keep",
-                link.id
-            )));
+            return Err(elsewhere(&link));
         }
         link.remote = state.remote.clone();
-        Ok(link)
+        let Some(known) = &self.known else { return Ok(link) };
+        match self.joined.provider.place(&link.remote).await? {
+            // Another account, where a calendar may be called the same.
+            Some(place) if place != known.place => Err(elsewhere(&link)),
+            _ => Ok(link),
+        }
     }
 }
 
-async fn join(app: &App, name: &str, earlier: Option<&str>) -> Result<Parted, CliError> {
-    let Some(config) = app.links(Some(name))?.into_iter().next() else {
-        return Err(CliError::Config(format!("no link is called {name:?}")));
+fn elsewhere(link: &Link) -> CliError {
+    CliError::Unmet(format!(
+        "link {} wrote to another account or server than the configuration names now: name that one again to have it taken away, or \
+         leave it there with `calsync unlink` and --keep",
+        link.id
+    ))
+}
+
+/// A link of the configuration; of one that is not there any more, it is said how it is named.
+async fn named<'a>(app: &'a App, name: &str) -> Result<&'a LinkConfig, CliError> {
+    let missing = match app.links(Some(name)) {
+        Ok(links) => return Ok(links[0]),
+        Err(error) => error,
     };
+    if known::left(app).await?.iter().any(|known| known.id.as_str() == name) {
+        return Err(CliError::Unmet(format!(
+            "link {name} is not in the configuration any more, and the store knows it: with a link of the same account in the place of \
+             LINK, `calsync unlink LINK --as {name}` or `calsync clean --link LINK --as {name}`"
+        )));
+    }
+    Err(missing)
+}
+
+async fn join(app: &App, name: &str, earlier: Option<&str>) -> Result<Parted, CliError> {
+    let config = named(app, name).await?;
     if let Some(earlier) = earlier
         && app.config.links.iter().any(|link| link.name == earlier)
     {

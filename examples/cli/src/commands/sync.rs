@@ -44,7 +44,7 @@ pub(crate) struct Request {
 const PASSES: usize = 4;
 
 pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
-    let (mut links, mut paused) = (Vec::new(), Vec::new());
+    let (mut links, mut paused, mut stays_paused) = (Vec::new(), Vec::new(), false);
     for link in app.links(request.link.as_deref())? {
         // One that is asked for by name runs.
         match super::schedule::is_paused(app, link).await? {
@@ -52,6 +52,7 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
             is_paused => {
                 links.push(link);
                 if is_paused {
+                    stays_paused = true;
                     tell(&format!(
                         "link {0}: it runs this once and stays paused; `calsync links resume {0}` lets it run again",
                         link.name
@@ -131,7 +132,8 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
             waiting.insert(config.name.as_str(), waiting_conflicts(app, &config.name).await?);
         }
     }
-    show(app, &reports, &Beside { paused: &paused, waiting: &waiting }, &request, begun).await?;
+    show(app, &reports, &Beside { paused: &paused, stays_paused, waiting: &waiting }, &request, begun)
+        .await?;
     let failed: Vec<&CliError> = reports.iter().filter_map(|(_, result)| result.as_ref().err()).collect();
     if !failed.is_empty() {
         let credentials = failed.iter().any(|error| error.needs_credentials());
@@ -220,6 +222,8 @@ async fn sync_link(
 struct Beside<'a> {
     /// Links that were left out, since somebody paused them.
     paused: &'a [&'a LinkConfig],
+    /// The one that was asked for ran once and stays paused.
+    stays_paused: bool,
     /// Conflicts that nobody has answered yet, by link.
     waiting: &'a HashMap<&'a str, usize>,
 }
@@ -242,6 +246,7 @@ async fn show(
         let mut links = Vec::new();
         for (config, result) in reports {
             let mut link = as_json(&config.name, result, mode);
+            link["paused"] = json!(beside.stays_paused);
             if result.is_ok() {
                 let items = quarantine(app, &config.name).await?;
                 let items =
