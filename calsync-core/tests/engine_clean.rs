@@ -268,17 +268,30 @@ async fn loop_09_loop_15_no_link_runs_in_circles() {
     let originals = links[2].0.clone().with_copies(originals);
     sync(&world, &originals, &b).await;
     run(&back).await.unwrap();
+    let known = async || {
+        let known = world.engine.known_links().await.unwrap();
+        known.iter().map(|link| link.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(known().await, ["a-in", "a-out", "b-in", "b-out"]);
+    let out = world.engine.known_links().await.unwrap().remove(1);
+    assert_eq!(
+        (out.calendar.as_str(), out.remote.as_str(), out.place.as_str()),
+        ("two", "ana@example.org", "A")
+    );
+    assert_eq!(out.direction, Direction::Export);
     // It is as it was: what closes the circle now is refused, until one of the others is forgotten.
     world.clock.advance(TimeDelta::hours(25));
     sync(&world, &links[1].0, &b).await;
     let again = world.engine.sync(&links[2].0, &b, &SyncOptions::default()).await;
     assert!(matches!(again, Err(EngineError::Circle(_))), "{again:?}");
     world.engine.forget(&back).await.unwrap();
+    assert_eq!(known().await, ["a-in", "b-in", "b-out"]);
     sync(&world, &links[2].0, &b).await;
     let error = run(&back).await;
     assert!(matches!(error, Err(EngineError::Circle(_))), "{error:?}");
-    // Nobody has heard of the others for days.
+    // Nobody has heard of the others for days; what they wrote is there all the same.
     world.clock.advance(TimeDelta::days(4));
+    assert_eq!(known().await, ["a-in", "b-in", "b-out"]);
     run(&back).await.unwrap();
 }
 

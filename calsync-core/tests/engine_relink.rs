@@ -10,8 +10,8 @@ use calsync_core::{
     plan::Direction,
     provider::Provider,
     store::{
-        BaseQuery, Batch, ConflictRecord, EventRecord, MemoryStore, Record, RecordKind, RecordQuery,
-        Revision, Store, Write,
+        BaseQuery, Batch, ConflictRecord, DocQuery, EventRecord, MemoryStore, Record, RecordKind,
+        RecordQuery, Revision, Store, Write,
     },
 };
 use calsync_testkit::{
@@ -527,6 +527,16 @@ async fn loop_15_a_link_pointed_elsewhere() {
     let own = Link::new("other", "family", "elsewhere");
     sync(&world, &own, &empty).await;
     assert_eq!((world.locals().await.len(), empty.items().len()), (12, 12));
+    // And under the same name once it is forgotten.
+    world.engine.forget(&Link::new("home", "private", "memory")).await.expect("forgotten");
+    let settled =
+        world.store.docs("settled.family", DocQuery::Page { after: None, limit: 9 }).await.expect("read");
+    assert!(settled.iter().all(|doc| doc.key != "home"), "it has no say where it was before");
+    world
+        .engine
+        .sync(&Link::new("home", "private", "memory"), &remote, &SyncOptions::default())
+        .await
+        .expect("met");
 }
 
 /// A remote calendar whose server has another name is the same one when the host says so: listed and compared once, nothing

@@ -499,7 +499,7 @@ fn a_title_a_linear_engine_takes_its_time_over_is_still_read_in_linear_time() {
 
 fn inovex(transformations: Value, filters: Value) -> Pipeline {
     let translated = translate_inovex(&transformations, &filters).unwrap();
-    assert_eq!(translated.lost, [] as [String; 0]);
+    assert_eq!((translated.lost, translated.unknown), (Vec::new(), Vec::new()));
     translated.pipeline
 }
 
@@ -643,6 +643,7 @@ fn inovex_says_what_it_cannot_carry_and_what_it_cannot_read() {
     let translated = translate_inovex(&transformers, &json!([{"name": "RegexTitle"}])).unwrap();
     assert_eq!(translated.pipeline.steps.len(), 1);
     assert_eq!(translated.lost.len(), 2);
+    assert_eq!(translated.unknown, ["transformations[1]"]);
     assert!(
         translated
             .lost

@@ -280,7 +280,8 @@ impl Engine {
     }
 
     /// Forgets which events a link joined, what waits to be sent over it and what was set aside. Both sides stay as they
-    /// are; a link that runs again under the same name meets them anew. What it did stays in the journal.
+    /// are; a link that runs again under the same name meets them anew, or other calendars: those of `link` are the ones it
+    /// joins from then on. What it did stays in the journal.
     ///
     /// # Errors
     ///
@@ -319,10 +320,13 @@ impl Engine {
             let done = writes.is_empty();
             if done {
                 writes.extend([resign(&link.calendar, &link.id), super::joints::part(&link.id)]);
-            }
-            if done && self.store.link(&link.id).await?.is_some() {
-                // The cursor last: as long as anything is joined, it belongs to that.
-                writes.push(Write::PutLink(Box::new(new_state(link))));
+                if let Some(state) = self.store.link(&link.id).await? {
+                    if state.calendar != link.calendar {
+                        writes.push(resign(&state.calendar, &link.id));
+                    }
+                    // The cursor last: as long as anything is joined, it belongs to that.
+                    writes.push(Write::PutLink(Box::new(new_state(link))));
+                }
             }
             self.store.commit(Batch { lease: Some(token.clone()), writes, ..Batch::default() }).await?;
             if done {

@@ -9,15 +9,15 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CopyRules, EngineError, Joint, RuleCycle,
+    CopyRules, Engine, EngineError, Joint, RuleCycle,
     graph::{circles, leaves_copies_out},
     run::Run,
 };
 use crate::{
-    model::LinkId,
+    model::{CalendarId, LinkId, RemoteCalendarId},
     pipeline::{Filter, Pipeline},
     plan::Direction,
-    store::{Doc, DocQuery, Write},
+    store::{Doc, DocQuery, Store, Write},
 };
 
 /// Rows read at once.
@@ -55,6 +55,42 @@ enum PassesOn {
     ByRules,
     /// What no link wrote.
     Originals,
+}
+
+/// A link as it is known to a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KnownLink {
+    /// The link.
+    pub id: LinkId,
+    /// The calendar here.
+    pub calendar: CalendarId,
+    /// The remote calendar, as the link calls it.
+    pub remote: RemoteCalendarId,
+    /// The remote calendar, as everybody calls it: [`Provider::place`](crate::provider::Provider::place).
+    pub place: String,
+    /// Which way it goes.
+    pub direction: Direction,
+}
+
+impl Engine {
+    /// The links that ran through on this store and were not [forgotten](Self::forget) since, by name: also those the host has
+    /// no more, whatever it calls them now. A link whose provider cannot tell what its calendar is called by everybody is not
+    /// among them. One read of the store for each 200.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn known_links(&self) -> Result<Vec<KnownLink>, EngineError> {
+        let known = |(id, note): (LinkId, Note)| KnownLink {
+            id,
+            calendar: CalendarId::from(note.calendar),
+            remote: RemoteCalendarId::from(note.remote),
+            place: note.place,
+            direction: note.direction,
+        };
+        Ok(notes(&*self.store).await?.into_iter().map(known).collect())
+    }
 }
 
 /// What forgets what a link joins.
@@ -96,7 +132,7 @@ impl Run<'_> {
         };
         // What it said before was looked at when it was said; what others said since, they looked at.
         if !said.is_some_and(|said| said.until > self.started && said.joins_like(&own)) {
-            let notes = self.notes().await?;
+            let notes = notes(&*self.engine.store).await?;
             let others = notes.iter().filter(|(id, note)| *id != self.link.id && note.until > self.started);
             let others: Vec<(&LinkId, &Note)> = others.map(|(id, note)| (id, note)).collect();
             if let Some(circle) = circle_through((&self.link.id, &own), &others) {
@@ -107,19 +143,19 @@ impl Run<'_> {
         self.last_writes.push(Write::PutDoc(Doc::new(SPACE, self.link.id.as_str(), value)));
         Ok(())
     }
+}
 
-    async fn notes(&self) -> Result<Vec<(LinkId, Note)>, EngineError> {
-        let (mut notes, mut after) = (Vec::new(), None::<String>);
-        loop {
-            let query = DocQuery::Page { after: after.as_deref(), limit: PAGE };
-            let page = self.engine.store.docs(SPACE, query).await?;
-            let Some(last) = page.last() else { return Ok(notes) };
-            after = Some(last.key.clone());
-            // What nobody can read joins nothing.
-            notes.extend(page.iter().filter_map(|doc| {
-                Some((LinkId::from(doc.key.as_str()), serde_json::from_slice(&doc.value).ok()?))
-            }));
-        }
+/// What all links of a store say of themselves.
+async fn notes(store: &dyn Store) -> Result<Vec<(LinkId, Note)>, EngineError> {
+    let (mut notes, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let page = store.docs(SPACE, DocQuery::Page { after: after.as_deref(), limit: PAGE }).await?;
+        let Some(last) = page.last() else { return Ok(notes) };
+        after = Some(last.key.clone());
+        // What nobody can read joins nothing.
+        notes.extend(page.iter().filter_map(|doc| {
+            Some((LinkId::from(doc.key.as_str()), serde_json::from_slice(&doc.value).ok()?))
+        }));
     }
 }
 

@@ -61,6 +61,7 @@ pub use fetching::FetchPatience;
 pub use graph::{Joint, RuleCycle, check_rules};
 pub use history::{HistoryEntry, history, history_csv};
 pub use hub::Hub;
+pub use joints::KnownLink;
 pub use link::{CopyEdits, Link};
 pub use outbox::RetryBudget;
 pub use questions::OpenMatch;

@@ -12,6 +12,9 @@ pub struct Translation {
     pub pipeline: Pipeline,
     /// What could not be carried over, for a person to read.
     pub lost: Vec<String>,
+    /// Entries with a name CalendarSync does not know, such as `filters[1]`; each is in `lost`, too. One that is a filter's
+    /// with a letter wrong leaves nothing out here, which somebody has to look at before anything is copied.
+    pub unknown: Vec<String>,
 }
 
 /// The lists are not of the form CalendarSync reads.
@@ -55,8 +58,13 @@ pub fn translate_inovex(transformations: &Value, filters: &Value) -> Result<Tran
     let filters = Entries::read("filters", filters)?;
     let mut lost = Vec::new();
     let mut pipeline = Pipeline { start: Start::Bare { title: BARE_TITLE.to_owned() }, steps: Vec::new() };
-    lost.extend(filters.unknown(&FILTERS));
-    lost.extend(transformations.unknown(&TRANSFORMERS));
+    let mut unknown = Vec::new();
+    for (entries, known) in [(&filters, &FILTERS[..]), (&transformations, &TRANSFORMERS)] {
+        for entry in entries.unknown(known) {
+            lost.push(format!("{}: CalendarSync has no {:?} in {}", entry.place, entry.name, entries.list));
+            unknown.push(entry.place.clone());
+        }
+    }
     for name in FILTERS {
         let Some(entry) = filters.get(name) else { continue };
         let frame = |keep| {
@@ -101,7 +109,7 @@ pub fn translate_inovex(transformations: &Value, filters: &Value) -> Result<Tran
         };
         pipeline = pipeline.with_transform(name, transform);
     }
-    Ok(Translation { pipeline, lost })
+    Ok(Translation { pipeline, lost, unknown })
 }
 
 /// A text in which nothing is filled in.
@@ -147,11 +155,8 @@ impl Entries {
         self.entries.iter().rev().find(|entry| entry.name == name)
     }
 
-    fn unknown(&self, known: &[&str]) -> Vec<String> {
-        let is_unknown = |entry: &&Entry| !known.contains(&entry.name.as_str());
-        let of =
-            |entry: &Entry| format!("{}: CalendarSync has no {:?} in {}", entry.place, entry.name, self.list);
-        self.entries.iter().filter(is_unknown).map(of).collect()
+    fn unknown(&self, known: &[&str]) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| !known.contains(&entry.name.as_str()))
     }
 }
 

@@ -52,6 +52,10 @@ fn kind_of(error: &rusqlite::Error) -> StoreErrorKind {
     ) {
         return StoreErrorKind::Corrupt;
     }
+    if error.sqlite_extended_error_code() == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+        // The log's index could not be made as long as it has to be: what a full disk says when a file is opened.
+        return StoreErrorKind::Full;
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreErrorKind::Unavailable,
         Some(ErrorCode::DiskFull) => StoreErrorKind::Full,

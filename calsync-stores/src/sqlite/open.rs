@@ -70,6 +70,9 @@ fn prepare(path: &Path) -> Result<PathBuf> {
                 return Err(invalid(SqliteError::NotAFile));
             }
         }
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            return Err(StoreError::new(StoreErrorKind::Full, OPEN).with_source(error));
+        }
         Err(error) => return Err(StoreError::backend(OPEN, error)),
     }
     Ok(path)

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::{
     SqliteConfig, SqliteError, SqliteStore,
+    error::from_sqlite,
     migrations::{MIGRATIONS, migrate},
     sql,
 };
@@ -41,6 +42,14 @@ fn user_version(connection: &Connection) -> i64 {
 
 fn cause(error: &StoreError) -> &SqliteError {
     error.source().and_then(|source| source.downcast_ref()).expect("a cause of ours")
+}
+
+#[test]
+fn a_disk_that_is_full_when_the_file_is_opened_is_full() {
+    for code in [rusqlite::ffi::SQLITE_FULL, rusqlite::ffi::SQLITE_IOERR_SHMSIZE] {
+        let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        assert_eq!(from_sqlite("open", error).kind, StoreErrorKind::Full);
+    }
 }
 
 #[test]

@@ -104,6 +104,11 @@ fn engine_text(error: &EngineError) -> String {
             "{error}: write [links.copies] with start = {{ type = \"everything\" }} to go on, or start = {{ type = \"busy-only\" }} \
              to take the rest out of the copies there are"
         ),
+        EngineError::LinkMoved { link } => format!(
+            "link {link} was joined to another calendar before: write the one it had again, or part it from that one first: \
+             `calsync unlink {link} --remove` deletes what it wrote there, `calsync unlink {link} --keep` leaves it; after \
+             that it joins what is written now"
+        ),
         other => other.to_string(),
     }
 }
@@ -139,6 +144,23 @@ fn store_text(error: &StoreError) -> String {
         _ if error.kind == StoreErrorKind::Unavailable => "; try again when nothing else uses it",
         _ => "",
     };
+    if opening && error.kind == StoreErrorKind::Full {
+        return format!("no room: {cause}");
+    }
     // What was said at opening is about the file, and not about a row of it.
     if opening { format!("{cause}{fix}") } else { format!("{error}: {cause}{fix}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_called_so_at_opening_as_well() {
+        let full = |operation| {
+            StoreError::new(StoreErrorKind::Full, operation).with_source(io::Error::other("full"))
+        };
+        assert_eq!(store_text(&full("open")), "no room: full");
+        assert_eq!(store_text(&full("commit")), "commit: no room: full");
+    }
 }

@@ -14,6 +14,7 @@ mod dynamodb;
 mod error;
 mod feed_server;
 mod hooks;
+mod known;
 mod lease;
 mod loopback;
 mod output;
@@ -116,7 +117,7 @@ enum Command {
     /// Serve feeds of the configuration, and make the tokens in their addresses.
     #[command(subcommand)]
     Feed(commands::feed::FeedCommand),
-    /// Delete everything a link ever wrote into its remote calendar, also when the store is lost.
+    /// Delete everything a link that exports ever wrote into its remote calendar, also when the store is lost.
     Clean(commands::clean::CleanArgs),
     /// Forget a link: keep what it wrote, or delete that first.
     Unlink(commands::clean::UnlinkArgs),
@@ -136,7 +137,7 @@ enum Command {
 
 #[derive(Args)]
 struct SyncArgs {
-    /// Only this link.
+    /// Only this link, also while it is paused.
     #[arg(long, value_name = "NAME")]
     link: Option<String>,
     /// Show what would be done, and write nothing anywhere.
@@ -268,7 +269,7 @@ enum LinksAction {
     /// Write a link into the configuration. What it would do, `sync --link NAME --dry-run` shows.
     Add(commands::links::AddArgs),
     /// Forget a link as `unlink` does, and take it out of the configuration.
-    Rm(commands::clean::UnlinkArgs),
+    Rm(commands::clean::PartArgs),
     /// It runs no more until it is resumed.
     Pause {
         /// The link.
@@ -432,7 +433,9 @@ async fn command(app: App, config: &Path, command: Command, format: Format) -> R
         Command::Clean(args) => commands::clean::clean(&app, args, format).await,
         Command::Unlink(args) => {
             let done = commands::clean::unlink(&app, &args, format).await?;
-            if let Some(link) = done.forgotten.filter(|_| format == Format::Table) {
+            // One that had another name is not in there.
+            let is_left = format == Format::Table && args.earlier.is_none();
+            if let Some(link) = done.forgotten.filter(|_| is_left) {
                 let rest = "take it out of the configuration, or the next sync joins both sides again";
                 output::print(&format!("{link}: {rest}\n"))?;
             }

@@ -44,11 +44,15 @@ pub(crate) fn print_json(value: &Value) -> Result<(), CliError> {
     print(&format!("{value:#}\n"))
 }
 
-/// Shows control characters as what they are: a title must not move the cursor, nor make another line.
+/// Shows control characters as what they are: a title must not move the cursor, nor make another line, nor turn the text
+/// after it around.
 pub(crate) fn plain(text: &str) -> String {
     let is_odd = |char: char| {
         char.is_control()
-            || matches!(char, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(
+                char,
+                '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+            )
     };
     let mut plain = String::with_capacity(text.len());
     for char in text.chars() {
@@ -61,20 +65,27 @@ pub(crate) fn plain(text: &str) -> String {
     plain
 }
 
-/// The longest value in a row on a terminal.
-const CELL: usize = 60;
-
-/// [`plain`], and cut on a terminal: a program or a file gets the whole.
-pub(crate) fn cell(text: &str) -> String {
-    let plain = plain(text);
-    if io::stdout().is_terminal() { cut(&plain) } else { plain }
+/// A title in quotation marks, as [`plain`] as elsewhere: letters that are written with combining marks stay readable.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", plain(text).replace('"', "\\\""))
 }
 
-fn cut(text: &str) -> String {
-    if text.chars().count() <= CELL {
+/// The longest value in a row on a terminal.
+const CELL: usize = 60;
+/// The longest in a row anywhere: longer than the name of any item that a person may want to copy. JSON has the whole.
+const CELL_MAX: usize = 250;
+
+/// [`plain`], and cut to what fits on a terminal.
+pub(crate) fn cell(text: &str) -> String {
+    let plain = plain(text);
+    if io::stdout().is_terminal() { cut(&plain, CELL) } else { plain }
+}
+
+fn cut(text: &str, length: usize) -> String {
+    if text.chars().count() <= length {
         return text.to_owned();
     }
-    text.chars().take(CELL - 1).chain(['…']).collect()
+    text.chars().take(length - 1).chain(['…']).collect()
 }
 
 /// Whether tables have colours: on a terminal, unless `NO_COLOR` is set or the terminal has none; elsewhere where
@@ -132,7 +143,7 @@ pub(crate) fn print_table(head: &[&str], rows: &[Vec<String>]) -> Result<(), Cli
 
 fn table(head: &[&str], rows: &[Vec<String>], has_colors: bool) -> String {
     let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
+        rows.iter().map(|row| row.iter().map(|cell| cut(&plain(cell), CELL_MAX)).collect()).collect();
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -174,9 +185,14 @@ mod tests {
             ("a\nb\tc\r", "a\\nb\\tc\\r"),
             ("\u{1b}[2Jgone", "\\u{1b}[2Jgone"),
             ("evil\u{202e}txt", "evil\\u{202e}txt"),
+            ("\u{200f}1 \u{61c}2", "\\u{200f}1 \\u{61c}2"),
+            // As it comes from a Mac.
+            ("U\u{308}bung", "U\u{308}bung"),
         ] {
             assert_eq!(plain(title), shown);
+            assert_eq!(quoted(title), format!("\"{shown}\""));
         }
+        assert_eq!(quoted("the \"x\""), "\"the \\\"x\\\"\"");
     }
 
     #[test]
@@ -205,7 +221,12 @@ mod tests {
 
     #[test]
     fn a_long_value_is_cut_where_a_line_is_short() {
-        assert_eq!(cut(&"ü".repeat(60)), "ü".repeat(60));
-        assert_eq!(cut(&"ü".repeat(61)), format!("{}…", "ü".repeat(59)));
+        assert_eq!(cut(&"ü".repeat(60), CELL), "ü".repeat(60));
+        assert_eq!(cut(&"ü".repeat(61), CELL), format!("{}…", "ü".repeat(59)));
+        let row = ["u".repeat(2048), "why".to_owned()].to_vec();
+        assert_eq!(
+            table(&["uid", "it"], &[row], false).lines().last().unwrap().chars().count(),
+            CELL_MAX + 5
+        );
     }
 }

@@ -17,6 +17,11 @@ fn calsync(folder: &Path, args: &[&str]) -> (bool, String) {
     (output.status.success(), text)
 }
 
+fn waits(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_calsync")).current_dir(folder).args(args).output().unwrap();
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
 fn ok(folder: &Path, args: &[&str]) -> String {
     let (success, text) = calsync(folder, args);
     assert!(success, "calsync {args:?}: {text}");
@@ -60,13 +65,18 @@ async fn a_conflict_is_shown_answered_and_exported() {
     ok(folder, &["sync"]);
     event(folder, Some(("=1+1", "hall"))).await;
     feed(folder, "there", "garden");
-    let told = ok(folder, &["sync"]);
+    let (code, told) = waits(folder, &["sync"]);
+    assert!(code == Some(2) && !told.contains("in step"), "{told}");
     assert!(
         told.contains("feed: 1 conflict waits for an answer") && told.contains("calsync conflicts answer ID"),
         "{told}"
     );
-    let json: Value = serde_json::from_str(&ok(folder, &["sync", "--json"])).unwrap();
-    assert_eq!(json["links"][0]["open_conflicts"], 1);
+    let (code, told) = waits(folder, &["sync", "--json"]);
+    let json: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &json["links"][0]["open_conflicts"]), (Some(2), &1.into()));
+    let (code, told) = waits(folder, &["run", "feed"]);
+    assert_eq!(code, Some(2), "both sides still differ");
+    assert!(told.lines().any(|line| line.ends_with("  1 conflict waits for an answer")), "{told}");
     let json: Value = serde_json::from_str(&ok(folder, &["conflicts", "--open", "--json"])).unwrap();
     let id = json["conflicts"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(json["conflicts"][0]["state"], "open");
@@ -88,7 +98,7 @@ async fn a_conflict_is_shown_answered_and_exported() {
     );
     assert!(csv.contains("\"run\",\"feed\"") && csv.contains("\"local-create\""), "{csv}");
     assert!(!csv.contains("lunch"), "it holds no text of events");
-    ok(folder, &["sync"]);
+    assert_eq!(waits(folder, &["sync"]).0, Some(2), "one field is left");
     assert_eq!(event(folder, None).await, ("=1+1".to_owned(), "garden".to_owned()));
     let answered: Value =
         serde_json::from_str(&ok(folder, &["conflicts", "answer", &id, "--take", "remote", "--json"]))

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 struct Said {
     success: bool,
+    code: Option<i32>,
     out: String,
     err: String,
 }
@@ -16,6 +17,7 @@ fn calsync(folder: &Path, args: &[&str]) -> Said {
     let output = Command::new(env!("CARGO_BIN_EXE_calsync")).current_dir(folder).args(args).output().unwrap();
     Said {
         success: output.status.success(),
+        code: output.status.code(),
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     }
@@ -221,7 +223,9 @@ updateConcurrency: 3
 fn a_calendarsync_file_becomes_a_configuration() {
     let temp = tempfile::tempdir().unwrap();
     fs::write(temp.path().join("sync.yaml"), SYNC_YAML).unwrap();
-    let said = ok(temp.path(), &["import-config", "sync.yaml"]);
+    let said = calsync(temp.path(), &["import-config", "sync.yaml"]);
+    assert_eq!(said.code, Some(2), "somebody has to look at KeepColour: {}", said.err);
+    assert!(said.err.contains("transformations[2] is nothing CalendarSync knows"), "{}", said.err);
     assert!(!said.out.contains("canary") && !said.err.contains("canary"), "{}{}", said.out, said.err);
     for lost in ["auth:", "KeepColour", "updateConcurrency", "oAuth", "password", "owner"] {
         assert!(said.err.contains(lost), "{lost}: {}", said.err);
@@ -244,7 +248,33 @@ fn a_calendarsync_file_becomes_a_configuration() {
     let said = calsync(temp.path(), &["log"]);
     assert!(said.success, "{}", said.err);
 
-    let odd = SYNC_YAML.replace("MonthEnd", "YearEnd").replace("offset: -1", "offset: 3");
+    let known = SYNC_YAML.replace("  - name: KeepColour\n", "");
+    fs::write(temp.path().join("known.yaml"), format!("\u{feff}{known}")).unwrap();
+    ok(temp.path(), &["import-config", "known.yaml"]);
+    for (text, expected) in [
+        (known.replace("AllDay", "Allday").replace("DeclinedEvents", "declinedEvents"), "filters[0]"),
+        (known.replace("filters:", "filterz:"), "filterz"),
+    ] {
+        fs::write(temp.path().join("known.yaml"), text).unwrap();
+        let said = calsync(temp.path(), &["import-config", "known.yaml", "--json"]);
+        let json: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!((said.code, &json["unknown"][0]), (Some(2), &expected.into()), "{}", said.out);
+    }
+    let twice = format!("{known}filters:\n  - name: AllDayEvents\n");
+    let line = twice.lines().count() - 1;
+    for (text, line) in [
+        (twice, line),
+        (known.replace("{ HourStart: 8,", "{ HourStart: 8, HourStart: 9,"), 0),
+        (known.replace("filters:", "\"filters\": []\nfilters:"), 0),
+    ] {
+        fs::write(temp.path().join("twice.yaml"), text).unwrap();
+        let said = calsync(temp.path(), &["import-config", "twice.yaml"]);
+        assert!(said.code == Some(1) && said.out.is_empty(), "{}", said.out);
+        assert!(said.err.contains("this key is in its table already"), "{}", said.err);
+        assert!(line == 0 || said.err.contains(&format!("line {line}, column 1: ")), "{}", said.err);
+    }
+
+    let odd = known.replace("MonthEnd", "YearEnd").replace("offset: -1", "offset: 3");
     fs::write(temp.path().join("odd.yaml"), odd).unwrap();
     let said = ok(temp.path(), &["import-config", "odd.yaml"]);
     assert!(said.err.contains("sync.end: it is none of MonthStart"), "{}", said.err);
@@ -321,9 +351,11 @@ fn priv_01_what_is_passed_on_is_busy_only_until_the_link_says_more() {
     write("[links.copies.window]\n");
     ok(path, &["sync"]);
     assert_eq!(subjects().len(), 3);
-    // A link that never copied them does not begin to, and says so.
+    // A link that never copied them does not begin to, and says so. The other one's copies are of the other one.
     let config = fs::read_to_string(path.join("calsync.toml")).unwrap().replace("\"mirror\"", "\"near\"");
     fs::write(path.join("calsync.toml"), config).unwrap();
+    assert!(calsync(path, &["sync"]).err.contains("link mirror, which is not in the configuration"));
+    ok(path, &["unlink", "near", "--as", "mirror", "--keep"]);
     let planned = ok(path, &["sync", "--dry-run"]).out;
     assert!(planned.contains("near: 3 events looked at are outside the window"), "{planned}");
     ok(path, &["sync"]);
@@ -411,8 +443,86 @@ fn a_slot_is_booked_once_on_several_calendars() {
         let said = with(file);
         assert!(!said.success && said.err.contains(expected), "{file}: {}", said.err);
     }
-    let wrong = book(&["--start", "tomorrow"]);
-    assert!(!wrong.success && wrong.err.contains("--start"), "{}", wrong.err);
+    for wrong in ["tomorrow", "2030-03-03"] {
+        let said = book(&["--start", wrong]);
+        assert!(!said.success && said.err.contains("--start"), "{}", said.err);
+    }
+}
+
+/// The clock of a zone is what people mean, also on the days it is put forward and back.
+#[test]
+fn times_are_of_the_clock_people_look_at() {
+    let temp = folder("");
+    let path = temp.path();
+    ok(path, &["sync"]);
+    let berlin = ["--calendars", "work", "--zone", "Europe/Berlin"];
+    let free =
+        |more: &[&str]| calsync(path, &[&["free"], &berlin[..], &["--days", "1", "--json"], more].concat());
+    let hours = ["--weekdays", "su", "--hours", "00:00-24:00", "--step", "60m", "--duration", "60m"];
+    // A year that is ahead whenever this runs, with the days of 2027.
+    for (from, first) in [
+        ("2094-03-28", "2094-03-27T23:00:00Z"),
+        ("2094-03-28T09:00", "2094-03-28T07:00:00Z"),
+        ("2094-03-28T09:00:00", "2094-03-28T07:00:00Z"),
+        ("2094-03-28T09:00:00+02:00", "2094-03-28T07:00:00Z"),
+        ("2094-03-28T07:00:00Z", "2094-03-28T07:00:00Z"),
+        // It is left out, and what comes next is three o'clock.
+        ("2094-03-28T02:00", "2094-03-28T01:00:00Z"),
+    ] {
+        let said = free(&[&["--from", from], &hours[..]].concat());
+        assert!(said.success, "{from}: {}", said.err);
+        let found: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(found["slots"][0]["start"], first, "{from}");
+    }
+    for (wrong, expected) in [
+        (["--from", "tomorrow"], "2026-03-02T09:00"),
+        (["--from", "2027-02-30"], "--from: \"2027-02-30\""),
+        (["--hours", "09:00-09:00"], "00:00-24:00"),
+    ] {
+        let said = free(&wrong);
+        assert!(!said.success && said.err.contains(expected), "{wrong:?}: {}", said.err);
+        assert!(!said.err.contains("premature"), "{}", said.err);
+    }
+
+    let book = |start: &str| {
+        calsync(path, &[&["book", "--duration", "60m", "--start", start], &berlin[..]].concat())
+    };
+    let said = book("2094-03-30T10:30");
+    assert!(
+        said.out.starts_with("booked: Tue 2094-03-30 10:30 to 11:30 Europe/Berlin, event "),
+        "{}",
+        said.out
+    );
+    let said = book("2094-03-28T02:30");
+    assert!(
+        !said.success && said.err.contains("2094-03-28T02:30 does not happen"),
+        "{}{}",
+        said.out,
+        said.err
+    );
+    let said = book("2094-10-31T02:30");
+    assert!(said.success && said.err.contains("twice in Europe/Berlin: the earlier one"), "{}", said.err);
+    assert!(
+        said.out
+            .starts_with("booked: Sun 2094-10-31 02:30 to 02:30 Europe/Berlin (00:30 to 01:30 UTC), event "),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn a_hint_names_no_flag_that_was_given() {
+    let temp = folder("");
+    let path = temp.path();
+    let feed = fs::read_to_string(path.join("feed.ics")).unwrap();
+    fs::write(path.join("feed.ics"), feed.replace("SUMMARY:", "STATUS:TENTATIVE\r\nSUMMARY:")).unwrap();
+    ok(path, &["sync"]);
+    let free = |more: &[&str]| {
+        ok(path, &[&["free", "--calendars", "work", "--from", "2026-01-05", "--days", "2"], more].concat())
+            .err
+    };
+    assert!(free(&[]).contains("see --tentative-free"));
+    assert!(!free(&["--tentative-free"]).contains("see --tentative-free"));
 }
 
 #[test]

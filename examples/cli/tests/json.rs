@@ -15,7 +15,7 @@ use calsync_core::{
     context::{RandomIds, SystemClock},
     engine::Hub,
     model::*,
-    provider::ErrorKind,
+    provider::{ErrorKind, Payload},
     store::{Batch, OutboxEntry, OutboxId, OutboxOp, OutboxState, Store, Write},
 };
 use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
@@ -92,6 +92,7 @@ fn folder() -> (tempfile::TempDir, Vec<std::process::Child>) {
         let part = part.replace("calendar = \"family\"", &format!("calendar = \"{kind}\""));
         config.push_str(&format!("[connections{part}\n"));
     }
+    config.push_str("[[links]]\nname = \"copies\"\ncalendar = \"work\"\nconnection = \"caldav\"\nremote = \"Work\"\ndirection = \"export\"\n");
     fs::write(temp.path().join("calsync.toml"), config).unwrap();
     (temp, running)
 }
@@ -138,7 +139,7 @@ fn every_command_answers_in_json() {
         ("explain", "explain u1"),
         ("undo", "undo --last 1 --link feed"),
         ("vault rewrap", "vault rewrap"),
-        ("clean", "clean --link caldav --dry-run"),
+        ("clean", "clean --link copies --dry-run"),
         ("unlink", "unlink caldav --keep"),
         ("links rm", "links rm extra --keep"),
     ] {
@@ -203,6 +204,33 @@ async fn what_waits_is_settled_in_json() {
     let answered = run(folder, &format!("match {item} --link feed --join {first}"));
     assert_eq!((&answered[0]["event"], &answered[0]["undecided"]), (&first.as_str().into(), &0.into()));
 
+    // What could not even be put into the provider's words: of an event that is there, it is an update.
+    let joined = hub.events(&work).await.unwrap();
+    let joined = joined.iter().find(|record| record.event.uid == "here-1").unwrap();
+    for (event, uid, write) in [(joined.id.as_str(), "here-1", "update"), ("new", "", "create")] {
+        let entry = OutboxEntry {
+            id: OutboxId(format!("nameless-{event}")),
+            link: LinkId::from("feed"),
+            event_id: EventId::from(event),
+            remote_id: RemoteId::from(""),
+            op: OutboxOp::Create { payload: Payload::new("") },
+            run: RunId::from("r"),
+            local: None,
+            fields: Vec::new(),
+            reason: "test".to_owned(),
+            state: OutboxState::Wedged { kind: ErrorKind::Unsupported, detail: "no".to_owned() },
+            attempts: 0,
+            not_before: None,
+        };
+        store
+            .commit(Batch { writes: vec![Write::PutOutbox(Box::new(entry))], ..Batch::default() })
+            .await
+            .unwrap();
+        let waits = run(folder, "outbox");
+        let waits = waits[0]["outbox"].as_array().unwrap().clone();
+        let entry = waits.iter().find(|entry| entry["event_id"] == event).unwrap();
+        assert_eq!((&entry["uid"], &entry["write"]), (&uid.into(), &write.into()));
+    }
     for (verdict, event) in [("retry", "e1"), ("drop", "e2")] {
         let entry = OutboxEntry {
             id: OutboxId(event.to_owned()),

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::terms::{TermsArgs, desk};
+use super::terms::{Moment, TermsArgs, desk, moment};
 use crate::{
     IN_STEP,
     app::App,
@@ -20,9 +20,10 @@ use crate::{
 pub(crate) struct AvailabilityArgs {
     #[command(flatten)]
     terms: TermsArgs,
-    /// From when on, as `2026-03-01T08:00:00Z`. Default: now.
-    #[arg(long, value_name = "INSTANT")]
-    from: Option<DateTime<Utc>>,
+    /// From when on: `2026-03-01` or `2026-03-01T09:00` on the clock of `--zone`, or an instant such as
+    /// `2026-03-01T08:00:00Z`. Default: now.
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
     /// For how many days.
     #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=3660))]
     days: u32,
@@ -32,12 +33,23 @@ pub(crate) struct AvailabilityArgs {
 }
 
 pub(crate) async fn run(app: &App, args: AvailabilityArgs) -> Result<u8, CliError> {
-    let start = args.from.unwrap_or_else(|| app.clock.now());
+    let start = match &args.from {
+        None => app.clock.now(),
+        // Where the clock skips it, what it skips to comes next; what happens twice begins with the first.
+        Some(from) => match moment("--from", from, &args.terms.zone()?)? {
+            Moment::At(start) | Moment::Twice(start) | Moment::Never(start) => start,
+        },
+    };
     let terms = args.terms.terms(app, start, TimeDelta::days(i64::from(args.days))).await?;
     let found = desk(app).free(&terms).await?;
     match Format::from_flag(args.json) {
         Format::Json => print_json(&as_json(&found))?,
-        Format::Table => show(&found, &terms.question.zone)?,
+        Format::Table => {
+            show(&found, &terms.question.zone)?;
+            if !args.terms.tentative_free && found.busy.iter().any(|time| time.kind == BusyKind::Tentative) {
+                tell("some of the time is tentative; see --tentative-free");
+            }
+        }
     }
     Ok(IN_STEP)
 }
@@ -72,10 +84,6 @@ fn show(found: &Answer, zone: &Zone) -> Result<(), CliError> {
             let count = calendar.incomplete_series;
             tell(&format!("{}: {count} series could not be read whole", calendar.calendar));
         }
-    }
-    let tentative = found.busy.iter().any(|time| time.kind == BusyKind::Tentative);
-    if tentative {
-        tell("some of the time is tentative; see --tentative-free");
     }
     let rows: Vec<Vec<String>> = found
         .slots

@@ -5,16 +5,16 @@ use calsync_core::{
     model::{CalendarId, Event, EventBody, EventId, EventTime, TimeSpan},
     zone::Zone,
 };
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::terms::{TermsArgs, desk, length};
+use super::terms::{Moment, TermsArgs, desk, length, moment};
 use crate::{
     IN_STEP,
     app::App,
     error::CliError,
-    output::{Format, print, print_json},
+    output::{Format, print, print_json, tell},
 };
 
 /// Rows of the past that a booking clears away.
@@ -106,32 +106,49 @@ async fn book(app: &App, args: &BookArgs, start: &str, into: CalendarId) -> Resu
     let mut request = Reservation::new(into, Event::single(app.ids.fresh(), body));
     request.hold = args.confirm.clone().map(HoldId);
     let Booking { calendar, id, slot } = desk.reserve(&terms, request).await?;
-    let text = format!("booked: event {id} in {calendar}");
+    let (from, until) = (zone.to_local(slot.start), zone.to_local(slot.end));
+    let to = until.format(if from.date() == until.date() { "%H:%M" } else { "%a %F %H:%M" });
+    // Where the clock is changed in between, it does not tell how long that is.
+    let exact = if until - from == slot.end - slot.start {
+        String::new()
+    } else {
+        format!(" ({} to {} UTC)", slot.start.format("%H:%M"), slot.end.format("%H:%M"))
+    };
+    let from = from.format("%a %F %H:%M");
+    let text = format!("booked: {from} to {to} {}{exact}, event {id} in {calendar}", zone.name());
     let json = json!({
         "booked": true,
         "calendar": calendar,
         "event": id,
         "start": slot.start,
         "end": slot.end,
+        "zone": zone.name(),
     });
     Ok(Said { text, json })
 }
 
 /// When a booking that begins like this takes place.
 fn time(start: &str, length: TimeDelta, zone: &Zone) -> Result<TimeSpan, CliError> {
-    let unmet = || {
-        CliError::Unmet(format!(
-            "--start: {start:?} is no time such as 2026-03-02T09:00 or 2026-03-02T08:00:00Z"
-        ))
+    let unmet = |why: String| CliError::Unmet(format!("--start: {why}"));
+    if !start.contains('T') {
+        return Err(unmet(format!("{start:?} is no time such as 2026-03-02T09:00 or 2026-03-02T08:00:00Z")));
+    }
+    let first = match moment("--start", start, zone)? {
+        Moment::At(first) => first,
+        Moment::Twice(first) => {
+            tell(&format!(
+                "{start} is there twice in {}: the earlier one is meant; write the later one with its distance from UTC",
+                zone.name()
+            ));
+            first
+        }
+        Moment::Never(_) => {
+            let name = zone.name();
+            return Err(unmet(format!("the clocks of {name} are put forward then: {start} does not happen")));
+        }
     };
-    let local = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(start, form).ok());
-    let first = match local {
-        Some(local) => zone.resolve(local),
-        None => start.parse::<DateTime<Utc>>().map_err(|_| unmet())?,
-    };
-    let end = first.checked_add_signed(length).ok_or_else(unmet)?;
+    let end = first.checked_add_signed(length);
+    let end = end.ok_or_else(|| unmet(format!("{start} is too far ahead")))?;
     let shown = |instant: DateTime<Utc>| match *zone == Zone::UTC {
         true => EventTime::Utc(instant),
         false => EventTime::zoned(zone.to_local(instant), zone.clone()),

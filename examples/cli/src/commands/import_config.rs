@@ -1,16 +1,22 @@
 //! `calsync import-config`: the configuration of inovex/CalendarSync as one of ours.
 
-use std::{fmt::Write, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write},
+    fs,
+    path::Path,
+};
 
 use calsync_core::{
     context::{Entropy, SystemEntropy},
     engine::{CopyWindow, WindowEdge},
     pipeline::translate_inovex,
 };
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    IN_STEP,
+    HELD, IN_STEP,
     error::CliError,
     output::{Format, print, print_json, tell},
 };
@@ -20,30 +26,140 @@ pub(crate) fn run(file: &Path, format: Format) -> Result<u8, CliError> {
     let text = fs::read_to_string(file).map_err(failed)?;
     let imported =
         import(&text).map_err(|problem| CliError::Unmet(format!("{}: {problem}", file.display())))?;
+    let code = if imported.unknown.is_empty() { IN_STEP } else { HELD };
     if format == Format::Json {
-        print_json(&json!({ "configuration": imported.config, "lost": imported.lost }))?;
-        return Ok(IN_STEP);
+        print_json(
+            &json!({ "configuration": imported.config, "lost": imported.lost, "unknown": imported.unknown }),
+        )?;
+        return Ok(code);
     }
     print(&imported.config)?;
     for lost in imported.lost {
         tell(&format!("not carried over: {lost}"));
     }
-    Ok(IN_STEP)
+    if code == HELD {
+        tell(&format!(
+            "{} is nothing CalendarSync knows: it does nothing there either, and what it was to hide is shown. Look at it before \
+             this configuration runs",
+            imported.unknown.join(", ")
+        ));
+    }
+    Ok(code)
 }
 
 struct Imported {
     config: String,
     lost: Vec<String>,
+    /// Places with a name CalendarSync does not know: what somebody meant by it is not done.
+    unknown: Vec<String>,
+}
+
+/// A YAML value in which no table holds a key twice: of two lists of filters the second would be all there is.
+struct Tree(Value);
+
+/// A key, where it is none of those that were there before.
+struct NewKey<'k>(&'k mut BTreeSet<String>);
+
+impl<'de> DeserializeSeed<'de> for NewKey<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NewKey<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: de::Error>(self, key: &str) -> Result<String, E> {
+        if !self.0.insert(key.to_owned()) {
+            return Err(E::custom(TWICE));
+        }
+        Ok(key.to_owned())
+    }
+}
+
+/// How a key that is there twice is told from what is no YAML.
+const TWICE: &str = "this key is there twice";
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor).map(Self)
+    }
+}
+
+struct TreeVisitor;
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Tree(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let (mut table, mut keys) = (Map::new(), BTreeSet::new());
+        while let Some(key) = entries.next_key_seed(NewKey(&mut keys))? {
+            let Tree(value) = entries.next_value()?;
+            table.insert(key, value);
+        }
+        Ok(Value::Object(table))
+    }
 }
 
 fn import(text: &str) -> Result<Imported, String> {
     // The parser's message may quote the file, which holds passwords; where it stopped is enough.
-    let whole: Value = serde_yaml_ng::from_str(text).map_err(|error| match error.location() {
-        Some(at) => format!("line {}, column {}: this is no YAML", at.line(), at.column()),
-        None => "this is no YAML".to_owned(),
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let Tree(whole) = serde_yaml_ng::from_str(text).map_err(|error| {
+        let is_twice = error.to_string().contains(TWICE);
+        let problem = if is_twice {
+            "this key is in its table already, and of two only one would count: write both as one"
+        } else {
+            "this is no YAML"
+        };
+        match error.location() {
+            Some(at) => format!("line {}, column {}: {problem}", at.line(), at.column()),
+            None => problem.to_owned(),
+        }
     })?;
     let table = whole.as_object().ok_or("a CalendarSync file is a table")?;
-    let mut lost = Vec::new();
+    let (mut lost, mut unknown) = (Vec::new(), Vec::new());
     let mut window = None;
     for (key, value) in table {
         match key.as_str() {
@@ -56,7 +172,10 @@ fn import(text: &str) -> Result<Imported, String> {
             "updateConcurrency" => {
                 lost.push("updateConcurrency: calsync finds out how much a provider takes".to_owned());
             }
-            other => lost.push(format!("{other}: CalendarSync has no such key")),
+            other => {
+                lost.push(format!("{other}: CalendarSync has no such key"));
+                unknown.push(other.to_owned());
+            }
         }
     }
     let list = |name: &str| table.get(name).cloned().unwrap_or(Value::Null);
@@ -68,6 +187,7 @@ fn import(text: &str) -> Result<Imported, String> {
         .compile()
         .map_err(|problem| format!("{problem}; write it in another way in the file, and import it again"))?;
     lost.extend(translated.lost);
+    unknown.extend(translated.unknown);
     let source = adapter(table, "source", &mut lost)?;
     let sink = adapter(table, "sink", &mut lost)?;
     if sink.provider == "caldav" {
@@ -131,7 +251,7 @@ fn import(text: &str) -> Result<Imported, String> {
             }
         }
     }
-    Ok(Imported { config, lost })
+    Ok(Imported { config, lost, unknown })
 }
 
 /// What makes the UIDs of the copies others than those of the next user, whose link has the same name.

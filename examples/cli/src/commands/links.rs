@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::clean::{self, UnlinkArgs};
+use super::clean::{self, PartArgs, UnlinkArgs};
 use crate::{
     IN_STEP,
     app::App,
@@ -92,13 +92,8 @@ pub(crate) fn add(config: &Path, args: &AddArgs, format: Format) -> Result<u8, C
 }
 
 /// Unlinks, and takes the link out of the configuration.
-pub(crate) async fn remove(
-    app: &App,
-    config: &Path,
-    args: UnlinkArgs,
-    format: Format,
-) -> Result<u8, CliError> {
-    let done = clean::unlink(app, &args, format).await?;
+pub(crate) async fn remove(app: &App, config: &Path, args: PartArgs, format: Format) -> Result<u8, CliError> {
+    let done = clean::unlink(app, &UnlinkArgs { part: args, earlier: None }, format).await?;
     let Some(name) = done.forgotten else { return Ok(done.code) };
     match edit::without_link(&read(config)?, &name) {
         Some(text) => write(config, &text)?,

@@ -2,7 +2,7 @@
 
 use calsync_core::{
     model::{CalendarId, EventId, LinkId},
-    store::{OutboxEntry, OutboxOp, OutboxState},
+    store::{BaseQuery, OutboxEntry, OutboxOp, OutboxState},
 };
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::{
     config::LinkConfig,
     error::CliError,
     lease::when_free,
-    output::{Format, print, print_json, print_table},
+    output::{Format, cell, print, print_json, print_table},
 };
 
 /// What is to become of a write.
@@ -27,22 +27,24 @@ pub(crate) async fn list(app: &App, format: Format) -> Result<u8, CliError> {
     for config in app.links(None)? {
         for entry in app.engine.outbox(&LinkId::from(config.name.as_str())).await? {
             let uid = uid(app, config, &entry).await?;
-            waiting.push((entry, uid));
+            let write = write(app, &entry).await?;
+            waiting.push((entry, uid, write));
         }
     }
     match format {
         Format::Json => {
-            let entries: Vec<Value> = waiting.iter().map(|(entry, uid)| as_json(entry, uid)).collect();
+            let entries: Vec<Value> =
+                waiting.iter().map(|(entry, uid, write)| as_json(entry, uid, write)).collect();
             print_json(&json!({ "outbox": entries }))?;
         }
         Format::Table => {
             let rows: Vec<Vec<String>> = waiting
                 .iter()
-                .map(|(entry, uid)| {
+                .map(|(entry, uid, write)| {
                     vec![
                         entry.link.to_string(),
-                        uid.clone(),
-                        op(entry).to_owned(),
+                        cell(uid),
+                        (*write).to_owned(),
                         state(entry).to_owned(),
                         entry.attempts.to_string(),
                         entry.not_before.map(|at| at.format("%F %T").to_string()).unwrap_or_default(),
@@ -65,6 +67,7 @@ pub(crate) async fn settle(app: &App, event: &str, verdict: Verdict, format: For
             if entry.event_id.as_str() != event && uid(app, config, &entry).await? != event {
                 continue;
             }
+            let write = write(app, &entry).await?;
             match verdict {
                 Verdict::Retry => {
                     when_free(app, &link, async || app.engine.retry_write(&link, &entry.event_id).await)
@@ -73,7 +76,7 @@ pub(crate) async fn settle(app: &App, event: &str, verdict: Verdict, format: For
                 // Not waited for: whoever is at the link may put another write in its place.
                 Verdict::Drop => app.engine.drop_write(&link, &entry.event_id).await?,
             }
-            settled.push(json!({ "link": link, "write": op(&entry), "event_id": entry.event_id }));
+            settled.push(json!({ "link": link, "write": write, "event_id": entry.event_id }));
             if format == Format::Json {
                 continue;
             }
@@ -81,7 +84,7 @@ pub(crate) async fn settle(app: &App, event: &str, verdict: Verdict, format: For
                 Verdict::Retry => "the next sync tries it again",
                 Verdict::Drop => "given up; both sides stay as they are",
             };
-            print(&format!("{link}: {} of event {}: {what}\n", op(&entry), entry.event_id))?;
+            print(&format!("{link}: {write} of event {}: {what}\n", entry.event_id))?;
         }
     }
     if !settled.is_empty() {
@@ -100,13 +103,13 @@ async fn uid(app: &App, link: &LinkConfig, entry: &OutboxEntry) -> Result<String
     Ok(found.map(|record| record.event.uid).unwrap_or_default())
 }
 
-fn as_json(entry: &OutboxEntry, uid: &str) -> Value {
+fn as_json(entry: &OutboxEntry, uid: &str, write: &str) -> Value {
     json!({
         "link": entry.link,
         "event_id": entry.event_id,
         "uid": uid,
         "remote_id": entry.remote_id,
-        "write": op(entry),
+        "write": write,
         "state": state(entry),
         "attempts": entry.attempts,
         "not_before": entry.not_before,
@@ -115,12 +118,18 @@ fn as_json(entry: &OutboxEntry, uid: &str) -> Value {
     })
 }
 
-fn op(entry: &OutboxEntry) -> &'static str {
-    match entry.op {
+/// What it does there. One that could not even be put into the provider's words names no item, also where there is one.
+async fn write(app: &App, entry: &OutboxEntry) -> Result<&'static str, CliError> {
+    Ok(match entry.op {
+        OutboxOp::Create { .. } if entry.remote_id.as_str().is_empty() => {
+            let event = [EventId::clone(&entry.event_id)];
+            let known = app.store.bases(&entry.link, BaseQuery::Events(&event)).await?;
+            if known.is_empty() { "create" } else { "update" }
+        }
         OutboxOp::Create { .. } => "create",
         OutboxOp::Update { .. } => "update",
         OutboxOp::Delete { .. } => "delete",
-    }
+    })
 }
 
 fn state(entry: &OutboxEntry) -> &'static str {

@@ -38,6 +38,15 @@ pub(crate) fn schedule(app: &App) -> Schedule {
     Schedule::new(app.store.clone(), app.clock.clone())
 }
 
+/// Whether somebody stopped a link.
+pub(crate) async fn is_paused(app: &App, link: &LinkConfig) -> Result<bool, CliError> {
+    match schedule(app).entry(&task(link)).await {
+        Ok(entry) => Ok(entry.paused.is_some()),
+        Err(ScheduleError::Unknown { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Takes a link out of the schedule.
 pub(crate) async fn remove(app: &App, link: &str) -> Result<(), CliError> {
     let link = LinkId::from(link);
@@ -134,7 +143,10 @@ pub(crate) async fn change(app: &App, link: &str, change: Change, format: Format
         let when = match next(&entry, &schedule) {
             _ if entry.running.is_some() => "a worker is at it".to_owned(),
             Some(next) => format!("next run {}", shown(Some(next))),
-            None if entry.paused.is_some() => "paused: it does not run".to_owned(),
+            None if entry.paused.is_some() => format!(
+                "paused: neither a worker nor `calsync sync` runs it; `calsync run {}` does, and leaves it paused",
+                link.name
+            ),
             None => "runs when it is asked".to_owned(),
         };
         print(&format!("{}: {when}\n", link.name))?;

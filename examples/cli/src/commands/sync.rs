@@ -19,8 +19,9 @@ use crate::{
     config::LinkConfig,
     connect::{self, Joined},
     error::CliError,
+    known,
     lease::when_free,
-    output::{Format, plain, print, print_json, print_table, tell},
+    output::{Format, plain, print, print_json, print_table, quoted, tell},
 };
 
 /// Whether anything is written.
@@ -43,7 +44,23 @@ pub(crate) struct Request {
 const PASSES: usize = 4;
 
 pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
-    let links = app.links(request.link.as_deref())?;
+    let (mut links, mut paused, mut stays_paused) = (Vec::new(), Vec::new(), false);
+    for link in app.links(request.link.as_deref())? {
+        // One that is asked for by name runs.
+        match super::schedule::is_paused(app, link).await? {
+            true if request.link.is_none() => paused.push(link),
+            is_paused => {
+                links.push(link);
+                if is_paused {
+                    stays_paused = true;
+                    tell(&format!(
+                        "link {0}: it runs this once and stays paused; `calsync links resume {0}` lets it run again",
+                        link.name
+                    ));
+                }
+            }
+        }
+    }
     let begun = app.clock.now();
     let transport = connect::transport()?;
     let mut options = SyncOptions::default();
@@ -109,7 +126,14 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
             break;
         }
     }
-    show(app, &reports, &request, begun).await?;
+    let mut waiting = HashMap::new();
+    for (config, result) in &reports {
+        if result.is_ok() {
+            waiting.insert(config.name.as_str(), waiting_conflicts(app, &config.name).await?);
+        }
+    }
+    show(app, &reports, &Beside { paused: &paused, stays_paused, waiting: &waiting }, &request, begun)
+        .await?;
     let failed: Vec<&CliError> = reports.iter().filter_map(|(_, result)| result.as_ref().err()).collect();
     if !failed.is_empty() {
         let credentials = failed.iter().any(|error| error.needs_credentials());
@@ -135,7 +159,8 @@ pub(crate) async fn run(app: &App, request: Request) -> Result<u8, CliError> {
             .as_ref()
             .is_ok_and(|report| report.plan.held || report.undecided > 0 && request.mode == Mode::Apply)
     });
-    Ok(if held { HELD } else { IN_STEP })
+    let asks = request.mode == Mode::Apply && waiting.values().any(|count| *count > 0);
+    Ok(if held || asks { HELD } else { IN_STEP })
 }
 
 /// Adds what a later round did to what is told of a link.
@@ -171,7 +196,9 @@ async fn sync_link(
     options: &SyncOptions,
     before: &mut Vec<Link>,
 ) -> Result<SyncReport, CliError> {
-    let Joined { link, provider } = connect::join(app, config, transport).await?;
+    let found = connect::join(app, config, transport).await?;
+    known::refuse_renamed(app, &found).await?;
+    let Joined { link, provider } = found;
     // By name, by URL or through another connection: two links between the same two calendars would echo each other.
     let twin = before.iter().find(|other| {
         other.calendar == link.calendar
@@ -191,9 +218,26 @@ async fn sync_link(
     Ok(when_free(app, &link.id, async || app.engine.sync(&link, &*provider, options).await).await?)
 }
 
+/// What is told beside the reports.
+struct Beside<'a> {
+    /// Links that were left out, since somebody paused them.
+    paused: &'a [&'a LinkConfig],
+    /// The one that was asked for ran once and stays paused.
+    stays_paused: bool,
+    /// Conflicts that nobody has answered yet, by link.
+    waiting: &'a HashMap<&'a str, usize>,
+}
+
+impl Beside<'_> {
+    fn waiting(&self, config: &LinkConfig) -> usize {
+        self.waiting.get(config.name.as_str()).copied().unwrap_or_default()
+    }
+}
+
 async fn show(
     app: &App,
     reports: &[(&LinkConfig, Result<SyncReport, CliError>)],
+    beside: &Beside<'_>,
     request: &Request,
     begun: DateTime<Utc>,
 ) -> Result<(), CliError> {
@@ -202,6 +246,7 @@ async fn show(
         let mut links = Vec::new();
         for (config, result) in reports {
             let mut link = as_json(&config.name, result, mode);
+            link["paused"] = json!(beside.stays_paused);
             if result.is_ok() {
                 let items = quarantine(app, &config.name).await?;
                 let items =
@@ -209,13 +254,14 @@ async fn show(
                 link["quarantine"] = items.collect();
                 link["losses"] =
                     losses(result).map(|(event, lost)| json!({ "event": event, "lost": lost })).collect();
-                link["open_conflicts"] = json!(waiting_conflicts(app, &config.name).await?);
+                link["open_conflicts"] = json!(beside.waiting(config));
             }
             links.push(link);
         }
+        links.extend(beside.paused.iter().map(|link| json!({ "name": link.name, "paused": true })));
         return print_json(&json!({ "links": links }));
     }
-    let rows: Vec<Vec<String>> = reports
+    let mut rows: Vec<Vec<String>> = reports
         .iter()
         .map(|(config, result)| {
             let mut row = vec![config.name.clone()];
@@ -235,7 +281,7 @@ async fn show(
                     ] {
                         row.push(number.to_string());
                     }
-                    row.push(verdict(report, mode));
+                    row.push(verdict(report, beside.waiting(config), mode));
                 }
                 Err(error) => {
                     row.extend(std::iter::repeat_n("-".to_owned(), 9));
@@ -247,6 +293,10 @@ async fn show(
             row
         })
         .collect();
+    rows.extend(beside.paused.iter().map(|link| {
+        let none = std::iter::repeat_n("-".to_owned(), 9);
+        std::iter::once(link.name.clone()).chain(none).chain(["paused".to_owned()]).collect()
+    }));
     let head = [
         "link",
         "pulled",
@@ -268,17 +318,13 @@ async fn show(
                 print(&format!("{}: {item} is left alone: {reason}\n", config.name))?;
             }
         }
-        let waiting = if result.is_ok() { waiting_conflicts(app, &config.name).await? } else { 0 };
+        let waiting = beside.waiting(config);
         if waiting > 0 {
-            let (number, verb) = if waiting == 1 {
-                ("1 conflict", "waits")
-            } else {
-                (&*format!("{waiting} conflicts"), "wait")
-            };
             print(&format!(
-                "{0}: {number} {verb} for an answer: `calsync conflicts --open` shows what both sides have, `calsync conflicts \
+                "{0}: {1}: `calsync conflicts --open` shows what both sides have, `calsync conflicts \
                  answer ID --take local|remote` decides\n",
-                config.name
+                config.name,
+                conflicts(waiting)
             ))?;
         }
         tell_losses(&config.name, result, mode)?;
@@ -288,10 +334,18 @@ async fn show(
                 || report.undecided > 0
                 || joined(report).next().is_some())
         {
-            show_plan(&config.name, report, &events_of(app, config, report).await?, mode)?;
+            let events = events_of(app, &config.calendar, &report.plan.operations).await?;
+            show_plan(&config.name, report, &events, mode)?;
         }
     }
     Ok(())
+}
+
+fn conflicts(waiting: usize) -> String {
+    match waiting {
+        1 => "1 conflict waits for an answer".to_owned(),
+        waiting => format!("{waiting} conflicts wait for an answer"),
+    }
 }
 
 /// Conflicts of a link that nobody has answered yet.
@@ -318,21 +372,20 @@ async fn quarantine(app: &App, link: &str) -> Result<Vec<Box<QuarantineRecord>>,
 }
 
 /// What a person knows the events of a plan by: their title and start.
-async fn events_of(
+pub(super) async fn events_of(
     app: &App,
-    config: &LinkConfig,
-    report: &SyncReport,
+    calendar: &str,
+    operations: &[Operation],
 ) -> Result<HashMap<EventId, String>, CliError> {
-    let calendar = CalendarId::from(config.calendar.as_str());
-    let ids: Vec<EventId> =
-        report.plan.operations.iter().filter_map(|operation| operation.event_id.clone()).collect();
+    let calendar = CalendarId::from(calendar);
+    let ids: Vec<EventId> = operations.iter().filter_map(|operation| operation.event_id.clone()).collect();
     let mut names = HashMap::new();
     for ids in ids.chunks(200) {
         for record in app.store.events(&calendar, ids).await? {
             let Some(body) = record.event.body() else { continue };
-            let title = body.title.as_deref().unwrap_or("(no title)");
+            let title = body.title.as_deref().map_or_else(|| "(no title)".to_owned(), quoted);
             let start = body.time.start.local().format("%F %H:%M");
-            names.insert(record.id, format!("{title:?}, {start}"));
+            names.insert(record.id, format!("{title}, {start}"));
         }
     }
     Ok(names)
@@ -459,13 +512,14 @@ fn describe(operation: &Operation, events: &HashMap<EventId, String>) -> String 
     text
 }
 
-fn verdict(report: &SyncReport, mode: Mode) -> String {
+fn verdict(report: &SyncReport, waiting: usize, mode: Mode) -> String {
     match () {
         () if report.plan.held => format!("held: plan {}", report.plan_id),
         () if mode == Mode::DryRun => format!("would do plan {}", report.plan_id),
         () if report.wedged > 0 => format!("{} refused by the remote side", report.wedged),
         () if report.undecided > 0 => format!("{} wait for an answer", report.undecided),
         () if report.waiting > 0 => format!("{} waiting for the remote side", report.waiting),
+        () if waiting > 0 => conflicts(waiting),
         () => "in step".to_owned(),
     }
 }

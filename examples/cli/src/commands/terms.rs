@@ -13,7 +13,7 @@ use calsync_core::{
     store::LinkHealth,
     zone::Zone,
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use clap::Args;
 use serde_json::json;
 
@@ -61,7 +61,7 @@ pub(crate) struct TermsArgs {
     notice: u32,
     /// Times that are tentative are free.
     #[arg(long)]
-    tentative_free: bool,
+    pub(crate) tentative_free: bool,
     /// Offer time also where a calendar was never read.
     #[arg(long)]
     offer_unknown: bool,
@@ -77,6 +77,46 @@ pub(crate) fn length(text: &str) -> Result<TimeDelta, String> {
     let count = number.parse::<u16>().ok().filter(|count| *count > 0);
     let length = count.map(|count| TimeDelta::minutes(i64::from(count) * minutes));
     length.ok_or_else(|| "write 30m, 1h, or a number of minutes".to_owned())
+}
+
+/// A time somebody wrote.
+pub(crate) enum Moment {
+    /// An instant, or a time that the clock shows once.
+    At(DateTime<Utc>),
+    /// The first of two instants at which the clock shows it.
+    Twice(DateTime<Utc>),
+    /// The clock never shows it: the instant it stands for by the clock before the change.
+    Never(DateTime<Utc>),
+}
+
+/// Reads a date, a time on the clock of a zone, or an instant.
+pub(crate) fn moment(option: &str, text: &str, zone: &Zone) -> Result<Moment, CliError> {
+    if let Ok(instant) = text.parse::<DateTime<Utc>>() {
+        return Ok(Moment::At(instant));
+    }
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|date| date.and_time(NaiveTime::MIN));
+    let local = date.or_else(|| {
+        let forms = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"].iter();
+        forms.filter_map(|form| NaiveDateTime::parse_from_str(text, form).ok()).next()
+    });
+    let local = local.ok_or_else(|| {
+        CliError::Unmet(format!(
+            "{option}: {text:?} is no time such as 2026-03-02T09:00, which is one of --zone, 2026-03-02T08:00:00Z, or \
+             2026-03-02T09:00:00+01:00, and no date such as 2026-03-02"
+        ))
+    })?;
+    let first = zone.resolve(local);
+    if zone.to_local(first) != local {
+        return Ok(Moment::Never(first));
+    }
+    // No zone changes twice within a day.
+    let after = first.checked_add_signed(TimeDelta::days(1)).map_or(0, |later| zone.offset_at(later));
+    let shift = TimeDelta::seconds(i64::from(zone.offset_at(first)) - i64::from(after));
+    let second = first.checked_add_signed(shift).filter(|second| *second > first);
+    Ok(match second {
+        Some(second) if zone.to_local(second) == local => Moment::Twice(first),
+        _ => Moment::At(first),
+    })
 }
 
 impl TermsArgs {
@@ -143,6 +183,9 @@ impl TermsArgs {
             let hours = |text: &String| {
                 let (from, to) = text.split_once('-').unwrap_or((text, ""));
                 match (from.trim().parse::<ClockTime>(), to.trim().parse::<ClockTime>()) {
+                    (Ok(from), Ok(to)) if from == to => Err(unmet(format!(
+                        "--hours: {text:?} ends when it begins; the whole day is 00:00-24:00"
+                    ))),
                     (Ok(from), Ok(to)) => Ok(DayHours { days: days.clone(), from, to }),
                     _ => Err(unmet(format!("--hours: {text:?} is no time such as 09:00-17:00"))),
                 }

@@ -29,6 +29,7 @@ use crate::{
     connect::{self, Joined},
     error::CliError,
     hooks::{self, Hooks},
+    known,
     output::{Format, print, tell},
 };
 
@@ -48,7 +49,9 @@ impl Links {
     async fn join(&self, config: &LinkConfig) -> Result<Opened, CliError> {
         let app = &self.app;
         app.ensure_calendar(&config.calendar).await?;
-        let Joined { link, provider } = connect::join(app, config, &self.transport).await?;
+        let found = connect::join(app, config, &self.transport).await?;
+        known::refuse_renamed(app, &found).await?;
+        let Joined { link, provider } = found;
         {
             let mut joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
             let twin = joined.iter().find(|(other, (calendar, remote))| {
