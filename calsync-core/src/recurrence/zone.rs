@@ -1,7 +1,8 @@
 //! What expansion needs to know about a time zone.
 
 use super::civil::{DAY, date_time, local_seconds};
-use chrono::{NaiveDateTime, Offset, TimeZone};
+use crate::zone::database::{self, Local};
+use chrono::NaiveDateTime;
 
 /// No two offsets on Earth are further apart than this many seconds (UTC-12 to UTC+14).
 const WIDEST: i64 = 26 * 3_600;
@@ -122,23 +123,18 @@ impl ZoneRules for chrono::Utc {
 
 impl ZoneRules for chrono_tz::Tz {
     fn offset_at(&self, utc: i64) -> i32 {
-        self.offset_from_utc_datetime(&date_time(utc)).fix().local_minus_utc()
+        database::offset_at(*self, utc)
     }
 
     fn resolve(&self, local: NaiveDateTime) -> ResolvedLocal {
-        use chrono::offset::LocalResult;
         let seconds = local_seconds(local);
-        let offset = |found: chrono_tz::TzOffset| i64::from(found.fix().local_minus_utc());
-        match self.offset_from_local_datetime(&local) {
-            LocalResult::Single(only) => ResolvedLocal::Unique(seconds - offset(only)),
-            LocalResult::Ambiguous(one, other) => {
-                let (one, other) = (seconds - offset(one), seconds - offset(other));
-                ResolvedLocal::Repeated { first: one.min(other), second: one.max(other) }
-            }
-            // The gap may be a whole day (Samoa, December 2011): the offset two days before cannot be after it.
-            LocalResult::None => {
-                ResolvedLocal::Skipped(seconds - i64::from(self.offset_at(seconds - WIDEST)))
-            }
+        match database::local(*self, seconds) {
+            Local::Once(only) => ResolvedLocal::Unique(seconds - i64::from(only)),
+            Local::Twice(one, other) => ResolvedLocal::Repeated {
+                first: seconds - i64::from(one),
+                second: seconds - i64::from(other),
+            },
+            Local::Never(before) => ResolvedLocal::Skipped(seconds - i64::from(before)),
         }
     }
 }

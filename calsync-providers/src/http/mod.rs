@@ -20,6 +20,7 @@ mod redirect;
 mod reqwest_transport;
 mod retry;
 mod site;
+mod suffixes;
 #[cfg(any(feature = "google", feature = "microsoft"))]
 pub(crate) mod together;
 mod token;
