@@ -1,8 +1,7 @@
 //! What expansion needs to know about a time zone.
 
 use super::civil::{DAY, date_time, local_seconds};
-use crate::zone::database::{self, Local};
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, Offset, TimeZone};
 
 /// No two offsets on Earth are further apart than this many seconds (UTC-12 to UTC+14).
 const WIDEST: i64 = 26 * 3_600;
@@ -123,18 +122,23 @@ impl ZoneRules for chrono::Utc {
 
 impl ZoneRules for chrono_tz::Tz {
     fn offset_at(&self, utc: i64) -> i32 {
-        database::offset_at(*self, utc)
+        self.offset_from_utc_datetime(&date_time(utc)).fix().local_minus_utc()
     }
 
     fn resolve(&self, local: NaiveDateTime) -> ResolvedLocal {
+        use chrono::offset::LocalResult;
         let seconds = local_seconds(local);
-        match database::local(*self, seconds) {
-            Local::Once(only) => ResolvedLocal::Unique(seconds - i64::from(only)),
-            Local::Twice(one, other) => ResolvedLocal::Repeated {
-                first: seconds - i64::from(one),
-                second: seconds - i64::from(other),
-            },
-            Local::Never(before) => ResolvedLocal::Skipped(seconds - i64::from(before)),
+        let offset = |found: chrono_tz::TzOffset| i64::from(found.fix().local_minus_utc());
+        match self.offset_from_local_datetime(&local) {
+            LocalResult::Single(only) => ResolvedLocal::Unique(seconds - offset(only)),
+            LocalResult::Ambiguous(one, other) => {
+                let (one, other) = (seconds - offset(one), seconds - offset(other));
+                ResolvedLocal::Repeated { first: one.min(other), second: one.max(other) }
+            }
+            // The gap may be a whole day (Samoa, December 2011): the offset two days before cannot be after it.
+            LocalResult::None => {
+                ResolvedLocal::Skipped(seconds - i64::from(self.offset_at(seconds - WIDEST)))
+            }
         }
     }
 }

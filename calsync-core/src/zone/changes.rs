@@ -1,10 +1,9 @@
 //! The changes of a database zone, found by asking for its offsets: the database gives no list of them.
 
-use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, Datelike, NaiveDateTime, Offset, TimeZone, Utc};
+use chrono_tz::{OffsetComponents, OffsetName, Tz};
 
 use super::custom::{Observance, ObservanceKind};
-use super::database::{self, Kind};
 use super::{plus_seconds, stand_in};
 
 /// What is in force at some instant.
@@ -63,18 +62,18 @@ impl Change {
 
 /// The state of a zone at an instant.
 pub(super) fn state_at(tz: Tz, instant: DateTime<Utc>) -> State {
-    let Kind { offset, dst_offset, .. } = kind_at(tz, instant);
-    State { offset, dst_offset }
+    let naive = instant.naive_utc();
+    let offset = tz.offset_from_utc_datetime(&stand_in(naive).unwrap_or(naive));
+    State {
+        offset: offset.fix().local_minus_utc(),
+        dst_offset: i32::try_from(offset.dst_offset().num_seconds()).unwrap_or(0),
+    }
 }
 
 /// The abbreviation in force at an instant, such as `CEST`.
 pub(super) fn name_at(tz: Tz, instant: DateTime<Utc>) -> Option<String> {
-    kind_at(tz, instant).name.map(str::to_owned)
-}
-
-fn kind_at(tz: Tz, instant: DateTime<Utc>) -> Kind {
     let naive = instant.naive_utc();
-    database::at(tz, stand_in(naive).unwrap_or(naive).and_utc().timestamp())
+    tz.offset_from_utc_datetime(&stand_in(naive).unwrap_or(naive)).abbreviation().map(str::to_owned)
 }
 
 /// The changes of the offset between two instants in UTC, in order. Two that cancel each other within five days are

@@ -1,11 +1,12 @@
 //! Comparing the rules of a file with zones of the database.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{NaiveDateTime, Offset};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use super::custom::CustomZone;
 use super::resolve::DefinitionCheck;
-use super::{database, names, windows};
+use super::{names, windows};
 
 /// The years in which a definition is checked against the zone of its name.
 const CHECKED_YEARS: std::ops::RangeInclusive<i32> = 2020..=2030;
@@ -79,5 +80,5 @@ fn samples<'a>(
 }
 
 fn offset_in(tz: Tz, instant: DateTime<Utc>) -> i32 {
-    database::offset_at(tz, instant.timestamp())
+    tz.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()
 }

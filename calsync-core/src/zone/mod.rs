@@ -14,7 +14,6 @@
 
 mod changes;
 mod custom;
-pub(crate) mod database;
 mod lines;
 mod matching;
 mod names;
@@ -30,12 +29,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, Utc, Weekday};
-use chrono_tz::Tz;
+use chrono::offset::LocalResult;
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc, Weekday};
+use chrono_tz::{GapInfo, Tz};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use database::Local;
 
 pub use custom::{CustomZone, Observance, ObservanceKind};
 pub use offset::UtcOffset;
@@ -120,7 +118,8 @@ impl Zone {
         match self {
             Zone::Iana(tz) => {
                 let naive = instant.naive_utc();
-                database::offset_at(*tz, stand_in(naive).unwrap_or(naive).and_utc().timestamp())
+                let naive = stand_in(naive).unwrap_or(naive);
+                tz.offset_from_utc_datetime(&naive).fix().local_minus_utc()
             }
             Zone::Custom(zone) => zone.offset_at(instant),
         }
@@ -129,8 +128,12 @@ impl Zone {
 
 /// The offset by which a local time is read in a zone of the database.
 fn iana_local_offset(tz: Tz, local: NaiveDateTime) -> i32 {
-    match database::local(tz, local.and_utc().timestamp()) {
-        Local::Once(offset) | Local::Twice(offset, _) | Local::Never(offset) => offset,
+    match tz.offset_from_local_datetime(&local) {
+        LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => offset.fix().local_minus_utc(),
+        LocalResult::None => match GapInfo::new(&local, &tz).and_then(|gap| gap.begin) {
+            Some((_, before)) => before.fix().local_minus_utc(),
+            None => tz.offset_from_utc_datetime(&local).fix().local_minus_utc(),
+        },
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::str::FromStr;
 
-use chrono_tz::{TZ_VARIANTS, Tz};
+use chrono::{DateTime, TimeZone};
+use chrono_tz::{OffsetComponents, TZ_VARIANTS, Tz};
 
 use super::custom::CustomZone;
 use super::offset::UtcOffset;
 use super::resolve::ZoneSource;
-use super::{Zone, database, windows};
+use super::{Zone, windows};
 
 /// The zone of a name that is not spelled exactly as the database does.
 pub(super) fn other_spelling(name: &str) -> Option<(Zone, ZoneSource)> {
@@ -50,10 +51,10 @@ fn windows_name(name: &str) -> Option<Tz> {
 
 /// A zone of the database by its last part, if that is its standard offset in 2025.
 fn city_with_offset(city: &str, seconds: i32) -> Option<Tz> {
-    const JANUARY: i64 = 1_736_899_200;
+    let january = DateTime::from_timestamp(1_736_899_200, 0)?;
     let standard = |tz: &Tz| {
-        let kind = database::at(*tz, JANUARY);
-        kind.offset - kind.dst_offset == seconds
+        tz.offset_from_utc_datetime(&january.naive_utc()).base_utc_offset().num_seconds()
+            == i64::from(seconds)
     };
     let named = |tz: &&Tz| tz.name().rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(city));
     TZ_VARIANTS.iter().filter(named).copied().find(standard)

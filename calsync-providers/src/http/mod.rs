@@ -20,7 +20,6 @@ mod redirect;
 mod reqwest_transport;
 mod retry;
 mod site;
-mod suffixes;
 #[cfg(any(feature = "google", feature = "microsoft"))]
 pub(crate) mod together;
 mod token;

@@ -2,8 +2,6 @@
 
 use url::{Host, Url};
 
-use super::suffixes;
-
 // Names under which strangers get hosts and that are no public suffixes.
 const SHARED: &[&str] = &[
     "amazonaws.com",
@@ -59,7 +57,7 @@ fn registrable(host: &str) -> Option<&str> {
     if SHARED.iter().any(|suffix| lower == *suffix || lower.ends_with(&format!(".{suffix}"))) {
         return None;
     }
-    let length = suffixes::registrable(&lower)?.len();
+    let length = psl::domain(lower.as_bytes())?.as_bytes().len();
     host.get(host.len().checked_sub(length)?..)
 }
 
