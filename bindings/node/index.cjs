@@ -170,7 +170,7 @@ function versions(rules, method, what) {
 
 /** All that a call of an engine may be asked for: a store, rules, a resolver, a clock. */
 class Hosts {
-  constructor(store, { filters = {}, transforms = {}, resolver, clock, patienceMs } = {}) {
+  constructor(store, { filters = {}, transforms = {}, resolver, clock, patienceMs, storePatienceMs } = {}) {
     this.store = store;
     this.filters = filters;
     this.transforms = transforms;
@@ -183,13 +183,12 @@ class Hosts {
       clock: clock !== undefined,
       patience_ms: patienceMs,
       in_one_call: typeof store === 'object' ? IN_ONE_CALL.filter((name) => typeof store[camel(name)] === 'function') : [],
+      store_patience_ms: storePatienceMs,
     };
   }
 
   opening(store) {
-    const { filters, transforms, resolver, clock, in_one_call: together } = this.asked;
-    const rules = Object.keys(filters).length + Object.keys(transforms).length > 0;
-    return JSON.stringify(rules || resolver || clock || together.length > 0 ? { store, host: this.asked } : store);
+    return JSON.stringify({ store, host: this.asked });
   }
 
   // The options of a rule and the rows of a store are the host's own: their names stay.
@@ -410,6 +409,18 @@ class Engine {
 
   answerQuestion(link, remoteId, event, options) {
     return this.#call('answer_question', { link, remoteId, event: event === null ? undefined : event }, options);
+  }
+
+  outbox(link, options) {
+    return this.#call('outbox', { link }, options);
+  }
+
+  retryWrite(link, event, options) {
+    return this.#call('retry_write', { link, event }, options);
+  }
+
+  dropWrite(link, event, options) {
+    return this.#call('drop_write', { link, event }, options);
   }
 
   explain(calendar, id, options) {

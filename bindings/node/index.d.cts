@@ -38,6 +38,9 @@ export type DeletionPolicy = 'by-conflicts' | 'keep-edit' | 'delete' | 'remote-w
 export type PeoplePolicy = 'withhold' | 'write';
 export type Choice = 'local' | 'remote' | 'both' | 'open';
 export type Take = 'local' | 'remote';
+export type WriteKind = 'create' | 'update' | 'delete';
+/** A run sends it, a run looks whether it was applied, or it waits for a person. */
+export type WriteState = 'pending' | 'ambiguous' | 'wedged';
 export type LimitReached = 'instances' | 'steps' | 'dates';
 export type ProviderKind = 'caldav' | 'cozi' | 'google' | 'ics' | 'microsoft';
 /** What went wrong, as a word that never changes. */
@@ -349,6 +352,26 @@ export interface Question {
   since: Instant;
 }
 
+/** A write to the remote side that is decided and not confirmed. It holds no text of the event. */
+export interface WaitingWrite {
+  link: string;
+  /** What `retryWrite` and `dropWrite` are told: one write waits for an event at most. */
+  eventId: string;
+  /** The name the item has there or will have; `null` where nothing could be made of the event. */
+  remoteId: string | null;
+  kind: WriteKind;
+  state: WriteState;
+  /** Why it was decided. */
+  reason: string;
+  attempts: number;
+  /** It is not sent before. */
+  notBefore: Instant | null;
+  /** Why it is wedged. */
+  error: Code | null;
+  /** The same for people. */
+  detail: string | null;
+}
+
 /** How far a run is: `listed`, `pulled`, `pushed` or `wedged`. */
 export interface Progress {
   step: string;
@@ -542,8 +565,10 @@ export interface EngineOptions {
   transforms?: { [name: string]: Transform };
   resolver?: Resolver;
   clock?: Clock;
-  /** How long each may take to answer (10,000). */
+  /** How long each may take to answer (10,000). One that takes longer ends the call with `host-silent` and its name. */
   patienceMs?: number;
+  /** The same of each method of a store (60,000). */
+  storePatienceMs?: number;
 }
 
 /** The names of the cases of the store conformance suite. */
@@ -826,6 +851,18 @@ export class Engine {
   questions(link: string, options?: CallOptions): Promise<Question[]>;
   /** Says which event an item is; `null`: none of them. */
   answerQuestion(link: string, remoteId: string, event: string | null, options?: CallOptions): Promise<null>;
+  /** The writes to the remote side that are decided and not confirmed, the most urgent first. */
+  outbox(link: string, options?: CallOptions): Promise<WaitingWrite[]>;
+  /**
+   * Gives the write of an event, by its id, all its tries again; the next `sync` sends the event as it is by then. Rejects with
+   * `unknown-write` when none waits, with `busy` when a run is at the link.
+   */
+  retryWrite(link: string, event: string, options?: CallOptions): Promise<null>;
+  /**
+   * Gives the write of an event up: both sides stay as they are until either is edited again. A deletion that is given up leaves
+   * the item alone for good. Rejects as `retryWrite` does.
+   */
+  dropWrite(link: string, event: string, options?: CallOptions): Promise<null>;
   /** What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom. */
   explain(calendar: string, id: string, options?: CallOptions): Promise<Explanation>;
   /** What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when. */

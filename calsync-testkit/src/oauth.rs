@@ -103,6 +103,8 @@ enum Endpoint {
     Token,
     Revoke,
     Device,
+    /// Where the person types the code of a device.
+    DevicePage,
 }
 
 impl Vendor {
@@ -120,6 +122,7 @@ impl Vendor {
                 "authorize" => Some(Endpoint::Authorize),
                 "token" => Some(Endpoint::Token),
                 "devicecode" => Some(Endpoint::Device),
+                "deviceauth" => Some(Endpoint::DevicePage),
                 _ => None,
             },
         }
@@ -158,6 +161,8 @@ struct Refresh {
 /// The authorization server of an emulator.
 pub struct OAuth {
     vendor: Vendor,
+    /// The root of the server, without a slash at the end.
+    base: String,
     options: OAuthOptions,
     rotation: Rotation,
     consent: Consent,
@@ -183,9 +188,10 @@ impl fmt::Debug for OAuth {
 }
 
 impl OAuth {
-    pub(crate) fn new(vendor: Vendor, person: &str, options: OAuthOptions) -> Self {
+    pub(crate) fn new(vendor: Vendor, base: &str, person: &str, options: OAuthOptions) -> Self {
         Self {
             vendor,
+            base: base.to_owned(),
             options,
             rotation: if vendor == Vendor::Google { Rotation::Keep } else { Rotation::Add },
             consent: Consent::Allow,
@@ -310,6 +316,8 @@ impl OAuth {
             _ => self.authenticate(&form, authorization),
         };
         Some(match (endpoint, method) {
+            (Endpoint::DevicePage, "GET") => page(200, "The code is taken: this emulator has typed it."),
+            (Endpoint::DevicePage, _) => refusal(405, "invalid_request"),
             (Endpoint::Authorize, "GET") => self.authorize(&form),
             (Endpoint::Authorize, _) | (_, "GET") => refusal(405, "invalid_request"),
             _ => match (&self.outage, authenticated) {
@@ -504,8 +512,9 @@ impl OAuth {
         let code = self.fresh("device");
         self.devices.insert(code.clone(), Device { scopes, expires: self.now() + TimeDelta::minutes(15) });
         let body = json!({
-            "device_code": code, "user_code": "ABCD-EFGH", "verification_uri": "https://microsoft.com/devicelogin",
-            "expires_in": 900, "interval": 5,
+            "device_code": code, "user_code": "ABCD-EFGH", "expires_in": 900, "interval": 5,
+            // Microsoft says https://microsoft.com/devicelogin, where nobody knows a code of ours.
+            "verification_uri": format!("{}/common/oauth2/v2.0/deviceauth", self.base),
         });
         Answer { status: 200, headers: json_headers(), body: body.to_string().into_bytes() }
     }

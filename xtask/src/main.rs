@@ -70,6 +70,8 @@ enum Command {
     Conformance(conformance::Options),
     /// Run short scripts in Python, Node and Kotlin that sync and end at once: none may crash, none may hang.
     Exits(ExitsArgs),
+    /// Build the library for phones as its README says, and fail when it is larger than it may be.
+    Size(SizeArgs),
     /// Generate the parts of the Kotlin and Swift packages that call the native library. Builds uniffi's generator first.
     Bindgen,
     /// Download the third-party calendar files the parser tests read.
@@ -100,6 +102,13 @@ struct ExitsArgs {
 }
 
 #[derive(Args)]
+struct SizeArgs {
+    /// For what; its linker is named as Cargo has it, such as by `CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER`. Default: this machine.
+    #[arg(long)]
+    target: Option<String>,
+}
+
+#[derive(Args)]
 struct BenchArgs {
     /// Passed to the benchmark program.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -124,6 +133,7 @@ fn main() -> ExitCode {
             bindings::exits(&mut board, exits.scripts);
             board.finish()
         }
+        Command::Size(size) => mobile::size(size.target.as_deref()),
         Command::Bindgen => mobile::bindgen(),
         Command::Fixtures => python::Python::ready()
             .and_then(|python| fixtures::download(&python))

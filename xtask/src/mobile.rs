@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::bindings::{Server, copy, readme_example};
-use crate::board::{Board, Doing, Outcome, Stop};
+use crate::board::{Board, Doing, Outcome, Stop, failed};
 use crate::process;
 use crate::python::{self, Python};
 use crate::servers::apt;
@@ -16,6 +16,9 @@ use crate::workspace;
 /// For steps that may have to compile the workspace first.
 const BUILD: Duration = Duration::from_secs(1200);
 const RUN: Duration = Duration::from_secs(600);
+
+/// Bytes the library for phones may have, stripped; its README says what fills them.
+const LARGEST: u64 = 10_000_000;
 
 /// Builds the jar, runs its tests and those of the host in `examples/kotlin`, and the README's example from it.
 pub(crate) fn kotlin(board: &mut Board, install: Install, readme_server: impl FnOnce() -> Outcome<Server>) {
@@ -85,6 +88,27 @@ pub(crate) fn bindgen() -> Outcome {
     drift(&["--write"])
 }
 
+/// Builds the library for phones with CalDAV, feeds and SQLite, and looks how large it is.
+pub(crate) fn size(target: Option<&str>) -> Outcome {
+    let mut build = process::cargo();
+    build.args(["build", "--profile", "mobile", "--package", "calsync-mobile", "--no-default-features"]);
+    let mut place = workspace::target();
+    if let Some(target) = target {
+        build.args(["--target", target]);
+        place.push(target);
+        // Cargo asks the linker of this machine otherwise.
+        let linker = format!("CARGO_TARGET_{}_LINKER", target.to_uppercase().replace('-', "_"));
+        if target == "aarch64-unknown-linux-gnu" && std::env::var_os(&linker).is_none() {
+            build.env(linker, "aarch64-linux-gnu-gcc");
+        }
+    }
+    process::run(&mut build, BUILD)?;
+    let library = place.join("mobile").join(file_name());
+    let bytes = fs::metadata(&library).doing(library.display())?.len();
+    println!("{} has {bytes} bytes, of {LARGEST} it may have", library.display());
+    if bytes > LARGEST { failed("the library for phones has grown too large") } else { Ok(()) }
+}
+
 fn drift(arguments: &[&str]) -> Outcome {
     if !cfg!(target_os = "linux") {
         return Err(Stop::Skipped("the interface is read out of an ELF library".into()));
@@ -113,8 +137,11 @@ fn generated() -> [PathBuf; 4] {
 }
 
 fn library() -> PathBuf {
-    let name = if cfg!(target_os = "macos") { "libcalsync_mobile.dylib" } else { "libcalsync_mobile.so" };
-    workspace::target().join("debug").join(name)
+    workspace::target().join("debug").join(file_name())
+}
+
+fn file_name() -> &'static str {
+    if cfg!(target_os = "macos") { "libcalsync_mobile.dylib" } else { "libcalsync_mobile.so" }
 }
 
 fn native() -> Outcome<PathBuf> {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join as path } from 'node:path';
 import { test } from 'node:test';
 import { CalsyncError, Engine, write } from '../index.mjs';
+import { MapStore } from './map-store.mjs';
 import { join, meeting, server, titles } from './support.mjs';
 
 const steps = [
@@ -112,6 +113,25 @@ test('a rule that never answers is silent once, and ends with its signal', async
   assert.equal((await patient.calendars()).length, 1);
 });
 
+const never = () => new Promise(() => {});
+
+test('a transform, a clock and a store that never answer are named', async (t) => {
+  const engine = await imported(t, { ...rules(noLunches, { version: '1', change: never }), patienceMs: 20 });
+  await assert.rejects(engine.sync('feed'), { code: 'host-silent', item: 'transform.change' });
+  const timeless = new Engine(':memory:', { clock: { now: never }, patienceMs: 20 });
+  await assert.rejects(timeless.calendars(), { code: 'host-silent', item: 'clock.now' });
+  const stores = Object.assign(new MapStore(), { calendars: never });
+  await assert.rejects(new Engine(stores, { storePatienceMs: 20 }).calendars(), {
+    code: 'host-silent',
+    item: 'store.calendars',
+  });
+});
+
+test('a resolver that never answers is named', async (t) => {
+  const engine = await contested(t, { resolve: never }, { patienceMs: 20 });
+  await assert.rejects(engine.sync('home'), { code: 'host-silent', item: 'resolver.resolve' });
+});
+
 test('a rule may ask the engine', async (t) => {
   const seen = [];
   let engine;
@@ -129,9 +149,9 @@ test('a rule may ask the engine', async (t) => {
 });
 
 /** An engine and a link that asks the resolver; the title is changed on both sides of it. */
-async function contested(t, resolver) {
+async function contested(t, resolver, options = {}) {
   const url = await server(t);
-  const [one, two] = [new Engine(':memory:', { resolver }), new Engine()];
+  const [one, two] = [new Engine(':memory:', { resolver, ...options }), new Engine()];
   await join(one, url, { conflicts: 'resolver' });
   await join(two, url);
   await one.addEvent('family', meeting('a', 'Breakfast'));

@@ -25,6 +25,9 @@ const POSITIONAL = {
   answerConflict: ['link', 'conflict'],
   runs: ['link'],
   undoLast: ['link', 'count'],
+  outbox: ['link'],
+  retryWrite: ['link', 'event'],
+  dropWrite: ['link', 'event'],
   close: [],
 };
 

@@ -24,6 +24,7 @@ from calsync import (
 )
 
 from conftest import Server
+from dict_store import DictStore
 from scenes import BERLIN, joined, meeting, titles
 
 STEPS = [
@@ -206,6 +207,92 @@ def test_a_rule_that_never_answers_is_silent_once_and_ends_with_its_task(feed: P
     asyncio.run(story(0.05))
     assert len(asked) == 1
     asyncio.run(story(600))
+
+
+async def never(*_: Any, **__: Any) -> Any:
+    await asyncio.Event().wait()
+
+
+async def never_whatever_it_is_told(*_: Any, **__: Any) -> Any:
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            continue
+
+
+class Silent(DictStore):
+    """A store one of whose methods never answers."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        self.silent = method
+
+    def __getattribute__(self, name: str) -> Any:
+        return never if name != "silent" and name == self.silent else super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("answer", [never, never_whatever_it_is_told])
+@pytest.mark.parametrize(("part", "method"), [("filters", "filter.lets_through"), ("transforms", "transform.change")])
+def test_a_rule_that_never_answers_does_not_keep_its_thread(answer: Any, part: str, method: str, feed: Path) -> None:
+    rules: dict[str, Any] = {"filters": {"no-lunches": NoLunches()}, "transforms": {"shout": Shout()}}
+    (name,) = rules[part]
+    rules[part] = {name: Instead(answer)}
+    # Over a store of the host: what the run does after the silence needs the thread.
+    with blocking.Engine(DictStore(), **rules, patience=0.05) as engine:
+        linked(engine, feed)
+        with pytest.raises(HostError) as caught:
+            engine.sync("feed")
+        assert (caught.value.code, caught.value.item) == ("host-silent", method)
+        assert titles(engine) == {}
+
+
+def test_a_resolver_and_a_clock_that_never_answer_are_silent(server: Server) -> None:
+    with blocking.Engine(resolver=Instead(never), patience=0.05) as engine:
+        contested(engine, server)
+        with pytest.raises(HostError) as caught:
+            engine.sync("home")
+        assert (caught.value.code, caught.value.item) == ("host-silent", "resolver.resolve")
+    with blocking.Engine(clock=Instead(never), patience=0.05) as engine:
+        with pytest.raises(HostError) as caught:
+            engine.calendars()
+        assert (caught.value.code, caught.value.item) == ("host-silent", "clock.now")
+
+
+@pytest.mark.parametrize("method", ["calendars", "commit", "acquire_lease"])
+def test_a_method_of_a_store_that_never_answers_is_named(method: str, feed: Path) -> None:
+    with blocking.Engine(store := Silent(""), store_patience=0.05) as engine:
+        engine.put_calendar(calsync.Calendar("family", "Family"))
+        engine.connect("feed", provider=ProviderKind.ICS, url=str(feed), trust_address=True)
+        engine.add_link("feed", calendar="family", connection="feed", direction=calsync.Direction.IMPORT)
+        store.silent = method
+        with pytest.raises(HostError) as caught:
+            engine.calendars() if method == "calendars" else engine.sync("feed")
+        assert (caught.value.code, caught.value.item) == ("host-silent", f"store.{method}")
+
+
+def test_in_asyncio_a_method_that_was_given_up_is_ended() -> None:
+    ended: list[str] = []
+
+    async def never(*_: Any) -> Any:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("clock.now")
+
+    async def story() -> None:
+        engine = calsync.Engine(clock=Instead(never), patience=0.05)
+        with pytest.raises(HostError) as caught:
+            await engine.calendars()
+        assert (caught.value.code, caught.value.item) == ("host-silent", "clock.now")
+        await asyncio.sleep(0)
+        assert ended == ["clock.now"]
+        silent = calsync.Engine(Silent("calendars"), store_patience=0.05)
+        with pytest.raises(HostError) as caught:
+            await silent.calendars()
+        assert (caught.value.code, caught.value.item) == ("host-silent", "store.calendars")
+
+    asyncio.run(story())
 
 
 def test_a_rule_may_ask_the_engine(feed: Path) -> None:

@@ -192,6 +192,8 @@ pub struct Asked {
     /// How many milliseconds a filter, transform, resolver or clock may take. Default: 10,000, which is how long the lease of
     /// a run lasts.
     pub patience_ms: Option<u32>,
+    /// How many milliseconds a method of its store may take. Default: 60,000.
+    pub store_patience_ms: Option<u32>,
     /// What its store answers in one call; the rest is asked by single reads.
     pub in_one_call: BTreeSet<InOneCall>,
 }
@@ -479,6 +481,16 @@ pub struct AnswerQuestion {
     /// The event it is; absent: none of those here.
     #[serde(default)]
     pub event: Option<String>,
+}
+
+/// `retry_write` and `drop_write`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfWrite {
+    /// The link.
+    pub link: String,
+    /// The id of the event whose write it is.
+    pub event: String,
 }
 
 /// `sources`.

@@ -30,14 +30,16 @@ use crate::{
     connect::{Connection, connect, paced},
     dispatch,
     guarded::Guarded,
-    host::{CALL, Calling, Host, tell},
+    host::{CALL, Calling, Host, Patience, tell},
     host_rules::{self, CallClock, Resolver},
     host_store::HostStore,
-    model::{Cleaned, Conflict, ProgressModel, Question, Report, StoredEvent, Undone},
+    model::{Cleaned, Conflict, ProgressModel, Question, Report, StoredEvent, Undone, WaitingWrite},
 };
 
 /// How long a host may take to answer what needs no waiting.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a method of its store may take: it may wait for a busy database, and write some hundred rows.
+const STORE_PATIENCE: Duration = Duration::from_secs(60);
 /// Runs read at once.
 const PAGE: usize = 200;
 
@@ -115,7 +117,12 @@ impl Engine {
         host: Option<Arc<dyn Host>>,
     ) -> Pin<Box<dyn Future<Output = Result<String, Failure>> + Send>> {
         let engine = self.clone();
-        let patience = engine.state.asked.patience_ms.map_or(PATIENCE, |ms| Duration::from_millis(ms.into()));
+        let asked = &engine.state.asked;
+        let or = |ms: Option<u32>, default| ms.map_or(default, |ms| Duration::from_millis(ms.into()));
+        let patience = Patience {
+            soon: or(asked.patience_ms, PATIENCE),
+            store: or(asked.store_patience_ms, STORE_PATIENCE),
+        };
         let calling = Calling::new(host, patience);
         Box::pin(CALL.scope(calling.clone(), async move {
             if engine.named().closed {
@@ -396,6 +403,21 @@ impl Engine {
         };
         let item = RemoteId::from(args.remote_id);
         Ok(self.engine().await?.answer(&link, &item, answer).await?)
+    }
+
+    pub(crate) async fn outbox(&self, args: args::OfLink) -> Result<Vec<WaitingWrite>, Failure> {
+        let waiting = self.engine().await?.outbox(&LinkId::from(args.link)).await?;
+        Ok(waiting.into_iter().map(WaitingWrite::from).collect())
+    }
+
+    pub(crate) async fn retry_write(&self, args: args::OfWrite) -> Result<(), Failure> {
+        let (link, event) = (LinkId::from(args.link), EventId::from(args.event));
+        Ok(self.engine().await?.retry_write(&link, &event).await?)
+    }
+
+    pub(crate) async fn drop_write(&self, args: args::OfWrite) -> Result<(), Failure> {
+        let (link, event) = (LinkId::from(args.link), EventId::from(args.event));
+        Ok(self.engine().await?.drop_write(&link, &event).await?)
     }
 
     pub(crate) async fn close(&self, _: args::Nothing) -> Result<(), Failure> {

@@ -160,27 +160,32 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+impl From<&ErrorKind> for Code {
+    fn from(kind: &ErrorKind) -> Self {
+        match kind {
+            ErrorKind::InvalidInput => Self::InvalidInput,
+            ErrorKind::Unsupported => Self::Unsupported,
+            ErrorKind::Blocked => Self::Blocked,
+            ErrorKind::Unauthorized => Self::Unauthorized,
+            ErrorKind::Forbidden => Self::Forbidden,
+            ErrorKind::CalendarGone => Self::CalendarGone,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::VersionMismatch => Self::VersionMismatch,
+            ErrorKind::AlreadyExists { .. } => Self::AlreadyExists,
+            ErrorKind::Refused => Self::Refused,
+            ErrorKind::TooLarge => Self::TooLarge,
+            ErrorKind::CursorInvalid => Self::CursorInvalid,
+            ErrorKind::Throttled => Self::Throttled,
+            ErrorKind::Unavailable => Self::Unavailable,
+            ErrorKind::Protocol => Self::Protocol,
+            _ => Self::Internal,
+        }
+    }
+}
+
 impl From<ProviderError> for Failure {
     fn from(error: ProviderError) -> Self {
-        let code = match error.kind {
-            ErrorKind::InvalidInput => Code::InvalidInput,
-            ErrorKind::Unsupported => Code::Unsupported,
-            ErrorKind::Blocked => Code::Blocked,
-            ErrorKind::Unauthorized => Code::Unauthorized,
-            ErrorKind::Forbidden => Code::Forbidden,
-            ErrorKind::CalendarGone => Code::CalendarGone,
-            ErrorKind::NotFound => Code::NotFound,
-            ErrorKind::VersionMismatch => Code::VersionMismatch,
-            ErrorKind::AlreadyExists { .. } => Code::AlreadyExists,
-            ErrorKind::Refused => Code::Refused,
-            ErrorKind::TooLarge => Code::TooLarge,
-            ErrorKind::CursorInvalid => Code::CursorInvalid,
-            ErrorKind::Throttled => Code::Throttled,
-            ErrorKind::Unavailable => Code::Unavailable,
-            ErrorKind::Protocol => Code::Protocol,
-            _ => Code::Internal,
-        };
-        Self::new(code, error.to_string()).retrying(error.retry)
+        Self::new(Code::from(&error.kind), error.to_string()).retrying(error.retry)
     }
 }
 

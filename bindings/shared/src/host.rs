@@ -1,6 +1,7 @@
 //! Calls back into the host's language.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
@@ -90,13 +91,23 @@ tokio::task_local! {
     pub(crate) static ENDING: Arc<Ending>;
 }
 
+/// How long methods of the host may take before they count as silent.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    /// One that needs not wait for anything.
+    pub(crate) soon: Duration,
+    /// One of its store.
+    pub(crate) store: Duration,
+}
+
 /// What belongs to one call.
 pub(crate) struct Calling {
     host: Option<Arc<dyn Host>>,
-    /// How long a method that must not wait for anything may take.
-    patience: Duration,
+    patience: Patience,
     /// The first method of the host that failed where the engine goes on without it.
     failed: Mutex<Option<HostFailure>>,
+    /// Methods that never answered.
+    silent: Mutex<BTreeSet<&'static str>>,
     /// What the host's clock said when the call began, and when that was.
     began: OnceLock<(DateTime<Utc>, Instant)>,
 }
@@ -120,8 +131,14 @@ impl Ending {
 }
 
 impl Calling {
-    pub(crate) fn new(host: Option<Arc<dyn Host>>, patience: Duration) -> Arc<Self> {
-        Arc::new(Self { host, patience, failed: Mutex::default(), began: OnceLock::new() })
+    pub(crate) fn new(host: Option<Arc<dyn Host>>, patience: Patience) -> Arc<Self> {
+        Arc::new(Self {
+            host,
+            patience,
+            failed: Mutex::default(),
+            silent: Mutex::default(),
+            began: OnceLock::new(),
+        })
     }
 
     /// Asks the host what time it is: that of the whole call.
@@ -160,17 +177,34 @@ impl Calling {
         method: &'static str,
         args: Value,
     ) -> Result<T, HostFailure> {
-        // A method that was silent once would be so for every event of the run.
-        if let Some(silent) = self.silent(method) {
-            return Err(silent);
-        }
-        let answer = tokio::time::timeout(self.patience, ask(self.host.clone(), method, args)).await;
-        answer.unwrap_or_else(|_| Err(HostFailure::new(method, "silent", "")))
+        self.within(self.patience.soon, method, args).await
     }
 
-    fn silent(&self, method: &str) -> Option<HostFailure> {
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.clone().filter(|failure| failure.kind == "silent" && failure.method == method)
+    /// Asks the host's store. What a commit that never answers wrote, nobody knows: it is as if the process had ended there.
+    async fn of_store<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        args: Value,
+    ) -> Result<T, HostFailure> {
+        self.within(self.patience.store, method, args).await
+    }
+
+    async fn within<T: DeserializeOwned>(
+        &self,
+        patience: Duration,
+        method: &'static str,
+        args: Value,
+    ) -> Result<T, HostFailure> {
+        let silent = HostFailure::new(method, "silent", "");
+        // A method that was silent once would be so for every event of the run.
+        if self.silent.lock().unwrap_or_else(PoisonError::into_inner).contains(method) {
+            return Err(silent);
+        }
+        let answered = tokio::time::timeout(patience, answer(self.host.clone(), method, args)).await;
+        answered.unwrap_or_else(|_| {
+            self.silent.lock().unwrap_or_else(PoisonError::into_inner).insert(method);
+            Err(silent)
+        })
     }
 
     /// [`Calling::soon`] for code that cannot wait: others may have the thread meanwhile, and the wait ends with the call.
@@ -201,13 +235,23 @@ impl Calling {
     }
 }
 
-/// Asks `host`, else the host of the call that is being carried out.
+/// Asks the store of `host`, who may take as long as it likes, else of the host of the call that is being carried out.
 pub(crate) async fn ask<T: DeserializeOwned>(
     host: Option<Arc<dyn Host>>,
     method: &'static str,
     args: Value,
 ) -> Result<T, HostFailure> {
-    let host = host.or_else(|| CALL.try_with(|call| call.host.clone()).ok().flatten());
+    match (host, CALL.try_with(Clone::clone)) {
+        (None, Ok(call)) => call.of_store(method, args).await,
+        (host, _) => answer(host, method, args).await,
+    }
+}
+
+async fn answer<T: DeserializeOwned>(
+    host: Option<Arc<dyn Host>>,
+    method: &'static str,
+    args: Value,
+) -> Result<T, HostFailure> {
     let Some(host) = host else { return Err(HostFailure::new(method, "silent", "no host is there")) };
     let answer = host.call(method, to_json(&args)).await?;
     serde_json::from_str(&answer).map_err(|error| {

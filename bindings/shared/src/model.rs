@@ -10,14 +10,17 @@ use calsync_core::{
     pipeline::Surroundings,
     plan::Operation,
     recurrence::{LimitReached, RuleEntry},
-    store::{ConflictRecord, EventRecord, FieldConflict, MatchAnswer, RunCounts},
+    store::{
+        ConflictRecord, EventRecord, FieldConflict, MatchAnswer, OutboxEntry, OutboxOp, OutboxState,
+        RunCounts,
+    },
     zone::Zone,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Failure;
+use crate::{Code, Failure};
 
 /// A calendar object: [`Event`] with its rules as the text of RFC 5545.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -522,6 +525,83 @@ impl From<OpenMatch> for Question {
             candidates: open.candidates.iter().map(|id| id.as_str().to_owned()).collect(),
             answered: open.answer.as_ref().is_some_and(|_: &MatchAnswer| true),
             since: open.since,
+        }
+    }
+}
+
+/// What a write does to the item there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WriteKind {
+    /// Makes it.
+    Create,
+    /// Replaces it.
+    Update,
+    /// Deletes it.
+    Delete,
+}
+
+/// How far a write is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WriteState {
+    /// A run sends it when its time has come.
+    Pending,
+    /// It may have been applied: a run looks before it sends it again.
+    Ambiguous,
+    /// It waits for a person, or for the event to change.
+    Wedged,
+}
+
+/// A remote write that is decided and not confirmed. It holds no text of the event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingWrite {
+    /// The link.
+    pub link: String,
+    /// The event: what [`retry_write`](crate::args::OfWrite) and `drop_write` are told. One write waits for it at most.
+    pub event_id: String,
+    /// The name the item has there or will have; absent where nothing could be made of the event.
+    pub remote_id: Option<String>,
+    /// What it does.
+    pub kind: WriteKind,
+    /// How far it is.
+    pub state: WriteState,
+    /// Why it was decided.
+    pub reason: String,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// It is not sent before.
+    pub not_before: Option<DateTime<Utc>>,
+    /// Why it is wedged.
+    pub error: Option<Code>,
+    /// The same for people.
+    pub detail: Option<String>,
+}
+
+impl From<OutboxEntry> for WaitingWrite {
+    fn from(entry: OutboxEntry) -> Self {
+        let (state, error, detail) = match entry.state {
+            OutboxState::Pending => (WriteState::Pending, None, None),
+            OutboxState::Ambiguous => (WriteState::Ambiguous, None, None),
+            OutboxState::Wedged { kind, detail } => {
+                (WriteState::Wedged, Some(Code::from(&kind)), Some(detail))
+            }
+        };
+        Self {
+            link: entry.link.as_str().to_owned(),
+            event_id: entry.event_id.as_str().to_owned(),
+            remote_id: Some(entry.remote_id.as_str().to_owned()).filter(|id| !id.is_empty()),
+            kind: match entry.op {
+                OutboxOp::Create { .. } => WriteKind::Create,
+                OutboxOp::Update { .. } => WriteKind::Update,
+                OutboxOp::Delete { .. } => WriteKind::Delete,
+            },
+            state,
+            reason: entry.reason,
+            attempts: entry.attempts,
+            not_before: entry.not_before,
+            error,
+            detail,
         }
     }
 }

@@ -236,12 +236,26 @@ async fn a_clock_tells_the_time_of_a_call_or_fails_it_before_it_begins() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_and_a_store_that_never_answer_end_their_call_and_are_named() {
+    let clock = json!({ "store": "memory", "host": { "clock": true, "patience_ms": 20 } });
+    let store = json!({ "store": "host", "host": { "store_patience_ms": 20 } });
+    for (opening, method) in [(clock, "clock.now"), (store, "store.calendars")] {
+        let host = script([(method, Does::Waits)]);
+        let engine = Engine::new(&opening.to_string()).unwrap();
+        let failure = ask(&engine, &host, "calendars", json!({})).await.unwrap_err();
+        assert_eq!((failure.code, failure.item.as_deref()), (Code::HostSilent, Some(method)));
+        assert_eq!(*host.asked.lock().unwrap(), [method]);
+    }
+}
+
 #[test]
 fn an_engine_is_opened_with_a_store_or_with_what_else_is_asked() {
     for (opening, opens) in [
         (json!("memory"), true),
         (json!({ "sqlite": { "path": "x.db" } }), true),
         (json!({ "store": "host", "host": { "resolver": true } }), true),
+        (json!({ "store": "host", "host": { "store_patience_ms": 1 } }), true),
         (json!({ "store": "memory", "host": { "observer": true } }), false),
         (json!({ "store": "memory" }), false),
         (json!("nothing"), false),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use calsync_bindings::Engine;
-use calsync_testkit::dav::{DavOptions, DavServer};
+use calsync_testkit::dav::{DavOptions, DavServer, Quirks};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -66,7 +66,11 @@ fn filled(value: &Value, kept: &BTreeMap<String, Value>) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_scenario_gives_what_is_written() {
-    let server = DavServer::start(DavOptions::default()).unwrap();
+    let server = DavServer::start(DavOptions {
+        quirks: Quirks { refused_texts: vec!["Refused there".to_owned()], ..Quirks::default() },
+        ..DavOptions::default()
+    })
+    .unwrap();
     let scenario: Scenario = serde_json::from_str(include_str!("../../scenario.json")).unwrap();
     let expected: Value = serde_json::from_str(include_str!("../../scenario.expected.json")).unwrap();
     let mut kept = BTreeMap::from([

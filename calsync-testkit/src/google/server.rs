@@ -99,15 +99,16 @@ impl GoogleServer {
     pub fn start_on(runtime: &Handle, options: GoogleOptions) -> io::Result<Self> {
         let bound = Bound::take(options.port)?;
         let base = bound.base.clone();
-        let shared = Arc::new(Mutex::new(Self::account(options)));
+        let shared = Arc::new(Mutex::new(Self::account(&base, options)));
         let listening = bound.serve(runtime, &shared, MAX_REQUEST, answer)?;
         Ok(Self { shared, base, runtime: Some(runtime.clone()), _listening: Some(listening) })
     }
 
     /// A server without a port, for clients in the same thread.
     pub(crate) fn in_process(options: GoogleOptions) -> Self {
-        let shared = Arc::new(Mutex::new(Self::account(options)));
-        Self { shared, base: "http://google.test".to_owned(), runtime: None, _listening: None }
+        let base = "http://google.test".to_owned();
+        let shared = Arc::new(Mutex::new(Self::account(&base, options)));
+        Self { shared, base, runtime: None, _listening: None }
     }
 
     /// Serves a request that did not come over a connection. `None` where a connection would have been closed.
@@ -120,14 +121,14 @@ impl GoogleServer {
         }
     }
 
-    fn account(options: GoogleOptions) -> State {
+    fn account(base: &str, options: GoogleOptions) -> State {
         let mut state = State {
             user: options.user.clone(),
             tokens: BTreeSet::from([options.token]),
             quirks: options.quirks,
             max_recorded: options.max_recorded,
             clock: options.clock,
-            ..State::new(OAuth::new(Vendor::Google, &options.user, options.oauth))
+            ..State::new(OAuth::new(Vendor::Google, base, &options.user, options.oauth))
         };
         state.add_calendar(&options.user, &options.user, &options.zone, "owner");
         state

@@ -132,7 +132,7 @@ impl GraphServer {
         let calendar = CalendarRow { name: options.calendar, default: true, can_edit: true };
         State {
             base: base.to_owned(),
-            oauth: OAuth::new(Vendor::Microsoft, &options.owner, options.oauth),
+            oauth: OAuth::new(Vendor::Microsoft, base, &options.owner, options.oauth),
             token: options.token,
             owner: options.owner,
             quirks: options.quirks,

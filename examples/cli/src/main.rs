@@ -36,7 +36,8 @@ const IN_STEP: u8 = 0;
 /// Exit code when deletions or pairs wait for a person.
 const HELD: u8 = 2;
 
-/// Keeps calendars in SQLite, PostgreSQL or DynamoDB in step with Google Calendar, Microsoft 365, CalDAV servers and ICS feeds.
+/// Keeps calendars in SQLite, PostgreSQL or DynamoDB in step with Google Calendar, Microsoft 365, CalDAV servers, ICS feeds and
+/// Cozi.
 ///
 /// Exit code: 0 in step, 1 error, 2 something waits for a person, 3 credentials needed.
 #[derive(Parser)]

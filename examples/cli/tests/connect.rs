@@ -202,6 +202,9 @@ fn a_code_is_typed_on_another_device() {
     let (_emulator, temp, _) = emulated("microsoft");
     let (code, text) = run(temp.path(), &["connect", "microsoft", "--device"]);
     assert!(code == 0 && text.contains("ABCD-EFGH") && text.contains("connected microsoft"), "{text}");
+    // Where the code is typed is at the emulator, like everything else.
+    let page = text.split_whitespace().find(|word| word.starts_with("http")).unwrap();
+    assert!(page.starts_with("http://127.0.0.1:") && get(page).starts_with("HTTP/1.1 200"), "{page}");
     let (code, text) = run(temp.path(), &["sync"]);
     assert_eq!(code, 0, "{text}");
 }

@@ -12,6 +12,7 @@ import inspect
 import json
 import queue
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from . import _calsync
@@ -55,6 +56,10 @@ class Answers:
             reply.fail("wrong-type", type(value).__name__, 0)
         else:
             reply.ok(text)
+
+    def silent(self, reply: _calsync.Reply) -> None:
+        """Says that it never returned."""
+        reply.fail("silent", "", 0)
 
     def raised(self, reply: _calsync.Reply, error: BaseException) -> None:
         """Passes on what it raised: its class, not its text, which may hold anything."""
@@ -135,16 +140,37 @@ async def in_asyncio(start: Start, answers: Answers) -> Any:
     except asyncio.CancelledError:
         if job is not None:
             job.cancel()
+        raise
+    finally:
+        # Also methods that were given up before the call ended: nobody waits for them.
         for task in tasks:
             task.cancel()
-        raise
     return answers.result(ok, text)
 
 
-class Caller:
-    """Carries out calls in the thread that makes them, and the host's methods in that thread as well."""
+@dataclass(frozen=True)
+class Patience:
+    """How many seconds methods of the host may take."""
 
-    def __init__(self) -> None:
+    soon: float = 10
+    """One that need not wait for anything: that of a filter, a transform, a resolver or a clock."""
+    store: float = 60
+    """One of its store."""
+
+    def of(self, method: str) -> float:
+        """That with a method."""
+        return self.store if method.startswith("store.") else self.soon
+
+
+class Caller:
+    """Carries out calls in the thread that makes them, and the host's methods in that thread as well.
+
+    The native part gives up a method that takes longer than ``patience``, which has to end the wait for it here as well: what the
+    call does next needs the thread.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def call(self, start: Start, answers: Answers) -> Any:
@@ -177,7 +203,9 @@ class Caller:
         try:
             value = answers.invoke(name, given)
             if inspect.isawaitable(value):
-                value = self._wait(value)
+                value = self._wait(value, self._patience.of(name))
+        except _Silent:
+            answers.silent(reply)
         except BaseException as error:
             answers.raised(reply, error)
             if not isinstance(error, Exception):
@@ -185,9 +213,16 @@ class Caller:
         else:
             answers.returned(name, reply, value)
 
-    def _wait(self, value: Awaitable[Any]) -> Any:
+    def _wait(self, value: Awaitable[Any], seconds: float) -> Any:
         async def whole() -> Any:
-            return await value
+            task = asyncio.ensure_future(value)
+            done, _ = await asyncio.wait({task}, timeout=seconds)
+            if not done:
+                task.cancel()
+                # Once round the loop: what it holds is given back, if it takes being told.
+                await asyncio.sleep(0)
+                raise _Silent
+            return task.result()
 
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
@@ -198,6 +233,10 @@ class Caller:
         if self._loop is not None:
             self._loop.close()
             self._loop = None
+
+
+class _Silent(Exception):
+    """A method of the host took too long."""
 
 
 def outside_asyncio() -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar, Union
 
 from . import _calsync
+from ._calls import Patience
 from ._codec import arguments, decoder
 from .hosts import Hosts
 from .model import (
@@ -31,6 +32,7 @@ from .model import (
     StoredEvent,
     Take,
     Undone,
+    WaitingWrite,
 )
 from .store import Store, checked
 
@@ -49,7 +51,7 @@ class Request(Generic[T]):
     read: Callable[[Any], T]
 
 
-def open_engine(store: Target, hosts: Hosts, patience: float) -> _calsync.Engine:
+def open_engine(store: Target, hosts: Hosts, patience: Patience) -> _calsync.Engine:
     """The native engine over a store; ``hosts`` then has the store where it is one of the host."""
     choice: Any = "host"
     if isinstance(store, (str, os.PathLike)):
@@ -57,7 +59,7 @@ def open_engine(store: Target, hosts: Hosts, patience: float) -> _calsync.Engine
         choice = "memory" if path == ":memory:" else {"sqlite": {"path": path}}
     else:
         hosts.store = checked(store)
-    return _calsync.Engine(json.dumps(hosts.opening(choice, patience)))
+    return _calsync.Engine(json.dumps(hosts.opening(choice, patience.soon, patience.store)))
 
 
 def _nothing(_: Any) -> None:
@@ -84,6 +86,7 @@ _runs: Callable[[Any], list[Run]] = _list(Run)
 _undone: Callable[[Any], Undone] = decoder(Undone)
 _undones: Callable[[Any], list[Undone]] = _list(Undone)
 _questions: Callable[[Any], list[Question]] = _list(Question)
+_waitingwrites: Callable[[Any], list[WaitingWrite]] = _list(WaitingWrite)
 
 
 def connect(
@@ -238,6 +241,18 @@ def questions(link: str) -> Request[list[Question]]:
 
 def answer_question(link: str, remote_id: str, event: str | None) -> Request[None]:
     return Request("answer_question", arguments(link=link, remote_id=remote_id, event=event), _nothing)
+
+
+def outbox(link: str) -> Request[list[WaitingWrite]]:
+    return Request("outbox", arguments(link=link), _waitingwrites)
+
+
+def retry_write(link: str, event: str) -> Request[None]:
+    return Request("retry_write", arguments(link=link, event=event), _nothing)
+
+
+def drop_write(link: str, event: str) -> Request[None]:
+    return Request("drop_write", arguments(link=link, event=event), _nothing)
 
 
 def explain(calendar: str, id: str) -> Request[dict[str, Any]]:

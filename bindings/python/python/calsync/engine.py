@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from . import _requests as requests
-from ._calls import Answers, OnProgress, in_asyncio, starting
+from ._calls import Answers, OnProgress, Patience, in_asyncio, starting
 from ._requests import Request, Target, T
 from .hosts import Clock, Filter, Hosts, Resolver, Transform
 from .model import (
@@ -32,6 +32,7 @@ from .model import (
     StoredEvent,
     Take,
     Undone,
+    WaitingWrite,
 )
 
 __all__ = ["Engine"]
@@ -44,7 +45,8 @@ class Engine:
     the call; nothing is broken by it, and the next run goes on from there.
 
     ``filters`` and ``transforms`` are rules of your own by the names pipelines have for them; ``resolver`` decides contested fields,
-    ``clock`` tells the time. Each has ``patience`` seconds to answer. See ``calsync.hosts``.
+    ``clock`` tells the time. Each has ``patience`` seconds to answer, and each method of a store ``store_patience``: one that takes
+    longer ends the call with a ``HostError`` that names it (``host-silent``). See ``calsync.hosts``.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class Engine:
         resolver: Resolver | None = None,
         clock: Clock | None = None,
         patience: float = 10,
+        store_patience: float = 60,
     ) -> None:
         self._hosts = Hosts(None, filters or {}, transforms or {}, resolver, clock)
-        self._native = requests.open_engine(store, self._hosts, patience)
+        self._native = requests.open_engine(store, self._hosts, Patience(patience, store_patience))
 
     async def _run(self, request: Request[T], on_progress: OnProgress | None = None) -> T:
         answers = Answers(self._hosts, on_progress)
@@ -346,6 +349,24 @@ class Engine:
     async def answer_question(self, link: str, remote_id: str, event: str | None = None) -> None:
         """Says which event an item is; ``None``: none of them."""
         await self._run(requests.answer_question(link=link, remote_id=remote_id, event=event))
+
+    async def outbox(self, link: str) -> list[WaitingWrite]:
+        """The writes to the remote side that are decided and not confirmed, the most urgent first."""
+        return await self._run(requests.outbox(link=link))
+
+    async def retry_write(self, link: str, event: str) -> None:
+        """Gives the write of an event, by its id, all its tries again; the next ``sync`` sends the event as it is by then.
+
+        Raises ``CallError``: ``unknown-write`` when none waits, ``busy`` when a run is at the link.
+        """
+        await self._run(requests.retry_write(link=link, event=event))
+
+    async def drop_write(self, link: str, event: str) -> None:
+        """Gives the write of an event up: both sides stay as they are until either is edited again.
+
+        A deletion that is given up leaves the item alone for good. Raises as ``retry_write`` does.
+        """
+        await self._run(requests.drop_write(link=link, event=event))
 
     async def progress(
         self,

@@ -95,19 +95,16 @@ class Hosts:
     resolver: Resolver | None = None
     clock: Clock | None = None
 
-    def opening(self, store: Any, patience: float = 10) -> Any:
-        """What the native part makes an engine with."""
-        rules = self.filters or self.transforms
-        together = [] if self.store is None else in_one_call(self.store)
-        if not rules and self.resolver is None and self.clock is None and not together:
-            return store
+    def opening(self, store: Any, soon: float = 10, of_store: float = 60) -> Any:
+        """What the native part makes an engine with: how many seconds a rule and a method of the store have is part of it."""
         host = {
             "filters": {name: _version(name, rule, "lets_through") for name, rule in self.filters.items()},
             "transforms": {name: _version(name, rule, "change") for name, rule in self.transforms.items()},
             "resolver": _has(self.resolver, "resolve"),
             "clock": _has(self.clock, "now"),
-            "patience_ms": round(patience * 1000),
-            "in_one_call": together,
+            "patience_ms": round(soon * 1000),
+            "store_patience_ms": round(of_store * 1000),
+            "in_one_call": [] if self.store is None else in_one_call(self.store),
         }
         return {"store": store, "host": host}
 

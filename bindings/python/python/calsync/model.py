@@ -68,6 +68,9 @@ __all__ = [
     "Undone",
     "UnreadableItem",
     "VirtualLocation",
+    "WaitingWrite",
+    "WriteKind",
+    "WriteState",
 ]
 
 
@@ -207,6 +210,22 @@ class Take(str, Enum):
 
     LOCAL = "local"
     REMOTE = "remote"
+
+
+class WriteKind(str, Enum):
+    """What a write does to the item there."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class WriteState(str, Enum):
+    """How far a write is: a run sends it, looks whether it was applied, or it waits for a person."""
+
+    PENDING = "pending"
+    AMBIGUOUS = "ambiguous"
+    WEDGED = "wedged"
 
 
 class LimitReached(str, Enum):
@@ -615,6 +634,27 @@ class Question:
     candidates: list[str]
     answered: bool
     since: datetime
+
+
+@dataclass
+class WaitingWrite:
+    """A write to the remote side that is decided and not confirmed. It holds no text of the event.
+
+    ``event_id`` is what ``retry_write`` and ``drop_write`` are told: one write waits for an event at most. ``remote_id`` is ``None``
+    where nothing could be made of the event. It is not sent before ``not_before``. Why it is wedged is in ``error``, a code as
+    ``CalsyncError`` has it, and for people in ``detail``.
+    """
+
+    link: str
+    event_id: str
+    remote_id: str | None
+    kind: WriteKind
+    state: WriteState
+    reason: str
+    attempts: int
+    not_before: datetime | None
+    error: str | None
+    detail: str | None
 
 
 @dataclass

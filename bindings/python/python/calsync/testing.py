@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TypedDict, TypeVar
 
 from . import _calsync
-from ._calls import Answers, Caller, outside_asyncio
+from ._calls import Answers, Caller, Patience, outside_asyncio
 from ._calsync import check_store as _check_store
 from ._calsync import store_cases
 from .hosts import Hosts
@@ -35,11 +35,11 @@ def check_store(factory: Callable[[], Store], case: str | None = None) -> None:
     """Runs one case, or all of them, each on a fresh and empty store that ``factory`` makes.
 
     Raises ``CheckError``, whose ``item`` is the case, for the first one that fails. ``async def`` methods run on an event loop
-    of their own.
+    of their own, and have a minute.
     """
     outside_asyncio()
     for name in STORE_CASES if case is None else (case,):
-        caller = Caller()
+        caller = Caller(Patience())
         try:
             hosts = Hosts(checked(factory()))
             opening = json.dumps(hosts.opening("host"))

@@ -224,6 +224,23 @@ public final class Engine: Sendable {
         try await call("answer_question", QuestionArgs(link: link, remoteId: remoteId, event: event))
     }
 
+    /// The writes to the remote side that are decided and not confirmed, the most urgent first.
+    public func outbox(_ link: String) async throws -> [WaitingWrite] {
+        try await call("outbox", ["link": link], [WaitingWrite].self)
+    }
+
+    /// Gives the write of an event, by its id, all its tries again; the next run sends the event as it is by then. Fails with
+    /// ``Code/unknownWrite`` when none waits, with ``Code/busy`` when a run is at the link.
+    public func retryWrite(of event: String, on link: String) async throws {
+        try await call("retry_write", ["link": link, "event": event])
+    }
+
+    /// Gives the write of an event up: both sides stay as they are until either is edited again. A deletion that is given up leaves
+    /// the item alone for good. Fails as ``retryWrite(of:on:)`` does.
+    public func dropWrite(of event: String, on link: String) async throws {
+        try await call("drop_write", ["link": link, "event": event])
+    }
+
     /// What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom; as JSON.
     public func explain(_ id: String, in calendar: String) async throws -> String {
         try await call("explain", ["calendar": calendar, "id": id], String.self)

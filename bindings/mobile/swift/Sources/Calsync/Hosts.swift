@@ -44,26 +44,29 @@ public struct Hosts: Sendable {
     public var transforms: [String: any Transform]
     public var resolver: (any Resolver)?
     public var clock: (any Clock)?
-    /// How many milliseconds each may take to answer.
+    /// How many milliseconds each may take to answer. One that takes longer ends the call with ``Code/hostSilent``.
     public var patienceMs: Int
+    /// The same of each method of a store.
+    public var storePatienceMs: Int
 
     public init(
         filters: [String: any Filter] = [:],
         transforms: [String: any Transform] = [:],
         resolver: (any Resolver)? = nil,
         clock: (any Clock)? = nil,
-        patienceMs: Int = 10_000
+        patienceMs: Int = 10_000,
+        storePatienceMs: Int = 60_000
     ) {
         self.filters = filters
         self.transforms = transforms
         self.resolver = resolver
         self.clock = clock
         self.patienceMs = patienceMs
+        self.storePatienceMs = storePatienceMs
     }
 
     /// What the native part makes an engine with, over a store; `together` is what that answers in one call.
     func opening(_ store: JSONValue, together: [String]) throws -> String {
-        if filters.isEmpty, transforms.isEmpty, resolver == nil, clock == nil, together.isEmpty { return try Border.text(store) }
         let host: [String: JSONValue] = [
             "filters": .object(filters.mapValues { .string($0.version) }),
             "transforms": .object(transforms.mapValues { .string($0.version) }),
@@ -71,6 +74,7 @@ public struct Hosts: Sendable {
             "clock": .bool(clock != nil),
             "patience_ms": .int(Int64(patienceMs)),
             "in_one_call": .array(together.map(JSONValue.string)),
+            "store_patience_ms": .int(Int64(storePatienceMs)),
         ]
         return try Border.text(JSONValue.object(["store": store, "host": .object(host)]))
     }

@@ -425,6 +425,26 @@ public struct Question: Hashable, Sendable, Decodable {
     public let since: Instant
 }
 
+/// A write to the remote side that is decided and not confirmed. It holds no text of the event.
+public struct WaitingWrite: Hashable, Sendable, Decodable {
+    public let link: String
+    /// What ``Engine/retryWrite(of:on:)`` and ``Engine/dropWrite(of:on:)`` are told: one write waits for an event at most.
+    public let eventId: String
+    /// The name the item has there or will have; `nil` where nothing could be made of the event.
+    public let remoteId: String?
+    public let kind: WriteKind
+    public let state: WriteState
+    /// Why it was decided.
+    public let reason: String
+    public let attempts: Int
+    /// It is not sent before.
+    public let notBefore: Instant?
+    /// Why it is wedged.
+    public let error: Code?
+    /// The same for people.
+    public let detail: String?
+}
+
 /// How far a run is: `listed`, `pulled`, `pushed` or `wedged`.
 public struct Progress: Hashable, Sendable, Decodable {
     public let step: String

@@ -134,6 +134,23 @@ public enum LimitReached: String, Codable, Sendable, CaseIterable {
     case dates
 }
 
+/// What a write does to the item there.
+public enum WriteKind: String, Codable, Sendable, CaseIterable {
+    case create
+    case update
+    case delete
+}
+
+/// How far a write is.
+public enum WriteState: String, Codable, Sendable, CaseIterable {
+    /// A run sends it when its time has come.
+    case pending
+    /// It may have been applied: a run looks before it sends it again.
+    case ambiguous
+    /// It waits for a person, or for the event to change.
+    case wedged
+}
+
 /// What kind of provider a connection is to.
 public enum ProviderKind: String, Codable, Sendable, CaseIterable {
     case caldav

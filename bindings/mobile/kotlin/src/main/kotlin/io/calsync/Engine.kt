@@ -225,6 +225,24 @@ class Engine private constructor(
     suspend fun answerQuestion(link: String, remoteId: String, event: String?) =
         call("answer_question", Arguments().text("link", link).text("remote_id", remoteId).text("event", event))
 
+    /** The writes to the remote side that are decided and not confirmed, the most urgent first. */
+    suspend fun outbox(link: String): List<WaitingWrite> =
+        call("outbox", Arguments().text("link", link), ListSerializer(WaitingWrite.serializer()))
+
+    /**
+     * Gives the write of an event, by its id, all its tries again; the next [sync] sends the event as it is by then. Fails with
+     * [Code.UNKNOWN_WRITE] when none waits, with [Code.BUSY] when a run is at the link.
+     */
+    suspend fun retryWrite(link: String, event: String) =
+        call("retry_write", Arguments().text("link", link).text("event", event))
+
+    /**
+     * Gives the write of an event up: both sides stay as they are until either is edited again. A deletion that is given up leaves
+     * the item alone for good. Fails as [retryWrite] does.
+     */
+    suspend fun dropWrite(link: String, event: String) =
+        call("drop_write", Arguments().text("link", link).text("event", event))
+
     /** What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom; as JSON. */
     suspend fun explain(calendar: String, id: String): String =
         call("explain", Arguments().text("calendar", calendar).text("id", id), String.serializer())

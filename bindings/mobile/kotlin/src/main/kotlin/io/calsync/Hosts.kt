@@ -48,7 +48,8 @@ fun interface Clock {
 
 /**
  * What of yours an engine asks beside its store, each for at most [patience]. What throws decides nothing: the run goes on without
- * it, and its call throws [CalsyncException] with the method's name at the end.
+ * it, and its call throws [CalsyncException] with the method's name at the end. A method of a store has [storePatience]. One that takes
+ * longer ends the call with [Code.HOST_SILENT].
  */
 class Hosts(
     /** By the names pipelines have for them. */
@@ -58,11 +59,11 @@ class Hosts(
     val resolver: Resolver? = null,
     val clock: Clock? = null,
     val patience: Duration = 10.seconds,
+    val storePatience: Duration = 60.seconds,
 ) {
     /** What the native part makes an engine with; [together] is what the store answers in one call. */
-    internal fun opening(store: String, together: List<String>): String {
-        if (filters.isEmpty() && transforms.isEmpty() && resolver == null && clock == null && together.isEmpty()) return store
-        return buildJsonObject {
+    internal fun opening(store: String, together: List<String>): String =
+        buildJsonObject {
             put("store", Json.parseToJsonElement(store))
             putJsonObject("host") {
                 putJsonObject("filters") { filters.forEach { (name, rule) -> put(name, rule.version) } }
@@ -71,9 +72,9 @@ class Hosts(
                 put("clock", clock != null)
                 put("patience_ms", patience.inWholeMilliseconds)
                 putJsonArray("in_one_call") { together.forEach { add(it) } }
+                put("store_patience_ms", storePatience.inWholeMilliseconds)
             }
         }.toString()
-    }
 
     internal suspend fun answer(method: String, args: JsonObject): JsonElement = when (method) {
         "filter.lets_through" -> {

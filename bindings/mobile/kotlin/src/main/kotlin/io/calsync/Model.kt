@@ -323,6 +323,30 @@ data class Undone(
 @Serializable
 data class Question(val remoteId: String, val candidates: List<String>, val answered: Boolean, val since: Instant)
 
+/**
+ * A write to the remote side that is decided and not confirmed. It holds no text of the event.
+ *
+ * @property eventId what [Engine.retryWrite] and [Engine.dropWrite] are told: one write waits for an event at most.
+ * @property remoteId the name the item has there or will have; `null` where nothing could be made of the event.
+ * @property reason why it was decided.
+ * @property notBefore it is not sent before.
+ * @property error why it is wedged.
+ * @property detail the same for people.
+ */
+@Serializable
+data class WaitingWrite(
+    val link: String,
+    val eventId: String,
+    val remoteId: String?,
+    val kind: WriteKind,
+    val state: WriteState,
+    val reason: String,
+    val attempts: Long,
+    val notBefore: Instant?,
+    val error: Code?,
+    val detail: String?,
+)
+
 /** How far a run is: `listed`, `pulled`, `pushed` or `wedged`. */
 @Serializable
 data class Progress(val step: String, val link: String, val done: Long, val total: Long?)

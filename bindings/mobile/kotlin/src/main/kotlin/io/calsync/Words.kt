@@ -156,6 +156,22 @@ enum class LimitReached {
     @SerialName("dates") DATES,
 }
 
+/** What a write does to the item there. */
+@Serializable
+enum class WriteKind {
+    @SerialName("create") CREATE,
+    @SerialName("update") UPDATE,
+    @SerialName("delete") DELETE,
+}
+
+/** How far a write is: a run sends it, looks whether it was applied, or it waits for a person. */
+@Serializable
+enum class WriteState {
+    @SerialName("pending") PENDING,
+    @SerialName("ambiguous") AMBIGUOUS,
+    @SerialName("wedged") WEDGED,
+}
+
 /** What kind of provider a connection is to. */
 @Serializable
 enum class ProviderKind {

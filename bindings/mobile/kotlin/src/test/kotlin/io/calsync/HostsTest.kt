@@ -3,6 +3,7 @@ package io.calsync
 import java.nio.file.Files
 import java.time.Duration
 import java.time.Instant
+import java.util.concurrent.CountDownLatch
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertIs
@@ -80,8 +81,12 @@ class HostsTest {
         }
     }
 
-    private suspend fun contested(server: Server, resolver: Resolver): Engine {
-        val one = Engine(hosts = Hosts(resolver = resolver)).join(server, ConflictPolicy.RESOLVER)
+    private suspend fun contested(
+        server: Server,
+        resolver: Resolver,
+        patience: kotlin.time.Duration = 10_000.milliseconds,
+    ): Engine {
+        val one = Engine(hosts = Hosts(resolver = resolver, patience = patience)).join(server, ConflictPolicy.RESOLVER)
         Engine().join(server).use { two ->
             one.addEvent("family", meeting("a", "Breakfast"))
             one.sync("home")
@@ -111,9 +116,43 @@ class HostsTest {
     }
 
     @Test
+    fun `what blocks or waits for ever does not keep its caller, and is named`() = runBlocking<Unit> {
+        val stuck = CountDownLatch(1)
+        try {
+            imported(filter { _, _ -> stuck.await(); true }, 50.milliseconds).use { engine ->
+                assertSilent("filter.lets_through") { engine.sync("feed") }
+            }
+            Engine(hosts = Hosts(clock = { awaitCancellation() }, patience = 50.milliseconds)).use { engine ->
+                assertSilent("clock.now") { engine.calendars() }
+            }
+            val store = object : MapStore() {
+                override suspend fun calendars(): List<Row> {
+                    stuck.await()
+                    return emptyList()
+                }
+            }
+            Engine(store, hosts = Hosts(storePatience = 50.milliseconds)).use { engine ->
+                assertSilent("store.calendars") { engine.calendars() }
+            }
+        } finally {
+            stuck.countDown()
+        }
+        Server().use { server ->
+            contested(server, { awaitCancellation() }, 50.milliseconds).use { engine ->
+                assertSilent("resolver.resolve") { engine.sync("home") }
+            }
+        }
+    }
+
+    private suspend fun assertSilent(method: String, call: suspend () -> Unit) {
+        val error = assertFailsWith<CalsyncException> { call() }
+        assertEquals(Code.HOST_SILENT to method, error.code to error.item)
+    }
+
+    @Test
     fun `a resolver that throws leaves it to a person`() = runBlocking<Unit> {
         Server().use { server ->
-            contested(server) { throw IllegalStateException() }.use { engine ->
+            contested(server, { throw IllegalStateException() }).use { engine ->
                 val error = assertFailsWith<CalsyncException> { engine.sync("home") }
                 assertEquals(Code.HOST_FAILED to "resolver.resolve", error.code to error.item)
                 assertEquals(listOf(true), engine.conflicts("home").map { it.open })

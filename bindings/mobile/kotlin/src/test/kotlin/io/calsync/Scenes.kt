@@ -8,8 +8,10 @@ const val PASSWORD = "never shown"
 
 /** A CalDAV server of the testkit with a calendar `Personal`: the program named by `CALSYNC_DAV_SERVER`. */
 class Server : AutoCloseable {
+    private val account = listOf("--user", USER, "--password", PASSWORD)
+
     private val running: Process =
-        ProcessBuilder(System.getenv("CALSYNC_DAV_SERVER"), "--user", USER, "--password", PASSWORD, "--calendar", "personal=Personal")
+        ProcessBuilder(listOf(System.getenv("CALSYNC_DAV_SERVER")) + account + listOf("--calendar", "personal=Personal", "--refuse", "Refused there"))
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start()
 
