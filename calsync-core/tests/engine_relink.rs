@@ -519,7 +519,7 @@ async fn loop_15_a_link_pointed_elsewhere() {
     for moved in [Link::new("home", "family", "elsewhere"), Link::new("home", "private", "memory")] {
         let refused = world.engine.sync(&moved, &empty, &SyncOptions::default()).await;
         let Err(EngineError::LinkMoved { .. }) = refused else { panic!("{refused:?}") };
-        assert!(refused.expect_err("it is refused").to_string().contains("a link of its own"));
+        assert!(refused.expect_err("it is refused").to_string().contains("forget it first"));
     }
     assert_eq!((sides(&world, &remote).await.0.len(), empty.writes()), (12, 0));
     assert_rests(&world, &link(), &remote).await;

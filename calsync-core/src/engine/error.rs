@@ -34,7 +34,9 @@ pub enum EngineError {
         now: PlanId,
     },
     /// The link joins a remote calendar that its state was not made for.
-    #[error("link {link} was joined to another calendar before: forget it first, or what it wrote would be written a second time")]
+    #[error(
+        "link {link} was joined to another calendar before: forget it first, or what it wrote would be written a second time"
+    )]
     LinkMoved {
         /// The link.
         link: String,

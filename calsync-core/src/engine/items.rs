@@ -142,7 +142,7 @@ impl Run<'_> {
                 Partner::Later => self.defer(item),
                 Partner::PutOff => {}
                 Partner::Found { base, local, match_ } => {
-                    let mut outcome = self.decide_pair(item, base, local.as_ref(), &known).await?;
+                    let mut outcome = self.decide_pair(item, base, local.as_deref(), &known).await?;
                     if let (Some(outcome), Some(confidence)) = (&mut outcome, match_) {
                         self.tell_match(outcome, item, confidence);
                     }

@@ -50,7 +50,7 @@ pub(super) enum Partner<'k> {
         /// What both sides agreed on.
         base: Option<&'k BaseRecord>,
         /// The event here, which may be deleted.
-        local: Option<EventRecord>,
+        local: Option<Box<EventRecord>>,
         /// Set when neither name nor UID say so: how sure it is, or that a person said it.
         match_: Option<Option<Confidence>>,
     },
@@ -129,14 +129,15 @@ impl Run<'_> {
         found: Found,
     ) -> Result<Partner<'k>, EngineError> {
         if let Some(base) = base.filter(|base| local.is_some() || !self.lost_its_row(base)) {
-            return Ok(Partner::Found { base: Some(base), local, match_: None });
+            return Ok(Partner::Found { base: Some(base), local: local.map(Box::new), match_: None });
         }
         if let Some((event, confidence)) = self.meeting.matched.get(&item.id)
             && taken.events.insert(event.clone())
         {
+            let matched = known.matched.get(event).filter(|record| record.deleted.is_none());
             return Ok(Partner::Found {
                 base: known.joined.get(event),
-                local: known.matched.get(event).filter(|record| record.deleted.is_none()).cloned(),
+                local: matched.cloned().map(Box::new),
                 match_: Some(*confidence),
             });
         }
@@ -144,7 +145,7 @@ impl Run<'_> {
         let other = candidates.iter().find_map(|record| known.joined.get(&record.id));
         if let Some(other) = other.filter(|_| found == Found::Deferred) {
             let local = candidates.iter().find(|record| record.id == other.event_id).copied().cloned();
-            return Ok(Partner::Found { base: Some(other), local, match_: None });
+            return Ok(Partner::Found { base: Some(other), local: local.map(Box::new), match_: None });
         }
         // The second of two new items under one UID in one chunk waits until the first is joined.
         if other.is_some() || !taken.uids.insert(&item.event.uid) {
@@ -162,7 +163,7 @@ impl Run<'_> {
         // What was deleted under its UID comes back as what it was: another link may still hold it, and two events of one
         // calendar never share a UID.
         let local = local.or_else(|| candidates.iter().max_by_key(|record| record.revision).copied());
-        Ok(Partner::Found { base: None, local: local.cloned(), match_: None })
+        Ok(Partner::Found { base: None, local: local.cloned().map(Box::new), match_: None })
     }
 
     /// Events whose copies have one of some UIDs, where copies have others than their events: what the link knew of its
