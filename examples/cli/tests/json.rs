@@ -243,7 +243,6 @@ async fn what_waits_is_settled_in_json() {
             local: None,
             losses: Vec::new(),
             fields: Vec::new(),
-            losses: Vec::new(),
             reason: "test".to_owned(),
             state: OutboxState::Wedged { kind: ErrorKind::Forbidden, detail: "no".to_owned() },
             attempts: 5,
