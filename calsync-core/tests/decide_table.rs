@@ -248,19 +248,14 @@ fn only_what_was_joined_is_deleted() {
     });
 }
 
-/// I09: with the default rule for deletions, no policy but one that names a side gives up an edit.
+/// I09: with the default rule for deletions, no policy for fields gives up an edit.
 #[test]
 fn i09_edit_beats_delete_by_default() {
     every_cell(|meeting, local, remote, rules, action| {
         let against = meeting == Meeting::Joined
             && (local == LocalSide::Changed && remote == RemoteSide::Removed
                 || local == LocalSide::Deleted && remote == RemoteSide::Changed);
-        let names_a_side = matches!(rules.conflicts, ConflictPolicy::RemoteWins | ConflictPolicy::LocalWins);
-        if against
-            && rules.direction == TwoWay
-            && rules.deletions == DeletionPolicy::default()
-            && !names_a_side
-        {
+        if against && rules.direction == TwoWay && rules.deletions == DeletionPolicy::default() {
             assert!(matches!(action, Action::RestoreLocal | Action::RestoreRemote), "{rules:?}");
         }
     });

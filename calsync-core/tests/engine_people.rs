@@ -7,8 +7,7 @@ use std::sync::Arc;
 use calsync_core::{
     context::Clock as _,
     engine::{Link, SyncOptions},
-    model::{Event, EventTime, TimeSpan},
-    plan::Direction,
+    model::{Event, EventTime, Participant, ParticipationStatus, Person, Role, TimeSpan},
     provider::PeoplePolicy,
     recurrence::RuleEntry,
     store::MemoryStore,
@@ -26,12 +25,12 @@ struct Lab {
 }
 
 impl Lab {
-    fn new(direction: Direction) -> Self {
+    fn new() -> Self {
         let link = Link::new("home", "family", "memory");
         Self {
             world: World::new(Arc::new(MemoryStore::default()), 9),
             remote: MemoryRemote::default(),
-            link: link.with_direction(direction).with_people(PeoplePolicy::Write),
+            link: link.with_people(PeoplePolicy::Write),
         }
     }
 
@@ -51,27 +50,63 @@ impl Lab {
     }
 }
 
-/// MAIL-01, MAIL-02: what was there before the link invites nobody, on neither side, nor does it later.
+/// MAIL-01, MAIL-02: what was there before the link invites nobody, on neither side of a two-way link, nor does it later.
 #[tokio::test]
 async fn mail_02_a_first_run_writes_no_people() {
-    for direction in [Direction::TwoWay, Direction::Export] {
-        let lab = Lab::new(direction);
-        for n in 0..5 {
-            lab.world.add(lab.event(&format!("here{n}"), n - 2)).await;
-        }
-        // The same event on both sides, with other guests.
-        lab.world.add(lab.event("both", 3)).await;
-        lab.remote.put("both", &lab.event("both", 3));
-        for _ in 0..3 {
-            lab.sync().await;
-        }
-        assert_eq!(lab.remote.items().len(), 6);
-        assert_eq!(lab.remote.renders_with_people(), 0);
-        // What is made from now on does.
-        lab.world.add(lab.event("new", 3)).await;
-        lab.sync().await;
-        assert_eq!((lab.remote.items().len(), lab.remote.renders_with_people()), (7, 1));
+    let lab = Lab::new();
+    for n in 0..5 {
+        lab.world.add(lab.event(&format!("here{n}"), n - 2)).await;
     }
+    // The same event on both sides, with other guests.
+    lab.world.add(lab.event("both", 3)).await;
+    lab.remote.put("both", &lab.event("both", 3));
+    for _ in 0..3 {
+        lab.sync().await;
+    }
+    assert_eq!(lab.remote.items().len(), 6);
+    assert_eq!(lab.remote.renders_with_people(), 0);
+    // What is made from now on does.
+    lab.world.add(lab.event("new", 3)).await;
+    lab.sync().await;
+    assert_eq!((lab.remote.items().len(), lab.remote.renders_with_people()), (7, 1));
+}
+
+fn with_guest(mut event: Event, address: &str, answer: ParticipationStatus) -> Event {
+    let person = Person { address: address.to_owned(), name: None };
+    let (role, expect_reply) = (Role::default(), false);
+    body(&mut event).participants.retain(|known| known.person != person);
+    body(&mut event).participants.push(Participant { person, status: answer, role, expect_reply });
+    event
+}
+
+/// MAIL-02: what a guest answers later does not invite the guest to an item that was made without any.
+#[tokio::test]
+async fn mail_02_an_answer_after_the_first_run_invites_nobody() {
+    let mut lab = Lab::new();
+    // As the providers leave people out that are withheld.
+    lab.remote = std::mem::take(&mut lab.remote).holding(|event| {
+        let mut event = event.clone();
+        body(&mut event).participants.clear();
+        event
+    });
+    let invited = with_guest(lab.event("met", 3), "bob@example.com", ParticipationStatus::NeedsAction);
+    lab.world.add(invited).await;
+    lab.sync().await;
+    let answer = |event: &mut Event| {
+        *event = with_guest(event.clone(), "bob@example.com", ParticipationStatus::Accepted);
+    };
+    lab.world.edit("met", answer).await;
+    for _ in 0..2 {
+        lab.sync().await;
+    }
+    assert_eq!(lab.remote.renders_with_people(), 0);
+    // Who is added by somebody is.
+    let added = |event: &mut Event| {
+        *event = with_guest(event.clone(), "eve@example.com", ParticipationStatus::NeedsAction);
+    };
+    lab.world.edit("met", added).await;
+    lab.sync().await;
+    assert_eq!(lab.remote.renders_with_people(), 1);
 }
 
 /// MAIL-02: what comes in late and is over invites nobody. What still takes place does.
@@ -85,7 +120,7 @@ async fn mail_02_nobody_is_invited_to_what_is_over() {
         (-30, Some("FREQ=DAILY"), 1),
         (-30, Some("FREQ=YEARLY;COUNT=2"), 1),
     ] {
-        let lab = Lab::new(Direction::TwoWay);
+        let lab = Lab::new();
         lab.sync().await;
         let mut event = lab.event("new", days);
         event.rules.extend(rule.map(RuleEntry::read));

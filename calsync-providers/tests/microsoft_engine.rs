@@ -753,6 +753,35 @@ async fn rec_an_instance_moved_past_its_neighbour_stays_there_and_is_reported() 
     assert_eq!(lab.world.local("s").await.event.overrides, series.overrides);
 }
 
+/// An instance that Graph does not take for any other reason is no loss that was told: the write waits for somebody.
+#[tokio::test(flavor = "multi_thread")]
+async fn rec_an_instance_that_is_refused_is_not_taken_for_written() {
+    let lab = Lab::new();
+    lab.world.add(local_series("s", "FREQ=DAILY;COUNT=5")).await;
+    lab.sync().await;
+    let id = RecurrenceId::Instant(instant("2026-01-06T08:00:00Z"));
+    lab.world
+        .edit("s", |event| {
+            let mut renamed = event.master.clone().unwrap();
+            let (start, end) = (instant("2026-01-06T08:00:00Z"), instant("2026-01-06T09:00:00Z"));
+            (renamed.time.start, renamed.time.end) = (EventTime::Utc(start), EventTime::Utc(end));
+            renamed.title = Some("renamed".into());
+            event
+                .overrides
+                .insert(id, Override::Changed { body: Box::new(renamed), scope: Default::default() });
+        })
+        .await;
+    lab.server.inject(Fault::code(400, "ErrorPropertyValidationFailure").on_method("PATCH").after(1));
+    let report = lab.sync().await;
+    assert_eq!(report.wedged, 1);
+    let waits = lab.world.engine.outbox(&lab.link.id).await.unwrap();
+    lab.world.engine.retry_write(&lab.link.id, &waits[0].event_id).await.unwrap();
+    lab.sync().await;
+    let stored = lab.server.events(&lab.calendar).remove(0);
+    assert_eq!(stored.event["exceptionOccurrences"][0]["subject"], "renamed");
+    lab.is_quiet().await;
+}
+
 /// The same for Graph: what Outlook copies carries the properties of the event it was copied from.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_link_wrote_is_found_by_its_mark_when_the_store_is_lost() {

@@ -170,6 +170,7 @@ impl Run<'_> {
         self.keep_lease().await?;
         self.settle_ended(&mut batch).await?;
         batch.writes.extend(self.first_say().await?);
+        self.note_what_is_ahead(&mut batch);
         if self.says_change && !batch.writes.iter().any(|write| matches!(write, Write::PutLink(_))) {
             let seen = self.state.seen.min(self.seen_before);
             batch.writes.push(Write::PutLink(Box::new(LinkState { seen, ..self.state.clone() })));
@@ -182,6 +183,25 @@ impl Run<'_> {
         let receipt = self.engine.store.commit(batch).await?;
         (self.recorded, self.says_change) = (true, false);
         Ok(receipt)
+    }
+
+    /// Where a provider lists everything, the cursor is what was listed last. Should the listing be that again before a run,
+    /// cut off or held, has moved the cursor, nothing would be reported, and what is applied now would stay for good. So the
+    /// first commit that applies something says that the next run is to list whatever the cursor says.
+    fn note_what_is_ahead(&mut self, batch: &mut Batch) {
+        let applies = |write: &Write| {
+            matches!(write, Write::PutBase(_) | Write::DeleteBase { .. } | Write::DeleteEvent { .. })
+        };
+        let ends = batch.lease_end == LeaseEnd::GivenBack;
+        if self.capabilities.pull_incremental || ends || !batch.writes.iter().any(applies) {
+            return;
+        }
+        self.says_change |= !std::mem::replace(&mut self.state.relist, true);
+        for write in &mut batch.writes {
+            if let Write::PutLink(state) = write {
+                state.relist = true;
+            }
+        }
     }
 
     /// The last commit of a run: with it the lease is given back.

@@ -1,6 +1,6 @@
 //! Deletions: the last thing a run decides, and the only thing it may not decide alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     EngineError,
@@ -17,7 +17,7 @@ use crate::{
     plan::{Action, Evidence, Operation, Plan, PlanId, Tally, Verdict},
     provider::{ErrorKind, PeoplePolicy, ProviderError},
     store::{
-        BaseQuery, BaseRecord, BaseState, EventRecord, Expectation, JournalOp, OutboxEntry, OutboxId,
+        BaseQuery, BaseRecord, BaseState, Batch, EventRecord, Expectation, JournalOp, OutboxEntry, OutboxId,
         OutboxOp, OutboxState, Record, RecordKind, Revision, RunOutcome, Write,
     },
 };
@@ -56,6 +56,11 @@ impl Run<'_> {
         let holds = self.plan.held || self.was_held() || self.judged().await? == Verdict::Hold;
         if !approved && !refused && holds {
             self.hold();
+            if self.mode == Mode::Apply && self.note_held() {
+                // At once: however this run ends, nothing but an answer lets them through.
+                self.says_change = true;
+                self.commit(Batch::default()).await?;
+            }
             return Ok(());
         }
         if self.mode == Mode::Preview {
@@ -65,6 +70,10 @@ impl Run<'_> {
             return Ok(());
         }
         (self.plan.held, self.counts.held) = (false, 0);
+        if approved || refused {
+            // What is left of them for any reason is judged anew.
+            self.says_change |= self.state.held.take().is_some();
+        }
         if approved {
             // A person has seen what is deleted: what went before it does not count against later ones.
             (self.approved, self.unasked) = (Some(id.clone()), 0);
@@ -88,11 +97,13 @@ impl Run<'_> {
         events.any(|event| held.may_hold(event))
     }
 
-    /// Remembers what waits, for the runs to come.
-    pub(super) fn note_held(&mut self) {
+    /// Remembers what waits, for the runs to come. `true`: something new does.
+    fn note_held(&mut self) -> bool {
+        let before = self.state.held.clone();
         let held = self.state.held.get_or_insert_default();
         let events = self.held.iter().filter_map(|deletion| deletion.operation.event_id.as_ref());
         events.for_each(|event| held.add(event));
+        self.state.held != before
     }
 
     fn hold(&mut self) {
@@ -263,7 +274,7 @@ impl Run<'_> {
         if items.is_empty() {
             return Ok(HashSet::new());
         }
-        let (read, _) = self.with_payloads(items, Found::Asked).await?;
+        let (read, _) = self.with_payloads(items, &HashMap::new()).await?;
         let (named, unnamed): (Vec<_>, Vec<_>) =
             read.into_iter().partition(|(_, version, _)| version.is_some());
         let named: Vec<Item> = named

@@ -1,5 +1,7 @@
 //! Fetching what a listing did not carry, and what becomes of an item that cannot be fetched.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +14,7 @@ use super::{
 use crate::{
     model::{RemoteId, Version},
     provider::{ErrorKind, Fetched, Payload, ProviderError, Retry, UnreadKind},
-    store::{QuarantineRecord, Write},
+    store::{BaseRecord, QuarantineRecord, Write},
 };
 
 /// How long an item that is listed and cannot be fetched holds a link back.
@@ -90,11 +92,11 @@ impl Run<'_> {
         known.then(|| Write::DeleteQuarantine { link: self.link.id.clone(), remote_id: id.clone() })
     }
 
-    /// Fetches what the listing did not carry. The flag says that something could not be read for now.
+    /// Fetches what the listing did not carry; `known` are bases of items that were listed. The flag says that something could not be read for now.
     pub(super) async fn with_payloads(
         &mut self,
         items: Vec<Item>,
-        found: Found,
+        known: &HashMap<RemoteId, BaseRecord>,
     ) -> Result<(Vec<(RemoteId, Option<Version>, Payload)>, bool), EngineError> {
         let mut ready = Vec::with_capacity(items.len());
         let mut wanted = Vec::new();
@@ -113,8 +115,8 @@ impl Run<'_> {
                         ready.push((id, version, payload));
                     }
                     // Listed and not there: gone since, which the next listing tells, or not yet known to the server that was
-                    // asked, and then no listing would name it again. Never a deletion.
-                    Fetched::Missing(id) if found == Found::Listed || self.unfetched.contains_key(&id) => {
+                    // asked, and then no listing would name the change again. Never a deletion.
+                    Fetched::Missing(id) if known.contains_key(&id) || self.unfetched.contains_key(&id) => {
                         failed
                             .push((id, ProviderError::new(ErrorKind::NotFound, "fetch", "it is not there")));
                     }

@@ -73,7 +73,8 @@ impl Run<'_> {
             .collect();
         let names: Vec<RemoteId> =
             items.iter().filter(|item| !bases.contains_key(&item.id)).map(|item| item.id.clone()).collect();
-        let (items, incomplete) = self.with_payloads(items, found).await?;
+        let listed = if found == Found::Listed { &bases } else { &HashMap::new() };
+        let (items, incomplete) = self.with_payloads(items, listed).await?;
         self.unread_names |= incomplete && names.iter().any(|name| items.iter().all(|(id, ..)| id != name));
         self.counts.pulled += items.len() as u64;
         let mut extra = Vec::new();
@@ -105,11 +106,6 @@ impl Run<'_> {
                     extra.push(row);
                 }
             }
-        }
-        if !self.capabilities.pull_incremental && !read.is_empty() && self.state.cursor.take().is_some() {
-            // To such a provider the cursor is what was listed last. Should the listing be that again before this run, cut off
-            // or held, has moved it, nothing would be reported, and what is applied now would stay for good.
-            self.says_change = true;
         }
         let (deferred, strangers) = (self.deferred.len(), self.meeting.strangers());
         for attempt in 0.. {

@@ -29,13 +29,13 @@ pub struct Link {
     pub direction: Direction,
     /// Who wins a field both sides changed. Default: the remote side.
     pub conflicts: ConflictPolicy,
-    /// What becomes of an event that one side deleted and the other edited. Default: `conflicts` where it names a side,
-    /// else the edit survives. On a link that goes one way: whether a copy that somebody deletes comes back, see
+    /// What becomes of an event that one side deleted and the other edited. Default: the edit survives, whatever
+    /// `conflicts` says. On a link that goes one way: whether a copy that somebody deletes comes back, see
     /// [`DeletionPolicy`].
     #[serde(default)]
     pub deletions: DeletionPolicy,
-    /// Whether people may be written to the remote side. Default: those there stay as they are. Whatever it says, the run in
-    /// which both sides meet writes none, nor is anybody invited to what is over.
+    /// Whether people may be written to the remote side. Default: those there stay as they are. On a two-way link the
+    /// run in which both sides meet writes none, whatever this says, nor is anybody invited to what is over.
     pub people: PeoplePolicy,
     /// When deletions wait for approval.
     pub guard: DeletionGuard,

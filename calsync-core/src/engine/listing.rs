@@ -153,7 +153,7 @@ impl Run<'_> {
                 items.push(Item { id, version: None, payload: None });
             }
         }
-        let (items, incomplete) = self.with_payloads(items, Found::Asked).await?;
+        let (items, incomplete) = self.with_payloads(items, &HashMap::new()).await?;
         self.unread_names |= incomplete;
         let items =
             items.into_iter().map(|(id, version, payload)| Item { id, version, payload: Some(payload) });

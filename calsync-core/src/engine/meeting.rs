@@ -273,7 +273,7 @@ impl Run<'_> {
             })
             .unzip();
         let mut questions: HashMap<RemoteId, Vec<EventId>> = questions.into_iter().collect();
-        let (items, incomplete) = self.with_payloads(items, Found::Asked).await?;
+        let (items, incomplete) = self.with_payloads(items, &HashMap::new()).await?;
         let mut outcomes = Vec::new();
         for (id, version, payload) in items {
             let Some(candidates) = questions.remove(&id) else { continue };

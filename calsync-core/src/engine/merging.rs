@@ -9,11 +9,11 @@ use super::{
     pair::{Context, Outcome, Pair, RemoteView, Sided, operation, unless_same},
 };
 use crate::{
-    diff::{Field, copy_field, raise_sequence, same_field},
+    diff::{Field, Part, copy_field, raise_sequence, same_field},
     merge::{Bases, Choice, ConflictPolicy, Contested, Freshness, Merge, Sides, merge},
     model::{Descent, Event, EventId, Lineage, Override, RemoteId, UidOrigin, Version},
     plan::{Action, Direction},
-    provider::{ErrorKind, Payload, ProviderError, RenderRequest},
+    provider::{ErrorKind, Payload, PeoplePolicy, ProviderError, RenderRequest},
     store::{BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, JournalOp, OutboxOp, Write},
 };
 
@@ -97,6 +97,10 @@ pub(super) fn merge_pair(
         left,
         restores_here,
     };
+    if cx.people == PeoplePolicy::Write && cx.link.direction == Direction::TwoWay {
+        // Guests who were kept out when the item was made are no guests of it, whatever they answer here.
+        merging.merged.to_remote.retain(|field| !is_kept_out(action, bases, field));
+    }
     if merging.merged.to_remote.is_empty() {
         return Ok(merging.outcome(merging.new_local().as_ref(), cx));
     }
@@ -122,7 +126,8 @@ pub(super) fn merge_pair(
         // Nothing of it can be said there: it stays here, and is no change (invariant 9).
         let fields = std::mem::take(&mut merging.merged.to_remote);
         let mut outcome = merging.outcome(merging.new_local().as_ref(), cx);
-        if !outcome.writes.is_empty() {
+        let fields: BTreeSet<Field> = fields.into_iter().filter(|field| !is_person(field)).collect();
+        if !outcome.writes.is_empty() && !fields.is_empty() {
             // Said once: the base moves on with it.
             let told = outcome.operation.get_or_insert_with(|| operation(pair, action, UNSAID));
             told.losses = fields.iter().map(Field::to_string).collect();
@@ -144,6 +149,35 @@ pub(super) fn merge_pair(
     }
     outcome.writes.push(Write::PutOutbox(Box::new(entry)));
     Ok(outcome)
+}
+
+/// Whether a field is about somebody who may be mailed.
+fn is_person(field: &Field) -> bool {
+    matches!(field.part, Part::Participant(_) | Part::Organizer)
+}
+
+/// Whether somebody is not to be written to an item: it is joined to an event that was there before, or was made without the
+/// guest, who has been one here since before that.
+fn is_kept_out(action: Action, bases: &Sided<'_>, field: &Field) -> bool {
+    if !is_person(field) {
+        return false;
+    }
+    let (Some(local), Some(remote)) = (bases.local, bases.remote) else { return action == Action::Join };
+    let names = |event: &Event| !same_field(event, &without_people(event), field);
+    action == Action::Join || names(local) && !names(remote)
+}
+
+fn without_people(event: &Event) -> Event {
+    let mut event = event.clone();
+    let instances = event.overrides.values_mut().filter_map(|instance| match instance {
+        Override::Changed { body, .. } => Some(&mut **body),
+        Override::Excluded | Override::Added { .. } => None,
+    });
+    for body in event.master.iter_mut().chain(instances) {
+        body.organizer = None;
+        body.participants.clear();
+    }
+    event
 }
 
 fn decide(
@@ -343,16 +377,8 @@ impl Merging<'_> {
 /// The local version as an event of its own. People stay behind: a copy invites nobody, also where the link writes
 /// people.
 fn copy_of(event: &Event, uid: String) -> Event {
-    let mut copy = event.clone();
+    let mut copy = without_people(event);
     copy.lineage = Some(Lineage { uid: std::mem::replace(&mut copy.uid, uid), how: Descent::Copy });
     copy.uid_origin = UidOrigin::Given;
-    let instances = copy.overrides.values_mut().filter_map(|instance| match instance {
-        Override::Changed { body, .. } => Some(&mut **body),
-        Override::Excluded | Override::Added { .. } => None,
-    });
-    for body in copy.master.iter_mut().chain(instances) {
-        body.organizer = None;
-        body.participants.clear();
-    }
     copy
 }

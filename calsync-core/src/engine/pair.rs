@@ -55,8 +55,8 @@ pub(super) struct Context<'a> {
     pub(super) provider: &'a dyn Provider,
     /// What is copied, when it is not everything.
     pub(super) copies: Option<&'a Copies<'a>>,
-    /// Whether people are written. In the run in which both sides meet they are not, whatever the link says: what has been
-    /// there for long is no invitation.
+    /// Whether people are written. In the run in which the sides of a two-way link meet they are not, whatever it says: what
+    /// has been there for long is no invitation.
     pub(super) people: PeoplePolicy,
     /// The rules for copies changed: the copy is compared with what it should be, not with what it was.
     pub(super) renewed: bool,
@@ -493,8 +493,9 @@ pub(super) fn creation(
     reason: &str,
 ) -> Result<Option<OutboxEntry>, ProviderError> {
     let Some(copy) = exported(cx.copies, event)? else { return Ok(None) };
-    // Nobody is invited to what is over.
-    let over = cx.people == PeoplePolicy::Write && is_over(&copy, cx.now);
+    // Nobody is invited to what is over. Who a copy names is for its rules to say.
+    let invites = cx.people == PeoplePolicy::Write && cx.link.direction == Direction::TwoWay;
+    let over = invites && is_over(&copy, cx.now);
     let people = if over { PeoplePolicy::Withhold } else { cx.people };
     let request = RenderRequest { event: &copy, original: None, now: cx.now, people };
     let rendered = cx.provider.render(request)?;

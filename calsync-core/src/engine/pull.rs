@@ -74,7 +74,7 @@ impl Run<'_> {
         let audit = self.audit || self.audit_is_due();
         let usable = self.cursor_is_usable();
         let mut cursor = self.state.cursor.clone().filter(|_| usable);
-        let mut mode = if audit { PullMode::Snapshot } else { PullMode::Incremental };
+        let mut mode = if audit || self.state.relist { PullMode::Snapshot } else { PullMode::Incremental };
         self.ask_again().await?;
         let mut listed = Listed { incomplete: self.settle_answers().await?, ..Listed::default() };
         let mut resynced = false;
@@ -188,12 +188,10 @@ impl Run<'_> {
         // What was held back or could not be done has to be seen again, on both sides.
         if self.plan.held || pulled.incomplete || self.unfinished || !self.left_out.is_empty() {
             self.state.seen = self.seen_before;
-            if self.plan.held {
-                self.note_held();
-            }
             return Ok(());
         }
         self.state.held = None;
+        self.state.relist = false;
         let mut cursor = pulled.cursor;
         if self.counts.pushed > 0 && self.capabilities.pull_incremental && cursor.is_some() {
             // Our own writes come back with the next pull; reading them now keeps that pull empty.

@@ -143,8 +143,8 @@ pub(super) struct Run<'a> {
     pub(super) audited_before: Option<DateTime<Utc>>,
     /// Nobody said that copies which are there whole are to be reduced.
     pub(super) reduces_unasked: bool,
-    /// The next commit writes the state of the link: under which rules copies are made from now on, or that the cursor is
-    /// given up.
+    /// The next commit writes the state of the link: under which rules copies are made from now on, what is held, or
+    /// that the cursor lies behind what is applied.
     pub(super) says_change: bool,
     /// Whether other links share the calendar, once that was looked at.
     pub(super) is_shared: Option<bool>,
@@ -444,7 +444,8 @@ impl<'a> Run<'a> {
     pub(super) fn with_context<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let (engine, link, provider) = (self.engine, self.link, self.provider);
         let (copies, renewed, started) = (self.copies, self.renewed, self.started);
-        let people = if self.meets() { PeoplePolicy::Withhold } else { link.people };
+        let invites = link.direction != Direction::TwoWay || self.state.last_success.is_some();
+        let people = if invites { link.people } else { PeoplePolicy::Withhold };
         let run = self.id.clone();
         let mut next = || self.next_id();
         decide(&mut Context {
@@ -525,6 +526,7 @@ pub(super) fn new_state(link: &Link) -> LinkState {
         health: LinkHealth::Active,
         note: link.note.clone(),
         held: None,
+        relist: false,
     }
 }
 

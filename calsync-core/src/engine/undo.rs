@@ -61,6 +61,8 @@ impl UndoReport {
 const PAGE: usize = 200;
 /// Runs looked back at for those that did something.
 const RUNS_MAX: usize = 10_000;
+/// Runs before one that are asked what was taken back.
+const LOOKED_BACK: usize = 200;
 /// Edited events that are named.
 const NAMED: usize = 1000;
 /// How often a page is taken back again when the host edits the same events meanwhile.
@@ -204,10 +206,14 @@ impl<'a> Undo<'a> {
         let remote =
             |op| matches!(op, JournalOp::RemoteCreate | JournalOp::RemoteUpdate | JournalOp::RemoteDelete);
         let lasts = self.lasts(run).await?.into_iter();
-        let mut sought: BTreeSet<EventId> =
-            lasts.filter(|(_, left)| remote(left.first)).map(|(event, _)| event).collect();
+        let mut sought: BTreeSet<EventId> = BTreeSet::new();
+        let mut carries = BTreeMap::new();
+        for (event, left) in lasts.filter(|(_, left)| remote(left.first)) {
+            sought.insert(event.clone());
+            carries.insert(event, left.last);
+        }
         let mut undone = BTreeMap::new();
-        for past in earlier[first_undone..].iter().rev() {
+        for past in earlier[first_undone..].iter().rev().take(LOOKED_BACK) {
             if sought.is_empty() {
                 break;
             }
@@ -230,7 +236,10 @@ impl<'a> Undo<'a> {
         for ids in ids.chunks(PAGE) {
             let records = self.engine.store.events(&self.link.calendar, ids).await?;
             let back = records.iter().filter(|record| {
-                undone.get(&record.id).is_some_and(|(_, first)| is_as_before(first, record))
+                let (first, carry) = (undone.get(&record.id), carries.get(&record.id));
+                first.zip(carry).is_some_and(|((_, first), carry)| {
+                    is_as_before(first, record) && says_no_more_than(carry, first)
+                })
             });
             carried.extend(back.map(|record| record.id.clone()));
         }
@@ -486,6 +495,11 @@ fn is_taken_back(first: &JournalEntry, record: &EventRecord) -> bool {
         (JournalOp::LocalCreate, _) => record.deleted.is_some(),
         _ => false,
     }
+}
+
+/// Whether a write said nothing that the one that was taken back had not said, the other way round.
+fn says_no_more_than(carry: &JournalEntry, undone: &JournalEntry) -> bool {
+    carry.op != JournalOp::RemoteUpdate || carry.fields.iter().all(|field| undone.fields.contains(field))
 }
 
 /// Whether an event is as it was before a run that was taken back, on whichever side the run wrote.

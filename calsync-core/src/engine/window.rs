@@ -211,9 +211,10 @@ fn begins(event: &Event, zone: &Zone) -> Option<DateTime<Utc>> {
     event.body().map(|body| body.time.start.instant(zone))
 }
 
-/// Whether nothing of an event is left to come.
+/// Whether nothing of an event is left to come, in whatever zone it is read.
 pub(super) fn is_over(event: &Event, now: DateTime<Utc>) -> bool {
-    !is_endless(event) && !any_in(event, now..DateTime::<Utc>::MAX_UTC, &Zone::UTC)
+    let yesterday = now.checked_sub_signed(TimeDelta::days(1)).unwrap_or(now);
+    !is_endless(event) && !any_in(event, yesterday..DateTime::<Utc>::MAX_UTC, &Zone::UTC)
 }
 
 fn is_endless(event: &Event) -> bool {

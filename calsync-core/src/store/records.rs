@@ -83,6 +83,9 @@ pub struct LinkState {
     /// The deletions that wait for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldDeletions>,
+    /// Something is applied that came after the cursor: everything is listed next, of a provider that always lists everything.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub relist: bool,
 }
 
 /// Deletions that wait for a person: until somebody answers, or what was deleted is there again, they are let through by

@@ -204,7 +204,12 @@ mod tests {
     fn a_batch_holds_a_whole_request_in_each_part() {
         let calls = [
             super::super::calls::get("me@example.com", "a"),
-            super::super::calls::delete("me@example.com", "b", Some("\"1\"\r\nX: y")),
+            super::super::calls::delete(
+                "me@example.com",
+                "b",
+                Some("\"1\"\r\nX: y"),
+                super::super::calls::Notify::Nobody,
+            ),
         ];
         let text = String::from_utf8(compose(&calls, "/")).unwrap();
         assert!(text.contains(

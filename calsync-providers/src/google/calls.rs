@@ -202,9 +202,8 @@ pub(crate) fn clear_property(calendar: &str, id: &str, name: &str) -> Call {
         .with_body(body)
 }
 
-pub(crate) fn delete(calendar: &str, id: &str, etag: Option<&str>) -> Call {
-    Call::new(Method::DELETE, &["calendars", calendar, "events", id], &write_query(Notify::Nobody))
-        .matching(etag)
+pub(crate) fn delete(calendar: &str, id: &str, etag: Option<&str>, notify: Notify) -> Call {
+    Call::new(Method::DELETE, &["calendars", calendar, "events", id], &write_query(notify)).matching(etag)
 }
 
 pub(crate) fn watch(calendar: &str, request: WatchRequest<'_>) -> Call {

@@ -9,7 +9,7 @@ use calsync_core::{
 
 use super::{
     batch::Part,
-    calls,
+    calls::{self, Notify},
     config::GoogleConfig,
     error,
     item::{Item, is_cancelled, is_series, master_of, object_of},
@@ -107,7 +107,7 @@ impl GoogleProvider {
                 "a series that was left half written was edited: it has to be deleted at Google by hand",
             );
         }
-        let call = calls::delete(calendar.as_str(), id.as_str(), text(event, "etag"));
+        let call = calls::delete(calendar.as_str(), id.as_str(), text(event, "etag"), Notify::Nobody);
         let part = self.send(OPERATION, Purpose::Write, call).await?;
         match part.status.as_u16() {
             200..=299 | 404 | 410 => Ok(Fetched::Missing(id.clone())),

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::{
     batch::{BOUNDARY, Part, compose, take_apart},
-    calls::{self, Call},
+    calls::{self, Call, Notify},
     capability,
     config::{EventColors, GoogleConfig},
     error::{self, Reply, Timing},
@@ -363,7 +363,11 @@ impl Provider for GoogleProvider {
     }
 
     async fn delete(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
-        self.remove(calendar, id, expected).await
+        self.remove(calendar, id, expected, Notify::Nobody).await
+    }
+
+    async fn cancel(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
+        self.remove(calendar, id, expected, Notify::Everybody).await
     }
 
     async fn watch(&self, calendar: &RemoteCalendarId, request: WatchRequest<'_>) -> Result<Watch> {

@@ -244,6 +244,7 @@ impl GoogleProvider {
         calendar: &RemoteCalendarId,
         id: &RemoteId,
         expected: &Version,
+        notify: Notify,
     ) -> Result<()> {
         const OPERATION: &str = "delete";
         let version = self.expect(OPERATION, expected)?;
@@ -263,7 +264,7 @@ impl GoogleProvider {
                 }
             }
         }
-        let call = calls::delete(calendar.as_str(), id.as_str(), Some(&version.etag));
+        let call = calls::delete(calendar.as_str(), id.as_str(), Some(&version.etag), notify);
         let part = self.together.send(self, OPERATION, call).await?;
         match part.status.as_u16() {
             200..=299 => Ok(()),
@@ -355,7 +356,7 @@ fn instance_call(calendar: &str, item: &Item, key: RecurrenceId, held: &Object) 
         {
             None
         }
-        Edit::Cancel => Some(calls::delete(calendar, id, etag)),
+        Edit::Cancel => Some(calls::delete(calendar, id, etag, Notify::Nobody)),
         Edit::Write(members) => {
             let target = item.exception(key)?;
             let mut members = members.clone();
@@ -365,7 +366,10 @@ fn instance_call(calendar: &str, item: &Item, key: RecurrenceId, held: &Object) 
             }
             let mut target = target.clone();
             target.entry("status").or_insert("confirmed".into());
-            Some(calls::patch(calendar, id, etag, &target, &members, Notify::Nobody))
+            // People are among the members only where the link writes them.
+            let invites = members.iter().any(|member| member == "attendees");
+            let notify = if invites { Notify::Everybody } else { Notify::Nobody };
+            Some(calls::patch(calendar, id, etag, &target, &members, notify))
         }
     }
 }

@@ -88,6 +88,12 @@ fn kind_of(operation: &'static str, refusal: &Refusal<'_>, now: DateTime<Utc>) -
     })
 }
 
+/// Whether Graph refused to move an instance past another one of its series.
+pub(crate) fn crosses_neighbour(error: &ProviderError) -> bool {
+    error.kind == ErrorKind::Refused
+        && error.detail.to_ascii_lowercase().ends_with("erroroccurrencecrossingboundary")
+}
+
 /// As [`of`], for a request that writes: what comes from the middle of the work may have been applied.
 pub(crate) fn of_write(operation: &'static str, refusal: &Refusal<'_>, now: DateTime<Utc>) -> ProviderError {
     let mut error = of(operation, refusal, now);

@@ -124,8 +124,9 @@ impl MicrosoftProvider {
             let patch = Value::Object(change.patch.clone());
             match self.patch_event(operation, name, etag.as_deref(), &patch).await {
                 Ok(answer) => parts.is_now(&answer),
-                // An instance that the service does not take (moved past its neighbour) stays as it is there.
-                Err(error) if matches!(error.kind, ErrorKind::Refused | ErrorKind::NotFound) => {}
+                // One that was moved past its neighbour stays as it is there, which the plan has said. One that is gone was
+                // called off meanwhile: the next pull tells.
+                Err(error) if error::crosses_neighbour(&error) || error.kind == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }

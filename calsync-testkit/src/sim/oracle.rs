@@ -278,10 +278,15 @@ fn recorded(world: &World) -> BTreeSet<usize> {
                 values(event, &mut all);
             }
             let policy = remote.setup.policy;
+            let named = match remote.setup.deletions {
+                DeletionPolicy::KeepEdit => false,
+                DeletionPolicy::ByConflicts => {
+                    matches!(policy, ConflictPolicy::RemoteWins | ConflictPolicy::LocalWins)
+                }
+                _ => true,
+            };
             // Nor is an edit of what the provider has no field for an edit to it.
-            let named = matches!(policy, ConflictPolicy::RemoteWins | ConflictPolicy::LocalWins)
-                || !matches!(remote.setup.deletions, DeletionPolicy::ByConflicts | DeletionPolicy::KeepEdit)
-                || remote.setup.dialect == Dialect::Graph;
+            let named = named || remote.setup.dialect == Dialect::Graph;
             if conflict.fields.is_empty() && remote.setup.direction == Direction::TwoWay && !named {
                 // One of the two is not there: it was deleted, and the one that is there has to have won.
                 let won = if conflict.local.is_none() { "(remote)" } else { "(local)" };

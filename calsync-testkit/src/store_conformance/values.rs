@@ -208,6 +208,7 @@ cases! {
             last_success: Some(at(2)),
             note: Some("kept for the host".to_owned()),
             held: Some(held),
+            relist: true,
             seen: calsync_core::store::Revision(u64::MAX),
             ..sample::link_state(&link)
         };
