@@ -205,40 +205,36 @@ impl<'a> Undo<'a> {
         };
         let remote =
             |op| matches!(op, JournalOp::RemoteCreate | JournalOp::RemoteUpdate | JournalOp::RemoteDelete);
-        let lasts = self.lasts(run).await?.into_iter();
-        let mut sought: BTreeSet<EventId> = BTreeSet::new();
-        let mut carries = BTreeMap::new();
-        for (event, left) in lasts.filter(|(_, left)| remote(left.first)) {
-            sought.insert(event.clone());
-            carries.insert(event, left.last);
-        }
-        let mut undone = BTreeMap::new();
+        let mut carries = self.lasts(run).await?;
+        carries.retain(|_, left| remote(left.first));
+        // The last thing that was done to each before, and whether it was taken back.
+        let mut before: BTreeMap<EventId, (bool, JournalEntry)> = BTreeMap::new();
         for past in earlier[first_undone..].iter().rev().take(LOOKED_BACK) {
-            if sought.is_empty() {
+            if before.len() == carries.len() {
                 break;
             }
-            let mut after: Option<String> = None;
+            let (mut after, mut of_this) = (None::<String>, BTreeMap::new());
             loop {
                 let page = self.journal(&past.id, after.as_deref()).await?;
                 let Some(last) = page.last() else { break };
                 after = Some(last.id.clone());
                 for entry in page.into_iter().filter(|entry| entry.op != JournalOp::Kept) {
-                    if sought.contains(&entry.event_id) {
-                        undone.entry(entry.event_id.clone()).or_insert((past.undone, entry));
+                    if carries.contains_key(&entry.event_id) && !before.contains_key(&entry.event_id) {
+                        of_this.entry(entry.event_id.clone()).or_insert((past.undone, entry));
                     }
                 }
             }
-            sought.retain(|event| !undone.contains_key(event));
+            before.append(&mut of_this);
         }
-        undone.retain(|_, (was_undone, _)| *was_undone);
-        let ids: Vec<EventId> = undone.keys().cloned().collect();
+        before.retain(|_, (was_undone, _)| *was_undone);
+        let ids: Vec<EventId> = before.keys().cloned().collect();
         let mut carried = BTreeSet::new();
         for ids in ids.chunks(PAGE) {
             let records = self.engine.store.events(&self.link.calendar, ids).await?;
             let back = records.iter().filter(|record| {
-                let (first, carry) = (undone.get(&record.id), carries.get(&record.id));
+                let (first, carry) = (before.get(&record.id), carries.get(&record.id));
                 first.zip(carry).is_some_and(|((_, first), carry)| {
-                    is_as_before(first, record) && says_no_more_than(carry, first)
+                    is_as_before(first, record) && says_no_more_than(&carry.last, first)
                 })
             });
             carried.extend(back.map(|record| record.id.clone()));
