@@ -400,8 +400,13 @@ fn i07_held_deletions_are_known_again() {
     (0..HeldDeletions::NAMED).for_each(|n| held.add(&name(n)));
     held.add(&name(0));
     assert!(held.may_hold(&name(999)) && !held.may_hold(&name(1000)));
+    held.remove(&name(1));
+    assert!(held.may_hold(&name(0)) && !held.may_hold(&name(1)) && !held.is_empty());
+    held.add(&name(1));
     held.add(&name(1000));
     assert!(held.may_hold(&name(1000)) && held.may_hold(&name(1001)));
+    (0..1000).for_each(|n| held.remove(&name(n)));
+    assert!(held.may_hold(&name(5)) && !held.is_empty(), "there are more than are named");
 }
 
 /// I07: when all that was held is back, nothing waits any more.

@@ -227,6 +227,12 @@ fn time_is_one_group_and_keeps_its_form() {
         "-DTSTART;VALUE=DATE:20260105\n+DTSTART;VALUE=DATE:20260106"
     );
     assert_eq!(change(&no_end, all_day(5), all_day(8)), "+DTEND;VALUE=DATE:20260108");
+    // Moved by its own length: where it ended before is where it begins, and that is no end.
+    let one_day = event_text("DTSTART;VALUE=DATE:20260105\n        DTEND;VALUE=DATE:20260106");
+    assert_eq!(
+        change(&one_day, all_day(6), all_day(7)),
+        "-DTSTART;VALUE=DATE:20260105\n-DTEND;VALUE=DATE:20260106\n+DTSTART;VALUE=DATE:20260106\n+DTEND;VALUE=DATE:20260107"
+    );
     let both = event_text("DTSTART:20260105T090000Z\n        DTEND:20260105T100000Z\n        DURATION:PT5H");
     assert_eq!(
         change(&both, utc(5, 9), utc(5, 12)),

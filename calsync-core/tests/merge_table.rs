@@ -456,6 +456,40 @@ fn rec_17_a_moved_series_meets_instances_whole() {
 }
 
 /// A master that came or went is decided whole, with its rules.
+/// REC-17: one side spells out what the other leaves to the start, which is a Monday, the fifth of January. Moved by a day, both
+/// repeat on the new one.
+#[test]
+fn rec_17_a_rule_goes_with_the_start_it_takes_its_day_from() {
+    for (short, long) in [
+        ("rule=FREQ=WEEKLY;COUNT=5", "rule=FREQ=WEEKLY;BYDAY=MO;COUNT=5"),
+        ("rule=FREQ=MONTHLY;COUNT=5", "rule=FREQ=MONTHLY;BYMONTHDAY=5;COUNT=5"),
+        ("rule=FREQ=YEARLY;COUNT=5", "rule=FREQ=YEARLY;BYMONTH=1;BYMONTHDAY=5;COUNT=5"),
+    ] {
+        for (moved, other) in [(short, long), (long, short)] {
+            let event = |rule: &str, words: &str| event(&format!("{rule} {words}"));
+            let merged = event(moved, "start=33 title=b");
+            let moved_here = Row {
+                why: "moved here",
+                base: Some((event(moved, ""), event(other, ""))),
+                local: event(moved, "start=33"),
+                remote: event(other, "title=b"),
+                merged: merged.clone(),
+                contested: "",
+            };
+            let moved_there = Row {
+                why: "moved there",
+                base: Some((event(other, ""), event(moved, ""))),
+                local: event(other, "title=b"),
+                remote: event(moved, "start=33"),
+                merged,
+                contested: "",
+            };
+            check(&moved_here);
+            check(&moved_there);
+        }
+    }
+}
+
 #[test]
 fn a_master_meets_everything_of_it_whole() {
     #[rustfmt::skip]

@@ -5,8 +5,8 @@ use std::{fs, path::Path, sync::Arc};
 
 use calsync_core::store::{MemoryStore, Store};
 use calsync_testkit::sim::{
-    Law, Options, Plant, Profile, Script, Stats, crash_everywhere, pause_everywhere, play, scenarios, shrink,
-    slow_everywhere,
+    Deaths, Law, Options, Plant, Profile, Script, Stats, crash_everywhere, pause_everywhere, play, scenarios,
+    shrink, slow_everywhere,
 };
 
 fn store() -> Arc<dyn Store> {
@@ -68,7 +68,7 @@ fn the_same_seed_gives_the_same_trace() {
 fn i11_a_crash_at_any_point_changes_nothing_in_the_end() {
     let mut points = 0;
     for scenario in scenarios() {
-        let crashes = crash_everywhere(&scenario, &store, false);
+        let crashes = crash_everywhere(&scenario, &store, Deaths::Singles, Options::default());
         assert_eq!(crashes.covered, crashes.points, "{}", scenario.name);
         assert!(crashes.broken.is_empty(), "{}: {:?}", scenario.name, crashes.broken);
         points += crashes.points;

@@ -9,12 +9,12 @@ use std::{
     time::Instant,
 };
 
-use calsync_testkit::sim::{Crashes, Stats, crash_everywhere, scenarios};
+use calsync_testkit::sim::{Crashes, Deaths, Options, Stats, crash_everywhere, scenarios};
 
 use crate::Simulate;
 
 /// Plays all scenarios. The numbers, and `true` when nothing was broken.
-pub(crate) fn run(options: &Simulate, pairs: bool, threads: usize) -> (Stats, bool) {
+pub(crate) fn run(options: &Simulate, deaths: Deaths, threads: usize) -> (Stats, bool) {
     let mut scenarios = scenarios();
     if let Some(wanted) = &options.scenario {
         scenarios.retain(|scenario| scenario.name.contains(&wanted.to_lowercase()));
@@ -25,7 +25,8 @@ pub(crate) fn run(options: &Simulate, pairs: bool, threads: usize) -> (Stats, bo
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let mut crashes = crash_everywhere(scenario, &|| options.store.open(), pairs);
+                    let mut crashes =
+                        crash_everywhere(scenario, &|| options.store.open(), deaths, Options::default());
                     for (at, _) in &mut crashes.broken {
                         *at = format!("{}, {at}", scenario.name);
                     }
@@ -38,7 +39,7 @@ pub(crate) fn run(options: &Simulate, pairs: bool, threads: usize) -> (Stats, bo
     for (at, violation) in sum.broken.iter().take(20) {
         println!("{:?}: {at}: {}", violation.law, violation.what);
         let (name, _) = at.rsplit_once(", ").unwrap_or((at, ""));
-        let crashes = if pairs { "pairs" } else { "singles" };
+        let crashes = if deaths == Deaths::Pairs { "pairs" } else { "singles" };
         println!(
             "replay: cargo xtask simulate --scenario {name:?} --crashes {crashes} --store {}",
             options.store.name()

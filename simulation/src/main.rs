@@ -14,7 +14,7 @@ mod table;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use calsync_testkit::sim::{Dialect, Profile, Remotes};
+use calsync_testkit::sim::{Deaths, Dialect, Profile, Remotes};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::stores::StoreKind;
@@ -73,8 +73,8 @@ pub(crate) struct Simulate {
     #[arg(long, conflicts_with_all = ["seeds", "from", "seed", "hours", "script"])]
     scenario: Option<String>,
     /// How often the workers of the core scenarios die: at every await, at every pair of awaits, or not at all.
-    #[arg(long, value_enum, default_value_t = Deaths::Singles)]
-    crashes: Deaths,
+    #[arg(long, value_enum, default_value_t = Crash::Singles)]
+    crashes: Crash,
     /// Ends after so many seeds that broke something.
     #[arg(long, default_value_t = 1)]
     failures: usize,
@@ -96,13 +96,24 @@ pub(crate) struct Mutants {
 
 /// Where the workers of the core scenarios die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Deaths {
+pub(crate) enum Crash {
     /// Nowhere.
     None,
     /// At every await, once.
     Singles,
     /// At every pair of awaits.
     Pairs,
+}
+
+impl Crash {
+    /// How often they die, when they do.
+    pub(crate) fn deaths(self) -> Option<Deaths> {
+        match self {
+            Self::None => None,
+            Self::Singles => Some(Deaths::Singles),
+            Self::Pairs => Some(Deaths::Pairs),
+        }
+    }
 }
 
 /// What is at the other ends of the links.

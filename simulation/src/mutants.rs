@@ -1,4 +1,4 @@
-//! The planted bugs, and whether anybody notices them.
+//! The planted bugs, and whether anybody notices them; the checks, and whether each of them notices any bug by itself.
 
 use std::{
     sync::{
@@ -9,12 +9,42 @@ use std::{
     time::Instant,
 };
 
-use calsync_testkit::sim::{Options, Plant, Profile, Script, Violation, play};
+use calsync_testkit::sim::{
+    Deaths, Law, Options, Plant, Profile, Script, Violation, crash_everywhere, play, scenarios,
+};
 
 use crate::{Mutants, StoreKind, table};
 
-/// Plants each bug and looks for the first seed that notices it. `true` when all were found.
+/// `true` when every bug was noticed, and every check noticed one.
 pub(crate) fn run(options: &Mutants) -> bool {
+    let plants = noticed(options);
+    // Who looks for one bug does not ask what the checks see.
+    plants && (options.only.is_some() || alone(options.seeds))
+}
+
+/// Does something for each of `items`, on all cores.
+fn each<T: Sync, R: Clone + Send>(items: &[T], does: impl Fn(&T) -> Option<R> + Sync) -> Vec<Option<R>> {
+    let done: Mutex<Vec<Option<R>>> = Mutex::new(vec![None; items.len()]);
+    let next = AtomicUsize::new(0);
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some((place, item)) = {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    items.get(place).map(|item| (place, item))
+                } {
+                    let result = does(item);
+                    done.lock().unwrap_or_else(PoisonError::into_inner)[place] = result;
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Plants each bug and looks for the first seed that notices it.
+fn noticed(options: &Mutants) -> bool {
     let wanted = |plant: &&Plant| {
         options
             .only
@@ -22,44 +52,84 @@ pub(crate) fn run(options: &Mutants) -> bool {
             .is_none_or(|only| format!("{plant:?}").to_lowercase().contains(&only.to_lowercase()))
     };
     let plants: Vec<Plant> = Plant::ALL.iter().filter(wanted).copied().collect();
-    let found: Mutex<Vec<Option<(u64, Violation)>>> = Mutex::new(vec![None; plants.len()]);
-    let (next, start) = (AtomicUsize::new(0), Instant::now());
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((place, plant)) = {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    plants.get(place).map(|plant| (place, *plant))
-                } {
-                    let noticed = first(plant, options.seeds);
-                    found.lock().unwrap_or_else(PoisonError::into_inner)[place] = noticed;
-                }
-            });
-        }
-    });
-    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let start = Instant::now();
+    let found = each(&plants, |plant| first(*plant, options.seeds));
     for (plant, found) in plants.iter().zip(&found) {
+        let plant_name = table::name(&format!("{plant:?}"));
         match found {
-            Some((seed, violation)) => println!(
-                "killed   {:<24} seed {seed:>6}  {:?}: {}",
-                table::name(&format!("{plant:?}")),
-                violation.law,
-                violation.what.chars().take(100).collect::<String>(),
-            ),
-            None => println!("SURVIVED {:<24} {}", table::name(&format!("{plant:?}")), plant.says()),
+            Some((seed, violation)) => {
+                println!("killed   {plant_name:<24} seed {seed:>6}  {}", shown(violation));
+            }
+            None => println!("SURVIVED {plant_name:<24} {}", plant.says()),
         }
     }
     let killed = found.iter().flatten().count();
-    println!("\n{killed} of {} planted bugs killed in {:.1} s", plants.len(), start.elapsed().as_secs_f64());
+    println!(
+        "\n{killed} of {} planted bugs killed in {:.1} s\n",
+        plants.len(),
+        start.elapsed().as_secs_f64()
+    );
     killed == plants.len()
 }
 
+fn shown(violation: &Violation) -> String {
+    format!("{:?}: {}", violation.law, violation.what.chars().take(100).collect::<String>())
+}
+
 fn first(plant: Plant, seeds: u64) -> Option<(u64, Violation)> {
-    (0..seeds).find_map(|seed| {
-        let script = Script::draw(seed, &Profile::default());
-        let options = Options { plant: Some(plant), ..Options::default() };
-        let violation = play(&script, StoreKind::Memory.open(), options).violations.into_iter().next()?;
-        Some((seed, violation))
+    let options = Options { plant: Some(plant), ..Options::default() };
+    (0..seeds).find_map(|seed| Some((seed, broken(seed, options)?)))
+}
+
+fn broken(seed: u64, options: Options) -> Option<Violation> {
+    let script = Script::draw(seed, &Profile::default());
+    let outcome = play(&script, StoreKind::Memory.open(), options);
+    if options.only == Some(Law::I29) {
+        let again = play(&script, StoreKind::Memory.open(), options).trace;
+        let what = "the same seed gives another trace".to_owned();
+        return (again != outcome.trace).then_some(Violation { law: Law::I29, what });
+    }
+    outcome.violations.into_iter().next()
+}
+
+/// Lets one check at a time count, and looks for a bug it notices: none of them only repeats what another one says.
+fn alone(seeds: u64) -> bool {
+    let start = Instant::now();
+    let seen = each(&Law::ALL, |law| sees(*law, seeds));
+    for (law, seen) in Law::ALL.iter().zip(&seen) {
+        match seen {
+            Some((plant, at, what)) => {
+                println!("{law:?} by itself sees {:<24} {at:<12} {what}", table::name(&format!("{plant:?}")));
+            }
+            None => println!("{law:?} SEES NOTHING: {}", law.says()),
+        }
+    }
+    let able = seen.iter().flatten().count();
+    println!(
+        "\n{able} of {} checks see a bug by themselves, in {:.1} s",
+        seen.len(),
+        start.elapsed().as_secs_f64()
+    );
+    able == seen.len()
+}
+
+fn sees(law: Law, seeds: u64) -> Option<(Plant, String, String)> {
+    let by = |plant: &Plant| Options { plant: Some(*plant), only: Some(law), ..Options::default() };
+    let told = |violation: Violation| violation.what.chars().take(100).collect::<String>();
+    if law == Law::I11 {
+        return scenarios().iter().find_map(|scenario| {
+            Plant::ALL.iter().find_map(|plant| {
+                let open = || StoreKind::Memory.open();
+                let crashes = crash_everywhere(scenario, &open, Deaths::Singles, by(plant));
+                let (at, violation) = crashes.broken.into_iter().next()?;
+                Some((*plant, at, format!("{}: {}", scenario.name, told(violation))))
+            })
+        });
+    }
+    // Seed by seed: most bugs are noticed by one of the first.
+    (0..seeds / 20).find_map(|seed| {
+        Plant::ALL
+            .iter()
+            .find_map(|plant| Some((*plant, format!("seed {seed}"), told(broken(seed, by(plant))?))))
     })
 }

@@ -12,7 +12,7 @@ use std::{
 
 use calsync_testkit::sim::{Law, Outcome, Profile, Script, Stats};
 
-use crate::{Deaths, Simulate, crashes, replay, table};
+use crate::{Simulate, crashes, replay, table};
 
 /// One seed in so many is played twice.
 const TWICE: u64 = 100;
@@ -67,9 +67,9 @@ pub(crate) fn run(options: &Simulate) -> bool {
     });
     let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
     let took = start.elapsed().as_secs_f64();
-    let (died, whole) = match options.crashes {
-        Deaths::None => (Stats::default(), true),
-        deaths => crashes::run(options, deaths == Deaths::Pairs, threads),
+    let (died, whole) = match options.crashes.deaths() {
+        None => (Stats::default(), true),
+        Some(deaths) => crashes::run(options, deaths, threads),
     };
     let mut all = sum.stats.clone();
     all.add(&died);

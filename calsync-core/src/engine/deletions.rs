@@ -8,7 +8,7 @@ use super::{
     items::{Found, Item},
     pair::{Context, Outcome, Pair, RemoteView, create_remote, operation},
     remade::is_remaking,
-    run::{Mode, PAGE, PlannedDeletion, Run},
+    run::{Mode, PAGE, PlannedDeletion, Pulled, Run},
 };
 use crate::{
     diff::changed_fields,
@@ -17,8 +17,8 @@ use crate::{
     plan::{Action, Evidence, Operation, Plan, PlanId, Tally, Verdict},
     provider::{ErrorKind, PeoplePolicy, ProviderError},
     store::{
-        BaseQuery, BaseRecord, BaseState, Batch, EventRecord, Expectation, JournalOp, OutboxEntry, OutboxId,
-        OutboxOp, OutboxState, Record, RecordKind, Revision, RunOutcome, Write,
+        BaseQuery, BaseRecord, BaseState, Batch, EventRecord, Expectation, HeldDeletions, JournalOp,
+        OutboxEntry, OutboxId, OutboxOp, OutboxState, Record, RecordKind, Revision, RunOutcome, Write,
     },
 };
 
@@ -37,12 +37,13 @@ impl Run<'_> {
         self.plan.operations.extend(planned.iter().map(|deletion| deletion.operation.clone()));
         let uncounted = |planned: &PlannedDeletion| {
             matches!(planned.operation.evidence, Some(Evidence::OutsideWindow | Evidence::MadeAgain))
+                || self.is_decided(planned)
         };
         let (uncounted, planned): (Vec<_>, Vec<_>) = planned.into_iter().partition(uncounted);
         if self.mode == Mode::Apply {
             for chunk in uncounted.chunks(CHUNK) {
-                // Nobody is asked about what the clock does to copies, nor about one that is there again at once, and they
-                // make no other deletion wait.
+                // Nobody is asked about what the clock does to copies, nor about one that is there again at once, nor once
+                // more about one that the brake let pass, and they make no other deletion wait.
                 self.delete(chunk, true).await?;
             }
         }
@@ -89,6 +90,16 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Whether a deletion is one that an earlier run decided and counted, and that has not gone out: the item was edited
+    /// meanwhile, and is to be deleted all the same.
+    fn is_decided(&self, planned: &PlannedDeletion) -> bool {
+        let Some(event) = &planned.operation.event_id else { return false };
+        let waits = |entry: &OutboxEntry| matches!(entry.op, OutboxOp::Delete { .. }) && !is_remaking(entry);
+        planned.operation.action == Action::DeleteRemote
+            && self.outbox.get(event).is_some_and(waits)
+            && !self.state.held.as_ref().is_some_and(|held| held.may_hold(event))
+    }
+
     /// Whether an earlier run held one of the deletions that wait, and nobody answered: a calendar that was emptied is not
     /// less so because somebody adds an event to it, or time passes.
     fn was_held(&self) -> bool {
@@ -104,6 +115,21 @@ impl Run<'_> {
         let events = self.held.iter().filter_map(|deletion| deletion.operation.event_id.as_ref());
         events.for_each(|event| held.add(event));
         self.state.held != before
+    }
+
+    /// What waited, and is not planned by a run that holds nothing, is there again. Only a listing of everything shows that:
+    /// one of changes may be an old one, and of it counts what it says ([`Self::is_there`]) and not what it leaves out.
+    pub(super) fn forget_held(&mut self, pulled: &Pulled) {
+        if pulled.audited || self.state.held.as_ref().is_some_and(HeldDeletions::is_empty) {
+            self.state.held = None;
+        }
+    }
+
+    /// An event is here, its item was read, and none of the two is to be deleted.
+    pub(super) fn is_there(&mut self, event: &EventId) {
+        if let Some(held) = &mut self.state.held {
+            held.remove(event);
+        }
     }
 
     fn hold(&mut self) {

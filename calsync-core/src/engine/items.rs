@@ -14,6 +14,7 @@ use crate::{
     diff::changed_fields,
     identity::Confidence,
     model::{Event, EventId, RemoteId, Version},
+    plan::Operation,
     provider::{Payload, UnreadKind},
     store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, OutboxOp, Write},
 };
@@ -199,6 +200,10 @@ impl Run<'_> {
                 return Ok(Some(Outcome { writes: vec![write], ..Outcome::default() }));
             }
         };
+        let lives = local.filter(|record| record.deleted.is_none());
+        if let Some(record) = lives.filter(|_| !outcome.operation.as_ref().is_some_and(Operation::deletes)) {
+            self.is_there(&record.id);
+        }
         // What an earlier run decided on an older state of the item is decided anew.
         outcome.supersedes.clone_from(&outcome.event_id);
         if local.is_none_or(|record| record.deleted.is_some()) {

@@ -101,9 +101,7 @@ pub(super) fn part(link: &LinkId) -> Write {
 impl Run<'_> {
     /// Refuses a link whose copies would come back to it.
     pub(super) async fn check_circles(&mut self) -> Result<(), EngineError> {
-        if !self.is_first_of_its_turn(self.state.last_success)
-            && self.state.cursor_key == self.link.cursor_key()
-        {
+        if !self.is_first_of_its_turn(self.state.last_success) && self.state.cursor_key == self.cursor_key {
             return Ok(());
         }
         let key = self.link.id.as_str();

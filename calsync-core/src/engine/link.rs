@@ -293,13 +293,13 @@ impl Link {
         !head.ends_with(self.way())
     }
 
-    /// Whether a stored cursor was made with other rules for copies.
-    pub(crate) fn copies_otherwise(&self, stored: &str) -> bool {
-        let rules = |key: &str| {
-            let head = key.split(':').next().unwrap_or_default();
-            head.split_once('+').map(|(_, rules)| rules.to_owned())
-        };
-        rules(stored) != rules(&self.cursor_key())
+    /// Whether a stored cursor was made with other rules for copies than a link's own [`Link::cursor_key`].
+    pub(crate) fn copies_otherwise(stored: &str, own: &str) -> bool {
+        fn rules(key: &str) -> Option<&str> {
+            let head = key.split(':').next()?;
+            head.split_once('+').map(|(_, rules)| rules)
+        }
+        rules(stored) != rules(own)
     }
 }
 

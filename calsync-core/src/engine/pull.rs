@@ -66,7 +66,7 @@ impl Run<'_> {
     }
 
     fn cursor_is_usable(&self) -> bool {
-        self.state.cursor_key == self.link.cursor_key()
+        self.state.cursor_key == self.cursor_key
     }
 
     /// Pulls from the cursor, or everything when there is none, it is not accepted any more, or the audit is due.
@@ -190,7 +190,7 @@ impl Run<'_> {
             self.state.seen = self.seen_before;
             return Ok(());
         }
-        self.state.held = None;
+        self.forget_held(&pulled);
         self.state.relist = false;
         let mut cursor = pulled.cursor;
         if self.counts.pushed > 0 && self.capabilities.pull_incremental && cursor.is_some() {
@@ -200,7 +200,7 @@ impl Run<'_> {
         if cursor.is_some() {
             self.state.cursor = cursor;
         }
-        self.state.cursor_key = self.link.cursor_key();
+        self.state.cursor_key.clone_from(&self.cursor_key);
         if pulled.asked {
             self.state.last_pull = Some(self.started);
         }

@@ -85,6 +85,8 @@ pub(super) struct Run<'a> {
     pub(super) mode: Mode,
     pub(super) id: RunId,
     pub(super) state: LinkState,
+    /// What a stored cursor must have been made with to be used.
+    pub(super) cursor_key: String,
     pub(super) approve: Option<PlanId>,
     pub(super) refuse: Option<PlanId>,
     pub(super) audit: bool,
@@ -180,6 +182,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self, EngineError> {
         let now = engine.clock.now();
         let holder = engine.ids.fresh();
+        let state = new_state(link);
         let mut run = Self {
             engine,
             link,
@@ -192,7 +195,8 @@ impl<'a> Run<'a> {
             capabilities: provider.capabilities(),
             mode,
             id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), short(&engine.ids.fresh()))),
-            state: new_state(link),
+            cursor_key: state.cursor_key.clone(),
+            state,
             approve: options.approve.clone(),
             refuse: options.refuse.clone(),
             audit: options.audit,
@@ -317,7 +321,7 @@ impl<'a> Run<'a> {
                 // What was done here while nothing went out is looked at as well.
                 (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
             }
-            if self.link.copies_otherwise(&self.state.cursor_key) {
+            if Link::copies_otherwise(&self.state.cursor_key, &self.cursor_key) {
                 self.renewed = true;
                 (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
                 if self.link.copies.is_some() && self.link.direction.exports() {

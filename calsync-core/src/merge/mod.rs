@@ -127,7 +127,30 @@ pub fn merge(sides: Sides<'_>, mut choose: impl FnMut(&Field) -> Choice) -> Merg
         merge.contested.push(Contested { field, choice });
     }
     merge.contested.sort_by(|a, b| a.field.cmp(&b.field));
+    send_rules_with_their_start(sides, &mut merge);
     merge
+}
+
+/// What a rule does not say it takes from its start: a rule by which the side with the new start repeats goes with it. Else a
+/// weekly series that one side spells `FREQ=WEEKLY` and the other `FREQ=WEEKLY;BYDAY=TH` is moved to Friday on the one only.
+fn send_rules_with_their_start(sides: Sides<'_>, merge: &mut Merge) {
+    let (time, rules) = (Field::of(Part::Time), Field::of(Part::Rules));
+    let decided = |merge: &Merge| {
+        merge.to_local.contains(&rules)
+            || merge.to_remote.contains(&rules)
+            || merge.contested.iter().any(|contested| contested.field == rules)
+    };
+    let (local, remote) = (sides.local, sides.remote);
+    let starts = |event: &'_ Event| event.master.as_ref().map(|master| master.time.start.clone());
+    let is_spelled_alike = local.rules == remote.rules && local.excluded_rules == remote.excluded_rules;
+    if is_spelled_alike || decided(merge) || starts(local) == starts(remote) {
+        return;
+    }
+    if merge.to_remote.contains(&time) {
+        merge.to_remote.insert(rules);
+    } else if merge.to_local.contains(&time) {
+        merge.to_local.insert(rules);
+    }
 }
 
 /// Fields to put to the policy.

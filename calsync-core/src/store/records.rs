@@ -117,6 +117,16 @@ impl HeldDeletions {
         }
     }
 
+    /// Takes the deletion of an event out. Where more than the named ones wait, that changes nothing of the others.
+    pub fn remove(&mut self, event: &EventId) {
+        self.events.remove(&Self::digest(event));
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && !self.more
+    }
+
     fn digest(event: &EventId) -> String {
         blake3::hash(event.as_str().as_bytes()).to_hex()[..16].to_owned()
     }

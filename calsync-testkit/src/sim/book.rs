@@ -34,6 +34,8 @@ pub(crate) struct Book {
     /// Renamed on a remote side, or brought back: whether a deletion was seen cannot be told for these.
     pub(crate) odd: BTreeSet<String>,
     pub(crate) garbled: BTreeSet<String>,
+    /// What people or servers did something to since the end of a run last asked.
+    pub(crate) touched: BTreeSet<String>,
     names: u32,
 }
 

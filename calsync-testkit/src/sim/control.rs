@@ -9,6 +9,7 @@ use super::{
     fault::{Fault, Op},
     law::Law,
     plant::Plant,
+    play::Options,
     rng::Rng,
 };
 
@@ -24,8 +25,7 @@ pub struct Violation {
 pub(crate) struct Control {
     pub(crate) seed: u64,
     state: Mutex<State>,
-    plant: Option<Plant>,
-    traced: bool,
+    options: Options,
 }
 
 struct State {
@@ -87,14 +87,15 @@ impl Stats {
     }
 }
 
-/// Hashes what is written to it (FNV-1a), and keeps it where somebody reads along.
+/// Hashes what is written to it (as FNV-1a does, eight bytes at a time), and keeps it where somebody reads along.
 struct Sink<'a>(&'a mut u64, Option<&'a mut String>);
 
 impl fmt::Write for Sink<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            *self.0 = (*self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+        let mut mix = |word: u64| *self.0 = (*self.0 ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(29);
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        words.iter().for_each(|word| mix(u64::from_le_bytes(*word)));
+        rest.iter().for_each(|byte| mix(u64::from(*byte)));
         match &mut self.1 {
             Some(lines) => lines.write_str(text),
             None => Ok(()),
@@ -103,7 +104,7 @@ impl fmt::Write for Sink<'_> {
 }
 
 impl Control {
-    pub(crate) fn new(seed: u64, plant: Option<Plant>, traced: bool) -> Self {
+    pub(crate) fn new(seed: u64, options: Options) -> Self {
         let state = State {
             rng: Rng::new(seed ^ 0x9_1a47),
             digest: 0xcbf2_9ce4_8422_2325,
@@ -112,7 +113,7 @@ impl Control {
             found: Vec::new(),
             stats: Stats::default(),
         };
-        Self { seed, state: Mutex::new(state), plant, traced }
+        Self { seed, state: Mutex::new(state), options }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -123,7 +124,7 @@ impl Control {
     pub(crate) fn note(&self, line: fmt::Arguments<'_>) {
         let mut guard = self.state();
         let state = &mut *guard;
-        let mut sink = Sink(&mut state.digest, self.traced.then_some(&mut state.lines));
+        let mut sink = Sink(&mut state.digest, self.options.traced.then_some(&mut state.lines));
         // Neither a hash nor a string can fail.
         let _ = writeln!(sink, "{line}");
     }
@@ -142,6 +143,9 @@ impl Control {
     }
 
     pub(crate) fn broken(&self, law: Law, what: String) {
+        if self.options.only.is_some_and(|only| only != law) {
+            return;
+        }
         self.note(format_args!("BROKEN {law:?}: {what}"));
         let mut state = self.state();
         if state.found.len() < 20 {
@@ -176,7 +180,12 @@ impl Control {
     }
 
     pub(crate) fn has(&self, plant: Plant) -> bool {
-        self.plant == Some(plant)
+        self.options.plant == Some(plant)
+    }
+
+    /// Whether any fault has struck so far.
+    pub(crate) fn has_struck(&self) -> bool {
+        self.state().stats.faults.iter().any(|count| *count > 0)
     }
 
     /// Whether a planted bug strikes now.

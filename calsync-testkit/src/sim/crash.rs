@@ -8,7 +8,8 @@ use chrono::TimeDelta;
 use super::{
     control::{Control, Stats, Violation},
     law::Law,
-    oracle, play,
+    oracle,
+    play::{self, Options},
     scenario::Scenario,
     script::{Dialect, Setup},
     world::World,
@@ -32,14 +33,14 @@ pub struct Crashes {
 /// The worker has died for good; its lease runs out.
 const LEASE: TimeDelta = TimeDelta::seconds(11);
 
-fn prepared(scenario: &Scenario, store: Arc<dyn Store>) -> World {
-    with_workers(1, scenario, store)
+fn prepared(scenario: &Scenario, store: Arc<dyn Store>, options: Options) -> World {
+    with_workers(1, scenario, store, options)
 }
 
-fn with_workers(workers: u8, scenario: &Scenario, store: Arc<dyn Store>) -> World {
+fn with_workers(workers: u8, scenario: &Scenario, store: Arc<dyn Store>, options: Options) -> World {
     let links = [scenario.link].into_iter().chain(scenario.source).collect();
     let setup = Setup { links, workers, skew: 0, brake: None };
-    let mut world = World::new(7, &setup, store, Arc::new(Control::new(7, None, false)), None);
+    let mut world = World::new(7, &setup, store, Arc::new(Control::new(7, options)), None);
     if !scenario.joined.is_empty() {
         for (side, edit, pick) in scenario.joined {
             world.people.act(*side, *edit, *pick);
@@ -77,30 +78,44 @@ fn ending(world: &mut World) -> (Vec<String>, u64) {
     (oracle::forms(world), world.remotes[0].writes.load(Ordering::Relaxed))
 }
 
-/// Dies at every await of the scenario's run, and when `pairs` says so, at every await of the run after that as well.
-pub fn crash_everywhere(scenario: &Scenario, open: &dyn Fn() -> Arc<dyn Store>, pairs: bool) -> Crashes {
+/// How often the worker dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deaths {
+    /// Once, at every await of the scenario's run.
+    Singles,
+    /// At every await of that run, and then at every await of the run after it as well.
+    Pairs,
+}
+
+/// Dies wherever it can. What is planted and which promise counts is in `options`; the rest of them does not concern it.
+pub fn crash_everywhere(
+    scenario: &Scenario,
+    open: &dyn Fn() -> Arc<dyn Store>,
+    deaths: Deaths,
+    options: Options,
+) -> Crashes {
     let mut crashes = Crashes::default();
-    let mut world = prepared(scenario, open());
+    let mut world = prepared(scenario, open(), options);
     let expected = ending(&mut world);
     crashes.take("nowhere".to_owned(), &world);
-    let mut world = prepared(scenario, open());
+    let mut world = prepared(scenario, open(), options);
     while run_until(&mut world, crashes.points + 1) {
         crashes.points += 1;
-        world = prepared(scenario, open());
+        world = prepared(scenario, open(), options);
     }
     for first in 1..=crashes.points {
-        let mut world = prepared(scenario, open());
+        let mut world = prepared(scenario, open(), options);
         if !run_until(&mut world, first) || !world.crash(0) {
             break;
         }
         crashes.covered += 1;
         world.pass(LEASE);
         crashes.check(format!("at await {first}"), 1, scenario, &mut world, &expected);
-        if !pairs {
+        if deaths == Deaths::Singles {
             continue;
         }
         for second in 1.. {
-            let mut world = prepared(scenario, open());
+            let mut world = prepared(scenario, open(), options);
             run_until(&mut world, first);
             world.crash(0);
             world.pass(LEASE);
@@ -120,9 +135,9 @@ pub fn crash_everywhere(scenario: &Scenario, open: &dyn Fn() -> Arc<dyn Store>, 
 /// send anything more than what was under way already, and nothing is other in the end (I27).
 pub fn pause_everywhere(scenario: &Scenario, open: &dyn Fn() -> Arc<dyn Store>) -> Crashes {
     let mut crashes = Crashes::default();
-    let expected = ending(&mut prepared(scenario, open()));
+    let expected = ending(&mut prepared(scenario, open(), Options::default()));
     for at in 1.. {
-        let mut world = with_workers(2, scenario, open());
+        let mut world = with_workers(2, scenario, open(), Options::default());
         if !run_until(&mut world, at) {
             break;
         }
@@ -155,7 +170,7 @@ pub fn pause_everywhere(scenario: &Scenario, open: &dyn Fn() -> Arc<dyn Store>) 
 
 /// Every answer takes longer than a lease: that alone costs nobody the lease. `true` when the run ended well.
 pub fn slow_everywhere(scenario: &Scenario, store: Arc<dyn Store>) -> bool {
-    let mut world = prepared(scenario, store);
+    let mut world = prepared(scenario, store, Options::default());
     world.begin(0, 0);
     let answer = loop {
         if let Some(answer) = world.step(0) {

@@ -33,7 +33,7 @@ mod wire;
 mod world;
 
 pub use control::{Outcome, Stats, Violation};
-pub use crash::{Crashes, crash_everywhere, pause_everywhere, slow_everywhere};
+pub use crash::{Crashes, Deaths, crash_everywhere, pause_everywhere, slow_everywhere};
 pub use executor::wait;
 pub use fault::Fault;
 pub use law::Law;

@@ -86,6 +86,7 @@ impl People {
                 self.create(side, &uid, Edit::Create);
             }
             Edit::Delete => self.delete(side, pick),
+            Edit::DeleteMost => self.delete_most(side, pick),
             Edit::BringBack => self.bring_back(pick),
             Edit::Split => self.split(side, pick),
             _ => self.edit(side, edit, pick),
@@ -110,6 +111,7 @@ impl People {
         }
         self.control.note(format_args!("side {side} creates {uid} <{value}>"));
         self.book().created.entry(uid.to_owned()).or_default().insert(side);
+        self.book().touched.insert(uid.to_owned());
         self.put(side, uid, value, new);
     }
 
@@ -243,6 +245,7 @@ impl People {
             return;
         }
         self.control.note(format_args!("side {side} edits {uid} {edit:?} {value:?}"));
+        self.book().touched.insert(uid.clone());
         self.book().edited.insert((uid, side));
         self.book().replaced(&before, Some(&after));
         self.write(side, place, after);
@@ -263,6 +266,7 @@ impl People {
         self.control.note(format_args!("side {side} splits {}: {uid} <{value}>", before.uid));
         self.book().created.entry(uid.clone()).or_default().insert(side);
         self.book().edited.insert((before.uid.clone(), side));
+        self.book().touched.insert(before.uid.clone());
         self.book().replaced(&before, Some(&head));
         self.write(side, place, head);
         self.put(side, &uid, value, tail);
@@ -288,6 +292,7 @@ impl People {
         let Some((place, before)) = self.pick(side, pick) else { return };
         self.control.note(format_args!("side {side} deletes {}", before.uid));
         self.book().deleted.insert((before.uid.clone(), side));
+        self.book().touched.insert(before.uid.clone());
         self.book().replaced(&before, None);
         match (place, self.remote(side)) {
             (Place::Hub(record), _) => {
@@ -295,6 +300,17 @@ impl People {
             }
             (Place::Remote(id), Some(remote)) => remote.server().remove(&id),
             (Place::Remote(_), None) => {}
+        }
+    }
+
+    fn delete_most(&mut self, side: Side, pick: u16) {
+        let spared = usize::from(pick % 2);
+        let all = match self.remote(side) {
+            None => self.locals().len(),
+            Some(remote) => remote.server().items.len(),
+        };
+        for _ in spared..all {
+            self.delete(side, pick);
         }
     }
 
@@ -318,6 +334,7 @@ impl People {
         body(&mut event).title = Some(text(value));
         self.control.note(format_args!("side 0 brings back {} <{value}>", event.uid));
         self.book().odd.insert(event.uid.clone());
+        self.book().touched.insert(event.uid.clone());
         let _ = wait(self.hub.update(&self.calendar, &record.id, record.revision, event));
     }
 
@@ -338,6 +355,7 @@ impl People {
         if quirk == Quirk::Garble && !self.can_garble(side, &event.uid) {
             return;
         }
+        self.book().touched.insert(event.uid.clone());
         let mut server = remote.server();
         let kept = server.items.get(&id).map(|item| extra(&item.payload).to_owned()).unwrap_or_default();
         match quirk {

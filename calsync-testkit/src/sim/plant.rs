@@ -5,6 +5,8 @@
 //! that was agreed on. So the engine under test is the one that ships, byte for byte: no feature, no `cfg`, nothing that could
 //! be left switched on.
 
+use std::hash::{BuildHasher as _, RandomState};
+
 use calsync_core::{
     model::{RemoteId, Version},
     provider::{
@@ -12,7 +14,13 @@ use calsync_core::{
     },
 };
 
-use super::{book::text, control::Control, provider::SimRemote, server::extra, world::SECRET};
+use super::{
+    book::text,
+    control::Control,
+    provider::SimRemote,
+    server::{Server, extra},
+    world::SECRET,
+};
 
 macro_rules! plants {
     ($($(#[doc = $says:literal])+ $name:ident,)+) => {
@@ -57,6 +65,8 @@ plants! {
     PolicyIgnored,
     /// The brake on deletions is off.
     BrakeOff,
+    /// What is held is forgotten.
+    HeldIsForgotten,
     /// A one-way link writes to its source.
     OneWayWritesBack,
     /// Only the first page is read.
@@ -69,6 +79,8 @@ plants! {
     UnreadIsRemoved,
     /// An item that could not be fetched counts as gone.
     UnreadIsGone,
+    /// An item that makes no sense counts as deleted.
+    GarbledIsRemoved,
     /// A dead cursor counts as an empty calendar.
     DeadCursorIsEmpty,
     /// A failed listing counts as an empty calendar.
@@ -123,6 +135,18 @@ plants! {
     ProjectionDrifts,
     /// One tenant sees the rows of another.
     TenantsShareRows,
+    /// An older cursor is put back.
+    CursorGoesBack,
+    /// Every page is asked for ten times.
+    AsksTooOften,
+    /// What failed once fails for good.
+    FailureSticks,
+    /// A server that is not there counts as one that refuses the credentials.
+    FailureIsRefusal,
+    /// A read is waited for that never ends.
+    NeverEnds,
+    /// Something is decided by chance that nobody can draw again.
+    ChanceDecides,
 }
 
 /// What a failed listing is taken for.
@@ -132,6 +156,9 @@ pub(crate) fn failed_listing(control: &Control, error: ProviderError, tick: u64)
         _ => control.has(Plant::ErrorIsEmpty),
     };
     if !empty {
+        if control.has(Plant::FailureIsRefusal) && error.kind == ErrorKind::Unavailable {
+            return Err(ProviderError::new(ErrorKind::Unauthorized, error.operation, "injected"));
+        }
         let detail = match error.kind {
             _ if control.has(Plant::ErrorQuotesItem) => text(1),
             _ if control.has(Plant::ErrorNamesAddress) => format!("{SECRET}1"),
@@ -148,8 +175,9 @@ pub(crate) fn failed_listing(control: &Control, error: ProviderError, tick: u64)
 }
 
 /// What is read of a page.
-pub(crate) fn page(control: &Control, page: &mut ChangePage, tick: u64) {
+pub(crate) fn page(control: &Control, page: &mut ChangePage, server: &Server) {
     let snapshot = page.scope != ChangeScope::Delta;
+    let tick = server.tick;
     if page.more && control.has(Plant::FirstPageOnly) {
         page.more = false;
         page.cursor = Some(Cursor(format!("t{tick}")));
@@ -168,6 +196,12 @@ pub(crate) fn page(control: &Control, page: &mut ChangePage, tick: u64) {
     }
     if control.has(Plant::TombstoneIgnored) {
         page.changes.retain(|change| change.change != ItemChange::Removed);
+    }
+    if control.has(Plant::GarbledIsRemoved) {
+        let is_garbled = |id: &RemoteId| server.items.get(id).is_some_and(|item| item.garbled.is_some());
+        for change in page.changes.iter_mut().filter(|change| is_garbled(&change.id)) {
+            change.change = ItemChange::Removed;
+        }
     }
     if let Some(last) = page.changes.last_mut()
         && (control.strikes(Plant::UnreadIsRemoved, 300) || control.strikes(Plant::WindowIsDeletion, 100))
@@ -203,8 +237,16 @@ pub(crate) fn created(
             Ok(done(id, payload))
         }
         Err(_) if control.strikes(Plant::FailureIsSuccess, 500) => Ok(done(id, payload)),
+        Ok(_) if control.has(Plant::ChanceDecides) && by_chance() => {
+            Err(ProviderError::new(ErrorKind::Unavailable, "create", "injected").maybe_applied())
+        }
         result => result,
     }
+}
+
+/// One time in two, and another one the next time the same seed is played.
+fn by_chance() -> bool {
+    RandomState::new().hash_one(0).is_multiple_of(2)
 }
 
 /// What the answer to an update is taken for.

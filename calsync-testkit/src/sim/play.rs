@@ -32,6 +32,8 @@ pub struct Options {
     pub connect: Option<Connect>,
     /// A planted bug.
     pub plant: Option<Plant>,
+    /// The one promise that counts, to show that its check sees something by itself. All of them, unless it is given.
+    pub only: Option<Law>,
     /// Keep the trace as text.
     pub traced: bool,
 }
@@ -44,6 +46,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("plant", &self.plant)
+            .field("only", &self.only)
             .field("traced", &self.traced)
             .finish_non_exhaustive()
     }
@@ -51,7 +54,7 @@ impl fmt::Debug for Options {
 
 /// Plays a script against a store that is empty. The same script on the same kind of store gives the same outcome.
 pub fn play(script: &Script, store: Arc<dyn Store>, options: Options) -> Outcome {
-    let control = Arc::new(Control::new(script.seed, options.plant, options.traced));
+    let control = Arc::new(Control::new(script.seed, options));
     let mut world = World::new(script.seed, &script.setup, store, control.clone(), options.connect);
     control.note(format_args!("{:?}", script.setup));
     for step in &script.steps {

@@ -138,7 +138,8 @@ impl SimRemote {
     }
 
     fn begin(&self) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        let asked = if self.control.has(Plant::AsksTooOften) { 10 } else { 1 };
+        self.requests.fetch_add(asked, Ordering::Relaxed);
     }
 
     /// Whether an event that came to two sides by itself can be made twice when one of them is not seen. Where the server
@@ -538,6 +539,9 @@ impl Provider for SimRemote {
                 Some(ErrorKind::Unauthorized)
             }
             Some(Fault::ListGarbled) => Some(ErrorKind::Protocol),
+            _ if self.control.has(Plant::FailureSticks) && self.control.has_struck() => {
+                Some(ErrorKind::Unavailable)
+            }
             _ => None,
         };
         let listed = match failed {
@@ -559,7 +563,7 @@ impl Provider for SimRemote {
                 page.cursor = request.cursor.filter(|_| !paged).cloned();
             }
         }
-        super::plant::page(&self.control, &mut page, self.server().tick);
+        super::plant::page(&self.control, &mut page, &self.server());
         for change in &page.changes {
             if let ItemChange::Present { version, payload: Some(_) } = &change.change {
                 self.told(&change.id, version.as_ref());

@@ -200,6 +200,8 @@ pub enum Edit {
     Rule,
     /// "This and following": the series ends before an instance, and another one begins there.
     Split,
+    /// All of a side is deleted, or all but one.
+    DeleteMost,
 }
 
 /// What servers do by themselves, or let others do.
@@ -262,7 +264,7 @@ impl Script {
             server: rng.one_of(&[0, 8, 25]),
             approve: if setup.brake.is_some() { 20 } else { 0 },
         };
-        let edits = Edits::draw(rng);
+        let edits = Edits::draw(rng, &setup);
         let length = rng.one_of(&[25, 60, 60, 110]);
         let mut steps = Vec::with_capacity(length as usize + 4);
         for _ in 0..3 {
@@ -384,7 +386,7 @@ impl Rates {
 struct Edits(Vec<Edit>);
 
 impl Edits {
-    fn draw(rng: &mut Rng) -> Self {
+    fn draw(rng: &mut Rng, setup: &Setup) -> Self {
         use Edit::*;
         let mut all = vec![Create, Create, Title, Location, Delete];
         for edit in [
@@ -410,6 +412,9 @@ impl Edits {
             if rng.per_mille(600) {
                 all.push(edit);
             }
+        }
+        if setup.brake.is_some() {
+            all.push(DeleteMost);
         }
         Self(all)
     }

@@ -1,7 +1,7 @@
 //! A store whose every call can be stopped, fail, or forget as planted. What crosses it is checked as it crosses.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
 };
@@ -54,6 +54,8 @@ pub(crate) struct Mine {
     pub(crate) run: u64,
     /// Events this run decided to delete somewhere.
     pub(crate) deletions: Vec<EventId>,
+    /// Events whose deletion it wrote, those that were decided before included.
+    pub(crate) written: BTreeSet<EventId>,
     /// Rows other than the heartbeat that this run wrote.
     pub(crate) rows: u64,
 }
@@ -98,6 +100,9 @@ impl SimStore {
 
     async fn read<T>(&self, name: &'static str, call: impl Future<Output = Result<T>>) -> Result<T> {
         pause().await;
+        if self.control.strikes(Plant::NeverEnds, 1) {
+            std::future::pending::<()>().await;
+        }
         if self.control.fate(Op::StoreRead, |_| true).is_some() {
             return Err(failed(StoreErrorKind::Unavailable, name));
         }
@@ -124,8 +129,11 @@ impl SimStore {
                 Write::PutEvent { calendar, id, event, .. } => (calendar, id, Some(&**event)),
                 Write::DeleteEvent { calendar, id, .. } => (calendar, id, None),
                 Write::PutOutbox(entry) => {
-                    if matches!(entry.op, OutboxOp::Delete { .. }) && entry.attempts == 0 {
-                        self.deletes(&entry.event_id);
+                    if matches!(entry.op, OutboxOp::Delete { .. }) {
+                        self.mine().written.insert(entry.event_id.clone());
+                        if entry.attempts == 0 && !self.is_decided(entry) {
+                            self.deletes(&entry.event_id);
+                        }
                     }
                     continue;
                 }
@@ -183,7 +191,17 @@ impl SimStore {
         })
     }
 
+    /// Whether the deletion was decided by an earlier run, and is decided once more.
+    fn is_decided(&self, new: &OutboxEntry) -> bool {
+        let waiting = wait(self.inner.outbox(&new.link, None, 1000)).unwrap_or_default();
+        let same = |entry: &OutboxEntry| {
+            entry.event_id == new.event_id && matches!(entry.op, OutboxOp::Delete { .. })
+        };
+        waiting.iter().any(same)
+    }
+
     fn deletes(&self, event: &EventId) {
+        self.mine().written.insert(event.clone());
         let mut mine = self.mine();
         if !mine.deletions.contains(event) {
             mine.deletions.push(event.clone());
@@ -231,6 +249,14 @@ impl SimStore {
         for write in &mut batch.writes {
             match write {
                 Write::PutLink(link) if control.has(Plant::SeenRunsAhead) => link.seen.0 += 1,
+                Write::PutLink(link) if control.has(Plant::HeldIsForgotten) => link.held = None,
+                Write::PutLink(link) if control.strikes(Plant::CursorGoesBack, 200) => {
+                    let tick = link
+                        .cursor
+                        .as_ref()
+                        .and_then(|cursor| cursor.0.strip_prefix('t')?.parse::<u64>().ok());
+                    link.cursor = tick.map(|tick| Cursor(format!("t{}", tick / 2)));
+                }
                 Write::PutJournal(entry) if control.has(Plant::BeforeDropped) => entry.before = None,
                 Write::PutOutbox(entry) if control.has(Plant::MappingFirst) => {
                     if let OutboxOp::Create { payload } = &entry.op

@@ -46,9 +46,12 @@ pub(crate) fn patch_time(
         (None, Some(duration)) => target.start.is_date() && duration.seconds > 0,
         (None, None) => false,
     };
+    // Readers take an end on the day of the start for a day; nobody may write one.
+    let is_mended = target.start.is_date() && end.as_ref() == Some(&target.start);
     // What the lines there are would say behind the new start.
     if !is_flagged
         && !other_form
+        && !is_mended
         && effective_end(&target.start, end.as_ref(), duration) == (target.end.clone(), None)
     {
         return;
