@@ -7,7 +7,7 @@ use calsync_core::{
     engine::{EngineError, Link, Observer, Progress, SyncOptions, SyncReport},
     model::{Event, EventId, EventTime},
     plan::Urgency,
-    provider::{Capabilities, ErrorKind},
+    provider::{Capabilities, ErrorKind, Provider as _},
     recurrence::RuleEntry,
     store::{MemoryStore, OutboxState},
 };
@@ -213,6 +213,36 @@ async fn a_wedged_write_is_tried_again_on_request() {
     assert_eq!(lab.state().await, (names(&["u1"]), vec![]));
     let nothing = lab.world.engine.retry_write(&lab.link.id, &id).await;
     assert!(matches!(nothing, Err(EngineError::UnknownWrite { .. })));
+}
+
+/// I24: a run in which the provider refuses everything ends by itself. What it refused is offered again once a day, as the event
+/// is by then, and refused once more it waits for another day.
+#[tokio::test]
+async fn a_wedged_write_is_offered_again_the_next_day() {
+    let lab = Lab::new();
+    for uid in ["edited", "deleted"] {
+        lab.remote.put(uid, &event(uid, "one"));
+    }
+    lab.sync().await.expect("joined");
+    lab.world.add(event("made", "one")).await;
+    lab.world.edit("edited", |event| body(event).title = Some("two".to_owned())).await;
+    lab.world.delete("deleted").await;
+    for _ in 0..2 {
+        for operation in ["create", "update", "delete"] {
+            lab.remote.fail(operation, RemoteFault::Before(ErrorKind::Refused));
+        }
+        assert_eq!(lab.sync_after(HOUR * 24).await.expect("it ran").wedged, 3);
+        let calls = lab.remote.requests();
+        for _ in 0..22 {
+            assert_eq!(lab.sync_after(HOUR).await.expect("it ran").wedged, 3);
+        }
+        assert!(lab.remote.requests() < calls + 30, "it is not offered in between");
+    }
+    assert!(lab.sync_after(HOUR * 24).await.expect("in step").in_step());
+    let title = |event: Event| event.body().and_then(|body| body.title.clone());
+    let mut there: Vec<_> = lab.remote.items().into_values().map(title).collect();
+    there.sort();
+    assert_eq!(there, [Some("one".to_owned()), Some("two".to_owned())]);
 }
 
 /// Giving a write up keeps both sides as they are; the next edit of either side is carried over as ever.

@@ -9,7 +9,7 @@ use super::{
     earlier::may_be_there,
     items::{Found, Item, by_id},
     journal::{content_of, left_as},
-    outbox::after_failure,
+    outbox::{after_failure, stuck},
     push::{Answer, Echo, Sent, stops_all},
     remade::is_remaking,
     run::{PAGE, Run},
@@ -123,11 +123,8 @@ impl Run<'_> {
             }
             let detail =
                 "another event of this calendar has the same UID, and the item there is joined to it";
-            entry.attempts += 1;
-            entry.state = OutboxState::Wedged {
-                kind: ErrorKind::AlreadyExists { at: Some(at) },
-                detail: detail.to_owned(),
-            };
+            let kind = ErrorKind::AlreadyExists { at: Some(at) };
+            let entry = stuck(entry, kind, detail.to_owned(), self.engine.clock.now());
             self.wedged(&entry);
             self.outbox.insert(entry.event_id.clone(), entry.clone());
             writes.push(Write::PutOutbox(Box::new(entry)));
@@ -280,8 +277,7 @@ impl Run<'_> {
                 return self.not_sent(entry).into_iter().collect();
             }
             _ if error.retry == Retry::Never && !error.is_ambiguous() => {
-                entry.attempts += 1;
-                entry.state = OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() };
+                entry = stuck(entry, error.kind.clone(), error.to_string(), self.engine.clock.now());
             }
             _ => {
                 let now = self.engine.clock.now();

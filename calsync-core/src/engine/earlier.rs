@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{
     EngineError,
     items::{Found, Item, by_id},
-    outbox::{Health, after_failure, is_due, is_nameless},
+    outbox::{Health, after_failure, is_due, is_nameless, offered_again},
     push::ranked,
     remade::is_remaking,
     run::{Mode, PAGE, Run},
@@ -28,6 +28,7 @@ impl Run<'_> {
             self.forget_writes().await?;
         }
         self.rank_again(now).await?;
+        self.offer_again(now).await?;
         let ready: Vec<OutboxEntry> = self
             .outbox
             .values()
@@ -179,6 +180,26 @@ impl Run<'_> {
                 entry.id = id;
                 writes.push(Write::PutOutbox(Box::new(entry.clone())));
             }
+        }
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+        Ok(())
+    }
+
+    /// What was refused a day ago is offered again: a right may be given back by now, a disk have room, a proxy be gone, and
+    /// nobody has to be there for it (I24). What cannot even be said waits for an edit.
+    async fn offer_again(&mut self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let is_over = |entry: &OutboxEntry| {
+            matches!(entry.state, OutboxState::Wedged { .. })
+                && entry.not_before.is_some()
+                && is_due(entry, now)
+                && !is_nameless(entry)
+        };
+        let mut writes = Vec::new();
+        for entry in self.outbox.values_mut().filter(|entry| is_over(entry)) {
+            *entry = offered_again(entry.clone());
+            writes.push(Write::PutOutbox(Box::new(entry.clone())));
         }
         if !writes.is_empty() {
             self.commit(Batch { writes, ..Batch::default() }).await?;

@@ -56,20 +56,45 @@ pub(super) fn after_failure(
         _ => false,
     };
     let delay = budget.delays.get(entry.attempts as usize).copied();
+    if delay.is_none() && !outage {
+        return stuck(entry, error.kind.clone(), error.to_string(), now);
+    }
     entry.attempts = entry.attempts.saturating_add(1);
     // A creation may take several requests, of which the first was served: whatever the last one was told, it is looked for.
     let creates = matches!(entry.op, OutboxOp::Create { .. });
-    entry.state = match delay {
-        None if !outage => OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },
-        _ if creates || error.is_ambiguous() => OutboxState::Ambiguous,
-        _ => OutboxState::Pending,
-    };
+    entry.state = if creates || error.is_ambiguous() { OutboxState::Ambiguous } else { OutboxState::Pending };
     let advised = match error.retry {
         Retry::After(delay) => TimeDelta::from_std(delay).unwrap_or(TimeDelta::days(1)),
         Retry::Never | Retry::Backoff => TimeDelta::zero(),
     };
     let delay = delay.or(budget.delays.last().copied()).unwrap_or_default();
     entry.not_before = now.checked_add_signed(advised.max(delay).min(LONGEST));
+    entry
+}
+
+/// A write that was refused: a person is told, and it is offered again by itself when a day is over.
+pub(super) fn stuck(
+    mut entry: OutboxEntry,
+    kind: ErrorKind,
+    detail: String,
+    now: DateTime<Utc>,
+) -> OutboxEntry {
+    entry.attempts = entry.attempts.saturating_add(1);
+    entry.state = OutboxState::Wedged { kind, detail };
+    entry.not_before = now.checked_add_signed(LONGEST);
+    entry
+}
+
+/// A stuck write that gets all its tries again.
+pub(super) fn offered_again(mut entry: OutboxEntry) -> OutboxEntry {
+    entry.attempts = 0;
+    entry.not_before = None;
+    // A creation may have been applied by the try that was one too many.
+    entry.state = waiting_again(&entry);
+    if !matches!(entry.op, OutboxOp::Delete { .. }) {
+        // Without it the entry is no longer what the event asks for, so it is decided anew.
+        entry.local = None;
+    }
     entry
 }
 
@@ -90,8 +115,9 @@ pub(super) fn is_nameless(entry: &OutboxEntry) -> bool {
 const PAGE: usize = 200;
 
 impl Engine {
-    /// The remote writes of a link that are decided and not confirmed, the most urgent first; wedged ones wait for
-    /// [`retry_write`](Self::retry_write) or [`drop_write`](Self::drop_write).
+    /// The remote writes of a link that are decided and not confirmed, the most urgent first. Wedged ones wait for
+    /// [`retry_write`](Self::retry_write), [`drop_write`](Self::drop_write), an edit of the event, or the next day, when they
+    /// are offered once more ([`OutboxEntry::not_before`]).
     ///
     /// # Errors
     ///
@@ -115,18 +141,8 @@ impl Engine {
     ///
     /// [`EngineError::UnknownWrite`] when nothing waits for this event, [`EngineError::Busy`] when a run is at the link.
     pub async fn retry_write(&self, link: &LinkId, event: &EventId) -> Result<(), EngineError> {
-        self.settle_write(link, event, |mut entry, _| {
-            entry.attempts = 0;
-            entry.not_before = None;
-            // A creation may have been applied by the try that was one too many.
-            entry.state = waiting_again(&entry);
-            if !matches!(entry.op, OutboxOp::Delete { .. }) {
-                // Without it the entry is no longer what the event asks for, so it is decided anew.
-                entry.local = None;
-            }
-            vec![Write::PutOutbox(Box::new(entry))]
-        })
-        .await
+        self.settle_write(link, event, |entry, _| vec![Write::PutOutbox(Box::new(offered_again(entry)))])
+            .await
     }
 
     /// Gives a write up: both sides stay as they are, and that is what they agreed on from now on. The next edit of

@@ -257,7 +257,7 @@ pub enum OutboxState {
     Pending,
     /// Sent, or about to be, without an answer: it may have been applied. The engine reads before it sends again.
     Ambiguous,
-    /// Refused for good; waits for a person or for the event to change.
+    /// Refused. Waits for a person, for the event to change, or for the next day, when it is offered once more.
     Wedged {
         /// How.
         kind: ErrorKind,
