@@ -22,7 +22,7 @@ use super::{
     item::{Edit, Item, ItemVersion, is_cancelled, object_of},
     map::{
         project::project,
-        read::{ID, MARK, OPEN, inherited, instance_body, read_item, same},
+        read::{ID, MARK, OPEN, UID, inherited, instance_body, read_item, same},
     },
     plain::is_plain,
     provider::{GoogleProvider, Purpose},
@@ -100,10 +100,13 @@ impl GoogleProvider {
             return Ok(found);
         }
         let of = |event: &Object| read_item(&Item::new(event.clone()), &self.config.colors).ok();
+        let private = inner(&sent.event, "extendedProperties").and_then(|all| inner(all, "private"));
+        // A UID that was too long to be noted is not there to be compared.
+        let is_noted = private.is_some_and(|private| private.contains_key(UID));
         let same = match (of(&found), of(&sent.event)) {
             (Some(found), Some(sent)) => {
                 let (found, sent) = (project(&found, &self.config), project(&sent, &self.config));
-                found.uid == sent.uid && changed_fields(&found, &sent).is_empty()
+                (found.uid == sent.uid || !is_noted) && changed_fields(&found, &sent).is_empty()
             }
             _ => false,
         };
