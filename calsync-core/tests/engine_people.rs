@@ -10,7 +10,7 @@ use calsync_core::{
     model::{Event, EventTime, Participant, ParticipationStatus, Person, Role, TimeSpan},
     provider::PeoplePolicy,
     recurrence::RuleEntry,
-    store::MemoryStore,
+    store::{MatchAnswer, MemoryStore},
 };
 use calsync_testkit::{
     remote::MemoryRemote,
@@ -128,5 +128,47 @@ async fn mail_02_nobody_is_invited_to_what_is_over() {
         lab.sync().await;
         assert_eq!(lab.remote.items().len(), 1);
         assert_eq!(lab.remote.renders_with_people(), invites, "{days} {rule:?}");
+    }
+}
+
+/// MAIL-02: what a person was asked about was there before the link as well. Made there because it is none of the items there,
+/// or because that item is gone, it invites nobody; what is made later does.
+#[tokio::test]
+async fn mail_02_what_a_question_was_about_invites_nobody() {
+    for (answer, made) in [("none of these", 2), ("one of these", 1), ("gone", 2)] {
+        let lab = Lab::new();
+        let guests = |event| with_guest(event, "bob@example.com", ParticipationStatus::NeedsAction);
+        // Two that may be the one there.
+        for uid in ["a", "b"] {
+            lab.world.add(guests(lab.event(uid, 3))).await;
+        }
+        lab.remote.put("r1", &guests(lab.event("theirs", 3)));
+        lab.sync().await;
+        let open = lab.world.engine.open_matches(&lab.link.id).await.expect("the store answers");
+        assert_eq!(open.len(), 1, "{answer}");
+        // The link has been at work for a while by then.
+        lab.sync().await;
+        let first = lab.world.local("a").await.id;
+        let said = match answer {
+            "none of these" => Some(MatchAnswer::KeepBoth),
+            "gone" => None,
+            _ => Some(MatchAnswer::Join(first)),
+        };
+        match said {
+            Some(said) => {
+                let done = lab.world.engine.answer(&lab.link, &open[0].remote_id, said).await;
+                done.expect("it is asked");
+            }
+            None => lab.remote.remove("r1"),
+        }
+        let before = lab.remote.items().len();
+        for _ in 0..3 {
+            lab.sync().await;
+        }
+        assert_eq!(lab.remote.items().len(), before + made, "{answer}");
+        assert_eq!(lab.remote.renders_with_people(), 0, "{answer}");
+        lab.world.add(guests(lab.event("new", 3))).await;
+        lab.sync().await;
+        assert_eq!(lab.remote.renders_with_people(), 1, "{answer}");
     }
 }

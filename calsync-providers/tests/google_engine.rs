@@ -810,3 +810,152 @@ async fn what_a_link_wrote_is_found_by_its_mark_when_the_store_is_lost() {
     assert_eq!(left.matches("BEGIN:VEVENT").count(), 2);
     assert!(left.contains("UID:dav1") && left.contains("UID:copied"));
 }
+
+/// An instance of which this side has no series.
+fn orphan(uid: &str, title: &str) -> Event {
+    let mut event = single(uid, title, 4);
+    let body = EventBody {
+        time: TimeSpan { start: berlin(4, 15), end: berlin(4, 16) },
+        ..event.master.take().unwrap()
+    };
+    let changed = Override::Changed { body: Box::new(body), scope: OverrideScope::This };
+    event.overrides.insert(key(4), changed);
+    event
+}
+
+fn instance(event: &mut Event, day: u32) -> &mut EventBody {
+    match event.overrides.get_mut(&key(day)) {
+        Some(Override::Changed { body, .. }) => body,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// REC-10: who is invited to one instance of a series has that one at Google as an event, and it is that instance for whoever
+/// reads it: edited on either side, read by another hub, joined by its series, deleted.
+#[tokio::test]
+async fn rec_10_an_instance_without_its_series_stands_at_google_as_what_it_is() {
+    let server = start(GoogleQuirks::default());
+    let (world, provider) = (world(), with(config(&server)));
+    let link = link(&world);
+    let mut two = orphan("two", "first of two");
+    let second = instance(&mut two, 4).clone();
+    let changed = Override::Changed { body: Box::new(second), scope: OverrideScope::This };
+    two.overrides.insert(key(6), changed);
+    let rendered = google_support::render(&provider, &two, None);
+    assert_eq!(rendered.losses, ["20260306T080000Z/override"], "which is said");
+    world.add(orphan("series", "one of many")).await;
+    world.add(single("other", "other", 5)).await;
+    let report = sync(&world, &link, &provider).await;
+    assert!(
+        report.in_step() && report.plan.operations.iter().all(|done| done.losses.is_empty()),
+        "{report:?}"
+    );
+    converge(&world, &link, &provider, &server).await;
+    assert_eq!(world.local("series").await.event, orphan("series", "one of many"));
+    let id_of = |title: &str| {
+        let all = server.events("primary");
+        let found =
+            all.iter().find(|event| event["summary"] == title).unwrap_or_else(|| panic!("{title}: {all:?}"));
+        found["id"].as_str().unwrap().to_owned()
+    };
+    let id = id_of("one of many");
+    let there = server.event("primary", &id).unwrap();
+    assert_eq!(there["start"]["dateTime"], "2026-03-04T15:00:00+01:00");
+    assert!(there.get("recurrence").is_none() && server.events("primary").len() == 2);
+    // Another hub has the same.
+    let other = World::new(Arc::new(MemoryStore::default()), 9);
+    let second = Link::new("second", other.calendar.as_str(), primary());
+    other.engine.sync(&second, &provider, &SyncOptions::default()).await.unwrap();
+    let mut read = other.local("series").await.event;
+    assert!(read.master.is_none());
+    assert_eq!(instance(&mut read, 4).title.as_deref(), Some("one of many"));
+    // Edits of either side are edits of the instance.
+    world.edit("series", |event| instance(event, 4).location = Some("here".into())).await;
+    server.edit("primary", &id, |event| drop(event.insert("summary".into(), "renamed".into())));
+    converge(&world, &link, &provider, &server).await;
+    let mut here = world.local("series").await.event;
+    assert!(here.master.is_none() && here.rules.is_empty());
+    let held = instance(&mut here, 4);
+    assert_eq!((held.title.as_deref(), held.location.as_deref()), (Some("renamed"), Some("here")));
+    assert_eq!(server.event("primary", &id).unwrap()["location"], "here");
+    // A copy somebody makes of it by hand is an event.
+    let mut copy = server.event("primary", &id).unwrap();
+    copy["summary"] = "copied".into();
+    for own in ["id", "etag", "iCalUID"] {
+        copy.as_object_mut().unwrap().remove(own);
+    }
+    server.put("primary", copy);
+    converge(&world, &link, &provider, &server).await;
+    let locals = world.locals().await;
+    let copied = locals
+        .iter()
+        .find(|record| record.event.master.as_ref().and_then(|body| body.title.as_deref()) == Some("copied"));
+    assert!(copied.is_some_and(|record| record.event.overrides.is_empty()));
+    // A second instance has no place there: it stays here.
+    world
+        .edit("series", |event| {
+            let body = EventBody::new(TimeSpan { start: berlin(6, 9), end: berlin(6, 10) });
+            let changed = Override::Changed { body: Box::new(body), scope: OverrideScope::This };
+            event.overrides.insert(key(6), changed);
+        })
+        .await;
+    converge(&world, &link, &provider, &server).await;
+    assert_eq!(world.local("series").await.event.overrides.len(), 2);
+    // The series comes: the same event at Google is that series now.
+    world
+        .edit("series", |event| {
+            event.master = single("series", "series", 2).master;
+            event.rules = vec![RuleEntry::read("FREQ=DAILY;COUNT=7")];
+        })
+        .await;
+    converge(&world, &link, &provider, &server).await;
+    let series = server.event("primary", &id).unwrap();
+    assert_eq!(
+        (&series["summary"], &series["recurrence"]),
+        (&json!("series"), &json!(["RRULE:FREQ=DAILY;COUNT=7"]))
+    );
+    assert!(series["extendedProperties"]["private"].get("calsyncInstance").is_none());
+    assert_eq!(id_of("renamed"), format!("{id}_20260304T080000Z"));
+    let read = world.local("series").await.event;
+    assert_eq!((read.master.unwrap().title.as_deref(), read.overrides.len()), (Some("series"), 2));
+    world.delete("series").await;
+    converge(&world, &link, &provider, &server).await;
+    assert!(server.event("primary", &id).is_none_or(|event| event["status"] == "cancelled"));
+}
+
+/// BAD-08: a UID too long for what Google keeps stays here, and is said to; the event is there once, whatever answer is lost.
+#[tokio::test]
+async fn bad_08_a_uid_too_long_for_google_stays_here() {
+    let uid = "x".repeat(2048);
+    for nth in 0..=4 {
+        let server = start(GoogleQuirks::default());
+        let (world, provider) = (world(), with(config(&server)));
+        let link = link(&world);
+        world.add(single(&uid, "long", 4)).await;
+        world.add(single("short", "short", 4)).await;
+        if nth > 0 {
+            server.inject(Fault::drop_after().nth(nth));
+            for _ in 0..4 {
+                let _ = world.engine.sync(&link, &provider, &SyncOptions::default()).await;
+                world.clock.advance(TimeDelta::hours(1));
+            }
+            server.clear_faults();
+        } else {
+            let report = sync(&world, &link, &provider).await;
+            let losses: Vec<_> = report.plan.operations.iter().flat_map(|done| &done.losses).collect();
+            assert_eq!(losses, ["uid"]);
+        }
+        converge(&world, &link, &provider, &server).await;
+        assert_eq!((server.events("primary").len(), world.locals().await.len()), (2, 2), "{nth}");
+        world.edit(&uid, |event| body(event).location = Some("here".into())).await;
+        converge(&world, &link, &provider, &server).await;
+        let there = server.events("primary");
+        let there = there.iter().find(|event| event["summary"] == "long").unwrap();
+        assert_eq!(there["location"], "here");
+        server.edit("primary", there["id"].as_str().unwrap(), |event| {
+            event.insert("summary".into(), "edited".into());
+        });
+        converge(&world, &link, &provider, &server).await;
+        assert_eq!(world.local(&uid).await.event.master.unwrap().title.as_deref(), Some("edited"));
+    }
+}

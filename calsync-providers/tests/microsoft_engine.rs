@@ -975,6 +975,43 @@ async fn fld_10_a_rule_graph_cannot_hold_stays_here_and_is_reported() {
     }
 }
 
+/// Graph takes 999 instances and no more: so many are a series there, one more is an event at the start, and here each is
+/// what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn rec_a_series_has_as_many_instances_as_graph_takes() {
+    let lab = Lab::new();
+    lab.world.add(local_series("s", "FREQ=DAILY;COUNT=999")).await;
+    let report = lab.sync().await;
+    assert!(report.plan.operations[0].losses.is_empty(), "{:?}", report.plan.operations[0].losses);
+    let range = |lab: &Lab| lab.remote()[0]["recurrence"]["range"].clone();
+    assert_eq!(
+        (&range(&lab)["type"], &range(&lab)["numberOfOccurrences"]),
+        (&json!("numbered"), &json!(999))
+    );
+    lab.is_quiet().await;
+    let other = Link::new("other", "other-hub", lab.calendar.as_str());
+    lab.world.engine.sync(&other, &lab.provider, &SyncOptions::default()).await.unwrap();
+    let read = lab.world.hub.events(&other.calendar).await.unwrap();
+    assert_eq!(read[0].event.rules, [RuleEntry::read("FREQ=DAILY;COUNT=999")]);
+
+    // What the service says of one more, and that it is not asked.
+    let mut more = weekly("more");
+    more["recurrence"]["range"]["type"] = json!("numbered");
+    more["recurrence"]["range"]["numberOfOccurrences"] = json!(1000);
+    assert!(lab.server.add(&lab.calendar, &more).is_err());
+    let count = |count: u32| [RuleEntry::read(&format!("FREQ=DAILY;COUNT={count}"))];
+    lab.world.edit("s", |event| event.rules = count(1000).into()).await;
+    lab.sync().await;
+    assert!(lab.remote().len() == 1 && lab.remote()[0]["recurrence"].is_null(), "{:?}", lab.remote());
+    assert_eq!(lab.world.local("s").await.event.rules, count(1000));
+    lab.is_quiet().await;
+    lab.world.edit("s", |event| event.rules = count(998).into()).await;
+    lab.sync().await;
+    assert_eq!(range(&lab)["numberOfOccurrences"], 998);
+    assert_eq!(lab.world.local("s").await.event.rules, count(998));
+    lab.is_quiet().await;
+}
+
 /// Whatever becomes of a batch of creations, there is one event of each in the end, and none is left out.
 #[tokio::test(flavor = "multi_thread")]
 async fn dup_a_batch_of_creations_that_fails_makes_one_of_each() {

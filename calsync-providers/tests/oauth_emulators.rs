@@ -19,15 +19,15 @@ use calsync_providers::{
     http::{AddressPolicy, HttpRequest, HttpTransport, ReqwestOptions, ReqwestTransport},
     microsoft::{MicrosoftConfig, MicrosoftProvider},
     oauth::{
-        Access, ClientAuth, Connected, Exchange, Flows, Intent, OAuthConfig, OAuthError, OAuthErrorKind,
-        ReauthReason, StateProblem, start_device, wait_for_device,
+        Access, Callback, ClientAuth, Connected, Exchange, Flows, Intent, OAuthConfig, OAuthError,
+        OAuthErrorKind, ReauthReason, StateProblem, redeem, start_device, wait_for_device,
     },
 };
 use calsync_testkit::{
     google::{GoogleOptions, GoogleServer},
     microsoft::{GraphOptions, GraphServer},
     oauth::{Consent, OAuth, OAuthOptions, Rotation},
-    world::{World, event},
+    world::{World, body, event},
 };
 use chrono::TimeDelta;
 use http::Method;
@@ -108,6 +108,7 @@ struct Lab {
     server: Server,
     world: World,
     keeper: Keeper,
+    vault: Arc<Envelope>,
     flows: Flows,
     transport: Arc<dyn HttpTransport>,
 }
@@ -140,7 +141,8 @@ impl Lab {
         Self {
             server: start(&world),
             keeper: Keeper::new(world.store.clone(), vault.clone(), ""),
-            flows: Flows::new(world.store.clone(), vault, Arc::new(SystemEntropy), ""),
+            flows: Flows::new(world.store.clone(), vault.clone(), Arc::new(SystemEntropy), ""),
+            vault,
             transport: Arc::new(ReqwestTransport::new(&ReqwestOptions::default()).unwrap()),
             world,
         }
@@ -164,12 +166,22 @@ impl Lab {
         let redirect = Url::parse("http://127.0.0.1:4711/").unwrap();
         let now = self.world.clock.now();
         let url = self.flows.begin(exchange, intent, &redirect, now).await.unwrap();
+        let back = self.opened(url).await;
+        assert_eq!(back.port(), Some(4711));
+        self.flows.finish(exchange, "s1", back.query().unwrap(), now).await
+    }
+
+    /// Where the browser is sent from an address.
+    async fn opened(&self, url: Url) -> Url {
         let mut request = HttpRequest::new(Method::GET, url);
         request.addresses = AddressPolicy::AllowPrivate;
         let answer = self.transport.send(request).await.unwrap();
-        let back = Url::parse(answer.header("location").expect("the browser is sent back")).unwrap();
-        assert_eq!(back.port(), Some(4711));
-        self.flows.finish(exchange, "s1", back.query().unwrap(), now).await
+        Url::parse(answer.header("location").expect("the browser is sent back")).unwrap()
+    }
+
+    /// What another process of the host has.
+    fn flows(&self) -> Flows {
+        Flows::new(self.world.store.clone(), self.vault.clone(), Arc::new(SystemEntropy), "")
     }
 
     async fn connect(&self) {
@@ -293,34 +305,100 @@ async fn auth_06_a_sync_over_a_token_endpoint_that_is_down_is_tried_later() {
 /// consent everything goes on without a duplicate.
 #[tokio::test]
 async fn auth_03_a_revoked_grant_stops_one_account_until_it_is_connected_again() {
-    let (lab, other) = (google(), microsoft());
-    for lab in [&lab, &other] {
+    for (lab, other) in [(google(), microsoft()), (microsoft(), google())] {
+        for lab in [&lab, &other] {
+            lab.connect().await;
+            for uid in ["before", "edited", "deleted"] {
+                lab.world.add(event(uid, uid)).await;
+            }
+            lab.sync(&*lab.provider()).await.unwrap();
+        }
+        let provider = lab.provider();
+        lab.sync(&*provider).await.unwrap();
+        lab.server.oauth(|oauth| oauth.revoke_all());
+        for lab in [&lab, &other] {
+            lab.world.add(event("while", "while")).await;
+            lab.world.edit("edited", |event| body(event).title = Some("anew".into())).await;
+            lab.world.delete("deleted").await;
+        }
+        for _ in 0..3 {
+            let error = lab.sync(&*provider).await.unwrap_err();
+            assert_eq!(reason(error), ReauthReason::Revoked);
+            other.sync(&*other.provider()).await.unwrap();
+        }
+        // Asked once: a refusal is kept.
+        assert_eq!(lab.server.oauth(|oauth| oauth.refreshes()), 1);
+        assert_eq!(lab.world.locals().await.len(), 3, "nothing is lost here");
+        assert_eq!(lab.server.titles(), ["before", "deleted", "edited"]);
+        assert_eq!(other.server.titles(), ["anew", "before", "while"]);
+        // No restart: the same provider goes on.
         lab.connect().await;
-        lab.world.add(event("before", "before")).await;
-        lab.sync(&*lab.provider()).await.unwrap();
+        for _ in 0..3 {
+            lab.world.clock.advance(TimeDelta::minutes(5));
+            lab.sync(&*provider).await.unwrap();
+        }
+        assert_eq!(lab.server.titles(), ["anew", "before", "while"]);
+        assert_eq!(lab.world.locals().await.len(), 3);
+        let report = lab.sync(&*provider).await.unwrap();
+        assert!(report.plan.operations.is_empty(), "{:?}", report.plan.operations);
     }
-    let provider = lab.provider();
-    lab.sync(&*provider).await.unwrap();
-    lab.server.oauth(|oauth| oauth.revoke_all());
-    for lab in [&lab, &other] {
-        lab.world.add(event("while", "while")).await;
+}
+
+/// A host on the web is called back over https, at the address it has registered, with what is its own in the query; by whom
+/// it was begun is told by the session, and whichever process is called finishes it.
+#[tokio::test]
+async fn a_host_on_the_web_is_called_back_over_https() {
+    for lab in [google(), microsoft()] {
+        for callback in [
+            "https://calendar.example.com/oauth/callback",
+            "https://example.com:8443/back?app=calsync&lang=de",
+        ] {
+            let begin = async |session: &str| {
+                let (exchange, now) = (lab.exchange(), lab.world.clock.now());
+                let redirect = Url::parse(callback).unwrap();
+                let url =
+                    lab.flows.begin(&exchange, Intent::new("home", session), &redirect, now).await.unwrap();
+                assert!(url.query_pairs().any(|(name, value)| name == "redirect_uri" && value == callback));
+                lab.opened(url).await
+            };
+            let finish = async |session: &str, back: &Url| {
+                let now = lab.world.clock.now();
+                lab.flows().finish(&lab.exchange(), session, back.query().unwrap(), now).await
+            };
+            let back = begin("ann").await;
+            assert!(back.as_str().starts_with(callback), "{back}");
+            let connected = finish("ann", &back).await.unwrap();
+            assert!(connected.grant.missing_scopes.is_empty());
+            lab.access().keep(&connected.grant).await.unwrap();
+            lab.sync(&*lab.provider()).await.unwrap();
+            // Once, and in the browser it was begun in.
+            let error = finish("ann", &back).await.unwrap_err();
+            assert_eq!(error.kind, OAuthErrorKind::State(StateProblem::Unknown));
+            let error = finish("eve", &begin("ann").await).await.unwrap_err();
+            assert_eq!(error.kind, OAuthErrorKind::State(StateProblem::OtherSession));
+            // A code is good for the address it was sent to.
+            let elsewhere = Url::parse("https://elsewhere.example.com/").unwrap();
+            let (exchange, now) = (lab.exchange(), lab.world.clock.now());
+            let begun = calsync_providers::oauth::begin(
+                &lab.server.config(),
+                Intent::new("home", "ann"),
+                &elsewhere,
+                &SystemEntropy,
+                now,
+            )
+            .unwrap();
+            let sent = begun
+                .url
+                .as_str()
+                .replace("https%3A%2F%2Felsewhere.example.com%2F", "https%3A%2F%2Fexample.com%2F");
+            assert_ne!(sent, begun.url.as_str());
+            let back = lab.opened(Url::parse(&sent).unwrap()).await;
+            let came = Callback::parse(back.query().unwrap()).unwrap();
+            let code = redeem(&lab.server.config(), &begun.pending, "ann", came, now).unwrap();
+            let error = exchange.code(&begun.pending, &code, now).await.unwrap_err();
+            assert_eq!(error.kind, OAuthErrorKind::NeedsReauth(ReauthReason::Revoked), "invalid_grant");
+        }
     }
-    for _ in 0..3 {
-        let error = lab.sync(&*provider).await.unwrap_err();
-        assert_eq!(reason(error), ReauthReason::Revoked);
-        other.sync(&*other.provider()).await.unwrap();
-    }
-    // Asked once: a refusal is kept.
-    assert_eq!(lab.server.oauth(|oauth| oauth.refreshes()), 1);
-    assert_eq!(lab.world.locals().await.len(), 2, "nothing is lost here");
-    assert_eq!(lab.server.titles(), ["before"]);
-    assert_eq!(other.server.titles(), ["before", "while"]);
-    // No restart: the same provider goes on.
-    lab.connect().await;
-    lab.sync(&*provider).await.unwrap();
-    lab.sync(&*provider).await.unwrap();
-    assert_eq!(lab.server.titles(), ["before", "while"]);
-    assert_eq!(lab.world.locals().await.len(), 2);
 }
 
 /// Eight workers with providers of their own, and a server that ends a refresh token when it is used: had two renewed,

@@ -6,6 +6,7 @@
 
 mod json_paths;
 mod odd_events;
+mod strange_steps;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -21,7 +21,8 @@ use crate::{
     diff::{Field, changed_fields, copy_field, field_value, same_field},
     merge::{Choice, ConflictPolicy, ConflictResolver, ContestedEvent, Resolution},
     model::{Event, EventId},
-    provider::ProviderError,
+    plan::Direction,
+    provider::{PeoplePolicy, ProviderError},
     store::{
         AnswerState, BaseQuery, BaseRecord, Batch, ConflictRecord, ConflictState, FieldConflict, Record,
         RecordKind, RecordQuery, SettledBy, Settlement, Take, Write,
@@ -257,7 +258,15 @@ impl Run<'_> {
         };
         let nothing = Resolution::new();
         let standing = Standing { open: &open, chosen: &nothing };
-        let first = self.with_context(|cx| consider(pair, standing, cx));
+        let met = self.link.direction == Direction::TwoWay
+            && pair.base.is_none()
+            && pair.local.is_some_and(|record| self.meeting.was_met(&record.id));
+        let first = self.with_context(|cx| {
+            if met {
+                cx.people = PeoplePolicy::Withhold;
+            }
+            consider(pair, standing, cx)
+        });
         if self.link.conflicts != ConflictPolicy::Resolver {
             return Ok(first);
         }

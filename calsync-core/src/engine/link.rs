@@ -35,7 +35,8 @@ pub struct Link {
     #[serde(default)]
     pub deletions: DeletionPolicy,
     /// Whether people may be written to the remote side. Default: those there stay as they are. On a two-way link the
-    /// run in which both sides meet writes none, whatever this says, nor is anybody invited to what is over.
+    /// run in which both sides meet writes none, whatever this says, nor does a later one that makes what a person was asked
+    /// about then; nor is anybody invited to what is over.
     pub people: PeoplePolicy,
     /// When deletions wait for approval.
     pub guard: DeletionGuard,

@@ -43,6 +43,8 @@ pub(super) struct Meeting {
     pub(super) asked: HashMap<RemoteId, QuarantineRecord>,
     /// Events that an item may be which could not be read for now: nothing new is made of them in this run.
     held_back: HashSet<EventId>,
+    /// Events of questions that this run let go of: they were here when the sides met.
+    met: HashSet<EventId>,
 }
 
 struct Stranger {
@@ -89,7 +91,15 @@ impl Meeting {
     /// The item is gone, and the question with it: its events are looked at again.
     pub(super) fn forget(&mut self, id: &RemoteId) -> Vec<EventId> {
         self.asked.remove(id);
-        self.open.remove(id).map(|question| question.candidates).unwrap_or_default()
+        let events = self.open.remove(id).map(|question| question.candidates).unwrap_or_default();
+        self.met.extend(events.iter().cloned());
+        events
+    }
+
+    /// Whether an event was here when the sides met, and its question was open until this run: it invites nobody, as it
+    /// would not have then.
+    pub(super) fn was_met(&self, event: &EventId) -> bool {
+        self.met.contains(event)
     }
 
     pub(super) fn strangers(&self) -> usize {
@@ -396,6 +406,7 @@ impl Run<'_> {
                 self.meeting.held_back.extend(question.candidates);
                 continue;
             }
+            self.meeting.met.extend(question.candidates.iter().cloned());
             let joined = match question.answer {
                 Some(MatchAnswer::Join(event)) => Some(event),
                 _ => None,

@@ -88,7 +88,16 @@ impl GoogleProvider {
                 One::Event(event) => match series.remove(id.as_str()) {
                     Some(Series::Unread(error)) => Fetched::Failed(id.clone(), error),
                     Some(Series::Here(item)) => found_as(id, &item),
-                    _ => found_as(id, &Item::new(event)),
+                    Some(Series::Cancelled) => Fetched::Missing(id.clone()),
+                    // Without its exceptions, each of them would look undone.
+                    Some(Series::Absent) => {
+                        let detail = "a series is not listed by its UID";
+                        Fetched::Failed(
+                            id.clone(),
+                            ProviderError::new(ErrorKind::Protocol, OPERATION, detail),
+                        )
+                    }
+                    None => found_as(id, &Item::new(event)),
                 },
             });
         }

@@ -275,6 +275,10 @@ impl GoogleProvider {
         calendar: &RemoteCalendarId,
     ) -> ProviderError {
         match self.send(operation, Purpose::Read, calls::probe(calendar.as_str())).await {
+            // What is no listing says nothing of the calendar.
+            Ok(part) if part.status.is_success() && wire::object(&part.body).is_none() => {
+                self.unusable(operation, &part)
+            }
             Ok(part) if part.status.is_success() => {
                 ProviderError::new(ErrorKind::NotFound, operation, "the item is not there")
             }

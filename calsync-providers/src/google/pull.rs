@@ -155,6 +155,10 @@ impl GoogleProvider {
         }
         let found = self.series(OPERATION, calendar, wanted).await?;
         let mut settled = Settled::Whole;
+        for series in round.masters.keys().filter(|id| matches!(found.get(*id), Some(Series::Absent))) {
+            // Named in this page, and not listed by its UID: what there is of it, fetching it by name says.
+            changes.insert(RemoteId::from(series.as_str()), UNREAD);
+        }
         for (series, parts) in exceptions {
             let known = found.get(&series).filter(|_| !round.cancelled.contains(&series));
             // An instance whose series is not in this calendar is an item of its own, until the series is.

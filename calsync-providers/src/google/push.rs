@@ -22,7 +22,7 @@ use super::{
     item::{Edit, Item, ItemVersion, is_cancelled, object_of},
     map::{
         project::project,
-        read::{ID, MARK, OPEN, inherited, instance_body, read_item, same},
+        read::{ID, MARK, OPEN, UID, inherited, instance_body, read_item, same},
     },
     plain::is_plain,
     provider::{GoogleProvider, Purpose},
@@ -89,8 +89,9 @@ impl GoogleProvider {
             )
         };
         let part = self.send(OPERATION, Purpose::Read, calls::get(calendar.as_str(), id.as_str())).await?;
-        let found =
-            wire::object(self.accept(OPERATION, &part)?).ok_or_else(|| self.unusable(OPERATION, &part))?;
+        let found = wire::object(self.accept(OPERATION, &part)?)
+            .filter(|found| text(found, "id") == Some(id.as_str()))
+            .ok_or_else(|| self.unusable(OPERATION, &part))?;
         if is_cancelled(&found) {
             return Err(taken());
         }
@@ -99,10 +100,13 @@ impl GoogleProvider {
             return Ok(found);
         }
         let of = |event: &Object| read_item(&Item::new(event.clone()), &self.config.colors).ok();
+        let private = inner(&sent.event, "extendedProperties").and_then(|all| inner(all, "private"));
+        // A UID that was too long to be noted is not there to be compared.
+        let is_noted = private.is_some_and(|private| private.contains_key(UID));
         let same = match (of(&found), of(&sent.event)) {
             (Some(found), Some(sent)) => {
                 let (found, sent) = (project(&found, &self.config), project(&sent, &self.config));
-                found.uid == sent.uid && changed_fields(&found, &sent).is_empty()
+                (found.uid == sent.uid || !is_noted) && changed_fields(&found, &sent).is_empty()
             }
             _ => false,
         };
@@ -183,7 +187,12 @@ impl GoogleProvider {
             let part = part?;
             let page =
                 Page::read(self.accept(operation, &part)?).ok_or_else(|| self.unusable(operation, &part))?;
-            match page.items.into_iter().find_map(object_of).filter(|row| text(row, "id").is_some()) {
+            let row = page.items.into_iter().next().map(|row| object_of(row).unwrap_or_default());
+            match row {
+                // It is there, and nobody can say by which name.
+                Some(instance) if text(&instance, "id").is_none() => {
+                    return Err(self.unusable(operation, &part));
+                }
                 // Its tag says nothing of what was read: it has become an exception since.
                 Some(instance) if !self.is_as_read(item, key, &instance) => {
                     let detail = "an instance was changed meanwhile";
@@ -277,7 +286,12 @@ impl GoogleProvider {
             412 => {
                 match self.send(OPERATION, Purpose::Read, calls::get(calendar.as_str(), id.as_str())).await? {
                     part if matches!(part.status.as_u16(), 404 | 410) => Ok(()),
-                    part if wire::object(&part.body).as_ref().is_some_and(is_cancelled) => Ok(()),
+                    part if wire::object(&part.body).is_some_and(|found| {
+                        text(&found, "id") == Some(id.as_str()) && is_cancelled(&found)
+                    }) =>
+                    {
+                        Ok(())
+                    }
                     _ => Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "changed meanwhile")),
                 }
             }

@@ -11,9 +11,10 @@ use serde_json::Value;
 use super::{
     batch::Part,
     calls::Call,
-    error, item, map,
+    error, item,
+    map::{self, props},
     provider::MicrosoftProvider,
-    wire::{Object, objects, text},
+    wire::{Object, list, text},
 };
 
 const OPERATION: &str = "fetch";
@@ -61,7 +62,14 @@ impl MicrosoftProvider {
 
     /// The item that was proposed under a name.
     async fn by_name(&self, calendar: &RemoteCalendarId, asked: &RemoteId, fresh: &str) -> Result<Fetched> {
-        Ok(match self.find(calendar, fresh, OPERATION).await? {
+        let found = match self.find(calendar, fresh, OPERATION).await {
+            // An answer that says nothing is about this one, and no other is to suffer.
+            Err(error) if error.kind == ErrorKind::Protocol => {
+                return Ok(Fetched::Failed(asked.clone(), error));
+            }
+            found => found?,
+        };
+        Ok(match found {
             // Its creation was begun and not finished.
             Some(object) if self.is_half_made(&object) => self.take_back(asked, &object).await?,
             Some(object) if self.is_unfinished(&object) => Fetched::Missing(asked.clone()),
@@ -207,8 +215,38 @@ impl MicrosoftProvider {
         let found = found
             .filter(|body| body.get("value").is_some_and(Value::is_array))
             .ok_or_else(|| error::unusable(operation, "the answer is no list"))?;
-        let Some(id) = objects(&found, "value").find_map(|item| text(item, "id")) else { return Ok(None) };
-        self.look_at(operation, &RemoteId::from(id)).await
+        let rows = list(&found, "value");
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        // One that cannot be named is there all the same: made again, it would be there twice.
+        let id = rows.iter().filter_map(Value::as_object).find_map(|row| text(row, "id"));
+        let id = id.ok_or_else(|| error::unusable(operation, "what was made before has no name"))?;
+        let item = self.look_at(operation, &RemoteId::from(id)).await?;
+        let is_it = |item: &Object| {
+            text(item, "id") == Some(id)
+                && props::get(item, &self.config.property_set, props::CREATE) == Some(fresh)
+        };
+        match item {
+            Some(item) if !is_it(&item) => {
+                Err(error::unusable(operation, "what was made before is not what was asked for"))
+            }
+            item => Ok(item),
+        }
+    }
+
+    /// Whether the calendar is there. What is no calendar says nothing of it.
+    pub(super) async fn has_calendar(
+        &self,
+        operation: &'static str,
+        calendar: &RemoteCalendarId,
+    ) -> Result<bool> {
+        match self.read(operation, &self.paths.calendar(calendar)).await {
+            Ok(Some(found)) if text(&found, "id").is_some() => Ok(true),
+            Ok(_) => Err(error::unusable(operation, "the answer is no calendar")),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn is_unfinished(&self, object: &Object) -> bool {

@@ -26,14 +26,11 @@ impl MicrosoftProvider {
     pub(super) async fn carry_out(
         &self,
         operation: &'static str,
+        id: &RemoteId,
         current: Object,
-        plan: &Plan,
-        expected: &str,
+        (plan, expected): (&Plan, &str),
     ) -> Result<Written> {
         let set = &self.config.property_set;
-        let id = text(&current, "id")
-            .map(RemoteId::from)
-            .ok_or_else(|| error::unusable(operation, "an event without an id"))?;
         let mut master = plan.master.clone();
         let steps = plan.has_steps();
         let mut parts = Parts::of(&current);
@@ -42,30 +39,30 @@ impl MicrosoftProvider {
         }
         if !master.is_empty() {
             let patch = Value::Object(master);
-            let answer = self.patch_event(operation, &id, item::etag(&current).as_deref(), &patch).await?;
+            let answer = self.patch_event(operation, id, item::etag(&current).as_deref(), &patch).await?;
             parts.is_now(&answer);
         }
         if steps {
-            let series = self.there(operation, &id).await?;
+            let series = self.there(operation, id).await?;
             // What an earlier try wrote is there already: only then may an exception be another one than was read.
             let resumed = Unfinished::of(&current, set).is_some();
-            let written = self.write_instances(operation, &series, plan, &mut parts, resumed).await;
+            let written = self.write_instances(operation, (id, &series), plan, &mut parts, resumed).await;
             if let Err(error) = &written
                 && error.kind != ErrorKind::VersionMismatch
             {
-                return written.map(|()| Written { id, version: None, payload: None });
+                return written.map(|()| Written { id: id.clone(), version: None, payload: None });
             }
             let mut done = Object::new();
             props::put(&mut done, set, props::PENDING, "-");
-            parts.is_now(&self.patch_event(operation, &id, None, &Value::Object(done)).await?);
+            parts.is_now(&self.patch_event(operation, id, None, &Value::Object(done)).await?);
             // Decided anew on what is there by now.
             written.map_err(ProviderError::maybe_applied)?;
         }
-        let whole = self.there(operation, &id).await?;
+        let whole = self.there(operation, id).await?;
         // Edited by somebody before it was read: what is there is not what was written.
         let told = parts.are_all_of(&whole).then(|| (item::version(&whole), item::payload(whole)));
         let (version, payload) = told.unzip();
-        Ok(Written { id, version: version.flatten(), payload })
+        Ok(Written { id: id.clone(), version: version.flatten(), payload })
     }
 
     async fn there(&self, operation: &'static str, id: &RemoteId) -> Result<Object> {
@@ -77,7 +74,7 @@ impl MicrosoftProvider {
     async fn write_instances(
         &self,
         operation: &'static str,
-        series: &Object,
+        (id, series): (&RemoteId, &Object),
         plan: &Plan,
         parts: &mut Parts,
         resumed: bool,
@@ -99,7 +96,7 @@ impl MicrosoftProvider {
         let known: Vec<(RecurrenceId, Object)> = objects(series, "exceptionOccurrences")
             .filter_map(|exception| Some((instance_of(exception, &start)?, exception.clone())))
             .collect();
-        let named = self.names_of(operation, series, &start, &wanted, known).await?;
+        let named = self.names_of(operation, id, &start, &wanted, known).await?;
         let mut targets = Vec::with_capacity(wanted.len());
         for (id, row) in named.iter().filter(|(id, _)| wanted.contains(id)) {
             // An exception nobody read, or one that is another by now: somebody edits it.
@@ -137,7 +134,7 @@ impl MicrosoftProvider {
     async fn names_of(
         &self,
         operation: &'static str,
-        series: &Object,
+        series: &RemoteId,
         start: &EventTime,
         wanted: &[RecurrenceId],
         known: Vec<(RecurrenceId, Object)>,
@@ -145,13 +142,16 @@ impl MicrosoftProvider {
         let mut named = known;
         let missing: Vec<RecurrenceId> =
             wanted.iter().filter(|id| !named.iter().any(|(known, _)| known == *id)).copied().collect();
-        let master = text(series, "id").unwrap_or_default();
         let paths: Vec<String> = missing
             .iter()
             .map(|id| {
                 let at = id.to_time(start);
                 let at = at.absolute().unwrap_or_else(|| at.local().and_utc());
-                self.paths.instances(master, &stamp(at - TimeDelta::days(1)), &stamp(at + TimeDelta::days(2)))
+                self.paths.instances(
+                    series.as_str(),
+                    &stamp(at - TimeDelta::days(1)),
+                    &stamp(at + TimeDelta::days(2)),
+                )
             })
             .collect();
         for (id, part) in missing.into_iter().zip(self.get_all(operation, &paths).await?) {
@@ -159,10 +159,18 @@ impl MicrosoftProvider {
             if !part.is_success() {
                 return Err(error::of(operation, &part.refusal(), self.now()));
             }
-            let rows = part.body.filter(|body| body.contains_key("value"));
+            let rows = part.body.filter(|body| body.get("value").is_some_and(Value::is_array));
             let rows = rows.ok_or_else(|| error::unusable(operation, "the answer is no list"))?;
-            let found = objects(&rows, "value").find(|row| starts(row, start) == Some(id));
-            named.extend(found.map(|row| (id, row.clone())));
+            for row in list(&rows, "value") {
+                // One that cannot be told may be the one that was asked for, and would be passed over.
+                let known = row.as_object().filter(|row| text(row, "id").is_some());
+                let known = known.and_then(|row| Some((starts(row, start)?, row)));
+                let (found, row) = known
+                    .ok_or_else(|| error::unusable(operation, "an instance without a name or a start"))?;
+                if found == id {
+                    named.push((id, row.clone()));
+                }
+            }
         }
         Ok(named)
     }

@@ -13,10 +13,8 @@ use calsync_core::{
     },
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use http::Method;
 
 use super::{
-    calls,
     config::{DeltaSource, Listing},
     cursor::{Phase, State},
     error,
@@ -89,23 +87,13 @@ impl MicrosoftProvider {
         };
         let is_stale = match error.kind {
             ErrorKind::Refused => true,
-            ErrorKind::NotFound => self.is_there(calendar).await?,
+            ErrorKind::NotFound => self.has_calendar(OPERATION, calendar).await?,
             _ => false,
         };
         if is_stale {
             error.kind = ErrorKind::CursorInvalid;
         }
         Err(error)
-    }
-
-    async fn is_there(&self, calendar: &RemoteCalendarId) -> Result<bool> {
-        let url = self.url(&self.paths.calendar(calendar), OPERATION)?;
-        let answer = self.send(OPERATION, calls::request(Method::GET, url)).await?;
-        match self.success(OPERATION, &answer) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// A page of the first round. Its rows are what takes place in the window.

@@ -79,7 +79,8 @@ impl MicrosoftProvider {
         if plan.has_steps() {
             let rest = Plan { master: Object::new(), ..plan };
             let seal = self.seal(&created);
-            return self.carry_out(OPERATION, created, &rest, &seal).await;
+            let id = text(&created, "id").map_or_else(|| id.clone(), RemoteId::from);
+            return self.carry_out(OPERATION, &id, created, (&rest, &seal)).await;
         }
         Ok(written(&created, id))
     }
@@ -119,7 +120,10 @@ impl MicrosoftProvider {
         if simple {
             let body = Value::Object(plan.master);
             let patched = self.patch_event(OPERATION, id, Some(expected.as_str()), &body).await?;
-            return Ok(written(&patched, id));
+            // An answer about anything else is no answer: it is read back.
+            let is_it = text(&patched, "id") == Some(id.as_str());
+            let version = item::version(&patched).filter(|_| is_it);
+            return Ok(Written { id: id.clone(), version, payload: None });
         }
         // A series has no etag of its own: its parts are looked at first.
         let current = self
@@ -131,7 +135,7 @@ impl MicrosoftProvider {
         if !own && item::version(&current).as_ref() != Some(expected) {
             return Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "it has another version"));
         }
-        self.carry_out(OPERATION, current, &plan, expected.as_str()).await
+        self.carry_out(OPERATION, id, current, (&plan, expected.as_str())).await
     }
 
     pub(super) async fn remove(
@@ -147,8 +151,13 @@ impl MicrosoftProvider {
         }
         let Some(current) = self.look_at(OPERATION, id).await? else {
             // Gone with its calendar is not deleted: the calendar may come back.
-            let path = self.paths.calendar(calendar);
-            return self.read(OPERATION, &path).await.map(|_| ()).map_err(error::calendar_gone);
+            return match self.has_calendar(OPERATION, calendar).await? {
+                true => Ok(()),
+                false => {
+                    let detail = "the calendar is not there";
+                    Err(ProviderError::new(ErrorKind::CalendarGone, OPERATION, detail))
+                }
+            };
         };
         if item::version(&current).as_ref() != Some(expected) {
             return Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "it has another version"));

@@ -5,10 +5,12 @@
 //! | `time` | `start`, `end`, `originalStartTime` |
 //! | `recurrence` | the lines of `recurrence` |
 //! | `body` | the members of one event, both ways |
+//! | `alone` | an instance whose series is not here |
 //! | `read` | an item to an event |
 //! | `project` | what Google can hold of an event |
 //! | `render` | an event into an item, with what that changes |
 
+mod alone;
 pub(crate) mod body;
 pub(crate) mod project;
 pub(crate) mod read;

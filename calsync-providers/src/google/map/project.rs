@@ -11,6 +11,7 @@ use calsync_core::{
 };
 
 use super::{
+    alone,
     body::{ALARMS_MAX, color_id, minutes},
     read::{inherited, same},
     recurrence,
@@ -36,6 +37,9 @@ pub(crate) fn project<'e>(event: &'e Event, config: &GoogleConfig) -> Cow<'e, Ev
         } else {
             held.overrides.clear();
         }
+    }
+    if held.master.is_none() {
+        hold_alone(&mut held, config, &shown);
     }
     if held == *event { Cow::Borrowed(event) } else { Cow::Owned(held) }
 }
@@ -86,6 +90,16 @@ fn tidy(body: &mut EventBody) {
     }
     body.alarms.sort();
     body.alarms.dedup();
+}
+
+/// Of a series that is not there its first instance stands at Google, as an event by itself.
+fn hold_alone(held: &mut Event, config: &GoogleConfig, shown: &dyn Fn(&EventTime) -> EventTime) {
+    let (mut single, key) = alone::as_event(held.clone());
+    let (Some(key), Some(body)) = (key, &mut single.master) else { return };
+    hold(body, config, shown);
+    single.rules.clear();
+    single.excluded_rules.clear();
+    *held = alone::as_instance(single, key);
 }
 
 fn hold_instances(

@@ -9,7 +9,7 @@ use calsync_core::{
 };
 use serde_json::Value;
 
-use super::{body, recurrence, time};
+use super::{alone, body, recurrence, time};
 use crate::google::{
     config::EventColors,
     item::{Item, is_cancelled, is_series, master_of},
@@ -57,7 +57,10 @@ pub(crate) fn read_item(item: &Item, colors: &EventColors) -> Result<Event, Read
         return Ok(read);
     }
     if !is_series(event) {
-        return Ok(read);
+        return Ok(match alone::noted(event) {
+            Some(key) => alone::as_instance(read, key),
+            None => read,
+        });
     }
     let lines = list(event, "recurrence").iter().filter_map(Value::as_str);
     let lines = recurrence::read(lines, &start);

@@ -10,6 +10,7 @@ use calsync_core::{
 use serde_json::{Value, json};
 
 use super::{
+    alone,
     body::{self, Access, Writing},
     project::{is_skipped, project, tidied},
     read::{self, fits, inherited, instance_body},
@@ -28,19 +29,27 @@ const OPERATION: &str = "render";
 const PROPERTY_MAX: usize = 1024;
 
 pub(crate) fn render(request: RenderRequest<'_>, config: &GoogleConfig) -> Result<Rendered> {
-    let target = project(request.event, config);
+    let (target, instance) = alone::as_event(project(request.event, config).into_owned());
     check(&target)?;
     let writing = Writing { colors: &config.colors, people: request.people, no_alarms: config.no_alarms };
     let rendered = match request.original {
-        None => create(&target, writing),
-        Some(payload) => update(&target, payload, writing)?,
+        None => create(&target, instance, writing),
+        Some(payload) => update(&target, instance, payload, writing)?,
     };
     // What was asked for and is not in the payload: what Google has no member for, people who are withheld, a member that
     // this account may not write.
-    let losses = match read::read(&rendered, &config.colors) {
+    let mut sent = Item::read(&rendered).unwrap_or_default();
+    // A UID too long to be kept there is in nothing that is sent.
+    if sent.event.get("id").is_none() {
+        sent.event.entry("iCalUID").or_insert_with(|| request.event.uid.as_str().into());
+    }
+    let losses = match read::read_item(&sent, &config.colors) {
         Ok(written) => {
             let fields = changed_fields(&tidied(&written), &tidied(request.event));
-            let names: BTreeSet<String> = fields.iter().map(ToString::to_string).collect();
+            let mut names: BTreeSet<String> = fields.iter().map(ToString::to_string).collect();
+            if request.original.is_none() && target.uid.len() > PROPERTY_MAX {
+                names.insert("uid".to_owned());
+            }
             names.into_iter().collect()
         }
         Err(_) => {
@@ -84,7 +93,7 @@ fn check(event: &Event) -> Result<()> {
     Ok(())
 }
 
-fn create(target: &Event, writing: Writing<'_>) -> Payload {
+fn create(target: &Event, instance: Option<RecurrenceId>, writing: Writing<'_>) -> Payload {
     let blank = EventBody::new(target.master.as_ref().map_or_else(
         || calsync_core::model::TimeSpan::all_day(chrono::NaiveDate::MIN, chrono::NaiveDate::MIN),
         |master| master.time.clone(),
@@ -102,6 +111,9 @@ fn create(target: &Event, writing: Writing<'_>) -> Payload {
     }
     if target.uid.len() <= PROPERTY_MAX {
         item.event.insert("extendedProperties".into(), json!({"private": {read::UID: target.uid}}));
+    }
+    if instance.is_some() {
+        alone::note(&mut item.event, instance);
     }
     let mut lines = lines_of(target);
     lines.excluded = keys(target, |instance| matches!(instance, Override::Excluded));
@@ -177,14 +189,29 @@ fn sort(item: &mut Item) {
     item.exceptions.sort_by_cached_key(time::original_start);
 }
 
-fn update(target: &Event, payload: &Payload, writing: Writing<'_>) -> Result<Payload> {
+fn update(
+    target: &Event,
+    instance: Option<RecurrenceId>,
+    payload: &Payload,
+    writing: Writing<'_>,
+) -> Result<Payload> {
     let unreadable = || ProviderError::new(ErrorKind::Refused, OPERATION, "what Google holds cannot be read");
     let mut item = Item::read(payload).ok_or_else(unreadable)?;
     item.edits = Edits::default();
     let current = read::read_item(&item, writing.colors).map_err(|_| unreadable())?;
+    let (current, held) = alone::as_event(current);
+    if held.is_none() && instance.is_some() {
+        let detail = "Google has no instances without their series";
+        return Err(ProviderError::new(ErrorKind::Refused, OPERATION, detail));
+    }
     let (Some(before), Some(after)) = (&current.master, &target.master) else { return Err(unreadable()) };
     let access = Access::of(&item.event);
     item.edits.event = body::apply(&mut item.event, before, after, writing);
+    if held != instance {
+        // The series has come, or another instance stands for it.
+        alone::note(&mut item.event, instance);
+        item.edits.event.push("extendedProperties".to_owned());
+    }
     if access.may("recurrence") && master_of(&item.event).is_none() {
         set_recurrence(&mut item, &current, target, after);
         for key in instance_keys(&item, target) {

@@ -13,9 +13,12 @@ fn person(object: &Object) -> Option<Person> {
     Some(Person { address: mail.to_owned(), name })
 }
 
-/// Whether somebody else is in it, or in a single instance of it.
+/// Whether somebody else is in it, or in a single instance of it. Who cannot be read may be mailed all the same.
 pub(crate) fn is_meeting(object: &Object) -> bool {
-    let has_people = |object: &Object| objects(object, "attendees").next().is_some();
+    let has_people = |object: &Object| match object.get("attendees") {
+        None | Some(Value::Null) => false,
+        Some(attendees) => attendees.as_array().is_none_or(|attendees| !attendees.is_empty()),
+    };
     has_people(object) || objects(object, "exceptionOccurrences").any(has_people)
 }
 

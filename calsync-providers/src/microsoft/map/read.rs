@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::super::{
     item,
-    wire::{Object, inner, list, objects, text},
+    wire::{Object, inner, list, text},
 };
 use super::{
     Options, fields, props, recurrence,
@@ -37,6 +37,12 @@ pub(crate) fn read(object: &Object, options: &Options<'_>) -> Result<Event, &'st
     let (uid, origin) = uid(object, options).ok_or("it has neither a UID nor an id")?;
     let mut event = Event::single(uid, fields::read(object, time.clone()));
     event.uid_origin = origin;
+    let is_master = text(object, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("seriesMaster"));
+    let is_odd = object.get("recurrence").is_some_and(|pattern| !pattern.is_null() && !pattern.is_object());
+    if is_odd || is_master && inner(object, "recurrence").is_none() {
+        // Read as a single event it would end a series here.
+        return Err("a recurrence that cannot be read");
+    }
     if let Some(pattern) = inner(object, "recurrence") {
         let zone = zone_of(&time.start);
         let first = time.start.local().date();
@@ -62,15 +68,24 @@ fn read_instances(
     noted: Option<&str>,
     event: &mut Event,
 ) -> Result<(), &'static str> {
+    // What is left out would look undone.
+    let is_list = |name: &str| matches!(object.get(name), None | Some(Value::Null | Value::Array(_)));
+    let exceptions = list(object, "exceptionOccurrences");
+    if !is_list("cancelledOccurrences")
+        || !is_list("exceptionOccurrences")
+        || !exceptions.iter().all(Value::is_object)
+    {
+        return Err("exceptions that cannot be read");
+    }
     let cancelled = list(object, "cancelledOccurrences");
-    if cancelled.len() + list(object, "exceptionOccurrences").len() > INSTANCES_MAX {
+    if cancelled.len() + exceptions.len() > INSTANCES_MAX {
         return Err("it has too many exceptions");
     }
     for name in cancelled {
         let date = name.as_str().and_then(cancelled_date).ok_or("a cancelled date that cannot be read")?;
         event.overrides.insert(on_date(date, &time.start), Override::Excluded);
     }
-    for exception in objects(object, "exceptionOccurrences") {
+    for exception in exceptions.iter().filter_map(Value::as_object) {
         let id = instance_of(exception, &time.start).ok_or("an exception of which nobody knows the date")?;
         let time = span(exception, &Zones::of(exception, noted)).ok_or("an exception without a time")?;
         let body = Box::new(fields::read(exception, time));

@@ -53,6 +53,10 @@ fn rec_every_pattern_is_a_rule() {
             "FREQ=MONTHLY;BYMONTHDAY=28,29;BYSETPOS=-1",
         ),
         (
+            json!({"type": "absoluteMonthly", "interval": 1, "dayOfMonth": 30}),
+            "FREQ=MONTHLY;BYMONTHDAY=28,29,30;BYSETPOS=-1",
+        ),
+        (
             json!({"type": "absoluteMonthly", "interval": 1, "dayOfMonth": 31}),
             "FREQ=MONTHLY;BYMONTHDAY=28,29,30,31;BYSETPOS=-1",
         ),
@@ -79,6 +83,14 @@ fn rec_every_pattern_is_a_rule() {
         (
             json!({"type": "relativeYearly", "interval": 1, "month": 11, "daysOfWeek": ["thursday"], "index": "fourth"}),
             "FREQ=YEARLY;BYDAY=4TH;BYMONTH=11",
+        ),
+        (
+            json!({"type": "relativeYearly", "interval": 1, "month": 11, "daysOfWeek": ["thursday", "friday"], "index": "second"}),
+            "FREQ=YEARLY;BYDAY=TH,FR;BYMONTH=11;BYSETPOS=2",
+        ),
+        (
+            json!({"type": "relativeYearly", "interval": 1, "month": 11, "daysOfWeek": ["saturday", "sunday"], "index": "last"}),
+            "FREQ=YEARLY;BYDAY=SA,SU;BYMONTH=11;BYSETPOS=-1",
         ),
         (json!({"type": "hourly", "interval": 1}), "(a kind of pattern that is not known)"),
         (json!({"type": "daily", "interval": 0}), "(an interval out of range)"),
@@ -186,6 +198,7 @@ fn rec_rules_that_are_patterns_and_rules_that_are_not() {
             "relativeMonthly/1 daysOfWeek=[monday,tuesday,wednesday,thursday,friday,saturday,sunday] index=last",
         ),
         ("2026-01-31", "FREQ=MONTHLY;BYMONTHDAY=28,29,30,31;BYSETPOS=-1", "absoluteMonthly/1 dayOfMonth=31"),
+        ("2026-01-30", "FREQ=MONTHLY;BYMONTHDAY=28,29,30;BYSETPOS=-1", "absoluteMonthly/1 dayOfMonth=30"),
         ("2026-01-13", "FREQ=MONTHLY;BYDAY=2TU", "relativeMonthly/1 daysOfWeek=[tuesday] index=second"),
         ("2026-01-30", "FREQ=MONTHLY;BYDAY=-1FR", "relativeMonthly/1 daysOfWeek=[friday] index=last"),
         (
@@ -206,10 +219,23 @@ fn rec_rules_that_are_patterns_and_rules_that_are_not() {
             "FREQ=YEARLY;BYMONTH=11;BYDAY=4TH",
             "relativeYearly/1 daysOfWeek=[thursday] index=fourth month=11",
         ),
+        (
+            "2026-11-06",
+            "FREQ=YEARLY;BYMONTH=11;BYDAY=TH,FR;BYSETPOS=2",
+            "relativeYearly/1 daysOfWeek=[thursday,friday] index=second month=11",
+        ),
+        (
+            "2026-11-29",
+            "FREQ=YEARLY;BYMONTH=11;BYDAY=SA,SU;BYSETPOS=-1",
+            "relativeYearly/1 daysOfWeek=[saturday,sunday] index=last month=11",
+        ),
         ("2026-01-05", "FREQ=DAILY;UNTIL=20260110T080000Z", "daily/1 to 2026-01-10"),
         // Nine in Berlin is eight in UTC: the tenth has no instance any more.
         ("2026-01-05", "FREQ=DAILY;UNTIL=20260110T075959Z", "daily/1 to 2026-01-09"),
         ("2026-01-05", "FREQ=DAILY;UNTIL=20260110", "daily/1 to 2026-01-10"),
+        ("2026-01-05", "FREQ=DAILY;COUNT=999", "daily/1 x999"),
+        // The second it takes place at anyway.
+        ("2026-01-05", "FREQ=DAILY;BYSECOND=0", "daily/1"),
         // The first day is not one of the rule's.
         (
             "2026-01-06",
@@ -218,10 +244,14 @@ fn rec_rules_that_are_patterns_and_rules_that_are_not() {
         ),
         // What Graph has no word for.
         ("2026-01-31", "FREQ=MONTHLY;BYMONTHDAY=31", "none"),
+        ("2026-01-30", "FREQ=MONTHLY;BYMONTHDAY=30", "none"),
         ("2026-01-29", "FREQ=MONTHLY", "none"),
         ("2028-02-29", "FREQ=YEARLY", "none"),
         ("2026-01-05", "FREQ=HOURLY", "none"),
         ("2026-01-05", "FREQ=DAILY;BYHOUR=9,15", "none"),
+        ("2026-01-05", "FREQ=DAILY;BYMINUTE=0,30", "none"),
+        ("2026-01-05", "FREQ=DAILY;BYSECOND=0,30", "none"),
+        ("2026-01-05", "FREQ=DAILY;BYSECOND=30", "none"),
         ("2026-01-05", "FREQ=YEARLY;BYWEEKNO=2", "none"),
         ("2026-01-05", "FREQ=YEARLY;BYYEARDAY=5", "none"),
         ("2026-01-05", "FREQ=MONTHLY;BYMONTHDAY=5,20", "none"),
