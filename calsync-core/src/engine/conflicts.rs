@@ -18,13 +18,13 @@ use super::{
     run::{PAGE, Run},
 };
 use crate::{
-    diff::{Field, changed_fields, copy_field, field_value, same_field},
+    diff::{Field, Part, changed_fields, copy_field, field_value, same_field},
     merge::{Choice, ConflictPolicy, ConflictResolver, ContestedEvent, Resolution},
     model::{Event, EventId},
     provider::ProviderError,
     store::{
-        AnswerState, BaseQuery, BaseRecord, Batch, ConflictRecord, ConflictState, FieldConflict, Record,
-        RecordKind, RecordQuery, SettledBy, Settlement, Take, Write,
+        AnswerState, BaseQuery, BaseRecord, Batch, ConflictAnswer, ConflictRecord, ConflictState,
+        FieldConflict, OutboxEntry, Record, RecordKind, RecordQuery, SettledBy, Settlement, Take, Write,
     },
 };
 
@@ -112,7 +112,7 @@ pub(super) fn follow_up<'a>(
     for old in standing.open {
         let mut record = old.clone();
         let (mut moved, mut contested) = (false, BTreeSet::new());
-        let mut applied = BTreeSet::new();
+        let (mut applied, mut waiting) = (BTreeSet::new(), BTreeSet::new());
         for field in record.fields.iter_mut().filter(|field| field.outcome == OPEN) {
             let Some(choice) = new.remove(&field.field) else {
                 (fate.ended)(&field.field).clone_into(&mut field.outcome);
@@ -136,6 +136,8 @@ pub(super) fn follow_up<'a>(
                     applied.insert(field.field.clone());
                 }
                 field.settled = Some(settled);
+            } else if standing.choice(&field.field, sides.local, sides.remote).is_some() {
+                waiting.insert(field.field.clone());
             }
         }
         if moved {
@@ -151,7 +153,7 @@ pub(super) fn follow_up<'a>(
                 }
             }
         }
-        close(&mut record, &applied);
+        close(&mut record, &applied, &waiting);
         if record != *old {
             changed.push(record);
         }
@@ -172,17 +174,31 @@ pub(super) fn settle(
             outcome.clone_into(&mut field.outcome);
             field.settled = Some(Settlement { by, who: None, at });
         }
-        close(&mut record, &BTreeSet::new());
+        close(&mut record, &BTreeSet::new(), &BTreeSet::new());
         Write::PutConflict(Box::new(record))
     });
     settled.collect()
 }
 
-/// Marks the answers of a record that was looked at, and the record itself when nothing of it is open any more.
-fn close(record: &mut ConflictRecord, applied: &BTreeSet<Field>) {
-    for answer in record.answers.iter_mut().filter(|answer| answer.state == AnswerState::Waiting) {
-        let carried_out = answer.take.iter().any(|(field, _)| applied.contains(field));
-        answer.state = if carried_out { AnswerState::Applied } else { AnswerState::Stale };
+/// Marks the answers of a record that was looked at, and the record itself when nothing of it is open any more. What was
+/// answered about fields that are decided with others which nobody answered yet goes on waiting.
+fn close(record: &mut ConflictRecord, applied: &BTreeSet<Field>, waiting: &BTreeSet<Field>) {
+    for mut answer in std::mem::take(&mut record.answers) {
+        if answer.state != AnswerState::Waiting {
+            record.answers.push(answer);
+            continue;
+        }
+        let (rest, looked_at) = std::mem::take(&mut answer.take)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(field, _)| waiting.contains(field));
+        if !looked_at.is_empty() {
+            let carried_out = looked_at.iter().any(|(field, _)| applied.contains(field));
+            let state = if carried_out { AnswerState::Applied } else { AnswerState::Stale };
+            record.answers.push(ConflictAnswer { take: looked_at, state, ..answer.clone() });
+        }
+        if !rest.is_empty() {
+            record.answers.push(ConflictAnswer { take: rest, ..answer });
+        }
     }
     if record.fields.iter().all(|field| field.outcome != OPEN) {
         record.state = ConflictState::Resolved;
@@ -217,11 +233,21 @@ pub(super) struct OpenFields {
 }
 
 impl OpenFields {
-    /// Those of a base whose payload reads as `read`. `None`: nothing is open.
-    pub(super) fn of(base: &BaseRecord, read: &Event) -> Option<Self> {
+    /// Those that a write leaves open, of a base whose payload reads as `read`. `None`: nothing is open.
+    pub(super) fn of(base: &BaseRecord, read: &Event, entry: &OutboxEntry) -> Option<Self> {
         let remote = base.remote.as_deref()?;
         let local = base.local.as_deref().unwrap_or(read).clone();
-        Some(Self { fields: changed_fields(remote, read), local, remote: remote.clone() })
+        let mut fields = changed_fields(remote, read);
+        if let Some(sent) = &entry.local {
+            // What waits with others may have been touched on the local side only.
+            let is_sent = |field: &Field| {
+                let holds =
+                    |part: &Part| *part == field.part || matches!(part, Part::Override | Part::Master);
+                entry.fields.iter().any(|other| other.instance == field.instance && holds(&other.part))
+            };
+            fields.extend(changed_fields(&local, sent).into_iter().filter(|field| !is_sent(field)));
+        }
+        Some(Self { fields, local, remote: remote.clone() })
     }
 
     /// Keeps them open in the base that a confirmed write leaves, whose payload reads as `read`.

@@ -257,7 +257,7 @@ impl Run<'_> {
             return None;
         }
         let before = self.provider.read(&base.payload).ok().map(Box::new);
-        let open = before.as_ref().and_then(|before| OpenFields::of(base, before));
+        let open = before.as_ref().and_then(|before| OpenFields::of(base, before, &entry));
         let journal = self.journal(JournalOp::RemoteUpdate, &entry, &item.id, before);
         let mut agreed =
             BaseRecord { payload: item.payload.clone(), local: entry.local, remote: None, ..base.clone() };
