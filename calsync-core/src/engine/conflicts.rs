@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 
 use super::{
     EngineError,
+    left::{self, Left},
     pair::{Outcome, Pair, RemoteView, consider},
     run::{PAGE, Run},
 };
@@ -21,6 +22,7 @@ use crate::{
     diff::{Field, Part, changed_fields, copy_field, field_value, same_field},
     merge::{Choice, ConflictPolicy, ConflictResolver, ContestedEvent, Resolution},
     model::{Event, EventId},
+    plan::Direction,
     provider::ProviderError,
     store::{
         AnswerState, BaseQuery, BaseRecord, Batch, ConflictAnswer, ConflictRecord, ConflictState,
@@ -38,6 +40,8 @@ pub(super) struct Standing<'a> {
     pub(super) open: &'a [ConflictRecord],
     /// What the host's resolver chose.
     pub(super) chosen: &'a Resolution,
+    /// What the item was before somebody edited a copy, in the first run since the link goes both ways.
+    pub(super) left: Option<&'a Left>,
 }
 
 /// A choice with the one who made it.
@@ -269,20 +273,40 @@ impl Run<'_> {
         &mut self,
         pair: &Pair<'_>,
     ) -> Result<Result<Outcome, ProviderError>, EngineError> {
-        let mut decided = self.weigh(pair).await?;
+        let left = self.left_of(pair).await?;
+        let mut decided = self.weigh(pair, left.as_ref()).await?;
         if let Ok(outcome) = &mut decided {
             self.mark_due(pair, outcome);
+            let (store, link) = (&*self.engine.store, &self.link.id);
+            match (&left, pair.base) {
+                (Some(_), Some(base)) if outcome.needs_read.is_none() => {
+                    outcome.writes.push(left::forget(link, &base.event_id));
+                }
+                _ => left::keep_first(store, link, &mut outcome.writes).await?,
+            }
         }
         Ok(decided)
     }
 
-    async fn weigh(&mut self, pair: &Pair<'_>) -> Result<Result<Outcome, ProviderError>, EngineError> {
+    /// What is known of an item that was edited while the link went one way, where that counts from now on.
+    async fn left_of(&self, pair: &Pair<'_>) -> Result<Option<Left>, EngineError> {
+        match pair.base.filter(|base| self.edited_copies.contains(&base.event_id)) {
+            Some(base) => Ok(left::of(&*self.engine.store, &self.link.id, &base.event_id).await?),
+            None => Ok(None),
+        }
+    }
+
+    async fn weigh(
+        &mut self,
+        pair: &Pair<'_>,
+        left: Option<&Left>,
+    ) -> Result<Result<Outcome, ProviderError>, EngineError> {
         let open = match pair.base {
             Some(base) if base.remote.is_some() => self.open_conflicts(&base.event_id).await?,
             _ => Vec::new(),
         };
         let nothing = Resolution::new();
-        let standing = Standing { open: &open, chosen: &nothing };
+        let standing = Standing { open: &open, chosen: &nothing, left };
         let first = self.with_context(|cx| consider(pair, standing, cx));
         if self.link.conflicts != ConflictPolicy::Resolver {
             return Ok(first);
@@ -300,7 +324,7 @@ impl Run<'_> {
         if chosen.is_empty() {
             return Ok(first);
         }
-        let standing = Standing { open: &open, chosen: &chosen };
+        let standing = Standing { open: &open, chosen: &chosen, left };
         Ok(self.with_context(|cx| consider(pair, standing, cx)))
     }
 
@@ -326,6 +350,20 @@ impl Run<'_> {
         }
     }
 
+    /// What was noted of edited copies goes with their pairs.
+    async fn forget_what_was_left(&self, ended: &[BaseRecord], batch: &mut Batch) -> Result<(), EngineError> {
+        if self.link.direction == Direction::TwoWay {
+            return Ok(());
+        }
+        for event in left::edited(&*self.engine.store, &self.link.id, ended).await? {
+            let goes_on = |write: &Write| matches!(write, Write::PutBase(base) if base.event_id == event);
+            if !batch.writes.iter().any(goes_on) {
+                batch.writes.push(left::forget(&self.link.id, &event));
+            }
+        }
+        Ok(())
+    }
+
     /// Settles the open conflicts of pairs that a batch ends: nobody can answer them any more.
     pub(super) async fn settle_ended(&self, batch: &mut Batch) -> Result<(), EngineError> {
         let ended: Vec<_> = batch
@@ -340,6 +378,7 @@ impl Run<'_> {
             return Ok(());
         }
         let bases = self.engine.store.bases(&self.link.id, BaseQuery::Remote(&ended)).await?;
+        self.forget_what_was_left(&bases, batch).await?;
         for base in bases.iter().filter(|base| base.remote.is_some()) {
             let goes_on = batch
                 .writes

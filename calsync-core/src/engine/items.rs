@@ -66,7 +66,7 @@ impl Run<'_> {
             .into_iter()
             .filter(|item| {
                 item.version.is_none()
-                    || self.renewed
+                    || self.compares_all()
                     || bases.get(&item.id).is_none_or(|base| base.version != item.version)
                         && (found != Found::Listed || !self.is_quarantined(&item.id, &item.version))
             })

@@ -276,7 +276,7 @@ impl Merging<'_> {
         if !self.left.is_empty() {
             let fields = self.left.iter().cloned().collect();
             let journal = cx.journal(JournalOp::Kept, event, Some(self.id), left::LEFT, None, fields);
-            return vec![left::note(&cx.link.id, event), journal];
+            return vec![left::note(&cx.link.id, event, self.bases.remote), journal];
         }
         if self.restored.is_empty() { Vec::new() } else { vec![left::forget(&cx.link.id, event)] }
     }
