@@ -12,11 +12,16 @@ use calsync_core::{
     engine::{Answer, EngineError, Link, Moment, SyncOptions, SyncReport, What, conflicts_csv},
     ical::{WriteOptions, write_new},
     merge::{Choice, ConflictPolicy, ContestedEvent, DeletionPolicy, Resolution, ResolverError},
-    model::{Descent, Event, EventBody, Participant, ParticipationStatus, Person, RemoteId, Role},
+    model::{
+        Descent, Event, EventBody, Override, OverrideScope, Participant, ParticipationStatus, Person,
+        RecurrenceId, RemoteId, Role,
+    },
     provider::PeoplePolicy,
+    recurrence::RuleEntry,
     store::{AnswerState, ConflictRecord, ConflictState, MemoryStore, SettledBy, Take},
 };
 use calsync_testkit::{
+    events::shift,
     remote::MemoryRemote,
     world::{World, body, event},
 };
@@ -440,6 +445,100 @@ async fn a_late_answer_is_looked_at_again() {
             lab.sync().await;
             lab.are(local, local, why).await;
             assert_eq!(lab.conflict().await.state, ConflictState::Resolved, "{why}");
+            lab.quiet().await;
+        }
+    }
+}
+
+/// A daily series with an instance of its own, moved by some hours.
+fn series(title: &str, hours: i64, instance: &str) -> Event {
+    let mut series = event("u1", title);
+    series.rules.push(RuleEntry::read("FREQ=DAILY;COUNT=5"));
+    let mut own = body(&mut series).clone();
+    own.title = Some(instance.to_owned());
+    let start = own.time.start.absolute().expect("an instant");
+    let value = Override::Changed { body: Box::new(own), scope: OverrideScope::This };
+    series.overrides.insert(RecurrenceId::Instant(start + TimeDelta::days(1)), value);
+    shift(&mut series, TimeDelta::hours(hours));
+    series
+}
+
+/// The start, title and instances of a series.
+fn shown(event: &Event) -> (String, Option<String>, Vec<(String, Option<String>)>) {
+    let master = event.master.as_ref().expect("a series");
+    let title = |value: &Override| match value {
+        Override::Changed { body, .. } => body.title.clone(),
+        Override::Excluded | Override::Added { .. } => None,
+    };
+    let instances = event.overrides.iter().map(|(id, value)| (id.to_string(), title(value))).collect();
+    (RecurrenceId::of(&master.time.start).to_string(), master.title.clone(), instances)
+}
+
+/// I24: a series moved on both sides, answered field by field, at once or bit by bit: the run after the last answer carries all
+/// of it out, and nobody is asked again.
+#[tokio::test]
+async fn i24_a_series_moved_on_both_sides_is_answered_field_by_field() {
+    type Row<'a> = (&'a str, [Take; 5], (&'a str, &'a str, &'a str, &'a str));
+    let (local, remote) = (Take::Local, Take::Remote);
+    let table: [Row<'_>; 4] = [
+        // time, title, then the instance by its old name, the one from here and the one from there
+        (
+            "both instances",
+            [remote, local, remote, local, remote],
+            ("20260201T110000Z", "here", "20260202T110000Z", "there too"),
+        ),
+        (
+            "that of the other side",
+            [remote, local, remote, local, local],
+            ("20260201T110000Z", "here", "20260202T110000Z", "here too"),
+        ),
+        (
+            "the start from here",
+            [local, remote, local, remote, remote],
+            ("20260201T100000Z", "there", "20260202T100000Z", "there too"),
+        ),
+        (
+            "all from there",
+            [remote, remote, remote, remote, remote],
+            ("20260201T110000Z", "there", "20260202T110000Z", "there too"),
+        ),
+    ];
+    for (why, takes, (start, title, instance, own)) in table {
+        for bit_by_bit in [false, true] {
+            let lab = Lab::new(ConflictPolicy::Manual);
+            lab.remote.put("r1", &series("lunch", 0, "lunch too"));
+            lab.sync().await;
+            lab.world.edit("u1", |event| *event = series("here", 1, "here too")).await;
+            lab.remote.put("r1", &series("there", 2, "there too"));
+            lab.sync().await;
+            let fields: Vec<Field> = lab.conflict().await.fields.into_iter().map(|f| f.field).collect();
+            assert_eq!(fields.len(), takes.len(), "{why}: {fields:?}");
+            let answers = fields.into_iter().zip(takes);
+            if bit_by_bit {
+                for (field, take) in answers {
+                    assert_eq!(lab.conflict().await.state, ConflictState::Open, "{why}");
+                    assert!(!lab.conflict().await.is_answered(), "{why}: more is asked");
+                    lab.answer(Answer::by("anna").field(field, take)).await.expect("accepted");
+                    lab.sync().await;
+                }
+            } else {
+                let whole =
+                    answers.fold(Answer::by("anna"), |answer, (field, take)| answer.field(field, take));
+                lab.answer(whole).await.expect("accepted");
+                assert!(lab.conflict().await.is_answered(), "{why}");
+                lab.sync().await;
+            }
+            let record = lab.conflict().await;
+            assert_eq!(record.state, ConflictState::Resolved, "{why}");
+            assert!(record.answers.iter().all(|answer| answer.state == AnswerState::Applied), "{why}");
+            for (field, take) in record.fields.iter().zip(takes) {
+                let name = if take == local { "local" } else { "remote" };
+                assert_eq!(field.outcome, name, "{why}: {}", field.field);
+            }
+            let instances = vec![(instance.to_owned(), Some(own.to_owned()))];
+            let expected = (start.to_owned(), Some(title.to_owned()), instances);
+            assert_eq!(shown(&lab.world.local("u1").await.event), expected, "{why}: here");
+            assert_eq!(shown(&lab.item()), expected, "{why}: there");
             lab.quiet().await;
         }
     }

@@ -119,7 +119,8 @@ proptest! {
         }
     }
 
-    /// Nothing comes from nowhere: each field of the result has the value of one of the sides.
+    /// Nothing comes from nowhere: each field of the result has the value of one of the sides, an instance maybe under the
+    /// name it has from the start that was chosen.
     #[test]
     fn every_value_is_somebodys(base in event(), a in edits(), b in edits(), salt in any::<u8>()) {
         let (local, remote) = (edited(&base, &a), edited(&base, &b));
@@ -128,10 +129,31 @@ proptest! {
         let (here, there) = after(&merge, &local, &remote);
         for result in [&here, &there] {
             for field in changed_fields(&local, result) {
-                prop_assert!(same_field(result, &remote, &field), "{field} is nobody's");
+                let named = field.instance.filter(|id| merge.instances.contains_key(id));
+                let value = named.and_then(|id| result.overrides.get(&id));
+                let renamed = named.is_some()
+                    && value.is_none_or(|value| {
+                        local.overrides.values().chain(remote.overrides.values()).any(|other| other == value)
+                    });
+                prop_assert!(renamed || same_field(result, &remote, &field), "{field} is nobody's");
             }
             prop_assert_eq!(&result.uid, &base.uid);
         }
+    }
+
+    /// I01: also where one side's start is taken, and the other's instances.
+    #[test]
+    fn a_merge_decided_field_by_field_makes_the_sides_equal(
+        base in event(), a in edits(), b in edits(), salt in any::<u8>(),
+    ) {
+        let (local, remote) = (edited(&base, &a), edited(&base, &b));
+        let bases = Some(Bases { local: &base, remote: &base });
+        let merge = merge(Sides { bases, local: &local, remote: &remote }, |field| {
+            if by_field(field, salt) as u8 % 2 == 0 { Choice::Local } else { Choice::Remote }
+        });
+        prop_assert!(merge.contested.iter().all(|contested| contested.choice != Choice::Open));
+        let (local, remote) = after(&merge, &local, &remote);
+        same(&local, &remote)?;
     }
 
     /// I19: an edit on one side only is all the other side gets, and no conflict.

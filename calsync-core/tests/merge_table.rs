@@ -507,25 +507,95 @@ fn a_master_meets_everything_of_it_whole() {
     check_all(&rows);
 }
 
-/// Of what only means something together, a mixed decision decides nothing.
+/// Of what only means something together, nothing is decided as long as anything of it is open.
 #[test]
-fn a_mixed_decision_about_a_moved_series_decides_nothing() {
+fn a_decision_about_half_a_moved_series_decides_nothing() {
     let base = event("rule=FREQ=DAILY title=a @1=no");
     let local = event("rule=FREQ=DAILY title=b start=10 @1+1=no");
     let remote = event("rule=FREQ=DAILY title=c @1=no @2=no");
     let bases = Some(Bases { local: &base, remote: &base });
-    let mixed = merge(Sides { bases, local: &local, remote: &remote }, |field| match field.part {
-        Part::Override => Choice::Remote,
+    let half = merge(Sides { bases, local: &local, remote: &remote }, |field| match field.part {
+        Part::Override => Choice::Open,
         _ => Choice::Local,
     });
-    let open: Vec<_> = mixed.contested.iter().filter(|c| c.choice == Choice::Open).collect();
+    let open: Vec<_> = half.contested.iter().filter(|c| c.choice == Choice::Open).collect();
     assert_eq!(open.len(), 4, "the start and three instances");
     assert_eq!(
-        mixed.to_remote,
+        half.to_remote,
         BTreeSet::from([Field::of(Part::Title)]),
         "the title is nobody else's business"
     );
-    assert!(mixed.to_local.is_empty());
+    assert!(half.to_local.is_empty());
+}
+
+/// REC-17: a start of one side and an instance of the other: the instance has the name that it has from that start.
+#[test]
+fn rec_17_instances_of_one_side_are_named_by_the_start_of_the_other() {
+    const DAILY: &str = "rule=FREQ=DAILY";
+    #[rustfmt::skip]
+    let rows = [
+        // what it shows, base, local, remote, what is taken from the remote side ("time" or an instance), both sides after it
+        ("the instance of the side that did not move", "@1=no @2.title=a", "start=10 @1+1=no @2+1.title=a", "@1=no @2.title=b",
+            "@2 @2+1", "start=10 @1+1=no @2+1.title=b"),
+        ("both versions of one instance", "@2.title=a", "start=10 @2+1.title=a", "@2.title=b",
+            "@2", "start=10 @2+1.title=a"),
+        ("neither version", "@2.title=a", "start=10 @2+1.title=a", "@2.title=b",
+            "@2+1", "start=10"),
+        ("both moved, an instance of the side that lost", "@2.title=a", "start=10 @2+1.title=b", "start=11 @2+2.title=c",
+            "time @2", "start=11 @2+2.title=b"),
+        ("excluded by the side that lost", "", "start=10 @2+1=no", "start=11 @3+2=no",
+            "time @3+2", "start=11 @2+2=no @3+2=no"),
+        ("both versions, both moved", "@2.title=a", "start=10 @2+1.title=b", "start=11 @2+2.title=c",
+            "time @2 @2+2", "start=11 @2+2.title=c"),
+    ];
+    for (why, base, local, remote, there, after) in rows {
+        let whole = |words: &str| event(&format!("{DAILY} {words}"));
+        let (base, local, remote, after) = (whole(base), whole(local), whole(remote), whole(after));
+        let bases = Some(Bases { local: &base, remote: &base });
+        let taken = |field: &Field| {
+            let is = |name: &str| match field.instance {
+                Some(id) => name.starts_with('@') && instance(name).0 == id,
+                None => name == field.to_string(),
+            };
+            if there.split_whitespace().any(is) { Choice::Remote } else { Choice::Local }
+        };
+        let merged = merge(Sides { bases, local: &local, remote: &remote }, taken);
+        assert!(
+            merged.contested.iter().all(|c| c.choice == taken(&c.field)),
+            "{why}: {:?}",
+            merged.contested
+        );
+        for side in [merged.apply_to_local(&local, &remote), merged.apply_to_remote(&local, &remote)] {
+            // What an instance holds is whole, with its own time: only its name is new.
+            assert_eq!(titles(&side), titles(&after), "{why}");
+            assert_eq!(side.body().map(|body| &body.time), after.body().map(|body| &body.time), "{why}");
+        }
+    }
+}
+
+/// The names of the instances, with their titles.
+fn titles(event: &Event) -> Vec<(RecurrenceId, Option<String>)> {
+    let title = |value: &Override| match value {
+        Override::Changed { body, .. } => body.title.clone(),
+        Override::Excluded | Override::Added { .. } => None,
+    };
+    event.overrides.iter().map(|(id, value)| (*id, title(value))).collect()
+}
+
+/// The rules of a master that came or went go where it goes.
+#[test]
+fn the_rules_of_a_master_go_with_it() {
+    let base = event("title=a rule=FREQ=DAILY @1.title=x");
+    let local = event("nomaster @1.title=x");
+    let remote = event("title=b rule=FREQ=DAILY @1.title=x");
+    let bases = Some(Bases { local: &base, remote: &base });
+    let merged = merge(Sides { bases, local: &local, remote: &remote }, |field| match field.part {
+        Part::Rules => Choice::Local,
+        _ => Choice::Remote,
+    });
+    let after = merged.apply_to_local(&local, &remote);
+    assert_eq!(json(&after), json(&merged.apply_to_remote(&local, &remote)));
+    assert_eq!(json(&after), json(&remote));
 }
 
 #[test]

@@ -17,6 +17,9 @@ use crate::{
 /// It is an answer to what the conflict shows: it holds for a field as long as both sides have the values they have in
 /// the record. When either changed meanwhile, the next run keeps the field open, with the new values, and marks the
 /// answer [`AnswerState::Stale`].
+///
+/// The start of a series that was moved and its instances, on both sides, are carried out together: an answer to some of them
+/// waits until all are answered. Instances then have the names they have from the start that was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     who: String,

@@ -139,7 +139,7 @@ impl Run<'_> {
             return None;
         }
         let event = self.provider.read(&base.payload).ok()?;
-        let open = OpenFields::of(base, &event);
+        let open = OpenFields::of(base, &event, entry);
         Some(Before { event, open })
     }
 

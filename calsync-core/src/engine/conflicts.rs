@@ -14,18 +14,19 @@ use futures_util::FutureExt;
 
 use super::{
     EngineError,
+    left::{self, Left},
     pair::{Outcome, Pair, RemoteView, consider},
     run::{PAGE, Run},
 };
 use crate::{
-    diff::{Field, changed_fields, copy_field, field_value, same_field},
+    diff::{Field, Part, changed_fields, copy_field, field_value, same_field},
     merge::{Choice, ConflictPolicy, ConflictResolver, ContestedEvent, Resolution},
     model::{Event, EventId},
     plan::Direction,
     provider::{PeoplePolicy, ProviderError},
     store::{
-        AnswerState, BaseQuery, BaseRecord, Batch, ConflictRecord, ConflictState, FieldConflict, Record,
-        RecordKind, RecordQuery, SettledBy, Settlement, Take, Write,
+        AnswerState, BaseQuery, BaseRecord, Batch, ConflictAnswer, ConflictRecord, ConflictState,
+        FieldConflict, OutboxEntry, Record, RecordKind, RecordQuery, SettledBy, Settlement, Take, Write,
     },
 };
 
@@ -39,6 +40,8 @@ pub(super) struct Standing<'a> {
     pub(super) open: &'a [ConflictRecord],
     /// What the host's resolver chose.
     pub(super) chosen: &'a Resolution,
+    /// What the item was before somebody edited a copy, in the first run since the link goes both ways.
+    pub(super) left: Option<&'a Left>,
 }
 
 /// A choice with the one who made it.
@@ -113,7 +116,7 @@ pub(super) fn follow_up<'a>(
     for old in standing.open {
         let mut record = old.clone();
         let (mut moved, mut contested) = (false, BTreeSet::new());
-        let mut applied = BTreeSet::new();
+        let (mut applied, mut waiting) = (BTreeSet::new(), BTreeSet::new());
         for field in record.fields.iter_mut().filter(|field| field.outcome == OPEN) {
             let Some(choice) = new.remove(&field.field) else {
                 (fate.ended)(&field.field).clone_into(&mut field.outcome);
@@ -137,6 +140,8 @@ pub(super) fn follow_up<'a>(
                     applied.insert(field.field.clone());
                 }
                 field.settled = Some(settled);
+            } else if standing.choice(&field.field, sides.local, sides.remote).is_some() {
+                waiting.insert(field.field.clone());
             }
         }
         if moved {
@@ -152,7 +157,7 @@ pub(super) fn follow_up<'a>(
                 }
             }
         }
-        close(&mut record, &applied);
+        close(&mut record, &applied, &waiting);
         if record != *old {
             changed.push(record);
         }
@@ -173,17 +178,31 @@ pub(super) fn settle(
             outcome.clone_into(&mut field.outcome);
             field.settled = Some(Settlement { by, who: None, at });
         }
-        close(&mut record, &BTreeSet::new());
+        close(&mut record, &BTreeSet::new(), &BTreeSet::new());
         Write::PutConflict(Box::new(record))
     });
     settled.collect()
 }
 
-/// Marks the answers of a record that was looked at, and the record itself when nothing of it is open any more.
-fn close(record: &mut ConflictRecord, applied: &BTreeSet<Field>) {
-    for answer in record.answers.iter_mut().filter(|answer| answer.state == AnswerState::Waiting) {
-        let carried_out = answer.take.iter().any(|(field, _)| applied.contains(field));
-        answer.state = if carried_out { AnswerState::Applied } else { AnswerState::Stale };
+/// Marks the answers of a record that was looked at, and the record itself when nothing of it is open any more. What was
+/// answered about fields that are decided with others which nobody answered yet goes on waiting.
+fn close(record: &mut ConflictRecord, applied: &BTreeSet<Field>, waiting: &BTreeSet<Field>) {
+    for mut answer in std::mem::take(&mut record.answers) {
+        if answer.state != AnswerState::Waiting {
+            record.answers.push(answer);
+            continue;
+        }
+        let (rest, looked_at) = std::mem::take(&mut answer.take)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(field, _)| waiting.contains(field));
+        if !looked_at.is_empty() {
+            let carried_out = looked_at.iter().any(|(field, _)| applied.contains(field));
+            let state = if carried_out { AnswerState::Applied } else { AnswerState::Stale };
+            record.answers.push(ConflictAnswer { take: looked_at, state, ..answer.clone() });
+        }
+        if !rest.is_empty() {
+            record.answers.push(ConflictAnswer { take: rest, ..answer });
+        }
     }
     if record.fields.iter().all(|field| field.outcome != OPEN) {
         record.state = ConflictState::Resolved;
@@ -218,11 +237,21 @@ pub(super) struct OpenFields {
 }
 
 impl OpenFields {
-    /// Those of a base whose payload reads as `read`. `None`: nothing is open.
-    pub(super) fn of(base: &BaseRecord, read: &Event) -> Option<Self> {
+    /// Those that a write leaves open, of a base whose payload reads as `read`. `None`: nothing is open.
+    pub(super) fn of(base: &BaseRecord, read: &Event, entry: &OutboxEntry) -> Option<Self> {
         let remote = base.remote.as_deref()?;
         let local = base.local.as_deref().unwrap_or(read).clone();
-        Some(Self { fields: changed_fields(remote, read), local, remote: remote.clone() })
+        let mut fields = changed_fields(remote, read);
+        if let Some(sent) = &entry.local {
+            // What waits with others may have been touched on the local side only.
+            let is_sent = |field: &Field| {
+                let holds =
+                    |part: &Part| *part == field.part || matches!(part, Part::Override | Part::Master);
+                entry.fields.iter().any(|other| other.instance == field.instance && holds(&other.part))
+            };
+            fields.extend(changed_fields(&local, sent).into_iter().filter(|field| !is_sent(field)));
+        }
+        Some(Self { fields, local, remote: remote.clone() })
     }
 
     /// Keeps them open in the base that a confirmed write leaves, whose payload reads as `read`.
@@ -244,20 +273,40 @@ impl Run<'_> {
         &mut self,
         pair: &Pair<'_>,
     ) -> Result<Result<Outcome, ProviderError>, EngineError> {
-        let mut decided = self.weigh(pair).await?;
+        let left = self.left_of(pair).await?;
+        let mut decided = self.weigh(pair, left.as_ref()).await?;
         if let Ok(outcome) = &mut decided {
             self.mark_due(pair, outcome);
+            let (store, link) = (&*self.engine.store, &self.link.id);
+            match (&left, pair.base) {
+                (Some(_), Some(base)) if outcome.needs_read.is_none() => {
+                    outcome.writes.push(left::forget(link, &base.event_id));
+                }
+                _ => left::keep_first(store, link, &mut outcome.writes).await?,
+            }
         }
         Ok(decided)
     }
 
-    async fn weigh(&mut self, pair: &Pair<'_>) -> Result<Result<Outcome, ProviderError>, EngineError> {
+    /// What is known of an item that was edited while the link went one way, where that counts from now on.
+    async fn left_of(&self, pair: &Pair<'_>) -> Result<Option<Left>, EngineError> {
+        match pair.base.filter(|base| self.edited_copies.contains(&base.event_id)) {
+            Some(base) => Ok(left::of(&*self.engine.store, &self.link.id, &base.event_id).await?),
+            None => Ok(None),
+        }
+    }
+
+    async fn weigh(
+        &mut self,
+        pair: &Pair<'_>,
+        left: Option<&Left>,
+    ) -> Result<Result<Outcome, ProviderError>, EngineError> {
         let open = match pair.base {
             Some(base) if base.remote.is_some() => self.open_conflicts(&base.event_id).await?,
             _ => Vec::new(),
         };
         let nothing = Resolution::new();
-        let standing = Standing { open: &open, chosen: &nothing };
+        let standing = Standing { open: &open, chosen: &nothing, left };
         let met = self.link.direction == Direction::TwoWay
             && pair.base.is_none()
             && pair.local.is_some_and(|record| self.meeting.was_met(&record.id));
@@ -283,7 +332,7 @@ impl Run<'_> {
         if chosen.is_empty() {
             return Ok(first);
         }
-        let standing = Standing { open: &open, chosen: &chosen };
+        let standing = Standing { open: &open, chosen: &chosen, left };
         Ok(self.with_context(|cx| consider(pair, standing, cx)))
     }
 
@@ -309,6 +358,20 @@ impl Run<'_> {
         }
     }
 
+    /// What was noted of edited copies goes with their pairs.
+    async fn forget_what_was_left(&self, ended: &[BaseRecord], batch: &mut Batch) -> Result<(), EngineError> {
+        if self.link.direction == Direction::TwoWay {
+            return Ok(());
+        }
+        for event in left::edited(&*self.engine.store, &self.link.id, ended).await? {
+            let goes_on = |write: &Write| matches!(write, Write::PutBase(base) if base.event_id == event);
+            if !batch.writes.iter().any(goes_on) {
+                batch.writes.push(left::forget(&self.link.id, &event));
+            }
+        }
+        Ok(())
+    }
+
     /// Settles the open conflicts of pairs that a batch ends: nobody can answer them any more.
     pub(super) async fn settle_ended(&self, batch: &mut Batch) -> Result<(), EngineError> {
         let ended: Vec<_> = batch
@@ -323,6 +386,7 @@ impl Run<'_> {
             return Ok(());
         }
         let bases = self.engine.store.bases(&self.link.id, BaseQuery::Remote(&ended)).await?;
+        self.forget_what_was_left(&bases, batch).await?;
         for base in bases.iter().filter(|base| base.remote.is_some()) {
             let goes_on = batch
                 .writes

@@ -1,8 +1,8 @@
 //! A copy that somebody edited, and that is an event of its own then.
 
 use super::{
-    CopyEdits,
-    pair::{Context, Outcome, Pair, RemoteView, operation},
+    CopyEdits, left,
+    pair::{Context, Outcome, Pair, RemoteView, Sided, operation},
 };
 use crate::{
     plan::{Action, Direction, LocalSide, RemoteSide},
@@ -22,11 +22,13 @@ pub(super) fn is_detached(local: LocalSide, remote: RemoteSide, cx: &Context<'_>
 }
 
 /// Leaves both sides alone from then on.
-pub(super) fn detach(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
+pub(super) fn detach(pair: &Pair<'_>, bases: &Sided<'_>, cx: &mut Context<'_>) -> Outcome {
     let Some(base) = pair.base else { return Outcome::default() };
     let reason = "the copy was edited, and is an event of its own from now on";
-    let mut record = BaseRecord { state: BaseState::Suppressed, ..base.clone() };
-    let mut writes = Vec::new();
+    // The item goes on without this side, so that what it holds does not say any more what both agreed on.
+    let local = bases.local.cloned().map(Box::new);
+    let mut record = BaseRecord { state: BaseState::Suppressed, local, ..base.clone() };
+    let mut writes = vec![left::note(&cx.link.id, &base.event_id, bases.remote)];
     if let RemoteView::Read { id, version, payload, .. } = pair.remote {
         // The item may have been renamed; an event has one base at any time.
         writes.push(Write::DeleteBase { link: cx.link.id.clone(), remote_id: base.remote_id.clone() });

@@ -67,7 +67,7 @@ impl Run<'_> {
             .into_iter()
             .filter(|item| {
                 item.version.is_none()
-                    || self.renewed
+                    || self.compares_all()
                     || bases.get(&item.id).is_none_or(|base| base.version != item.version)
                         && (found != Found::Listed || !self.is_quarantined(&item.id, &item.version))
             })
@@ -262,7 +262,7 @@ impl Run<'_> {
             return None;
         }
         let before = self.provider.read(&base.payload).ok().map(Box::new);
-        let open = before.as_ref().and_then(|before| OpenFields::of(base, before));
+        let open = before.as_ref().and_then(|before| OpenFields::of(base, before, &entry));
         let journal = self.journal(JournalOp::RemoteUpdate, &entry, &item.id, before);
         let mut agreed =
             BaseRecord { payload: item.payload.clone(), local: entry.local, remote: None, ..base.clone() };

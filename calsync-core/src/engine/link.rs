@@ -26,6 +26,9 @@ pub struct Link {
     /// The remote calendar.
     pub remote: RemoteCalendarId,
     /// Which way changes go. Default: both.
+    ///
+    /// A link that went one way and goes both ways from now on compares everything in its next run: edits of copies are edits
+    /// from then on, and merged; a copy that somebody deleted is made again, and nothing is deleted for it.
     pub direction: Direction,
     /// Who wins a field both sides changed. Default: the remote side.
     pub conflicts: ConflictPolicy,
@@ -292,6 +295,16 @@ impl Link {
     pub(crate) fn goes_otherwise(&self, stored: &str) -> bool {
         let head = stored.split([':', '+']).next().unwrap_or_default();
         !head.ends_with(self.way())
+    }
+
+    /// Which way changes went when a stored cursor was made, where they go both ways now and went one way then.
+    pub(crate) fn went_one_way(&self, stored: &str) -> Option<Direction> {
+        let head = stored.split([':', '+']).next().unwrap_or_default();
+        match (self.direction, head.chars().next_back()) {
+            (Direction::TwoWay, Some('i')) => Some(Direction::Import),
+            (Direction::TwoWay, Some('e')) => Some(Direction::Export),
+            _ => None,
+        }
     }
 
     /// Whether a stored cursor was made with other rules for copies than a link's own [`Link::cursor_key`].

@@ -276,7 +276,7 @@ impl Merging<'_> {
         if !self.left.is_empty() {
             let fields = self.left.iter().cloned().collect();
             let journal = cx.journal(JournalOp::Kept, event, Some(self.id), left::LEFT, None, fields);
-            return vec![left::note(&cx.link.id, event), journal];
+            return vec![left::note(&cx.link.id, event, self.bases.remote), journal];
         }
         if self.restored.is_empty() { Vec::new() } else { vec![left::forget(&cx.link.id, event)] }
     }
@@ -303,7 +303,9 @@ impl Merging<'_> {
             // So is it where the local side won: whoever takes the winning value back has not taken the other one.
             let won = |contested: &&Contested| contested.field == *field && contested.choice == Choice::Local;
             // And where a copy is restored: until that is confirmed, this side has what the other lacks.
-            let is_won = merged.contested.iter().any(|contested| won(&contested));
+            // And where an instance got another name: neither side had it like that.
+            let is_named = field.instance.is_some_and(|id| merged.instances.contains_key(&id));
+            let is_won = is_named || merged.contested.iter().any(|contested| won(&contested));
             let from = if is_won || self.restored.contains(field) { None } else { bases.local };
             copy_field(field, from.unwrap_or(remote), base_local.to_mut());
         }

@@ -44,6 +44,7 @@ mod report;
 mod run;
 pub(crate) mod settled;
 mod sources;
+mod turned;
 mod undo;
 mod undo_there;
 mod window;

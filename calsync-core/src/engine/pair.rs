@@ -14,6 +14,7 @@ use super::{
     gone::{plan_deletion, restore_local, restore_remote, return_copy_here, suppress},
     merging,
     remade::{ShownUid, UID_STAYS, plan_remaking, shown_uid},
+    turned::{as_written, meet_again},
     window::is_over,
 };
 use crate::{
@@ -60,6 +61,8 @@ pub(super) struct Context<'a> {
     pub(super) people: PeoplePolicy,
     /// The rules for copies changed: the copy is compared with what it should be, not with what it was.
     pub(super) renewed: bool,
+    /// Which way the link went until now, when it goes both ways since.
+    pub(super) turned: Option<Direction>,
     pub(super) run: &'a RunId,
     pub(super) ids: &'a dyn IdSource,
     pub(super) now: DateTime<Utc>,
@@ -106,9 +109,17 @@ pub(super) fn consider(
         // Before anything is decided: that a rule cannot tell is neither an edit nor a deletion.
         copies.can_tell(&record.event)?;
     }
-    let bases = Sided::of(pair, cx);
+    if let Some(base) = pair.base
+        && cx.turned.is_some()
+        && base.state == BaseState::Suppressed
+        && !matches!(pair.remote, RemoteView::Silent)
+    {
+        return meet_again(pair, base, standing, cx);
+    }
+    let written = as_written(pair, standing, cx);
+    let bases = Sided::of(pair, written.as_ref(), cx);
     let local = local_side(pair, &bases, cx);
-    let remote = remote_side(pair, &bases, cx);
+    let remote = remote_side(pair, &bases, standing, cx);
     let meeting = match pair.base {
         None => Meeting::First,
         Some(base) if base.state == BaseState::Suppressed => Meeting::Parted,
@@ -116,7 +127,7 @@ pub(super) fn consider(
     };
     let action = decide(meeting, local, remote, cx.link.rules());
     if meeting == Meeting::Joined && action == Action::Merge && is_detached(local, remote, cx) {
-        return Ok(detach(pair, cx));
+        return Ok(detach(pair, &bases, cx));
     }
     let uid = shown_uid(pair, action, cx);
     let action = if uid == ShownUid::OfOurs { Action::DeleteRemote } else { action };
@@ -184,7 +195,7 @@ fn carry_out(
 ) -> Result<Outcome, ProviderError> {
     match action {
         Action::None | Action::Ask => Ok(at_rest(pair, bases, cx)),
-        Action::CreateLocal => Ok(create_local(pair, cx)),
+        Action::CreateLocal => Ok(create_local(pair, cx, "it is new on the remote side")),
         Action::CreateRemote => create_remote(pair, cx, "it is new here"),
         Action::Join | Action::Merge => merging::merge_pair(pair, bases, action, standing, cx),
         Action::DeleteLocal | Action::DeleteRemote => {
@@ -207,20 +218,25 @@ pub(super) struct Sided<'a> {
 }
 
 impl<'a> Sided<'a> {
-    fn of(pair: &Pair<'a>, cx: &Context<'_>) -> Self {
+    /// `written`: what the item was before somebody edited it, where it was left so.
+    fn of(pair: &Pair<'a>, written: Option<&'a Event>, cx: &Context<'_>) -> Self {
         let Some(base) = pair.base else { return Self { local: None, remote: None } };
+        if cx.renewed && written.is_some() && cx.turned == Some(Direction::Export) {
+            return Self { local: written, remote: written };
+        }
         if cx.renewed {
             // Both sides agreed under other rules. What the copy holds now is where it starts from under these.
             let copy = match cx.copies {
                 Some(copies) if !copies.exports() => pair.local.map(|record| &record.event),
                 None if !cx.link.direction.exports() => pair.local.map(|record| &record.event),
+                None if cx.turned == Some(Direction::Import) => pair.local.map(|record| &record.event),
                 _ => base.remote.as_deref().or(pair.base_event),
             };
             return Self { local: copy, remote: copy };
         }
         Self {
             local: base.local.as_deref().or(pair.base_event),
-            remote: base.remote.as_deref().or(pair.base_event),
+            remote: written.or(base.remote.as_deref()).or(pair.base_event),
         }
     }
 }
@@ -254,7 +270,7 @@ fn is_outside(pair: &Pair<'_>, record: &EventRecord, cx: &Context<'_>) -> bool {
     cx.copies.is_some_and(|copies| copies.is_outside(&record.event, there, cx.started))
 }
 
-fn remote_side(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> RemoteSide {
+fn remote_side(pair: &Pair<'_>, bases: &Sided<'_>, standing: Standing<'_>, cx: &Context<'_>) -> RemoteSide {
     match pair.remote {
         RemoteView::Removed => RemoteSide::Removed,
         RemoteView::Silent if pair.base.is_some() => RemoteSide::Unchanged,
@@ -262,7 +278,12 @@ fn remote_side(pair: &Pair<'_>, bases: &Sided<'_>, cx: &Context<'_>) -> RemoteSi
         // Our own update, sent before the event was deleted here and seen after: whoever deleted it saw just this.
         RemoteView::Read { event, .. } if was_deleted_like(pair, event, cx) => RemoteSide::Unchanged,
         RemoteView::Read { payload, event, .. } => match (bases.remote, pair.base) {
-            (_, Some(base)) if !cx.renewed && base.remote.is_none() && base.payload == *payload => {
+            (_, Some(base))
+                if !cx.renewed
+                    && standing.left.is_none()
+                    && base.remote.is_none()
+                    && base.payload == *payload =>
+            {
                 RemoteSide::Unchanged
             }
             (Some(base), _) if changed_fields(base, event).is_empty() => RemoteSide::Unchanged,
@@ -437,7 +458,7 @@ pub(super) fn unless_same(event: Option<&Event>, read: &Event) -> Option<Box<Eve
     event.filter(|event| *event != read).cloned().map(Box::new)
 }
 
-fn create_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
+pub(super) fn create_local(pair: &Pair<'_>, cx: &mut Context<'_>, reason: &str) -> Outcome {
     let RemoteView::Read { id, version, payload, event } = pair.remote else { return Outcome::default() };
     let event_id = pair.local.map_or_else(|| EventId::from(cx.ids.fresh()), |record| record.id.clone());
     let base = BaseRecord {
@@ -450,7 +471,6 @@ fn create_local(pair: &Pair<'_>, cx: &mut Context<'_>) -> Outcome {
         remote: None,
         state: BaseState::Linked,
     };
-    let reason = "it is new on the remote side";
     let mut operation = operation(pair, Action::CreateLocal, reason);
     operation.event_id = None;
     let journal = cx.journal(JournalOp::LocalCreate, &event_id, Some(id), reason, None, Vec::new());
@@ -513,7 +533,7 @@ pub(super) fn creation(
     Ok(Some(entry))
 }
 
-fn forget(pair: &Pair<'_>) -> Outcome {
+pub(super) fn forget(pair: &Pair<'_>) -> Outcome {
     let Some(base) = pair.base else { return Outcome::default() };
     Outcome {
         writes: vec![Write::DeleteBase { link: base.link.clone(), remote_id: base.remote_id.clone() }],

@@ -147,7 +147,7 @@ impl Run<'_> {
                     }
                     let known = listed.summaries.get(&change.id);
                     if version.is_some()
-                        && !self.renewed
+                        && !self.compares_all()
                         && (known.is_some_and(|known| *known == version)
                             || self.is_quarantined(&change.id, &version))
                     {

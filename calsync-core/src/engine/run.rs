@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Engine, EngineError, Link, Progress, SyncOptions, copies::Copies, earlier::may_be_there,
-    fetching::Unfetched, lease::LEASE, meeting::Meeting, pair::Context, pull::Gone,
+    fetching::Unfetched, lease::LEASE, left, meeting::Meeting, pair::Context, pull::Gone,
 };
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
@@ -75,6 +75,11 @@ pub(super) struct Run<'a> {
     pub(super) copies: Option<&'a Copies<'a>>,
     /// The rules for copies changed since everything was compared: it is brought in line with the new ones.
     pub(super) renewed: bool,
+    /// Which way the link went until now, when it goes both ways since: everything is compared, also what was done on the side
+    /// that was not carried.
+    pub(super) turned: Option<Direction>,
+    /// The events whose copies somebody edited until then.
+    pub(super) edited_copies: BTreeSet<EventId>,
     /// Joined items that the pipeline lets through no more.
     pub(super) left_out: BTreeSet<RemoteId>,
     /// By which step; `None`: by none.
@@ -189,6 +194,8 @@ impl<'a> Run<'a> {
             provider,
             copies,
             renewed: false,
+            turned: None,
+            edited_copies: BTreeSet::new(),
             left_out: BTreeSet::new(),
             left_out_by: HashMap::new(),
             by_copied_uid: None,
@@ -320,6 +327,10 @@ impl<'a> Run<'a> {
             if self.link.goes_otherwise(&self.state.cursor_key) {
                 // What was done here while nothing went out is looked at as well.
                 (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
+                self.turned = self.link.went_one_way(&self.state.cursor_key);
+                if self.turned.is_some() {
+                    self.edited_copies = left::all(&*self.engine.store, &self.link.id).await?;
+                }
             }
             if Link::copies_otherwise(&self.state.cursor_key, &self.cursor_key) {
                 self.renewed = true;
@@ -447,7 +458,7 @@ impl<'a> Run<'a> {
     /// Runs `decide` with what surrounds a decision.
     pub(super) fn with_context<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let (engine, link, provider) = (self.engine, self.link, self.provider);
-        let (copies, renewed, started) = (self.copies, self.renewed, self.started);
+        let (copies, renewed, turned, started) = (self.copies, self.renewed, self.turned, self.started);
         let invites = link.direction != Direction::TwoWay || self.state.last_success.is_some();
         let people = if invites { link.people } else { PeoplePolicy::Withhold };
         let run = self.id.clone();
@@ -458,6 +469,7 @@ impl<'a> Run<'a> {
             copies,
             people,
             renewed,
+            turned,
             run: &run,
             ids: &*engine.ids,
             now: engine.clock.now(),
@@ -503,6 +515,11 @@ impl<'a> Run<'a> {
 
     pub(super) fn note_unread(&mut self, remote_id: &RemoteId, version: Option<&Version>, kind: UnreadKind) {
         self.quarantine.insert(remote_id.clone(), Unread { version: version.cloned(), kind });
+    }
+
+    /// Whether also what did not change is compared.
+    pub(super) fn compares_all(&self) -> bool {
+        self.renewed || self.turned.is_some()
     }
 
     pub(super) fn tell(&self, progress: &Progress) {

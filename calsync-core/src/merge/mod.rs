@@ -9,14 +9,14 @@
 mod policy;
 mod resolver;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use policy::{Choice, ConflictPolicy, DeletionPolicy, Freshness};
 pub use resolver::{ConflictResolver, ContestedEvent, Resolution, ResolverError};
 
 use crate::{
     diff::{Field, Part, changed_fields, copy_field, field_value, same_field},
-    model::Event,
+    model::{Event, Override, RecurrenceId},
 };
 
 /// The four events a merge looks at.
@@ -59,6 +59,9 @@ pub struct Merge {
     pub contested: Vec<Contested>,
     /// Whether the local version is to be kept as an event of its own.
     pub keep_local_copy: bool,
+    /// What both sides get of some instances instead of a copy of either side's field: a series whose start was taken from
+    /// one side has instances of the other under the names they have from that start. `None`: as the rules say.
+    pub instances: BTreeMap<RecurrenceId, Option<Override>>,
 }
 
 impl Merge {
@@ -69,18 +72,68 @@ impl Merge {
 
     /// The local side after the merge.
     pub fn apply_to_local(&self, local: &Event, remote: &Event) -> Event {
-        copied(&self.to_local, remote, local)
+        self.with_instances(copied(&self.to_local, remote, local))
     }
 
     /// The remote side after the merge.
     pub fn apply_to_remote(&self, local: &Event, remote: &Event) -> Event {
-        copied(&self.to_remote, local, remote)
+        self.with_instances(copied(&self.to_remote, local, remote))
     }
 
     /// The remote base once the remote side's changes are in: open fields keep the value both agreed on.
     pub fn remote_base(&self, base: &Event, remote: &Event) -> Event {
         let open = self.contested.iter().filter(|c| c.choice == Choice::Open).map(|c| &c.field);
         copied(open, base, remote)
+    }
+
+    fn with_instances(&self, mut event: Event) -> Event {
+        for (id, value) in &self.instances {
+            match value {
+                Some(value) => event.overrides.insert(*id, value.clone()),
+                None => event.overrides.remove(id),
+            };
+        }
+        event
+    }
+
+    /// Gives a moved series the instances of both sides, under the names they have from the start that was chosen.
+    ///
+    /// Where both sides' version of one instance was chosen, the one under that name stays.
+    fn name_instances(&mut self, sides: Sides<'_>, tied: &[(Field, Choice)]) {
+        let time = tied.iter().find(|(field, _)| *field == Field::of(Part::Time));
+        let Some((_, winner)) = time else { return };
+        let (won, lost) = match winner {
+            Choice::Local => (sides.local, sides.remote),
+            _ => (sides.remote, sides.local),
+        };
+        let starts = (&lost.master, &won.master);
+        let (Some(before), Some(after)) = starts else { return };
+        let moved = |id: RecurrenceId| id.moved(&before.time.start, &after.time.start).unwrap_or(id);
+        let mut others = Vec::new();
+        for (field, choice) in tied {
+            let Some(id) = field.instance else { continue };
+            let value = if choice == winner { won.overrides.get(&id) } else { None };
+            self.instances.insert(id, value.cloned());
+            if choice != winner
+                && let Some(value) = lost.overrides.get(&id)
+            {
+                others.push((moved(id), value));
+            }
+        }
+        for (id, value) in others {
+            let there = self.instances.entry(id).or_insert_with(|| won.overrides.get(&id).cloned());
+            there.get_or_insert_with(|| value.clone());
+        }
+        for (id, value) in &self.instances {
+            let field = Field { instance: Some(*id), part: Part::Override };
+            for (side, fields) in [(sides.local, &mut self.to_local), (sides.remote, &mut self.to_remote)] {
+                if side.overrides.get(id) == value.as_ref() {
+                    fields.remove(&field);
+                } else {
+                    fields.insert(field.clone());
+                }
+            }
+        }
     }
 }
 
@@ -95,7 +148,9 @@ fn copied<'f>(fields: impl IntoIterator<Item = &'f Field>, from: &Event, into: &
 /// Merges. `choose` is asked once per contested field.
 ///
 /// Fields that only mean something together (a moved series and its instances, which are named by its start) are decided
-/// together: when `choose` does not choose the same side for all of them, all of them stay open.
+/// together: as long as `choose` leaves one of them open, or chooses a side for one and both for another, all of them stay
+/// open. Where it chooses one side for the start and the other for an instance, the instance gets the name it has from that
+/// start ([`Merge::instances`]). The rules of a master that came or went go with it.
 pub fn merge(sides: Sides<'_>, mut choose: impl FnMut(&Field) -> Choice) -> Merge {
     let mut merge = Merge::default();
     let contested = match sides.bases {
@@ -104,11 +159,21 @@ pub fn merge(sides: Sides<'_>, mut choose: impl FnMut(&Field) -> Choice) -> Merg
     };
     let mut tied: Vec<(Field, Choice)> =
         contested.tied.into_iter().map(|field| (field.clone(), choose(&field))).collect();
-    if tied.iter().any(|(_, choice)| *choice != tied[0].1) {
+    // Without a master its rules say nothing: a choice of the one is a choice of the other.
+    let of_master = tied.iter().find(|(field, _)| field.part == Part::Master).map(|(_, choice)| *choice);
+    if let Some(of_master) = of_master {
+        for (_, choice) in &mut tied {
+            *choice = of_master;
+        }
+    }
+    let is_mixed = tied.iter().any(|(_, choice)| *choice != tied[0].1);
+    let is_decided = tied.iter().all(|(_, choice)| matches!(choice, Choice::Local | Choice::Remote));
+    if is_mixed && !is_decided {
         for (_, choice) in &mut tied {
             *choice = Choice::Open;
         }
     }
+    let named = if is_mixed && is_decided { tied.clone() } else { Vec::new() };
     let free = contested.free.into_iter().map(|field| (field.clone(), choose(&field)));
     for (field, choice) in tied.into_iter().chain(free) {
         match choice {
@@ -126,6 +191,7 @@ pub fn merge(sides: Sides<'_>, mut choose: impl FnMut(&Field) -> Choice) -> Merg
         }
         merge.contested.push(Contested { field, choice });
     }
+    merge.name_instances(sides, &named);
     merge.contested.sort_by(|a, b| a.field.cmp(&b.field));
     send_rules_with_their_start(sides, &mut merge);
     merge

@@ -53,6 +53,19 @@ impl RecurrenceId {
             (Self::Floating(local), _) => EventTime::Floating(local),
         }
     }
+
+    /// The name an instance of a series has once its start moved from `before` to `after`: as much later on the wall clock.
+    /// `None` where the calendar ends.
+    pub fn moved(self, before: &EventTime, after: &EventTime) -> Option<Self> {
+        let local = self.to_time(before).local().checked_add_signed(after.local() - before.local())?;
+        let time = match after {
+            EventTime::Date(_) => EventTime::Date(local.date()),
+            EventTime::Floating(_) => EventTime::Floating(local),
+            EventTime::Zoned { zone, .. } => EventTime::zoned(local, zone.clone()),
+            EventTime::Utc(_) => EventTime::Utc(local.and_utc()),
+        };
+        Some(Self::of(&time))
+    }
 }
 
 impl fmt::Display for RecurrenceId {

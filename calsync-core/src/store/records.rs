@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     diff::Field,
+    merge::Choice,
     model::{CalendarId, Event, EventId, LinkId, RemoteCalendarId, RemoteId, RunId, Version},
     plan::Evidence,
     provider::{Cursor, ErrorKind, Payload, UnreadKind},
@@ -329,7 +330,7 @@ pub enum Take {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AnswerState {
-    /// The next run looks at it.
+    /// The next run looks at it, or did and others are to be answered with it.
     Waiting,
     /// It was.
     Applied,
@@ -409,6 +410,17 @@ impl ConflictRecord {
                 Some(self.settled.as_ref().map_or(self.at, |settlement| settlement.at))
             }
         }
+    }
+
+    /// Whether answers wait for all that is open: nobody is needed until the next run has looked at them. `false` once it is
+    /// decided.
+    pub fn is_answered(&self) -> bool {
+        let answered = |field: &Field| {
+            let waiting = self.answers.iter().filter(|answer| answer.state == AnswerState::Waiting);
+            waiting.flat_map(|answer| &answer.take).any(|(about, _)| about == field)
+        };
+        let mut open = self.fields.iter().filter(|field| field.outcome == Choice::Open.name());
+        self.state == ConflictState::Open && open.all(|field| answered(&field.field))
     }
 }
 

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId};
+use crate::model::{Event, EventBody, Override, OverrideScope, RecurrenceId};
 use crate::zone::plain_tzid;
 
 use super::error::{IcalError, IssueKind, QuarantineReason};
@@ -305,14 +305,7 @@ impl<'a> Patcher<'a, '_> {
     fn moved_key(&self, id: RecurrenceId) -> Option<RecurrenceId> {
         let (before, after) =
             (&self.current.master.as_ref()?.time.start, &self.target.master.as_ref()?.time.start);
-        let local = id.to_time(before).local().checked_add_signed(after.local() - before.local())?;
-        let time = match after {
-            EventTime::Date(_) => EventTime::Date(local.date()),
-            EventTime::Floating(_) => EventTime::Floating(local),
-            EventTime::Zoned { zone, .. } => EventTime::zoned(local, zone.clone()),
-            EventTime::Utc(_) => EventTime::Utc(local.and_utc()),
-        };
-        let key = RecurrenceId::of(&time);
+        let key = id.moved(before, after)?;
         matches!(self.target.overrides.get(&key), Some(Override::Changed { .. })).then_some(key)
     }
 

@@ -4,7 +4,7 @@ use calsync_core::{
     diff::Field,
     engine::{Answer, conflicts_csv},
     model::LinkId,
-    store::{AnswerState, ConflictRecord, ConflictState, FieldConflict, Take},
+    store::{ConflictRecord, ConflictState, FieldConflict, Take},
 };
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -95,7 +95,7 @@ pub(crate) async fn run(app: &App, args: ConflictsArgs, format: Format) -> Resul
 fn table(conflicts: &[ConflictRecord]) -> Result<(), CliError> {
     let mut rows = Vec::new();
     for conflict in conflicts {
-        let answered = conflict.answers.iter().any(|answer| answer.state == AnswerState::Waiting);
+        let answered = conflict.is_answered();
         let state = match conflict.state {
             ConflictState::Open if answered => "answered",
             ConflictState::Open => "open",

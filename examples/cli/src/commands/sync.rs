@@ -7,7 +7,7 @@ use calsync_core::{
     model::{CalendarId, EventId, LinkId},
     plan::{Action, Evidence, Operation, PlanId},
     provider::UnreadKind,
-    store::{AnswerState, ConflictRecord, ConflictState, QuarantineRecord, Record, RecordKind},
+    store::{ConflictRecord, ConflictState, QuarantineRecord, Record, RecordKind},
 };
 use calsync_providers::{caldav::same_calendar, http::HttpTransport};
 use chrono::{DateTime, Utc};
@@ -348,13 +348,10 @@ fn conflicts(waiting: usize) -> String {
     }
 }
 
-/// Conflicts of a link that nobody has answered yet.
+/// Conflicts of a link that nobody has answered yet, or not whole.
 async fn waiting_conflicts(app: &App, link: &str) -> Result<usize, CliError> {
     let conflicts = app.hub.conflicts(&LinkId::from(link)).await?;
-    let waits = |conflict: &&ConflictRecord| {
-        conflict.state == ConflictState::Open
-            && !conflict.answers.iter().any(|answer| answer.state == AnswerState::Waiting)
-    };
+    let waits = |conflict: &&ConflictRecord| conflict.state == ConflictState::Open && !conflict.is_answered();
     Ok(conflicts.iter().filter(waits).count())
 }
 
