@@ -162,6 +162,17 @@ fn every_filter_lets_through_what_it_says() {
     let night = edited(|body| {
         *body = self::body("2026-01-05T23:00:00Z", "2026-01-06T05:00:00Z");
     });
+    // On the clock of Berlin, which shows no half past two on that day in March, and two of them on that day in October.
+    let changed = |month, day, fold| {
+        edited(|body| {
+            let local =
+                |hour| NaiveDate::from_ymd_opt(2026, month, day).unwrap().and_hms_opt(hour, 30, 0).unwrap();
+            let zone = Zone::from_iana("Europe/Berlin").unwrap();
+            let start = EventTime::Zoned { local: local(2), zone: zone.clone(), fold };
+            body.time = TimeSpan { start, end: EventTime::zoned(local(4), zone) };
+        })
+    };
+    let (gap, twice) = (changed(3, 29, Fold::First), changed(10, 25, Fold::Second));
     let untitled = edited(|body| body.title = None);
     let free = edited(|body| body.free_busy = Some(FreeBusyStatus::Free));
     let accepted = edited(|body| body.participants[0].status = Accepted);
@@ -227,6 +238,18 @@ fn every_filter_lets_through_what_it_says() {
             "all-day in all hours",
             json!({"type": "time-frame", "from": "00:00", "to": "24:00"}),
             &all_day,
+            true,
+        ),
+        (
+            "a time the clock leaves out is an hour later",
+            json!({"type": "time-frame", "from": "03:00", "to": "05:00", "zone": "Europe/Berlin"}),
+            &gap,
+            true,
+        ),
+        (
+            "the second of two",
+            json!({"type": "time-frame", "from": "02:00", "to": "05:00", "zone": "Europe/Berlin"}),
+            &twice,
             true,
         ),
         ("category", json!({"type": "category", "include": ["work", "x"]}), &plain, true),

@@ -15,7 +15,10 @@ use calsync_core::{
     secret::Secret,
     zone::{CustomZone, Observance, ObservanceKind, Zone},
 };
-use calsync_testkit::availability_oracle::{OWNER, availability_case};
+use calsync_testkit::{
+    availability_oracle::{OWNER, availability_case},
+    canary,
+};
 use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -153,12 +156,6 @@ fn canary_event() -> Event {
     event
 }
 
-fn assert_no_canary(what: &str, text: &str) {
-    let unfolded = text.replace("\r\n ", "").to_lowercase();
-    let found = unfolded.lines().find(|line| line.contains(CANARY) || line.contains("20250304"));
-    assert_eq!(found, None, "{what}");
-}
-
 /// PRIV-01: what is not asked for is not shown.
 #[test]
 fn priv_01_a_private_event_leaves_nothing_but_its_time() {
@@ -166,7 +163,7 @@ fn priv_01_a_private_event_leaves_nothing_but_its_time() {
     let now = "2026-01-05T12:00:00Z";
     for detail in [Detail::BusyOnly, Detail::Details] {
         let text = text_of(std::slice::from_ref(&event), &options(now, detail));
-        assert_no_canary("feed", &text);
+        canary::assert_none("feed", &text);
         let published = read(&text);
         let mut how = calsync_core::availability::BusyOptions::new(options(now, detail).window(), Zone::UTC);
         how.owner = vec![];
@@ -175,11 +172,11 @@ fn priv_01_a_private_event_leaves_nothing_but_its_time() {
     }
     // The default of whoever sets nothing.
     assert_eq!(FeedOptions::new(at(now), Secret::new([1; 32])).detail, Detail::BusyOnly);
-    assert_no_canary("free-busy", &free_busy([&event], &options(now, Detail::BusyOnly)));
+    canary::assert_none("free-busy", free_busy([&event], &options(now, Detail::BusyOnly)));
     let reduced = busy_only(&event, &BusyOnly { title: "Busy", key: Some(&[7; 32]), owner: &[] });
     let json = serde_json::to_string(&reduced).unwrap();
     assert!(!json.contains(CANARY) && !json.contains("2025-03-04"), "{json}");
-    assert_no_canary("debug", &format!("{reduced:?}{:?}", options(now, Detail::BusyOnly)));
+    canary::assert_none("debug", format!("{reduced:?}{:?}", options(now, Detail::BusyOnly)));
 }
 
 #[test]
@@ -254,7 +251,7 @@ fn priv_01_what_is_secret_from_an_instance_on_is_not_there_either() {
     for (what, event, expected) in table {
         for detail in [Detail::BusyOnly, Detail::Details] {
             let text = text_of(std::slice::from_ref(&event), &options("2026-01-05T12:00:00Z", detail));
-            assert_no_canary(what, &text);
+            canary::assert_none(what, &text);
             let window = at("2026-01-05T00:00:00Z")..at("2026-01-20T00:00:00Z");
             let mut days: Vec<u32> = read(&text)
                 .iter()

@@ -32,6 +32,7 @@ use calsync_core::{
     },
 };
 use calsync_testkit::{
+    canary,
     hooked_store::{HookedStore, Moment, StoreHook},
     remote::{MemoryRemote, RemoteFault},
     world::{World, body, event},
@@ -344,7 +345,7 @@ async fn priv_04_nothing_private_is_traced() {
     lab.worker().run(steps).await;
     let told = format!("{}\n{:?}", traced.0.lock().unwrap(), lab.host.events.lock().unwrap());
     assert!(told.contains("a run failed") && told.contains("alert"), "{told}");
-    assert!(!told.contains("canary"), "{told}");
+    canary::assert_none("what was traced and told", told);
 }
 
 #[tokio::test(start_paused = true)]

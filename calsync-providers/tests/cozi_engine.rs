@@ -28,6 +28,7 @@ use calsync_providers::{
     http::{AddressPolicy, ReqwestOptions, ReqwestTransport},
 };
 use calsync_testkit::{
+    canary,
     cozi::CoziServer,
     dav::{DavOptions, DavServer, Fault},
     world::{World, body},
@@ -164,10 +165,11 @@ async fn priv_01_cozi_gets_the_time_and_nothing_else() {
         .requests()
         .iter()
         .map(|request| {
-            format!("{} {}\n{}\n", request.method, request.path, String::from_utf8_lossy(&request.body))
+            format!("{} {}\n{:?}\n{}\n", request.method, request.path, request.headers, request.body_text())
         })
         .collect();
-    assert!(sent.contains("Busy") && !sent.to_lowercase().contains("canary"), "{sent}");
+    assert!(sent.contains("Busy"), "{sent}");
+    canary::assert_none("what Cozi got", sent);
 }
 
 #[tokio::test]

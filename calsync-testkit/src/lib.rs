@@ -2,6 +2,7 @@
 
 pub mod availability_oracle;
 pub mod bookings;
+pub mod canary;
 pub mod cozi;
 pub mod dav;
 mod deliver;

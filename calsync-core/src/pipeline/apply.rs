@@ -27,7 +27,11 @@ impl CompiledPipeline {
         event: &'e Event,
         around: &Surroundings<'_>,
     ) -> Result<Option<Cow<'e, Event>>, RuleFailure> {
-        Ok(self.at_its_time(event, around)?.map(|copy| self.moved(copy)))
+        let mut copy = self.at_its_time(event, around)?;
+        if let Some(copy) = &mut copy {
+            self.begin_earlier(copy);
+        }
+        Ok(copy)
     }
 
     /// The copy before padding moves it: its instances are called as those of the event.
@@ -71,13 +75,12 @@ impl CompiledPipeline {
         Ok(Some(copy))
     }
 
-    /// What comes last, for it moves the keys of instances.
-    pub(crate) fn moved<'e>(&self, mut copy: Cow<'e, Event>) -> Cow<'e, Event> {
+    /// What comes last, for it moves the keys of instances. In place: a copy is large.
+    pub(crate) fn begin_earlier(&self, copy: &mut Cow<'_, Event>) {
         let before: i64 = self.steps.iter().map(|step| pad_before(&step.action)).sum();
         if before > 0 {
             begin_earlier(copy.to_mut(), TimeDelta::minutes(before));
         }
-        copy
     }
 
     /// The name of the step that keeps an event out; `None` when it is copied, or takes no time and the copy is busy-only.

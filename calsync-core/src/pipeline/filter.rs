@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{HostOptions, Surroundings};
 use crate::{
     availability::{ClockTime, shows},
-    model::{EventBody, EventTime, FreeBusyStatus, ParticipationStatus, Person, Status},
+    model::{EventBody, EventTime, Fold, FreeBusyStatus, ParticipationStatus, Person, Status},
     recurrence::Weekday,
     zone::Zone,
 };
@@ -202,6 +202,12 @@ fn lies_inside(
     let local = |time: &EventTime| match time {
         // A date is a day on every clock.
         EventTime::Date(_) | EventTime::Floating(_) => time.local(),
+        // On its own clock, unless that never shows it.
+        EventTime::Zoned { local, zone, fold: Fold::First }
+            if zone == clock && zone.offset_of(*local).is_some() =>
+        {
+            *local
+        }
         EventTime::Zoned { .. } | EventTime::Utc(_) => clock.to_local(time.instant(reader)),
     };
     let (start, end) = (local(&body.time.start), local(&body.time.end));

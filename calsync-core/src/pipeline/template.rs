@@ -44,13 +44,18 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// The text with its names filled in: not looked at again, so that a title with `{{` in it stays one.
-    pub(super) fn fill(&self, calendar_name: &str, title: &str) -> String {
-        let piece = |piece: &Piece| match piece {
-            Piece::Text(text) => text.clone(),
-            Piece::CalendarName => calendar_name.to_owned(),
-            Piece::Title => title.to_owned(),
+    /// The text with its names filled in, and more behind it: not looked at again, so that a title with `{{` in it stays one.
+    pub(super) fn fill(&self, calendar_name: &str, title: &str, behind: &str) -> String {
+        let pieces = || {
+            self.0.iter().map(|piece| match piece {
+                Piece::Text(text) => text,
+                Piece::CalendarName => calendar_name,
+                Piece::Title => title,
+            })
         };
-        self.0.iter().map(piece).collect()
+        let mut filled = String::with_capacity(pieces().map(str::len).sum::<usize>() + behind.len());
+        filled.extend(pieces());
+        filled.push_str(behind);
+        filled
     }
 }

@@ -145,9 +145,9 @@ impl Transform {
         template: Option<&Template>,
         around: &Surroundings<'_>,
     ) {
-        let filled = || {
+        let filled = |behind: &str| {
             let title = event.title.as_deref().unwrap_or_default();
-            template.map(|template| template.fill(around.calendar_name, title)).unwrap_or_default()
+            template.map(|template| template.fill(around.calendar_name, title, behind)).unwrap_or_default()
         };
         match self {
             Self::Keep { fields } => fields.iter().for_each(|field| field.copy(copy, event)),
@@ -165,10 +165,9 @@ impl Transform {
             }
             Self::MeetingLinkInDescription {} => link_into_description(copy, event),
             Self::PrefixTitle { .. } => {
-                let so_far = copy.title.take().unwrap_or_default();
-                copy.title = Some(filled() + &so_far);
+                copy.title = Some(filled(copy.title.as_deref().unwrap_or_default()));
             }
-            Self::ReplaceTitle { .. } => copy.title = Some(filled()),
+            Self::ReplaceTitle { .. } => copy.title = Some(filled("")),
             Self::SetColor { color } => copy.color = Some(color.clone()),
             Self::AddCategories { categories } => copy.categories.extend(categories.iter().cloned()),
             Self::SetReminders { minutes_before } => {

@@ -171,7 +171,9 @@ impl Published {
                 body.privacy = own.privacy;
             }
         }
-        Some(Cow::Owned(pipeline.moved(Cow::Owned(copy)).into_owned()))
+        let mut copy = Cow::Owned(copy);
+        pipeline.begin_earlier(&mut copy);
+        Some(copy)
     }
 }
 

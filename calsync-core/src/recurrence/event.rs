@@ -301,12 +301,22 @@ pub(crate) fn later(time: &EventTime, by: TimeDelta) -> EventTime {
         EventTime::Date(date) => EventTime::Date(date.checked_add_signed(by).unwrap_or(*date)),
         EventTime::Floating(local) => EventTime::Floating(local.checked_add_signed(by).unwrap_or(*local)),
         EventTime::Zoned { .. } | EventTime::Utc(_) => {
+            if let Some(local) = steadily_later(time, by) {
+                return local;
+            }
             match time.absolute().and_then(|at| at.checked_add_signed(by)) {
                 Some(instant) => RecurrenceId::Instant(instant).to_time(time),
                 None => time.clone(),
             }
         }
     }
+}
+
+/// The same where the clock is not changed in between, as is nearly always so: two looks at the zone instead of three.
+fn steadily_later(time: &EventTime, by: TimeDelta) -> Option<EventTime> {
+    let EventTime::Zoned { local, zone, fold: Fold::First } = time else { return None };
+    let moved = local.checked_add_signed(by)?;
+    (zone.offset_of(*local)? == zone.offset_of(moved)?).then(|| EventTime::zoned(moved, zone.clone()))
 }
 
 /// Whether a time has any part in a window. One without length belongs where it starts.
@@ -318,7 +328,62 @@ fn overlaps(time: &TimeSpan, window: &std::ops::Range<DateTime<Utc>>, reader: &Z
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zone::{CustomZone, Observance, ObservanceKind};
     use chrono::{NaiveDate, TimeZone};
+
+    /// Around every change of a year, on zones with ordinary changes, changes of half an hour, none, one of a whole day, and one a
+    /// file defines: the short way gives what the long one gives.
+    #[test]
+    fn a_time_so_much_later_is_the_same_either_way() {
+        let names = [
+            "Europe/Berlin",
+            "America/New_York",
+            "Australia/Lord_Howe",
+            "Asia/Kathmandu",
+            "Pacific/Apia",
+            "Europe/Dublin",
+        ];
+        let observance = |kind, month, offset_from, offset_to| Observance {
+            kind,
+            start: NaiveDate::from_ymd_opt(2011, month, 1)
+                .expect("a day")
+                .and_hms_opt(2, 0, 0)
+                .expect("a time"),
+            offset_from,
+            offset_to,
+            rule: None,
+            rdates: Vec::new(),
+            name: None,
+        };
+        let observances = vec![
+            observance(ObservanceKind::Standard, 1, 3600, 3600),
+            observance(ObservanceKind::Daylight, 4, 3600, 7200),
+            observance(ObservanceKind::Standard, 10, 7200, 3600),
+        ];
+        let custom = CustomZone::new("x".to_owned(), observances).expect("a zone");
+        let zones =
+            names.map(|name| Zone::from_iana(name).expect("a zone")).into_iter().chain([custom.into()]);
+        for (zone, year) in zones.flat_map(|zone| [2011, 2026, 2101].map(|year| (zone.clone(), year))) {
+            let first =
+                NaiveDate::from_ymd_opt(year, 1, 1).expect("a day").and_hms_opt(0, 0, 0).expect("a time");
+            for day in 0..366 {
+                let noon = first + TimeDelta::hours(day * 24 + 12);
+                let around = [-3, 3].map(|days| zone.offset_at((noon + TimeDelta::days(days)).and_utc()));
+                // Every quarter of an hour where the clock is changed, noon where it is not.
+                let quarters = if around[0] == around[1] { 48..49 } else { 0..96 };
+                for (quarter, minutes) in
+                    quarters.flat_map(|quarter| [15, -15, 45, -90, 2880].map(|by| (quarter, by)))
+                {
+                    let local = first + TimeDelta::minutes(day * 24 * 60 + quarter * 15);
+                    let (time, by) = (EventTime::zoned(local, zone.clone()), TimeDelta::minutes(minutes));
+                    let instant =
+                        time.absolute().and_then(|at| at.checked_add_signed(by)).expect("an instant");
+                    let long = RecurrenceId::Instant(instant).to_time(&time);
+                    assert_eq!(later(&time, by), long, "{time:?} by {minutes}");
+                }
+            }
+        }
+    }
 
     fn berlin(day: u32, hour: u32) -> EventTime {
         let local =

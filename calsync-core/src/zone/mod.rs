@@ -108,6 +108,23 @@ impl Zone {
         }
     }
 
+    /// The offset a local time is read with, in seconds, of a time that occurs twice that of the first; `None` where a forward
+    /// change leaves it out. Where it is one and the same at two times, both clocks are as far apart as the instants.
+    pub(crate) fn offset_of(&self, local: NaiveDateTime) -> Option<i32> {
+        match self {
+            Zone::Iana(tz) => match tz.offset_from_local_datetime(&stand_in(local).unwrap_or(local)) {
+                LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => {
+                    Some(offset.fix().local_minus_utc())
+                }
+                LocalResult::None => None,
+            },
+            Zone::Custom(zone) => {
+                let instant = zone.resolve(local);
+                (self.to_local(instant) == local).then(|| zone.offset_at(instant))
+            }
+        }
+    }
+
     /// The wall clock in this zone at an instant.
     pub fn to_local(&self, instant: DateTime<Utc>) -> NaiveDateTime {
         plus_seconds(instant.naive_utc(), self.offset_at(instant))

@@ -41,11 +41,10 @@ pub(crate) fn of(operation: &'static str, refusal: &Refusal<'_>, now: DateTime<U
 
 fn kind_of(operation: &'static str, refusal: &Refusal<'_>, now: DateTime<Utc>) -> ProviderError {
     let code = code(refusal.error);
-    let detail = if code.is_empty() || !code.chars().all(|c| c.is_ascii_alphanumeric()) {
-        format!("HTTP {}", refusal.status)
-    } else {
-        format!("HTTP {} {code}", refusal.status)
-    };
+    // A word of Microsoft's, and no text a server put in its place.
+    let is_word = (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let detail =
+        if !is_word { format!("HTTP {}", refusal.status) } else { format!("HTTP {} {code}", refusal.status) };
     let new = |kind: ErrorKind| ProviderError::new(kind, operation, detail.clone());
     // Codes before statuses: the same thing comes with different statuses (a throttled batch, a lost sync state).
     match code.as_str() {

@@ -1,5 +1,7 @@
 //! What a test does behind the client's back, and what it can see.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
@@ -30,6 +32,8 @@ pub struct Seen {
     pub body: String,
     /// The `Prefer` header.
     pub prefer: String,
+    /// All headers by name, in lower case.
+    pub headers: BTreeMap<String, String>,
 }
 
 /// An event as it is stored.

@@ -262,6 +262,7 @@ fn arrive(state: &mut State, request: RecordedRequest) -> Arrived {
         status: 0,
         body: String::from_utf8_lossy(&body).into_owned(),
         prefer: headers.get("prefer").cloned().unwrap_or_default(),
+        headers: headers.clone(),
     };
     let authorization = headers.get("authorization").map(String::as_str);
     if let Some(answer) = state.oauth.answer(&method, &target, authorization, &body) {
