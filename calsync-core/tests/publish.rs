@@ -172,11 +172,11 @@ fn priv_01_a_private_event_leaves_nothing_but_its_time() {
     }
     // The default of whoever sets nothing.
     assert_eq!(FeedOptions::new(at(now), Secret::new([1; 32])).detail, Detail::BusyOnly);
-    canary::assert_none("free-busy", &free_busy([&event], &options(now, Detail::BusyOnly)));
+    canary::assert_none("free-busy", free_busy([&event], &options(now, Detail::BusyOnly)));
     let reduced = busy_only(&event, &BusyOnly { title: "Busy", key: Some(&[7; 32]), owner: &[] });
     let json = serde_json::to_string(&reduced).unwrap();
     assert!(!json.contains(CANARY) && !json.contains("2025-03-04"), "{json}");
-    canary::assert_none("debug", &format!("{reduced:?}{:?}", options(now, Detail::BusyOnly)));
+    canary::assert_none("debug", format!("{reduced:?}{:?}", options(now, Detail::BusyOnly)));
 }
 
 #[test]

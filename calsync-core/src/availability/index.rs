@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     BusyKind, BusyOptions, BusyTime, BusyTimes,
-    busy::{Found, may_be_busy, taken},
+    busy::{Found, busy_kind, may_be_busy},
     extent::Extent,
     spans::clip,
 };
@@ -99,40 +99,55 @@ impl BusyIndex {
 
     /// Takes an event in, in the place of what the index has under its id.
     pub fn put(&mut self, id: &EventId, event: &Event) {
-        self.remove(id);
         let place = match &event.master {
-            Some(body) if event.rules.is_empty() && event.overrides.is_empty() => {
-                let ever = DateTime::<Utc>::MIN_UTC..DateTime::<Utc>::MAX_UTC;
-                let options = BusyOptions { owner: self.owner.clone(), ..self.options(ever) };
-                let Some(BusyTime { start, end, kind }) = taken(&body.time, body, &options) else { return };
-                let bits = bits(end - start);
-                let number = self.numbered;
-                self.numbered = self.numbered.wrapping_add(1);
-                self.singles.entry(bits).or_default().insert((start, number), (end, kind));
-                Place::Single { bits, start, number }
-            }
-            _ if may_be_busy(event, &self.owner) => {
-                self.series_weight += weight(event);
-                let one = Series { extent: Extent::of(event), event: Some(Box::new(self.reduced(event))) };
-                Place::Series(match self.gaps.pop() {
-                    Some(gap) => {
-                        self.series[gap] = one;
-                        gap
-                    }
-                    None => {
-                        self.series.push(one);
-                        self.series.len() - 1
-                    }
-                })
-            }
-            _ => return,
+            Some(body) if event.rules.is_empty() && event.overrides.is_empty() => self.put_single(body),
+            _ if may_be_busy(event, &self.owner) => Some(self.put_series(event)),
+            _ => None,
         };
-        self.places.insert(id.clone(), place);
+        // The name is looked for once: a calendar that is read for the first time has thousands of new ones.
+        let before = match place {
+            Some(place) => self.places.insert(id.clone(), place),
+            None => self.places.remove(id),
+        };
+        self.forget(before);
+    }
+
+    fn put_single(&mut self, body: &EventBody) -> Option<Place> {
+        let kind = busy_kind(body, &self.owner)?;
+        let (start, end) = (body.time.start.instant(&self.zone), body.time.end.instant(&self.zone));
+        if end <= start {
+            return None;
+        }
+        let bits = bits(end - start);
+        let number = self.numbered;
+        self.numbered = self.numbered.wrapping_add(1);
+        self.singles.entry(bits).or_default().insert((start, number), (end, kind));
+        Some(Place::Single { bits, start, number })
+    }
+
+    fn put_series(&mut self, event: &Event) -> Place {
+        self.series_weight += weight(event);
+        let one = Series { extent: Extent::of(event), event: Some(Box::new(self.reduced(event))) };
+        Place::Series(match self.gaps.pop() {
+            Some(gap) => {
+                self.series[gap] = one;
+                gap
+            }
+            None => {
+                self.series.push(one);
+                self.series.len() - 1
+            }
+        })
     }
 
     /// Takes an event out. One it does not have is ignored.
     pub fn remove(&mut self, id: &EventId) {
-        match self.places.remove(id) {
+        let before = self.places.remove(id);
+        self.forget(before);
+    }
+
+    fn forget(&mut self, place: Option<Place>) {
+        match place {
             Some(Place::Single { bits, start, number }) => {
                 if let Some(singles) = self.singles.get_mut(&bits) {
                     singles.remove(&(start, number));
@@ -213,7 +228,7 @@ impl BusyIndex {
     fn reduced(&self, event: &Event) -> Event {
         let reduced = |body: &EventBody| {
             let mut kept = EventBody::new(body.time.clone());
-            match super::busy_kind(body, &self.owner) {
+            match busy_kind(body, &self.owner) {
                 None => kept.free_busy = Some(FreeBusyStatus::Free),
                 Some(BusyKind::Tentative) => kept.status = Some(Status::Tentative),
                 Some(BusyKind::Unavailable | BusyKind::Busy) => {}

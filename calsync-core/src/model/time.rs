@@ -1,7 +1,12 @@
 //! Points in time as the user meant them.
 
+use std::fmt;
+
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, Visitor},
+};
 
 use crate::zone::Zone;
 
@@ -23,10 +28,11 @@ pub enum EventTime {
     /// A calendar date: all-day, the same date in every zone. Never turned into an instant to be stored.
     Date(NaiveDate),
     /// A wall-clock time in whatever zone the reader is in.
-    Floating(NaiveDateTime),
+    Floating(#[serde(deserialize_with = "read_local")] NaiveDateTime),
     /// A wall-clock time in a zone: follows the zone's rules when they change.
     Zoned {
         /// The wall-clock time.
+        #[serde(deserialize_with = "read_local")]
         local: NaiveDateTime,
         /// The zone whose clock shows it.
         zone: Zone,
@@ -36,6 +42,36 @@ pub enum EventTime {
     },
     /// An instant.
     Utc(DateTime<Utc>),
+}
+
+/// A wall-clock time in its usual form without the general parser, which reads all other forms: a store reads two of every event.
+fn read_local<'de, D: Deserializer<'de>>(source: D) -> Result<NaiveDateTime, D::Error> {
+    struct Text;
+    impl Visitor<'_> for Text {
+        type Value = NaiveDateTime;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a formatted date and time string")
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<NaiveDateTime, E> {
+            usual(text.as_bytes()).map_or_else(|| text.parse().map_err(E::custom), Ok)
+        }
+    }
+    source.deserialize_str(Text)
+}
+
+/// `2026-03-16T08:00:00` and nothing else.
+fn usual(text: &[u8]) -> Option<NaiveDateTime> {
+    let &[a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n] = text else { return None };
+    let number = |digits: &[u8]| {
+        digits.iter().try_fold(0, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0'))
+        })
+    };
+    let year = i32::try_from(number(&[a, b, c, d])?).ok()?;
+    let date = NaiveDate::from_ymd_opt(year, number(&[e, f])?, number(&[g, h])?)?;
+    date.and_hms_opt(number(&[i, j])?, number(&[k, l])?, number(&[m, n])?)
 }
 
 fn is_first(fold: &Fold) -> bool {
@@ -141,5 +177,41 @@ impl TimeSpan {
             _ => self.end.local() - self.start.local(),
         };
         length.max(TimeDelta::zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_time_is_read_as_the_general_way_reads_it() {
+        let texts = [
+            "2026-03-16T08:00:00",
+            "2024-02-29T23:59:59",
+            "0000-01-01T00:00:00",
+            "9999-12-31T23:59:59",
+            "2026-02-29T08:00:00",
+            "2026-13-01T08:00:00",
+            "2026-03-16T24:00:00",
+            "2026-03-16T08:60:00",
+            "2016-12-31T23:59:60",
+            "2026-03-16T08:00:00.5",
+            "+12026-03-16T08:00:00",
+            "-0001-03-16T08:00:00",
+            "2026-3-16T8:00:00",
+            "2026-03-16 08:00:00",
+            "2026-03-16T08:00",
+            "2026-03-16T08:00:00Z",
+            "+026-03-16T08:00:00",
+            "",
+            "x",
+        ];
+        for text in texts {
+            let general = text.parse::<NaiveDateTime>().ok();
+            let read = serde_json::from_value::<EventTime>(serde_json::json!({ "floating": text })).ok();
+            assert_eq!(read, general.map(EventTime::Floating), "{text}");
+            assert!(usual(text.as_bytes()).is_none_or(|quick| Some(quick) == general), "{text}");
+        }
     }
 }

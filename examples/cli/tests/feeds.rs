@@ -207,10 +207,10 @@ fn priv_01_priv_04_a_served_feed_shows_what_its_audience_may_see() {
     let busy = server.get(&guests);
     assert_eq!((busy.status, busy.header("content-type")), (200, Some("text/calendar; charset=utf-8")));
     assert_eq!(busy.body.matches("SUMMARY:Busy").count(), 4, "{}", busy.body);
-    canary::assert_none("busy-only, head and body", &format!("{}\r\n\r\n{}", busy.head, busy.body));
+    canary::assert_none("busy-only, head and body", format!("{}\r\n\r\n{}", busy.head, busy.body));
     let times = server.get(&machines);
     assert_eq!(times.body.matches("FREEBUSY;FBTYPE=BUSY:").count(), 8, "{}", times.body);
-    canary::assert_none("busy times", &format!("{}\r\n\r\n{}", times.head, times.body));
+    canary::assert_none("busy times", format!("{}\r\n\r\n{}", times.head, times.body));
 
     let shown = server.get(&team);
     assert_eq!(shown.header("cache-control"), Some("private, max-age=7200"));
