@@ -44,8 +44,7 @@ pub enum EventTime {
     Utc(DateTime<Utc>),
 }
 
-/// A wall-clock time as it is written, at a fifth of what the general way costs; that one reads all others. A store reads two of every
-/// event.
+/// A wall-clock time in its usual form without the general parser, which reads all other forms: a store reads two of every event.
 fn read_local<'de, D: Deserializer<'de>>(source: D) -> Result<NaiveDateTime, D::Error> {
     struct Text;
     impl Visitor<'_> for Text {

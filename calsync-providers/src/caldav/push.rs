@@ -112,7 +112,7 @@ impl CalDavProvider {
                     self.uid_taken(OPERATION, &collection, &answer.url, href, payload).await
                 }
                 WriteOutcome::NotFound => match self.current(OPERATION, &url).await? {
-                    Current::There { .. } => error(ErrorKind::Refused, "404 although the item is there"),
+                    Current::There { .. } => error(ErrorKind::Unavailable, "404 although the item is there"),
                     Current::Gone => match self.parent(OPERATION, &collection).await? {
                         Parent::There => error(ErrorKind::NotFound, "the item is not there"),
                         Parent::Gone => error(ErrorKind::CalendarGone, "the calendar is not there"),
@@ -147,7 +147,10 @@ impl CalDavProvider {
             let answer = self.send_write(OPERATION, request).await?;
             return Err(match writing(OPERATION, &answer.response, self.now()) {
                 WriteOutcome::Done => return Ok(()),
-                WriteOutcome::NotFound => return self.gone(OPERATION, &collection).await,
+                WriteOutcome::NotFound => match self.current(OPERATION, &url).await? {
+                    Current::Gone => return self.gone(OPERATION, &collection).await,
+                    Current::There { .. } => error(ErrorKind::Unavailable, "404 although the item is there"),
+                },
                 // "Not that version" is also what some say of an item that is gone.
                 WriteOutcome::ConditionFailed => match self.current(OPERATION, &url).await? {
                     Current::Gone => return self.gone(OPERATION, &collection).await,

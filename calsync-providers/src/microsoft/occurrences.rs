@@ -188,7 +188,8 @@ impl MicrosoftProvider {
         Ok(self.done(operation, part)?.unwrap_or_default())
     }
 
-    /// Deletes an event or an instance. One that is not there is no error.
+    /// Deletes an event or an instance. One that is not there is no error; where the answer says so, it is looked whether that
+    /// is true: a replica that does not know an event yet would have its deletion forgotten.
     pub(super) async fn delete_event(
         &self,
         operation: &'static str,
@@ -199,6 +200,9 @@ impl MicrosoftProvider {
         let part = self.write(operation, call).await?;
         match self.done(operation, part) {
             Err(error) if error.kind != ErrorKind::NotFound => Err(error),
+            Err(_) if self.look_at(operation, id).await?.is_some() => {
+                Err(ProviderError::new(ErrorKind::Unavailable, operation, "404 although it is there"))
+            }
             _ => Ok(()),
         }
     }
