@@ -277,26 +277,30 @@ impl GoogleProvider {
         let part = self.together.send(self, OPERATION, call).await?;
         match part.status.as_u16() {
             200..=299 => Ok(()),
+            404 | 410 if !self.is_gone(OPERATION, calendar, id.as_str()).await? => {
+                Err(ProviderError::new(ErrorKind::Unavailable, OPERATION, "404 although it is there"))
+            }
             // Gone with its calendar is not deleted: the calendar may come back.
             404 | 410 => match self.not_found(OPERATION, calendar).await {
                 error if error.kind == ErrorKind::NotFound => Ok(()),
                 error => Err(error),
             },
             // "Not that version" may be said of what is deleted, too.
-            412 => {
-                match self.send(OPERATION, Purpose::Read, calls::get(calendar.as_str(), id.as_str())).await? {
-                    part if matches!(part.status.as_u16(), 404 | 410) => Ok(()),
-                    part if wire::object(&part.body).is_some_and(|found| {
-                        text(&found, "id") == Some(id.as_str()) && is_cancelled(&found)
-                    }) =>
-                    {
-                        Ok(())
-                    }
-                    _ => Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "changed meanwhile")),
-                }
-            }
+            412 if self.is_gone(OPERATION, calendar, id.as_str()).await? => Ok(()),
+            412 => Err(ProviderError::new(ErrorKind::VersionMismatch, OPERATION, "changed meanwhile")),
             _ => Err(error::writing(OPERATION, &part.reply(), self.timing())),
         }
+    }
+
+    /// Whether an event is deleted, or never was. What is answered to a write is looked at before it is believed: a replica that
+    /// does not know an event yet would have its deletion forgotten (DEL-13).
+    async fn is_gone(&self, operation: &'static str, calendar: &RemoteCalendarId, id: &str) -> Result<bool> {
+        let part = self.send(operation, Purpose::Read, calls::get(calendar.as_str(), id)).await?;
+        if matches!(part.status.as_u16(), 404 | 410) {
+            return Ok(true);
+        }
+        let found = wire::object(self.accept(operation, &part)?);
+        Ok(found.is_some_and(|found| text(&found, "id") == Some(id) && is_cancelled(&found)))
     }
 
     /// The version a write expects: one of ours, of an event that may be written.

@@ -4,6 +4,7 @@ use std::{path::Path, process::Command, sync::Arc};
 
 use calsync_core::{
     engine::{Link, SyncOptions},
+    model::{Override, RecurrenceId},
     plan::Direction,
     store::Store,
 };
@@ -15,7 +16,7 @@ use calsync_testkit::{
 };
 use chrono::TimeDelta;
 
-use crate::accounts::{Account, Server, Side, change, made, provider};
+use crate::accounts::{Account, Server, Side, all_instances, at, change, made, provider};
 
 const BERLIN: &str = "Europe/Berlin";
 
@@ -121,6 +122,47 @@ async fn con_10_what_is_sent_again_has_its_body_again() {
             let bodies = account.bodies();
             let again = case == "no answer, done" || bodies.len() > 1;
             assert!(again && bodies.iter().all(|body| body.contains("again")), "{what}: {bodies:?}");
+        }
+    }
+}
+
+/// DEL-13: a deletion is answered as if the item, or the instance of a series, were not there, and it is. Nobody takes the answer
+/// for the deed: it is gone there at last, and does not come back here.
+#[tokio::test(flavor = "multi_thread")]
+async fn del_13_what_is_said_to_be_gone_is_looked_for() {
+    for (status, rule) in [(404, ""), (410, ""), (404, "FREQ=DAILY;COUNT=3"), (410, "FREQ=DAILY;COUNT=3")] {
+        for account in Account::each(BERLIN) {
+            let what = format!("{status} {rule} at {}", account.name);
+            let side = Side::of([(&account, 0)], Direction::TwoWay);
+            side.world.add(made("kept", "2026-03-02T10:00:00", BERLIN, "")).await;
+            side.world.add(made("gone", "2026-03-02T10:00:00", BERLIN, rule)).await;
+            side.settles(&what).await;
+            match &account.server {
+                Server::Google(server) => server.inject(dav::Fault::status(status).on_method("DELETE")),
+                Server::Dav(server) => server.inject(dav::Fault::status(status).on_method("DELETE")),
+                Server::Graph(server) => {
+                    let fault = microsoft::Fault::code(404, "ErrorItemNotFound");
+                    server.inject(fault.on_method("DELETE"));
+                }
+            }
+            if rule.is_empty() {
+                side.world.delete("gone").await;
+            } else {
+                let second = RecurrenceId::of(&at("2026-03-03T10:00:00", BERLIN));
+                side.world
+                    .edit("gone", |event| {
+                        event.overrides.insert(second, Override::Excluded);
+                    })
+                    .await;
+            }
+            for _ in 0..4 {
+                side.try_sync().await;
+                side.world.clock.advance(TimeDelta::hours(30));
+            }
+            side.settles(&what).await;
+            let here = all_instances(&side.events().await);
+            let expected = if rule.is_empty() { 1 } else { 3 };
+            assert_eq!((here.len(), account.takes_place(0).await), (expected, here), "{what}");
         }
     }
 }
