@@ -57,8 +57,9 @@ pub(super) fn after_failure(
     };
     let delay = budget.delays.get(entry.attempts as usize).copied();
     entry.attempts = entry.attempts.saturating_add(1);
-    // A creation may take several requests, of which the first was served: whatever the last one was told, it is looked for.
-    let creates = matches!(entry.op, OutboxOp::Create { .. });
+    // A creation may take several requests, of which the first was served: whatever the last one was told, it is looked for,
+    // unless the provider knows that nothing was made.
+    let creates = matches!(entry.op, OutboxOp::Create { .. }) && !error.is_not_applied();
     entry.state = match delay {
         None if !outage => OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },
         _ if creates || error.is_ambiguous() => OutboxState::Ambiguous,
@@ -263,6 +264,10 @@ mod tests {
             let next = after_failure(&entry, &error, Health::TakesWrites, &RetryBudget::default(), now);
             assert_eq!(next.state, OutboxState::Ambiguous, "{error}");
         }
+        let error = ProviderError::new(ErrorKind::Throttled, "create", "").not_applied();
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let next = after_failure(&entry, &error, Health::TakesWrites, &RetryBudget::default(), now);
+        assert_eq!(next.state, OutboxState::Pending, "it is known not to be there");
     }
 
     #[test]

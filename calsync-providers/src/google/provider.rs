@@ -8,8 +8,8 @@ use calsync_core::{
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
         Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
-        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Seal, Watch, WatchRequest,
-        Written,
+        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Retry, Seal, Watch,
+        WatchRequest, Written,
     },
 };
 use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ use http::{Method, header};
 use url::Url;
 
 use super::{
-    batch::{BOUNDARY, Part, compose, take_apart},
+    batch::{BOUNDARY, Part, Whose, compose, take_apart},
     calls::{self, Call, Notify},
     capability,
     config::{EventColors, GoogleConfig},
@@ -153,7 +153,8 @@ impl GoogleProvider {
             Purpose::Write => HttpError::writing,
         };
         let answer = self.client.send_as(operation, request, failed).await?.response;
-        let part = Part { status: answer.status, headers: answer.headers, body: answer.body };
+        let whose = Whose::Request;
+        let part = Part { status: answer.status, headers: answer.headers, body: answer.body, whose };
         if part.status.as_u16() == 401 {
             return Err(error::classify(operation, &part.reply(), self.timing()));
         }
@@ -168,6 +169,38 @@ impl GoogleProvider {
     /// Sends writes, many in one request. One answer for each, in the order asked.
     pub(super) async fn write_all(&self, operation: &'static str, calls: Vec<Call>) -> Vec<Result<Part>> {
         self.all(operation, Purpose::Write, calls).await
+    }
+
+    /// Sends requests of something that is under way. Those a batch puts off go again while others of it are served, as to
+    /// stop in the middle costs more requests; what a time to wait is named for is left. One answer for each, in the order
+    /// asked.
+    pub(super) async fn go_on(
+        &self,
+        operation: &'static str,
+        purpose: Purpose,
+        calls: &[Call],
+    ) -> Vec<Result<Part>> {
+        let mut answers = self.all(operation, purpose, calls.to_vec()).await;
+        let mut before = calls.len();
+        loop {
+            let late: Vec<usize> =
+                (0..answers.len()).filter(|index| self.is_put_off(operation, &answers[*index])).collect();
+            if late.is_empty() || late.len() >= before {
+                return answers;
+            }
+            before = late.len();
+            let again = late.iter().map(|index| calls[*index].clone()).collect();
+            for (index, answer) in late.into_iter().zip(self.all(operation, purpose, again).await) {
+                answers[index] = answer;
+            }
+        }
+    }
+
+    /// Whether a part of a batch was refused for the pace, for no time that was named.
+    fn is_put_off(&self, operation: &'static str, answer: &Result<Part>) -> bool {
+        let Ok(part) = answer else { return false };
+        let error = error::classify(operation, &part.reply(), self.timing());
+        part.whose == Whose::Part && error.kind == ErrorKind::Throttled && error.retry == Retry::Backoff
     }
 
     async fn all(&self, operation: &'static str, purpose: Purpose, calls: Vec<Call>) -> Vec<Result<Part>> {

@@ -14,7 +14,7 @@ use calsync_core::{
 use serde_json::{Value, json};
 
 use super::{
-    batch::Part,
+    batch::{Part, Whose},
     calls::{self, Call, Notify},
     config::UpdateMethod,
     error,
@@ -62,7 +62,12 @@ impl GoogleProvider {
                 }
                 return Err(error);
             }
-            _ => return Err(error::writing(OPERATION, &part.reply(), self.timing())),
+            _ => {
+                let error = error::writing(OPERATION, &part.reply(), self.timing());
+                // The first request of several says nothing of what an earlier try has left.
+                let is_put_off = error.kind == ErrorKind::Throttled && part.whose == Whose::Part;
+                return Err(if is_put_off && !has_instances { error.not_applied() } else { error });
+            }
         };
         if !has_instances {
             return Ok(written(id, Item::new(stored)));
@@ -177,12 +182,21 @@ impl GoogleProvider {
                 None => unknown.push(*key),
             }
         }
-        let lookups =
+        let lookups: Vec<Call> =
             unknown.iter().map(|key| calls::instance(calendar.as_str(), id.as_str(), *key)).collect();
-        for (key, part) in unknown.into_iter().zip(self.read_all(operation, lookups).await) {
+        let mut first = None;
+        let answers = self.go_on(operation, Purpose::Read, &lookups).await;
+        for (key, part) in unknown.into_iter().zip(answers) {
             let part = part?;
-            let page =
-                Page::read(self.accept(operation, &part)?).ok_or_else(|| self.unusable(operation, &part))?;
+            let body = match self.accept(operation, &part) {
+                // The others are written, so that the next try has less to do.
+                Err(error) if error.kind == ErrorKind::Throttled => {
+                    first.get_or_insert(error);
+                    continue;
+                }
+                body => body?,
+            };
+            let page = Page::read(body).ok_or_else(|| self.unusable(operation, &part))?;
             match page.items.into_iter().find_map(object_of).filter(|row| text(row, "id").is_some()) {
                 // Its tag says nothing of what was read: it has become an exception since.
                 Some(instance) if !self.is_as_read(item, key, &instance) => {
@@ -202,8 +216,7 @@ impl GoogleProvider {
             .iter()
             .filter_map(|(key, held)| instance_call(calendar.as_str(), item, *key, held))
             .collect();
-        let answers = self.write_all(operation, calls.clone()).await;
-        let mut first = None;
+        let answers = self.go_on(operation, Purpose::Write, &calls).await;
         for (call, answer) in calls.into_iter().zip(answers) {
             let error = match answer {
                 Ok(part) if part.status.is_success() => continue,
