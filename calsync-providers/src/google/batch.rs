@@ -144,7 +144,7 @@ impl Batches for GoogleProvider {
     type Answer = Part;
 
     fn most(&self) -> usize {
-        self.config.batch_max
+        self.most_together()
     }
 
     async fn exchange(&self, operation: &'static str, calls: Vec<Call>) -> Vec<Result<Part>> {
