@@ -217,6 +217,36 @@ async fn quo_03_series_served_in_part_come_and_go_all_the_same() {
     converge(&world, &link, &provider, &server).await;
 }
 
+/// TOK-03: a page may be empty and have a next one, also where one instance is asked for.
+#[tokio::test]
+async fn tok_03_an_instance_is_found_behind_an_empty_page() {
+    let server = start(GoogleQuirks { empty_pages: true, ..GoogleQuirks::default() });
+    let (provider, world) = (with(config(&server)), world());
+    let link = link(&world);
+    let mut series = single("series", "series", 2);
+    series.rules = vec![RuleEntry::read("FREQ=DAILY;COUNT=5")];
+    world.add(series).await;
+    sync(&world, &link, &provider).await;
+    world
+        .edit("series", |series| {
+            let moved = EventBody::new(TimeSpan { start: berlin(3, 14), end: berlin(3, 15) });
+            let moved = EventBody { title: Some("moved".to_owned()), ..moved };
+            let moved = Override::Changed { body: Box::new(moved), scope: OverrideScope::This };
+            series.overrides.extend([(key(3), moved), (key(4), Override::Excluded)]);
+        })
+        .await;
+    for _ in 0..3 {
+        let report = sync(&world, &link, &provider).await;
+        assert_eq!((report.waiting, report.wedged), (0, 0));
+    }
+    let events = server.events("primary");
+    assert!(events.iter().any(|event| event["summary"] == "moved"), "{events:?}");
+    let name = |event: &serde_json::Value| event["id"].as_str().map(|id| format!("{id}_20260304T080000Z"));
+    let cancelled = events.iter().filter_map(name).find_map(|id| server.event("primary", &id)).unwrap();
+    assert_eq!(cancelled["status"], "cancelled");
+    converge(&world, &link, &provider, &server).await;
+}
+
 fn world() -> World {
     World::new(Arc::new(MemoryStore::default()), 7)
 }

@@ -189,6 +189,31 @@ async fn a_series_of_ours_arrives_with_its_exceptions_and_is_edited_in_place() {
     }
 }
 
+/// TOK-03: an instance is looked for among its neighbours, which may be on the page before.
+#[tokio::test(flavor = "multi_thread")]
+async fn tok_03_an_instance_is_found_on_a_later_page() {
+    let lab = Lab::new();
+    lab.server.follow("quirk page_max=1").unwrap();
+    let mut series = local_series("s", "FREQ=DAILY;COUNT=5");
+    let id = |date: &str| RecurrenceId::Instant(instant(&format!("{date}T08:00:00Z")));
+    let mut renamed = series.master.clone().unwrap();
+    renamed.title = Some("renamed".into());
+    renamed.time.start = EventTime::Utc(instant("2026-01-07T15:00:00Z"));
+    renamed.time.end = EventTime::Utc(instant("2026-01-07T16:00:00Z"));
+    let renamed = Override::Changed { body: Box::new(renamed), scope: Default::default() };
+    series.overrides.extend([(id("2026-01-07"), renamed), (id("2026-01-08"), Override::Excluded)]);
+    lab.world.add(series).await;
+    lab.sync().await;
+    lab.server.follow("quirk page_max=1000").unwrap();
+    lab.sync().await;
+    lab.is_quiet().await;
+    let stored = lab.server.events(&lab.calendar).remove(0);
+    let found =
+        lab.server.instants(&stored.id, instant("2026-01-01T00:00:00Z"), instant("2027-01-01T00:00:00Z"));
+    let found: Vec<String> = found.iter().map(|at| at.format("%m-%dT%H").to_string()).collect();
+    assert_eq!(found, ["01-05T08", "01-06T08", "01-07T15", "01-09T08"]);
+}
+
 async fn series_of_ours(quirk: &str) {
     let lab = Lab::new();
     lab.server.follow(&format!("quirk {quirk}")).unwrap();

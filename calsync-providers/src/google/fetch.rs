@@ -24,8 +24,8 @@ use crate::http::together::unsent;
 
 const OPERATION: &str = "fetch";
 
-/// Pages of one series: more means that the answers go round in circles.
-const PAGES_MAX: usize = 100;
+/// Pages of one series or instance: more means that the answers go round in circles.
+pub(super) const PAGES_MAX: usize = 100;
 
 /// A series whose exceptions are not all written yet: to everybody but its writer it is not there.
 pub(crate) fn is_open(event: &Object) -> bool {

@@ -18,7 +18,7 @@ use super::{
     calls::{self, Call, Notify},
     config::UpdateMethod,
     error,
-    fetch::{is_open, seal},
+    fetch::{PAGES_MAX, is_open, seal},
     item::{Edit, Item, ItemVersion, is_cancelled, object_of},
     map::{
         project::project,
@@ -183,21 +183,19 @@ impl GoogleProvider {
             }
         }
         let lookups: Vec<Call> =
-            unknown.iter().map(|key| calls::instance(calendar.as_str(), id.as_str(), *key)).collect();
+            unknown.iter().map(|key| calls::instance(calendar.as_str(), id.as_str(), *key, None)).collect();
         let mut first = None;
         let answers = self.go_on(operation, Purpose::Read, &lookups).await;
         for (key, part) in unknown.into_iter().zip(answers) {
-            let part = part?;
-            let body = match self.accept(operation, &part) {
+            let found = match self.first_row(operation, calendar, (id, key), part?).await {
                 // The others are written, so that the next try has less to do.
                 Err(error) if error.kind == ErrorKind::Throttled => {
                     first.get_or_insert(error);
                     continue;
                 }
-                body => body?,
+                found => found?,
             };
-            let page = Page::read(body).ok_or_else(|| self.unusable(operation, &part))?;
-            match page.items.into_iter().find_map(object_of).filter(|row| text(row, "id").is_some()) {
+            match found {
                 // Its tag says nothing of what was read: it has become an exception since.
                 Some(instance) if !self.is_as_read(item, key, &instance) => {
                     let detail = "an instance was changed meanwhile";
@@ -231,6 +229,25 @@ impl GoogleProvider {
             first.get_or_insert(error);
         }
         first.map_or(Ok(()), Err)
+    }
+
+    /// The instance an answer names, on whichever page.
+    async fn first_row(
+        &self,
+        operation: &'static str,
+        calendar: &RemoteCalendarId,
+        (id, key): (&RemoteId, RecurrenceId),
+        mut part: Part,
+    ) -> Result<Option<Object>> {
+        for _ in 0..PAGES_MAX {
+            let body = self.accept(operation, &part)?;
+            let page = Page::read(body).ok_or_else(|| self.unusable(operation, &part))?;
+            let row = page.items.into_iter().find_map(object_of).filter(|row| text(row, "id").is_some());
+            let (None, Some(next)) = (&row, &page.next_page) else { return Ok(row) };
+            let call = calls::instance(calendar.as_str(), id.as_str(), key, Some(next));
+            part = self.send(operation, Purpose::Read, call).await?;
+        }
+        Err(ProviderError::new(ErrorKind::Protocol, operation, "the pages of an instance do not end"))
     }
 
     /// Whether an instance that was no exception when its series was read still says what the series says; or what is to be

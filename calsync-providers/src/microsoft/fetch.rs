@@ -5,16 +5,15 @@ use calsync_core::{
     provider::{ErrorKind, Fetched, ProviderError, Result},
 };
 
-use futures_util::future::join_all;
-use serde_json::Value;
-
 use super::{
     batch::Part,
     calls::Call,
     error, item, map,
-    provider::MicrosoftProvider,
-    wire::{Object, objects, text},
+    provider::{MicrosoftProvider, PAGES_MAX},
+    wire::{Object, text},
 };
+use futures_util::future::join_all;
+use serde_json::Value;
 
 const OPERATION: &str = "fetch";
 /// How the mark of an item that is being made begins, in the place of a version.
@@ -131,7 +130,7 @@ impl MicrosoftProvider {
         let mut looks: Vec<Look> = Vec::with_capacity(ids.len());
         let mut late = Vec::new();
         for (index, part) in self.get_all(operation, &paths).await?.into_iter().enumerate() {
-            let look = self.judge(operation, part);
+            let look = self.whole(operation, self.judge(operation, part)).await;
             // The rest of a batch may be throttled while its head is served: asked once more, in a batch of their own.
             if matches!(&look, Look::Failed(error) if error.kind == ErrorKind::Throttled) {
                 late.push(index);
@@ -142,7 +141,7 @@ impl MicrosoftProvider {
             let again: Vec<String> = late.iter().filter_map(|index| paths.get(*index).cloned()).collect();
             for (index, part) in late.into_iter().zip(self.get_all(operation, &again).await?) {
                 if let Some(look) = looks.get_mut(index) {
-                    *look = self.judge(operation, part);
+                    *look = self.whole(operation, self.judge(operation, part)).await;
                 }
             }
         }
@@ -174,13 +173,46 @@ impl MicrosoftProvider {
         if error.kind == ErrorKind::NotFound { Look::Gone } else { Look::Failed(error) }
     }
 
+    async fn whole(&self, operation: &'static str, look: Look) -> Look {
+        match look {
+            Look::There(object) => match self.with_all_exceptions(operation, object).await {
+                Ok(object) => Look::There(object),
+                Err(error) => Look::Failed(error),
+            },
+            look => look,
+        }
+    }
+
+    /// A series whose exceptions do not all fit into one answer, with those of the pages that follow: what is not read would
+    /// look undone.
+    async fn with_all_exceptions(&self, operation: &'static str, mut object: Object) -> Result<Object> {
+        const NEXT: &str = "exceptionOccurrences@odata.nextLink";
+        for _ in 0..PAGES_MAX {
+            let Some(Value::String(next)) = object.remove(NEXT) else { return Ok(object) };
+            let page = self.page(operation, self.link(&next, operation)?).await?;
+            if page.broken > 0 {
+                return Err(error::unusable(operation, "an exception that is no event"));
+            }
+            let rows = page.items.into_iter().map(Value::Object);
+            match object.entry("exceptionOccurrences").or_insert_with(|| Value::Array(Vec::new())) {
+                Value::Array(exceptions) => exceptions.extend(rows),
+                _ => return Err(error::unusable(operation, "the exceptions are no list")),
+            }
+            if let Some(next) = page.next {
+                object.insert(NEXT.to_owned(), next.into());
+            }
+        }
+        Err(error::unusable(operation, "the pages do not end"))
+    }
+
     /// One item by itself.
     pub(super) async fn look_at(&self, operation: &'static str, id: &RemoteId) -> Result<Option<Object>> {
         match self.read(operation, &self.paths.whole(id.as_str())).await {
-            Ok(body) => body
-                .filter(|object| text(object, "id").is_some())
-                .map(Some)
-                .ok_or_else(|| error::unusable(operation, "the answer is no event")),
+            Ok(body) => {
+                let object = body.filter(|object| text(object, "id").is_some());
+                let object = object.ok_or_else(|| error::unusable(operation, "the answer is no event"))?;
+                self.with_all_exceptions(operation, object).await.map(Some)
+            }
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -204,11 +236,11 @@ impl MicrosoftProvider {
         operation: &'static str,
     ) -> Result<Option<Object>> {
         let found = self.read(operation, &self.paths.made_as(calendar, fresh)).await?;
-        let found = found
-            .filter(|body| body.get("value").is_some_and(Value::is_array))
-            .ok_or_else(|| error::unusable(operation, "the answer is no list"))?;
-        let Some(id) = objects(&found, "value").find_map(|item| text(item, "id")) else { return Ok(None) };
-        self.look_at(operation, &RemoteId::from(id)).await
+        let found = self.row(operation, found.unwrap_or_default(), |row| text(row, "id").is_some()).await?;
+        match found.as_ref().and_then(|row| text(row, "id")) {
+            Some(id) => self.look_at(operation, &RemoteId::from(id)).await,
+            None => Ok(None),
+        }
     }
 
     pub(super) fn is_unfinished(&self, object: &Object) -> bool {

@@ -159,10 +159,9 @@ impl MicrosoftProvider {
             if !part.is_success() {
                 return Err(error::of(operation, &part.refusal(), self.now()));
             }
-            let rows = part.body.filter(|body| body.contains_key("value"));
-            let rows = rows.ok_or_else(|| error::unusable(operation, "the answer is no list"))?;
-            let found = objects(&rows, "value").find(|row| starts(row, start) == Some(id));
-            named.extend(found.map(|row| (id, row.clone())));
+            let rows = part.body.unwrap_or_default();
+            let found = self.row(operation, rows, |row| starts(row, start) == Some(id)).await?;
+            named.extend(found.map(|row| (id, row)));
         }
         Ok(named)
     }
