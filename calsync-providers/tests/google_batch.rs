@@ -140,3 +140,48 @@ async fn a_fault_that_answers_nothing_catches_a_part_too() {
     assert!(written[1].as_ref().is_err_and(ProviderError::is_ambiguous), "half of an answer is none");
     assert_eq!(server.events("primary").len(), 3);
 }
+
+/// A service that takes smaller batches than are sent: they go in halves, and from then on are no larger than it takes.
+#[tokio::test]
+async fn quo_03_a_batch_that_is_too_large_goes_in_smaller_ones() {
+    for (most, first, then) in [(5, 7, 4), (1, 23, 12)] {
+        let server = start(GoogleQuirks { batch_max: most, ..GoogleQuirks::default() });
+        let provider = provider(&server, &["secret"]);
+        let written = creations(&provider, 12).await;
+        assert!(written.iter().all(Result::is_ok), "{written:?}");
+        assert_eq!(server.events("primary").len(), 12);
+        assert_eq!(sent(&server), first, "batches of {most}");
+        server.clear_requests();
+        let ids: Vec<RemoteId> = written.into_iter().map(|written| written.unwrap().id).collect();
+        let found = provider.fetch(&primary(), &ids).await.unwrap();
+        assert!(found.iter().all(|found| matches!(found, Fetched::Found { .. })), "{found:?}");
+        assert_eq!(sent(&server), then, "batches of {most}");
+    }
+}
+
+/// One request that spoils every batch it is in costs the others nothing but requests, and leaves batches as large as they were.
+#[tokio::test]
+async fn bad_one_request_that_spoils_its_batch_is_found_and_sent_alone() {
+    let server = start(GoogleQuirks::default());
+    server.inject(Fault::status(400).on_path("/batch").on_body("\"u3\"").always());
+    let provider = provider(&server, &["secret"]);
+    let written = creations(&provider, 8).await;
+    assert!(written.iter().all(Result::is_ok), "{written:?}");
+    server.clear_faults();
+    server.clear_requests();
+    let ids: Vec<RemoteId> = written.into_iter().map(|written| written.unwrap().id).collect();
+    provider.fetch(&primary(), &ids).await.unwrap();
+    assert_eq!((sent(&server), server.events("primary").len()), (1, 8));
+}
+
+/// What is refused for the account or the pace is not sent again in parts.
+#[tokio::test]
+async fn a_batch_that_is_refused_for_all_is_not_cut() {
+    for status in [403, 408, 429, 500, 503] {
+        let server = start(GoogleQuirks::default());
+        server.inject(Fault::status(status).on_path("/batch"));
+        let refused = creations(&provider(&server, &["secret"]), 4).await;
+        assert!(refused.iter().all(Result::is_err));
+        assert_eq!(sent(&server), 1, "{status}");
+    }
+}

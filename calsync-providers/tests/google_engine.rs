@@ -110,6 +110,143 @@ async fn converge(world: &World, link: &Link, provider: &GoogleProvider, server:
     assert_eq!(server.mails(), 0);
 }
 
+/// Runs as a schedule would, each well after the one before, whether it fails or not.
+async fn runs(world: &World, link: &Link, provider: &dyn Provider, count: usize) {
+    for _ in 0..count {
+        let _ = world.engine.sync(link, provider, &SyncOptions::default()).await;
+        world.clock.advance(TimeDelta::hours(2));
+    }
+}
+
+fn throttling() -> GoogleServer {
+    start(GoogleQuirks { batch_throttles_after: Some(2), ..GoogleQuirks::default() })
+}
+
+/// QUO-03: of each batch two requests are served and the others refused for the pace. Those were not applied: nobody looks for
+/// them, every run writes two more, and what comes in is listed meanwhile.
+#[tokio::test]
+async fn quo_03_a_batch_served_in_part_is_progress_in_every_run() {
+    let (server, world) = (throttling(), world());
+    let (provider, link) = (with(config(&server)), link(&world));
+    for n in 0..9 {
+        world.add(single(&format!("u{n}"), "ours", 2 + n)).await;
+    }
+    for run in 1..=4 {
+        server.clear_requests();
+        let there = format!("theirs {run}");
+        server.put("primary", timed(&there, 20));
+        runs(&world, &link, &provider, 1).await;
+        assert_eq!(server.events("primary").len(), 3 * run, "two of ours, one of theirs");
+        let title = |record: &calsync_core::store::EventRecord| record.event.body()?.title.clone();
+        assert!(world.locals().await.iter().any(|record| title(record).as_ref() == Some(&there)));
+        assert!(
+            server.requests().iter().all(|request| !request.body_text().contains("GET ")),
+            "nothing is looked for that is known not to be there"
+        );
+    }
+    // The last one goes alone.
+    runs(&world, &link, &provider, 1).await;
+    assert_eq!(server.events("primary").len(), 13);
+    server.change_quirks(|quirks| quirks.batch_throttles_after = None);
+    converge(&world, &link, &provider, &server).await;
+}
+
+/// The same for creations whose answers were lost, which are looked up: the answers that come are used.
+#[tokio::test]
+async fn quo_03_look_ups_served_in_part_are_used() {
+    let (server, world) = (throttling(), world());
+    let (provider, link) = (with(config(&server)), link(&world));
+    runs(&world, &link, &provider, 1).await;
+    for n in 0..9 {
+        world.add(single(&format!("u{n}"), "ours", 2 + n)).await;
+    }
+    server.change_quirks(|quirks| quirks.batch_throttles_after = Some(5));
+    server.inject(Fault::drop_after().on_path("/batch"));
+    runs(&world, &link, &provider, 1).await;
+    assert_eq!(server.events("primary").len(), 5, "five were made, of nine of which nothing is known");
+    server.change_quirks(|quirks| quirks.batch_throttles_after = Some(2));
+    server.put("primary", timed("theirs", 20));
+    runs(&world, &link, &provider, 1).await;
+    assert_eq!(world.locals().await.len(), 10, "what comes in is listed");
+    runs(&world, &link, &provider, 8).await;
+    assert_eq!((server.events("primary").len(), world.locals().await.len()), (10, 10));
+    server.change_quirks(|quirks| quirks.batch_throttles_after = None);
+    converge(&world, &link, &provider, &server).await;
+}
+
+/// The same for what a delta brings of series, which are asked for whole, and for the instances of one that is written.
+#[tokio::test]
+async fn quo_03_series_served_in_part_come_and_go_all_the_same() {
+    let (server, world) = (throttling(), world());
+    let (provider, link) = (with(config(&server)), link(&world));
+    runs(&world, &link, &provider, 1).await;
+    let ids: Vec<String> = (0..9)
+        .map(|n| {
+            let mut series = timed(&format!("series {n}"), 2);
+            series["recurrence"] = json!(["RRULE:FREQ=DAILY;COUNT=9"]);
+            server.put("primary", series)
+        })
+        .collect();
+    runs(&world, &link, &provider, 1).await;
+    assert!(world.locals().await.len() >= 2, "what was answered is here");
+    runs(&world, &link, &provider, 8).await;
+    assert_eq!(world.locals().await.len(), 9);
+    for id in &ids {
+        server.edit("primary", id, |event| {
+            event.insert("summary".to_owned(), "edited".into());
+        });
+    }
+    runs(&world, &link, &provider, 9).await;
+    let titles: Vec<_> =
+        world.locals().await.iter().map(|record| record.event.body().unwrap().title.clone()).collect();
+    assert_eq!(titles, vec![Some("edited".to_owned()); 9]);
+
+    let mut series = single("ours", "ours", 2);
+    series.rules = vec![RuleEntry::read("FREQ=DAILY;COUNT=9")];
+    for day in 3..10 {
+        let moved = EventBody::new(TimeSpan { start: berlin(day, 14), end: berlin(day, 15) });
+        let moved = EventBody { title: Some("moved".to_owned()), ..moved };
+        let moved = Override::Changed { body: Box::new(moved), scope: OverrideScope::This };
+        series.overrides.insert(key(day), moved);
+    }
+    world.add(series).await;
+    runs(&world, &link, &provider, 3).await;
+    server.change_quirks(|quirks| quirks.batch_throttles_after = None);
+    let moved = server.events("primary").iter().filter(|event| event["summary"] == "moved").count();
+    assert_eq!(moved, 7);
+    converge(&world, &link, &provider, &server).await;
+}
+
+/// TOK-03: a page may be empty and have a next one, also where one instance is asked for.
+#[tokio::test]
+async fn tok_03_an_instance_is_found_behind_an_empty_page() {
+    let server = start(GoogleQuirks { empty_pages: true, ..GoogleQuirks::default() });
+    let (provider, world) = (with(config(&server)), world());
+    let link = link(&world);
+    let mut series = single("series", "series", 2);
+    series.rules = vec![RuleEntry::read("FREQ=DAILY;COUNT=5")];
+    world.add(series).await;
+    sync(&world, &link, &provider).await;
+    world
+        .edit("series", |series| {
+            let moved = EventBody::new(TimeSpan { start: berlin(3, 14), end: berlin(3, 15) });
+            let moved = EventBody { title: Some("moved".to_owned()), ..moved };
+            let moved = Override::Changed { body: Box::new(moved), scope: OverrideScope::This };
+            series.overrides.extend([(key(3), moved), (key(4), Override::Excluded)]);
+        })
+        .await;
+    for _ in 0..3 {
+        let report = sync(&world, &link, &provider).await;
+        assert_eq!((report.waiting, report.wedged), (0, 0));
+    }
+    let events = server.events("primary");
+    assert!(events.iter().any(|event| event["summary"] == "moved"), "{events:?}");
+    let name = |event: &serde_json::Value| event["id"].as_str().map(|id| format!("{id}_20260304T080000Z"));
+    let cancelled = events.iter().filter_map(name).find_map(|id| server.event("primary", &id)).unwrap();
+    assert_eq!(cancelled["status"], "cancelled");
+    converge(&world, &link, &provider, &server).await;
+}
+
 fn world() -> World {
     World::new(Arc::new(MemoryStore::default()), 7)
 }

@@ -427,3 +427,33 @@ async fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
     provider.changes(&calendar, request).await.unwrap();
     assert_eq!(*large.0.lock().unwrap(), ["delta 1000 ", "delta 100 ", "delta 10 ", "events 10 $top=10"]);
 }
+
+fn link(path: &str) -> String {
+    format!("https://graph.microsoft.com/v1.0/{path}")
+}
+
+/// TOK-03: the page that names an item looked for may come after an empty one, and the exceptions of a series on several.
+#[tokio::test]
+async fn tok_03_every_page_is_read_of_what_is_asked_for_by_name() {
+    let series = json!({
+        "id": "e0", "@odata.etag": "W/\"1\"", "type": "seriesMaster",
+        "exceptionOccurrences": [{"id": "x1"}],
+        "exceptionOccurrences@odata.nextLink": link("me/events/e0/exceptionOccurrences?$skip=1"),
+    });
+    let lab = lab(vec![
+        Answer::Json(200, json!({"value": [], "@odata.nextLink": link("me/calendars/c/events?$skip=0")})),
+        Answer::Json(200, json!({"value": [{"id": "e0"}]})),
+        Answer::Json(200, series),
+        Answer::Json(
+            200,
+            json!({"value": [], "@odata.nextLink": link("me/events/e0/exceptionOccurrences?$skip=2")}),
+        ),
+        Answer::Json(200, json!({"value": [{"id": "x2"}]})),
+    ]);
+    let found = lab.provider.fetch(&lab.calendar, &[RemoteId::from("new:fresh0")]).await.unwrap();
+    let [Fetched::Renamed { id, payload, .. }] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(id.as_str(), "e0");
+    let item: Value = serde_json::from_str(payload.as_str()).unwrap();
+    assert_eq!(item["exceptionOccurrences"], json!([{"id": "x1"}, {"id": "x2"}]));
+    assert!(item.get("exceptionOccurrences@odata.nextLink").is_none());
+}

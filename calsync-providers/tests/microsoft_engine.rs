@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
-    model::{Event, EventBody, EventTime, Override, ParticipationStatus, Privacy, RecurrenceId, TimeSpan},
+    model::{
+        Event, EventBody, EventTime, Override, ParticipationStatus, Privacy, RecurrenceId, Status, TimeSpan,
+    },
     provider::{ErrorKind, Fetched, PeoplePolicy, Provider},
     recurrence::RuleEntry,
     store::{MemoryStore, OutboxState},
@@ -187,6 +189,94 @@ async fn a_series_of_ours_arrives_with_its_exceptions_and_is_edited_in_place() {
     {
         series_of_ours(quirk).await;
     }
+}
+
+/// DEL-22: what is cancelled does not take place at Graph: an event shows as free, and an instance of a series is deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn del_22_what_is_cancelled_does_not_take_place() {
+    let lab = Lab::new();
+    let cancel = |event: &mut Event| body(event).status = Some(Status::Cancelled);
+    let mut single = event("single", "single");
+    cancel(&mut single);
+    lab.world.add(single).await;
+    lab.world.add(event("later", "later")).await;
+    let mut series = local_series("s", "FREQ=WEEKLY;COUNT=4");
+    let id = |date: &str| RecurrenceId::Instant(instant(&format!("{date}T08:00:00Z")));
+    let off = |series: &Event, date: &str| {
+        let mut off = series.master.clone().unwrap();
+        off.time.start = EventTime::Utc(instant(&format!("{date}T08:00:00Z")));
+        off.time.end = EventTime::Utc(instant(&format!("{date}T09:00:00Z")));
+        off.status = Some(Status::Cancelled);
+        Override::Changed { body: Box::new(off), scope: Default::default() }
+    };
+    series.overrides.insert(id("2026-01-12"), off(&series, "2026-01-12"));
+    lab.world.add(series).await;
+    let report = lab.sync().await;
+    let losses: Vec<_> = report.plan.operations.iter().map(|operation| operation.losses.clone()).collect();
+    assert_eq!(losses.iter().flatten().collect::<Vec<_>>(), ["status"], "{losses:?}");
+    lab.is_quiet().await;
+    lab.world.edit("later", cancel).await;
+    lab.world
+        .edit("s", |series| {
+            series.overrides.insert(id("2026-01-19"), off(series, "2026-01-19"));
+        })
+        .await;
+    lab.sync().await;
+    lab.is_quiet().await;
+    let shown = |subject: &str| {
+        let all = lab.remote();
+        all.iter().find(|event| event["subject"] == subject).map(|event| event["showAs"].clone()).unwrap()
+    };
+    assert_eq!((shown("single"), shown("later")), (json!("free"), json!("free")));
+    let stored = lab.server.events(&lab.calendar);
+    let stored = stored.iter().find(|stored| stored.event["subject"] == "series").unwrap();
+    let found =
+        lab.server.instants(&stored.id, instant("2026-01-01T00:00:00Z"), instant("2027-01-01T00:00:00Z"));
+    let found: Vec<String> = found.iter().map(|at| at.format("%m-%d").to_string()).collect();
+    assert_eq!(found, ["01-05", "01-26"]);
+
+    // It stays cancelled here whatever else is edited there, and takes place once it is not.
+    let later =
+        lab.server.events(&lab.calendar).into_iter().find(|stored| stored.event["subject"] == "later");
+    assert!(lab.server.change(&later.unwrap().id, &json!({"subject": "renamed"})));
+    lab.sync().await;
+    let here = lab.world.local("later").await.event;
+    let here = here.body().unwrap();
+    assert_eq!(
+        (here.title.as_deref(), here.status, here.free_busy),
+        (Some("renamed"), Some(Status::Cancelled), None)
+    );
+    lab.is_quiet().await;
+    lab.world.edit("later", |event| body(event).status = None).await;
+    lab.sync().await;
+    assert_eq!(shown("renamed"), "busy");
+    lab.is_quiet().await;
+    assert_eq!(lab.server.mails(), 0);
+}
+
+/// TOK-03: an instance is looked for among its neighbours, which may be on the page before.
+#[tokio::test(flavor = "multi_thread")]
+async fn tok_03_an_instance_is_found_on_a_later_page() {
+    let lab = Lab::new();
+    lab.server.follow("quirk page_max=1").unwrap();
+    let mut series = local_series("s", "FREQ=DAILY;COUNT=5");
+    let id = |date: &str| RecurrenceId::Instant(instant(&format!("{date}T08:00:00Z")));
+    let mut renamed = series.master.clone().unwrap();
+    renamed.title = Some("renamed".into());
+    renamed.time.start = EventTime::Utc(instant("2026-01-07T15:00:00Z"));
+    renamed.time.end = EventTime::Utc(instant("2026-01-07T16:00:00Z"));
+    let renamed = Override::Changed { body: Box::new(renamed), scope: Default::default() };
+    series.overrides.extend([(id("2026-01-07"), renamed), (id("2026-01-08"), Override::Excluded)]);
+    lab.world.add(series).await;
+    lab.sync().await;
+    lab.server.follow("quirk page_max=1000").unwrap();
+    lab.sync().await;
+    lab.is_quiet().await;
+    let stored = lab.server.events(&lab.calendar).remove(0);
+    let found =
+        lab.server.instants(&stored.id, instant("2026-01-01T00:00:00Z"), instant("2027-01-01T00:00:00Z"));
+    let found: Vec<String> = found.iter().map(|at| at.format("%m-%dT%H").to_string()).collect();
+    assert_eq!(found, ["01-05T08", "01-06T08", "01-07T15", "01-09T08"]);
 }
 
 async fn series_of_ours(quirk: &str) {

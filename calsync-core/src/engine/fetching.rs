@@ -25,7 +25,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FetchPatience {
-    /// Runs that tried. Default: 5.
+    /// Runs that tried. One in which the provider had too many requests is none. Default: 5.
     pub attempts: u32,
     /// Time since the first of them. Default: one hour.
     pub at_least: TimeDelta,
@@ -106,6 +106,11 @@ impl Run<'_> {
                 None => wanted.push(item.id),
             }
         }
+        // Who has waited longest comes first: of a provider that serves a few at a time nobody waits for ever.
+        wanted.sort_by_key(|id| {
+            let waits = self.unfetched.get(id).map(|item| item.since);
+            (waits.is_none(), waits)
+        });
         let (mut unreadable, mut failed) = (Vec::new(), Vec::new());
         for ids in wanted.chunks(self.most_fetched()) {
             for fetched in self.provider.fetch(&self.link.remote, ids).await? {
@@ -164,7 +169,9 @@ impl Run<'_> {
                 counted: false,
             });
             if !item.counted {
-                item = Unfetched { attempts: item.attempts.saturating_add(1), counted: true, ..item };
+                // Too many requests at once are never the item's fault: that costs no try.
+                let tries = u32::from(error.kind != ErrorKind::Throttled);
+                item = Unfetched { attempts: item.attempts.saturating_add(tries), counted: true, ..item };
                 // What is asked about keeps its question, and the answer to it.
                 let record = match self.meeting.asked.get_mut(&id) {
                     Some(asked) => {

@@ -60,8 +60,9 @@ pub(super) fn after_failure(
         return stuck(entry, error.kind.clone(), error.to_string(), now);
     }
     entry.attempts = entry.attempts.saturating_add(1);
-    // A creation may take several requests, of which the first was served: whatever the last one was told, it is looked for.
-    let creates = matches!(entry.op, OutboxOp::Create { .. });
+    // A creation may take several requests, of which the first was served: whatever the last one was told, it is looked for,
+    // unless the provider knows that nothing was made.
+    let creates = matches!(entry.op, OutboxOp::Create { .. }) && !error.is_not_applied();
     entry.state = if creates || error.is_ambiguous() { OutboxState::Ambiguous } else { OutboxState::Pending };
     let advised = match error.retry {
         Retry::After(delay) => TimeDelta::from_std(delay).unwrap_or(TimeDelta::days(1)),
@@ -279,6 +280,10 @@ mod tests {
             let next = after_failure(&entry, &error, Health::TakesWrites, &RetryBudget::default(), now);
             assert_eq!(next.state, OutboxState::Ambiguous, "{error}");
         }
+        let error = ProviderError::new(ErrorKind::Throttled, "create", "").not_applied();
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let next = after_failure(&entry, &error, Health::TakesWrites, &RetryBudget::default(), now);
+        assert_eq!(next.state, OutboxState::Pending, "it is known not to be there");
     }
 
     #[test]

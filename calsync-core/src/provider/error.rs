@@ -75,6 +75,14 @@ pub enum ErrorKind {
     Internal,
 }
 
+/// What is known of the effect of a write that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Unsaid,
+    Maybe,
+    None,
+}
+
 /// A failed call to a provider.
 ///
 /// Messages hold no secret, no event text and no full URL.
@@ -90,7 +98,7 @@ pub struct ProviderError {
     pub detail: String,
     // Boxed: an error is returned by value everywhere.
     request_id: Option<Box<str>>,
-    ambiguous: bool,
+    effect: Effect,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -107,7 +115,7 @@ impl ProviderError {
             operation,
             detail: detail.into(),
             request_id: None,
-            ambiguous: false,
+            effect: Effect::Unsaid,
             source: None,
         }
     }
@@ -127,7 +135,16 @@ impl ProviderError {
     /// Marks a write whose answer was lost: it may have been applied.
     #[must_use]
     pub fn maybe_applied(mut self) -> Self {
-        self.ambiguous = true;
+        self.effect = Effect::Maybe;
+        self
+    }
+
+    /// Marks a write that certainly had no effect, as a part of a batch has none that was refused for the pace while others
+    /// were served. A creation marked so is sent again without being looked for first, so it is for creations of a single
+    /// request only.
+    #[must_use]
+    pub fn not_applied(mut self) -> Self {
+        self.effect = Effect::None;
         self
     }
 
@@ -160,7 +177,13 @@ impl ProviderError {
 
     /// Whether the write may have been applied although it failed.
     pub fn is_ambiguous(&self) -> bool {
-        self.ambiguous
+        self.effect == Effect::Maybe
+    }
+
+    /// Whether the write certainly had no effect. One that failed and is neither this nor [ambiguous](Self::is_ambiguous)
+    /// was refused, by somebody who may not know what became of it.
+    pub fn is_not_applied(&self) -> bool {
+        self.effect == Effect::None
     }
 
     /// Whose fault it is.

@@ -253,7 +253,7 @@ pub enum OutboxOp {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OutboxState {
-    /// To be sent. A creation was never sent, or was looked for and not found.
+    /// To be sent. A creation was never sent, is known to have made nothing, or was looked for and not found.
     #[default]
     Pending,
     /// Sent, or about to be, without an answer: it may have been applied. The engine reads before it sends again.

@@ -14,6 +14,16 @@ pub(crate) struct Part {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    pub(crate) whose: Whose,
+}
+
+/// What an answer is an answer to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// To a whole request, which a gateway may have given.
+    Request,
+    /// To one request of a batch that was answered part by part.
+    Part,
 }
 
 /// Nothing in a body of ours can be mistaken for it: JSON has no line that begins with a hyphen.
@@ -98,7 +108,8 @@ fn read_part(part: &[u8]) -> Option<(usize, Part)> {
     let (headers, body) = headers(rest)?;
     let body = body.strip_suffix(b"\n").unwrap_or(body);
     let body = body.strip_suffix(b"\r").unwrap_or(body);
-    Some((index, Part { status: StatusCode::from_u16(status).ok()?, headers, body: body.to_vec() }))
+    let status = StatusCode::from_u16(status).ok()?;
+    Some((index, Part { status, headers, body: body.to_vec(), whose: Whose::Part }))
 }
 
 fn line(text: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -133,7 +144,7 @@ impl Batches for GoogleProvider {
     type Answer = Part;
 
     fn most(&self) -> usize {
-        self.config.batch_max
+        self.most_together()
     }
 
     async fn exchange(&self, operation: &'static str, calls: Vec<Call>) -> Vec<Result<Part>> {

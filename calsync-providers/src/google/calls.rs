@@ -116,11 +116,16 @@ pub(crate) fn get(calendar: &str, id: &str) -> Call {
     Call::new(Method::GET, &["calendars", calendar, "events", id], &[("prettyPrint", "false")])
 }
 
-/// The one instance with this original start.
-pub(crate) fn instance(calendar: &str, id: &str, key: RecurrenceId) -> Call {
+/// The one instance with this original start. Its first page may be empty.
+pub(crate) fn instance(calendar: &str, id: &str, key: RecurrenceId, page: Option<&str>) -> Call {
     let start = time::query(key);
-    let query =
-        [("originalStart", &*start), ("showDeleted", "true"), ("maxResults", "1"), ("prettyPrint", "false")];
+    let mut query = vec![
+        ("originalStart", &*start),
+        ("showDeleted", "true"),
+        ("maxResults", "1"),
+        ("prettyPrint", "false"),
+    ];
+    query.extend(page.map(|token| ("pageToken", token)));
     Call::new(Method::GET, &["calendars", calendar, "events", id, "instances"], &query)
 }
 

@@ -20,11 +20,12 @@ use super::{
     provider::{GoogleProvider, Purpose},
     wire::{self, Object, Page, inner, text},
 };
+use crate::http::together::unsent;
 
 const OPERATION: &str = "fetch";
 
-/// Pages of one series: more means that the answers go round in circles.
-const PAGES_MAX: usize = 100;
+/// Pages of one series or instance: more means that the answers go round in circles.
+pub(super) const PAGES_MAX: usize = 100;
 
 /// A series whose exceptions are not all written yet: to everybody but its writer it is not there.
 pub(crate) fn is_open(event: &Object) -> bool {
@@ -59,10 +60,11 @@ impl GoogleProvider {
     ) -> Result<Vec<Fetched>> {
         let calls = ids.iter().map(|id| calls::get(calendar.as_str(), id.as_str())).collect();
         let parts = self.read_all(OPERATION, calls).await;
+        let served = Served::of(&parts);
         let mut found = Vec::with_capacity(ids.len());
         let mut wanted = BTreeMap::new();
         for (id, part) in ids.iter().zip(parts) {
-            let one = self.one(id, part?)?;
+            let one = self.one(id, part, served)?;
             if let One::Event(event) = &one
                 && is_series(event)
             {
@@ -77,14 +79,24 @@ impl GoogleProvider {
                 return Err(error);
             }
         }
-        let mut series = self.series(OPERATION, calendar, wanted).await?;
+        let names: Vec<String> = wanted.keys().cloned().collect();
+        let mut series = match self.series(OPERATION, calendar, wanted).await {
+            Err(error) => {
+                let error = of_one(error, served)?;
+                names.into_iter().map(|id| (id, Series::Unread(unsent(OPERATION, &error)))).collect()
+            }
+            found => found?,
+        };
         let mut answers = Vec::with_capacity(found.len());
         for (id, one) in found {
             answers.push(match one {
                 One::NotFound => Fetched::Missing(id.clone()),
                 One::Failed(error) => Fetched::Failed(id.clone(), error),
                 One::Event(event) if is_cancelled(&event) => Fetched::Missing(id.clone()),
-                One::Event(event) if is_open(&event) => self.take_back(calendar, id, &event).await?,
+                One::Event(event) if is_open(&event) => match self.take_back(calendar, id, &event).await {
+                    Err(error) => Fetched::Failed(id.clone(), of_one(error, served)?),
+                    answer => answer?,
+                },
                 One::Event(event) => match series.remove(id.as_str()) {
                     Some(Series::Unread(error)) => Fetched::Failed(id.clone(), error),
                     Some(Series::Here(item)) => found_as(id, &item),
@@ -125,7 +137,11 @@ impl GoogleProvider {
         }
     }
 
-    fn one(&self, id: &RemoteId, part: Part) -> Result<One> {
+    fn one(&self, id: &RemoteId, part: Result<Part>, served: Served) -> Result<One> {
+        let part = match part {
+            Err(error) => return of_one(error, served).map(One::Failed),
+            part => part?,
+        };
         match part.status.as_u16() {
             200 => {
                 Ok(match wire::object(&part.body).filter(|event| text(event, "id") == Some(id.as_str())) {
@@ -134,7 +150,7 @@ impl GoogleProvider {
                 })
             }
             404 | 410 => Ok(One::NotFound),
-            _ => of_one(error::classify(OPERATION, &part.reply(), self.timing())).map(One::Failed),
+            _ => of_one(error::classify(OPERATION, &part.reply(), self.timing()), served).map(One::Failed),
         }
     }
 
@@ -150,8 +166,10 @@ impl GoogleProvider {
         let unknown: Vec<String> =
             wanted.iter().filter(|(_, uid)| uid.is_none()).map(|(id, _)| id.clone()).collect();
         let calls = unknown.iter().map(|id| calls::get(calendar.as_str(), id)).collect();
-        for (id, part) in unknown.into_iter().zip(self.read_all(operation, calls).await) {
-            match self.uid_of(operation, &id, &part?)? {
+        let parts = self.read_all(operation, calls).await;
+        let served = Served::of(&parts);
+        for (id, part) in unknown.into_iter().zip(parts) {
+            match self.uid_of(operation, &id, part, served)? {
                 Ok(uid) => wanted.insert(id, Some(uid)),
                 Err(known) => {
                     found.insert(id.clone(), known);
@@ -162,14 +180,17 @@ impl GoogleProvider {
         let asked: Vec<(String, String)> =
             wanted.into_iter().filter_map(|(id, uid)| Some((id, uid?))).collect();
         let calls = asked.iter().map(|(_, uid)| calls::by_uid(calendar.as_str(), uid, None)).collect();
-        for ((id, uid), part) in asked.into_iter().zip(self.read_all(operation, calls).await) {
-            let series = match self.rows(operation, calendar, &uid, part?).await {
+        let parts = self.read_all(operation, calls).await;
+        let served = Served::of(&parts);
+        for ((id, uid), part) in asked.into_iter().zip(parts) {
+            let rows = async { self.rows(operation, calendar, &uid, part?).await };
+            let series = match rows.await {
                 Ok(rows) => assemble(&id, rows),
                 // The calendar is asked here, and not the series.
                 Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Forbidden) => {
                     return Err(error);
                 }
-                Err(error) => Series::Unread(of_one(error)?),
+                Err(error) => Series::Unread(of_one(error, served)?),
             };
             found.insert(id, series);
         }
@@ -181,18 +202,23 @@ impl GoogleProvider {
         &self,
         operation: &'static str,
         id: &str,
-        part: &Part,
+        part: Result<Part>,
+        served: Served,
     ) -> Result<std::result::Result<String, Series>> {
+        let part = match part {
+            Err(error) => return Ok(Err(Series::Unread(of_one(error, served)?))),
+            part => part?,
+        };
         if matches!(part.status.as_u16(), 404 | 410) {
             return Ok(Err(Series::Absent));
         }
         // Cut short or something else altogether: that is no word about the series.
         let read = |body| wire::object(body).filter(|event| text(event, "id") == Some(id));
         let master = self
-            .accept(operation, part)
-            .and_then(|body| read(body).ok_or_else(|| self.unusable(operation, part)));
+            .accept(operation, &part)
+            .and_then(|body| read(body).ok_or_else(|| self.unusable(operation, &part)));
         Ok(match master {
-            Err(error) => Err(Series::Unread(of_one(error)?)),
+            Err(error) => Err(Series::Unread(of_one(error, served)?)),
             Ok(master) if is_cancelled(&master) => Err(Series::Cancelled),
             Ok(master) => text(&master, "iCalUID").map(ToOwned::to_owned).ok_or_else(|| {
                 Series::Unread(ProviderError::new(ErrorKind::Protocol, operation, "a series without a UID"))
@@ -224,10 +250,26 @@ impl GoogleProvider {
     }
 }
 
+/// What became of questions that were asked together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Served {
+    /// Some were answered: what was refused for the pace is asked again later, and spoils no answer.
+    Some,
+    None,
+}
+
+impl Served {
+    fn of(parts: &[Result<Part>]) -> Self {
+        let is_answer = |part: &Part| part.status.is_success() || matches!(part.status.as_u16(), 404 | 410);
+        if parts.iter().flatten().any(is_answer) { Self::Some } else { Self::None }
+    }
+}
+
 /// The error, where it is of one item; what is about the account or the service ends the whole.
-fn of_one(error: ProviderError) -> Result<ProviderError> {
-    match error.kind {
-        ErrorKind::Throttled | ErrorKind::Unauthorized | ErrorKind::Unavailable => Err(error),
+fn of_one(error: ProviderError, served: Served) -> Result<ProviderError> {
+    match (&error.kind, served) {
+        (ErrorKind::Throttled, Served::Some) => Ok(error),
+        (ErrorKind::Throttled | ErrorKind::Unauthorized | ErrorKind::Unavailable, _) => Err(error),
         _ => Ok(error),
     }
 }

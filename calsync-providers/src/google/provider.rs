@@ -1,6 +1,15 @@
 //! The provider: what it holds, how requests are sent, and the trait put together from the other files.
 
-use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    ops::Range,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use calsync_core::{
@@ -8,8 +17,8 @@ use calsync_core::{
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
         Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
-        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Seal, Watch, WatchRequest,
-        Written,
+        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Retry, Seal, Watch,
+        WatchRequest, Written,
     },
 };
 use chrono::{DateTime, Utc};
@@ -17,7 +26,7 @@ use http::{Method, header};
 use url::Url;
 
 use super::{
-    batch::{BOUNDARY, Part, compose, take_apart},
+    batch::{BOUNDARY, Part, Whose, compose, take_apart},
     calls::{self, Call, Notify},
     capability,
     config::{EventColors, GoogleConfig},
@@ -38,6 +47,8 @@ pub struct GoogleProvider {
     client: HttpClient,
     clock: Arc<dyn Clock>,
     pub(super) together: Together<Call, Part>,
+    /// The most requests of one batch.
+    batch_size: AtomicUsize,
     pub(super) rounds: Rounds,
 }
 
@@ -74,6 +85,7 @@ impl GoogleProvider {
             client,
             clock: Arc::new(SystemClock),
             together: Together::default(),
+            batch_size: AtomicUsize::new(config.batch_max),
             rounds: Rounds::default(),
             config,
         })
@@ -153,7 +165,8 @@ impl GoogleProvider {
             Purpose::Write => HttpError::writing,
         };
         let answer = self.client.send_as(operation, request, failed).await?.response;
-        let part = Part { status: answer.status, headers: answer.headers, body: answer.body };
+        let whose = Whose::Request;
+        let part = Part { status: answer.status, headers: answer.headers, body: answer.body, whose };
         if part.status.as_u16() == 401 {
             return Err(error::classify(operation, &part.reply(), self.timing()));
         }
@@ -170,28 +183,100 @@ impl GoogleProvider {
         self.all(operation, Purpose::Write, calls).await
     }
 
+    /// Sends requests of something that is under way. Those a batch puts off go again while others of it are served, as to
+    /// stop in the middle costs more requests; what a time to wait is named for is left. One answer for each, in the order
+    /// asked.
+    pub(super) async fn go_on(
+        &self,
+        operation: &'static str,
+        purpose: Purpose,
+        calls: &[Call],
+    ) -> Vec<Result<Part>> {
+        let mut answers = self.all(operation, purpose, calls.to_vec()).await;
+        let mut before = calls.len();
+        loop {
+            let late: Vec<usize> =
+                (0..answers.len()).filter(|index| self.is_put_off(operation, &answers[*index])).collect();
+            if late.is_empty() || late.len() >= before {
+                return answers;
+            }
+            before = late.len();
+            let again = late.iter().map(|index| calls[*index].clone()).collect();
+            for (index, answer) in late.into_iter().zip(self.all(operation, purpose, again).await) {
+                answers[index] = answer;
+            }
+        }
+    }
+
+    /// Whether a part of a batch was refused for the pace, for no time that was named.
+    fn is_put_off(&self, operation: &'static str, answer: &Result<Part>) -> bool {
+        let Ok(part) = answer else { return false };
+        let error = error::classify(operation, &part.reply(), self.timing());
+        part.whose == Whose::Part && error.kind == ErrorKind::Throttled && error.retry == Retry::Backoff
+    }
+
     async fn all(&self, operation: &'static str, purpose: Purpose, calls: Vec<Call>) -> Vec<Result<Part>> {
         let mut answers = Vec::with_capacity(calls.len());
-        for calls in calls.chunks(self.config.batch_max.max(1)) {
-            if let [only] = calls {
-                answers.push(self.send(operation, purpose, only.clone()).await);
-                continue;
+        let mut rest = calls.as_slice();
+        while !rest.is_empty() {
+            let (group, later) = rest.split_at(rest.len().min(self.most_together()));
+            rest = later;
+            let sent = self.in_one(operation, purpose, group).await;
+            // Nothing in it was wrong where every batch that was taken is smaller than every one that was not.
+            if let Some(refused) = sent.refused
+                && (1..refused).contains(&sent.taken)
+            {
+                self.batch_size.fetch_min(sent.taken, Ordering::Relaxed);
             }
-            let mut found = self.batch(operation, purpose, calls).await;
-            self.again_with_fresh_token(operation, purpose, calls, &mut found).await;
-            for (call, answer) in calls.iter().zip(found) {
+            answers.extend(sent.answers);
+        }
+        answers
+    }
+
+    /// Requests of one batch: as many as the service has been found to take.
+    pub(super) fn most_together(&self) -> usize {
+        self.batch_size.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Sends requests in one batch. One that is refused for what it is may be too large, or hold something that spoils it:
+    /// its halves are sent, down to single requests, so that nothing waits for ever because of the others.
+    fn in_one<'c>(
+        &'c self,
+        operation: &'static str,
+        purpose: Purpose,
+        calls: &'c [Call],
+    ) -> Pin<Box<dyn Future<Output = Exchanged> + Send + 'c>> {
+        Box::pin(async move {
+            if let [only] = calls {
+                let answer = self.send(operation, purpose, only.clone()).await;
+                let taken = usize::from(answer.as_ref().is_ok_and(|part| part.status.is_success()));
+                return Exchanged { answers: vec![answer], taken, refused: None };
+            }
+            let mut answers = self.batch(operation, purpose, calls).await;
+            if answers.first().is_some_and(is_of_the_batch) {
+                let (first, second) = calls.split_at(calls.len().div_ceil(2));
+                let (first, second) = (
+                    self.in_one(operation, purpose, first).await,
+                    self.in_one(operation, purpose, second).await,
+                );
+                return Exchanged {
+                    answers: first.answers.into_iter().chain(second.answers).collect(),
+                    taken: first.taken.max(second.taken),
+                    refused: first.refused.into_iter().chain(second.refused).min().or(Some(calls.len())),
+                };
+            }
+            self.again_with_fresh_token(operation, purpose, calls, &mut answers).await;
+            for (call, answer) in calls.iter().zip(&mut answers) {
                 // Parts of one batch may get in each other's way, and say so: alone they do not.
                 let clashed = answer
                     .as_ref()
                     .is_ok_and(|part| part.status.as_u16() == 409 && wire::reason(&part.body) == "conflict");
-                answers.push(if clashed {
-                    self.send(operation, purpose, call.clone()).await
-                } else {
-                    answer
-                });
+                if clashed {
+                    *answer = self.send(operation, purpose, call.clone()).await;
+                }
             }
-        }
-        answers
+            Exchanged { answers, taken: calls.len(), refused: None }
+        })
     }
 
     /// Parts refused for the token of their batch were not acted on. The first is sent again by itself, which renews the
@@ -289,6 +374,25 @@ impl GoogleProvider {
             Err(error) => error,
         }
     }
+}
+
+/// The answers to a batch, or to its halves.
+struct Exchanged {
+    answers: Vec<Result<Part>>,
+    /// The most requests that were taken together.
+    taken: usize,
+    /// The fewest that were refused together.
+    refused: Option<usize>,
+}
+
+/// Whether a batch was refused as a whole for what it is, and not for who sent it, when, or how often.
+fn is_of_the_batch(answer: &Result<Part>) -> bool {
+    answer.as_ref().is_ok_and(|part| {
+        let status = part.status.as_u16();
+        part.whose == Whose::Request
+            && (400..500).contains(&status)
+            && !matches!(status, 401 | 403 | 408 | 429)
+    })
 }
 
 impl Part {

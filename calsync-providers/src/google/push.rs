@@ -14,11 +14,11 @@ use calsync_core::{
 use serde_json::{Value, json};
 
 use super::{
-    batch::Part,
+    batch::{Part, Whose},
     calls::{self, Call, Notify},
     config::UpdateMethod,
     error,
-    fetch::{is_open, seal},
+    fetch::{PAGES_MAX, is_open, seal},
     item::{Edit, Item, ItemVersion, is_cancelled, object_of},
     map::{
         project::project,
@@ -62,7 +62,12 @@ impl GoogleProvider {
                 }
                 return Err(error);
             }
-            _ => return Err(error::writing(OPERATION, &part.reply(), self.timing())),
+            _ => {
+                let error = error::writing(OPERATION, &part.reply(), self.timing());
+                // The first request of several says nothing of what an earlier try has left.
+                let is_put_off = error.kind == ErrorKind::Throttled && part.whose == Whose::Part;
+                return Err(if is_put_off && !has_instances { error.not_applied() } else { error });
+            }
         };
         if !has_instances {
             return Ok(written(id, Item::new(stored)));
@@ -181,18 +186,20 @@ impl GoogleProvider {
                 None => unknown.push(*key),
             }
         }
-        let lookups =
-            unknown.iter().map(|key| calls::instance(calendar.as_str(), id.as_str(), *key)).collect();
-        for (key, part) in unknown.into_iter().zip(self.read_all(operation, lookups).await) {
-            let part = part?;
-            let page =
-                Page::read(self.accept(operation, &part)?).ok_or_else(|| self.unusable(operation, &part))?;
-            let row = page.items.into_iter().next().map(|row| object_of(row).unwrap_or_default());
-            match row {
-                // It is there, and nobody can say by which name.
-                Some(instance) if text(&instance, "id").is_none() => {
-                    return Err(self.unusable(operation, &part));
+        let lookups: Vec<Call> =
+            unknown.iter().map(|key| calls::instance(calendar.as_str(), id.as_str(), *key, None)).collect();
+        let mut first = None;
+        let answers = self.go_on(operation, Purpose::Read, &lookups).await;
+        for (key, part) in unknown.into_iter().zip(answers) {
+            let found = match self.first_row(operation, calendar, (id, key), part?).await {
+                // The others are written, so that the next try has less to do.
+                Err(error) if error.kind == ErrorKind::Throttled => {
+                    first.get_or_insert(error);
+                    continue;
                 }
+                found => found?,
+            };
+            match found {
                 // Its tag says nothing of what was read: it has become an exception since.
                 Some(instance) if !self.is_as_read(item, key, &instance) => {
                     let detail = "an instance was changed meanwhile";
@@ -207,19 +214,25 @@ impl GoogleProvider {
                 }
             }
         }
-        let calls: Vec<Call> = known
-            .iter()
-            .filter_map(|(key, held)| instance_call(calendar.as_str(), item, *key, held))
-            .collect();
-        let answers = self.write_all(operation, calls.clone()).await;
-        let mut first = None;
-        for (call, answer) in calls.into_iter().zip(answers) {
+        let calls = known.iter().filter_map(|(key, held)| {
+            Some((text(held, "id")?, instance_call(calendar.as_str(), item, *key, held)?))
+        });
+        let (names, calls): (Vec<&str>, Vec<Call>) = calls.unzip();
+        let answers = self.go_on(operation, Purpose::Write, &calls).await;
+        for ((name, call), answer) in names.into_iter().zip(calls).zip(answers) {
             let error = match answer {
                 Ok(part) if part.status.is_success() => continue,
                 Ok(part)
                     if call.method == http::Method::DELETE && matches!(part.status.as_u16(), 404 | 410) =>
                 {
-                    continue;
+                    match self.is_gone(operation, calendar, name).await {
+                        Ok(true) => continue,
+                        Ok(false) => {
+                            let detail = "404 although the instance is there";
+                            ProviderError::new(ErrorKind::Unavailable, operation, detail)
+                        }
+                        Err(error) => error,
+                    }
                 }
                 Ok(part) => error::writing(operation, &part.reply(), self.timing()),
                 Err(error) => error,
@@ -227,6 +240,29 @@ impl GoogleProvider {
             first.get_or_insert(error);
         }
         first.map_or(Ok(()), Err)
+    }
+
+    /// The instance an answer names, on whichever page.
+    async fn first_row(
+        &self,
+        operation: &'static str,
+        calendar: &RemoteCalendarId,
+        (id, key): (&RemoteId, RecurrenceId),
+        mut part: Part,
+    ) -> Result<Option<Object>> {
+        for _ in 0..PAGES_MAX {
+            let body = self.accept(operation, &part)?;
+            let page = Page::read(body).ok_or_else(|| self.unusable(operation, &part))?;
+            let row = page.items.into_iter().next().map(|row| object_of(row).unwrap_or_default());
+            if row.as_ref().is_some_and(|row| text(row, "id").is_none()) {
+                // It is there, and nobody can say by which name.
+                return Err(self.unusable(operation, &part));
+            }
+            let (None, Some(next)) = (&row, &page.next_page) else { return Ok(row) };
+            let call = calls::instance(calendar.as_str(), id.as_str(), key, Some(next));
+            part = self.send(operation, Purpose::Read, call).await?;
+        }
+        Err(ProviderError::new(ErrorKind::Protocol, operation, "the pages of an instance do not end"))
     }
 
     /// Whether an instance that was no exception when its series was read still says what the series says; or what is to be

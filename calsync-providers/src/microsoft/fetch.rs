@@ -5,17 +5,16 @@ use calsync_core::{
     provider::{ErrorKind, Fetched, ProviderError, Result},
 };
 
-use futures_util::future::join_all;
-use serde_json::Value;
-
 use super::{
     batch::Part,
     calls::Call,
     error, item,
     map::{self, props},
-    provider::MicrosoftProvider,
-    wire::{Object, list, text},
+    provider::{MicrosoftProvider, PAGES_MAX},
+    wire::{Object, text},
 };
+use futures_util::future::join_all;
+use serde_json::Value;
 
 const OPERATION: &str = "fetch";
 /// How the mark of an item that is being made begins, in the place of a version.
@@ -139,7 +138,7 @@ impl MicrosoftProvider {
         let mut looks: Vec<Look> = Vec::with_capacity(ids.len());
         let mut late = Vec::new();
         for (index, part) in self.get_all(operation, &paths).await?.into_iter().enumerate() {
-            let look = self.judge(operation, part);
+            let look = self.whole(operation, self.judge(operation, part)).await;
             // The rest of a batch may be throttled while its head is served: asked once more, in a batch of their own.
             if matches!(&look, Look::Failed(error) if error.kind == ErrorKind::Throttled) {
                 late.push(index);
@@ -150,7 +149,7 @@ impl MicrosoftProvider {
             let again: Vec<String> = late.iter().filter_map(|index| paths.get(*index).cloned()).collect();
             for (index, part) in late.into_iter().zip(self.get_all(operation, &again).await?) {
                 if let Some(look) = looks.get_mut(index) {
-                    *look = self.judge(operation, part);
+                    *look = self.whole(operation, self.judge(operation, part)).await;
                 }
             }
         }
@@ -182,13 +181,46 @@ impl MicrosoftProvider {
         if error.kind == ErrorKind::NotFound { Look::Gone } else { Look::Failed(error) }
     }
 
+    async fn whole(&self, operation: &'static str, look: Look) -> Look {
+        match look {
+            Look::There(object) => match self.with_all_exceptions(operation, object).await {
+                Ok(object) => Look::There(object),
+                Err(error) => Look::Failed(error),
+            },
+            look => look,
+        }
+    }
+
+    /// A series whose exceptions do not all fit into one answer, with those of the pages that follow: what is not read would
+    /// look undone.
+    async fn with_all_exceptions(&self, operation: &'static str, mut object: Object) -> Result<Object> {
+        const NEXT: &str = "exceptionOccurrences@odata.nextLink";
+        for _ in 0..PAGES_MAX {
+            let Some(Value::String(next)) = object.remove(NEXT) else { return Ok(object) };
+            let page = self.page(operation, self.link(&next, operation)?).await?;
+            if page.broken > 0 {
+                return Err(error::unusable(operation, "an exception that is no event"));
+            }
+            let rows = page.items.into_iter().map(Value::Object);
+            match object.entry("exceptionOccurrences").or_insert_with(|| Value::Array(Vec::new())) {
+                Value::Array(exceptions) => exceptions.extend(rows),
+                _ => return Err(error::unusable(operation, "the exceptions are no list")),
+            }
+            if let Some(next) = page.next {
+                object.insert(NEXT.to_owned(), next.into());
+            }
+        }
+        Err(error::unusable(operation, "the pages do not end"))
+    }
+
     /// One item by itself.
     pub(super) async fn look_at(&self, operation: &'static str, id: &RemoteId) -> Result<Option<Object>> {
         match self.read(operation, &self.paths.whole(id.as_str())).await {
-            Ok(body) => body
-                .filter(|object| text(object, "id").is_some())
-                .map(Some)
-                .ok_or_else(|| error::unusable(operation, "the answer is no event")),
+            Ok(body) => {
+                let object = body.filter(|object| text(object, "id").is_some());
+                let object = object.ok_or_else(|| error::unusable(operation, "the answer is no event"))?;
+                self.with_all_exceptions(operation, object).await.map(Some)
+            }
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -212,16 +244,11 @@ impl MicrosoftProvider {
         operation: &'static str,
     ) -> Result<Option<Object>> {
         let found = self.read(operation, &self.paths.made_as(calendar, fresh)).await?;
-        let found = found
-            .filter(|body| body.get("value").is_some_and(Value::is_array))
-            .ok_or_else(|| error::unusable(operation, "the answer is no list"))?;
-        let rows = list(&found, "value");
-        if rows.is_empty() {
-            return Ok(None);
-        }
+        let found = found.ok_or_else(|| error::unusable(operation, "the answer is no list"))?;
         // One that cannot be named is there all the same: made again, it would be there twice.
-        let id = rows.iter().filter_map(Value::as_object).find_map(|row| text(row, "id"));
-        let id = id.ok_or_else(|| error::unusable(operation, "what was made before has no name"))?;
+        let named = |row: &Object| text(row, "id").map(|_| true);
+        let Some(row) = self.row(operation, found, named).await? else { return Ok(None) };
+        let id = text(&row, "id").unwrap_or_default();
         let item = self.look_at(operation, &RemoteId::from(id)).await?;
         let is_it = |item: &Object| {
             text(item, "id") == Some(id)

@@ -159,18 +159,11 @@ impl MicrosoftProvider {
             if !part.is_success() {
                 return Err(error::of(operation, &part.refusal(), self.now()));
             }
-            let rows = part.body.filter(|body| body.get("value").is_some_and(Value::is_array));
-            let rows = rows.ok_or_else(|| error::unusable(operation, "the answer is no list"))?;
-            for row in list(&rows, "value") {
-                // One that cannot be told may be the one that was asked for, and would be passed over.
-                let known = row.as_object().filter(|row| text(row, "id").is_some());
-                let known = known.and_then(|row| Some((starts(row, start)?, row)));
-                let (found, row) = known
-                    .ok_or_else(|| error::unusable(operation, "an instance without a name or a start"))?;
-                if found == id {
-                    named.push((id, row.clone()));
-                }
-            }
+            let rows = part.body.ok_or_else(|| error::unusable(operation, "the answer is no list"))?;
+            // One that cannot be told may be the one that was asked for, and would be passed over.
+            let is_wanted = |row: &Object| text(row, "id").and(starts(row, start)).map(|found| found == id);
+            let found = self.row(operation, rows, is_wanted).await?;
+            named.extend(found.map(|row| (id, row)));
         }
         Ok(named)
     }

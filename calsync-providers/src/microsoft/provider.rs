@@ -37,8 +37,8 @@ use crate::http::{
     Answer, ClientOptions, HttpClient, HttpError, HttpRequest, HttpTransport, together::Together,
 };
 
-/// More pages of calendars than anybody has.
-const CALENDAR_PAGES_MAX: usize = 100;
+/// More pages of calendars, of the parts of a series or of an answer to a question for one thing than there are.
+pub(super) const PAGES_MAX: usize = 100;
 
 /// One account on Microsoft Graph.
 pub struct MicrosoftProvider {
@@ -180,6 +180,32 @@ impl MicrosoftProvider {
         Err(error::of_write(operation, &refusal(answer, found.as_ref()), self.now()))
     }
 
+    /// The rows of a listing of which the first page is there, until one is what is looked for. A page may be empty and
+    /// have a next one. `is_wanted` answers `None` of a row that cannot be told: then nobody knows what is there.
+    pub(super) async fn row(
+        &self,
+        operation: &'static str,
+        first: wire::Object,
+        is_wanted: impl Fn(&wire::Object) -> Option<bool> + Send,
+    ) -> Result<Option<wire::Object>> {
+        let mut page = Page::of(first).ok_or_else(|| error::unusable(operation, "the answer is no list"))?;
+        for _ in 0..PAGES_MAX {
+            for row in page.items {
+                match is_wanted(&row) {
+                    Some(true) => return Ok(Some(row)),
+                    Some(false) => {}
+                    None => return Err(error::unusable(operation, "a row that cannot be told")),
+                }
+            }
+            if page.broken > 0 {
+                return Err(error::unusable(operation, "a row that is none"));
+            }
+            let Some(next) = page.next else { return Ok(None) };
+            page = self.page(operation, self.link(&next, operation)?).await?;
+        }
+        Err(error::unusable(operation, "the pages do not end"))
+    }
+
     /// One page of a listing.
     pub(super) async fn page(&self, operation: &'static str, url: Url) -> Result<Page> {
         let answer = loop {
@@ -229,7 +255,7 @@ impl Provider for MicrosoftProvider {
         const OPERATION: &str = "calendars";
         let mut calendars = Vec::new();
         let mut url = self.url(&self.paths.calendars(), OPERATION)?;
-        for _ in 0..CALENDAR_PAGES_MAX {
+        for _ in 0..PAGES_MAX {
             let page = self.page(OPERATION, url).await?;
             calendars.extend(page.items.iter().filter_map(|item| {
                 let color = text(item, "hexColor").map(ToOwned::to_owned);

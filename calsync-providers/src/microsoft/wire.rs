@@ -29,7 +29,11 @@ pub(crate) struct Page {
 impl Page {
     /// `None` when the body is no listing at all.
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
-        let mut object = object(body)?;
+        Self::of(object(body)?)
+    }
+
+    /// The same of a body that was read.
+    pub(crate) fn of(mut object: Object) -> Option<Self> {
         let Some(Value::Array(values)) = object.remove("value") else { return None };
         let count = values.len();
         let items: Vec<Object> = values

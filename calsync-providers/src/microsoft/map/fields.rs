@@ -67,10 +67,10 @@ pub(crate) fn read(object: &Object, time: TimeSpan) -> EventBody {
 /// Two years: more is no reminder.
 const MINUTES_MAX: i64 = 1_051_200;
 
-/// How an event shows in its owner's day.
+/// How an event shows in its owner's day. What is cancelled takes up no time.
 pub(crate) fn show_as(event: &EventBody) -> &'static str {
     match (event.free_busy, event.status) {
-        (Some(FreeBusyStatus::Free), _) => "free",
+        (Some(FreeBusyStatus::Free), _) | (_, Some(Status::Cancelled)) => "free",
         (_, Some(Status::Tentative)) => "tentative",
         _ => "busy",
     }

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use calsync_core::model::{Alarm, Event, EventBody, Override, Privacy, Status};
+use calsync_core::model::{
+    Alarm, Event, EventBody, FreeBusyStatus, Override, OverrideScope, Privacy, Status,
+};
 
 use super::{Options, fields, recurrence};
 
@@ -24,6 +26,7 @@ pub(crate) fn project<'e>(event: &'e Event, options: &Options<'_>) -> Cow<'e, Ev
             reduced.overrides.clear();
         }
     }
+    leave_out_cancelled(&mut reduced);
     if let Some(master) = &mut reduced.master {
         body(master, options);
     }
@@ -35,6 +38,20 @@ pub(crate) fn project<'e>(event: &'e Event, options: &Options<'_>) -> Cow<'e, Ev
     if reduced == *event { Cow::Borrowed(event) } else { Cow::Owned(reduced) }
 }
 
+/// Takes the instances of a series that are cancelled for excluded ones: they do not take place.
+pub(crate) fn leave_out_cancelled(event: &mut Event) {
+    if event.master.is_none() {
+        return;
+    }
+    for instance in event.overrides.values_mut() {
+        if let Override::Changed { body, scope: OverrideScope::This } = instance
+            && body.status == Some(Status::Cancelled)
+        {
+            *instance = Override::Excluded;
+        }
+    }
+}
+
 fn body(body: &mut EventBody, options: &Options<'_>) {
     if let Some(title) = &mut body.title {
         let held = fields::title(title, options.title_max).len();
@@ -42,7 +59,11 @@ fn body(body: &mut EventBody, options: &Options<'_>) {
     }
     body.url = None;
     body.color = None;
-    if body.status == Some(Status::Confirmed) {
+    // To cancel is an action there, and mails people: it is shown as something that takes up no time.
+    if body.status == Some(Status::Cancelled) {
+        body.free_busy = Some(FreeBusyStatus::Free);
+    }
+    if matches!(body.status, Some(Status::Confirmed | Status::Cancelled)) {
         body.status = None;
     }
     if body.privacy == Some(Privacy::Public) {

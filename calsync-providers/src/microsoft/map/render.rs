@@ -3,7 +3,7 @@
 //! What is rendered is the item as it is to be, with a member that says which properties a write sends: the fewest that
 //! make the change.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use calsync_core::{
     diff::{Part, changed_fields},
@@ -21,7 +21,9 @@ use super::super::{
 use super::{
     Options, body, fields,
     instance::{at, passes_neighbour, shifted},
-    people, props,
+    people,
+    project::leave_out_cancelled,
+    props,
     read::{instance_of, read},
     recurrence,
     time::{TimeLoss, to_note, windows_name, write_point},
@@ -91,17 +93,24 @@ pub(crate) fn render(request: &RenderRequest<'_>, options: &Options<'_>) -> Resu
         plan: Plan::default(),
         no_first: None,
     };
+    let mut event = Cow::Borrowed(request.event);
+    let original = request.original.and_then(item::object_of);
+    // To delete an instance of a meeting is mailed to the people in it: where they are spared, it shows as free.
+    let mails = original.as_ref().is_some_and(|item| people::is_meeting(item) && people::is_own(item));
+    if request.people == PeoplePolicy::Write || !mails {
+        leave_out_cancelled(event.to_mut());
+    }
     match request.original {
         None => {
-            let item = writer.fresh(request.event)?;
+            let item = writer.fresh(&event)?;
             Ok(writer.rendered(item))
         }
         Some(payload) => {
-            let mut original = item::object_of(payload).ok_or_else(|| {
+            let mut original = original.ok_or_else(|| {
                 ProviderError::new(ErrorKind::InvalidInput, OPERATION, "the original is no item")
             })?;
             original.remove(item::PATCH);
-            let item = writer.changed(request.event, &original)?;
+            let item = writer.changed(&event, &original)?;
             if writer.plan.is_empty() {
                 let losses = writer.losses.into_iter().map(ToOwned::to_owned).collect();
                 return Ok(Rendered { payload: payload.clone(), losses });
