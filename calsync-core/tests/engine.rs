@@ -97,8 +97,8 @@ fn sorted(mut events: Vec<Event>) -> Vec<Event> {
 fn text(events: &[Event]) -> Vec<String> {
     let text = |event: &Event| {
         let mut event = event.clone();
-        // Each side counts by itself how often an event was moved.
-        event.master.iter_mut().for_each(|body| body.sequence = 0);
+        // Each side counts by itself how often an event was moved, and says when it was edited.
+        event.master.iter_mut().for_each(|body| (body.sequence, body.updated) = (0, None));
         serde_json::to_string(&event).expect("serialisable")
     };
     events.iter().map(text).collect()

@@ -10,7 +10,9 @@ use std::sync::{
 
 use async_trait::async_trait;
 use calsync_core::{
+    context::Clock,
     engine::{Engine, Hub, Link, SyncOptions, SyncReport},
+    merge::ConflictPolicy,
     plan::{Action, Direction},
     store::{DocQuery, JournalOp, MemoryStore, Record, RecordKind, RecordQuery, Result, Store},
 };
@@ -322,4 +324,119 @@ async fn del_19_at_any_moment_of_the_other_run() {
         }
         assert!(at > 5, "{at}");
     }
+}
+
+/// When an edit at a provider is of; the time is before the sync, unless it says otherwise.
+#[derive(Clone, Copy, Debug)]
+enum Edited {
+    Before(TimeDelta),
+    Untold,
+    /// Days in the future: its clock is wrong.
+    Ahead,
+}
+
+impl Shared {
+    fn edit_there(&self, which: usize, title: &str, edited: Edited) {
+        let items = self.remotes[which].items();
+        let (id, mut item) = items.into_iter().find(|(_, item)| item.uid == "u0").expect("it is there");
+        body(&mut item).title = Some(title.to_owned());
+        let now = self.world.clock.now();
+        body(&mut item).updated = match edited {
+            Edited::Before(by) => Some(now - by),
+            Edited::Untold => body(&mut item).updated,
+            Edited::Ahead => Some(now + TimeDelta::days(3)),
+        };
+        self.remotes[which].put(id.as_str(), &item);
+    }
+
+    async fn titles(&self) -> Vec<String> {
+        let title = |event: &calsync_core::model::Event| event.body().and_then(|body| body.title.clone());
+        let mut titles = vec![title(&self.world.local("u0").await.event)];
+        for remote in &self.remotes {
+            titles.extend(
+                remote.items().into_values().filter(|item| item.uid == "u0").map(|item| title(&item)),
+            );
+        }
+        titles.into_iter().flatten().collect()
+    }
+}
+
+/// The newest of two edits at two providers wins, by when each was made and not by when it came in. What says no time that can be
+/// is of when it came in.
+#[tokio::test]
+async fn the_newest_edit_wins_whichever_side_is_read_first() {
+    use Edited::{Ahead, Before, Untold};
+    let hours = |hours| Before(TimeDelta::hours(hours));
+    let table = [
+        (hours(4), hours(3), "at home"),
+        (hours(3), hours(4), "at work"),
+        (Untold, hours(3), "at work"),
+        (hours(3), Untold, "at home"),
+        (Ahead, hours(3), "at work"),
+        (hours(3), Ahead, "at home"),
+    ];
+    for (work, home, winner) in table {
+        for order in [[WORK, HOME], [HOME, WORK]] {
+            let why = format!("{work:?} {home:?} {order:?}");
+            let mut shared = Shared::new([Direction::TwoWay, Direction::TwoWay]).await;
+            for link in &mut shared.links {
+                link.conflicts = ConflictPolicy::NewestWins;
+            }
+            for which in [HOME, WORK, HOME] {
+                shared.sync(which).await;
+            }
+            shared.world.clock.advance(TimeDelta::days(1));
+            shared.edit_there(WORK, "at work", work);
+            shared.edit_there(HOME, "at home", home);
+            for which in order.into_iter().chain(order).chain(order) {
+                shared.sync(which).await;
+            }
+            assert_eq!(shared.titles().await, [winner; 3], "{why}");
+            let mut conflicts = Vec::new();
+            for link in &shared.links {
+                conflicts.extend(shared.world.hub.conflicts(&link.id).await.expect("the store answers"));
+            }
+            assert_eq!(conflicts.len(), 1, "{why}");
+            shared.rests().await;
+        }
+    }
+}
+
+/// What the host edits is of then, whatever the event said before.
+#[tokio::test]
+async fn an_edit_here_is_newer_than_what_came_in_before_it() {
+    for came_in in [true, false] {
+        let mut shared = Shared::new([Direction::TwoWay, Direction::TwoWay]).await;
+        for link in &mut shared.links {
+            link.conflicts = ConflictPolicy::NewestWins;
+        }
+        for which in [HOME, WORK, HOME] {
+            shared.sync(which).await;
+        }
+        shared.world.clock.advance(TimeDelta::days(1));
+        shared.edit_there(HOME, "at home", Edited::Before(TimeDelta::hours(3)));
+        if came_in {
+            shared.edit_there(WORK, "at work", Edited::Before(TimeDelta::hours(4)));
+            shared.sync(WORK).await;
+        }
+        shared.world.edit("u0", |event| body(event).title = Some("here".to_owned())).await;
+        let now = shared.world.clock.now();
+        let said = shared.world.local("u0").await.event.updated();
+        assert_eq!(said, Some(now), "it says when it was edited");
+        for which in [HOME, WORK, HOME] {
+            shared.sync(which).await;
+        }
+        assert_eq!(shared.titles().await, ["here"; 3], "came in before: {came_in}");
+    }
+    // A host that says itself when it was edited is believed.
+    let shared = Shared::new(ONE_WAY).await;
+    let then = shared.world.clock.now() - TimeDelta::hours(2);
+    shared
+        .world
+        .edit("u0", |event| {
+            body(event).title = Some("here".to_owned());
+            body(event).updated = Some(then);
+        })
+        .await;
+    assert_eq!(shared.world.local("u0").await.event.updated(), Some(then));
 }

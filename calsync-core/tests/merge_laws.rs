@@ -149,7 +149,10 @@ proptest! {
         let (local, remote) = (edited(&base, &a), edited(&base, &b));
         let bases = Some(Bases { local: &base, remote: &base });
         let merge = merge(Sides { bases, local: &local, remote: &remote }, |field| {
-            if by_field(field, salt) as u8 % 2 == 0 { Choice::Local } else { Choice::Remote }
+            match by_field(field, salt) {
+                Choice::Local | Choice::Both => Choice::Local,
+                Choice::Remote | Choice::Open => Choice::Remote,
+            }
         });
         prop_assert!(merge.contested.iter().all(|contested| contested.choice != Choice::Open));
         let (local, remote) = after(&merge, &local, &remote);

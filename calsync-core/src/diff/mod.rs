@@ -5,10 +5,12 @@
 //! cancelled is the same as one that is excluded: some servers keep the one form, some the other. Rules of one start are the
 //! same when they mean the same.
 
+mod edited;
 mod field;
 mod sequence;
 mod value;
 
+pub use edited::note_edit;
 pub use field::{Field, Part};
 pub use sequence::raise_sequence;
 pub use value::{copy_field, field_value, same_field};

@@ -1,9 +1,10 @@
 //! A pair of which one side is gone: the deletion planned for the other, or what comes back because it was edited, and what
 //! is left alone because the link may not delete it.
 
+use super::merging::edited_there;
 use super::pair::{Context, Outcome, Pair, RemoteView, Sided, create_remote, operation, unless_same};
 use crate::{
-    diff::{changed_fields, copy_field},
+    diff::{changed_fields, copy_field, note_edit},
     merge::Choice,
     model::Event,
     plan::{Action, Direction, Evidence, LocalSide, RemoteSide},
@@ -90,10 +91,13 @@ pub(super) fn restore_local(pair: &Pair<'_>, bases: &Sided<'_>, cx: &mut Context
         edited.iter().for_each(|field| copy_field(field, event, &mut side));
         side
     };
-    let restored = pair.local.map_or_else(|| event.clone(), |record| with_edit(record.event.clone()));
+    let mut restored = pair.local.map_or_else(|| event.clone(), |record| with_edit(record.event.clone()));
     let agreed = bases.local.cloned().map(with_edit);
     // What was edited here before it was deleted has still to go out.
     let unsent = agreed.as_ref().is_some_and(|agreed| *agreed != restored);
+    if let (Some(record), Some(said)) = (pair.local, edited_there(event, bases, cx.now)) {
+        note_edit(&record.event, &mut restored, said);
+    }
     let record = BaseRecord {
         link: cx.link.id.clone(),
         remote_id: id.clone(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::EngineError;
 use crate::{
     context::{Clock, IdSource},
-    diff::raise_sequence,
+    diff::{note_edit, raise_sequence},
     model::{Calendar, CalendarId, Event, EventId},
     store::{Batch, EventRecord, Expectation, Revision, Store, Write},
 };
@@ -50,7 +50,7 @@ impl Hub {
     }
 
     /// Replaces an event that has the expected revision. One that takes place otherwise than before gets a higher `SEQUENCE`:
-    /// see [`raise_sequence`].
+    /// see [`raise_sequence`]. What was edited says when, unless the host says so itself: see [`note_edit`].
     ///
     /// # Errors
     ///
@@ -66,6 +66,7 @@ impl Hub {
         // Of another revision nothing is written.
         if let Some(before) = before.iter().find(|before| before.revision == expected) {
             raise_sequence(&before.event, &mut event);
+            note_edit(&before.event, &mut event, self.clock.now());
         }
         let write = self.put(calendar, id, event);
         self.write(vec![expect(calendar, id, expected)], write).await

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use super::{
     CopyEdits,
     conflicts::{Fate, Standing, Versions, field_conflict, follow_up},
@@ -9,8 +11,8 @@ use super::{
     pair::{Context, Outcome, Pair, RemoteView, Sided, operation, unless_same},
 };
 use crate::{
-    diff::{Field, Part, copy_field, raise_sequence, same_field},
-    merge::{Bases, Choice, ConflictPolicy, Contested, Freshness, Merge, Sides, merge},
+    diff::{Field, Part, copy_field, note_edit, raise_sequence, same_field},
+    merge::{Bases, Choice, ConflictPolicy, Contested, Freshness, Merge, Sides, TOLERANCE, merge},
     model::{Descent, Event, EventId, Lineage, Override, RemoteId, UidOrigin, Version},
     plan::{Action, Direction},
     provider::{ErrorKind, Payload, PeoplePolicy, ProviderError, RenderRequest},
@@ -102,7 +104,7 @@ pub(super) fn merge_pair(
         merging.merged.to_remote.retain(|field| !is_kept_out(action, bases, field));
     }
     if merging.merged.to_remote.is_empty() {
-        return Ok(merging.outcome(merging.new_local().as_ref(), cx));
+        return Ok(merging.outcome(merging.new_local(cx.now).as_ref(), cx));
     }
     // A write must name the version it was merged with.
     let Some(expected) = version else {
@@ -125,7 +127,7 @@ pub(super) fn merge_pair(
     if rendered.payload == *payload {
         // Nothing of it can be said there: it stays here, and is no change (invariant 9).
         let fields = std::mem::take(&mut merging.merged.to_remote);
-        let mut outcome = merging.outcome(merging.new_local().as_ref(), cx);
+        let mut outcome = merging.outcome(merging.new_local(cx.now).as_ref(), cx);
         let fields: BTreeSet<Field> = fields.into_iter().filter(|field| !is_person(field)).collect();
         if !outcome.writes.is_empty() && !fields.is_empty() {
             // Said once: the base moves on with it.
@@ -136,7 +138,7 @@ pub(super) fn merge_pair(
         }
         return Ok(outcome);
     }
-    let after = merging.new_local();
+    let after = merging.new_local(cx.now);
     let mut outcome = merging.outcome(after.as_ref(), cx);
     let update = OutboxOp::Update { expected: expected.clone(), payload: rendered.payload };
     let mut entry = cx.outbox(&record.id, id.clone(), update);
@@ -180,6 +182,20 @@ fn without_people(event: &Event) -> Event {
     event
 }
 
+/// When the local event became what it is. What a run brought here says when it was edited there; what says nothing new since
+/// both sides agreed was written without saying so, and so was what is of a time that had not come.
+fn edited(record: &EventRecord, bases: &Sided<'_>) -> DateTime<Utc> {
+    let agreed = bases.local.and_then(Event::updated);
+    let said = record.event.updated().filter(|said| agreed != Some(*said));
+    said.filter(|said| *said - record.modified <= TOLERANCE).unwrap_or(record.modified)
+}
+
+/// When the remote side was edited, where it says so.
+pub(super) fn edited_there(remote: &Event, bases: &Sided<'_>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let agreed = bases.remote.and_then(Event::updated);
+    remote.updated().filter(|said| agreed != Some(*said) && *said - now <= TOLERANCE)
+}
+
 fn decide(
     (local, record): (&Event, &EventRecord),
     bases: &Sided<'_>,
@@ -188,7 +204,7 @@ fn decide(
     cx: &Context<'_>,
 ) -> Merge {
     let base_local = bases.local.map(|base| cx.held_base(base));
-    let freshness = Freshness { local: Some(record.modified), remote: remote.updated() };
+    let freshness = Freshness { local: Some(edited(record, bases)), remote: remote.updated() };
     let policy = match cx.link.direction {
         // A one-way link has one side that is right.
         Direction::Import if cx.link.conflicts != ConflictPolicy::Manual => ConflictPolicy::RemoteWins,
@@ -207,11 +223,14 @@ fn decide(
 
 impl Merging<'_> {
     /// The local event after the merge, when the merge changes it.
-    fn new_local(&self) -> Option<Event> {
+    fn new_local(&self, now: DateTime<Utc>) -> Option<Event> {
         let changes = !self.merged.to_local.is_empty();
         changes.then(|| {
             let mut after = self.merged.apply_to_local(&self.record.event, self.remote);
             raise_sequence(&self.record.event, &mut after);
+            if let Some(said) = edited_there(self.remote, self.bases, now) {
+                note_edit(&self.record.event, &mut after, said);
+            }
             after
         })
     }
@@ -309,6 +328,10 @@ impl Merging<'_> {
             let from = if is_won || self.restored.contains(field) { None } else { bases.local };
             copy_field(field, from.unwrap_or(remote), base_local.to_mut());
         }
+        if let (Cow::Owned(base_local), Some(agreed)) = (&mut base_local, bases.local) {
+            // Nor is when it was edited agreed on before that.
+            take_times(agreed, base_local);
+        }
         let base_remote = match bases.remote {
             Some(base) => merged.remote_base(base, remote),
             // Never agreed on: the base of an open field is what the other side has, so that both count as changed.
@@ -373,6 +396,20 @@ impl Merging<'_> {
             copy: copy.cloned(),
         })));
         writes
+    }
+}
+
+/// Gives what both have the time of its edit in the other.
+fn take_times(from: &Event, into: &mut Event) {
+    if let (Some(from), Some(into)) = (&from.master, &mut into.master) {
+        into.updated = from.updated;
+    }
+    for (id, value) in &mut into.overrides {
+        if let (Override::Changed { body, .. }, Some(Override::Changed { body: from, .. })) =
+            (value, from.overrides.get(id))
+        {
+            body.updated = from.updated;
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod resolver;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use policy::TOLERANCE;
 pub use policy::{Choice, ConflictPolicy, DeletionPolicy, Freshness};
 pub use resolver::{ConflictResolver, ContestedEvent, Resolution, ResolverError};
 

@@ -14,6 +14,9 @@ pub enum ConflictPolicy {
     LocalWins,
     /// The value of the side that was changed last. The remote side's when the two times are at most 5 seconds apart,
     /// and when either is missing: a clock that says nothing is no reason to write to somebody else's calendar.
+    ///
+    /// What another link brought here was changed when its remote side says so, and not when it came in; when it came in
+    /// where that side says nothing, nothing new, or a time to come.
     NewestWins,
     /// The remote side's value stays on the event; the local version becomes an event of its own, with a new UID, and
     /// without the people invited, so that nobody is mailed about it.
@@ -102,14 +105,14 @@ impl Choice {
 /// When each side was changed, as far as it says. Looked at by [`ConflictPolicy::NewestWins`] only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Freshness {
-    /// When the local event was written.
+    /// When the local event was edited.
     pub local: Option<DateTime<Utc>>,
     /// `LAST-MODIFIED` or the provider's word for it.
     pub remote: Option<DateTime<Utc>>,
 }
 
 /// Two times not further apart than this are one: clocks of different machines say no more.
-const TOLERANCE: TimeDelta = TimeDelta::seconds(5);
+pub(crate) const TOLERANCE: TimeDelta = TimeDelta::seconds(5);
 
 impl ConflictPolicy {
     /// The choice for any field of an event with these times.

@@ -209,7 +209,9 @@ pub struct EventBody {
     /// `CREATED`: bookkeeping, never compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<DateTime<Utc>>,
-    /// `LAST-MODIFIED`: bookkeeping, never compared; only the policy `newest_wins` looks at it.
+    /// `LAST-MODIFIED`: bookkeeping, never compared; only the policy `newest_wins` looks at it. The hub sets it where a host
+    /// edits an event, and a run where it brings an edit here; who writes events past the hub sets it, or an edit right after
+    /// one that a run brought counts as of the same time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated: Option<DateTime<Utc>>,
 }
