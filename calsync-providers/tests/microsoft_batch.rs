@@ -437,6 +437,8 @@ fn link(path: &str) -> String {
 async fn tok_03_every_page_is_read_of_what_is_asked_for_by_name() {
     let series = json!({
         "id": "e0", "@odata.etag": "W/\"1\"", "type": "seriesMaster",
+        "singleValueExtendedProperties": [{"value": "fresh0",
+            "id": "String {00020329-0000-0000-C000-000000000046} Name calsync.create"}],
         "exceptionOccurrences": [{"id": "x1"}],
         "exceptionOccurrences@odata.nextLink": link("me/events/e0/exceptionOccurrences?$skip=1"),
     });

@@ -112,7 +112,7 @@ impl CalDavProvider {
                     self.uid_taken(OPERATION, &collection, &answer.url, href, payload).await
                 }
                 WriteOutcome::NotFound => match self.current(OPERATION, &url).await? {
-                    Current::There { .. } => error(ErrorKind::Unavailable, "404 although the item is there"),
+                    Current::There { .. } => error(ErrorKind::Refused, "404 although the item is there"),
                     Current::Gone => match self.parent(OPERATION, &collection).await? {
                         Parent::There => error(ErrorKind::NotFound, "the item is not there"),
                         Parent::Gone => error(ErrorKind::CalendarGone, "the calendar is not there"),
