@@ -34,6 +34,7 @@ mod local;
 mod meeting;
 mod merging;
 mod outbox;
+mod own_feeds;
 mod pair;
 mod partner;
 mod pull;

@@ -81,6 +81,8 @@ pub(super) struct Run<'a> {
     pub(super) left_out_by: HashMap<RemoteId, Option<String>>,
     /// Events by the UID of their copies, once they were asked for.
     pub(super) by_copied_uid: Option<HashMap<String, EventId>>,
+    /// What feeds of the calendar show, once it was asked for.
+    pub(super) own_feeds: Option<HashSet<u128>>,
     pub(super) capabilities: Capabilities,
     pub(super) mode: Mode,
     pub(super) id: RunId,
@@ -189,6 +191,7 @@ impl<'a> Run<'a> {
             left_out: BTreeSet::new(),
             left_out_by: HashMap::new(),
             by_copied_uid: None,
+            own_feeds: None,
             capabilities: provider.capabilities(),
             mode,
             id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), short(&engine.ids.fresh()))),
