@@ -49,6 +49,7 @@ mod undo;
 mod undo_there;
 mod window;
 mod withdrawn;
+mod wrong_feeds;
 
 use std::sync::Arc;
 
