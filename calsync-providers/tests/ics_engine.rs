@@ -178,9 +178,9 @@ async fn del_02_a_feed_that_is_another_one_for_a_while_takes_nothing_with_it() {
         (20, 10, (0, 1)),
         (40, 10, (0, 0)),
         (0, 10, (0, 0)),
-        (20, 10, (0, 3)),
-        (20, 10, (0, 18)),
-        (0, 2, (0, 1)),
+        (20, 10, (5, 3)),
+        (20, 10, (40, 18)),
+        (0, 2, (1, 1)),
     ] {
         let what = format!("{over} over and {coming} to come, then {other:?}");
         let whole = feed(&mixed("own", over, coming));
@@ -199,7 +199,7 @@ async fn del_02_a_feed_that_is_another_one_for_a_while_takes_nothing_with_it() {
             assert!(lab.sync().await.unwrap().plan.held, "{what}");
             assert_eq!(lab.world.locals().await.len(), over + coming + other.0 + other.1, "{what}");
         }
-        // Until it is right again: all that was brought goes, and nobody is asked about it.
+        // Until it is right again: all that was brought goes, also what is over, and nobody is asked about it.
         lab.serves(&whole);
         assert!(!lab.sync().await.unwrap().plan.held, "{what}");
         let left = lab.world.locals().await;

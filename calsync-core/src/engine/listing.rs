@@ -247,7 +247,10 @@ impl Run<'_> {
                 for Gone { id, evidence } in chunk {
                     let Some(base) = bases.get(id) else { continue };
                     let local = events.get(&base.event_id);
-                    if *evidence == Evidence::Absent && self.left_the_window(local) {
+                    if *evidence == Evidence::Absent
+                        && self.left_the_window(local)
+                        && !self.wrongly_brought.contains(&base.event_id)
+                    {
                         self.not_left.insert(id.clone());
                         continue;
                     }
