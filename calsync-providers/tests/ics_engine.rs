@@ -119,8 +119,12 @@ async fn del_02_a_feed_that_is_suddenly_empty_deletes_nothing_and_then_asks() {
         let lab = Lab::new(events_feed(303));
         assert_eq!(lab.count().await, 303);
         lab.serves(events_feed(left));
+        if left < 200 {
+            assert!(!lab.sync().await.unwrap().plan.held, "it is looked at once more");
+            assert_eq!(lab.world.locals().await.len(), 303, "{left}");
+        }
         for _ in 0..2 {
-            assert!(lab.sync().await.unwrap().plan.held, "a person decides, and is told at once");
+            assert!(lab.sync().await.unwrap().plan.held, "a person decides");
             assert_eq!(lab.world.locals().await.len(), 303, "{left}");
         }
         // It falls further, and is not in step for that.
@@ -142,6 +146,8 @@ async fn del_02_what_a_wrong_feed_brought_goes_with_it() {
         let lab = Lab::new(&whole);
         assert_eq!(lab.count().await, 20);
         lab.serves(&wrong);
+        assert!(!lab.sync().await.unwrap().plan.held, "it is looked at once more");
+        assert_eq!(lab.world.locals().await.len(), 20);
         assert!(lab.sync().await.unwrap().plan.held, "deletions of all 20");
         assert_eq!(lab.world.locals().await.len(), 25);
         if edited {
@@ -152,6 +158,83 @@ async fn del_02_what_a_wrong_feed_brought_goes_with_it() {
         assert_eq!(lab.count().await, 20, "edited in between: {edited}");
         lab.is_quiet().await;
     }
+}
+
+/// Events that are over, and events to come.
+fn mixed(name: &str, over: usize, coming: usize) -> String {
+    // The clock stands at 2026-01-05.
+    let over = (0..over).map(|n| event(&format!("{name}-over-{n}"), n % 3, name));
+    over.chain((0..coming).map(|n| event(&format!("{name}-{n}"), 8 + n, name))).collect()
+}
+
+/// DEL-02: what is over is not missed when it is gone, so neither that it is there nor that other things are says that there
+/// is something left of the feed.
+#[tokio::test]
+async fn del_02_a_feed_that_is_another_one_for_a_while_takes_nothing_with_it() {
+    for (over, coming, other) in [
+        (20, 10, (0, 0)),
+        (20, 8, (0, 0)),
+        (3, 3, (0, 0)),
+        (20, 10, (0, 1)),
+        (40, 10, (0, 0)),
+        (0, 10, (0, 0)),
+        (20, 10, (5, 3)),
+        (20, 10, (40, 18)),
+        (0, 2, (1, 1)),
+    ] {
+        let what = format!("{over} over and {coming} to come, then {other:?}");
+        let whole = feed(&mixed("own", over, coming));
+        let lab = Lab::new(&whole);
+        assert_eq!(lab.count().await, over + coming);
+        lab.serves(feed(&mixed("wrong", other.0, other.1)));
+        // For one fetch: nothing comes of it.
+        let report = lab.sync().await.unwrap();
+        assert!(report.plan.operations.is_empty(), "{what}");
+        lab.serves(&whole);
+        lab.is_quiet().await;
+        // For longer: a person is asked, as long as it takes.
+        lab.serves(feed(&mixed("wrong", other.0, other.1)));
+        assert!(!lab.sync().await.unwrap().plan.held, "{what}");
+        for _ in 0..3 {
+            assert!(lab.sync().await.unwrap().plan.held, "{what}");
+            assert_eq!(lab.world.locals().await.len(), over + coming + other.0 + other.1, "{what}");
+        }
+        // Until it is right again: all that was brought goes, also what is over, and nobody is asked about it.
+        lab.serves(&whole);
+        assert!(!lab.sync().await.unwrap().plan.held, "{what}");
+        let left = lab.world.locals().await;
+        let title = |record: &store::EventRecord| record.event.body().unwrap().title.clone();
+        assert!(left.iter().all(|record| title(record).as_deref() == Some("own")), "{what}");
+        assert_eq!(left.len(), over + coming, "{what}");
+        lab.is_quiet().await;
+        // And none of it counts against what is deleted afterwards.
+        if coming > 2 {
+            lab.serves(feed(&mixed("own", over, coming - 1)));
+            assert!(!lab.sync().await.unwrap().plan.held, "{what}");
+            assert_eq!(lab.world.locals().await.len(), over + coming - 1, "{what}");
+        }
+    }
+}
+
+/// DEL-02: everything that is to come is gone, and what is over is still there.
+#[tokio::test]
+async fn del_02_what_is_over_does_not_count_as_what_is_left() {
+    let lab = Lab::new(feed(&mixed("own", 20, 10)));
+    assert_eq!(lab.count().await, 30);
+    lab.serves(feed(&mixed("own", 20, 0)));
+    assert!(lab.sync().await.unwrap().plan.held);
+    assert_eq!(lab.world.locals().await.len(), 30);
+}
+
+/// One event is nobody's emergency; it takes two fetches that say so.
+#[tokio::test]
+async fn the_last_event_to_come_goes_when_two_fetches_lack_it() {
+    let lab = Lab::new(feed(&mixed("own", 1, 1)));
+    assert_eq!(lab.count().await, 2);
+    lab.serves(feed(""));
+    assert_eq!(lab.count().await, 2);
+    assert_eq!(lab.count().await, 1);
+    lab.is_quiet().await;
 }
 
 /// Never answers once so many moments have passed.

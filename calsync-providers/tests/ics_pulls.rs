@@ -114,15 +114,20 @@ async fn a_version_changes_with_the_content_and_only_that_of_the_item() {
 }
 
 #[tokio::test]
-async fn a_feed_of_one_event_is_empty_when_it_is_so_twice() {
-    let (whole, part) = (ChangeScope::Snapshot, ChangeScope::PartialSnapshot);
+async fn a_feed_that_lost_most_of_its_items_is_believed_at_the_next_fetch() {
+    let whole = ChangeScope::Snapshot;
     for (sizes, expected) in [
-        (&[1, 0, 0, 0][..], &[(whole, 1), (part, 0), (whole, 0), QUIET][..]),
+        (&[1, 0, 0, 0][..], &[(whole, 1), QUIET, (whole, 0), QUIET][..]),
         // It comes back: nothing was lost.
-        (&[1, 0, 1, 1], &[(whole, 1), (part, 0), (whole, 1), QUIET]),
-        // About more than one a person is asked.
-        (&[2, 0, 0], &[(whole, 2), (whole, 0), QUIET]),
-        (&[100, 40, 5, 5], &[(whole, 100), (whole, 40), (whole, 5), QUIET]),
+        (&[1, 0, 1, 1], &[(whole, 1), QUIET, QUIET, QUIET]),
+        (&[2, 0, 0, 0], &[(whole, 2), QUIET, (whole, 0), QUIET]),
+        (&[2, 1], &[(whole, 2), (whole, 1)]),
+        (&[12, 1, 1], &[(whole, 12), QUIET, (whole, 1)]),
+        (&[12, 2], &[(whole, 12), (whole, 2)]),
+        (&[30, 18], &[(whole, 30), (whole, 18)]),
+        (&[1000, 200, 1000, 200, 200], &[(whole, 1000), QUIET, QUIET, QUIET, (whole, 200)]),
+        // Not a second time in a row: a feed of which nothing stays is a feed, too.
+        (&[100, 40, 5, 5], &[(whole, 100), QUIET, (whole, 5), QUIET]),
     ] {
         let provider = provider(Fake::bodies(sizes.iter().map(|size| events_feed(*size))));
         let mut cursor: Option<Cursor> = None;
@@ -149,8 +154,32 @@ async fn a_drop_is_looked_at_again_without_conditions() {
     let fourth = pull(&provider, third.cursor.as_ref()).await.unwrap();
     assert_eq!(
         [counts(&second), counts(&third), counts(&fourth)],
-        [(ChangeScope::PartialSnapshot, 0), (ChangeScope::Snapshot, 0), QUIET]
+        [QUIET, (ChangeScope::Snapshot, 0), QUIET]
     );
+}
+
+#[tokio::test]
+async fn a_feed_of_other_events_is_believed_at_the_next_fetch() {
+    let other = feed(&(0..40).map(|n| event(&format!("other-{n}"), n, "other")).collect::<String>());
+    for size in [1, 2, 12, 200] {
+        let whole = events_feed(size);
+        let provider = provider(Fake::bodies([&whole, &other, &whole, &other, &other, &other]));
+        let mut cursor: Option<Cursor> = None;
+        let full = |items| (ChangeScope::Snapshot, items);
+        for expected in [full(size), QUIET, QUIET, QUIET, full(40), QUIET] {
+            let page = pull(&provider, cursor.as_ref()).await.unwrap();
+            assert_eq!(counts(&page), expected, "{size}");
+            cursor = page.cursor;
+        }
+    }
+}
+
+#[tokio::test]
+async fn everything_is_listed_when_everything_is_asked_for() {
+    let provider = provider(Fake::bodies([events_feed(20), events_feed(0)]));
+    let first = pull(&provider, None).await.unwrap();
+    let second = pull_mode(&provider, first.cursor.as_ref(), PullMode::Snapshot).await.unwrap();
+    assert_eq!(counts(&second), (ChangeScope::Snapshot, 0));
 }
 
 /// The n-th fetch of a feed that invents UIDs and ETags.

@@ -36,14 +36,16 @@ impl Run<'_> {
         let planned = std::mem::take(&mut self.deletions);
         self.plan.operations.extend(planned.iter().map(|deletion| deletion.operation.clone()));
         let uncounted = |planned: &PlannedDeletion| {
+            let event = planned.operation.event_id.as_ref();
             matches!(planned.operation.evidence, Some(Evidence::OutsideWindow | Evidence::MadeAgain))
+                || event.is_some_and(|event| self.wrongly_brought.contains(event))
                 || self.is_decided(planned)
         };
         let (uncounted, planned): (Vec<_>, Vec<_>) = planned.into_iter().partition(uncounted);
         if self.mode == Mode::Apply {
             for chunk in uncounted.chunks(CHUNK) {
-                // Nobody is asked about what the clock does to copies, nor about one that is there again at once, nor once
-                // more about one that the brake let pass, and they make no other deletion wait.
+                // Nobody is asked about what the clock does to copies, nor about one that is there again at once, nor about what
+                // only a wrong feed had, nor once more about one that the brake let pass. They make no other deletion wait.
                 self.delete(chunk, true).await?;
             }
         }
@@ -191,12 +193,17 @@ impl Run<'_> {
             let Some(last) = page.last() else { return Ok(self.link.guard.judge(tally)) };
             after = Some(last.remote_id.clone());
             let ids: Vec<RemoteId> = page.into_iter().map(|summary| summary.remote_id).collect();
-            tally.joined += store
-                .bases(link, BaseQuery::Remote(&ids))
-                .await?
+            let bases = store.bases(link, BaseQuery::Remote(&ids)).await?;
+            let over = self.over(&bases).await?;
+            // What is over is not missed when it is gone: that it is there says nothing.
+            let is_left = |base: &&BaseRecord| {
+                planned.contains(&base.event_id)
+                    || !self.not_left.contains(&base.remote_id) && !over.contains(&base.event_id)
+            };
+            tally.joined += bases
                 .iter()
-                .filter(|base| base.state == BaseState::Linked)
-                .filter(|base| !leaves(&base.event_id) && !self.slid_out.contains(&base.remote_id))
+                .filter(|base| base.state == BaseState::Linked && !leaves(&base.event_id))
+                .filter(is_left)
                 .count();
             if self.link.guard.judge(tally) == Verdict::Pass {
                 return Ok(Verdict::Pass);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{
     EngineError,
     conflicts::OpenFields,
+    own_feeds::own_feed,
     pair::{Outcome, Pair, RemoteView},
     partner::{Known, Partner, Taken},
     run::{Ids, Run},
@@ -16,7 +17,7 @@ use crate::{
     model::{Event, EventId, RemoteId, Version},
     plan::Operation,
     provider::{Payload, UnreadKind},
-    store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, OutboxOp, Write},
+    store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, LeftOut, OutboxOp, Write},
 };
 
 /// Items decided and committed at once: what bounds the memory of a run.
@@ -82,6 +83,15 @@ impl Run<'_> {
         let mut read = Vec::new();
         for (id, version, payload) in items {
             match self.provider.read(&payload) {
+                // One that came in before the feed was known stays joined.
+                Ok(event) if !bases.contains_key(&id) && self.is_of_own_feed(&event.uid).await? => {
+                    self.recheck.extend(self.meeting.forget(&id));
+                    let mut row = self.set_aside(&id, version.as_ref(), own_feed(), None);
+                    if let Write::PutQuarantine(record) = &mut row {
+                        record.left_out = Some(LeftOut::new(&self.link.id, &event.uid, None));
+                    }
+                    extra.push(row);
+                }
                 Ok(_) if found == Found::Listed && self.meeting.is_open(&id) => {
                     extra.extend(self.still_asked(&id, version.as_ref(), payload));
                 }

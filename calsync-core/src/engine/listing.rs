@@ -36,6 +36,7 @@ impl Run<'_> {
             let unread = unread.filter(|id| !listed.present.contains(*id));
             let unread = unread.filter(|id| !self.meeting.is_open(id) && !listed.summaries.contains_key(*id));
             listed.removed.extend(unread.map(|id| (id.clone(), Evidence::Absent)));
+            self.note_what_is_new(&listed);
             if self.looks_for_rows {
                 self.find_lost_rows(&mut listed).await?;
             }
@@ -223,6 +224,7 @@ impl Run<'_> {
 
     /// Items the provider says are gone, or that a complete listing lacks.
     pub(super) async fn plan_remote_deletions(&mut self, gone: &[Gone]) -> Result<(), EngineError> {
+        self.find_wrongly_brought(gone).await?;
         for chunk in gone.chunks(CHUNK) {
             let ids: Vec<RemoteId> = chunk.iter().map(|gone| gone.id.clone()).collect();
             let bases = self.bases_by_remote(&ids).await?;
@@ -245,8 +247,11 @@ impl Run<'_> {
                 for Gone { id, evidence } in chunk {
                     let Some(base) = bases.get(id) else { continue };
                     let local = events.get(&base.event_id);
-                    if *evidence == Evidence::Absent && self.left_the_window(local) {
-                        self.slid_out.insert(id.clone());
+                    if *evidence == Evidence::Absent
+                        && self.left_the_window(local)
+                        && !self.wrongly_brought.contains(&base.event_id)
+                    {
+                        self.not_left.insert(id.clone());
                         continue;
                     }
                     let base_event = self.provider.read(&base.payload).ok();
@@ -301,7 +306,7 @@ impl Run<'_> {
     }
 
     /// A feed that publishes a window drops what is over; that is no deletion.
-    fn left_the_window(&self, local: Option<&EventRecord>) -> bool {
+    pub(super) fn left_the_window(&self, local: Option<&EventRecord>) -> bool {
         if !self.capabilities.pull_window_slides {
             return false;
         }

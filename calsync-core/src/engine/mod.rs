@@ -34,6 +34,7 @@ mod local;
 mod meeting;
 mod merging;
 mod outbox;
+mod own_feeds;
 mod pair;
 mod partner;
 mod pull;
@@ -49,6 +50,7 @@ mod undo;
 mod undo_there;
 mod window;
 mod withdrawn;
+mod wrong_feeds;
 
 use std::sync::Arc;
 

@@ -74,7 +74,10 @@ impl Run<'_> {
         let audit = self.audit || self.audit_is_due();
         let usable = self.cursor_is_usable();
         let mut cursor = self.state.cursor.clone().filter(|_| usable);
-        let mut mode = if audit || self.state.relist { PullMode::Snapshot } else { PullMode::Incremental };
+        // While deletions wait that a listing of everything led to, what it lists by now says whether they still do.
+        let lists_all = !self.capabilities.pull_incremental;
+        let relists = self.state.relist || lists_all && self.state.held.is_some();
+        let mut mode = if audit || relists { PullMode::Snapshot } else { PullMode::Incremental };
         self.ask_again().await?;
         let mut listed = Listed { incomplete: self.settle_answers().await?, ..Listed::default() };
         let mut resynced = false;

@@ -86,6 +86,8 @@ pub(super) struct Run<'a> {
     pub(super) left_out_by: HashMap<RemoteId, Option<String>>,
     /// Events by the UID of their copies, once they were asked for.
     pub(super) by_copied_uid: Option<HashMap<String, EventId>>,
+    /// What feeds of the calendar show, once it was asked for.
+    pub(super) own_feeds: Option<HashSet<u128>>,
     pub(super) capabilities: Capabilities,
     pub(super) mode: Mode,
     pub(super) id: RunId,
@@ -105,8 +107,11 @@ pub(super) struct Run<'a> {
     pub(super) handled: HashMap<EventId, Revision>,
     /// Items in quarantine, by the version they were unreadable at.
     pub(super) quarantine: HashMap<RemoteId, Unread>,
-    /// Joined items that are over and that a sliding feed does not list any more: no deletions, and nothing that is left.
-    pub(super) slid_out: HashSet<RemoteId>,
+    /// Joined items of a sliding feed that do not count as what is left of it: those that are over and not listed any more,
+    /// which are no deletions, and those this run brought in.
+    pub(super) not_left: HashSet<RemoteId>,
+    /// Events that a feed brought in while it was a wrong one.
+    pub(super) wrongly_brought: HashSet<EventId>,
     /// Items that could not be fetched for now; those tried often enough are in quarantine too.
     pub(super) unfetched: HashMap<RemoteId, Unfetched>,
     /// Those in quarantine that are only duplicates of another item.
@@ -199,6 +204,7 @@ impl<'a> Run<'a> {
             left_out: BTreeSet::new(),
             left_out_by: HashMap::new(),
             by_copied_uid: None,
+            own_feeds: None,
             capabilities: provider.capabilities(),
             mode,
             id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), short(&engine.ids.fresh()))),
@@ -213,7 +219,8 @@ impl<'a> Run<'a> {
             counts: RunCounts::default(),
             handled: HashMap::new(),
             quarantine: HashMap::new(),
-            slid_out: HashSet::new(),
+            not_left: HashSet::new(),
+            wrongly_brought: HashSet::new(),
             unfetched: HashMap::new(),
             duplicates: BTreeSet::new(),
             outbox: BTreeMap::new(),

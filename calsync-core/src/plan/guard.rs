@@ -57,7 +57,8 @@ pub struct Tally {
     pub planned: usize,
     /// Deletions carried out lately that nobody was asked about.
     pub recent: usize,
-    /// Pairs that are joined now, those to be deleted included.
+    /// Pairs that are joined now, those to be deleted included. Of a feed that drops what is over, without what is, and without
+    /// what the same listing brings in.
     pub joined: usize,
 }
 

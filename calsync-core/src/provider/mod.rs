@@ -81,6 +81,9 @@ pub enum UnreadKind {
     NotAnEvent,
     /// It is one, and the link's pipeline does not let it through. Set by the engine, never by a provider.
     LeftOut,
+    /// It is what a feed published out of this store shows of an event that is in the link's calendar already. Set by the
+    /// engine, never by a provider.
+    OwnFeed,
     /// It is one, and may be the same as an event here: a person decides. Set by the engine, never by a provider.
     Undecided,
     /// It is listed, and fetching it fails with an error that should pass. Until it was tried often enough

@@ -1,6 +1,6 @@
 //! Who may read which feed: the tokens, as documents of a store.
 
-use std::{fmt, io, sync::Arc};
+use std::{collections::BTreeSet, fmt, io, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -246,6 +246,18 @@ impl FeedTokens {
     async fn kept(&self, feed: &str) -> Result<(Kept, Doc), FeedTokenError> {
         let doc = self.doc(feed).await?;
         Ok((read(&doc)?, doc))
+    }
+}
+
+/// The secrets of the feeds that have a token. What cannot be read is none.
+pub(super) async fn feed_keys(store: &dyn Store) -> Result<BTreeSet<[u8; 32]>, StoreError> {
+    let mut keys = BTreeSet::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.docs(FEEDS, DocQuery::Page { after: after.as_deref(), limit: PAGE }).await?;
+        let Some(last) = page.last() else { return Ok(keys) };
+        after = Some(last.key.clone());
+        keys.extend(page.iter().filter_map(|doc| Some(*read(doc).ok()?.key()?.expose())));
     }
 }
 

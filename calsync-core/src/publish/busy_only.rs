@@ -67,6 +67,13 @@ pub(crate) fn hidden_uid(key: &[u8; 32], uid: &str) -> String {
     hidden
 }
 
+/// What of a UID tells it from all others, where it is one that [`hidden_uid`] made.
+pub(crate) fn hidden_number(uid: &str) -> Option<u128> {
+    let digits = uid.strip_suffix("@busy").filter(|digits| digits.len() == 40)?;
+    let is_digit = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+    u128::from_str_radix(digits.get(..32).filter(|_| digits.bytes().all(is_digit))?, 16).ok()
+}
+
 fn reduced(body: &EventBody, how: &BusyOnly<'_>) -> Option<EventBody> {
     let kind = busy_kind(body, how.owner)?;
     let time = TimeSpan { start: plain_zone(&body.time.start), end: plain_zone(&body.time.end) };

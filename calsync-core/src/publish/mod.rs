@@ -31,6 +31,7 @@ mod busy_only;
 mod conditional;
 mod feed;
 mod free_busy;
+mod keys;
 mod plain;
 mod published;
 mod serve;
@@ -43,11 +44,13 @@ use serde::{Deserialize, Serialize};
 
 pub use access::{FeedToken, FeedTokenError, FeedTokens, Granted};
 pub use body::FeedBody;
-pub(crate) use busy_only::hidden_uid;
 pub use busy_only::{BusyOnly, busy_only};
+pub(crate) use busy_only::{hidden_number, hidden_uid};
 pub use conditional::{FeedAnswer, FeedRequest, Validators, answer};
 pub use feed::{Feed, FeedWriter, feed, validators};
 pub use free_busy::{FreeBusyWriter, free_busy};
+pub(crate) use keys::known_feed_keys;
+pub use keys::remember_feed_key;
 pub use published::{FeedForm, Published};
 pub use serve::{FeedCall, Publisher, Served};
 pub use token::{TokenHash, TokenRing};
@@ -77,7 +80,8 @@ pub struct FeedOptions {
     /// How much is shown. Default: busy-only.
     pub detail: Detail,
     /// The secret UIDs are made with where the event's own is not shown. One for each feed, kept with it: another key
-    /// makes every event look new to subscribers, and two feeds of one key can be told to be of one calendar.
+    /// makes every event look new to subscribers, and two feeds of one key can be told to be of one calendar. Where a link
+    /// may read the feed into the calendar it is of, the store has to know it: see [`remember_feed_key`].
     pub key: Secret<[u8; 32]>,
     /// The title of what is not shown. Default: `Busy`.
     pub busy_title: String,

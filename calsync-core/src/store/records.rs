@@ -447,12 +447,13 @@ pub struct QuarantineRecord {
     /// The question about it, when it may be an event here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<MatchQuestion>,
-    /// What keeps it out, when the link's rules do.
+    /// What keeps it out, when it could be an event here and is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out: Option<LeftOut>,
 }
 
-/// What keeps an item out of what a link brings in. It names no text of the item.
+/// What keeps an item out of what a link brings in: the link's rules, or that it comes from the calendar itself
+/// ([`UnreadKind::OwnFeed`]). It names no text of the item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// The filter that does not let it through; `None`: it takes no time, and the copy is busy-only.

@@ -42,7 +42,10 @@ pub(super) struct State {
     /// How many items the last trusted listing had.
     #[serde(default)]
     pub(super) items: usize,
-    /// How many the last one had, when it had too few to be trusted at once.
+    /// Short forms of some of their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) names: Vec<u32>,
+    /// How many items the last listing had, when it was too different to be trusted at once. All else is of the one before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) doubtful: Option<usize>,
     /// Whether the feed invents UIDs.
@@ -125,6 +128,11 @@ impl State {
     /// not when nothing but "unchanged" was heard for a day: some servers never stop saying it.
     pub(super) fn may_ask_on_condition(&self, now: i64) -> bool {
         self.doubtful.is_none() && (0..TRUST_SECONDS).contains(&now.saturating_sub(self.read_at))
+    }
+
+    /// Whether the listing remembered is one that was handed on. Earlier versions remembered one in doubt.
+    pub(super) fn is_of_trusted_listing(&self) -> bool {
+        self.doubtful.is_none() || !self.names.is_empty()
     }
 
     pub(super) fn feed(&self) -> &str {

@@ -60,6 +60,7 @@ async fn quarantined(app: &App, wanted: &str, format: Format) -> Result<Vec<Valu
             UnreadKind::Unfetched => "not fetched, the remote side does not give it out",
             UnreadKind::NotAnEvent => "left alone, it is no event",
             UnreadKind::LeftOut => "left out by what the link copies",
+            UnreadKind::OwnFeed => "left out, it comes from this calendar",
             UnreadKind::Undecided => "waiting for an answer, see `calsync matches`",
         };
         found.push(json!({

@@ -9,7 +9,7 @@ use std::{
 use calsync_core::{
     context::{Entropy, SystemEntropy},
     model::Event,
-    publish::{Detail, FeedOptions, feed, free_busy},
+    publish::{Detail, FeedOptions, feed, free_busy, remember_feed_key},
     secret::Secret,
 };
 use chrono::TimeDelta;
@@ -61,7 +61,10 @@ pub(crate) struct PublishArgs {
 pub(crate) async fn run(app: &App, args: PublishArgs, format: Format) -> Result<u8, CliError> {
     let id = app.calendar(&args.calendar).await?;
     let key = args.key.clone().unwrap_or_else(|| beside(&args.out, "key"));
-    let mut options = FeedOptions::new(app.clock.now(), key_in(&key)?);
+    let key = key_in(&key)?;
+    // So that a link that reads the feed back in knows it.
+    remember_feed_key(&*app.store, &key).await?;
+    let mut options = FeedOptions::new(app.clock.now(), key);
     options.detail = if args.details { Detail::Details } else { Detail::BusyOnly };
     options.name.clone_from(&args.name);
     options.zone = zone("--zone", &args.zone).map_err(CliError::Unmet)?;
