@@ -33,6 +33,7 @@ pub(crate) struct Book {
     pub(crate) deleted: BTreeSet<(String, Side)>,
     /// Renamed on a remote side, or brought back: whether a deletion was seen cannot be told for these.
     pub(crate) odd: BTreeSet<String>,
+    /// What was here when its item became unreadable.
     pub(crate) garbled: BTreeSet<String>,
     /// What people or servers did something to since the end of a run last asked.
     pub(crate) touched: BTreeSet<String>,

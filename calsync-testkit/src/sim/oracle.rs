@@ -144,8 +144,8 @@ pub(crate) fn converged(world: &World) {
             control.checked(Law::I20);
             for uid in &bad {
                 let deleted = book.deleted_elsewhere(uid, 200);
-                let known = book.created.get(uid).is_some_and(|sides| sides.contains(&0));
-                control.check(Law::I20, deleted || !known || hub.contains_key(uid), || {
+                let was_here = book.garbled.contains(uid);
+                control.check(Law::I20, deleted || !was_here || hub.contains_key(uid), || {
                     format!("{uid} cannot be read on side {} and is gone here", remote.side)
                 });
             }

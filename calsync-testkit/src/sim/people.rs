@@ -372,7 +372,9 @@ impl People {
                 server.renamed = server.tick;
             }
             _ => {
-                self.book().garbled.insert(event.uid.clone());
+                if self.locals().iter().any(|record| record.event.uid == event.uid) {
+                    self.book().garbled.insert(event.uid.clone());
+                }
                 server.garble(&id);
             }
         }
