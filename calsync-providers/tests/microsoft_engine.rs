@@ -1031,6 +1031,17 @@ async fn fld_10_a_rule_graph_cannot_hold_stays_here_and_is_reported() {
         };
         assert_eq!(writes(&lab), [], "{name}");
 
+        // Somebody moves it there: no series is moved for that, which is told once.
+        let point = |hour| json!({"dateTime": format!("2026-01-07T{hour}:00:00"), "timeZone": "UTC"});
+        assert!(lab.server.change(&stored[0].id, &json!({"start": point(11), "end": point(12)})));
+        let told = lab.sync().await;
+        assert_eq!(told.plan.operations[0].losses, ["time"], "{name}");
+        is_kept("series", Some("there")).await;
+        for _ in 0..3 {
+            lab.is_quiet().await;
+        }
+        assert_eq!(writes(&lab), [], "{name}");
+
         // And here: one write, of that field.
         lab.world.edit("s", |event| body(event).title = Some("renamed".into())).await;
         let report = lab.sync().await;
@@ -1060,6 +1071,10 @@ async fn fld_10_a_rule_graph_cannot_hold_stays_here_and_is_reported() {
             (there.len(), &there[0]["recurrence"]["range"]["numberOfOccurrences"]),
             (1, &json!(4)),
             "{name}"
+        );
+        assert_eq!(
+            there[0]["recurrence"]["range"]["startDate"], "2026-01-05",
+            "{name}: its start goes with it"
         );
         lab.is_quiet().await;
     }

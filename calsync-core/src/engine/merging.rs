@@ -22,6 +22,10 @@ use crate::{
 /// Why nothing is written of an edit.
 const UNSAID: &str = "the remote side cannot hold what was edited here: it stays here";
 
+/// Why a move over there moves nothing here.
+const STAND_IN: &str =
+    "one event stands for the series on the remote side: that it was moved there moves no series";
+
 /// A merge that is decided, with everything it was decided on.
 struct Merging<'a> {
     pair: &'a Pair<'a>,
@@ -45,6 +49,8 @@ struct Merging<'a> {
     left: BTreeSet<Field>,
     /// A copy here gets its values back.
     restores_here: bool,
+    /// What stands for a series over there was moved, which moves nothing here.
+    stand_in_moved: bool,
 }
 
 /// Merges a pair, joined or meeting for the first time.
@@ -64,6 +70,7 @@ pub(super) fn merge_pair(
     let local = cx.sendable(&record.event)?;
     let local = &*local;
     let mut merged = decide((local, record), bases, remote, standing, cx);
+    let stand_in_moved = spare_the_start((&record.event, local), remote, &mut merged);
     // At a first meeting nobody edited anything yet.
     let restores = cx.link.edits == CopyEdits::Restore && bases.local.is_some() && !cx.renewed;
     let (mut restored, mut left) = (BTreeSet::new(), BTreeSet::new());
@@ -98,6 +105,7 @@ pub(super) fn merge_pair(
         restored,
         left,
         restores_here,
+        stand_in_moved,
     };
     if cx.people == PeoplePolicy::Write && cx.link.direction == Direction::TwoWay {
         // Guests who were kept out when the item was made are no guests of it, whatever they answer here.
@@ -151,6 +159,22 @@ pub(super) fn merge_pair(
     }
     outcome.writes.push(Write::PutOutbox(Box::new(entry)));
     Ok(outcome)
+}
+
+/// A single event that stands for a series which the provider cannot hold says when the first instance is. Where it is moved,
+/// nobody said that all are, nor is the day one that the rule has: the series keeps its start. `true`: it was moved. Once the
+/// provider is given the series, it gets its start with it.
+fn spare_the_start((event, held): (&Event, &Event), remote: &Event, merged: &mut Merge) -> bool {
+    if !event.is_series() || remote.is_series() {
+        return false;
+    }
+    let time = Field::of(Part::Time);
+    if held.is_series() && merged.to_remote.contains(&Field::of(Part::Rules)) {
+        merged.to_local.remove(&time);
+        merged.to_remote.insert(time);
+        return false;
+    }
+    !held.is_series() && merged.to_local.remove(&time)
 }
 
 /// Whether a field is about somebody who may be mailed.
@@ -246,7 +270,7 @@ impl Merging<'_> {
         let copy_id = merged.keep_local_copy.then(|| EventId::from(cx.ids.fresh()));
         let records = self.conflicts(copy_id.as_ref(), &mut outcome.conflicts, cx);
         // A conflict that goes on waiting as it did is nothing to do.
-        let moved = !merged.to_local.is_empty() || !merged.to_remote.is_empty();
+        let moved = !merged.to_local.is_empty() || !merged.to_remote.is_empty() || self.stand_in_moved;
         let nothing_done = !moved && records.is_empty() && self.action == Action::Merge;
         if nothing_done && unchanged_base {
             return outcome;
@@ -284,14 +308,21 @@ impl Merging<'_> {
             operation.to_local = merged.to_local.iter().cloned().collect();
             operation.to_remote = merged.to_remote.iter().cloned().collect();
             operation.contested = merged.contested.iter().map(|contested| contested.field.clone()).collect();
+            if self.stand_in_moved {
+                operation.losses.push(Field::of(Part::Time).to_string());
+            }
             outcome.operation = Some(operation);
         }
         outcome
     }
 
-    /// What is written down of an edit of a copy.
+    /// What is written down of an edit of a copy, or of what stands for a series.
     fn of_the_copy(&self, cx: &mut Context<'_>) -> Vec<Write> {
         let event = &self.record.id;
+        if self.stand_in_moved {
+            let fields = vec![Field::of(Part::Time)];
+            return vec![cx.journal(JournalOp::Kept, event, Some(self.id), STAND_IN, None, fields)];
+        }
         if !self.left.is_empty() {
             let fields = self.left.iter().cloned().collect();
             let journal = cx.journal(JournalOp::Kept, event, Some(self.id), left::LEFT, None, fields);
@@ -305,6 +336,7 @@ impl Merging<'_> {
             (Action::Join, ..) => "the same event is on both sides",
             (_, true, false) if !self.restored.is_empty() => "the copy was edited there, and is restored",
             (_, false, true) if self.restores_here => "the copy was edited here, and is restored",
+            (_, true, true) if self.stand_in_moved => STAND_IN,
             (_, false, false) => "both sides were edited",
             (_, false, true) => "it was edited on the remote side",
             (_, true, false) => "it was edited here",
