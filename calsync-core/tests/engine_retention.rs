@@ -133,11 +133,11 @@ async fn a_link_that_was_left_holds_deletions_back_for_a_year() {
 async fn a_deletion_the_provider_refuses_is_not_forgotten() {
     let lab = Lab::joined().await;
     lab.world.delete("e0").await;
-    for _ in 0..10 {
+    for _ in 0..100 {
         lab.remotes[0].fail("delete", RemoteFault::Before(ErrorKind::Refused));
     }
     lab.days(60, &[0, 1]).await;
-    assert_eq!(lab.counts(), [EVENTS, EVENTS - 1], "it waits for a person");
+    assert_eq!(lab.counts(), [EVENTS, EVENTS - 1], "it is offered once a day, and waits");
     assert_eq!(lab.rows().await, EVENTS);
     assert_eq!(lab.world.locals().await.len(), EVENTS - 1);
 }

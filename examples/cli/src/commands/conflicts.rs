@@ -4,7 +4,7 @@ use calsync_core::{
     diff::Field,
     engine::{Answer, conflicts_csv},
     model::LinkId,
-    store::{ConflictRecord, ConflictState, FieldConflict, Take},
+    store::{AnswerState, ConflictRecord, ConflictState, FieldConflict, Take},
 };
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -95,9 +95,10 @@ pub(crate) async fn run(app: &App, args: ConflictsArgs, format: Format) -> Resul
 fn table(conflicts: &[ConflictRecord]) -> Result<(), CliError> {
     let mut rows = Vec::new();
     for conflict in conflicts {
-        let answered = conflict.is_answered();
+        let in_part = conflict.answers.iter().any(|answer| answer.state == AnswerState::Waiting);
         let state = match conflict.state {
-            ConflictState::Open if answered => "answered",
+            ConflictState::Open if conflict.is_answered() => "answered",
+            ConflictState::Open if in_part => "answered in part",
             ConflictState::Open => "open",
             ConflictState::Resolved => "decided",
         };
