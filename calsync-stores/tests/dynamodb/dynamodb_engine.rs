@@ -7,7 +7,7 @@ use std::sync::{
 
 use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
-    model::{CalendarId, LinkId},
+    model::{CalendarId, Event, LinkId},
     store::{BaseQuery, Batch, LeaseGrant, Revision, Store, Write},
 };
 use calsync_stores::dynamodb::{
@@ -22,6 +22,7 @@ use calsync_stores::dynamodb::{
     provision,
 };
 use calsync_testkit::{
+    events::canonical,
     remote::MemoryRemote,
     store_conformance::sample::{self, at, put_base, put_event},
     world::{World, body, event},
@@ -114,7 +115,7 @@ async fn sync(world: &World, remote: &MemoryRemote) -> SyncReport {
 }
 
 async fn assert_in_step(world: &World, remote: &MemoryRemote) {
-    let json = |event: &calsync_core::model::Event| serde_json::to_string(event).unwrap();
+    let json = |event: &Event| serde_json::to_string(&canonical(event)).unwrap();
     let mut theirs: Vec<String> = remote.items().values().map(json).collect();
     let mut ours: Vec<String> = world.locals().await.iter().map(|record| json(&record.event)).collect();
     theirs.sort();

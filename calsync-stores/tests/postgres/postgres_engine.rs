@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
+    model::Event,
     store::Store,
 };
 use calsync_stores::postgres::{PostgresConfig, PostgresStore};
 use calsync_testkit::{
+    events::canonical,
     remote::MemoryRemote,
     world::{World, body, event},
 };
@@ -22,10 +24,9 @@ async fn sync(world: &World, remote: &MemoryRemote) -> SyncReport {
 }
 
 fn assert_in_step(remote: &MemoryRemote, locals: Vec<calsync_core::store::EventRecord>) {
-    let mut theirs: Vec<String> =
-        remote.items().values().map(|event| serde_json::to_string(event).unwrap()).collect();
-    let mut ours: Vec<String> =
-        locals.iter().map(|record| serde_json::to_string(&record.event).unwrap()).collect();
+    let json = |event: &Event| serde_json::to_string(&canonical(event)).unwrap();
+    let mut theirs: Vec<String> = remote.items().values().map(json).collect();
+    let mut ours: Vec<String> = locals.iter().map(|record| json(&record.event)).collect();
     theirs.sort();
     ours.sort();
     assert!(theirs == ours, "{} remote events, {} local ones, not the same", theirs.len(), ours.len());
