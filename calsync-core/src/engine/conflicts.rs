@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use super::{
     EngineError,
     left::{self, Left},
-    pair::{Outcome, Pair, RemoteView, consider},
+    pair::{Context, Outcome, Pair, RemoteView, consider},
     run::{PAGE, Run},
 };
 use crate::{
@@ -310,12 +310,13 @@ impl Run<'_> {
         let met = self.link.direction == Direction::TwoWay
             && pair.base.is_none()
             && pair.local.is_some_and(|record| self.meeting.was_met(&record.id));
-        let first = self.with_context(|cx| {
+        let decide = |standing: Standing<'_>, cx: &mut Context<'_>| {
             if met {
                 cx.people = PeoplePolicy::Withhold;
             }
             consider(pair, standing, cx)
-        });
+        };
+        let first = self.with_context(|cx| decide(standing, cx));
         if self.link.conflicts != ConflictPolicy::Resolver {
             return Ok(first);
         }
@@ -333,7 +334,7 @@ impl Run<'_> {
             return Ok(first);
         }
         let standing = Standing { open: &open, chosen: &chosen, left };
-        Ok(self.with_context(|cx| consider(pair, standing, cx)))
+        Ok(self.with_context(|cx| decide(standing, cx)))
     }
 
     pub(super) async fn open_conflicts(&self, event: &EventId) -> Result<Vec<ConflictRecord>, EngineError> {

@@ -113,7 +113,7 @@ impl Run<'_> {
     /// Remembers what waits, for the runs to come. `true`: something new does.
     fn note_held(&mut self) -> bool {
         let before = self.state.held.clone();
-        let held = self.state.held.get_or_insert_default();
+        let held = self.state.held.get_or_insert_with(|| HeldDeletions::since(self.id.clone()));
         let events = self.held.iter().filter_map(|deletion| deletion.operation.event_id.as_ref());
         events.for_each(|event| held.add(event));
         self.state.held != before

@@ -189,6 +189,9 @@ impl Run<'_> {
 
     /// What was refused a day ago is offered again: a right may be given back by now, a disk have room, a proxy be gone, and
     /// nobody has to be there for it (I24). What cannot even be said waits for an edit.
+    ///
+    /// It is the write that was decided then, unless the event was edited since: who was spared an invitation is spared it. A
+    /// page of them in a run, because each creation is looked for first.
     async fn offer_again(&mut self, now: DateTime<Utc>) -> Result<(), EngineError> {
         let is_over = |entry: &OutboxEntry| {
             matches!(entry.state, OutboxState::Wedged { .. })
@@ -197,7 +200,7 @@ impl Run<'_> {
                 && !is_nameless(entry)
         };
         let mut writes = Vec::new();
-        for entry in self.outbox.values_mut().filter(|entry| is_over(entry)) {
+        for entry in self.outbox.values_mut().filter(|entry| is_over(entry)).take(PAGE) {
             *entry = offered_again(entry.clone());
             writes.push(Write::PutOutbox(Box::new(entry.clone())));
         }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::{
     EngineError,
     gone::no_more,
@@ -11,7 +13,7 @@ use super::{
     run::{Ids, Mode, PAGE, Pulled, Run},
 };
 use crate::{
-    model::{EventId, RemoteId},
+    model::{Event, EventId, RemoteId},
     plan::Evidence,
     provider::{ChangeScope, Cursor, Fetched},
     store::{BaseQuery, BaseRecord, BaseState, Batch, EventRecord, OutboxOp, Write},
@@ -307,14 +309,16 @@ impl Run<'_> {
 
     /// A feed that publishes a window drops what is over; that is no deletion.
     pub(super) fn left_the_window(&self, local: Option<&EventRecord>) -> bool {
-        if !self.capabilities.pull_window_slides {
-            return false;
-        }
-        let Some(body) = local.and_then(|record| record.event.body()) else { return false };
-        let series = local.is_some_and(|record| record.event.is_series());
-        let yesterday = self.engine.clock.now() - chrono::TimeDelta::days(1);
-        !series && body.time.end.instant(&crate::zone::Zone::UTC) < yesterday
+        self.capabilities.pull_window_slides
+            && local.is_some_and(|record| has_passed(&record.event, self.engine.clock.now()))
     }
+}
+
+/// Whether a feed that publishes a window may have dropped an event at that time.
+pub(super) fn has_passed(event: &Event, at: DateTime<Utc>) -> bool {
+    let yesterday = at - TimeDelta::days(1);
+    let ends = event.body().map(|body| body.time.end.instant(&crate::zone::Zone::UTC));
+    !event.is_series() && ends.is_some_and(|ends| ends < yesterday)
 }
 
 /// Items in chunks that are decided at once.

@@ -228,7 +228,8 @@ fn decide(
     cx: &Context<'_>,
 ) -> Merge {
     let base_local = bases.local.map(|base| cx.held_base(base));
-    let freshness = Freshness { local: Some(edited(record, bases)), remote: remote.updated() };
+    let freshness =
+        Freshness { local: Some(edited(record, bases)), remote: edited_there(remote, bases, cx.now) };
     let policy = match cx.link.direction {
         // A one-way link has one side that is right.
         Direction::Import if cx.link.conflicts != ConflictPolicy::Manual => ConflictPolicy::RemoteWins,

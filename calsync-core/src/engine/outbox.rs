@@ -92,10 +92,6 @@ pub(super) fn offered_again(mut entry: OutboxEntry) -> OutboxEntry {
     entry.not_before = None;
     // A creation may have been applied by the try that was one too many.
     entry.state = waiting_again(&entry);
-    if !matches!(entry.op, OutboxOp::Delete { .. }) {
-        // Without it the entry is no longer what the event asks for, so it is decided anew.
-        entry.local = None;
-    }
     entry
 }
 
@@ -142,8 +138,15 @@ impl Engine {
     ///
     /// [`EngineError::UnknownWrite`] when nothing waits for this event, [`EngineError::Busy`] when a run is at the link.
     pub async fn retry_write(&self, link: &LinkId, event: &EventId) -> Result<(), EngineError> {
-        self.settle_write(link, event, |entry, _| vec![Write::PutOutbox(Box::new(offered_again(entry)))])
-            .await
+        self.settle_write(link, event, |entry, _| {
+            let mut entry = offered_again(entry);
+            if !matches!(entry.op, OutboxOp::Delete { .. }) {
+                // Without it the entry is no longer what the event asks for, so it is decided anew.
+                entry.local = None;
+            }
+            vec![Write::PutOutbox(Box::new(entry))]
+        })
+        .await
     }
 
     /// Gives a write up: both sides stay as they are, and that is what they agreed on from now on. The next edit of

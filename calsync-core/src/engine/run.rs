@@ -466,7 +466,9 @@ impl<'a> Run<'a> {
     pub(super) fn with_context<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let (engine, link, provider) = (self.engine, self.link, self.provider);
         let (copies, renewed, turned, started) = (self.copies, self.renewed, self.turned, self.started);
-        let invites = link.direction != Direction::TwoWay || self.state.last_success.is_some();
+        // Nor is anybody invited by the run in which both sides meet because the link goes both ways from now on.
+        let met = self.state.last_success.is_some() && turned.is_none();
+        let invites = link.direction != Direction::TwoWay || met;
         let people = if invites { link.people } else { PeoplePolicy::Withhold };
         let run = self.id.clone();
         let mut next = || self.next_id();

@@ -63,7 +63,8 @@ pub(super) fn meet_again(
     let unjoined = Pair { base: None, base_event: None, ..*pair };
     let mut outcome = match pair.remote {
         RemoteView::Removed if lives => create_remote(&unjoined, cx, DELETED_THERE)?,
-        RemoteView::Read { .. } if lives => consider(&unjoined, Standing { left: None, ..standing }, cx)?,
+        // Nobody knows what it was before somebody edited it: what stands there is no reason to change the original.
+        RemoteView::Read { .. } if lives => return Ok(Outcome::default()),
         RemoteView::Read { .. } => create_local(&unjoined, cx, DELETED_HERE),
         RemoteView::Removed | RemoteView::Silent => return Ok(forget(pair)),
     };

@@ -2,24 +2,27 @@
 //!
 //! The brake holds what such a feed no longer lists. What it brought in meanwhile goes when the feed is itself again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+
+use chrono::TimeDelta;
 
 use super::{
     EngineError,
     items::CHUNK,
+    listing::has_passed,
     pull::{Gone, Listed},
     run::Run,
 };
 use crate::{
-    model::{EventId, RemoteId, RunId},
+    model::{EventId, RemoteId},
     plan::Evidence,
-    store::{BaseRecord, JournalOp, Record, RecordKind, RecordQuery},
+    store::{BaseRecord, JournalEntry, JournalOp, Record, RecordKind, RecordQuery},
 };
 
 /// Of more items that are gone it is not asked who brought them in.
 const ASKED_MAX: usize = 1000;
-/// Runs whose ids may begin alike, all but a letter.
-const RUNS: usize = 16;
+/// How long a feed counts as one that is another for a while: one that is longer so has become it.
+const BELIEVED: TimeDelta = TimeDelta::days(2);
 
 impl Run<'_> {
     /// Notes what a complete listing has that was not joined before it. Of a feed that is another one now it is all there is,
@@ -41,12 +44,16 @@ impl Run<'_> {
         Ok(rows.into_iter().filter(|row| self.left_the_window(Some(row))).map(|row| row.id).collect())
     }
 
-    /// Finds what a feed brought in while it was a wrong one, where that can be told: deletions wait that nobody answered;
-    /// nothing of what they are of is gone any more; and what is gone instead came in with a run that held them. It was never
-    /// part of the feed, so it goes without a question, also where it is over.
+    /// Finds what a feed brought in when it became a wrong one, where that can be told: deletions wait that nobody answered;
+    /// nothing of what they are of is gone any more; and what is gone instead came in with the very run that held the first of
+    /// them, not long ago. It was never part of the feed, so it goes without a question. What came in later may be a good feed's,
+    /// and what has taken place since then did: both stay, or wait for an answer.
     pub(super) async fn find_wrongly_brought(&mut self, gone: &[Gone]) -> Result<(), EngineError> {
         let Some(held) = self.state.held.clone() else { return Ok(()) };
-        if !self.capabilities.pull_window_slides || gone.len() > ASKED_MAX {
+        let Some(first) = held.first().filter(|_| self.capabilities.pull_window_slides) else {
+            return Ok(());
+        };
+        if gone.len() > ASKED_MAX {
             return Ok(());
         }
         let mut events = Vec::new();
@@ -59,22 +66,21 @@ impl Run<'_> {
             }
             events.extend(bases.into_values().map(|base| base.event_id));
         }
-        let mut runs = HashMap::new();
-        for event in events {
-            let Some(run) = self.brought_by(&event).await? else { continue };
-            let held = match runs.get(&run) {
-                Some(held) => *held,
-                None => *runs.entry(run.clone()).or_insert(self.has_held(&run).await?),
-            };
-            if held {
-                self.wrongly_brought.insert(event);
+        let now = self.engine.clock.now();
+        for events in events.chunks(CHUNK) {
+            for row in self.engine.store.events(&self.link.calendar, events).await? {
+                let Some(brought) = self.brought(&row.id).await? else { continue };
+                let took_place = has_passed(&row.event, now) && !has_passed(&row.event, brought.at);
+                if brought.run == *first && now - brought.at <= BELIEVED && !took_place {
+                    self.wrongly_brought.insert(row.id);
+                }
             }
         }
         Ok(())
     }
 
-    /// The run that brought an event in, if this link did and the journal still says so.
-    async fn brought_by(&self, event: &EventId) -> Result<Option<RunId>, EngineError> {
+    /// How an event came in, if this link brought it and the journal still says so.
+    async fn brought(&self, event: &EventId) -> Result<Option<Box<JournalEntry>>, EngineError> {
         let query = RecordQuery {
             kind: RecordKind::Journal,
             link: &self.link.id,
@@ -85,27 +91,8 @@ impl Run<'_> {
         };
         let first = self.engine.store.records(query).await?.pop();
         Ok(match first {
-            Some(Record::Journal(entry)) if entry.op == JournalOp::LocalCreate => Some(entry.run),
+            Some(Record::Journal(entry)) if entry.op == JournalOp::LocalCreate => Some(entry),
             _ => None,
         })
-    }
-
-    /// Whether a run of the link held deletions back.
-    async fn has_held(&self, run: &RunId) -> Result<bool, EngineError> {
-        // Ids of runs sort: what comes after the run's own but for its last letter is itself, and those that came later.
-        let mut before = run.as_str().to_owned();
-        before.pop();
-        let query = RecordQuery {
-            kind: RecordKind::Run,
-            link: &self.link.id,
-            event: None,
-            run: None,
-            after: Some(&before),
-            limit: RUNS,
-        };
-        let found = self.engine.store.records(query).await?;
-        Ok(found
-            .iter()
-            .any(|found| matches!(found, Record::Run(found) if found.id == *run && found.counts.held > 0)))
     }
 }

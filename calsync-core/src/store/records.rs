@@ -97,9 +97,22 @@ pub struct HeldDeletions {
     events: BTreeSet<String>,
     /// There are more than are named.
     more: bool,
+    /// The run that held the first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<RunId>,
 }
 
 impl HeldDeletions {
+    /// What the run of this name is the first to hold.
+    pub fn since(run: RunId) -> Self {
+        Self { first: Some(run), ..Self::default() }
+    }
+
+    /// The run that held the first of them.
+    pub fn first(&self) -> Option<&RunId> {
+        self.first.as_ref()
+    }
+
     /// Events that are named. Of more than these, any deletion counts as one that waits.
     pub const NAMED: usize = 1000;
 

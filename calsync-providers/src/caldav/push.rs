@@ -2,7 +2,7 @@
 
 use calsync_core::{
     model::{RemoteCalendarId, RemoteId, Version},
-    provider::{ErrorKind, Fetched, Payload, ProviderError, Result, Written},
+    provider::{ErrorKind, Fetched, Payload, ProviderError, Result, Retry, Written},
 };
 use http::header;
 use url::Url;
@@ -149,7 +149,8 @@ impl CalDavProvider {
                 WriteOutcome::Done => return Ok(()),
                 WriteOutcome::NotFound => match self.current(OPERATION, &url).await? {
                     Current::Gone => return self.gone(OPERATION, &collection).await,
-                    Current::There { .. } => error(ErrorKind::Unavailable, "404 although the item is there"),
+                    Current::There { .. } => error(ErrorKind::Protocol, "404 although the item is there")
+                        .with_retry(Retry::Backoff),
                 },
                 // "Not that version" is also what some say of an item that is gone.
                 WriteOutcome::ConditionFailed => match self.current(OPERATION, &url).await? {

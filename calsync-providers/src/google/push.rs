@@ -9,7 +9,7 @@
 use calsync_core::{
     diff::changed_fields,
     model::{RecurrenceId, RemoteCalendarId, RemoteId, Version},
-    provider::{ErrorKind, Mark, Payload, ProviderError, Result, Seal, Written},
+    provider::{ErrorKind, Mark, Payload, ProviderError, Result, Retry, Seal, Written},
 };
 use serde_json::{Value, json};
 
@@ -229,7 +229,8 @@ impl GoogleProvider {
                         Ok(true) => continue,
                         Ok(false) => {
                             let detail = "404 although the instance is there";
-                            ProviderError::new(ErrorKind::Unavailable, operation, detail)
+                            ProviderError::new(ErrorKind::Protocol, operation, detail)
+                                .with_retry(Retry::Backoff)
                         }
                         Err(error) => error,
                     }
@@ -314,7 +315,8 @@ impl GoogleProvider {
         match part.status.as_u16() {
             200..=299 => Ok(()),
             404 | 410 if !self.is_gone(OPERATION, calendar, id.as_str()).await? => {
-                Err(ProviderError::new(ErrorKind::Unavailable, OPERATION, "404 although it is there"))
+                Err(ProviderError::new(ErrorKind::Protocol, OPERATION, "404 although it is there")
+                    .with_retry(Retry::Backoff))
             }
             // Gone with its calendar is not deleted: the calendar may come back.
             404 | 410 => match self.not_found(OPERATION, calendar).await {

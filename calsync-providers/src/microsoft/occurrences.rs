@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use calsync_core::{
     model::{EventTime, RecurrenceId, RemoteId},
-    provider::{ErrorKind, ProviderError, Result, Written},
+    provider::{ErrorKind, ProviderError, Result, Retry, Written},
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use http::Method;
@@ -194,7 +194,8 @@ impl MicrosoftProvider {
         match self.done(operation, part) {
             Err(error) if error.kind != ErrorKind::NotFound => Err(error),
             Err(_) if self.look_at(operation, id).await?.is_some() => {
-                Err(ProviderError::new(ErrorKind::Unavailable, operation, "404 although it is there"))
+                Err(ProviderError::new(ErrorKind::Protocol, operation, "404 although it is there")
+                    .with_retry(Retry::Backoff))
             }
             _ => Ok(()),
         }
