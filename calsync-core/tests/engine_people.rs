@@ -8,12 +8,12 @@ use calsync_core::{
     context::Clock as _,
     engine::{Link, SyncOptions},
     model::{Event, EventTime, Participant, ParticipationStatus, Person, Role, TimeSpan},
-    provider::PeoplePolicy,
+    provider::{ErrorKind, PeoplePolicy},
     recurrence::RuleEntry,
     store::{MatchAnswer, MemoryStore},
 };
 use calsync_testkit::{
-    remote::MemoryRemote,
+    remote::{MemoryRemote, RemoteFault},
     world::{World, body, event},
 };
 use chrono::TimeDelta;
@@ -69,6 +69,21 @@ async fn mail_02_a_first_run_writes_no_people() {
     lab.world.add(lab.event("new", 3)).await;
     lab.sync().await;
     assert_eq!((lab.remote.items().len(), lab.remote.renders_with_people()), (7, 1));
+}
+
+/// MAIL-02: what the provider refused of a first run is offered again a day later as it was decided, and invites nobody either.
+#[tokio::test]
+async fn mail_02_what_was_refused_of_a_first_run_invites_nobody_later() {
+    let lab = Lab::new();
+    lab.world.add(lab.event("refused", 30)).await;
+    lab.remote.fail("create", RemoteFault::Before(ErrorKind::Forbidden));
+    lab.sync().await;
+    assert_eq!(lab.remote.items().len(), 0);
+    lab.world.clock.advance(TimeDelta::hours(25));
+    for _ in 0..2 {
+        lab.sync().await;
+    }
+    assert_eq!((lab.remote.items().len(), lab.remote.renders_with_people()), (1, 0));
 }
 
 fn with_guest(mut event: Event, address: &str, answer: ParticipationStatus) -> Event {

@@ -735,8 +735,8 @@ async fn del_20_what_is_cancelled_is_gone_once() {
     // Deleted here, which is answered 410 before it is true: nobody takes it for the deed. Then somebody is faster there.
     world.delete(&format!("{}@google.com", ids[1])).await;
     server.inject(Fault::status(410).on_path(&ids[1]));
-    world.engine.sync(&link, &provider, &SyncOptions::default()).await.unwrap_err();
-    assert_eq!(world.engine.outbox(&link.id).await.unwrap().len(), 1);
+    let report = sync(&world, &link, &provider).await;
+    assert_eq!((report.waiting, report.wedged), (1, 0));
     server.delete("primary", &ids[1]);
     converge(&world, &link, &provider, &server).await;
     assert_eq!(world.locals().await.len(), 6);
