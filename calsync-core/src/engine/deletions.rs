@@ -25,6 +25,13 @@ use crate::{
 /// Deletions committed at once.
 const CHUNK: usize = 100;
 
+/// Whether deletions count as ones that nobody was asked about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Toll {
+    Counted,
+    None,
+}
+
 impl Run<'_> {
     /// Carries the planned deletions out, takes them back, or holds all of them for a person to decide.
     ///
@@ -46,7 +53,7 @@ impl Run<'_> {
             for chunk in uncounted.chunks(CHUNK) {
                 // Nobody is asked about what the clock does to copies, nor about one that is there again at once, nor about what
                 // only a wrong feed had, nor once more about one that the brake let pass. They make no other deletion wait.
-                self.delete(chunk, true).await?;
+                self.delete(chunk, Toll::None).await?;
             }
         }
         if planned.is_empty() {
@@ -86,8 +93,9 @@ impl Run<'_> {
             self.refused = Some(id);
             return self.take_back(&planned).await;
         }
+        let toll = if approved { Toll::None } else { Toll::Counted };
         for chunk in planned.chunks(CHUNK) {
-            self.delete(chunk, approved).await?;
+            self.delete(chunk, toll).await?;
         }
         Ok(())
     }
@@ -227,7 +235,7 @@ impl Run<'_> {
         }
     }
 
-    async fn delete(&mut self, chunk: &[PlannedDeletion], approved: bool) -> Result<(), EngineError> {
+    async fn delete(&mut self, chunk: &[PlannedDeletion], toll: Toll) -> Result<(), EngineError> {
         let Rows { bases, records } = self.rows(chunk).await?;
         let unnamed = self.without_version(chunk, &bases).await?;
         let here = chunk.iter().filter(|deletion| deletion.operation.action == Action::DeleteLocal);
@@ -276,7 +284,7 @@ impl Run<'_> {
             .filter(|w| matches!(w, Write::DeleteEvent { .. }))
             .count();
         let before = self.unasked;
-        if !approved {
+        if toll == Toll::Counted {
             self.unasked += count;
         }
         // The number is there as soon as the deletions are: a crash does not make room for more of them.

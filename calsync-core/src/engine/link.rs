@@ -28,7 +28,8 @@ pub struct Link {
     /// Which way changes go. Default: both.
     ///
     /// A link that went one way and goes both ways from now on compares everything in its next run: edits of copies are edits
-    /// from then on, and merged; a copy that somebody deleted is made again, and nothing is deleted for it.
+    /// from then on, and merged; a copy whose deletion a run saw is made again, and nothing is deleted for it. A deletion that no
+    /// run saw before is one of a two-way link, and goes across under the brake.
     pub direction: Direction,
     /// Who wins a field both sides changed. Default: the remote side.
     pub conflicts: ConflictPolicy,

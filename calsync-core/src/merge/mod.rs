@@ -208,9 +208,9 @@ fn send_rules_with_their_start(sides: Sides<'_>, merge: &mut Merge) {
             || merge.contested.iter().any(|contested| contested.field == rules)
     };
     let (local, remote) = (sides.local, sides.remote);
-    let starts = |event: &'_ Event| event.master.as_ref().map(|master| master.time.start.clone());
     let is_spelled_alike = local.rules == remote.rules && local.excluded_rules == remote.excluded_rules;
-    if is_spelled_alike || decided(merge) || starts(local) == starts(remote) {
+    let starts = [local, remote].map(|event| event.master.as_ref().map(|master| &master.time.start));
+    if is_spelled_alike || decided(merge) || starts[0] == starts[1] {
         return;
     }
     if merge.to_remote.contains(&time) {
