@@ -2,17 +2,25 @@
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
+use async_trait::async_trait;
 use calsync_core::{
     engine::{CopyRules, Engine, EngineError, Link, OpenMatch, SyncOptions, SyncReport},
     identity::MatchOptions,
     model::{Event, EventTime, TimeSpan},
     plan::{Action, Direction},
-    provider::ErrorKind,
-    store::{JournalOp, MatchAnswer, MemoryStore, Record, RecordKind, RecordQuery},
+    provider::{ErrorKind, PeoplePolicy},
+    store::{
+        self, JournalOp, MatchAnswer, MemoryStore, Record, RecordKind, RecordQuery, StoreError,
+        StoreErrorKind,
+    },
 };
 use calsync_testkit::{
+    hooked_store::{HookedStore, Moment, StoreHook},
     remote::{MemoryRemote, RemoteFault},
     world::{World, body, event},
 };
@@ -151,7 +159,7 @@ async fn dup_04_a_doubtful_pair_is_asked_about() {
     assert_eq!((done.undecided, lab.sizes().await), (0, (3, 3)));
     assert!(lab.open().await.is_empty());
     lab.assert_rests().await;
-    let joined = lab.world.store.bases(link, calsync_core::store::BaseQuery::Events(&[second])).await;
+    let joined = lab.world.store.bases(link, store::BaseQuery::Events(&[second])).await;
     assert_eq!(joined.expect("the store answers")[0].remote_id, open[0].remote_id);
 }
 
@@ -270,6 +278,59 @@ async fn dup_02_likeness_counts_at_the_first_meeting_only() {
     lab.remote.put("r1", &event("x", "Tea"));
     lab.sync().await;
     assert_eq!(lab.sizes().await, (2, 2));
+}
+
+/// Takes so many more calls, and is out of reach then.
+struct Dies(AtomicI64);
+
+#[async_trait]
+impl StoreHook for Dies {
+    async fn at(&self, _: Moment<'_>) -> store::Result<()> {
+        if self.0.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Ok(());
+        }
+        Err(StoreError::new(StoreErrorKind::Unavailable, "test"))
+    }
+}
+
+/// I11: what was answered is done as a whole, wherever the run that does it ends: what was not joined is made on the other side,
+/// and invites nobody there. The same when the item of a question is gone.
+#[tokio::test]
+async fn i11_an_answer_whose_run_is_cut_short_is_carried_out() {
+    for gone in [false, true] {
+        for calls in 0.. {
+            let inner = Arc::new(MemoryStore::default());
+            let store = Arc::new(HookedStore::new(inner, Dies(i64::MAX.into())));
+            let link = Link::new("home", "family", "memory").with_people(PeoplePolicy::Write);
+            let lab = Lab { world: World::new(store.clone(), 5), remote: MemoryRemote::default(), link };
+            let first = lab.world.add(event("a", "Tea")).await;
+            lab.world.add(event("b", "Tea")).await;
+            lab.remote.put("r1", &event("x", "Tea"));
+            lab.remote.put("r2", &event("y", "Tea"));
+            assert_eq!(lab.sync().await.undecided, 2);
+            let open = lab.open().await;
+            if gone {
+                lab.remote.remove("r1");
+                lab.remote.remove("r2");
+            } else {
+                lab.answer(&open[0], MatchAnswer::Join(first)).await.expect("it is asked");
+                lab.answer(&open[1], MatchAnswer::KeepBoth).await.expect("it is asked");
+            }
+            store.hook.0.store(calls, Ordering::SeqCst);
+            lab.world.clock.advance(TimeDelta::seconds(30));
+            let ended = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await.is_ok();
+            store.hook.0.store(i64::MAX, Ordering::SeqCst);
+            lab.sync().await;
+            let both = if gone { (2, 2) } else { (3, 3) };
+            assert_eq!(lab.sizes().await, both, "gone: {gone}, after {calls} calls");
+            assert!(lab.open().await.is_empty(), "gone: {gone}, after {calls} calls");
+            assert_eq!(lab.remote.renders_with_people(), 0, "gone: {gone}, after {calls} calls");
+            lab.assert_rests().await;
+            if ended {
+                break;
+            }
+        }
+    }
 }
 
 /// A run that dies at the first meeting is taken up by the next one, which still joins.

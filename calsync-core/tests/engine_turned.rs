@@ -10,6 +10,7 @@ use calsync_core::{
     model::{Event, RemoteId},
     pipeline::Pipeline,
     plan::Direction,
+    provider::Payload,
     store::{ConflictRecord, ConflictState, DocQuery, MemoryStore},
 };
 use calsync_testkit::{
@@ -276,6 +277,68 @@ async fn i01_an_import_that_goes_both_ways_takes_what_was_done_to_the_copies() {
         lab.world.delete("u1").await;
         lab.settle().await;
         assert_eq!(lab.there("u1"), None, "{why}");
+    }
+}
+
+/// I06: a deletion on the side that was not carried, which no run saw before the link goes both ways: it may have been meant for
+/// the copy alone, so that is made again, and its original stays.
+#[tokio::test]
+async fn i06_a_deletion_that_no_run_saw_is_not_carried_over() {
+    for direction in [Direction::Export, Direction::Import] {
+        for edits in EDITS {
+            let why = format!("{direction:?}, {edits:?}");
+            let mut lab = match direction {
+                Direction::Export => Lab::exporting(edits, CopyRules::everything()).await,
+                _ => Lab::importing(edits, CopyRules::everything()).await,
+            };
+            for uid in ["u0", "u1", "u2", "u3"] {
+                match direction {
+                    Direction::Export => lab.remote.remove(lab.item(uid).0.as_str()),
+                    _ => lab.world.delete(uid).await,
+                }
+            }
+            lab.turn();
+            let first = lab.sync().await;
+            assert_eq!((first.counts.deleted, first.counts.held), (0, 0), "{why}");
+            lab.settle().await;
+            for uid in ["u0", "u1", "u2", "u3"] {
+                lab.both(uid, ("lunch", "kitchen"), &why).await;
+            }
+            lab.rests(&why).await;
+            // The other way a deletion goes as it went before.
+            let mut lab = match direction {
+                Direction::Export => Lab::exporting(edits, CopyRules::everything()).await,
+                _ => Lab::importing(edits, CopyRules::everything()).await,
+            };
+            match direction {
+                Direction::Export => lab.world.delete("u0").await,
+                _ => lab.remote.remove(lab.item("u0").0.as_str()),
+            }
+            lab.turn();
+            lab.settle().await;
+            assert_eq!((lab.here("u0").await, lab.there("u0")), (None, None), "{why}");
+            lab.rests(&why).await;
+        }
+    }
+}
+
+/// I05: an edited copy that cannot be read when the link is made to go both ways is met once it can be.
+#[tokio::test]
+async fn i05_a_copy_that_is_unreadable_meanwhile_keeps_its_edit() {
+    for edits in [CopyEdits::Leave, CopyEdits::Detach] {
+        let mut lab = Lab::exporting(edits, CopyRules::everything()).await;
+        lab.edit_there("u0", titled("there"));
+        lab.settle().await;
+        let (id, edited) = lab.item("u0");
+        lab.remote.put_payload(id.as_str(), Payload::new("nothing that can be read"));
+        lab.turn();
+        lab.settle().await;
+        lab.world.edit("u0", at("hall")).await;
+        lab.settle().await;
+        lab.remote.put(id.as_str(), &edited);
+        lab.settle().await;
+        lab.both("u0", ("there", "hall"), &format!("{edits:?}")).await;
+        lab.rests(&format!("{edits:?}")).await;
     }
 }
 

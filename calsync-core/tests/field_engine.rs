@@ -9,7 +9,7 @@ use calsync_core::{
     model::{Event, EventTime, RecurrenceId, RemoteId, RuleEntry, TimeSpan},
     plan::Direction,
     provider::{ErrorKind, Fault, Provider, ProviderError},
-    store::{Batch, MemoryStore, StoreError, StoreErrorKind, Write},
+    store::{Batch, LinkHealth, MemoryStore, StoreError, StoreErrorKind, Write},
     zone::Zone,
 };
 use calsync_testkit::{
@@ -185,12 +185,26 @@ async fn del_17_one_lost_calendar_harms_no_other() {
     }
     sync(&world, &link("a"), &a).await;
     sync(&world, &link("b"), &b).await;
-    a.fail("changes", RemoteFault::Before(ErrorKind::CalendarGone));
-    let lost = world.engine.sync(&link("a"), &a, &SyncOptions::default()).await;
-    assert!(lost.is_err());
-    b.put("new", &event("u9", "still works"));
-    sync(&world, &link("b"), &b).await;
-    assert_eq!((world.locals().await.len(), b.items().len()), (4, 4));
+    let health = async |name: &str| {
+        let state = world.store.link(&link(name).id).await.expect("answers").expect("ran");
+        state.health
+    };
+    for failures in 1..=3 {
+        a.fail("changes", RemoteFault::Before(ErrorKind::CalendarGone));
+        let lost = world.engine.sync(&link("a"), &a, &SyncOptions::default()).await;
+        assert!(lost.is_err());
+        // Each run that finds it gone confirms it: how many are enough is for the host to say.
+        assert_eq!(health("a").await, LinkHealth::Error { kind: ErrorKind::CalendarGone, failures });
+        b.put(&format!("new{failures}"), &event(&format!("w{failures}"), "still works"));
+        sync(&world, &link("b"), &b).await;
+        let there = 3 + usize::try_from(failures).expect("few");
+        assert_eq!((world.locals().await.len(), b.items().len()), (there, there));
+        assert_eq!(health("b").await, LinkHealth::Active);
+    }
+    // It is back, with all it had.
+    sync(&world, &link("a"), &a).await;
+    assert_eq!(health("a").await, LinkHealth::Active);
+    assert_eq!((world.locals().await.len(), a.items().len(), b.items().len()), (6, 6, 6));
 }
 
 /// DEL-23, TOK-08: a cursor made by another version of calsync is not used: everything is compared, nothing deleted or

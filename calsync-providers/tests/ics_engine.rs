@@ -274,6 +274,36 @@ async fn del_02_what_a_run_brought_that_was_cut_off_goes_when_the_feed_is_as_bef
     assert_eq!(left, BTreeSet::from([20, 23]), "cut before and after they came in");
 }
 
+/// DEL-02: a feed that is another one is asked about, also when the run that brought that one in was cut off, at any await;
+/// and all of it goes when the feed is itself again.
+#[tokio::test]
+async fn del_02_a_wrong_feed_that_a_cut_off_run_brought_in_says_nothing_is_left() {
+    let (whole, wrong) = (feed(&mixed("own", 20, 10)), feed(&mixed("wrong", 40, 18)));
+    let mut brought = BTreeSet::new();
+    for cut in 0.. {
+        let stuck = Arc::new(HookedStore::new(Arc::new(MemoryStore::default()), Stuck(usize::MAX.into())));
+        let lab = Lab::on(stuck.clone(), &whole);
+        assert_eq!(lab.count().await, 30);
+        lab.serves(&wrong);
+        assert_eq!(lab.count().await, 30, "it is looked at once more");
+        stuck.hook.0.store(cut, Ordering::SeqCst);
+        let ended = lab.sync().now_or_never().is_some();
+        stuck.hook.0.store(usize::MAX, Ordering::SeqCst);
+        brought.insert(lab.world.locals().await.len());
+        for _ in 0..2 {
+            assert!(lab.sync().await.unwrap().plan.held, "cut at {cut}");
+            assert_eq!(lab.world.locals().await.len(), 88, "cut at {cut}");
+        }
+        lab.serves(&whole);
+        assert_eq!(lab.count().await, 30, "cut at {cut}");
+        lab.is_quiet().await;
+        if ended {
+            break;
+        }
+    }
+    assert!(brought.is_superset(&[30, 88].into()), "cut before and after they came in: {brought:?}");
+}
+
 #[tokio::test]
 async fn loop_08_invented_uids_and_tags_write_nothing() {
     let fake = Fake::new(|_, at| {

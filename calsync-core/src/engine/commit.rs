@@ -196,10 +196,13 @@ impl Run<'_> {
         if self.capabilities.pull_incremental || ends || !batch.writes.iter().any(applies) {
             return;
         }
-        self.says_change |= !std::mem::replace(&mut self.state.relist, true);
+        if self.state.ahead_since.is_none() {
+            self.state.ahead_since = Some(self.id.clone());
+            self.says_change = true;
+        }
         for write in &mut batch.writes {
             if let Write::PutLink(state) = write {
-                state.relist = true;
+                state.ahead_since.clone_from(&self.state.ahead_since);
             }
         }
     }

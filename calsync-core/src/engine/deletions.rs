@@ -121,7 +121,8 @@ impl Run<'_> {
     /// Remembers what waits, for the runs to come. `true`: something new does.
     fn note_held(&mut self) -> bool {
         let before = self.state.held.clone();
-        let held = self.state.held.get_or_insert_with(|| HeldDeletions::since(self.id.clone()));
+        let first = self.state.ahead_since.as_ref().unwrap_or(&self.id).clone();
+        let held = self.state.held.get_or_insert_with(|| HeldDeletions::between(first, self.id.clone()));
         let events = self.held.iter().filter_map(|deletion| deletion.operation.event_id.as_ref());
         events.for_each(|event| held.add(event));
         self.state.held != before
@@ -185,7 +186,8 @@ impl Run<'_> {
     ///
     /// More pairs never hold what fewer let pass. So no more are read than it takes to let the deletions pass; and where the
     /// names of all, parted ones too, are too few, no more is read than those.
-    async fn judged(&self) -> Result<Verdict, EngineError> {
+    async fn judged(&mut self) -> Result<Verdict, EngineError> {
+        self.note_what_came_before().await?;
         let (store, link) = (&self.engine.store, &self.link.id);
         let mut tally = Tally { planned: self.held.len(), recent: self.recent_deletions().await?, joined: 0 };
         let planned: HashSet<&EventId> =

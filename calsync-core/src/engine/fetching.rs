@@ -85,9 +85,15 @@ impl Run<'_> {
         item.attempts >= patience.attempts && self.engine.clock.now() - item.since >= patience.at_least
     }
 
-    /// The item could be read after all, or is gone: what kept it out of the way ends.
+    /// The item could be read after all, or is gone: what kept it out of the way ends. Where that was a question, its row goes
+    /// with the run ([`Run::end_questions`]).
     pub(super) fn let_out(&mut self, id: &RemoteId) -> Option<Write> {
-        self.meeting.asked.remove(id);
+        if self.meeting.asked.remove(id).is_some() {
+            self.quarantine.remove(id);
+            self.unfetched.remove(id);
+            self.meeting.ended.insert(id.clone());
+            return None;
+        }
         let known = self.quarantine.remove(id).is_some() | self.unfetched.remove(id).is_some();
         known.then(|| Write::DeleteQuarantine { link: self.link.id.clone(), remote_id: id.clone() })
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{
     EngineError,
     conflicts::OpenFields,
+    left,
     own_feeds::own_feed,
     pair::{Outcome, Pair, RemoteView},
     partner::{Known, Partner, Taken},
@@ -15,7 +16,7 @@ use crate::{
     diff::changed_fields,
     identity::Confidence,
     model::{Event, EventId, RemoteId, Version},
-    plan::Operation,
+    plan::{Direction, Operation},
     provider::{Payload, UnreadKind},
     store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, LeftOut, OutboxOp, Write},
 };
@@ -80,7 +81,7 @@ impl Run<'_> {
         self.unread_names |= incomplete && names.iter().any(|name| items.iter().all(|(id, ..)| id != name));
         self.counts.pulled += items.len() as u64;
         let mut extra = Vec::new();
-        let mut read = Vec::new();
+        let (mut read, mut out) = (Vec::new(), Vec::new());
         for (id, version, payload) in items {
             match self.provider.read(&payload) {
                 // One that came in before the feed was known stays joined.
@@ -96,7 +97,9 @@ impl Run<'_> {
                     extra.extend(self.still_asked(&id, version.as_ref(), payload));
                 }
                 Ok(event) => {
-                    extra.extend(self.let_out(&id));
+                    let let_out = self.let_out(&id);
+                    out.extend(let_out.is_some().then(|| id.clone()));
+                    extra.extend(let_out);
                     // Listed before as one the rules leave out, and edited since: the last word counts.
                     self.left_out.remove(&id);
                     read.push(ReadItem { id, version, payload, event });
@@ -118,6 +121,7 @@ impl Run<'_> {
                 }
             }
         }
+        self.find_notes(&out, &bases).await?;
         let (deferred, strangers) = (self.deferred.len(), self.meeting.strangers());
         for attempt in 0.. {
             let outcomes = self.decide(&read, &bases, events, found).await?;
@@ -129,6 +133,19 @@ impl Run<'_> {
             (bases, events) = self.pairs(&ids).await?;
         }
         Ok(incomplete)
+    }
+
+    /// What could not be read when the link was made to go both ways is met once it can be: it may have been edited before.
+    async fn find_notes(
+        &mut self,
+        out: &[RemoteId],
+        bases: &HashMap<RemoteId, BaseRecord>,
+    ) -> Result<(), EngineError> {
+        let joined = out.iter().filter_map(|id| bases.get(id));
+        if self.link.direction == Direction::TwoWay && self.turned.is_none() {
+            self.edited_copies.extend(left::edited(&*self.engine.store, &self.link.id, joined).await?);
+        }
+        Ok(())
     }
 
     /// Decides what is to become of items.

@@ -84,9 +84,9 @@ pub(super) fn forget(link: &LinkId, event: &EventId) -> Write {
 pub(super) async fn edited(
     store: &dyn Store,
     link: &LinkId,
-    bases: &[BaseRecord],
+    bases: impl IntoIterator<Item = &BaseRecord>,
 ) -> Result<BTreeSet<EventId>, StoreError> {
-    let keys: Vec<&str> = bases.iter().map(|base| base.event_id.as_str()).collect();
+    let keys: Vec<&str> = bases.into_iter().map(|base| base.event_id.as_str()).collect();
     if keys.is_empty() {
         return Ok(BTreeSet::new());
     }

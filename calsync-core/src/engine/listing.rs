@@ -232,10 +232,8 @@ impl Run<'_> {
             let bases = self.bases_by_remote(&ids).await?;
             let mut extra = Vec::new();
             for id in &ids {
-                if let Some(write) = self.let_out(id) {
-                    self.recheck.extend(self.meeting.forget(id));
-                    extra.push(write);
-                }
+                extra.extend(self.let_out(id));
+                self.recheck.extend(self.meeting.forget(id));
             }
             let event_ids: Vec<EventId> = bases.values().map(|base| base.event_id.clone()).collect();
             for attempt in 0.. {

@@ -41,6 +41,9 @@ pub(super) struct Meeting {
     answered: Vec<QuarantineRecord>,
     /// The rows of open and answered questions.
     pub(super) asked: HashMap<RemoteId, QuarantineRecord>,
+    /// Items whose question is answered, or has nothing left to ask. Their rows stay until the run is through: which events they
+    /// name, and that these were here when the sides met, is written nowhere else.
+    pub(super) ended: BTreeSet<RemoteId>,
     /// Events that an item may be which could not be read for now: nothing new is made of them in this run.
     held_back: HashSet<EventId>,
     /// Events of questions that this run let go of: they were here when the sides met.
@@ -419,6 +422,16 @@ impl Run<'_> {
         recheck.retain(|event| !self.meeting.names(event));
         self.recheck = recheck;
         Ok(incomplete)
+    }
+
+    /// The run is through: what was answered is done on both sides.
+    pub(super) fn end_questions(&mut self) {
+        let ended = std::mem::take(&mut self.meeting.ended).into_iter();
+        // One that could not be used after all has another row by now.
+        let ended = ended.filter(|id| !self.quarantine.contains_key(id) && !self.unfetched.contains_key(id));
+        let link = &self.link.id;
+        let rows = ended.map(|remote_id| Write::DeleteQuarantine { link: link.clone(), remote_id });
+        self.last_writes.extend(rows);
     }
 
     /// What was sent to be made and never answered, as the provider reads it.

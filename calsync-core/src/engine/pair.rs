@@ -14,7 +14,7 @@ use super::{
     gone::{plan_deletion, restore_local, restore_remote, return_copy_here, suppress},
     merging,
     remade::{ShownUid, UID_STAYS, plan_remaking, shown_uid},
-    turned::{as_written, meet_again},
+    turned::{as_written, meet_again, meets_again},
     window::is_over,
 };
 use crate::{
@@ -110,9 +110,7 @@ pub(super) fn consider(
         copies.can_tell(&record.event)?;
     }
     if let Some(base) = pair.base
-        && cx.turned.is_some()
-        && base.state == BaseState::Suppressed
-        && !matches!(pair.remote, RemoteView::Silent)
+        && meets_again(pair, base, standing, cx)
     {
         return meet_again(pair, base, standing, cx);
     }

@@ -76,7 +76,7 @@ impl Run<'_> {
         let mut cursor = self.state.cursor.clone().filter(|_| usable);
         // While deletions wait that a listing of everything led to, what it lists by now says whether they still do.
         let lists_all = !self.capabilities.pull_incremental;
-        let relists = self.state.relist || lists_all && self.state.held.is_some();
+        let relists = self.state.ahead_since.is_some() || lists_all && self.state.held.is_some();
         let mut mode = if audit || relists { PullMode::Snapshot } else { PullMode::Incremental };
         self.ask_again().await?;
         let mut listed = Listed { incomplete: self.settle_answers().await?, ..Listed::default() };
@@ -194,7 +194,8 @@ impl Run<'_> {
             return Ok(());
         }
         self.forget_held(&pulled);
-        self.state.relist = false;
+        self.state.ahead_since = None;
+        self.end_questions();
         let mut cursor = pulled.cursor;
         if self.counts.pushed > 0 && self.capabilities.pull_incremental && cursor.is_some() {
             // Our own writes come back with the next pull; reading them now keeps that pull empty.

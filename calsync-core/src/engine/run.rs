@@ -110,6 +110,8 @@ pub(super) struct Run<'a> {
     /// Joined items of a sliding feed that do not count as what is left of it: those that are over and not listed any more,
     /// which are no deletions, and those this run brought in.
     pub(super) not_left: HashSet<RemoteId>,
+    /// The first run that applied something after the cursor and ended before it could move it, until its journal was read.
+    pub(super) ahead_before: Option<RunId>,
     /// Events that a feed brought in while it was a wrong one.
     pub(super) wrongly_brought: HashSet<EventId>,
     /// Items that could not be fetched for now; those tried often enough are in quarantine too.
@@ -220,6 +222,7 @@ impl<'a> Run<'a> {
             handled: HashMap::new(),
             quarantine: HashMap::new(),
             not_left: HashSet::new(),
+            ahead_before: None,
             wrongly_brought: HashSet::new(),
             unfetched: HashMap::new(),
             duplicates: BTreeSet::new(),
@@ -329,6 +332,7 @@ impl<'a> Run<'a> {
             }
             (self.seen_before, self.audited_before) = (state.seen, state.last_audit);
             self.state = state;
+            self.ahead_before.clone_from(&self.state.ahead_since);
             self.check_revisions(found.edits).await?;
             self.reduces_unasked = self.link.would_reduce_unasked(&self.state.cursor_key);
             if self.link.goes_otherwise(&self.state.cursor_key) {
@@ -556,7 +560,7 @@ pub(super) fn new_state(link: &Link) -> LinkState {
         health: LinkHealth::Active,
         note: link.note.clone(),
         held: None,
-        relist: false,
+        ahead_since: None,
     }
 }
 

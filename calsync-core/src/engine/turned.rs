@@ -1,7 +1,8 @@
 //! The first run of a link that goes both ways, and went one way until then: what was done on the side that it did not carry.
 //!
 //! A copy that somebody edited is compared with what it was before, so that the edit is one of two edits of an event. An edit is
-//! carried over, a deletion is not: who deleted a copy was promised that its original stays. It is made again.
+//! carried over, a deletion is not, whether a run has seen it or none: who deleted a copy was promised that its original stays. It
+//! is made again.
 
 use super::{
     conflicts::Standing,
@@ -10,6 +11,7 @@ use super::{
 use crate::{
     diff::{changed_fields, copy_field},
     model::Event,
+    plan::Direction,
     provider::ProviderError,
     store::{BaseRecord, BaseState, Write},
 };
@@ -33,7 +35,24 @@ pub(super) fn as_written(pair: &Pair<'_>, standing: Standing<'_>, cx: &Context<'
     Some(agreed)
 }
 
-/// A pair that was left alone.
+/// Whether a pair is met as if for the first time: it was left alone, or the side that the link did not carry lacks it.
+pub(super) fn meets_again(
+    pair: &Pair<'_>,
+    base: &BaseRecord,
+    standing: Standing<'_>,
+    cx: &Context<'_>,
+) -> bool {
+    let turned = cx.turned.is_some() || standing.left.is_some();
+    let is_deleted = || pair.local.is_some_and(|record| record.deleted.is_some());
+    match (base.state, cx.turned) {
+        (BaseState::Suppressed, _) => turned && !matches!(pair.remote, RemoteView::Silent),
+        (BaseState::Linked, Some(Direction::Export)) => matches!(pair.remote, RemoteView::Removed),
+        (BaseState::Linked, Some(Direction::Import)) => is_deleted(),
+        (BaseState::Linked, _) => false,
+    }
+}
+
+/// A pair that [`meets_again`].
 pub(super) fn meet_again(
     pair: &Pair<'_>,
     base: &BaseRecord,
@@ -66,7 +85,10 @@ pub(super) fn meet_again(
         // Nobody knows what it was before somebody edited it: what stands there is no reason to change the original.
         RemoteView::Read { .. } if lives => return Ok(Outcome::default()),
         RemoteView::Read { .. } => create_local(&unjoined, cx, DELETED_HERE),
-        RemoteView::Removed | RemoteView::Silent => return Ok(forget(pair)),
+        RemoteView::Silent => {
+            return Ok(Outcome { needs_read: Some(base.remote_id.clone()), ..Outcome::default() });
+        }
+        RemoteView::Removed => return Ok(forget(pair)),
     };
     outcome
         .writes

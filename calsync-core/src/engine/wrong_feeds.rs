@@ -34,6 +34,24 @@ impl Run<'_> {
         }
     }
 
+    /// What runs brought in that ended before the cursor moved counts as what this one does: it may be of the same wrong feed.
+    pub(super) async fn note_what_came_before(&mut self) -> Result<(), EngineError> {
+        let mut after = self.ahead_before.take().map(|run| run.to_string());
+        if !self.capabilities.pull_window_slides || self.capabilities.pull_incremental {
+            return Ok(());
+        }
+        while let Some(id) = after.take() {
+            for record in self.records(RecordKind::Journal, Some(&id)).await? {
+                let Record::Journal(entry) = record else { continue };
+                if entry.op == JournalOp::LocalCreate {
+                    self.not_left.extend(entry.remote_id);
+                }
+                after = Some(entry.id);
+            }
+        }
+        Ok(())
+    }
+
     /// The events of some pairs that are over, of a feed that drops what is.
     pub(super) async fn over(&self, bases: &[BaseRecord]) -> Result<HashSet<EventId>, EngineError> {
         if !self.capabilities.pull_window_slides {
@@ -50,10 +68,7 @@ impl Run<'_> {
     /// and what has taken place since then did: both stay, or wait for an answer.
     pub(super) async fn find_wrongly_brought(&mut self, gone: &[Gone]) -> Result<(), EngineError> {
         let Some(held) = self.state.held.clone() else { return Ok(()) };
-        let Some(first) = held.first().filter(|_| self.capabilities.pull_window_slides) else {
-            return Ok(());
-        };
-        if gone.len() > ASKED_MAX {
+        if !self.capabilities.pull_window_slides || gone.len() > ASKED_MAX {
             return Ok(());
         }
         let mut events = Vec::new();
@@ -71,7 +86,7 @@ impl Run<'_> {
             for row in self.engine.store.events(&self.link.calendar, events).await? {
                 let Some(brought) = self.brought(&row.id).await? else { continue };
                 let took_place = has_passed(&row.event, now) && !has_passed(&row.event, brought.at);
-                if brought.run == *first && now - brought.at <= BELIEVED && !took_place {
+                if held.seen_by(&brought.run) && now - brought.at <= BELIEVED && !took_place {
                     self.wrongly_brought.insert(row.id);
                 }
             }

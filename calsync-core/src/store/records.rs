@@ -84,9 +84,10 @@ pub struct LinkState {
     /// The deletions that wait for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldDeletions>,
-    /// Something is applied that came after the cursor: everything is listed next, of a provider that always lists everything.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub relist: bool,
+    /// Something is applied that came after the cursor, by this run first: everything is listed next, of a provider that
+    /// always lists everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead_since: Option<RunId>,
 }
 
 /// Deletions that wait for a person: until somebody answers, or what was deleted is there again, they are let through by
@@ -97,20 +98,24 @@ pub struct HeldDeletions {
     events: BTreeSet<String>,
     /// There are more than are named.
     more: bool,
-    /// The run that held the first of them.
+    /// The first run that saw what led to them, and may have ended before it held anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     first: Option<RunId>,
+    /// The run that held the first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<RunId>,
 }
 
 impl HeldDeletions {
-    /// What the run of this name is the first to hold.
-    pub fn since(run: RunId) -> Self {
-        Self { first: Some(run), ..Self::default() }
+    /// What the run `last` is the first to hold, of what the run `first` saw, if it came as far.
+    pub fn between(first: RunId, last: RunId) -> Self {
+        Self { first: Some(first), last: Some(last), ..Self::default() }
     }
 
-    /// The run that held the first of them.
-    pub fn first(&self) -> Option<&RunId> {
-        self.first.as_ref()
+    /// Whether a run saw what led to the first of them.
+    pub fn seen_by(&self, run: &RunId) -> bool {
+        let first = self.first.as_ref();
+        first.is_some_and(|first| (first..=self.last.as_ref().unwrap_or(first)).contains(&run))
     }
 
     /// Events that are named. Of more than these, any deletion counts as one that waits.

@@ -107,7 +107,7 @@ pub fn link_state(link: &LinkId) -> LinkState {
         health: LinkHealth::Active,
         note: None,
         held: None,
-        relist: false,
+        ahead_since: None,
     }
 }
 

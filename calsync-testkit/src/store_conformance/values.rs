@@ -2,7 +2,7 @@
 
 use calsync_core::{
     diff::{Field, Part},
-    model::{CalendarId, Event, EventBody, EventTime, Fold, LinkId, RecurrenceId, TimeSpan},
+    model::{CalendarId, Event, EventBody, EventTime, Fold, LinkId, RecurrenceId, RunId, TimeSpan},
     provider::{Cursor, ErrorKind, Payload},
     store::{
         BaseQuery, BaseRecord, ConflictRecord, FieldConflict, HeldDeletions, JournalEntry, LeftOut,
@@ -208,7 +208,7 @@ cases! {
             last_success: Some(at(2)),
             note: Some("kept for the host".to_owned()),
             held: Some(held),
-            relist: true,
+            ahead_since: Some(RunId::new("run-0")),
             seen: calsync_core::store::Revision(u64::MAX),
             ..sample::link_state(&link)
         };
