@@ -77,15 +77,9 @@ impl Event {
         let from = window.start.checked_sub_signed(margin).unwrap_or(DateTime::<Utc>::MIN_UTC);
         let to = window.end.checked_add_signed(margin).unwrap_or(DateTime::<Utc>::MAX_UTC);
         let set = self.rule_set(master);
-        let later_reading = LaterReading::of(master);
         let mut expansion = set.instances(Window::Utc(from..to), limits);
         let mut spans = Vec::new();
-        for mut instance in expansion.by_ref() {
-            if let Some(reading) = &later_reading
-                && reading.apply(&mut instance) == Reading::Repeated
-            {
-                continue;
-            }
+        for instance in expansion.by_ref() {
             let span = match instance.utc {
                 Some(start) => start.checked_add_signed(length).map(|end| start..end),
                 None => instance
@@ -126,15 +120,8 @@ impl Event {
         let margin = TimeDelta::days(1);
         let from = window.start.checked_sub_signed(reach + margin).unwrap_or(DateTime::<Utc>::MIN_UTC);
         let to = window.end.checked_add_signed(reach + margin).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let later_reading = LaterReading::of(master);
         let mut expansion = set.instances(Window::Utc(from..to), limits);
-        for mut instance in expansion.by_ref() {
-            match later_reading.as_ref().map_or(Reading::Same, |reading| reading.apply(&mut instance)) {
-                Reading::Repeated => continue,
-                // Under the time the rule has for it, no override took it away.
-                Reading::First if self.is_replaced(&id_of(&instance)) => continue,
-                Reading::First | Reading::Same => {}
-            }
+        for instance in expansion.by_ref() {
             let id = id_of(&instance);
             let start = start_of(&instance, master);
             let shift = shifts.iter().rev().find(|shift| shift.from <= id);
@@ -159,13 +146,12 @@ impl Event {
         expansion.into_report()
     }
 
-    fn is_replaced(&self, id: &RecurrenceId) -> bool {
-        matches!(self.overrides.get(id), Some(Override::Excluded | Override::Changed { .. }))
-    }
-
     /// What repeats and what is left out by rule, without a look at the overrides.
     pub(super) fn rule_set(&self, master: &EventBody) -> RecurrenceSet<Zone> {
         let mut set = RecurrenceSet::new(series_start(master));
+        if let EventTime::Zoned { fold, .. } = &master.time.start {
+            set.start_fold = *fold;
+        }
         set.rules.extend(self.rules.iter().cloned());
         set.exrules.extend(self.excluded_rules.iter().cloned());
         set
@@ -216,43 +202,6 @@ fn series_start(master: &EventBody) -> SeriesStart<Zone> {
         EventTime::Zoned { local, zone, .. } => SeriesStart::Zoned(*local, zone.clone()),
         EventTime::Utc(instant) => SeriesStart::Zoned(instant.naive_utc(), Zone::UTC),
     }
-}
-
-/// A start at the later of two equal wall-clock times, which rules have no word for: they name the earlier one.
-struct LaterReading {
-    earlier: DateTime<Utc>,
-    meant: DateTime<Utc>,
-}
-
-impl LaterReading {
-    fn of(master: &EventBody) -> Option<Self> {
-        let EventTime::Zoned { local, zone, fold: Fold::Second } = &master.time.start else { return None };
-        let (earlier, meant) = (zone.resolve(*local), master.time.start.absolute()?);
-        (earlier != meant).then_some(Self { earlier, meant })
-    }
-
-    /// Puts the first instance where it takes place.
-    fn apply(&self, instance: &mut Instance) -> Reading {
-        match instance.utc {
-            Some(at) if at == self.earlier => {
-                (instance.utc, instance.key) = (Some(self.meant), RecurrenceKey::Utc(self.meant));
-                Reading::First
-            }
-            Some(at) if at > self.earlier && at <= self.meant => Reading::Repeated,
-            _ => Reading::Same,
-        }
-    }
-}
-
-/// What an instance is to a series that starts at the later of two equal wall-clock times.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reading {
-    /// One like any other.
-    Same,
-    /// The first, which takes place later than the rule says.
-    First,
-    /// Of a rule by the hour or less, up to when the series starts: there is no such instance, or it is the first again.
-    Repeated,
 }
 
 /// All instances from one on are moved by as much, and have its content.
@@ -503,11 +452,16 @@ mod tests {
         };
         let start = Utc.with_ymd_and_hms(2026, 10, 25, 1, 30, 0).unwrap();
         let window = start - TimeDelta::hours(5)..start + TimeDelta::hours(3);
-        for (rule, step) in [("FREQ=HOURLY", 60), ("FREQ=MINUTELY;INTERVAL=20", 20)] {
+        for (rule, step, count) in [
+            ("FREQ=HOURLY", 60, 3),
+            ("FREQ=MINUTELY;INTERVAL=20", 20, 9),
+            ("FREQ=HOURLY;COUNT=2", 60, 2),
+            ("FREQ=MINUTELY;INTERVAL=20;COUNT=4", 20, 4),
+        ] {
             let mut event = Event::single("u", EventBody::new(TimeSpan { start: at(0), end: at(15) }));
             event.rules.push(RuleEntry::read(rule));
             let expected: Vec<DateTime<Utc>> =
-                (0..180 / step).map(|n| start + TimeDelta::minutes(n * step)).collect();
+                (0..count).map(|n| start + TimeDelta::minutes(n * step)).collect();
             let (found, _) = event.instances(window.clone(), &Zone::UTC, &ExpansionLimits::default());
             let found: Vec<_> =
                 found.iter().map(|instance| instance.time.start.instant(&Zone::UTC)).collect();

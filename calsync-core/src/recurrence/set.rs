@@ -8,6 +8,7 @@ use super::rule::RuleProblem;
 use super::stream::{Frame, Moment};
 use super::text::RuleEntry;
 use super::zone::{ZoneCursor, ZoneRules};
+use crate::model::Fold;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -102,6 +103,8 @@ impl Window {
 pub struct RecurrenceSet<Z> {
     /// DTSTART.
     pub start: SeriesStart<Z>,
+    /// Which of two equal wall-clock times DTSTART is. Default: the first, as in RFC 5545.
+    pub start_fold: Fold,
     /// RRULE; usually one.
     pub rules: Vec<RuleEntry>,
     /// EXRULE (RFC 2445; deprecated, still found).
@@ -115,7 +118,14 @@ pub struct RecurrenceSet<Z> {
 impl<Z: ZoneRules> RecurrenceSet<Z> {
     /// A series that consists of DTSTART alone.
     pub fn new(start: SeriesStart<Z>) -> Self {
-        Self { start, rules: Vec::new(), exrules: Vec::new(), rdates: Vec::new(), exdates: Vec::new() }
+        Self {
+            start,
+            start_fold: Fold::First,
+            rules: Vec::new(),
+            exrules: Vec::new(),
+            rdates: Vec::new(),
+            exdates: Vec::new(),
+        }
     }
 
     /// The same with one more rule.
@@ -181,7 +191,10 @@ impl<Z: ZoneRules> RecurrenceSet<Z> {
             SeriesStart::Floating(local) | SeriesStart::Zoned(local, _) => local_seconds(*local),
         };
         let mut zone = ZoneCursor::new(self.zone());
-        let (instant, _) = zone.instant_of(nominal);
+        let instant = match (&self.start, self.start_fold) {
+            (SeriesStart::Zoned(local, zone), Fold::Second) => zone.resolve(*local).later_instant(),
+            _ => zone.instant_of(nominal).0,
+        };
         let mut bound = |local: NaiveDateTime| {
             if local == NaiveDateTime::MIN || local == NaiveDateTime::MAX {
                 local_seconds(local)

@@ -82,6 +82,14 @@ impl ResolvedLocal {
             Self::Unique(instant) | Self::Skipped(instant) | Self::Repeated { first: instant, .. } => instant,
         }
     }
+
+    /// The same, but the second of two.
+    pub fn later_instant(self) -> i64 {
+        match self {
+            Self::Repeated { second, .. } => second,
+            other => other.instant(),
+        }
+    }
 }
 
 impl<Z: ZoneRules + ?Sized> ZoneRules for &Z {
