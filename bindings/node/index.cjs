@@ -120,7 +120,43 @@ const parse = (text, options) => orThrow(parseMany([text], options)[0]);
 const write = (events, options) => pure('write', { events: [...events], ...options });
 const patchMany = (edits, options = {}) => pure('patch', { edits: [...edits], ...options }).map(outcome);
 const patch = (original, event, options) => orThrow(patchMany([{ original, event }], options)[0]);
-const expandMany = (events, window) => pure('expand', { events: [...events], ...window });
+
+/** How long a recurrence id or a time is, by the letter before it. */
+const LENGTHS = { d: 8, f: 15, i: 16, D: 10, F: 19, U: 20, Z: 19, Y: 19 };
+
+/** The instances of a series out of the one text they came in (`src/instances.rs`). */
+function unpacked({ instances: text, zones, ...rest }) {
+  if (typeof text !== 'string') return { instances: text, ...rest };
+  let at = 0;
+  const next = () => {
+    const from = at + 1;
+    at = from + LENGTHS[text[from - 1]];
+    return text.slice(from, at);
+  };
+  const time = () => {
+    switch (text[at]) {
+      case 'U':
+        return { utc: next() };
+      case 'D':
+        return { date: next() };
+      case 'F':
+        return { floating: next() };
+      default: {
+        const second = text[at] === 'Y';
+        const local = next();
+        const zone = zones[text.charCodeAt(at) - 97];
+        at += 1;
+        return { zoned: second ? { local, zone, fold: 'second' } : { local, zone } };
+      }
+    }
+  };
+  const instances = [];
+  while (at < text.length) instances.push({ id: next(), time: { start: time(), end: time() } });
+  return { instances, ...rest };
+}
+
+const expandMany = (events, window) =>
+  made(native.expand(JSON.stringify(toSnake({ events: [...events], ...window })))).map(unpacked);
 const expand = (event, window) => expandMany([event], window)[0];
 const diffMany = (pairs) => pure('diff', { pairs: [...pairs] });
 const diff = (before, after) => diffMany([{ before, after }])[0];

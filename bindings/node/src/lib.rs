@@ -3,6 +3,8 @@
 //! Text goes in and out; what users see is in `index.cjs`. Callbacks run on the thread of the environment that made the call,
 //! and those into the host's methods never keep its process alive by themselves.
 
+mod instances;
+
 use std::sync::{
     Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicUsize, Ordering},
@@ -193,6 +195,16 @@ pub fn parse(texts: Vec<String>, args: String) -> String {
     let parsed = read::<args::Parse>("parse", &args).map(|args| parts::parse(&texts, args.default_zone));
     marked(parsed.and_then(|parsed| {
         Names::Camel.write(&parsed).map_err(|_| Failure::new(Code::Internal, "a result cannot be written"))
+    }))
+}
+
+/// When events take place, as [`pure`] says it, with the instances packed.
+#[napi]
+pub fn expand(args: String) -> String {
+    let expanded = read::<args::Expand>("expand", &args).and_then(parts::expand);
+    marked(expanded.and_then(|expanded| {
+        let packed: Vec<instances::Packed<'_>> = expanded.iter().map(Into::into).collect();
+        Names::Camel.write(&packed).map_err(|_| Failure::new(Code::Internal, "a result cannot be written"))
     }))
 }
 

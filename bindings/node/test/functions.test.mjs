@@ -48,6 +48,43 @@ test('a series keeps its hour through the change of the clock', () => {
   assert.equal(calsync.expand(series(), { ...YEAR, limit: 1 }).stopped, 'instances');
 });
 
+test('instances of every form are what the native part says one by one', () => {
+  const native = createRequire(import.meta.url)('../native.cjs');
+  const zone = ['BEGIN:VTIMEZONE', 'TZID:Office', 'BEGIN:STANDARD', 'DTSTART:19700101T000000', 'TZOFFSETFROM:+0130',
+    'TZOFFSETTO:+0130', 'END:STANDARD', 'END:VTIMEZONE'];
+  const one = (...lines) => {
+    const body = ['BEGIN:VEVENT', 'UID:u', 'DTSTAMP:20260101T000000Z', ...lines, 'END:VEVENT'];
+    return ['BEGIN:VCALENDAR', 'VERSION:2.0', 'PRODID:-//test//test//EN', ...zone, ...body, 'END:VCALENDAR', ''].join('\r\n');
+  };
+  const texts = [
+    one('DTSTART;VALUE=DATE:20260327', 'RRULE:FREQ=DAILY;COUNT=3'),
+    one('DTSTART:20260327T090000', 'DURATION:PT90M', 'RRULE:FREQ=WEEKLY;COUNT=3'),
+    one('DTSTART:20260327T090000Z', 'DURATION:P1D', 'RRULE:FREQ=MONTHLY;COUNT=3'),
+    one('DTSTART;TZID=Europe/Berlin:20261025T000000', 'DURATION:PT15M', 'RRULE:FREQ=HOURLY;COUNT=6'),
+    one('DTSTART;TZID=Office:20260327T090000', 'DTEND;TZID=Europe/Berlin:20260327T100000', 'RRULE:FREQ=DAILY;COUNT=2'),
+    one('DTSTART:20260327T090000Z'),
+    SERIES,
+  ];
+  const events = texts.map((text) => calsync.parse(text).events[0]);
+  // A half second has no form in iCalendar, and comes from hosts.
+  events[5].master.time.start = { utc: '2026-03-27T09:00:00.500Z' };
+  const snake = (value) =>
+    JSON.parse(JSON.stringify(value), (_, each) =>
+      each && typeof each === 'object' && !Array.isArray(each)
+        ? Object.fromEntries(
+            Object.entries(each).map(([key, of]) => [/^\d/.test(key) ? key : key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), of]),
+          )
+        : each,
+    );
+  const args = { events: snake(events), from: '2026-01-01T00:00:00Z', to: '2027-01-01T00:00:00Z' };
+  const plain = JSON.parse(native.pure('expand', JSON.stringify(args)));
+  const packed = calsync.expandMany(events, { from: args.from, to: args.to });
+  assert.deepEqual(packed, plain);
+  assert.deepEqual(packed.map(({ instances }) => instances.length), [3, 3, 3, 6, 2, 1, 3]);
+  const times = packed.flatMap(({ instances }) => instances.map(({ time }) => time.start));
+  assert.ok(times.some(({ zoned }) => zoned?.fold === 'second'), 'the hour that comes twice');
+});
+
 test('a patch changes one line', () => {
   const event = series();
   event.master.title = 'Daily';

@@ -15,6 +15,7 @@ mod event;
 mod ids;
 mod people;
 mod recurrence_id;
+mod text;
 mod time;
 
 pub use crate::recurrence::RuleEntry;

@@ -5,7 +5,10 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::EventTime;
+use super::{
+    EventTime,
+    text::{as_str, put},
+};
 
 /// Names one instance by the start it had before anything moved it (RFC 5545 section 3.8.4.4).
 ///
@@ -81,25 +84,18 @@ impl fmt::Display for RecurrenceId {
             time.map_or(Ok(()), |time| write!(f, "{}", time.format("T%H%M%S")))?;
             return f.write_str(end);
         };
-        // An expansion writes one for every instance, and a format string costs ten times as much.
         let mut text = *b"00000000T000000";
-        let mut put = |place: std::ops::Range<usize>, mut number: u32| {
-            for digit in text[place].iter_mut().rev() {
-                *digit += u8::try_from(number % 10).unwrap_or_default();
-                number /= 10;
-            }
-        };
-        put(0..4, year);
-        put(4..6, date.month());
-        put(6..8, date.day());
+        put(&mut text, 0..4, year);
+        put(&mut text, 4..6, date.month());
+        put(&mut text, 6..8, date.day());
         if let Some(time) = time {
-            put(9..11, time.hour());
-            put(11..13, time.minute());
+            put(&mut text, 9..11, time.hour());
+            put(&mut text, 11..13, time.minute());
             // A leap second is second 60.
-            put(13..15, time.second() + time.nanosecond() / 1_000_000_000);
+            put(&mut text, 13..15, time.second() + time.nanosecond() / 1_000_000_000);
         }
         let length = if time.is_some() { 15 } else { 8 };
-        f.write_str(std::str::from_utf8(&text[..length]).unwrap_or_default())?;
+        f.write_str(as_str(&text[..length]))?;
         f.write_str(end)
     }
 }

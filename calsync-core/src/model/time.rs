@@ -8,6 +8,7 @@ use serde::{
     de::{self, Visitor},
 };
 
+use super::text;
 use crate::zone::Zone;
 
 /// Which of two equal wall-clock times is meant when clocks go back.
@@ -26,13 +27,13 @@ pub enum Fold {
 #[serde(rename_all = "lowercase")]
 pub enum EventTime {
     /// A calendar date: all-day, the same date in every zone. Never turned into an instant to be stored.
-    Date(NaiveDate),
+    Date(#[serde(serialize_with = "text::date")] NaiveDate),
     /// A wall-clock time in whatever zone the reader is in.
-    Floating(#[serde(deserialize_with = "read_local")] NaiveDateTime),
+    Floating(#[serde(serialize_with = "text::local", deserialize_with = "read_local")] NaiveDateTime),
     /// A wall-clock time in a zone: follows the zone's rules when they change.
     Zoned {
         /// The wall-clock time.
-        #[serde(deserialize_with = "read_local")]
+        #[serde(serialize_with = "text::local", deserialize_with = "read_local")]
         local: NaiveDateTime,
         /// The zone whose clock shows it.
         zone: Zone,
@@ -41,7 +42,7 @@ pub enum EventTime {
         fold: Fold,
     },
     /// An instant.
-    Utc(DateTime<Utc>),
+    Utc(#[serde(serialize_with = "text::instant")] DateTime<Utc>),
 }
 
 /// A wall-clock time in its usual form without the general parser, which reads all other forms: a store reads two of every event.
@@ -82,6 +83,22 @@ impl EventTime {
     /// A wall-clock time in a zone, the first one where it happens twice.
     pub fn zoned(local: NaiveDateTime, zone: Zone) -> Self {
         Self::Zoned { local, zone, fold: Fold::First }
+    }
+
+    /// Adds the date, the wall-clock time or the instant to a text, as it is in JSON: `2026-03-16`, `2026-03-16T08:00:00` or
+    /// `2026-03-16T08:00:00Z`. The zone of a time that has one is not in it.
+    pub fn push_text(&self, to: &mut String) {
+        let (date, time, length) = match self {
+            Self::Date(date) => (*date, NaiveTime::MIN, text::DATE),
+            Self::Floating(local) | Self::Zoned { local, .. } => (local.date(), local.time(), text::LOCAL),
+            Self::Utc(instant) => (instant.date_naive(), instant.time(), text::LOCAL + 1),
+        };
+        match (text::usual(date, time), self) {
+            (Some(usual), _) => to.push_str(text::as_str(&usual[..length])),
+            (None, Self::Date(date)) => to.push_str(&date.to_string()),
+            (None, Self::Floating(local) | Self::Zoned { local, .. }) => to.push_str(&format!("{local:?}")),
+            (None, Self::Utc(_)) => to.push_str(&format!("{:?}Z", date.and_time(time))),
+        }
     }
 
     /// Whether this is a date without a time of day.
