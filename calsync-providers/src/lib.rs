@@ -1,7 +1,7 @@
 //! Calendar providers for calsync: CalDAV, Google Calendar, Microsoft 365, ICS feeds and Cozi, each behind its feature.
 //!
 //! Every provider takes an [`http::HttpTransport`]: [`http::ReqwestTransport`] in production, anything else where the
-//! host has its own network stack or a test has none.
+//! host has its own network stack or a test has none. Who has one leaves the feature `reqwest` out, and builds no TLS.
 
 #[cfg(feature = "caldav")]
 pub mod caldav;

@@ -11,6 +11,7 @@ mod replay;
 mod seeds;
 mod stores;
 mod table;
+mod tokens;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -72,6 +73,9 @@ pub(crate) struct Simulate {
     /// No seeds, and only the core scenarios whose names contain this.
     #[arg(long, conflicts_with_all = ["seeds", "from", "seed", "hours", "script"])]
     scenario: Option<String>,
+    /// Only the play of this seed in which workers renew the tokens of an account.
+    #[arg(long, conflicts_with_all = ["seeds", "from", "seed", "hours", "script", "scenario"])]
+    tokens: Option<u64>,
     /// How often the workers of the core scenarios die: at every await, at every pair of awaits, or not at all.
     #[arg(long, value_enum, default_value_t = Crash::Singles)]
     crashes: Crash,
@@ -175,6 +179,11 @@ fn main() -> ExitCode {
     let clean = match Cli::parse().command {
         Command::Simulate(options) if options.seed.is_some() || options.script.is_some() => {
             replay::run(&options)
+        }
+        Command::Simulate(Simulate { tokens: Some(seed), .. }) => {
+            let looks = tokens::run(seed, 1, 1);
+            println!("{} looks at what is kept", looks.count);
+            looks.broken.is_none()
         }
         Command::Simulate(options) => seeds::run(&options),
         Command::Mutants(options) => mutants::run(&options),

@@ -13,7 +13,10 @@ use calsync_testkit::sim::{
     Deaths, Law, Options, Plant, Profile, Script, Violation, crash_everywhere, play, scenarios,
 };
 
-use crate::{Mutants, StoreKind, table};
+use crate::{
+    Mutants, StoreKind, table,
+    tokens::{self, Promise},
+};
 
 /// `true` when every bug was noticed, and every check noticed one.
 pub(crate) fn run(options: &Mutants) -> bool {
@@ -63,13 +66,25 @@ fn noticed(options: &Mutants) -> bool {
             None => println!("SURVIVED {plant_name:<24} {}", plant.says()),
         }
     }
-    let killed = found.iter().flatten().count();
-    println!(
-        "\n{killed} of {} planted bugs killed in {:.1} s\n",
-        plants.len(),
-        start.elapsed().as_secs_f64()
-    );
-    killed == plants.len()
+    let mut killed = found.iter().flatten().count();
+    let mut planted = plants.len();
+    if options.only.as_ref().is_none_or(|only| "tokensnotkept".contains(&only.to_lowercase())) {
+        planted += 1;
+        match not_kept(options.seeds) {
+            Some((seed, what)) => {
+                println!("killed   {:<24} seed {seed:>6}  I26: {what}", "tokens not kept");
+                killed += 1;
+            }
+            None => println!("SURVIVED {:<24} tokens are in use that the store lost", "tokens not kept"),
+        }
+    }
+    println!("\n{killed} of {planted} planted bugs killed in {:.1} s\n", start.elapsed().as_secs_f64());
+    killed == planted
+}
+
+/// Tokens that are given out and not kept: by the only check that is asked there.
+fn not_kept(seeds: u64) -> Option<(u64, String)> {
+    (0..seeds).find_map(|seed| Some((seed, tokens::play(seed, Promise::Broken).err()?)))
 }
 
 fn shown(violation: &Violation) -> String {
@@ -104,13 +119,16 @@ fn alone(seeds: u64) -> bool {
             None => println!("{law:?} SEES NOTHING: {}", law.says()),
         }
     }
-    let able = seen.iter().flatten().count();
-    println!(
-        "\n{able} of {} checks see a bug by themselves, in {:.1} s",
-        seen.len(),
-        start.elapsed().as_secs_f64()
-    );
-    able == seen.len()
+    let tokens = not_kept(seeds);
+    match &tokens {
+        Some((seed, what)) => {
+            println!("I26 by itself sees {:<24} {:<12} {what}", "tokens not kept", format!("seed {seed}"));
+        }
+        None => println!("I26 SEES NOTHING: {}", table::I26),
+    }
+    let (able, all) = (seen.iter().flatten().count() + usize::from(tokens.is_some()), seen.len() + 1);
+    println!("\n{able} of {all} checks see a bug by themselves, in {:.1} s", start.elapsed().as_secs_f64());
+    able == all
 }
 
 fn sees(law: Law, seeds: u64) -> Option<(Plant, String, String)> {

@@ -12,10 +12,12 @@ use std::{
 
 use calsync_testkit::sim::{Law, Outcome, Profile, Script, Stats};
 
-use crate::{Simulate, crashes, replay, table};
+use crate::{Simulate, crashes, replay, table, tokens};
 
 /// One seed in so many is played twice.
 const TWICE: u64 = 100;
+/// One seed in so many is also played with the tokens of an account.
+const TOKENS: u64 = 10;
 
 #[derive(Default)]
 struct Sum {
@@ -76,7 +78,8 @@ pub(crate) fn run(options: &Simulate) -> bool {
     if let Some(count) = all.checks.get_mut(Law::I29.index()) {
         *count = sum.twice;
     }
-    table::print(&all);
+    let tokens = tokens::run(options.from, sum.seeds.div_ceil(TOKENS), threads);
+    table::print(&all, tokens.count);
     for (seed, outcome) in &sum.broken {
         replay::report(&Script::draw(*seed, &profile), &outcome.violations, options);
     }
@@ -89,9 +92,9 @@ pub(crate) fn run(options: &Simulate) -> bool {
         options.store.name(),
         options.remote.name(),
         sum.seeds as f64 / took / threads as f64,
-        sum.broken.len() + sum.different.len(),
+        sum.broken.len() + sum.different.len() + usize::from(tokens.broken.is_some()),
     );
-    sum.broken.is_empty() && sum.different.is_empty() && whole
+    sum.broken.is_empty() && sum.different.is_empty() && tokens.broken.is_none() && whole
 }
 
 fn one(seed: u64, profile: &Profile, options: &Simulate, sum: &mut Sum) {

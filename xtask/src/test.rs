@@ -31,7 +31,7 @@ const RUN: Duration = Duration::from_secs(600);
 /// The libraries and their features.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("calsync-core", &["vault", "worker"]),
-    ("calsync-providers", &["caldav", "google", "ics", "microsoft", "oauth"]),
+    ("calsync-providers", &["caldav", "google", "ics", "microsoft", "oauth", "reqwest"]),
     ("calsync-stores", &["sqlite", "postgres", "dynamodb"]),
     ("calsync-testkit", &[]),
     ("calsync-bindings", &[]),

@@ -21,7 +21,7 @@ use crate::report::{Bound, Report};
 use crate::{Options, Outcome};
 
 /// Runs of a measurement; the least counts.
-const RUNS: usize = 7;
+const RUNS: usize = 40;
 /// What changes in a sync with changes, spread over the calendar.
 const CHANGES: usize = 10;
 

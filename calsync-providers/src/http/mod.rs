@@ -17,6 +17,7 @@ mod client_tests;
 mod error;
 pub mod pace;
 mod redirect;
+#[cfg(feature = "reqwest")]
 mod reqwest_transport;
 mod retry;
 mod site;
@@ -34,6 +35,7 @@ pub use challenge::ClaimsChallenge;
 pub use client::{Answer, ClientOptions, HttpClient};
 pub use error::{HttpError, HttpErrorKind};
 pub use redirect::RedirectPolicy;
+#[cfg(feature = "reqwest")]
 pub use reqwest_transport::{ReqwestOptions, ReqwestTransport};
 pub use retry::{error_for_status, request_id, retry_after};
 #[cfg(feature = "caldav")]
