@@ -171,10 +171,26 @@ const KINDS = [
   [StoreInvalidInput, 'invalid-input'],
 ];
 
-/** The class of a value, for an error: its text may hold anything. */
+/** The class of a value, for an error: its text may hold anything, and so may what it says of itself. */
 function kindOf(value) {
   if (value === null || value === undefined) return String(value);
-  return (typeof value === 'object' && value.constructor && value.constructor.name) || typeof value;
+  try {
+    const name = typeof value === 'object' && value.constructor && value.constructor.name;
+    return typeof name === 'string' && name !== '' ? name.slice(0, 64) : typeof value;
+  } catch {
+    return typeof value;
+  }
+}
+
+/** What a host threw, as the native part is told it: its kind, its class, and which expectation did not hold. */
+function failureOf(error) {
+  try {
+    const known = KINDS.find(([kind]) => error instanceof kind);
+    const expectation = known && Number.isInteger(error.expectation) ? error.expectation : 0;
+    return [known ? known[1] : 'failed', kindOf(error), Math.min(Math.max(expectation, 0), 0xffffffff)];
+  } catch {
+    return ['failed', kindOf(error), 0];
+  }
 }
 
 function checked(store) {
@@ -265,10 +281,68 @@ function answering(hosts, onThrown) {
       else reply.ok(answered);
     } catch (error) {
       onThrown(error);
-      const known = KINDS.find(([kind]) => error instanceof kind);
-      reply.fail(known ? known[1] : 'failed', kindOf(error), (error && error.expectation) || 0);
+      reply.fail(...failureOf(error));
     }
   };
+}
+
+/** What is said of an observer that failed, or never came back. */
+function observerFailed(code, what) {
+  return {
+    code,
+    retryable: false,
+    retry_after_ms: null,
+    message: `the host's observer.progress ${what}`,
+    item: 'observer.progress',
+  };
+}
+
+/** Tells an observer one step after the other, also one that answers with promises. */
+class Telling {
+  #told = Promise.resolve();
+  #failed = false;
+  #onProgress;
+  #onFailure;
+  #patienceMs;
+
+  constructor(onProgress, onFailure, patienceMs = 10_000) {
+    this.#onProgress = onProgress;
+    this.#onFailure = onFailure;
+    this.#patienceMs = patienceMs;
+  }
+
+  step(text) {
+    if (this.#failed) return;
+    this.#told = this.#told.then(() => this.#one(toCamel(JSON.parse(text))));
+  }
+
+  async #one(step) {
+    if (this.#failed) return;
+    let timer;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(() => resolve(observerFailed('host-silent', 'never answered')), this.#patienceMs);
+    });
+    const call = async () => {
+      try {
+        await this.#onProgress(step);
+        return undefined;
+      } catch (error) {
+        return { ...observerFailed('host-failed', `failed: ${kindOf(error)}`), cause: { error } };
+      }
+    };
+    const failure = await Promise.race([call(), late]);
+    clearTimeout(timer);
+    if (failure !== undefined) {
+      this.#failed = true;
+      const { cause, ...said } = failure;
+      this.#onFailure(new CalsyncError(said, cause && cause.error));
+    }
+  }
+
+  /** Once it was told everything so far. */
+  over() {
+    return this.#told;
+  }
 }
 
 /**
@@ -321,15 +395,24 @@ class Engine {
         if (job) job.cancel();
         reject(signal.reason);
       };
-      const done = (ok, result) => {
+      const telling = onProgress && new Telling(
+        onProgress,
+        (error) => {
+          if (job) job.cancel();
+          reject(error);
+        },
+        this.#hosts.asked.patience_ms,
+      );
+      const done = async (ok, result) => {
         if (signal) signal.removeEventListener('abort', stop);
         const value = JSON.parse(result);
+        if (telling) await telling.over();
         if (ok) resolve(value);
         else reject(new CalsyncError(value, value.code.startsWith('host-') ? thrown : undefined));
       };
       const answer = answering(this.#hosts, (error) => (thrown = error));
       const progress = (told) => {
-        if (onProgress) onProgress(toCamel(JSON.parse(told)));
+        if (telling) telling.step(told);
       };
       job = this.#native.start(method, text, done, answer, progress);
       if (signal) signal.addEventListener('abort', stop, { once: true });

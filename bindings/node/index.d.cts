@@ -813,7 +813,11 @@ export interface PlanOptions extends CallOptions {
 }
 
 export interface SyncOptions extends PlanOptions {
-  onProgress?: (progress: Progress) => void;
+  /**
+   * Is told how far it is, one step after the other. One that throws or rejects ends the run with the code `host-failed` and the item
+   * `observer.progress`; one that takes longer than `patienceMs` with `host-silent`.
+   */
+  onProgress?: (progress: Progress) => void | Promise<void>;
 }
 
 export interface AnswerOptions extends CallOptions {
@@ -827,6 +831,10 @@ export interface AnswerOptions extends CallOptions {
 export class Engine {
   /** Over a SQLite file, `:memory:`, or a store of your own. */
   constructor(store?: string | Store, options?: EngineOptions);
+  /**
+   * Names an account. Done again under a name, with a new token or password, it is what the links of that connection use from then
+   * on.
+   */
   connect(connection: string, options: ConnectOptions): Promise<null>;
   remoteCalendars(connection: string, options?: CallOptions): Promise<RemoteCalendar[]>;
   putCalendar(calendar: Calendar, options?: CallOptions): Promise<null>;

@@ -6,12 +6,14 @@
 mod instances;
 
 use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
-use calsync_bindings::{Code, Failure, Host, HostFailure, Job, Names, Runtime, args, parts, pure_in, read};
+use calsync_bindings::{
+    Code, Failure, Host, HostFailure, Job, Names, Runtime, args, caught, parts, pure_in, read,
+};
 use napi::{
     Env, Status,
     bindgen_prelude::{FnArgs, Function, Object},
@@ -20,8 +22,8 @@ use napi::{
 use napi_derive::napi;
 use tokio::sync::oneshot;
 
-/// The threads of this process.
-static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
+/// The threads of this process, while an environment needs them.
+static RUNTIME: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
 /// Environments (the main thread and workers) that use them.
 static ENVIRONMENTS: AtomicUsize = AtomicUsize::new(0);
 
@@ -36,9 +38,13 @@ type Call = ThreadsafeFunction<
 >;
 type Tell = ThreadsafeFunction<FnArgs<(String,)>, (), FnArgs<(String,)>, Status, false, true>;
 
-fn runtime() -> Result<&'static Runtime, Failure> {
-    let made = RUNTIME.get_or_init(|| Runtime::new().map_err(|error| error.to_string()));
-    made.as_ref().map_err(|error| Failure::invalid(error.clone()))
+fn runtime() -> Result<Arc<Runtime>, Failure> {
+    let mut made = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(runtime) = &*made {
+        return Ok(runtime.clone());
+    }
+    let runtime = Arc::new(Runtime::new().map_err(|error| Failure::invalid(error.to_string()))?);
+    Ok(made.insert(runtime).clone())
 }
 
 /// What JavaScript gets: whether it worked, and JSON either way.
@@ -192,7 +198,7 @@ pub fn pure(method: String, args: String) -> String {
 /// Reads calendar texts, as [`pure`] does; the texts are not packed into JSON for it.
 #[napi]
 pub fn parse(texts: Vec<String>, args: String) -> String {
-    let parsed = read::<args::Parse>("parse", &args).map(|args| parts::parse(&texts, args.default_zone));
+    let parsed = caught(|| Ok(parts::parse(&texts, read::<args::Parse>("parse", &args)?.default_zone)));
     marked(parsed.and_then(|parsed| {
         Names::Camel.write(&parsed).map_err(|_| Failure::new(Code::Internal, "a result cannot be written"))
     }))
@@ -201,7 +207,7 @@ pub fn parse(texts: Vec<String>, args: String) -> String {
 /// When events take place, as [`pure`] says it, with the instances packed.
 #[napi]
 pub fn expand(args: String) -> String {
-    let expanded = read::<args::Expand>("expand", &args).and_then(parts::expand);
+    let expanded = caught(|| parts::expand(read("expand", &args)?));
     marked(expanded.and_then(|expanded| {
         let packed: Vec<instances::Packed<'_>> = expanded.iter().map(Into::into).collect();
         Names::Camel.write(&packed).map_err(|_| Failure::new(Code::Internal, "a result cannot be written"))
@@ -267,15 +273,16 @@ pub fn surface() -> String {
     serde_json::to_string(&calsync_bindings::surface::surface()).unwrap_or_default()
 }
 
-/// Ends the threads with the last environment that uses them.
+/// Ends the threads with the last environment that uses them; the next one has new ones.
 #[napi(module_exports)]
 pub fn init(_: Object<'_>, env: Env) -> napi::Result<()> {
     ENVIRONMENTS.fetch_add(1, Ordering::SeqCst);
     env.add_env_cleanup_hook((), |()| {
-        if ENVIRONMENTS.fetch_sub(1, Ordering::SeqCst) == 1
-            && let Some(Ok(runtime)) = RUNTIME.get()
-        {
-            runtime.shutdown();
+        if ENVIRONMENTS.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let ended = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(runtime) = ended {
+                runtime.shutdown();
+            }
         }
     })?;
     Ok(())

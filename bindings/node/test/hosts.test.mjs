@@ -1,12 +1,15 @@
 // Filters, transforms, resolvers and clocks written in JavaScript, and everything they can do wrong.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join as path } from 'node:path';
 import { test } from 'node:test';
-import { CalsyncError, Engine, write } from '../index.mjs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { CalsyncError, Engine, StoreConflict, write } from '../index.mjs';
 import { MapStore } from './map-store.mjs';
-import { join, meeting, server, titles } from './support.mjs';
+import { account, join, meeting, server, titles } from './support.mjs';
 
 const steps = [
   { name: 'mine', filter: { type: 'host', rule: 'no-lunches', options: { a_word: 'Lunch' } } },
@@ -210,3 +213,95 @@ for (const [name, answer, code] of [
     await assert.rejects(engine.calendars(), { code, item: 'clock.now' });
   });
 }
+
+for (const [name, observer] of [
+  ['throws', () => { throw thrown; }],
+  ['rejects', async () => { throw thrown; }],
+]) {
+  test(`an observer that ${name} ends the run and is named`, async (t) => {
+    const engine = await imported(t, rules(noLunches, shout));
+    const error = await engine.sync('feed', { onProgress: observer }).then(assert.fail, (error) => error);
+    assert.ok(error instanceof CalsyncError);
+    assert.deepEqual([error.code, error.item, error.cause], ['host-failed', 'observer.progress', thrown]);
+    assert.ok(!error.message.includes('anything'));
+    assert.equal((await engine.calendars()).length, 1);
+  });
+}
+
+test('an observer may be async, and one that never answers is silent', async (t) => {
+  const engine = await imported(t, rules(noLunches, shout));
+  const [atOnce, later] = [[], []];
+  await engine.sync('feed', { onProgress: ({ step }) => atOnce.push(step), audit: true });
+  await engine.sync('feed', {
+    audit: true,
+    onProgress: async ({ step }) => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      later.push(step);
+    },
+  });
+  assert.ok(atOnce.length > 0 && later.length > 0);
+  const hasty = await imported(t, { ...rules(noLunches, shout), patienceMs: 20 });
+  await assert.rejects(hasty.sync('feed', { onProgress: never }), { code: 'host-silent', item: 'observer.progress' });
+});
+
+test('what is thrown may say anything of itself', async () => {
+  class Named extends Error {
+    static name() {}
+  }
+  const odd = Object.assign(new StoreConflict(), { expectation: 'a text' });
+  const hostile = new Proxy({}, { getPrototypeOf() { throw new Error('no'); }, get() { throw new Error('no'); } });
+  for (const [error, code] of [[new Named('x'), 'host-failed'], [odd, 'store-conflict'], [hostile, 'host-failed'], [null, 'host-failed']]) {
+    const store = Object.assign(new MapStore(), { calendars: () => { throw error; } });
+    await assert.rejects(new Engine(store).calendars(), { code });
+  }
+});
+
+test('a question about an event fails when a rule does', async (t) => {
+  let broken = false;
+  const fickle = {
+    version: '1',
+    letsThrough: (...args) => {
+      if (broken) throw thrown;
+      return noLunches.letsThrough(...args);
+    },
+  };
+  const engine = new Engine(':memory:', rules(fickle, shout));
+  await join(engine, await server(t), { direction: 'export', copies });
+  const id = await engine.addEvent('family', meeting('a', 'Review'));
+  await engine.explain('family', id);
+  broken = true;
+  await assert.rejects(engine.explain('family', id), { code: 'host-failed', item: 'filter.lets_through' });
+});
+
+test('another secret reaches the links there are', async (t) => {
+  const url = await server(t);
+  const engine = new Engine();
+  await join(engine, url);
+  await engine.connect('account', { ...account(url), secret: 'old' });
+  await assert.rejects(engine.sync('home'), { code: 'unauthorized' });
+  await engine.connect('account', account(url));
+  assert.ok((await engine.sync('home')).inStep);
+});
+
+test('threads one after the other each have an engine', async () => {
+  const work = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    const { Engine } = require(workerData);
+    new Engine().calendars().then((found) => parentPort.postMessage(found.length));
+  `;
+  const script = `
+    const { Worker } = require('node:worker_threads');
+    const { once } = require('node:events');
+    (async () => {
+      for (let n = 0; n < 3; n += 1) {
+        const worker = new Worker(${JSON.stringify(work)}, { eval: true, workerData: process.argv[1] });
+        const [found] = await once(worker, 'message');
+        if (found !== 0) process.exit(3);
+        await once(worker, 'exit');
+      }
+    })();
+  `;
+  // Of a process of its own, whose main thread uses nothing: so each worker is the last environment when it ends.
+  const index = fileURLToPath(new URL('../index.cjs', import.meta.url));
+  await promisify(execFile)(process.execPath, ['-e', script, index], { timeout: 60_000 });
+});

@@ -6,21 +6,36 @@
 
 mod objects;
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use calsync_bindings::{Failure, Host, HostFailure, Job, Runtime, args, parts, read};
+use calsync_bindings::{Code, Failure, Host, HostFailure, Job, Runtime, args, caught, parts, read};
 use pyo3::{prelude::*, pybacked::PyBackedStr, types::PyString};
 use serde::Serialize;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// The threads of this process.
-static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
+static RUNTIME: Mutex<Threads> = Mutex::new(Threads::Unused);
 
-fn runtime() -> Result<&'static Runtime, Failure> {
-    let made = RUNTIME.get_or_init(|| Runtime::new().map_err(|error| error.to_string()));
-    made.as_ref().map_err(|error| Failure::invalid(error.clone()))
+enum Threads {
+    Unused,
+    Running(Arc<Runtime>),
+    /// The interpreter ends.
+    Ended,
+}
+
+fn runtime() -> Result<Arc<Runtime>, Failure> {
+    let mut threads = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*threads {
+        Threads::Running(runtime) => Ok(runtime.clone()),
+        Threads::Ended => Err(Failure::new(Code::Closed, "calsync was shut down with its host")),
+        Threads::Unused => {
+            let runtime = Arc::new(Runtime::new().map_err(|error| Failure::invalid(error.to_string()))?);
+            *threads = Threads::Running(runtime.clone());
+            Ok(runtime)
+        }
+    }
 }
 
 /// What Python gets: whether it worked, and JSON either way.
@@ -41,7 +56,7 @@ fn objects<'py, T: Send>(
     call: impl FnOnce() -> Result<T, Failure> + Send,
     make: impl FnOnce(Python<'py>, &T) -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    match py.detach(call) {
+    match py.detach(|| caught(call)) {
         Ok(value) => make(py, &value),
         Err(failure) => Ok(PyString::new(py, &json(&failure)).into_any()),
     }
@@ -240,8 +255,21 @@ fn surface() -> String {
 /// Ends all calls and threads. Called by `atexit`; afterwards nothing calls Python.
 #[pyfunction]
 fn shutdown(py: Python<'_>) {
-    if let Some(Ok(runtime)) = RUNTIME.get() {
+    let ended = {
+        let mut threads = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *threads, Threads::Ended)
+    };
+    if let Threads::Running(runtime) = ended {
         py.detach(|| runtime.shutdown());
+    }
+}
+
+/// This process was forked: the threads stayed with the other one, and the next call makes new ones. What is left of the old ones
+/// is not touched.
+#[pyfunction]
+fn forked() {
+    if let Ok(mut threads) = RUNTIME.try_lock() {
+        std::mem::forget(std::mem::replace(&mut *threads, Threads::Unused));
     }
 }
 
@@ -250,6 +278,7 @@ fn shutdown(py: Python<'_>) {
 mod _calsync {
     #[pymodule_export]
     use super::{
-        Emulator, Engine, Reply, RunningJob, check_store, expand, parse, pure, shutdown, store_cases, surface,
+        Emulator, Engine, Reply, RunningJob, check_store, expand, forked, parse, pure, shutdown, store_cases,
+        surface,
     };
 }

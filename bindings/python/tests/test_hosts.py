@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -23,7 +27,7 @@ from calsync import (
     blocking,
 )
 
-from conftest import Server
+from conftest import PASSWORD, USER, Server
 from dict_store import DictStore
 from scenes import BERLIN, joined, meeting, titles
 
@@ -402,3 +406,139 @@ def test_a_clock_that_fails_fails_the_call_before_it_begins(answer: Any, code: s
         with pytest.raises(HostError) as caught:
             engine.calendars()
         assert (caught.value.code, caught.value.item) == (code, "clock.now")
+
+
+class Observing:
+    """What a host may pass for ``progress``, and what it was told."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def at_once(self, step: calsync.Progress) -> None:
+        self.steps.append(step.step)
+
+    async def later(self, step: calsync.Progress) -> None:
+        await asyncio.sleep(0)
+        self.steps.append(step.step)
+
+
+def in_asyncio(feed: Path, progress: Any, patience: float = 10) -> None:
+    async def story() -> None:
+        async with calsync.Engine(patience=patience) as engine:
+            await engine.put_calendar(calsync.Calendar("family", "Family"))
+            await engine.connect("feed", provider=ProviderKind.ICS, url=str(feed), trust_address=True)
+            await engine.add_link("feed", calendar="family", connection="feed", direction=calsync.Direction.IMPORT)
+            await engine.sync("feed", progress=progress)
+
+    asyncio.run(story())
+
+
+def in_a_thread(feed: Path, progress: Any, patience: float = 10) -> None:
+    with blocking.Engine(patience=patience) as engine:
+        engine.put_calendar(calsync.Calendar("family", "Family"))
+        engine.connect("feed", provider=ProviderKind.ICS, url=str(feed), trust_address=True)
+        engine.add_link("feed", calendar="family", connection="feed", direction=calsync.Direction.IMPORT)
+        engine.sync("feed", progress=progress)
+
+
+@pytest.mark.parametrize("run", [in_asyncio, in_a_thread])
+def test_an_observer_is_def_or_async_def(run: Callable[..., None], feed: Path) -> None:
+    seen = Observing()
+    run(feed, seen.at_once)
+    assert seen.steps
+    later = Observing()
+    run(feed, later.later)
+    assert later.steps == seen.steps
+
+
+@pytest.mark.parametrize("run", [in_asyncio, in_a_thread])
+@pytest.mark.parametrize("answer", [raises, raises_later])
+def test_an_observer_that_raises_ends_the_run_and_is_named(run: Callable[..., None], answer: Any, feed: Path) -> None:
+    with pytest.raises(HostError) as failed:
+        run(feed, answer)
+    assert (failed.value.code, failed.value.item) == ("host-failed", "observer.progress")
+    assert isinstance(failed.value.__cause__, LookupError) and "anything" not in str(failed.value)
+
+
+@pytest.mark.parametrize("run", [in_asyncio, in_a_thread])
+def test_an_observer_that_never_returns_is_silent(run: Callable[..., None], feed: Path) -> None:
+    with pytest.raises(HostError) as failed:
+        run(feed, never, patience=0.05)
+    assert (failed.value.code, failed.value.item) == ("host-silent", "observer.progress")
+
+
+@pytest.mark.parametrize("odd", ["a text", -1, 2**70, None])
+def test_an_odd_number_of_an_expectation_is_none(odd: Any, feed: Path) -> None:
+    class Odd(DictStore):
+        def calendars(self) -> Any:
+            conflict = calsync.StoreConflict(0)
+            conflict.expectation = odd
+            raise conflict
+
+    with blocking.Engine(Odd()) as engine, pytest.raises(calsync.CalsyncError) as failed:
+        engine.calendars()
+    assert failed.value.code == "store-conflict"
+
+
+def test_a_question_about_an_event_fails_when_a_rule_does(server: Server) -> None:
+    class Fickle(NoLunches):
+        broken = False
+
+        def lets_through(self, body: EventBody, options: dict[str, Any], around: Surroundings) -> bool:
+            if self.broken:
+                raise ValueError("the text may hold anything")
+            return super().lets_through(body, options, around)
+
+    rule = Fickle()
+    with blocking.Engine(filters={"no-lunches": rule}, transforms={"shout": Shout()}) as engine:
+        joined(engine, server, direction=calsync.Direction.EXPORT, copies=COPIES)
+        event = engine.add_event("family", meeting("a", "Review"))
+        engine.explain("family", event)
+        rule.broken = True
+        with pytest.raises(HostError) as failed:
+            engine.explain("family", event)
+    assert failed.value.item == "filter.lets_through"
+
+
+def test_threads_share_a_store_of_async_defs() -> None:
+    class Later(DictStore):
+        async def calendars(self) -> Any:  # type: ignore[override]
+            await asyncio.sleep(0.001)
+            return super().calendars()
+
+    with blocking.Engine(Later()) as engine, ThreadPoolExecutor(4) as threads:
+        engine.put_calendar(calsync.Calendar("family", "Family"))
+        found = [threads.submit(engine.calendars) for _ in range(40)]
+        assert all(len(one.result()) == 1 for one in found)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_process_makes_its_own_engine() -> None:
+    script = """
+import os, calsync
+from calsync import blocking
+used, unused = blocking.Engine(), blocking.Engine()
+used.calendars()
+child = os.fork()
+if child == 0:
+    assert unused.calendars() == blocking.Engine().calendars() == []
+    try:
+        used.calendars()
+    except calsync.CallError as error:
+        os._exit(0 if error.code == "closed" else 2)
+    os._exit(1)
+assert used.calendars() == []
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], check=True, timeout=60)
+
+
+def test_another_secret_reaches_the_links_there_are(server: Server) -> None:
+    with blocking.Engine() as engine:
+        joined(engine, server)
+        account: dict[str, Any] = {"provider": ProviderKind.CALDAV, "url": server.url, "username": USER}
+        engine.connect("account", **account, secret="old", trust_address=True)
+        with pytest.raises(calsync.CredentialsError):
+            engine.sync("home")
+        engine.connect("account", **account, secret=PASSWORD, trust_address=True)
+        assert engine.sync("home").in_step

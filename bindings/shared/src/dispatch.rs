@@ -1,5 +1,7 @@
 //! Methods by name: the one place where a name, its arguments and its result meet.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Code, Engine, Failure, Names, args, parts};
@@ -33,6 +35,16 @@ fn shape(error: &serde_json::Error) -> String {
     }
 }
 
+/// Carries out what does not wait. A panic is a bug of ours, and ends as an error: no language takes one across the border.
+///
+/// # Errors
+///
+/// What `call` fails with; [`Code::Internal`] for a panic.
+pub fn caught<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let broken = |_| Err(Failure::new(Code::Internal, "calsync failed in a way it never should"));
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(broken)
+}
+
 fn show<T: Serialize>(value: Result<T, Failure>, names: Names) -> Result<String, Failure> {
     names.write(&value?).map_err(|_| Failure::new(Code::Internal, "a result cannot be written"))
 }
@@ -57,10 +69,10 @@ macro_rules! pure_methods {
         ///
         /// As there.
         pub fn pure_in(names: Names, method: &str, args: &str) -> Result<String, Failure> {
-            match method {
+            caught(|| match method {
                 $($name => show($call(read(method, args)?), names),)*
                 _ => Err(Failure::invalid("there is no such method").about(method)),
-            }
+            })
         }
     };
 }

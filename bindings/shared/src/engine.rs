@@ -71,8 +71,16 @@ struct Opened {
 #[derive(Default)]
 struct Named {
     connections: BTreeMap<String, Arc<Connection>>,
-    links: BTreeMap<String, (Link, Arc<dyn Provider>)>,
+    links: BTreeMap<String, Added>,
     closed: bool,
+}
+
+/// A link that was added.
+#[derive(Clone)]
+struct Added {
+    link: Link,
+    /// By its name, so that one that is connected again, with another token, is the one that is used from then on.
+    connection: String,
 }
 
 impl Engine {
@@ -132,7 +140,12 @@ impl Engine {
             if engine.state.asked.clock && method != "close" {
                 calling.begin().await.map_err(|failure| failure.failure())?;
             }
-            engine.dispatch(&method, &args).await
+            let result = engine.dispatch(&method, &args).await?;
+            // What was done without the host's answer is done. An event whose rule failed is set aside until it or the rule changes.
+            match Calling::noted() {
+                Some(failed) => Err(failed.failure()),
+                None => Ok(result),
+            }
         }))
     }
 
@@ -179,7 +192,7 @@ impl Engine {
 
     /// The links that were added.
     pub(crate) fn links(&self) -> Vec<Link> {
-        self.named().links.values().map(|(link, _)| link.clone()).collect()
+        self.named().links.values().map(|added| added.link.clone()).collect()
     }
 
     pub(crate) async fn engine(&self) -> Result<engine::Engine, Failure> {
@@ -200,7 +213,9 @@ impl Engine {
 
     pub(crate) fn link(&self, name: &str) -> Result<(Link, Arc<dyn Provider>), Failure> {
         let known = self.named().links.get(name).cloned();
-        known.ok_or_else(|| Failure::new(Code::UnknownLink, "there is no such link").about(name))
+        let unknown = || Failure::new(Code::UnknownLink, "there is no such link").about(name);
+        let Added { link, connection } = known.ok_or_else(unknown)?;
+        Ok((link, self.connection(&connection)?.provider.clone()))
     }
 
     fn connection(&self, name: &str) -> Result<Arc<Connection>, Failure> {
@@ -286,7 +301,7 @@ impl Engine {
         link = link
             .with_edits(args.edits.unwrap_or_default())
             .with_check_copies_every(TimeDelta::seconds(i64::from(args.check_copies_every)));
-        self.named_mut().links.insert(args.link, (link, connection.provider.clone()));
+        self.named_mut().links.insert(args.link, Added { link, connection: args.connection });
         Ok(())
     }
 
@@ -313,12 +328,7 @@ impl Engine {
             Mode::Plan => engine.plan(&link, &*provider, &options).await,
             Mode::Sync => engine.sync(&link, &*provider, &options).await,
         };
-        let report = report.map_err(|error| about(error.into(), &args.link))?;
-        // What the run did without the host's answer is done. An event whose rule failed is set aside until it or the rule changes.
-        match Calling::noted() {
-            Some(failed) => Err(failed.failure()),
-            None => Ok(report.into()),
-        }
+        Ok(report.map_err(|error| about(error.into(), &args.link))?.into())
     }
 
     pub(crate) async fn conflicts(&self, args: args::OfLink) -> Result<Vec<Conflict>, Failure> {

@@ -31,7 +31,7 @@ pub mod testing;
 #[path = "untested.rs"]
 pub mod testing;
 
-pub use dispatch::{pure, pure_in, read};
+pub use dispatch::{caught, pure, pure_in, read};
 pub use engine::Engine;
 pub use failure::{Code, Failure};
 pub use host::{Host, HostFailure};

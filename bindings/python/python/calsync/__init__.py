@@ -5,6 +5,7 @@
 """
 
 import atexit as _atexit
+import os as _os
 
 from . import _calsync, blocking
 from .engine import Engine
@@ -25,6 +26,8 @@ from .zones import DefinedZone
 
 # Before the interpreter takes itself apart: afterwards no thread of the native part may call it.
 _atexit.register(_calsync.shutdown)
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(after_in_child=_calsync.forked)
 
 __all__ = [
     "Added",

@@ -10,7 +10,9 @@ import asyncio
 import contextvars
 import inspect
 import json
+import os
 import queue
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +34,32 @@ _KINDS: dict[type[BaseException], str] = {
 
 _progress: Callable[[Any], Progress] = decoder(Progress)
 
+OBSERVER = "observer.progress"
+
+
+def _observer_failed(code: str, what: str) -> CalsyncError:
+    failure = {"code": code, "retryable": False, "retry_after_ms": None, "item": OBSERVER}
+    return error_of({**failure, "message": f"the host's {OBSERVER} {what}"})
+
+
+def _of_observer(error: BaseException) -> BaseException:
+    """What a call ends with whose observer raised something."""
+    if isinstance(error, _Silent):
+        return _observer_failed("host-silent", "never answered")
+    if not isinstance(error, Exception):
+        return error
+    failed = _observer_failed("host-failed", f"failed: {type(error).__name__}")
+    failed.__cause__ = error
+    return failed
+
+
+def _expectation(error: BaseException) -> int:
+    """Which expectation did not hold, as far as what was raised says so in numbers."""
+    said = getattr(error, "expectation", 0) if isinstance(error, StoreConflict) else 0
+    return said if isinstance(said, int) and 0 <= said < 2**32 else 0
+
 OnProgress = Callable[[Progress], object]
+"""An observer: ``def`` or ``async def``."""
 
 
 class Answers:
@@ -68,12 +95,16 @@ class Answers:
         if isinstance(error, asyncio.CancelledError):
             # It said nothing.
             kind = "silent"
-        reply.fail(kind, type(error).__name__, getattr(error, "expectation", 0))
+        reply.fail(kind, type(error).__name__, _expectation(error))
 
-    def progress(self, text: str) -> None:
-        """Tells the host how far a run is."""
-        if self._on_progress is not None:
-            self._on_progress(_progress(json.loads(text)))
+    def progress(self, text: str) -> object:
+        """Tells the host how far a run is. Gives what its observer returned."""
+        return None if self._on_progress is None else self._on_progress(_progress(json.loads(text)))
+
+    @property
+    def observed(self) -> bool:
+        """Whether the host wants to be told how far it is."""
+        return self._on_progress is not None
 
     def result(self, ok: bool, text: str) -> Any:
         """The result of the call, or its exception."""
@@ -92,13 +123,74 @@ Start = Callable[[Done, Call, Callable[[str], object]], "_calsync.Job | None"]
 """Starts something in the native part."""
 
 
+class Process:
+    """Which process an engine is used in. What it has open does not follow into one that is forked from it."""
+
+    def __init__(self) -> None:
+        self._id: int | None = None
+
+    def check(self) -> None:
+        """Refuses a call in another process than that of the first one."""
+        if self._id is None:
+            self._id = os.getpid()
+        elif self._id != os.getpid():
+            raise CallError(
+                "this engine was used before the process was forked: each process makes its own", code="closed"
+            )
+
+
 def starting(native: _calsync.Engine, method: str, args: str) -> Start:
     """Starts a call of an engine."""
     return lambda done, call, progress: native.start(method, args, done, call, progress)
 
 
-async def in_asyncio(start: Start, answers: Answers) -> Any:
-    """Carries out a call on the running event loop. Cancelling the task ends the call where it waits."""
+class _Observing:
+    """Tells an observer one step after the other, also one that is an ``async def``. One that fails ends the call."""
+
+    def __init__(self, answers: Answers, seconds: float, fail: Callable[[BaseException], None]) -> None:
+        self._answers = answers
+        self._seconds = seconds
+        self._fail = fail
+        self._failure: BaseException | None = None
+        self._steps: asyncio.Queue[str | None] = asyncio.Queue()
+        self._task = asyncio.ensure_future(self._tell())
+
+    def step(self, text: str) -> None:
+        self._steps.put_nowait(text)
+
+    async def over(self) -> None:
+        """Waits until it was told everything so far. Raises what it failed with."""
+        self._steps.put_nowait(None)
+        await asyncio.wait({self._task})
+        if self._failure is not None:
+            raise self._failure
+
+    def end(self) -> None:
+        self._task.cancel()
+
+    async def _tell(self) -> None:
+        try:
+            while (text := await self._steps.get()) is not None:
+                told = self._answers.progress(text)
+                if inspect.isawaitable(told):
+                    task = asyncio.ensure_future(told)
+                    done, _ = await asyncio.wait({task}, timeout=self._seconds)
+                    if not done:
+                        task.cancel()
+                        raise _Silent
+                    task.result()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._failure = _of_observer(error)
+            self._fail(self._failure)
+
+
+async def in_asyncio(start: Start, answers: Answers, seconds: float) -> Any:
+    """Carries out a call on the running event loop. Cancelling the task ends the call where it waits.
+
+    An observer has so many ``seconds`` for a step.
+    """
     loop = asyncio.get_running_loop()
     context = contextvars.copy_context()
     finished: asyncio.Future[tuple[bool, str]] = loop.create_future()
@@ -131,17 +223,28 @@ async def in_asyncio(start: Start, answers: Answers) -> Any:
     def call(name: str, given: str, reply: _calsync.Reply) -> None:
         loop.call_soon_threadsafe(begin, name, given, reply, context=context)
 
+    def failed(error: BaseException) -> None:
+        if not finished.done():
+            finished.set_exception(error)
+
+    observing = context.run(_Observing, answers, seconds, failed) if answers.observed else None
+
     def progress(text: str) -> None:
-        loop.call_soon_threadsafe(answers.progress, text, context=context)
+        if observing is not None:
+            loop.call_soon_threadsafe(observing.step, text, context=context)
 
     job = start(done, call, progress)
     try:
         ok, text = await finished
-    except asyncio.CancelledError:
+        if observing is not None:
+            await observing.over()
+    except BaseException:
         if job is not None:
             job.cancel()
         raise
     finally:
+        if observing is not None:
+            observing.end()
         # Also methods that were given up before the call ended: nobody waits for them.
         for task in tasks:
             task.cancel()
@@ -167,11 +270,15 @@ class Caller:
 
     The native part gives up a method that takes longer than ``patience``, which has to end the wait for it here as well: what the
     call does next needs the thread.
+
+    All ``async def`` methods share one event loop, as what a store has open belongs to one: threads that call at once wait for each
+    other there.
     """
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._looping = threading.Lock()
 
     def call(self, start: Start, answers: Answers) -> Any:
         """Carries out a call. An interrupt (Ctrl-C) ends it where it waits."""
@@ -184,7 +291,7 @@ class Caller:
             items.put(lambda: self._answer(answers, name, given, reply))
 
         def progress(text: str) -> None:
-            items.put(lambda: answers.progress(text))
+            items.put(lambda: self._tell(answers, text))
 
         job = start(done, call, progress)
         try:
@@ -192,6 +299,10 @@ class Caller:
                 finished = items.get()()
                 if finished is not None:
                     return answers.result(*finished)
+        except _Observer as failed:
+            if job is not None:
+                job.cancel()
+            raise failed.error from failed.error.__cause__
         except CalsyncError:
             raise
         except BaseException:
@@ -213,6 +324,14 @@ class Caller:
         else:
             answers.returned(name, reply, value)
 
+    def _tell(self, answers: Answers, text: str) -> None:
+        try:
+            told = answers.progress(text)
+            if inspect.isawaitable(told):
+                self._wait(told, self._patience.soon)
+        except BaseException as error:
+            raise _Observer(_of_observer(error)) from None
+
     def _wait(self, value: Awaitable[Any], seconds: float) -> Any:
         async def whole() -> Any:
             task = asyncio.ensure_future(value)
@@ -224,19 +343,28 @@ class Caller:
                 raise _Silent
             return task.result()
 
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(whole())
+        with self._looping:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+            return self._loop.run_until_complete(whole())
 
     def close(self) -> None:
         """Lets go of the event loop that ``async def`` methods of a store ran on."""
-        if self._loop is not None:
-            self._loop.close()
-            self._loop = None
+        with self._looping:
+            if self._loop is not None:
+                self._loop.close()
+                self._loop = None
 
 
 class _Silent(Exception):
     """A method of the host took too long."""
+
+
+class _Observer(Exception):
+    """The observer failed."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
 
 
 def outside_asyncio() -> None:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from . import _requests as requests
-from ._calls import Answers, OnProgress, Patience, in_asyncio, starting
+from ._calls import Answers, OnProgress, Patience, Process, in_asyncio, starting
 from ._requests import Request, Target, T
 from .hosts import Clock, Filter, Hosts, Resolver, Transform
 from .model import (
@@ -60,13 +60,16 @@ class Engine:
         patience: float = 10,
         store_patience: float = 60,
     ) -> None:
+        self._process = Process()
         self._hosts = Hosts(None, filters or {}, transforms or {}, resolver, clock)
+        self._patience = patience
         self._native = requests.open_engine(store, self._hosts, Patience(patience, store_patience))
 
     async def _run(self, request: Request[T], on_progress: OnProgress | None = None) -> T:
+        self._process.check()
         answers = Answers(self._hosts, on_progress)
         start = starting(self._native, request.method, request.args)
-        value = await in_asyncio(start, answers)
+        value = await in_asyncio(start, answers, self._patience)
         return request.read(value)
 
     async def __aenter__(self) -> Engine:
@@ -167,7 +170,8 @@ class Engine:
         trust_address: bool = False,
         unofficial: bool = False,
     ) -> None:
-        """Names an account. ``secret`` is the password, or the access token for Google and Microsoft.
+        """Names an account. ``secret`` is the password, or the access token for Google and Microsoft. Done again under a name,
+        with a new one, it is what the links of that connection use from then on.
 
         ``trust_address`` allows private and local addresses, and files as feeds: only for addresses that whoever runs the
         application wrote. ``unofficial`` says that the owner of a Cozi account knows that its interface is undocumented, may end on

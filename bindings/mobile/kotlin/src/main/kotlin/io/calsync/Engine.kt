@@ -53,7 +53,8 @@ class Engine private constructor(
      * Names an authorised account. [secret] is the password, or the access token for Google and Microsoft. [trustAddress]
      * allows private and local addresses, and files as feeds: only for addresses that whoever runs the application wrote.
      * [unofficial] says that the owner of a Cozi account knows that its interface is undocumented, may end on any day, and that
-     * using it may be against Cozi's terms.
+     * using it may be against Cozi's terms. Done again under a name, with a new secret, it is what the links of that connection use from
+     * then on.
      */
     suspend fun connect(
         connection: String,
