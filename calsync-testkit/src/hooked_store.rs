@@ -73,6 +73,10 @@ impl<H: StoreHook> HookedStore<H> {
 
 #[async_trait]
 impl<H: StoreHook> Store for HookedStore<H> {
+    fn rows_at_once(&self) -> usize {
+        self.inner().rows_at_once()
+    }
+
     async fn calendars(&self) -> Result<Vec<Calendar>> {
         self.around("calendars", self.inner().calendars()).await
     }

@@ -62,11 +62,36 @@ for (const [kind, begin, pairs, waiting] of WAYS) {
     assert.deepEqual(await asked(), [...begin, 'bases', 'commit', ...waiting, 'commit', 'commit'], 'ten here');
     await elsewhere.sync('home');
 
-    await edit(elsewhere, 'all there', 200);
+  });
+}
+
+for (const count of [200, 1000]) {
+  test(`${count} changes are few calls`, async (t) => {
+    const url = await server(t);
+    const { store, taken } = noted(new OneCallStore());
+    const [engine, elsewhere] = [new Engine(store), new Engine()];
+    await join(engine, url);
+    await join(elsewhere, url);
+    const edit = async (where, title) => {
+      for (const { id, revision, event } of await where.events('family')) {
+        await where.updateEvent('family', id, revision, { ...event, master: { ...event.master, title } });
+      }
+    };
+    const few = async (what) => {
+      taken();
+      const report = await engine.sync('home');
+      const calls = taken();
+      assert.ok(report.inStep && calls.length <= 6 + count / 100, `${what}: ${calls}`);
+    };
+    // Both sides have met.
+    await engine.sync('home');
+    for (let n = 0; n < count; n += 1) await elsewhere.addEvent('family', meeting(`e${n}`, `Event ${n}`));
     await elsewhere.sync('home');
-    const there = await asked();
-    await edit(engine, 'all here', 200);
-    const here = await asked();
-    if (kind === OneCallStore) assert.ok(there.length <= 8 && here.length <= 8, `${there} ${here}`);
+    await few('new there');
+    await edit(elsewhere, 'there');
+    await elsewhere.sync('home');
+    await few('edited there');
+    await edit(engine, 'here');
+    await few('edited here');
   });
 }

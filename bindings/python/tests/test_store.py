@@ -247,9 +247,34 @@ def test_what_a_run_asks(
         assert asked() == [*begin, *sent], "ten here"
         elsewhere.sync("home")
 
-        edit(elsewhere, "all there", 200)
+
+@pytest.mark.parametrize("count", [200, 1000])
+def test_many_changes_are_few_calls(count: int, server: Server) -> None:
+    store: Any = Noted(OneCallStore())
+    with blocking.Engine(store) as engine, blocking.Engine() as elsewhere:
+        joined(engine, server)
+        joined(elsewhere, server)
+
+        def edit(where: blocking.Engine, title: str) -> None:
+            for stored in where.events("family"):
+                assert stored.event.master is not None
+                stored.event.master.title = title
+                where.update_event("family", stored.id, stored.revision, stored.event)
+
+        def few(what: str) -> None:
+            store.taken()
+            report = engine.sync("home")
+            calls = store.taken()
+            assert report.in_step and len(calls) <= 6 + count / 100, (what, calls)
+
+        # Both sides have met.
+        engine.sync("home")
+        for number in range(count):
+            elsewhere.add_event("family", meeting(f"e{number}", f"Event {number}"))
         elsewhere.sync("home")
-        there = asked()
-        edit(engine, "all here", 200)
-        here = asked()
-        assert kind is DictStore or max(len(there), len(here)) <= 8, (there, here)
+        few("new there")
+        edit(elsewhere, "there")
+        elsewhere.sync("home")
+        few("edited there")
+        edit(engine, "here")
+        few("edited here")

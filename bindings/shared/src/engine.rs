@@ -43,6 +43,9 @@ const STORE_PATIENCE: Duration = Duration::from_secs(60);
 /// Runs read at once.
 const PAGE: usize = 200;
 
+/// Writes sent between two commits into a store of the host: each crosses the border of its language.
+const SENT: usize = 250;
+
 /// A store with the connections and links on it. Cheap to clone; all clones are one engine.
 #[derive(Clone)]
 pub struct Engine {
@@ -297,6 +300,9 @@ impl Engine {
                 return Err(wrong("a link that copies by rules goes one way".to_owned()));
             }
             link = link.with_copies(rules);
+        }
+        if matches!(self.state.choice, StoreChoice::Host) {
+            link = link.with_commit_every(SENT);
         }
         link = link
             .with_edits(args.edits.unwrap_or_default())

@@ -24,6 +24,10 @@ pub(crate) struct Guarded(pub(crate) Arc<dyn Store>);
 
 #[async_trait]
 impl Store for Guarded {
+    fn rows_at_once(&self) -> usize {
+        self.0.rows_at_once()
+    }
+
     async fn calendars(&self) -> Result<Vec<Calendar>> {
         self.0.calendars().await
     }

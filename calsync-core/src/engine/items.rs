@@ -21,7 +21,8 @@ use crate::{
     store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, LeftOut, OutboxOp, Write},
 };
 
-/// Items decided and committed at once: what bounds the memory of a run.
+/// Items decided and committed at once, where they are no listing: what bounds the memory of a run. Of a listing it is half of what
+/// the store likes to be asked for at once.
 pub(super) const CHUNK: usize = 100;
 /// Why an item is in quarantine that is readable: it waits for the one that has its UID to go.
 pub(super) const DUPLICATE: &str = "another item of this calendar has the same UID";
@@ -57,7 +58,7 @@ impl Run<'_> {
         self.quarantine.get(id).is_some_and(|known| known.version == *version)
     }
 
-    /// Reads, decides and commits up to [`CHUNK`] items. `Ok(true)`: something could not be read for now.
+    /// Reads, decides and commits some items. `Ok(true)`: something could not be read for now.
     pub(super) async fn chunk(&mut self, items: Vec<Item>, found: Found) -> Result<bool, EngineError> {
         if items.is_empty() {
             return Ok(false);

@@ -7,7 +7,7 @@ use super::{
     copies::exported,
     items::{Found, Item},
     pair::{Outcome, Pair, RemoteView},
-    run::{PAGE, Run},
+    run::Run,
     withdrawn::withdrawn,
 };
 use crate::{
@@ -34,7 +34,8 @@ impl Run<'_> {
             }
         }
         loop {
-            let page = self.engine.store.events_since(&self.link.calendar, after, PAGE).await?;
+            let page =
+                self.engine.store.events_since(&self.link.calendar, after, self.rows_at_once()).await?;
             let Some(last) = page.last() else { break };
             after = last.revision;
             self.plan_local(page).await?;
@@ -46,7 +47,7 @@ impl Run<'_> {
     /// Plans what an earlier push or a merge left to look at again.
     pub(super) async fn plan_recheck(&mut self) -> Result<(), EngineError> {
         let recheck = std::mem::take(&mut self.recheck);
-        for ids in recheck.chunks(PAGE) {
+        for ids in recheck.chunks(self.rows_at_once()) {
             let records = self.engine.store.events(&self.link.calendar, ids).await?;
             self.plan_local(records).await?;
         }

@@ -164,7 +164,7 @@ impl Run<'_> {
         let mut done = 0;
         let mut items = items.into_iter().peekable();
         while items.peek().is_some() {
-            let chunk: Vec<Item> = items.by_ref().take(CHUNK).collect();
+            let chunk: Vec<Item> = items.by_ref().take(self.rows_at_once() / 2).collect();
             done += chunk.len();
             listed.incomplete |= self.chunk(chunk, Found::Listed).await?;
             self.tell(&Progress::Pulled { link: self.link.id.clone(), done, total });

@@ -14,7 +14,7 @@ use super::{
     items::{Found, Item},
     outbox::{Health, after_failure, is_due, is_nameless},
     pull::Gone,
-    run::{Mode, PAGE, Run},
+    run::{Mode, Run},
 };
 use crate::{
     diff::changed_fields,
@@ -223,7 +223,7 @@ impl Run<'_> {
         let now = self.engine.clock.now();
         let mut after: Option<OutboxId> = None;
         // Whole groups, and one entry more that tells whether there are others.
-        let most = self.group() * (PAGE / self.group()).max(1);
+        let most = self.group() * (self.rows_at_once() / self.group()).max(1);
         loop {
             // What is sent is what the store holds now: to a worker that was paused it shows what another one did since. Only
             // whoever has the lease writes here, so that the rest of a page is what the store holds as often as a commit of

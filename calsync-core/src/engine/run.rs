@@ -282,7 +282,7 @@ impl<'a> Run<'a> {
             lease: (self.mode == Mode::Apply).then_some(asked),
             link: &self.link.id,
             calendar: &self.link.calendar,
-            limit: PAGE,
+            limit: self.rows_at_once(),
         };
         let store = &self.engine.store;
         let opened = match store.open(opening).await? {
@@ -301,6 +301,11 @@ impl<'a> Run<'a> {
                 self.load(*found).await
             }
         }
+    }
+
+    /// Rows read from the store at once, where they are what the run is about.
+    pub(super) fn rows_at_once(&self) -> usize {
+        self.engine.store.rows_at_once().max(2)
     }
 
     /// The steps of a run, in their order.
@@ -355,9 +360,10 @@ impl<'a> Run<'a> {
         } else {
             self.says_change = self.link.direction == Direction::Export;
         }
+        let most = self.rows_at_once();
         let mut page = found.quarantine;
         loop {
-            let next = page.last().filter(|_| page.len() >= PAGE);
+            let next = page.last().filter(|_| page.len() >= most);
             let after = next.map(|last| last.remote_id.as_str().to_owned());
             for record in page {
                 self.remember_unread(record);
@@ -372,11 +378,11 @@ impl<'a> Run<'a> {
         }
         let mut page = found.outbox;
         loop {
-            let next = page.last().filter(|_| page.len() >= PAGE);
+            let next = page.last().filter(|_| page.len() >= most);
             let after = next.map(|last| last.id.clone());
             self.outbox.extend(page.into_iter().map(|entry| (entry.event_id.clone(), entry)));
             let Some(after) = after else { break };
-            page = self.engine.store.outbox(&self.link.id, Some(&after), PAGE).await?;
+            page = self.engine.store.outbox(&self.link.id, Some(&after), most).await?;
         }
         let sent = self.outbox.values().filter(|entry| may_be_there(entry));
         self.marked = sent.map(|entry| entry.event_id.clone()).collect();
@@ -404,7 +410,7 @@ impl<'a> Run<'a> {
         match edits {
             Edits::Unseen => return Ok(()),
             Edits::Since(edited) => {
-                let more = edited.len() >= PAGE;
+                let more = edited.len() >= self.rows_at_once();
                 self.edited_before = Some(EditedBefore { after: self.state.seen, edited, more });
                 return Ok(());
             }
@@ -423,7 +429,14 @@ impl<'a> Run<'a> {
         kind: RecordKind,
         after: Option<&str>,
     ) -> Result<Vec<Record>, EngineError> {
-        let query = RecordQuery { kind, link: &self.link.id, event: None, run: None, after, limit: PAGE };
+        let query = RecordQuery {
+            kind,
+            link: &self.link.id,
+            event: None,
+            run: None,
+            after,
+            limit: self.rows_at_once(),
+        };
         Ok(self.engine.store.records(query).await?)
     }
 

@@ -126,6 +126,14 @@ pub trait Store: Send + Sync {
     /// Conflicts, quarantined items, runs or journal entries, by their id, starting after the query's `after`.
     async fn records(&self, query: RecordQuery<'_>) -> Result<Vec<Record>>;
 
+    /// About how many rows a call reads or writes, where the engine may choose. Default: 200.
+    ///
+    /// A store that is far away, or behind the border of a language, takes more: each call costs it more than its rows. The memory
+    /// of a run grows with it.
+    fn rows_at_once(&self) -> usize {
+        200
+    }
+
     /// Documents of a space, by key, page by page, or by when they are due.
     async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>>;
 
