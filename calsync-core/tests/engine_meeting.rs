@@ -297,12 +297,13 @@ impl StoreHook for Dies {
 /// and invites nobody there. The same when the item of a question is gone.
 #[tokio::test]
 async fn i11_an_answer_whose_run_is_cut_short_is_carried_out() {
-    for gone in [false, true] {
+    for (gone, listed) in [(false, false), (true, false), (false, true), (true, true)] {
         for calls in 0.. {
             let inner = Arc::new(MemoryStore::default());
             let store = Arc::new(HookedStore::new(inner, Dies(i64::MAX.into())));
             let link = Link::new("home", "family", "memory").with_people(PeoplePolicy::Write);
-            let lab = Lab { world: World::new(store.clone(), 5), remote: MemoryRemote::default(), link };
+            let remote = MemoryRemote::default().with_capabilities(|all| all.pull_with_payload = listed);
+            let lab = Lab { world: World::new(store.clone(), 5), remote, link };
             let first = lab.world.add(event("a", "Tea")).await;
             lab.world.add(event("b", "Tea")).await;
             lab.remote.put("r1", &event("x", "Tea"));
@@ -329,6 +330,44 @@ async fn i11_an_answer_whose_run_is_cut_short_is_carried_out() {
             if ended {
                 break;
             }
+        }
+    }
+}
+
+/// I05: what was answered is done once, also while deletions wait for somebody: the item is not taken for what it was when it was
+/// asked about.
+#[tokio::test]
+async fn i05_an_answer_is_not_given_again_while_deletions_wait() {
+    for listed in [false, true] {
+        let remote = MemoryRemote::default().with_capabilities(|all| all.pull_with_payload = listed);
+        let lab = Lab::with(remote, |link| link);
+        for n in 0..30 {
+            lab.world.add(numbered(&format!("u{n}"), "Training", n + 5)).await;
+            lab.remote.put(&format!("n{n:02}"), &numbered(&format!("u{n}"), "Training", n + 5));
+        }
+        let mut placed = event("a", "Tea");
+        body(&mut placed).location = Some("Kitchen".to_owned());
+        let first = lab.world.add(placed).await;
+        lab.world.add(event("b", "Tea")).await;
+        lab.remote.put("r1", &event("x", "Tea"));
+        lab.remote.put("r2", &event("y", "Tea"));
+        lab.sync().await;
+        let open = lab.open().await;
+        lab.answer(&open[0], MatchAnswer::Join(first)).await.expect("it is asked");
+        lab.answer(&open[1], MatchAnswer::KeepBoth).await.expect("it is asked");
+        (0..20).for_each(|n| lab.remote.remove(&format!("n{n:02}")));
+        assert!(lab.sync().await.plan.held);
+        let place = |event: &Event| event.body().and_then(|body| body.location.clone());
+        let there = |lab: &Lab| lab.remote.get(&open[0].remote_id).as_ref().and_then(place);
+        let kitchen = Some("Kitchen".to_owned());
+        assert_eq!(there(&lab), kitchen, "listed whole: {listed}");
+        let before = lab.world.local("a").await;
+        for _ in 0..2 {
+            lab.sync().await;
+            assert!(lab.open().await.is_empty(), "listed whole: {listed}");
+            let now = lab.world.local("a").await;
+            assert_eq!((now.revision, place(&now.event)), (before.revision, kitchen.clone()));
+            assert_eq!(there(&lab), kitchen, "listed whole: {listed}");
         }
     }
 }

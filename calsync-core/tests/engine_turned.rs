@@ -322,6 +322,30 @@ async fn i06_a_deletion_that_no_run_saw_is_not_carried_over() {
     }
 }
 
+/// I14: while deletions of before wait for somebody, one of after is a deletion like any other.
+#[tokio::test]
+async fn i14_what_is_deleted_after_the_turn_stays_deleted_while_others_wait() {
+    let mut lab = Lab::exporting(CopyEdits::Leave, CopyRules::everything()).await;
+    for n in 4..34 {
+        lab.world.add(placed(&format!("u{n}"), ("lunch", "kitchen"))).await;
+    }
+    lab.settle().await;
+    for n in 4..16 {
+        lab.world.delete(&format!("u{n}")).await;
+    }
+    lab.remote.remove(lab.item("u0").0.as_str());
+    lab.turn();
+    let first = lab.sync().await;
+    assert_eq!((first.plan.held, first.counts.held), (true, 12));
+    lab.both("u0", ("lunch", "kitchen"), "deleted before").await;
+    lab.remote.remove(lab.item("u1").0.as_str());
+    for _ in 0..2 {
+        let held = lab.sync().await;
+        assert_eq!((held.plan.held, held.counts.held), (true, 13));
+        assert_eq!(lab.there("u1"), None, "deleted after");
+    }
+}
+
 /// I05: an edited copy that cannot be read when the link is made to go both ways is met once it can be.
 #[tokio::test]
 async fn i05_a_copy_that_is_unreadable_meanwhile_keeps_its_edit() {

@@ -389,15 +389,22 @@ impl Run<'_> {
             }
         }
         let mut questions = Vec::new();
+        let names: Vec<RemoteId> = records.iter().map(|record| record.remote_id.clone()).collect();
+        let joined = if names.is_empty() { HashMap::new() } else { self.bases_by_remote(&names).await? };
         for record in records.drain(..) {
             let Some(question) = record.question else { continue };
+            if joined.contains_key(&record.remote_id) {
+                // By a run that was not through: what is left to do is about the events that the item is not.
+                self.let_out(&record.remote_id);
+                questions.push((record.remote_id, question));
+                continue;
+            }
             if let Some(MatchAnswer::Join(event)) = &question.answer {
                 self.meeting.matched.insert(record.remote_id.clone(), (event.clone(), None));
             }
             questions.push((record.remote_id.clone(), question));
-            let payload = record.payload.filter(|_| self.capabilities.pull_with_payload);
-            let version = record.version.filter(|_| payload.is_some());
-            items.push(Item { id: record.remote_id, version, payload });
+            // As it is by now, and not as it was when it was asked about.
+            items.push(Item { id: record.remote_id, version: None, payload: None });
         }
         let mut incomplete = false;
         for items in chunks(items) {

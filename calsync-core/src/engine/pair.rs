@@ -63,6 +63,8 @@ pub(super) struct Context<'a> {
     pub(super) renewed: bool,
     /// Which way the link went until now, when it goes both ways since.
     pub(super) turned: Option<Direction>,
+    /// The same, until all there was then was looked at: a deletion of before is told from one of after by that alone.
+    pub(super) unseen: Option<Direction>,
     pub(super) run: &'a RunId,
     pub(super) ids: &'a dyn IdSource,
     pub(super) now: DateTime<Utc>,

@@ -188,14 +188,18 @@ impl Run<'_> {
         if self.mode == Mode::Preview {
             return Ok(());
         }
+        if !pulled.incomplete && !self.unfinished {
+            // Also where deletions wait: all else is decided and committed.
+            self.end_questions();
+            self.state.met_both_ways = self.turned.is_some() && (pulled.audited || self.state.met_both_ways);
+        }
         // What was held back or could not be done has to be seen again, on both sides.
         if self.plan.held || pulled.incomplete || self.unfinished || !self.left_out.is_empty() {
             self.state.seen = self.seen_before;
             return Ok(());
         }
         self.forget_held(&pulled);
-        self.state.ahead_since = None;
-        self.end_questions();
+        (self.state.ahead_since, self.state.met_both_ways) = (None, false);
         let mut cursor = pulled.cursor;
         if self.counts.pushed > 0 && self.capabilities.pull_incremental && cursor.is_some() {
             // Our own writes come back with the next pull; reading them now keeps that pull empty.

@@ -483,6 +483,7 @@ impl<'a> Run<'a> {
     pub(super) fn with_context<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let (engine, link, provider) = (self.engine, self.link, self.provider);
         let (copies, renewed, turned, started) = (self.copies, self.renewed, self.turned, self.started);
+        let unseen = turned.filter(|_| !self.state.met_both_ways);
         // Nor is anybody invited by the run in which both sides meet because the link goes both ways from now on.
         let met = self.state.last_success.is_some() && turned.is_none();
         let invites = link.direction != Direction::TwoWay || met;
@@ -496,6 +497,7 @@ impl<'a> Run<'a> {
             people,
             renewed,
             turned,
+            unseen,
             run: &run,
             ids: &*engine.ids,
             now: engine.clock.now(),
@@ -574,6 +576,7 @@ pub(super) fn new_state(link: &Link) -> LinkState {
         note: link.note.clone(),
         held: None,
         ahead_since: None,
+        met_both_ways: false,
     }
 }
 

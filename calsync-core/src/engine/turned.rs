@@ -42,9 +42,10 @@ pub(super) fn meets_again(
     standing: Standing<'_>,
     cx: &Context<'_>,
 ) -> bool {
+    // The table of `plan` knows of pairs that are joined, parted or new; what is met again counts as none of them.
     let turned = cx.turned.is_some() || standing.left.is_some();
     let is_deleted = || pair.local.is_some_and(|record| record.deleted.is_some());
-    match (base.state, cx.turned) {
+    match (base.state, cx.unseen) {
         (BaseState::Suppressed, _) => turned && !matches!(pair.remote, RemoteView::Silent),
         (BaseState::Linked, Some(Direction::Export)) => matches!(pair.remote, RemoteView::Removed),
         (BaseState::Linked, Some(Direction::Import)) => is_deleted(),

@@ -278,7 +278,7 @@ fn overlaps(time: &TimeSpan, window: &std::ops::Range<DateTime<Utc>>, reader: &Z
 mod tests {
     use super::*;
     use crate::zone::{CustomZone, Observance, ObservanceKind};
-    use chrono::{NaiveDate, TimeZone};
+    use chrono::{Datelike, NaiveDate, TimeZone};
 
     /// Around every change of a year, on zones with ordinary changes, changes of half an hour, none, one of a whole day, and one a
     /// file defines: the short way gives what the long one gives.
@@ -469,6 +469,26 @@ mod tests {
             let master = event.master.clone().expect("a master");
             let (spans, _) = event.plain_spans(&master, &window, &Zone::UTC, &ExpansionLimits::default());
             assert_eq!(spans.iter().map(|span| span.start).collect::<Vec<_>>(), expected, "{rule}");
+        }
+    }
+
+    /// LOOP-18: a rule may take away the start, whichever of two equal times it is.
+    #[test]
+    fn loop_18_an_excluded_rule_takes_the_later_start_away() {
+        let zone = Zone::from_iana("Europe/Berlin").expect("a zone");
+        let local =
+            NaiveDate::from_ymd_opt(2026, 10, 25).and_then(|d| d.and_hms_opt(2, 30, 0)).expect("a time");
+        for fold in [Fold::First, Fold::Second] {
+            let at = |local| EventTime::Zoned { local, zone: zone.clone(), fold };
+            let time = TimeSpan { start: at(local), end: at(local + TimeDelta::minutes(15)) };
+            let mut event = Event::single("u", EventBody::new(time));
+            event.rules.push(RuleEntry::read("FREQ=DAILY;COUNT=4"));
+            event.excluded_rules.push(RuleEntry::read("FREQ=DAILY;INTERVAL=2"));
+            let window = Utc.with_ymd_and_hms(2026, 10, 1, 0, 0, 0).unwrap()
+                ..Utc.with_ymd_and_hms(2026, 11, 10, 0, 0, 0).unwrap();
+            let (found, _) = event.instances(window, &Zone::UTC, &ExpansionLimits::default());
+            let days: Vec<u32> = found.iter().map(|one| one.time.start.local().day()).collect();
+            assert_eq!(days, [26, 28], "{fold:?}");
         }
     }
 

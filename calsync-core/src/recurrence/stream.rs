@@ -178,7 +178,11 @@ impl<Z: ZoneRules + Copy> RuleStream<Z> {
             let (moment, nominal, gap) = match &mut self.source {
                 Source::Calendar(rule) => {
                     let local = rule.next(steps)?;
-                    let (instant, gap) = self.zone.instant_of(local);
+                    let (mut instant, gap) = self.zone.instant_of(local);
+                    if local == self.start.local && !gap {
+                        // Of two equal times the one that DTSTART is: an EXRULE may take it away.
+                        instant = self.start.instant;
+                    }
                     let shown = if gap { instant + self.zone.offset_until(instant).0 } else { local };
                     (Moment { instant, local: shown }, local, gap)
                 }

@@ -88,6 +88,10 @@ pub struct LinkState {
     /// always lists everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ahead_since: Option<RunId>,
+    /// The link goes both ways by now and went one way before, and all there was on both sides was looked at since; only the
+    /// deletions that wait keep it from being settled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub met_both_ways: bool,
 }
 
 /// Deletions that wait for a person: until somebody answers, or what was deleted is there again, they are let through by

@@ -108,6 +108,7 @@ pub fn link_state(link: &LinkId) -> LinkState {
         note: None,
         held: None,
         ahead_since: None,
+        met_both_ways: false,
     }
 }
 

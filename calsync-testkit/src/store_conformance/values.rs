@@ -209,6 +209,7 @@ cases! {
             note: Some("kept for the host".to_owned()),
             held: Some(held),
             ahead_since: Some(RunId::new("run-0")),
+            met_both_ways: true,
             seen: calsync_core::store::Revision(u64::MAX),
             ..sample::link_state(&link)
         };
