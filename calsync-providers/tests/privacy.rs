@@ -406,7 +406,11 @@ async fn priv_04_no_error_repeats_what_a_server_says_of_an_event() {
 /// The errors of every call there is.
 async fn asked(provider: &dyn Provider, calendar: &RemoteCalendarId) -> Vec<ProviderError> {
     // The name of the item is as much of the event as its title.
-    let name = if calendar.as_str().contains('/') { format!("{calendar}canary-one.ics") } else { "00canary1".to_owned() };
+    let name = if calendar.as_str().contains('/') {
+        format!("{calendar}canary-one.ics")
+    } else {
+        "00canary1".to_owned()
+    };
     let ids = [RemoteId::from(name)];
     let version = Version::new("\"1\"");
     let payload = Payload::new("{}");

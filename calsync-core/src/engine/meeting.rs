@@ -33,8 +33,8 @@ pub(super) struct Meeting {
     starts: Option<Starts>,
     /// Items that begin when an event here does. They are decided once everything is listed.
     strangers: Vec<Stranger>,
-    /// Which event an item is, and how sure that is; `None` when a person said so.
-    pub(super) matched: HashMap<RemoteId, (EventId, Option<Confidence>)>,
+    /// Which event an item is, and why.
+    pub(super) matched: HashMap<RemoteId, (EventId, Because)>,
     /// Questions that wait for an answer, by item.
     open: BTreeMap<RemoteId, MatchQuestion>,
     /// Questions a person has answered.
@@ -50,9 +50,22 @@ pub(super) struct Meeting {
     met: HashSet<EventId>,
 }
 
-struct Stranger {
-    item: Item,
-    profile: Profile,
+pub(super) struct Stranger {
+    pub(super) item: Item,
+    pub(super) profile: Profile,
+    /// Whether its mark says that this link made it.
+    is_own_copy: bool,
+}
+
+/// Why an item is an event here although its UID does not say so.
+#[derive(Clone, Copy)]
+pub(super) enum Because {
+    /// They are alike, so sure.
+    Alike(Confidence),
+    /// A person said so.
+    Said,
+    /// The link made the item, and the event's copy begins when it does.
+    Marked,
 }
 
 impl Meeting {
@@ -139,18 +152,19 @@ impl Run<'_> {
             return Ok(false);
         }
         let Some(profile) = Profile::of(event) else { return Ok(false) };
-        if self.meeting.starts.is_none() {
+        let is_own_copy = self.is_own_copy(payload);
+        if !is_own_copy && self.meeting.starts.is_none() {
             let mut starts = Starts::default();
             self.each_local(|_, profile| starts.insert(&profile)).await?;
             self.meeting.starts = Some(starts);
         }
-        if !self.meeting.starts.as_ref().is_some_and(|starts| starts.contains(&profile)) {
+        if !is_own_copy && !self.meeting.starts.as_ref().is_some_and(|starts| starts.contains(&profile)) {
             return Ok(false);
         }
         // What a listing brought along is kept; everything else is fetched again when its turn comes.
         let payload = Some(payload.clone()).filter(|_| self.capabilities.pull_with_payload);
         let item = Item { id: id.clone(), version: version.cloned(), payload };
-        self.meeting.strangers.push(Stranger { item, profile });
+        self.meeting.strangers.push(Stranger { item, profile, is_own_copy });
         Ok(true)
     }
 
@@ -179,6 +193,18 @@ impl Run<'_> {
         if strangers.is_empty() {
             return Ok(());
         }
+        let (own, strangers): (Vec<_>, Vec<_>) =
+            strangers.into_iter().partition(|stranger| stranger.is_own_copy);
+        if !own.is_empty() {
+            let again = self.own_copies(&own).await?;
+            self.meeting.matched.extend(again);
+            for items in chunks(own.into_iter().map(|copy| copy.item).collect()) {
+                listed.incomplete |= self.chunk(items, Found::Asked).await?;
+            }
+            if strangers.is_empty() {
+                return Ok(());
+            }
+        }
         let (ids, profiles) = self.unjoined(&strangers, listed).await?;
         let (items, remotes): (Vec<Item>, Vec<Profile>) =
             strangers.into_iter().map(|stranger| (stranger.item, stranger.profile)).unzip();
@@ -189,7 +215,7 @@ impl Run<'_> {
             // A pair is joined unasked where both sides may be written: elsewhere one side would become a copy of the
             // other, although a person made it.
             if known.is_some() || self.may_join() {
-                let found = (ids[pair.local].0.clone(), Some(pair.confidence));
+                let found = (ids[pair.local].0.clone(), Because::Alike(pair.confidence));
                 self.meeting.matched.insert(items[pair.remote].id.clone(), found);
                 if let Some(gone) = known {
                     // It is not gone, but under another name.
@@ -392,7 +418,7 @@ impl Run<'_> {
         for record in records.drain(..) {
             let Some(question) = record.question else { continue };
             if let Some(MatchAnswer::Join(event)) = &question.answer {
-                self.meeting.matched.insert(record.remote_id.clone(), (event.clone(), None));
+                self.meeting.matched.insert(record.remote_id.clone(), (event.clone(), Because::Said));
             }
             questions.push((record.remote_id.clone(), question));
             let payload = record.payload.filter(|_| self.capabilities.pull_with_payload);

@@ -274,7 +274,10 @@ mod tests {
         let at = Some(RemoteId::from("/work/lunch-with-ann.ics"));
         let error = ProviderError::new(ErrorKind::AlreadyExists { at }, "create", "the UID is in use");
         let debugged = format!("{error:?} {error:#?} {error}");
-        assert!(debugged.contains("AlreadyExists { at: Some(..) }") && !debugged.contains("ann"), "{debugged}");
+        assert!(
+            debugged.contains("AlreadyExists { at: Some(..) }") && !debugged.contains("ann"),
+            "{debugged}"
+        );
     }
 
     #[test]

@@ -35,7 +35,8 @@ fn unnamed(args: &[&str], out: &str) -> String {
             Some(format!("{link}: {reason}"))
         }),
         ["outbox", ..] if !json => lines(|line| {
-            let mut cells: Vec<&str> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+            let mut cells: Vec<&str> =
+                line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
             cells.get(1).is_some_and(|uid| uid.starts_with("canary-")).then(|| {
                 cells.remove(1);
                 cells.join("  ")
@@ -50,7 +51,11 @@ fn unnamed(args: &[&str], out: &str) -> String {
                 _ => return out.to_owned(),
             };
             for entry in value[list].as_array_mut().into_iter().flatten() {
-                let rows = if row.is_empty() { vec![entry] } else { entry[row].as_array_mut().into_iter().flatten().collect() };
+                let rows = if row.is_empty() {
+                    vec![entry]
+                } else {
+                    entry[row].as_array_mut().into_iter().flatten().collect()
+                };
                 for row in rows {
                     row.as_object_mut().unwrap().remove(name).expect(name);
                 }
