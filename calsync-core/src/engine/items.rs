@@ -263,13 +263,7 @@ impl Run<'_> {
 
     /// Says why two events with different UIDs are one: nothing else tells it later.
     fn tell_match(&mut self, outcome: &mut Outcome, item: &ReadItem, because: Because) {
-        let reason = match because {
-            Because::Alike(confidence) => {
-                format!("title, start and place are the same on both sides ({confidence})")
-            }
-            Because::Said => "a person said that it is the same event".to_owned(),
-            Because::Marked => "the link made it, and it is when the event's copy is".to_owned(),
-        };
+        let reason = because.to_string();
         if let Some(event) = &outcome.event_id {
             outcome.writes.push(self.with_context(|cx| {
                 cx.journal(JournalOp::Kept, event, Some(&item.id), &reason, None, Vec::new())

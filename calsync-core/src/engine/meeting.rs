@@ -4,7 +4,10 @@
 //! is looked at like this, and only for an event whose own item is gone from the same listing: a calendar that was made
 //! again, or a server that rewrites UIDs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+};
 
 use super::{
     EngineError,
@@ -25,6 +28,26 @@ use crate::{
         Write,
     },
 };
+
+/// Why pairs are joined, as journals tell it.
+const ALIKE: &str = "title, start and place are the same on both sides";
+const SAID: &str = "a person said that it is the same event";
+const MARKED: &str = "the link made it, and it is when the event's copy is";
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Alike(confidence) => write!(f, "{ALIKE} ({confidence})"),
+            Self::Said => f.write_str(SAID),
+            Self::Marked => f.write_str(MARKED),
+        }
+    }
+}
+
+/// Whether a reason in a journal is one why a pair was joined.
+pub(super) fn tells_join(reason: &str) -> bool {
+    reason.starts_with(ALIKE) || [SAID, MARKED].contains(&reason)
+}
 
 /// What a run knows of items that may be events here under another UID.
 #[derive(Default)]
