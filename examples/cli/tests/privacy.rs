@@ -44,7 +44,8 @@ fn unnamed(args: &[&str], out: &str) -> String {
         }),
         _ if !json => out.to_owned(),
         [command, ..] => {
-            let Ok(mut value) = serde_json::from_str::<Value>(out) else { return out.to_owned() };
+            let mut value: Value =
+                serde_json::from_str(out).unwrap_or_else(|_| panic!("{args:?} prints one object: {out}"));
             let (list, row, name) = match *command {
                 "sync" => ("links", "quarantine", "item"),
                 "outbox" => ("outbox", "", "uid"),
