@@ -696,6 +696,11 @@ export interface CopyRules {
   calendar_name?: string;
   owner?: string[];
   zone?: string;
+  /**
+   * Random characters, such as `crypto.randomBytes(16).toString('hex')`, drawn once for each link and kept with what you say of the
+   * link: they keep others from telling by its UID which event a copy is of.
+   */
+  uid_salt?: string;
 }
 
 /** When calendars have to be free. Its keys are those of the core. */

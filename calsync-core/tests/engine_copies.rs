@@ -921,7 +921,16 @@ async fn an_event_is_explained_by_what_each_link_makes_of_it() {
     };
     let kept_out = explain(lab.world.local("lunch").await).await;
     assert_eq!(kept_out.ways[0].state, WayState::LeftOut { step: Some("no lunches".to_owned()) });
-    assert!(kept_out.timeline.is_empty());
+    let [seen, filtered] = &kept_out.timeline[..] else { panic!("{:?}", kept_out.timeline) };
+    assert_eq!((&seen.what, &seen.link, &seen.run), (&What::Seen {}, &None, &None));
+    assert_eq!(filtered.what, What::Filtered { step: Some("no lunches".to_owned()) });
+    assert!(filtered.link.as_ref() == Some(&lab.link.id) && seen.at < filtered.at);
+    // Rules that no run went by yet kept nothing out.
+    let mut otherwise = lab.link.clone();
+    otherwise.copies.as_mut().unwrap().pipeline.steps[1].name = "other".to_owned();
+    let record = lab.world.local("lunch").await;
+    let planned = lab.world.engine.explain(&[otherwise], &record).await.unwrap();
+    assert_eq!(planned.timeline.len(), 1, "{:?}", planned.timeline);
     let copied = explain(lab.world.local("tea").await).await;
     assert_eq!(copied.ways[0].state, WayState::InStep {});
     assert_eq!(copied.ways[0].remote_id.as_ref(), Some(&id));
@@ -933,11 +942,15 @@ async fn an_event_is_explained_by_what_each_link_makes_of_it() {
         .map(|moment| match &moment.what {
             What::Done { op, reason, .. } => (*op, reason.as_str()),
             What::Echoed { op } => (*op, "echoed"),
+            What::Seen {} => (JournalOp::Kept, "seen"),
+            What::Mapped { item } if *item == id => (JournalOp::Kept, "mapped"),
             other => panic!("{other:?}"),
         })
         .collect();
     let expected = [
+        (JournalOp::Kept, "seen"),
         (JournalOp::RemoteCreate, "it is new here"),
+        (JournalOp::Kept, "mapped"),
         (JournalOp::RemoteCreate, "echoed"),
         (JournalOp::RemoteUpdate, "it was edited here"),
         (JournalOp::RemoteUpdate, "echoed"),
@@ -956,11 +969,12 @@ async fn an_echo_is_told_once_it_was_seen() {
         let record = lab.world.local("tea").await;
         let explained = lab.world.engine.explain(std::slice::from_ref(&lab.link), &record).await.unwrap();
         let what = |moment: &Moment| match &moment.what {
-            What::Done { op, .. } => format!("{op:?}"),
-            What::Echoed { op } => format!("{op:?} echoed"),
+            What::Done { op, .. } => Some(format!("{op:?}")),
+            What::Echoed { op } => Some(format!("{op:?} echoed")),
+            What::Seen {} | What::Mapped { .. } => None,
             other => panic!("{other:?}"),
         };
-        explained.timeline.iter().map(what).collect::<Vec<_>>().join(", ")
+        explained.timeline.iter().filter_map(what).collect::<Vec<_>>().join(", ")
     }
     for incremental in [true, false] {
         let mut lab = Lab::new(Direction::Export, keeping(&[CopiedField::Title]));
@@ -1024,6 +1038,13 @@ async fn what_an_import_leaves_out_is_explained_by_the_step() {
     };
     let rows = lab.world.store.records(query).await.unwrap();
     assert!(!format!("{rows:?}").contains("\"lunch\""), "neither its title nor its UID is kept: {rows:?}");
+    let tea = lab.world.local("tea").await;
+    let came = lab.world.engine.explain(&links, &tea).await.unwrap().timeline;
+    let item = RemoteId::from("r2");
+    assert_eq!((&came[0].what, &came[0].link), (&What::Seen {}, &Some(lab.link.id.clone())));
+    assert!(matches!(&came[1].what, What::Done { op: JournalOp::LocalCreate, .. }), "{came:?}");
+    assert_eq!((&came[2].what, came.len()), (&What::Mapped { item }, 3));
+    assert!(came.iter().all(|moment| moment.run == came[0].run && moment.run.is_some()), "{came:?}");
     let since = seen("lunch").await[0].since;
     lab.settle().await;
     assert_eq!(seen("lunch").await[0].since, since, "a run that sees it again writes nothing");

@@ -405,6 +405,7 @@ fn busy_times_are_merged_and_in_utc() {
         one(20, 22, Some(Status::Cancelled)),
     ];
     let text = free_busy(&events, &options("2026-01-05T00:00:00Z", Detail::BusyOnly));
+    assert!(!text.contains("METHOD"), "a method asks for an organizer (RFC 5546 section 3.3.1)");
     let lines: Vec<_> = text.lines().filter(|line| line.starts_with("FREEBUSY")).collect();
     assert_eq!(
         lines,

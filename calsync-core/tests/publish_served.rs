@@ -368,8 +368,7 @@ async fn priv_01_filters_and_transforms_show_nothing_that_is_private() {
     assert_eq!(tag(plain()).await, tag(plain()).await);
 }
 
-/// A feed that shows less than before is fetched again also by whoever asks by date alone. One that does not show
-/// everything has no date: it would tell when something was edited that is not shown.
+/// A feed that shows less than before is fetched again also by whoever asks by date alone.
 #[tokio::test]
 async fn a_feed_is_not_older_than_its_definition() {
     let bench = bench();
@@ -386,7 +385,64 @@ async fn a_feed_is_not_older_than_its_definition() {
     let before = "Mon, 05 Jan 2026 12:30:00 GMT";
     assert_eq!(asked(Detail::Details, since, before).await, (304, true));
     assert_eq!(asked(Detail::Details, bench.clock.now(), before).await, (200, true));
-    assert_eq!(asked(Detail::BusyOnly, since, before).await, (200, false));
+    assert_eq!(asked(Detail::BusyOnly, since, before).await, (200, true));
+}
+
+/// PRIV-01: whoever asks by date alone gets a feed that does not show everything once for each change of what it shows, and cannot tell
+/// by the date when something was edited that it does not show.
+#[tokio::test]
+async fn priv_01_the_date_of_a_feed_is_when_what_it_shows_changed() {
+    let filter = serde_json::from_str::<Filter>(r#"{"type":"title","exclude":"secret"}"#).unwrap();
+    let chosen = Pipeline::everything().with_filter("no secrets", filter);
+    let kinds: [fn(&Bench, &Pipeline) -> Published; 3] = [
+        |bench, _| bench.published(Detail::BusyOnly),
+        |bench, _| bench.published(Detail::BusyOnly).in_form(FeedForm::FreeBusy),
+        |bench, chosen| bench.published(Detail::Details).through(chosen, "Anna").unwrap(),
+    ];
+    for (number, kind) in kinds.into_iter().enumerate() {
+        let bench = bench();
+        let token = bench.tokens.create("team").await.unwrap();
+        // More than a page, so that an edit changes the order.
+        for number in 0..250 {
+            bench.hub.add(&bench.calendar, titled(&format!("u{number}"), number, "secret")).await.unwrap();
+        }
+        bench.hub.add(&bench.calendar, titled("shown", 300, "Review")).await.unwrap();
+        let publisher = bench.publisher(vec![("team", kind(&bench, &chosen))]);
+        let asked = async |if_modified_since: Option<&str>| {
+            let conditions = FeedRequest { if_none_match: None, if_modified_since };
+            let served =
+                publisher.respond(&FeedCall { method: "GET", token: token.expose(), conditions }).await;
+            let [tag, date] = ["etag", "last-modified"].map(|name| header(&served, name).unwrap().to_owned());
+            (served.status, tag, date)
+        };
+        let edit = async |uid: &str, event: Event| {
+            let records = bench.hub.events(&bench.calendar).await.unwrap();
+            let record = records.into_iter().find(|record| record.event.uid == uid).unwrap();
+            bench.hub.update(&bench.calendar, &record.id, record.revision, event).await.unwrap();
+        };
+        let (status, tag, date) = asked(None).await;
+        assert_eq!((status, asked(Some(&date)).await), (200, (304, tag.clone(), date.clone())), "{number}");
+        bench.clock.advance(TimeDelta::hours(1));
+        edit("u7", titled("u7", 7, "still secret")).await;
+        let hidden = asked(Some(&date)).await;
+        assert!(hidden.0 == 304 && hidden.1 != tag && hidden.2 == date, "{number}: {hidden:?}");
+        assert_eq!(asked(None).await.2, date, "{number}");
+        bench.clock.advance(TimeDelta::hours(1));
+        // Twice within a second: both are told.
+        let mut dates = vec![date];
+        for hour in [301, 302] {
+            edit("shown", titled("shown", hour, "Review")).await;
+            let moved = asked(dates.last().map(String::as_str)).await;
+            assert_eq!(moved.0, 200, "{number}");
+            assert!(!dates.contains(&moved.2));
+            dates.push(moved.2);
+        }
+        assert_eq!(asked(dates.last().map(String::as_str)).await.0, 304, "{number}");
+        let known =
+            FeedRequest { if_none_match: Some(&asked(None).await.1), if_modified_since: Some(&dates[0]) };
+        let call = FeedCall { method: "GET", token: token.expose(), conditions: known };
+        assert_eq!(publisher.respond(&call).await.status, 304, "the tag comes first");
+    }
 }
 
 /// The marks stay with their instances when padding moves their names onto each other.

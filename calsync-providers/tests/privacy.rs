@@ -136,23 +136,36 @@ impl Lab {
         Self { world, dav, google, graph, cozi, providers }
     }
 
-    /// A run of a link; what it says, also when it fails.
-    async fn sync(&self, link: &Link, provider: &dyn Provider) -> String {
+    /// A run of a link.
+    async fn sync(&self, link: &Link, provider: &dyn Provider, said: &mut Said) {
         self.world.clock.advance(TimeDelta::minutes(15));
         match self.world.engine.sync(link, provider, &SyncOptions::default()).await {
-            Ok(report) => format!("{report:?}\n"),
-            Err(error) => told(&error),
+            Ok(report) => said.reports += &format!("{report:?}\n"),
+            Err(error) => said.errors += &told(&error),
         }
     }
 
     /// A run of each link that exports: all but the one to `source`.
-    async fn export(&self, source: &str) -> String {
-        let mut said = String::new();
+    async fn export(&self, source: &str, said: &mut Said) {
         for (name, calendar, provider) in self.providers.iter().filter(|(name, ..)| *name != source) {
             let link = Link::new(*name, self.world.calendar.as_str(), calendar.clone());
-            said += &self.sync(&link.with_direction(Direction::Export), &**provider).await;
+            self.sync(&link.with_direction(Direction::Export), &**provider, said).await;
         }
-        said
+    }
+
+    /// Makes every provider answer with a status and a body, or as they do when there is none.
+    fn fail(&self, answer: Option<(u16, &str)>) {
+        self.dav.clear_faults();
+        self.google.clear_faults();
+        self.cozi.clear_faults();
+        self.graph.clear_faults();
+        let Some((status, body)) = answer else { return };
+        let fault =
+            Fault::status(status).header("content-type", "application/json").header("location", "/canary");
+        self.dav.inject(fault.clone().body(body).always());
+        self.google.inject(fault.clone().body(body).always());
+        self.cozi.inject(fault.body(body).always());
+        self.graph.inject(microsoft::Fault::status(status).header("location", "/canary").body(body).always());
     }
 
     /// All that was sent, head and body, by who got it.
@@ -179,6 +192,15 @@ impl Lab {
             ("cozi", self.cozi.items().len()),
         ]
     }
+}
+
+/// What runs say.
+#[derive(Default)]
+struct Said {
+    /// Of those that ended. A report names items where they are and events by their UIDs, to whoever runs the link.
+    reports: String,
+    /// Of those that failed. An error names neither: it goes to logs, and to whoever reads them.
+    errors: String,
 }
 
 fn transport() -> Arc<ReqwestTransport> {
@@ -210,6 +232,10 @@ fn told(error: &(dyn Error + 'static)) -> String {
     }
     told
 }
+
+/// A server's answer that the UID is in use, and by which item.
+const UID_CONFLICT: &str = "<?xml version=\"1.0\"?><D:error xmlns:D=\"DAV:\" xmlns:C=\"urn:ietf:params:xml:ns:caldav\">\
+    <C:no-uid-conflict><D:href>/calendars/user/work/canary-9.ics</D:href></C:no-uid-conflict></D:error>";
 
 fn day() -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 2, 3).unwrap()
@@ -278,7 +304,7 @@ async fn priv_01_no_provider_sends_or_tells_anything_of_a_private_event() {
                 lab.graph.add(&primary, &graph_event("stays", 11)).unwrap();
             }
         }
-        let (mut said, mut graph_id) = (String::new(), String::new());
+        let (mut said, mut graph_id) = (Said::default(), String::new());
         for (round, hour, expected) in [("one", 8, 2), ("two", 8, 2), ("two", 15, 2), ("gone", 0, 1)] {
             match (source, round) {
                 ("elsewhere", "gone") => assert!(elsewhere.delete("work", "canary-0.ics")),
@@ -297,8 +323,19 @@ async fn priv_01_no_provider_sends_or_tells_anything_of_a_private_event() {
                 }
                 _ => assert!(lab.graph.change(&graph_id, &graph_event(round, hour))),
             }
-            said += &lab.sync(&link, provider).await;
-            said += &lab.export(source).await;
+            // Every call fails first: what is to be written then, and by which name, is told nobody.
+            for status in [403, 412, 500] {
+                lab.fail(Some((status, UID_CONFLICT)));
+                elsewhere.inject(Fault::status(status).body(UID_CONFLICT).always());
+                lab.sync(&link, provider, &mut said).await;
+                lab.fail(None);
+                elsewhere.clear_faults();
+            }
+            lab.sync(&link, provider, &mut said).await;
+            lab.fail(Some((403, UID_CONFLICT)));
+            lab.export(source, &mut said).await;
+            lab.fail(None);
+            lab.export(source, &mut said).await;
             for (name, copies) in lab.copies().into_iter().filter(|(name, _)| *name != source) {
                 // Google lists a changed instance beside its series; Cozi holds no such series.
                 let expected = match (source, name) {
@@ -306,16 +343,17 @@ async fn priv_01_no_provider_sends_or_tells_anything_of_a_private_event() {
                     ("elsewhere", "cozi") => expected - 1,
                     _ => expected,
                 };
-                assert_eq!(copies, expected, "{round}: {source} to {name}\n{said}");
+                assert_eq!(copies, expected, "{round}: {source} to {name}\n{}{}", said.reports, said.errors);
             }
         }
         for (name, sent) in lab.sent().into_iter().filter(|(name, _)| *name != source) {
             canary::assert_none(&format!("what {name} got from {source}"), sent);
         }
-        // Reports name items where they are, and events by their UIDs: to whoever runs the link.
+        assert!(!said.errors.is_empty());
+        canary::assert_none(&format!("errors of what came from {source}"), said.errors);
         let names = ["canary-0", "canary-1", "00canary0", "00canary1"];
-        let said = names.into_iter().fold(said, |said, name| said.replace(name, ""));
-        canary::assert_none(&format!("reports of what came from {source}"), said);
+        let reports = names.into_iter().fold(said.reports, |said, name| said.replace(name, ""));
+        canary::assert_none(&format!("reports of what came from {source}"), reports);
     }
     let recorded = recorded.text();
     assert!(recorded.contains("connect"), "the transport was heard: {recorded}");
@@ -344,6 +382,7 @@ async fn priv_04_no_error_repeats_what_a_server_says_of_an_event() {
         object.clone(),
         json!({ "canary": ["canary"] }).to_string(),
         "canary".to_owned(),
+        UID_CONFLICT.to_owned(),
     ];
     let mut errors = 0;
     for (name, calendar, provider) in &lab.providers {
@@ -351,25 +390,12 @@ async fn priv_04_no_error_repeats_what_a_server_says_of_an_event() {
             for status in
                 [200, 207, 302, 400, 401, 403, 404, 405, 409, 410, 412, 413, 415, 423, 429, 500, 503, 507]
             {
-                let fault = Fault::status(status)
-                    .header("content-type", "application/json")
-                    .header("location", "/canary");
-                let fault = fault.body(body).always();
-                match *name {
-                    "dav" => lab.dav.inject(fault),
-                    "google" => lab.google.inject(fault),
-                    "cozi" => lab.cozi.inject(fault),
-                    _ => lab.graph.inject(
-                        microsoft::Fault::status(status).header("location", "/canary").body(body).always(),
-                    ),
-                }
+                lab.fail(Some((status, body)));
                 for error in asked(&**provider, calendar).await {
                     errors += 1;
                     canary::assert_none(&format!("an error of {name}, {status}"), told(&error));
                 }
-                lab.dav.clear_faults();
-                lab.google.clear_faults();
-                lab.cozi.clear_faults();
+                lab.fail(None);
             }
         }
     }
@@ -379,7 +405,13 @@ async fn priv_04_no_error_repeats_what_a_server_says_of_an_event() {
 
 /// The errors of every call there is.
 async fn asked(provider: &dyn Provider, calendar: &RemoteCalendarId) -> Vec<ProviderError> {
-    let ids = [RemoteId::from("one")];
+    // The name of the item is as much of the event as its title.
+    let name = if calendar.as_str().contains('/') {
+        format!("{calendar}canary-one.ics")
+    } else {
+        "00canary1".to_owned()
+    };
+    let ids = [RemoteId::from(name)];
     let version = Version::new("\"1\"");
     let payload = Payload::new("{}");
     let changes = ChangesRequest { cursor: None, mode: PullMode::Incremental };

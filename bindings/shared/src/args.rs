@@ -355,8 +355,10 @@ pub struct AddLink {
     /// Percent of the events that may be deleted unasked. Default: 20.
     #[serde(default)]
     pub guard_percent: Option<usize>,
-    /// What a link that imports or exports copies, and what the copies show: `{ pipeline, calendar_name, owner, zone, window }` as JSON
-    /// text, the pipeline as `docs/schema/pipeline.json` describes it. Default: a link that exports
+    /// What a link that imports or exports copies, and what the copies show: `{ pipeline, calendar_name, owner, zone, window, uid_salt }` as
+    /// JSON text, the pipeline as `docs/schema/pipeline.json` describes it. `uid_salt` is random characters that the host draws once for
+    /// each link and keeps with what it says of the link: without it whoever knows the link's name and a UID can tell which copy is of that
+    /// event. Default: a link that exports
     /// shows when somebody is busy and nothing else until this says more (`{"pipeline": {"start": {"type": "everything"}}}`
     /// shows all); one that imports or goes both ways is whole.
     #[serde(default)]

@@ -3,7 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, EngineError, Link, copies::Copies, run::PAGE, withdrawn::withdrawn};
+use super::{
+    Engine, EngineError, Link,
+    copies::{Copies, with_versions},
+    meeting::tells_join,
+    run::PAGE,
+    withdrawn::withdrawn,
+};
 use crate::{
     diff::Field,
     model::{EventId, LinkId, RemoteId, RunId},
@@ -22,7 +28,7 @@ use crate::{
 pub struct Explanation {
     /// What each link of its calendar makes of it, in the order given.
     pub ways: Vec<Way>,
-    /// What was done about it, the oldest first, as far back as the links keep their journals.
+    /// What happened to it, the oldest first, as far back as the links keep their journals.
     pub timeline: Vec<Moment>,
 }
 
@@ -77,24 +83,42 @@ pub enum WayState {
     NotJoined {},
 }
 
-/// Something that was done about an event.
+/// Something that happened to an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
     /// When.
     pub at: DateTime<Utc>,
-    /// Over which link.
-    pub link: LinkId,
-    /// In which run.
-    pub run: RunId,
+    /// Over which link; `None`: over none, it was made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkId>,
+    /// In which run; `None`: in none, or in one of which no record is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
     /// What.
     #[serde(flatten)]
     pub what: What,
 }
 
-/// What was done.
+/// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum What {
+    /// The event came into the store: over the link of the moment, or made here. Where the journal does not say when, it is the
+    /// latest it can have been.
+    Seen {},
+    /// The event and an item of the link's remote calendar became one. It is not told of a pair that was the same on both sides under one
+    /// UID when the calendars met, for nothing was done then: how an event stands on a link says which item it has.
+    Mapped {
+        /// The item.
+        item: RemoteId,
+    },
+    /// The link's rules kept it from being copied. No row is kept of that: it is what the rules say now, told where the last run that
+    /// ended well was after the last edit and by the same rules. The time is that of this run.
+    Filtered {
+        /// The filter; `None`: it takes no time, and the copy is busy-only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
+    },
     /// A side was written, or left as it is on purpose.
     Done {
         /// Which, and how.
@@ -194,8 +218,9 @@ const ECHOES: usize = 100;
 const RUNS_AFTER: usize = 20;
 
 impl Engine {
-    /// Explains an event: through which of the links it goes, what leaves it out or changes it on the way, and what was done
-    /// about it. The links are those of its calendar; others know nothing of it.
+    /// Explains an event: through which of the links it goes, what leaves it out or changes it on the way, and what happened
+    /// to it: seen, joined to an item, kept out, written, seen again, contested and settled. The links are those of its calendar;
+    /// others know nothing of it.
     ///
     /// # Errors
     ///
@@ -203,7 +228,10 @@ impl Engine {
     pub async fn explain(&self, links: &[Link], record: &EventRecord) -> Result<Explanation, EngineError> {
         let mut found = Explanation { ways: Vec::new(), timeline: Vec::new() };
         for link in links {
-            found.ways.push(self.way(link, record).await?);
+            let way = self.way(link, record).await?;
+            found.timeline.extend(self.kept_out(link, record, &way.state).await?);
+            found.ways.push(way);
+            let mut joined = None;
             for kind in [RecordKind::Journal, RecordKind::Conflict] {
                 let mut after: Option<String> = None;
                 loop {
@@ -222,16 +250,40 @@ impl Engine {
                         Record::Conflict(conflict) => Some(conflict.id.clone()),
                         Record::Quarantine(_) | Record::Run(_) => break,
                     };
-                    found.timeline.extend(page.into_iter().flat_map(moments));
+                    for record in page {
+                        let mapped = mapped(&record, &mut joined);
+                        found.timeline.extend(moments(record));
+                        found.timeline.extend(mapped);
+                    }
                 }
             }
-            let own: Vec<&Moment> = found.timeline.iter().filter(|moment| moment.link == link.id).collect();
+            let is_done = |moment: &&Moment| {
+                moment.link.as_ref() == Some(&link.id)
+                    && !matches!(moment.what, What::Mapped { .. } | What::Filtered { .. })
+            };
+            let own: Vec<&Moment> = found.timeline.iter().filter(is_done).collect();
             let echoes = self.echoes(link, own).await?;
             found.timeline.extend(echoes);
         }
+        found.timeline.insert(0, first_seen(&found, record));
         // Of one instant in the order they were read: a conflict comes after what it was about.
         found.timeline.sort_by_key(|moment| moment.at);
         Ok(found)
+    }
+
+    /// The last run that kept an event out, if it is kept out.
+    async fn kept_out(
+        &self,
+        link: &Link,
+        record: &EventRecord,
+        state: &WayState,
+    ) -> Result<Option<Moment>, EngineError> {
+        let WayState::LeftOut { step } = state else { return Ok(None) };
+        let Some(state) = self.store.link(&link.id).await? else { return Ok(None) };
+        let by_these = with_versions(link, &self.host).cursor_key() == state.cursor_key;
+        let at = state.last_success.filter(|at| by_these && *at >= record.modified);
+        let (link, what) = (Some(link.id.clone()), What::Filtered { step: step.clone() });
+        Ok(at.map(|at| Moment { at, link, run: None, what }))
     }
 
     /// The writes that came back and were known, the last ones: by the run that wrote them, where it still saw them coming
@@ -247,7 +299,8 @@ impl Engine {
             }
             let next = own.get(number + 1).map(|next| next.at);
             if let Some((run, at)) = self.seen_again(link, moment, next).await? {
-                found.push(Moment { at, link: link.id.clone(), run, what: What::Echoed { op: *op } });
+                let (link, run) = (Some(link.id.clone()), Some(run));
+                found.push(Moment { at, link, run, what: What::Echoed { op: *op } });
             }
         }
         Ok(found)
@@ -260,8 +313,9 @@ impl Engine {
         written: &Moment,
         next: Option<DateTime<Utc>>,
     ) -> Result<Option<(RunId, DateTime<Utc>)>, EngineError> {
+        let Some(wrote) = &written.run else { return Ok(None) };
         // Ids of runs sort: what comes after the run's own but for its last letter is itself, and those that came later.
-        let mut before = written.run.as_str().to_owned();
+        let mut before = wrote.as_str().to_owned();
         before.pop();
         let query = RecordQuery {
             kind: RecordKind::Run,
@@ -275,7 +329,7 @@ impl Engine {
             Record::Run(run) => Some(*run),
             _ => None,
         });
-        let mut runs = runs.skip_while(|run| run.id != written.run);
+        let mut runs = runs.skip_while(|run| run.id != *wrote);
         let Some((own, ended)) = runs.next().and_then(|own| own.ended.map(|ended| (own, ended))) else {
             return Ok(None);
         };
@@ -288,7 +342,7 @@ impl Engine {
         }
         // A run that found nothing to do leaves no record, but when it was.
         let last = self.store.link(&link.id).await?.and_then(|state| state.last_success);
-        Ok(last.filter(|last| next.is_none() && ended < *last).map(|last| (written.run.clone(), last)))
+        Ok(last.filter(|last| next.is_none() && ended < *last).map(|last| (wrote.clone(), last)))
     }
 
     /// What is known of items that are no events here, by their name there or their UID: what keeps them out, or why they are
@@ -395,12 +449,47 @@ fn is_good(run: &RunRecord) -> bool {
     matches!(run.outcome, RunOutcome::InStep | RunOutcome::Held)
 }
 
+/// When an event came into the store, and over which link.
+fn first_seen(found: &Explanation, record: &EventRecord) -> Moment {
+    let came_in = |moment: &Moment| matches!(moment.what, What::Done { op: JournalOp::LocalCreate, .. });
+    let told = found.timeline.iter().filter(|moment| !matches!(moment.what, What::Filtered { .. }));
+    let first = told.min_by_key(|moment| (moment.at, !came_in(moment)));
+    if let Some(came) = first.filter(|first| came_in(first)) {
+        return Moment { what: What::Seen {}, ..came.clone() };
+    }
+    let origin = |way: &&Way| way.direction == Direction::Import && way.remote_id.is_some();
+    let at = first.map_or(record.modified, |first| first.at.min(record.modified));
+    let link = found.ways.iter().find(origin).map(|way| way.link.clone());
+    Moment { at, link, run: None, what: What::Seen {} }
+}
+
+/// The join a row of the journal tells of. `joined` is the item of the rows before it.
+fn mapped(record: &Record, joined: &mut Option<RemoteId>) -> Option<Moment> {
+    let Record::Journal(entry) = record else { return None };
+    let is_join = match entry.op {
+        JournalOp::LocalCreate
+        | JournalOp::LocalUpdate
+        | JournalOp::RemoteCreate
+        | JournalOp::RemoteUpdate => true,
+        JournalOp::Kept => tells_join(&entry.reason),
+        JournalOp::RemoteDelete => {
+            *joined = None;
+            false
+        }
+        JournalOp::LocalDelete => false,
+    };
+    let item = entry.remote_id.clone().filter(|item| is_join && joined.as_ref() != Some(item))?;
+    *joined = Some(item.clone());
+    let (link, run) = (Some(entry.link.clone()), Some(entry.run.clone()));
+    Some(Moment { at: entry.at, link, run, what: What::Mapped { item } })
+}
+
 fn moments(record: Record) -> Vec<Moment> {
     match record {
         Record::Journal(entry) => vec![Moment {
             at: entry.at,
-            link: entry.link,
-            run: entry.run,
+            link: Some(entry.link),
+            run: Some(entry.run),
             what: What::Done {
                 op: entry.op,
                 reason: entry.reason,
@@ -410,8 +499,12 @@ fn moments(record: Record) -> Vec<Moment> {
             },
         }],
         Record::Conflict(conflict) => {
-            let moment =
-                |at, what| Moment { at, link: conflict.link.clone(), run: conflict.run.clone(), what };
+            let moment = |at, what| Moment {
+                at,
+                link: Some(conflict.link.clone()),
+                run: Some(conflict.run.clone()),
+                what,
+            };
             let fields =
                 conflict.fields.iter().map(|field| (field.field.clone(), field.outcome.clone())).collect();
             let mut all = vec![moment(

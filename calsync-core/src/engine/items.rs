@@ -6,6 +6,7 @@ use super::{
     EngineError,
     conflicts::OpenFields,
     left,
+    meeting::Because,
     own_feeds::own_feed,
     pair::{Outcome, Pair, RemoteView},
     partner::{Known, Partner, Taken},
@@ -14,7 +15,6 @@ use super::{
 };
 use crate::{
     diff::changed_fields,
-    identity::Confidence,
     model::{Event, EventId, RemoteId, Version},
     plan::{Direction, Operation},
     provider::{Payload, UnreadKind},
@@ -168,8 +168,8 @@ impl Run<'_> {
                 Partner::PutOff => {}
                 Partner::Found { base, local, match_ } => {
                     let mut outcome = self.decide_pair(item, base, local.as_deref(), &known).await?;
-                    if let (Some(outcome), Some(confidence)) = (&mut outcome, match_) {
-                        self.tell_match(outcome, item, confidence);
+                    if let (Some(outcome), Some(because)) = (&mut outcome, match_) {
+                        self.tell_match(outcome, item, because);
                     }
                     outcomes.extend(outcome);
                 }
@@ -263,13 +263,8 @@ impl Run<'_> {
     }
 
     /// Says why two events with different UIDs are one: nothing else tells it later.
-    fn tell_match(&mut self, outcome: &mut Outcome, item: &ReadItem, confidence: Option<Confidence>) {
-        let reason = match confidence {
-            Some(confidence) => {
-                format!("title, start and place are the same on both sides ({confidence})")
-            }
-            None => "a person said that it is the same event".to_owned(),
-        };
+    fn tell_match(&mut self, outcome: &mut Outcome, item: &ReadItem, because: Because) {
+        let reason = because.to_string();
         if let Some(event) = &outcome.event_id {
             outcome.writes.push(self.with_context(|cx| {
                 cx.journal(JournalOp::Kept, event, Some(&item.id), &reason, None, Vec::new())

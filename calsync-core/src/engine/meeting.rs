@@ -4,7 +4,10 @@
 //! is looked at like this, and only for an event whose own item is gone from the same listing: a calendar that was made
 //! again, or a server that rewrites UIDs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+};
 
 use super::{
     EngineError,
@@ -26,6 +29,26 @@ use crate::{
     },
 };
 
+/// Why pairs are joined, as journals tell it.
+const ALIKE: &str = "title, start and place are the same on both sides";
+const SAID: &str = "a person said that it is the same event";
+const MARKED: &str = "the link made it, and it is when the event's copy is";
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Alike(confidence) => write!(f, "{ALIKE} ({confidence})"),
+            Self::Said => f.write_str(SAID),
+            Self::Marked => f.write_str(MARKED),
+        }
+    }
+}
+
+/// Whether a reason in a journal is one why a pair was joined.
+pub(super) fn tells_join(reason: &str) -> bool {
+    reason.starts_with(ALIKE) || [SAID, MARKED].contains(&reason)
+}
+
 /// What a run knows of items that may be events here under another UID.
 #[derive(Default)]
 pub(super) struct Meeting {
@@ -33,8 +56,8 @@ pub(super) struct Meeting {
     starts: Option<Starts>,
     /// Items that begin when an event here does. They are decided once everything is listed.
     strangers: Vec<Stranger>,
-    /// Which event an item is, and how sure that is; `None` when a person said so.
-    pub(super) matched: HashMap<RemoteId, (EventId, Option<Confidence>)>,
+    /// Which event an item is, and why.
+    pub(super) matched: HashMap<RemoteId, (EventId, Because)>,
     /// Questions that wait for an answer, by item.
     open: BTreeMap<RemoteId, MatchQuestion>,
     /// Questions a person has answered.
@@ -50,9 +73,22 @@ pub(super) struct Meeting {
     met: HashSet<EventId>,
 }
 
-struct Stranger {
-    item: Item,
-    profile: Profile,
+pub(super) struct Stranger {
+    pub(super) item: Item,
+    pub(super) profile: Profile,
+    /// Whether its mark says that this link made it.
+    is_own_copy: bool,
+}
+
+/// Why an item is an event here although its UID does not say so.
+#[derive(Clone, Copy)]
+pub(super) enum Because {
+    /// They are alike, so sure.
+    Alike(Confidence),
+    /// A person said so.
+    Said,
+    /// The link made the item, and the event's copy begins when it does.
+    Marked,
 }
 
 impl Meeting {
@@ -139,18 +175,19 @@ impl Run<'_> {
             return Ok(false);
         }
         let Some(profile) = Profile::of(event) else { return Ok(false) };
-        if self.meeting.starts.is_none() {
+        let is_own_copy = self.is_own_copy(payload);
+        if !is_own_copy && self.meeting.starts.is_none() {
             let mut starts = Starts::default();
             self.each_local(|_, profile| starts.insert(&profile)).await?;
             self.meeting.starts = Some(starts);
         }
-        if !self.meeting.starts.as_ref().is_some_and(|starts| starts.contains(&profile)) {
+        if !is_own_copy && !self.meeting.starts.as_ref().is_some_and(|starts| starts.contains(&profile)) {
             return Ok(false);
         }
         // What a listing brought along is kept; everything else is fetched again when its turn comes.
         let payload = Some(payload.clone()).filter(|_| self.capabilities.pull_with_payload);
         let item = Item { id: id.clone(), version: version.cloned(), payload };
-        self.meeting.strangers.push(Stranger { item, profile });
+        self.meeting.strangers.push(Stranger { item, profile, is_own_copy });
         Ok(true)
     }
 
@@ -179,6 +216,18 @@ impl Run<'_> {
         if strangers.is_empty() {
             return Ok(());
         }
+        let (own, strangers): (Vec<_>, Vec<_>) =
+            strangers.into_iter().partition(|stranger| stranger.is_own_copy);
+        if !own.is_empty() {
+            let again = self.own_copies(&own).await?;
+            self.meeting.matched.extend(again);
+            for items in chunks(own.into_iter().map(|copy| copy.item).collect()) {
+                listed.incomplete |= self.chunk(items, Found::Asked).await?;
+            }
+            if strangers.is_empty() {
+                return Ok(());
+            }
+        }
         let (ids, profiles) = self.unjoined(&strangers, listed).await?;
         let (items, remotes): (Vec<Item>, Vec<Profile>) =
             strangers.into_iter().map(|stranger| (stranger.item, stranger.profile)).unzip();
@@ -189,7 +238,7 @@ impl Run<'_> {
             // A pair is joined unasked where both sides may be written: elsewhere one side would become a copy of the
             // other, although a person made it.
             if known.is_some() || self.may_join() {
-                let found = (ids[pair.local].0.clone(), Some(pair.confidence));
+                let found = (ids[pair.local].0.clone(), Because::Alike(pair.confidence));
                 self.meeting.matched.insert(items[pair.remote].id.clone(), found);
                 if let Some(gone) = known {
                     // It is not gone, but under another name.
@@ -400,7 +449,7 @@ impl Run<'_> {
                 continue;
             }
             if let Some(MatchAnswer::Join(event)) = &question.answer {
-                self.meeting.matched.insert(record.remote_id.clone(), (event.clone(), None));
+                self.meeting.matched.insert(record.remote_id.clone(), (event.clone(), Because::Said));
             }
             questions.push((record.remote_id.clone(), question));
             // As it is by now, and not as it was when it was asked about.

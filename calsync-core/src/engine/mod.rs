@@ -19,6 +19,7 @@ mod error;
 mod explain;
 mod export;
 mod fetching;
+mod found_again;
 mod gone;
 mod graph;
 mod history;

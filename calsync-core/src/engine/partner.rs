@@ -6,12 +6,11 @@ use std::collections::{HashMap, HashSet};
 use super::{
     EngineError,
     items::{Found, ReadItem, by_id},
-    meeting::sent_before,
+    meeting::{Because, sent_before},
     run::{PAGE, Run},
     withdrawn::{Withdrawn, withdrawn},
 };
 use crate::{
-    identity::Confidence,
     model::{Event, EventId, RemoteId},
     store::{BaseQuery, BaseRecord, BaseState, EventRecord, OutboxOp, Revision},
 };
@@ -51,8 +50,8 @@ pub(super) enum Partner<'k> {
         base: Option<&'k BaseRecord>,
         /// The event here, which may be deleted.
         local: Option<Box<EventRecord>>,
-        /// Set when neither name nor UID say so: how sure it is, or that a person said it.
-        match_: Option<Option<Confidence>>,
+        /// Set when neither name nor UID say so: what does.
+        match_: Option<Because>,
     },
 }
 
@@ -131,14 +130,14 @@ impl Run<'_> {
         if let Some(base) = base.filter(|base| local.is_some() || !self.lost_its_row(base)) {
             return Ok(Partner::Found { base: Some(base), local: local.map(Box::new), match_: None });
         }
-        if let Some((event, confidence)) = self.meeting.matched.get(&item.id)
+        if let Some((event, because)) = self.meeting.matched.get(&item.id)
             && taken.events.insert(event.clone())
         {
             let matched = known.matched.get(event).filter(|record| record.deleted.is_none());
             return Ok(Partner::Found {
                 base: known.joined.get(event),
                 local: matched.cloned().map(Box::new),
-                match_: Some(*confidence),
+                match_: Some(*because),
             });
         }
         let candidates: Vec<&EventRecord> = known.namesakes(&item.event.uid).collect();

@@ -34,7 +34,9 @@ pub enum Retry {
 }
 
 /// What kind of failure it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// The names of items hold UIDs and are as private as titles: its `Debug` form, which ends up in logs, shows none.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -233,6 +235,30 @@ impl fmt::Display for ErrorKind {
     }
 }
 
+impl fmt::Debug for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InvalidInput => "InvalidInput",
+            Self::Unsupported => "Unsupported",
+            Self::Blocked => "Blocked",
+            Self::Unauthorized => "Unauthorized",
+            Self::Forbidden => "Forbidden",
+            Self::CalendarGone => "CalendarGone",
+            Self::NotFound => "NotFound",
+            Self::VersionMismatch => "VersionMismatch",
+            Self::AlreadyExists { at: None } => "AlreadyExists { at: None }",
+            Self::AlreadyExists { at: Some(_) } => "AlreadyExists { at: Some(..) }",
+            Self::Refused => "Refused",
+            Self::TooLarge => "TooLarge",
+            Self::CursorInvalid => "CursorInvalid",
+            Self::Throttled => "Throttled",
+            Self::Unavailable => "Unavailable",
+            Self::Protocol => "Protocol",
+            Self::Internal => "Internal",
+        })
+    }
+}
+
 impl std::error::Error for ProviderError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_ref().map(|source| &**source as &(dyn std::error::Error + 'static))
@@ -242,6 +268,17 @@ impl std::error::Error for ProviderError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_that_is_debugged_names_no_item() {
+        let at = Some(RemoteId::from("/work/lunch-with-ann.ics"));
+        let error = ProviderError::new(ErrorKind::AlreadyExists { at }, "create", "the UID is in use");
+        let debugged = format!("{error:?} {error:#?} {error}");
+        assert!(
+            debugged.contains("AlreadyExists { at: Some(..) }") && !debugged.contains("ann"),
+            "{debugged}"
+        );
+    }
 
     #[test]
     fn the_name_of_a_request_is_shown_and_nothing_else_gets_in_that_way() {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Events read at once.
-const PAGE: usize = 200;
+pub(super) const PAGE: usize = 200;
 /// Chunks are at least so long, but for the last.
 const CHUNK: usize = 16 * 1024;
 
@@ -100,7 +100,7 @@ impl FeedBody {
     }
 }
 
-fn short(id: &EventId) -> u64 {
+pub(super) fn short(id: &EventId) -> u64 {
     let mut hasher = DefaultHasher::new();
     id.as_str().hash(&mut hasher);
     hasher.finish()

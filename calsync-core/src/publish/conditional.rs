@@ -78,7 +78,8 @@ pub fn answer(request: &FeedRequest<'_>, validators: &Validators, options: &Feed
     FeedAnswer { status: 200, headers }
 }
 
-fn is_known(request: &FeedRequest<'_>, validators: &Validators) -> bool {
+/// Whether whoever asks has it already.
+pub(super) fn is_known(request: &FeedRequest<'_>, validators: &Validators) -> bool {
     if let Some(tags) = request.if_none_match {
         // Weak comparison (RFC 9110 section 8.8.3.2): a proxy that compressed the text has weakened the tag.
         return tags.trim() == "*"

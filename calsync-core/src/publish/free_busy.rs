@@ -73,7 +73,6 @@ impl FreeBusyWriter {
         line("BEGIN:VCALENDAR");
         line("VERSION:2.0");
         line(&property::plain("PRODID", &self.product_id));
-        line("METHOD:PUBLISH");
         line("BEGIN:VFREEBUSY");
         line(&format!("UID:{}", self.uid));
         line(&property::instant("DTSTAMP", self.stamp));

@@ -35,6 +35,7 @@ mod keys;
 mod plain;
 mod published;
 mod serve;
+mod shown;
 mod token;
 
 use std::ops::Range;

@@ -136,12 +136,13 @@ impl Published {
         options: &FeedOptions,
     ) -> Validators {
         let variant = format!("{} {:?}", self.fingerprint, self.form);
-        // When an event was edited that is not shown, or not shown whole, is nobody's business.
-        let shows_all = self.form == FeedForm::Events
-            && self.options.detail == Detail::Details
-            && self.pipeline.is_none();
-        let changed = changed.max(self.since).filter(|_| shows_all);
+        let changed = changed.max(self.since).filter(|_| self.shows_all());
         Validators::of_revision(state, &variant, changed, options)
+    }
+
+    /// Whether every edit shows. When an event was edited that is not shown, or not shown whole, is nobody's business.
+    pub(super) fn shows_all(&self) -> bool {
+        self.form == FeedForm::Events && self.options.detail == Detail::Details && self.pipeline.is_none()
     }
 
     /// The event after filters and transforms; `None`: it is not published. Nothing leaves that a step could not look at. What

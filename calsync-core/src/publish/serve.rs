@@ -8,7 +8,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use super::{FeedBody, FeedRequest, FeedTokens, Published, answer};
+use super::{FeedBody, FeedRequest, FeedTokens, Published, answer, conditional::is_known, shown::Shown};
 use crate::{
     context::Clock,
     model::{CalendarId, EventId},
@@ -114,18 +114,19 @@ impl Seen {
 /// own rules are there that nothing of the path is logged, and that what it serves is encrypted on the way.
 ///
 /// What a subscriber has is compared by the revision of the calendar, without writing the feed. A publisher reads a whole
-/// calendar once to find it, and after that only what is new.
+/// calendar once to find it, and after that only what is new. A feed that does not show everything is written once more when the
+/// calendar has changed, to tell by its date whether what it shows has.
 pub struct Publisher {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     tokens: FeedTokens,
-    feeds: BTreeMap<String, Arc<Published>>,
+    feeds: BTreeMap<String, (Arc<Published>, Shown)>,
     seen: Mutex<HashMap<CalendarId, Seen>>,
 }
 
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publisher").field("feeds", &self.feeds).finish_non_exhaustive()
+        f.debug_struct("Publisher").field("feeds", &self.feeds.keys()).finish_non_exhaustive()
     }
 }
 
@@ -138,7 +139,7 @@ impl Publisher {
     /// Publishes a feed under the name its tokens are kept by.
     #[must_use]
     pub fn with_feed(mut self, name: impl Into<String>, feed: Published) -> Self {
-        self.feeds.insert(name.into(), Arc::new(feed));
+        self.feeds.insert(name.into(), (Arc::new(feed), Shown::default()));
         self
     }
 
@@ -152,13 +153,21 @@ impl Publisher {
             Err(problem) => return Served::unavailable(problem),
         };
         let Some(granted) = granted else { return Served::nothing() };
-        let Some(published) = self.feeds.get(&granted.feed) else { return Served::nothing() };
+        let Some((published, shown)) = self.feeds.get(&granted.feed) else { return Served::nothing() };
         let seen = match self.seen(&published.calendar).await {
             Ok(seen) => seen,
             Err(problem) => return Served { feed: Some(granted.feed), ..Served::unavailable(problem) },
         };
         let options = published.options(self.clock.now(), granted.key);
-        let validators = published.validators(&seen.state(), seen.changed, &options);
+        let mut validators = published.validators(&seen.state(), seen.changed, &options);
+        // Whoever has it by its tag needs no date.
+        if !published.shows_all() && !is_known(&call.conditions, &validators) {
+            let look = (validators.etag.as_str(), options.now);
+            validators.last_modified = match shown.since(&self.store, published, &options, look).await {
+                Ok(since) => Some(since.max(options.today())),
+                Err(problem) => return Served { feed: Some(granted.feed), ..Served::unavailable(problem) },
+            };
+        }
         let answer = answer(&call.conditions, &validators, &options);
         let body = (answer.status == 200 && call.method == "GET")
             .then(|| FeedBody::new(self.store.clone(), published.clone(), options));

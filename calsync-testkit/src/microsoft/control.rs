@@ -230,6 +230,11 @@ impl GraphServer {
         self.state().faults.push_back(fault);
     }
 
+    /// Forgets the faults that were not met yet.
+    pub fn clear_faults(&self) {
+        self.state().faults.clear();
+    }
+
     /// Changes switches.
     pub fn change_quirks(&self, change: impl FnOnce(&mut Quirks)) {
         change(&mut self.state().quirks);

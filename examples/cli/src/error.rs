@@ -66,6 +66,20 @@ impl CliError {
         if self.needs_credentials() { CREDENTIALS } else { ERROR }
     }
 
+    /// What a program tells failures apart by, with `--json`.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            _ if self.needs_credentials() => "credentials",
+            Self::ConfigFile { .. } | Self::Config(_) => "configuration",
+            Self::Provider(_) | Self::Engine(EngineError::Provider(_)) => "provider",
+            Self::Store(_) | Self::InStore { .. } | Self::Engine(EngineError::Store(_)) => "store",
+            Self::Engine(EngineError::Busy { .. }) => "busy",
+            Self::OAuth(_) => "sign-in",
+            Self::Io { .. } => "io",
+            _ => "unmet",
+        }
+    }
+
     /// Names the store an error is of.
     pub(crate) fn in_store(self, place: &str) -> Self {
         match self {

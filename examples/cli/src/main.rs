@@ -302,6 +302,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };
+    let format = Format::from_flag(cli.json);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(run(cli)),
@@ -311,6 +312,9 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             output::tell(&error.to_string());
+            if format == Format::Json {
+                output::print_failure(&error);
+            }
             ExitCode::from(error.exit_code())
         }
     }

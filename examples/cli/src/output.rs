@@ -3,9 +3,10 @@
 use std::{
     env,
     io::{self, IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::CliError;
 
@@ -39,8 +40,21 @@ pub(crate) fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "calsync: {text}");
 }
 
+/// Whether a JSON object was printed: a command prints one.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
+
+/// Says in JSON why a command failed, unless it has printed its object, which says so then.
+pub(crate) fn print_failure(error: &CliError) {
+    if !ANSWERED.load(Ordering::Relaxed) {
+        let told = json!({ "error": { "code": error.code(), "message": error.to_string() } });
+        // Whether or not somebody reads it.
+        let _ = print(&format!("{told}\n"));
+    }
+}
+
 /// Prints one JSON object.
 pub(crate) fn print_json(value: &Value) -> Result<(), CliError> {
+    ANSWERED.store(true, Ordering::Relaxed);
     print(&format!("{value:#}\n"))
 }
 

@@ -324,12 +324,17 @@ fn priv_01_what_is_passed_on_is_busy_only_until_the_link_says_more() {
     assert_eq!(subjects(), vec!["\"Busy\""; 3]);
     let explained: Value = serde_json::from_str(&ok(path, &["explain", "u1", "--json"]).out).unwrap();
     assert_eq!(explained["events"][0]["links"][1]["state"]["state"], "in-step", "{explained}");
-    assert_eq!(explained["events"][0]["timeline"][0]["op"], "local-create");
+    let timeline = explained["events"][0]["timeline"].as_array().unwrap();
+    assert_eq!((&timeline[0]["what"], &timeline[0]["link"]), (&json!("seen"), &json!("feed")));
+    assert_eq!(timeline[1]["op"], "local-create");
+    let mapped = timeline.iter().filter(|moment| moment["what"] == "mapped" && moment["item"].is_string());
+    assert_eq!(mapped.map(|moment| &moment["link"]).collect::<Vec<_>>(), ["feed", "mirror"]);
     let sources = explained["events"][0]["sources"].as_array().unwrap();
     let roles: Vec<_> = sources.iter().map(|source| (&source["link"], &source["role"])).collect();
     assert_eq!(roles, [(&json!("feed"), &json!("origin")), (&json!("mirror"), &json!("copy"))]);
     let told = ok(path, &["explain", "u1"]).out;
     assert!(told.contains("link mirror: kept in step with"), "{told}");
+    assert!(told.contains(": first seen\n") && told.contains(": joined to item "), "{told}");
     assert!(told.contains("  comes from ") && told.contains("(link feed)"), "{told}");
     assert!(told.contains("  is copied to ") && told.contains("(link mirror)"), "{told}");
     let held = format!("{:?}", server.events(&server.default_calendar()));

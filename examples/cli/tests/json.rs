@@ -178,6 +178,46 @@ fn every_command_answers_in_json() {
     }
 }
 
+/// A command that fails says in JSON what a person reads, and ends as ever.
+#[test]
+fn failures_are_told_in_json() {
+    let (temp, mut running) = folder();
+    let failed = |line: &str| {
+        let output = calsync(temp.path()).args(line.split(' ')).output().unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code().unwrap(), out, err)
+    };
+    let file = temp.path().join("calsync.toml");
+    let good = fs::read_to_string(&file).unwrap();
+    for (config, line, code) in [
+        (good.as_str(), "events --calendar nobodys", "unmet"),
+        (&good, "explain nothing", "unmet"),
+        (&good, "run nothing", "configuration"),
+        (&good, "links add feed --calendar work --connection feed", "configuration"),
+        (&good, "doctor --config nothing.toml", "configuration"),
+        (&good.replace("calsync.db", "nowhere/calsync.db"), "sync", "store"),
+        ("store = 7", "sync", "configuration"),
+    ] {
+        fs::write(&file, config).unwrap();
+        let (status, out, told) = failed(line);
+        assert!(status == 1 && out.is_empty() && !told.is_empty(), "{line}: {out}{told}");
+        let (json_status, out, err) = failed(&format!("{line} --json"));
+        assert_eq!((json_status, &err), (status, &told), "{line}");
+        let found: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{line}: {out}"));
+        assert_eq!(found["error"]["code"], code, "{line}: {out}");
+        assert_eq!(told, format!("calsync: {}\n", found["error"]["message"].as_str().unwrap()), "{line}");
+    }
+    // What it printed says already which link it is, and why.
+    fs::write(&file, good.replace("feed.ics", "nothing.ics")).unwrap();
+    let (status, out, _) = failed("sync --link feed --json");
+    let found: Value = serde_json::from_str(&out).unwrap();
+    assert!(status == 1 && found["links"][0]["error"].is_string() && found["error"].is_null(), "{out}");
+    for child in &mut running {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
 async fn store(folder: &Path) -> (Arc<SqliteStore>, Hub) {
     let store =
         Arc::new(SqliteStore::open(&folder.join("calsync.db"), SqliteConfig::default()).await.unwrap());

@@ -101,6 +101,12 @@ fn links_come_into_the_configuration_and_leave_it_as_it_was() {
     add_both(folder);
     let links: Value = serde_json::from_str(&ok(folder, &["links", "--json"])).unwrap();
     assert_eq!(links["links"][1]["direction"], "export");
+    let salts: Vec<String> = {
+        let written: toml::Table = fs::read_to_string(&file).unwrap().parse().unwrap();
+        let links = written["links"].as_array().unwrap().iter();
+        links.filter_map(|link| Some(link.get("copies")?["uid_salt"].as_str()?.to_owned())).collect()
+    };
+    assert!(matches!(&salts[..], [salt] if salt.len() == 32), "one that exports has one: {salts:?}");
     for (wrong, told) in [
         (["links", "add", "in", "--calendar", "x", "--connection", "feed"], "a name of its own"),
         (["links", "add", "x", "--calendar", "x", "--connection", "nobody"], "[connections.nobody]"),

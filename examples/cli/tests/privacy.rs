@@ -13,11 +13,58 @@ use calsync_testkit::{
     microsoft::{GraphOptions, GraphServer},
 };
 use chrono::Days;
+use serde_json::Value;
 
-fn calsync(folder: &Path, args: &[&str]) -> (i32, String) {
+fn calsync(folder: &Path, args: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_calsync")).current_dir(folder).args(args).output().unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    (output.status.code().unwrap(), text)
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.code().unwrap(), out, err)
+}
+
+/// What a command printed, without the names in the one place where it is there to name an item to whoever runs the links: the quarantine
+/// of `sync`, and the UIDs of `outbox`. In every other place, and on standard error, a name is as much of the event as its title.
+fn unnamed(args: &[&str], out: &str) -> String {
+    let json = args.contains(&"--json");
+    let lines = |named: fn(&str) -> Option<String>| -> String {
+        out.lines().map(|line| named(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
+    };
+    match args {
+        ["sync", ..] if !json => lines(|line| {
+            let (before, reason) = line.split_once(".ics is left alone: ")?;
+            let (link, _) = before.split_once(": /")?;
+            Some(format!("{link}: {reason}"))
+        }),
+        ["outbox", ..] if !json => lines(|line| {
+            let mut cells: Vec<&str> =
+                line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+            cells.get(1).is_some_and(|uid| uid.starts_with("canary-")).then(|| {
+                cells.remove(1);
+                cells.join("  ")
+            })
+        }),
+        _ if !json => out.to_owned(),
+        [command, ..] => {
+            let mut value: Value =
+                serde_json::from_str(out).unwrap_or_else(|_| panic!("{args:?} prints one object: {out}"));
+            let (list, row, name) = match *command {
+                "sync" => ("links", "quarantine", "item"),
+                "outbox" => ("outbox", "", "uid"),
+                _ => return out.to_owned(),
+            };
+            for entry in value[list].as_array_mut().into_iter().flatten() {
+                let rows = if row.is_empty() {
+                    vec![entry]
+                } else {
+                    entry[row].as_array_mut().into_iter().flatten().collect()
+                };
+                for row in rows {
+                    row.as_object_mut().unwrap().remove(name).expect(name);
+                }
+            }
+            value.to_string()
+        }
+        [] => unreachable!("a command has a name"),
+    }
 }
 
 /// All that was sent, head and body.
@@ -96,9 +143,11 @@ fn priv_01_no_byte_of_a_private_event_leaves_for_a_busy_only_link() {
     fs::write(folder.join("calsync.toml"), config.concat()).unwrap();
 
     let mut told = String::new();
+    let mut unnamed_told = String::new();
     let mut run = |args: &[&str]| {
-        let (code, text) = calsync(folder, args);
-        told.push_str(&format!("\n> {args:?}\n{text}"));
+        let (code, out, err) = calsync(folder, args);
+        told.push_str(&format!("\n> {args:?}\n{out}{err}"));
+        unnamed_told.push_str(&format!("\n> {args:?}\n{}{err}", unnamed(args, &out)));
         code
     };
     run(&["sync"]);
@@ -175,7 +224,7 @@ fn priv_01_no_byte_of_a_private_event_leaves_for_a_busy_only_link() {
         told.contains("/canary-href-5.ics is left alone") && told.contains("cozi  canary-3  create  wedged"),
         "{told}"
     );
-    canary::assert_none("what was told", told.replace("/canary-href-", "/").replace("canary-3", ""));
+    canary::assert_none("what was told beside that", unnamed_told);
     let copies = (
         dav.list("work").len(),
         google.events("primary").len(),

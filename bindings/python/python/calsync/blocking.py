@@ -240,8 +240,10 @@ class Engine:
         More than ``guard_count`` deletions (10) that are also more than ``guard_percent`` of the events (20) wait for a person.
         ``copies`` says what a link that imports or exports copies: ``{"pipeline": ..., "calendar_name": ..., "owner": [...]}``, the
         pipeline as ``docs/schema/pipeline.json`` describes it. Without it a link that exports shows when somebody is busy, and
-        nothing else; ``{"pipeline": {"start": {"type": "everything"}}}`` shows all. While there is nothing to write, a link that
-        exports may leave its copies unlooked at for ``check_copies_every`` seconds.
+        nothing else; ``{"pipeline": {"start": {"type": "everything"}}}`` shows all. ``uid_salt`` in it, such as
+        ``secrets.token_hex(16)``, drawn once for each link and kept with what you say of the link, keeps others from telling by its
+        UID which event a copy is of. While there is nothing to write, a link that exports may leave its copies unlooked at for
+        ``check_copies_every`` seconds.
         """
         request = requests.add_link(
             link=link,

@@ -170,7 +170,12 @@ fn show(
     }
     for moment in &explained.timeline {
         let Moment { at, link, run, what } = moment;
-        print(&format!("  {}  link {link}, run {run}: {}\n", at.format("%F %T"), done(what)))?;
+        let place = match (link, run) {
+            (Some(link), Some(run)) => format!("link {link}, run {run}"),
+            (Some(link), None) => format!("link {link}"),
+            (None, _) => "here".to_owned(),
+        };
+        print(&format!("  {}  {place}: {}\n", at.format("%F %T"), done(what)))?;
     }
     Ok(())
 }
@@ -199,6 +204,10 @@ fn state(way: &Way) -> String {
 fn done(what: &What) -> String {
     let word = |value: Value| value.as_str().map(str::to_owned).unwrap_or_default();
     match what {
+        What::Seen {} => "first seen".to_owned(),
+        What::Mapped { item } => format!("joined to item {}", plain(item.as_str())),
+        What::Filtered { step: Some(step) } => format!("kept out by the step {step:?}"),
+        What::Filtered { step: None } => "kept out: it takes no time".to_owned(),
         What::Done { op, reason, fields, losses, .. } => {
             let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
             let fields = if fields.is_empty() { String::new() } else { format!(" ({})", fields.join(", ")) };

@@ -22,6 +22,9 @@ pub(crate) struct HistoryArgs {
     /// Print it for a spreadsheet: comma-separated, no cell a formula.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
+    /// Name items and UIDs, too, as the servers do. They hold addresses, and sometimes titles: leave them out of what others read.
+    #[arg(long)]
+    names: bool,
 }
 
 pub(crate) async fn run(app: &App, args: HistoryArgs, format: Format) -> Result<u8, CliError> {
@@ -31,7 +34,12 @@ pub(crate) async fn run(app: &App, args: HistoryArgs, format: Format) -> Result<
             records.extend(app.records_of(&link.name, kind).await?);
         }
     }
-    let entries = history(&records);
+    let mut entries = history(&records);
+    if !args.names {
+        for entry in &mut entries {
+            (entry.item, entry.uid) = (String::new(), String::new());
+        }
+    }
     match format {
         _ if args.csv => print(&history_csv(&entries))?,
         Format::Json => print_json(&json!({ "history": entries }))?,

@@ -8,7 +8,6 @@ use std::{
 };
 
 use calsync_core::{
-    context::{Entropy, SystemEntropy},
     engine::{CopyWindow, WindowEdge},
     pipeline::translate_inovex,
 };
@@ -17,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     HELD, IN_STEP,
+    config::salt::salt,
     error::CliError,
     output::{Format, print, print_json, tell},
 };
@@ -252,13 +252,6 @@ fn import(text: &str) -> Result<Imported, String> {
         }
     }
     Ok(Imported { config, lost, unknown })
-}
-
-/// What makes the UIDs of the copies others than those of the next user, whose link has the same name.
-fn salt() -> Result<String, String> {
-    let mut salt = [0; 16];
-    SystemEntropy.fill(&mut salt).map_err(|error| format!("no randomness: {error}"))?;
-    Ok(salt.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The window of the copies. What CalendarSync wrote and what left its window stays there, so it stays here.

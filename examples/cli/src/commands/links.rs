@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use calsync_core::plan::Direction;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use super::clean::{self, PartArgs, UnlinkArgs};
 use crate::{
     IN_STEP,
     app::App,
-    config::{Config, edit},
+    config::{Config, edit, salt::salt},
     error::CliError,
     output::{Format, print, print_json, print_table, tell},
 };
@@ -78,8 +79,18 @@ pub(crate) fn add(config: &Path, args: &AddArgs, format: Format) -> Result<u8, C
         ("conflicts", args.conflicts.as_deref()),
         ("every", args.every.as_deref()),
     ];
-    let text = edit::with_link(&read(config)?, &keys);
-    Config::parse(&text, config)?;
+    let mut text = edit::with_link(&read(config)?, &keys);
+    let parsed = Config::parse(&text, config)?;
+    let added = parsed.links.last().filter(|link| parsed.direction(link) == Direction::Export);
+    if added.is_some() {
+        // What it shows without a word, in words; and UIDs that nobody can make again from those of the events.
+        let salt = salt().map_err(CliError::Unmet)?;
+        text.push_str(&format!(
+            "\n[links.copies]\nstart = {{ type = \"busy-only\" }}\nuid_salt = {}\n",
+            edit::quoted(&salt)
+        ));
+        Config::parse(&text, config)?;
+    }
     write(config, &text)?;
     match format {
         Format::Json => print_json(&json!({ "link": args.name, "added": true }))?,

@@ -5,6 +5,7 @@ mod connection;
 pub(crate) mod edit;
 mod feed;
 mod link;
+pub(crate) mod salt;
 mod secret;
 mod webhooks;
 

@@ -104,6 +104,8 @@ class Engine private constructor(
      * (10) or [guardPercent] percent of the events (20) pass unasked. [copies] says what a link that imports or exports copies, as
      * JSON: `{ "pipeline": ..., "calendar_name": ..., "owner": [...] }`, the pipeline as `docs/schema/pipeline.json` describes it.
      * Without it a link that exports shows when somebody is busy, and nothing else; a pipeline that starts with `everything` shows all.
+     * `"uid_salt"` in it, random characters drawn once for each link and kept with what you say of the link, keeps others from telling
+     * by its UID which event a copy is of.
      * While there is nothing to write, a link that exports may leave its copies unlooked at for [checkCopiesEvery] seconds.
      */
     suspend fun addLink(
