@@ -133,6 +133,7 @@ impl CompiledPipeline {
                 Action::Transform(transform) => matches!(
                     transform,
                     Transform::Drop { .. }
+                        | Transform::CutDescription { .. }
                         | Transform::SetColor { .. }
                         | Transform::SetReminders { .. }
                         | Transform::AddCategories { .. }

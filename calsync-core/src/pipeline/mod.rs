@@ -47,10 +47,10 @@ mod transform;
 use serde::{Deserialize, Serialize};
 
 pub use compile::{CompiledPipeline, PipelineError};
-pub use filter::{Filter, Keep};
+pub use filter::{AllDay, Filter, Keep, Within};
 pub use host::{HostFilter, HostOptions, HostRules, HostTransform, RuleFailure};
 pub use inovex::{InovexError, Translation, translate_inovex};
-pub use transform::{CopiedField, Names, Transform};
+pub use transform::{Addresses, CopiedField, Names, Transform};
 
 use crate::zone::Zone;
 

@@ -475,7 +475,7 @@ impl Provider for GoogleProvider {
     }
 
     async fn cancel(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
-        self.remove(calendar, id, expected, Notify::Everybody).await
+        self.call_off(calendar, id, expected).await
     }
 
     async fn watch(&self, calendar: &RemoteCalendarId, request: WatchRequest<'_>) -> Result<Watch> {

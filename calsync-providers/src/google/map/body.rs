@@ -87,7 +87,7 @@ fn person(of: &Object) -> Option<Person> {
     Some(Person { address, name: text(of, "displayName").map(ToOwned::to_owned) })
 }
 
-fn participants(event: &Object) -> Vec<Participant> {
+pub(crate) fn participants(event: &Object) -> Vec<Participant> {
     let mut participants: Vec<Participant> = Vec::new();
     for attendee in list(event, "attendees").iter().filter_map(Value::as_object) {
         let Some(person) = person(attendee) else { continue };
