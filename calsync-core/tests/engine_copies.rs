@@ -746,9 +746,14 @@ async fn a_preview_says_what_changed_rules_will_do() {
 #[tokio::test]
 async fn rules_that_cannot_be_used_are_refused_before_anything_is_read() {
     let bad = Pipeline::default().with_filter("typo", not_titled("("));
-    for (direction, pipeline, expected) in
-        [(Direction::TwoWay, Pipeline::default(), "goes one way"), (Direction::Export, bad, "step \"typo\"")]
-    {
+    // Of a calendar of nobody's it would keep out nothing.
+    let ownerless = || Pipeline::everything().with_filter("no", Filter::NotDeclined {});
+    for (direction, pipeline, expected) in [
+        (Direction::TwoWay, Pipeline::default(), "goes one way"),
+        (Direction::Export, bad, "step \"typo\""),
+        (Direction::Export, ownerless(), "nobody says who that is"),
+        (Direction::Import, ownerless(), "nobody says who that is"),
+    ] {
         let lab = Lab::new(direction, pipeline);
         lab.world.add(private(0)).await;
         let error = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await.unwrap_err();

@@ -8,6 +8,7 @@ use calsync_core::{
     pipeline::{
         Addresses, CopiedField, Filter, Names, Pipeline, Start, Surroundings, Transform, translate_inovex,
     },
+    provider::Declined,
     recurrence::ExpansionLimits,
     zone::Zone,
 };
@@ -448,6 +449,32 @@ fn every_transform_shows_what_it_says() {
     let scrubbed = Pipeline::everything().with_transform("b", BusyOnly { title: "Taken".to_owned() });
     let busy = copy(Pipeline { start: Start::BusyOnly { title: "Taken".to_owned() }, steps: vec![] }, &rich);
     assert_eq!(copy(scrubbed, &rich), busy);
+}
+
+/// Where the provider says what its owner declined, nobody has to say who that is.
+#[test]
+fn what_the_provider_says_is_declined_counts_instance_by_instance() {
+    let mut event = series();
+    let own = event.master.clone().unwrap();
+    let changed = |start: &str| {
+        let mut body = own.clone();
+        body.title = Some(start.to_owned());
+        Override::Changed { body: Box::new(body), scope: OverrideScope::This }
+    };
+    let key = |day: u8| RecurrenceId::Instant(at(&format!("2026-01-{day:02}T09:00:00Z")));
+    event.overrides = [6, 7].map(|day| (key(day), changed("x"))).into();
+    let pipeline = Pipeline::everything().with_filter("no", Filter::NotDeclined {});
+    assert_eq!(pipeline.compile().unwrap().asks_for_the_owner(), Some("no"));
+    let copy = |whole: bool, instances: &[(u8, bool)]| {
+        let instances = instances.iter().map(|(day, declined)| (key(*day), *declined)).collect();
+        let declined = Declined { whole, instances };
+        let around = Surroundings { declined: Some(&declined), ..Surroundings::default() };
+        let copy = pipeline.compile().unwrap().apply(&event, &around).unwrap()?;
+        Some([6, 7].map(|day| copy.overrides[&key(day)] != Override::Excluded))
+    };
+    assert_eq!(copy(false, &[]), Some([true, true]));
+    assert_eq!(copy(false, &[(6, true), (7, false)]), Some([false, true]));
+    assert_eq!(copy(true, &[(7, false)]), None);
 }
 
 #[test]

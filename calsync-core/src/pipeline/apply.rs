@@ -112,9 +112,10 @@ impl CompiledPipeline {
     ) -> Result<Cow<'e, Event>, RuleFailure> {
         let mut out: Vec<RecurrenceId> = Vec::new();
         for (id, instance) in &event.overrides {
-            if let Override::Changed { body, .. } = instance
-                && self.refusing(body, around)?.is_some()
-            {
+            let Override::Changed { body, .. } = instance else { continue };
+            let declined = around.declined.map(|declined| declined.of(id));
+            let around = Surroundings { declined: declined.as_ref(), ..*around };
+            if self.refusing(body, &around)?.is_some() {
                 out.push(*id);
             }
         }

@@ -41,6 +41,15 @@ const MAX_PATTERN: usize = 1_000;
 /// Memory of one compiled pattern, and of its cache.
 const MAX_COMPILED: usize = 1 << 20;
 
+impl CompiledPipeline {
+    /// The name of the first step that lets everything through where nobody knows who the owner of the calendar is: one that
+    /// keeps out what they declined.
+    pub fn asks_for_the_owner(&self) -> Option<&str> {
+        let asks = |step: &&CompiledStep| matches!(step.action, Action::Filter(Filter::NotDeclined {}));
+        self.steps.iter().find(asks).map(|step| step.name.as_str())
+    }
+}
+
 impl Pipeline {
     /// Checks every step and compiles its patterns. One that names a rule of the host needs
     /// [`compile_with`](Self::compile_with).

@@ -67,7 +67,8 @@ impl AllDay {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Filter {
-    /// What the owner has not declined.
+    /// What the owner has not declined. A link that imports goes by what the provider says of it, where it does
+    /// ([`Capabilities::tells_declined`](crate::provider::Capabilities)); otherwise the addresses of the owner have to be known.
     NotDeclined {},
     /// What has a time of day (`outside`: what lasts whole days).
     Timed {
@@ -185,10 +186,13 @@ impl Filter {
     pub(super) fn lets_through(&self, body: &EventBody, around: &Surroundings<'_>) -> bool {
         let same = |a: &String, b: &str| a.eq_ignore_ascii_case(b);
         match self {
-            Self::NotDeclined {} => !body.participants.iter().any(|participant| {
-                participant.status == ParticipationStatus::Declined
-                    && around.owner.iter().any(|own| same(own, &participant.person.address))
-            }),
+            Self::NotDeclined {} => {
+                !around.declined.is_some_and(|declined| declined.whole)
+                    && !body.participants.iter().any(|participant| {
+                        participant.status == ParticipationStatus::Declined
+                            && around.owner.iter().any(|own| same(own, &participant.person.address))
+                    })
+            }
             Self::Timed { keep } => (*keep == Keep::Inside) != body.time.is_all_day(),
             Self::Title { .. } | Self::Host { .. } => true,
             Self::TimeFrame { all_day: AllDay::Pass, .. } if body.time.is_all_day() => true,

@@ -16,9 +16,9 @@ use calsync_core::{
     context::{Clock, SystemClock},
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
-        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Retry, Seal, Watch,
-        WatchRequest, Written,
+        Capabilities, ChangePage, ChangesRequest, Declined, ErrorKind, Fetched, FreeBusy, Mark, Payload,
+        Provider, ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Retry, Seal,
+        Watch, WatchRequest, Written,
     },
 };
 use chrono::{DateTime, Utc};
@@ -454,6 +454,10 @@ impl Provider for GoogleProvider {
 
     fn marked(&self, payload: &Payload) -> Option<Mark> {
         super::push::marked(payload)
+    }
+
+    fn declined(&self, payload: &Payload) -> Option<Declined> {
+        map::read::declined(payload)
     }
 
     async fn create(&self, calendar: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {

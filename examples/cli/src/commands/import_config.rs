@@ -212,6 +212,20 @@ fn import(text: &str) -> Result<Imported, String> {
     }
     let pipeline = serde_json::to_value(&translated.pipeline).map_err(|error| error.to_string())?;
     let steps = pipeline["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_of_source = |step: &&Value| step["filter"]["type"] == "not-declined";
+    // The provider tells which answer is the owner's to whoever reads the calendar there.
+    let mut of_source = String::new();
+    for step in steps.iter().filter(is_of_source) {
+        if source.provider == "caldav" {
+            lost.push(
+                "DeclinedEvents: CalendarSync keeps every event of a ZEP calendar, and so does this"
+                    .to_owned(),
+            );
+        } else {
+            of_source.push_str("\n[links.copies]\nstart = { type = \"everything\" }\n");
+            write_step(&mut of_source, step);
+        }
+    }
     let mut people = "";
     if steps.iter().any(|step| step["transform"]["type"] == "keep-attendees") {
         if sink.provider == "microsoft" {
@@ -228,7 +242,7 @@ fn import(text: &str) -> Result<Imported, String> {
     let _ = write!(
         config,
         "\n[[links]]\nname = \"source\"\ncalendar = \"calendarsync\"\nconnection = \"source\"\nremote = {}\n\
-         direction = \"import\"\n\n[[links]]\nname = \"sink\"\ncalendar = \"calendarsync\"\nconnection = \"sink\"\n\
+         direction = \"import\"\n{of_source}\n[[links]]\nname = \"sink\"\ncalendar = \"calendarsync\"\nconnection = \"sink\"\n\
          remote = {}\ndirection = \"export\"\n{people}edits = \"restore\"\ncheck_copies_every = \"{CHECKED}\"\n\n\
          [links.copies]\n",
         calendar(&source),
@@ -240,23 +254,19 @@ fn import(text: &str) -> Result<Imported, String> {
         let window = serde_json::to_value(window).map_err(|error| error.to_string())?;
         let _ = writeln!(config, "window = {}", toml(&window));
     }
-    let needs_owner = steps.iter().any(|step| step["filter"]["type"] == "not-declined");
-    if needs_owner {
-        config.push_str("owner = []\n");
-        lost.push(
-            "DeclinedEvents: write your own addresses into `owner`, or nobody's answer is looked at"
-                .to_owned(),
-        );
-    }
-    for step in steps {
-        config.push_str("\n[[links.copies.steps]]\n");
-        for key in ["name", "filter", "transform"] {
-            if let Some(value) = step.get(key) {
-                let _ = writeln!(config, "{key} = {}", toml(value));
-            }
-        }
+    for step in steps.iter().filter(|step| !is_of_source(step)) {
+        write_step(&mut config, step);
     }
     Ok(Imported { config, lost, unknown })
+}
+
+fn write_step(config: &mut String, step: &Value) {
+    config.push_str("\n[[links.copies.steps]]\n");
+    for key in ["name", "filter", "transform"] {
+        if let Some(value) = step.get(key) {
+            let _ = writeln!(config, "{key} = {}", toml(value));
+        }
+    }
 }
 
 /// What makes the UIDs of the copies others than those of the next user, whose link has the same name.
