@@ -902,6 +902,9 @@ fn samples(schema: &Value) -> Vec<Value> {
         if let Some(name) = rule["$ref"].as_str() {
             return sample(&root["$defs"][name.strip_prefix("#/$defs/").unwrap()], root);
         }
+        if let Some(forms) = rule["oneOf"].as_array() {
+            return sample(&forms[1], root);
+        }
         if let Some(values) = rule["enum"].as_array() {
             return values[0].clone();
         }
@@ -1035,6 +1038,7 @@ fn what_the_code_refuses_the_published_schema_refuses() {
     let schema = schema();
     let filter = |filter: Value| json!({"steps": [{"name": "a", "filter": filter}]});
     let transform = |transform: Value| json!({"steps": [{"name": "a", "transform": transform}]});
+    let color = |color: &str| transform(json!({"type": "set-color", "color": color}));
     let long = |characters| "é".repeat(characters);
     for (valid, value) in [
         (false, filter(json!({"type": "title"}))),
@@ -1062,6 +1066,11 @@ fn what_the_code_refuses_the_published_schema_refuses() {
         (false, transform(json!({"type": "cut-description", "characters": 2}))),
         (true, transform(json!({"type": "cut-description", "characters": 3}))),
         (false, transform(json!({"type": "cut-description", "characters": 1_000_001}))),
+        (true, color("purple")),
+        (true, color("#00fF7a")),
+        (false, color("nonsense")),
+        (false, color("#fff")),
+        (false, color("#00ff7g")),
         (true, json!({"steps": [{"name": long(100), "filter": {"type": "own-only"}}]})),
         (false, json!({"steps": [{"name": long(101), "filter": {"type": "own-only"}}]})),
         (false, json!({"steps": [{"name": "", "filter": {"type": "own-only"}}]})),

@@ -7,6 +7,7 @@ use super::{
     host::{HostRule, HostRules},
     template::Template,
 };
+use crate::model::Color;
 
 /// A pipeline cannot be used. The fault is the configuration's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +59,7 @@ impl Pipeline {
     /// A pattern that is no regular expression, has more than 1,000 characters or compiles to more than 1 MiB, a template with
     /// an unknown name or of more than 1,000 characters, a step without a name or with one of more than 100 characters or used
     /// twice, more than 100 steps, a filter that asks nothing or goes by hours and names minutes, a description cut to fewer
-    /// than 3 characters.
+    /// than 3 characters, a colour that is none.
     pub fn compile(&self) -> Result<CompiledPipeline, PipelineError> {
         self.compile_with(&HostRules::default())
     }
@@ -162,6 +163,9 @@ fn can_be_done(transform: &Transform) -> Result<(), String> {
             CUT.start(),
             CUT.end()
         )),
+        Transform::SetColor { color } if Color::parse(color).is_none() => {
+            Err(format!("{color:?} is neither a CSS name of a colour nor #RRGGBB"))
+        }
         _ => Ok(()),
     }
 }

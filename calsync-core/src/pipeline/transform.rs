@@ -118,9 +118,9 @@ pub enum Transform {
         /// The title, as `prefix` above.
         title: String,
     },
-    /// Shows a colour.
+    /// Shows a colour. A calendar that has only some shows the nearest of them.
     SetColor {
-        /// A CSS name or `#RRGGBB`.
+        /// A [`Color`](crate::model::Color).
         color: String,
     },
     /// Adds categories.
