@@ -793,6 +793,32 @@ impl Random {
     }
 }
 
+/// The rule of a series means other days when it begins on another one: its copy begins when it does, and the plan says so.
+#[tokio::test]
+async fn a_series_that_cannot_be_padded_is_a_loss_of_the_plan() {
+    let pad = Transform::PadTime { before: 30, after: 0 };
+    for (hour, series, lost) in [(9, true, false), (0, true, true), (0, false, false)] {
+        let lab = Lab::new(Direction::Export, Pipeline::default().with_transform("pad", pad.clone()));
+        let mut event = private(0);
+        let own = body(&mut event);
+        let at = |hour: i64| {
+            EventTime::Utc(
+                "2026-03-02T00:15:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap()
+                    + TimeDelta::hours(hour),
+            )
+        };
+        own.time = TimeSpan { start: at(hour), end: at(hour + 1) };
+        if series {
+            event.rules = vec![RuleEntry::read("FREQ=WEEKLY;COUNT=3")];
+        }
+        lab.world.add(event).await;
+        let report = lab.world.engine.plan(&lab.link, &lab.remote, &SyncOptions::default()).await.unwrap();
+        let losses: Vec<String> =
+            report.plan.operations.iter().flat_map(|operation| operation.losses.clone()).collect();
+        assert_eq!(losses.contains(&"padding".to_owned()), lost, "{hour} {series}: {losses:?}");
+    }
+}
+
 /// Pipelines a walk changes between: how they show a title, if at all.
 fn pipelines() -> [Pipeline; 4] {
     let no_x = not_titled("^x");

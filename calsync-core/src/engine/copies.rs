@@ -210,6 +210,12 @@ impl<'a> Copies<'a> {
         Ok(())
     }
 
+    /// What the copy of a local event lacks of what the rules say, in words of
+    /// [`Operation::losses`](crate::plan::Operation).
+    pub(super) fn losses(&self, event: &Event) -> impl Iterator<Item = String> {
+        (self.exports && self.pipeline.leaves_unpadded(event)).then(|| "padding".to_owned()).into_iter()
+    }
+
     /// The step that keeps a local event out; `Some(None)`: none, it takes no time, and the copy is busy-only.
     pub(super) fn refused(&self, event: &Event) -> Result<Option<Option<String>>, RuleFailure> {
         if self.apply(event)?.is_some() {

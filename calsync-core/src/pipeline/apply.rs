@@ -77,10 +77,25 @@ impl CompiledPipeline {
 
     /// What comes last, for it moves the keys of instances. In place: a copy is large.
     pub(crate) fn begin_earlier(&self, copy: &mut Cow<'_, Event>) {
-        let before: i64 = self.steps.iter().map(|step| pad_before(&step.action)).sum();
+        let before = self.padding();
         if before > 0 {
             begin_earlier(copy.to_mut(), TimeDelta::minutes(before));
         }
+    }
+
+    /// Whether a copy begins when the event does although the pipeline pads what is before it: a series that would begin on
+    /// another day. Whole days are never padded, which is no loss.
+    pub(crate) fn leaves_unpadded(&self, event: &Event) -> bool {
+        let Some(body) = event.master.as_ref().filter(|body| !body.time.is_all_day()) else { return false };
+        let before = TimeDelta::minutes(self.padding());
+        before > TimeDelta::zero()
+            && event.is_series()
+            && !can_begin_earlier(&body.time.start, &event.rules, before)
+    }
+
+    /// Minutes blocked before an event.
+    fn padding(&self) -> i64 {
+        self.steps.iter().map(|step| pad_before(&step.action)).sum()
     }
 
     /// The name of the step that keeps an event out; `None` when it is copied, or takes no time and the copy is busy-only.

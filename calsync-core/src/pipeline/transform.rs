@@ -134,7 +134,7 @@ pub enum Transform {
         minutes_before: Vec<u32>,
     },
     /// Blocks time around the event. Has no effect on whole days. The start of a series is left alone where moving it
-    /// would move it to another day.
+    /// would move it to another day, or its rules name hours: the plan of an exporting link tells the loss `padding` then.
     PadTime {
         /// Minutes before. Default: 0.
         #[serde(default)]
