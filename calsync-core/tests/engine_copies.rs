@@ -746,9 +746,14 @@ async fn a_preview_says_what_changed_rules_will_do() {
 #[tokio::test]
 async fn rules_that_cannot_be_used_are_refused_before_anything_is_read() {
     let bad = Pipeline::default().with_filter("typo", not_titled("("));
-    for (direction, pipeline, expected) in
-        [(Direction::TwoWay, Pipeline::default(), "goes one way"), (Direction::Export, bad, "step \"typo\"")]
-    {
+    // Of a calendar of nobody's it would keep out nothing.
+    let ownerless = || Pipeline::everything().with_filter("no", Filter::NotDeclined {});
+    for (direction, pipeline, expected) in [
+        (Direction::TwoWay, Pipeline::default(), "goes one way"),
+        (Direction::Export, bad, "step \"typo\""),
+        (Direction::Export, ownerless(), "nobody says who that is"),
+        (Direction::Import, ownerless(), "nobody says who that is"),
+    ] {
         let lab = Lab::new(direction, pipeline);
         lab.world.add(private(0)).await;
         let error = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await.unwrap_err();
@@ -785,6 +790,32 @@ impl Random {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)) % n
+    }
+}
+
+/// The rule of a series means other days when it begins on another one: its copy begins when it does, and the plan says so.
+#[tokio::test]
+async fn a_series_that_cannot_be_padded_is_a_loss_of_the_plan() {
+    let pad = Transform::PadTime { before: 30, after: 0 };
+    for (hour, series, lost) in [(9, true, false), (0, true, true), (0, false, false)] {
+        let lab = Lab::new(Direction::Export, Pipeline::default().with_transform("pad", pad.clone()));
+        let mut event = private(0);
+        let own = body(&mut event);
+        let at = |hour: i64| {
+            EventTime::Utc(
+                "2026-03-02T00:15:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap()
+                    + TimeDelta::hours(hour),
+            )
+        };
+        own.time = TimeSpan { start: at(hour), end: at(hour + 1) };
+        if series {
+            event.rules = vec![RuleEntry::read("FREQ=WEEKLY;COUNT=3")];
+        }
+        lab.world.add(event).await;
+        let report = lab.world.engine.plan(&lab.link, &lab.remote, &SyncOptions::default()).await.unwrap();
+        let losses: Vec<String> =
+            report.plan.operations.iter().flat_map(|operation| operation.losses.clone()).collect();
+        assert_eq!(losses.contains(&"padding".to_owned()), lost, "{hour} {series}: {losses:?}");
     }
 }
 

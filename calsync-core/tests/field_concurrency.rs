@@ -212,6 +212,9 @@ impl Provider for Slow {
     fn marked(&self, payload: &Payload) -> Option<Mark> {
         self.inner.marked(payload)
     }
+    fn declined(&self, payload: &Payload) -> Option<Declined> {
+        self.inner.declined(payload)
+    }
     fn propose_id(&self, c: &RemoteCalendarId, e: &Event, fresh: &str) -> Result<RemoteId> {
         self.inner.propose_id(c, e, fresh)
     }

@@ -126,7 +126,8 @@ fn body(form: Form) -> impl Strategy<Value = EventBody> {
         of(prop_oneof![Just(FreeBusyStatus::Busy), Just(FreeBusyStatus::Free)]),
         of(prop_oneof![Just(Privacy::Public), Just(Privacy::Private), Just(Privacy::Secret)]),
         of(0_u8..=9),
-        of("(navy|#[0-9A-F]{6})"),
+        // Of digits the nearest name is written.
+        of("(navy|Teal)"),
     );
     let meeting = ("https://[a-z]{1,8}", of(word())).prop_map(|(uri, name)| VirtualLocation { uri, name });
     let lists = (

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use calsync_core::{
     model::*,
-    pipeline::{CopiedField, Filter, Names, Pipeline, Start, Surroundings, Transform, translate_inovex},
+    pipeline::{
+        Addresses, CopiedField, Filter, Names, Pipeline, Start, Surroundings, Transform, translate_inovex,
+    },
+    provider::Declined,
     recurrence::ExpansionLimits,
     zone::Zone,
 };
@@ -176,6 +179,11 @@ fn every_filter_lets_through_what_it_says() {
     let untitled = edited(|body| body.title = None);
     let free = edited(|body| body.free_busy = Some(FreeBusyStatus::Free));
     let accepted = edited(|body| body.participants[0].status = Accepted);
+    let hours = |within: &str, all_day: &str, keep: &str| {
+        json!({
+            "type": "time-frame", "from": "08:00", "to": "12:00", "within": within, "all_day": all_day, "keep": keep,
+        })
+    };
     for (what, filter, event, expected) in [
         ("accepted", json!({"type": "not-declined"}), &accepted, true),
         ("declined", json!({"type": "not-declined"}), &declined, false),
@@ -251,6 +259,24 @@ fn every_filter_lets_through_what_it_says() {
             json!({"type": "time-frame", "from": "02:00", "to": "05:00", "zone": "Europe/Berlin"}),
             &twice,
             true,
+        ),
+        ("by the hours, all-day", hours("either-hour", "judge", "inside"), &all_day, false),
+        ("by the hours, all-day passes", hours("either-hour", "pass", "inside"), &all_day, true),
+        ("not in the hours, all-day passes", hours("both-hours", "pass", "outside"), &all_day, true),
+        (
+            "starts and ends in the hours, days apart",
+            hours("both-hours", "judge", "inside"),
+            &overnight,
+            true,
+        ),
+        ("starts after the hours", hours("either-hour", "judge", "inside"), &night, false),
+        ("starts in the hours, ends after", hours("either-hour", "judge", "inside"), &long, true),
+        ("both in the hours", hours("both-hours", "judge", "inside"), &long, false),
+        (
+            "by the hours, on another day",
+            json!({"type": "time-frame", "from": "8:00", "to": "12:00", "within": "either-hour", "days": ["tu"]}),
+            &plain,
+            false,
         ),
         ("category", json!({"type": "category", "include": ["work", "x"]}), &plain, true),
         ("category out", json!({"type": "category", "exclude": ["work"]}), &plain, false),
@@ -380,8 +406,13 @@ fn every_transform_shows_what_it_says() {
         EventBody { alarms: vec![Alarm::display_before(600)], ..bare.clone() }
     );
 
-    let named = shown(KeepAttendees { names: Names::Address });
+    let named = shown(KeepAttendees { names: Names::Address, addresses: Addresses::Real });
     assert_eq!(named.participants[1].person.name.as_deref(), Some("you@example.org"));
+    let cloaked = shown(KeepAttendees { names: Names::Given, addresses: Addresses::Cloaked });
+    let unreachable = |address, name| participant(address, Some(name), ParticipationStatus::NeedsAction);
+    let guests =
+        vec![unreachable("me_example.org@localhost", "Me"), unreachable("you_example.org@localhost", "You")];
+    assert_eq!(cloaked, EventBody { participants: guests, ..bare.clone() });
     let title = |transform| shown(transform).title.unwrap();
     assert_eq!(title(PrefixTitle { prefix: "{{calendar_name}}: ".to_owned() }), "Anna: Busy");
     assert_eq!(title(ReplaceTitle { title: "[{{ title }}]".to_owned() }), "[Review of the merger]");
@@ -390,8 +421,21 @@ fn every_transform_shows_what_it_says() {
     assert_eq!(shown(SetReminders { minutes_before: vec![5] }).alarms, [Alarm::display_before(300)]);
     let padded = shown(PadTime { before: 30, after: 15 });
     assert_eq!(padded.time, body("2026-01-05T08:30:00Z", "2026-01-05T10:15:00Z").time);
-    let linked = shown(MeetingLinkInDescription {});
+    let linked = shown(MeetingLinkInDescription { before: None });
     assert_eq!(linked.description.as_deref(), Some("https://meet.example.org/x"));
+    let before = "{{meeting_link}} of {{title}}: ".to_owned();
+    let linked = shown(MeetingLinkInDescription { before: Some(before.clone()) });
+    let expected = "https://meet.example.org/x of Review of the merger: ";
+    assert_eq!(linked.description.as_deref(), Some(expected));
+    let linkless = edited(|body| body.virtual_locations.clear());
+    let unlinked =
+        Pipeline::everything().with_transform("l", MeetingLinkInDescription { before: Some(before) });
+    assert_eq!(copy(unlinked, &linkless).description.as_deref(), Some("Bring the numbers"));
+    let cut = |characters| {
+        let cut = Pipeline::everything().with_transform("c", CutDescription { characters });
+        copy(cut, &edited(|body| body.description = Some("Größe".to_owned()))).description.unwrap()
+    };
+    assert_eq!([cut(5), cut(4), cut(3)], ["Größe", "G...", "..."]);
 
     let dropped = Pipeline::everything().with_transform(
         "d",
@@ -405,6 +449,32 @@ fn every_transform_shows_what_it_says() {
     let scrubbed = Pipeline::everything().with_transform("b", BusyOnly { title: "Taken".to_owned() });
     let busy = copy(Pipeline { start: Start::BusyOnly { title: "Taken".to_owned() }, steps: vec![] }, &rich);
     assert_eq!(copy(scrubbed, &rich), busy);
+}
+
+/// Where the provider says what its owner declined, nobody has to say who that is.
+#[test]
+fn what_the_provider_says_is_declined_counts_instance_by_instance() {
+    let mut event = series();
+    let own = event.master.clone().unwrap();
+    let changed = |start: &str| {
+        let mut body = own.clone();
+        body.title = Some(start.to_owned());
+        Override::Changed { body: Box::new(body), scope: OverrideScope::This }
+    };
+    let key = |day: u8| RecurrenceId::Instant(at(&format!("2026-01-{day:02}T09:00:00Z")));
+    event.overrides = [6, 7].map(|day| (key(day), changed("x"))).into();
+    let pipeline = Pipeline::everything().with_filter("no", Filter::NotDeclined {});
+    assert_eq!(pipeline.compile().unwrap().asks_for_the_owner(), Some("no"));
+    let copy = |whole: bool, instances: &[(u8, bool)]| {
+        let instances = instances.iter().map(|(day, declined)| (key(*day), *declined)).collect();
+        let declined = Declined { whole, instances };
+        let around = Surroundings { declined: Some(&declined), ..Surroundings::default() };
+        let copy = pipeline.compile().unwrap().apply(&event, &around).unwrap()?;
+        Some([6, 7].map(|day| copy.overrides[&key(day)] != Override::Excluded))
+    };
+    assert_eq!(copy(false, &[]), Some([true, true]));
+    assert_eq!(copy(false, &[(6, true), (7, false)]), Some([false, true]));
+    assert_eq!(copy(true, &[(7, false)]), None);
 }
 
 #[test]
@@ -472,7 +542,8 @@ fn what_keeps_an_event_out_has_a_name() {
 #[test]
 fn a_pipeline_that_cannot_be_meant_is_refused() {
     let step = |name: &str, action: Value| {
-        let key = if action["type"] == "replace-title" { "transform" } else { "filter" };
+        let transforms = ["replace-title", "cut-description"];
+        let key = if transforms.iter().any(|name| action["type"] == *name) { "transform" } else { "filter" };
         json!({ "steps": [{ "name": name, key: action }] })
     };
     let long = "(".repeat(500) + &")".repeat(501);
@@ -489,6 +560,16 @@ fn a_pipeline_that_cannot_be_meant_is_refused() {
         ("template", step("t", json!({"type": "replace-title", "title": "{{name}}"})), "names \"name\""),
         ("template open", step("t", json!({"type": "replace-title", "title": "{{title"})), "without }}"),
         ("no name", step("", json!({"type": "own-only"})), "a name has"),
+        (
+            "minutes of hours",
+            step("t", json!({"type": "time-frame", "from": "8:30", "to": "9:00", "within": "either-hour"})),
+            "full ones",
+        ),
+        (
+            "cut to nothing",
+            step("t", json!({"type": "cut-description", "characters": 2})),
+            "3 characters at least",
+        ),
     ] {
         let error = read(pipeline).compile().unwrap_err().to_string();
         assert!(error.contains(expected), "{what}: {error}");
@@ -546,13 +627,20 @@ fn inovex_without_transformers_is_bare() {
     assert_eq!(inovex_copy(Value::Null), bare_copy());
 }
 
+/// Nobody can be reached by what a copy says.
 #[test]
 fn inovex_keep_attendees() {
-    let own = rich().master.unwrap();
     let kept = inovex_copy(json!([{"name": "KeepAttendees"}]));
-    assert_eq!((kept.participants, kept.organizer), (own.participants, own.organizer));
+    let guests = |one, other| {
+        let unknown = ParticipationStatus::NeedsAction;
+        vec![
+            participant("me_example.org@localhost", Some(one), unknown),
+            participant("you_example.org@localhost", Some(other), unknown),
+        ]
+    };
+    assert_eq!(kept, EventBody { participants: guests("Me", "You"), ..bare_copy() });
     let named = inovex_copy(json!([{"name": "KeepAttendees", "config": {"UseEmailAsDisplayName": true}}]));
-    assert_eq!(named.participants[0].person.name.as_deref(), Some(OWNER));
+    assert_eq!(named.participants, guests(OWNER, "you@example.org"));
 }
 
 #[test]
@@ -569,13 +657,24 @@ fn inovex_keep_reminders() {
 fn inovex_keep_description() {
     let kept = inovex_copy(json!([{"name": "KeepDescription"}]));
     assert_eq!(kept.description.as_deref(), Some("Bring the numbers"));
+    for (characters, expected) in [(4_000, "é".repeat(4_000)), (4_001, "é".repeat(3_997) + "...")] {
+        let long = edited(|body| body.description = Some("é".repeat(characters)));
+        let list = json!([{"name": "KeepDescription"}]);
+        assert_eq!(copy(inovex(list, Value::Null), &long).description.unwrap(), expected);
+    }
 }
 
 #[test]
 fn inovex_keep_meeting_link() {
     // In the order of CalendarSync, whatever that of the file.
     let kept = inovex_copy(json!([{"name": "KeepMeetingLink"}, {"name": "KeepDescription"}]));
-    assert_eq!(kept.description.as_deref(), Some("Bring the numbers\nhttps://meet.example.org/x"));
+    let headed = "original meeting link: https://meet.example.org/x\n\n############\n";
+    assert_eq!(kept.description, Some(format!("{headed}Bring the numbers")));
+    let alone = inovex_copy(json!([{"name": "KeepMeetingLink"}]));
+    assert_eq!(alone.description.as_deref(), Some(headed));
+    let linkless = edited(|body| body.virtual_locations.clear());
+    let list = json!([{"name": "KeepMeetingLink"}]);
+    assert_eq!(copy(inovex(list, Value::Null), &linkless).description, None);
 }
 
 #[test]
@@ -603,13 +702,45 @@ fn inovex_replace_title() {
     assert_eq!(title(list), "Blocked");
 }
 
+/// Events, by their times, and an all-day one last: which of them a filter keeps.
+fn inovex_keeps(name: &str, start: u8, end: u8) -> Vec<&'static str> {
+    let filter = json!({"name": name, "config": {"HourStart": start, "HourEnd": end}});
+    let times = [
+        "06:30-08:30",
+        "17:30-18:30",
+        "16:30-18:30",
+        "12:15-12:45",
+        "12:15-13:45",
+        "05:00-06:59",
+        "19:00-20:00",
+        "07:00-19:00",
+        "18:59-19:30",
+    ];
+    let mut kept: Vec<&str> = times
+        .into_iter()
+        .filter(|time| {
+            let (from, to) = time.split_once('-').unwrap();
+            let time = |at| format!("2026-01-05T{at}:00Z");
+            inovex_passes(filter.clone(), &Event::single("u", body(&time(from), &time(to))))
+        })
+        .collect();
+    let day = NaiveDate::from_ymd_opt(2026, 1, 5).unwrap();
+    let all_day = edited(|body| body.time = TimeSpan::all_day(day, day));
+    kept.extend(inovex_passes(filter, &all_day).then_some("all-day"));
+    kept
+}
+
+/// An event is kept that starts or ends in one of the hours, that of the end counted; and every all-day one.
 #[test]
 fn inovex_time_frame() {
-    let frame =
-        |start: u8, end: u8| json!({"name": "TimeFrame", "config": {"HourStart": start, "HourEnd": end}});
-    assert!(inovex_passes(frame(8, 18), &rich()));
-    assert!(!inovex_passes(frame(10, 18), &rich()));
-    assert!(inovex_passes(frame(0, 24), &rich()));
+    assert_eq!(
+        inovex_keeps("TimeFrame", 8, 18),
+        ["06:30-08:30", "17:30-18:30", "16:30-18:30", "12:15-12:45", "12:15-13:45", "18:59-19:30", "all-day"]
+    );
+    assert_eq!(inovex_keeps("TimeFrame", 12, 12), ["12:15-12:45", "12:15-13:45", "all-day"]);
+    assert_eq!(inovex_keeps("TimeFrame", 0, 24).len(), 10);
+    // There are no hours from the evening to the morning.
+    assert_eq!(inovex_keeps("TimeFrame", 18, 8), ["all-day"]);
 }
 
 /// What differs: CalendarSync judges each instance by the clock of UTC, and copies this one in winter only. Here a series is
@@ -617,25 +748,37 @@ fn inovex_time_frame() {
 #[test]
 fn inovex_time_frame_judges_a_series_by_its_first_instance() {
     let frame = || json!({"name": "TimeFrame", "config": {"HourStart": 8, "HourEnd": 18}});
-    let berlin = |month: u32, hour: u32| {
-        let local = NaiveDate::from_ymd_opt(2026, month, 5).unwrap().and_hms_opt(hour, 30, 0).unwrap();
+    let berlin = |month: u32, minute: u32| {
+        let local = NaiveDate::from_ymd_opt(2026, month, 5).unwrap().and_hms_opt(9, minute, 0).unwrap();
         EventTime::zoned(local, Zone::from_iana("Europe/Berlin").unwrap())
     };
-    // Half past eight in UTC in winter, half past seven in summer; and the other way round.
+    // By the clock of UTC half past eight in winter, and half past seven in summer.
     for (month, passes) in [(1, true), (7, false)] {
         let mut event =
-            edited(|body| body.time = TimeSpan { start: berlin(month, 9), end: berlin(month, 10) });
+            edited(|body| body.time = TimeSpan { start: berlin(month, 30), end: berlin(month, 45) });
         event.rules = vec![RuleEntry::read("FREQ=WEEKLY;COUNT=52")];
         assert_eq!(inovex_passes(frame(), &event), passes, "{month}");
     }
 }
 
+/// An event is hidden that starts at the first hour or later and ends in the last hour or earlier; no all-day one is.
 #[test]
 fn inovex_time_filter() {
-    let frame =
-        |start: u8, end: u8| json!({"name": "TimeFilter", "config": {"HourStart": start, "HourEnd": end}});
-    assert!(!inovex_passes(frame(8, 18), &rich()));
-    assert!(inovex_passes(frame(10, 18), &rich()));
+    assert_eq!(
+        inovex_keeps("TimeFilter", 8, 18),
+        ["06:30-08:30", "05:00-06:59", "19:00-20:00", "07:00-19:00", "18:59-19:30", "all-day"]
+    );
+    let but_at_noon = [
+        "06:30-08:30",
+        "17:30-18:30",
+        "16:30-18:30",
+        "05:00-06:59",
+        "19:00-20:00",
+        "07:00-19:00",
+        "18:59-19:30",
+        "all-day",
+    ];
+    assert_eq!(inovex_keeps("TimeFilter", 12, 13), but_at_noon);
 }
 
 #[test]
@@ -704,12 +847,13 @@ fn schema() -> Value {
 fn is_valid(value: &Value, schema: &Value, root: &Value) -> bool {
     let object = schema.as_object().unwrap();
     object.iter().all(|(keyword, rule)| match keyword.as_str() {
-        "$schema" | "$defs" | "title" | "description" => true,
+        "$schema" | "$id" | "$defs" | "title" | "description" | "default" => true,
         "$ref" => {
             let name = rule.as_str().unwrap().strip_prefix("#/$defs/").unwrap();
             is_valid(value, &root["$defs"][name], root)
         }
         "oneOf" => rule.as_array().unwrap().iter().filter(|one| is_valid(value, one, root)).count() == 1,
+        "anyOf" => rule.as_array().unwrap().iter().any(|one| is_valid(value, one, root)),
         "const" => value == rule,
         "enum" => rule.as_array().unwrap().contains(value),
         "type" => match rule.as_str().unwrap() {
@@ -732,9 +876,14 @@ fn is_valid(value: &Value, schema: &Value, root: &Value) -> bool {
             value.as_object().is_none_or(|value| value.keys().all(|key| known.contains_key(key)))
         }
         "items" => value.as_array().is_none_or(|items| items.iter().all(|item| is_valid(item, rule, root))),
+        "minItems" => value.as_array().is_none_or(|items| items.len() as u64 >= rule.as_u64().unwrap()),
         "maxItems" => value.as_array().is_none_or(|items| items.len() as u64 <= rule.as_u64().unwrap()),
-        "minLength" => value.as_str().is_none_or(|text| text.len() as u64 >= rule.as_u64().unwrap()),
-        "maxLength" => value.as_str().is_none_or(|text| text.len() as u64 <= rule.as_u64().unwrap()),
+        "minLength" => {
+            value.as_str().is_none_or(|text| text.chars().count() as u64 >= rule.as_u64().unwrap())
+        }
+        "maxLength" => {
+            value.as_str().is_none_or(|text| text.chars().count() as u64 <= rule.as_u64().unwrap())
+        }
         "minimum" => value.as_i64().is_none_or(|number| number >= rule.as_i64().unwrap()),
         "maximum" => value.as_i64().is_none_or(|number| number <= rule.as_i64().unwrap()),
         "pattern" => {
@@ -753,6 +902,9 @@ fn samples(schema: &Value) -> Vec<Value> {
         if let Some(name) = rule["$ref"].as_str() {
             return sample(&root["$defs"][name.strip_prefix("#/$defs/").unwrap()], root);
         }
+        if let Some(forms) = rule["oneOf"].as_array() {
+            return sample(&forms[1], root);
+        }
         if let Some(values) = rule["enum"].as_array() {
             return values[0].clone();
         }
@@ -760,14 +912,16 @@ fn samples(schema: &Value) -> Vec<Value> {
             Some("array") => json!([sample(&rule["items"], root)]),
             Some("integer") => rule["maximum"].clone(),
             Some("object") => json!({ "any": [1, true] }),
-            _ if rule["pattern"].is_string() => json!("08:30"),
+            _ if rule["pattern"].is_string() => json!("08:00"),
             _ => json!("Europe/Berlin"),
         }
     }
     let mut found = vec![json!({})];
     let variants = |list: &Value| list["oneOf"].as_array().unwrap().clone();
     let mut push = |wrap: &dyn Fn(Value) -> Value, variant: &Value| {
-        let required = variant["required"].as_array().unwrap();
+        // Of several that one of is asked for, the first.
+        let asked = variant["anyOf"][0]["required"].as_array().cloned().unwrap_or_default();
+        let required = [variant["required"].as_array().unwrap().clone(), asked].concat();
         let all = variant["properties"].as_object().unwrap();
         for wanted in [false, true] {
             let mut value = serde_json::Map::new();
@@ -794,7 +948,7 @@ fn the_published_schema_says_what_is_read() {
     let schema = schema();
     let samples = samples(&schema);
     // Every kind of start, filter and transform: what is added to the code is missed here until it is in the schema.
-    assert_eq!(samples.len(), 1 + 2 * (3 + 14 + 12));
+    assert_eq!(samples.len(), 1 + 2 * (3 + 14 + 13));
     for sample in &samples {
         assert!(is_valid(sample, &schema, &schema), "{sample}");
         let read: Pipeline =
@@ -802,6 +956,9 @@ fn the_published_schema_says_what_is_read() {
         let written = serde_json::to_value(&read).unwrap();
         assert!(is_valid(&written, &schema, &schema), "{written}");
         assert_eq!(serde_json::from_value::<Pipeline>(written).unwrap(), read);
+        if !sample.to_string().contains("\"host\"") {
+            read.compile().unwrap_or_else(|error| panic!("{sample}: {error}"));
+        }
         // What is valid in every part but one is refused by both.
         let mut broken = sample.clone();
         let place = match broken.get_mut("steps") {
@@ -838,6 +995,88 @@ fn the_published_schema_says_what_is_read() {
     ] {
         assert_eq!(is_valid(&value, &schema, &schema), valid, "{value}");
         assert_eq!(serde_json::from_value::<Pipeline>(value.clone()).is_ok(), valid, "{value}");
+    }
+}
+
+/// What a form shows as the default is what leaving it out means.
+#[test]
+fn the_defaults_of_the_published_schema_are_those_of_the_code() {
+    let schema = schema();
+    let mut seen = 0;
+    for sample in samples(&schema) {
+        let read = |value: &Value| serde_json::from_value::<Pipeline>(value.clone()).unwrap();
+        for kind in ["start", "filter", "transform"] {
+            let place = if kind == "start" { "/start".to_owned() } else { format!("/steps/0/{kind}") };
+            let Some(part) = sample.pointer(&place) else { continue };
+            let list = if kind == "start" {
+                &schema["properties"]["start"]["oneOf"]
+            } else {
+                &schema["$defs"][kind]["oneOf"]
+            };
+            let variants = list.as_array().unwrap();
+            let variant =
+                variants.iter().find(|one| one["properties"]["type"]["const"] == part["type"]).unwrap();
+            for (key, rule) in variant["properties"].as_object().unwrap() {
+                let Some(default) = rule.get("default") else { continue };
+                let mut said = sample.clone();
+                said.pointer_mut(&place).unwrap()[key] = default.clone();
+                let mut unsaid = sample.clone();
+                unsaid.pointer_mut(&place).unwrap().as_object_mut().unwrap().remove(key);
+                assert_eq!(read(&said), read(&unsaid), "{key}: {sample}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 20, "{seen}");
+    let start = schema["properties"]["start"]["default"].clone();
+    assert_eq!(read(json!({ "start": start, "steps": [] })), Pipeline::default());
+}
+
+/// A form that asks the schema offers nothing the engine refuses.
+#[test]
+fn what_the_code_refuses_the_published_schema_refuses() {
+    let schema = schema();
+    let filter = |filter: Value| json!({"steps": [{"name": "a", "filter": filter}]});
+    let transform = |transform: Value| json!({"steps": [{"name": "a", "transform": transform}]});
+    let color = |color: &str| transform(json!({"type": "set-color", "color": color}));
+    let long = |characters| "é".repeat(characters);
+    for (valid, value) in [
+        (false, filter(json!({"type": "title"}))),
+        (true, filter(json!({"type": "title", "exclude": ""}))),
+        (true, filter(json!({"type": "title", "exclude": long(1_000)}))),
+        (false, filter(json!({"type": "title", "exclude": long(1_001)}))),
+        (false, filter(json!({"type": "title", "include": long(1_001)}))),
+        (false, filter(json!({"type": "status", "exclude": []}))),
+        (false, filter(json!({"type": "category"}))),
+        (false, filter(json!({"type": "category", "include": [], "exclude": []}))),
+        (true, filter(json!({"type": "category", "include": [], "exclude": ["x"]}))),
+        (false, filter(json!({"type": "calendar", "include": []}))),
+        (false, filter(json!({"type": "organizer"}))),
+        (false, filter(json!({"type": "attendee", "exclude": []}))),
+        (false, filter(json!({"type": "duration"}))),
+        (true, filter(json!({"type": "duration", "at_most": 0}))),
+        (true, filter(json!({"type": "time-frame", "from": "8:30", "to": "9:00"}))),
+        (true, filter(json!({"type": "time-frame", "from": "8:0", "to": "24:00", "within": "both-hours"}))),
+        (false, filter(json!({"type": "time-frame", "from": "8:30", "to": "9:00", "within": "both-hours"}))),
+        (false, filter(json!({"type": "time-frame", "from": "8:00", "to": "9:01", "within": "either-hour"}))),
+        (true, transform(json!({"type": "replace-title", "title": long(1_000)}))),
+        (false, transform(json!({"type": "replace-title", "title": long(1_001)}))),
+        (false, transform(json!({"type": "prefix-title", "prefix": long(1_001)}))),
+        (false, transform(json!({"type": "meeting-link-in-description", "before": long(1_001)}))),
+        (false, transform(json!({"type": "cut-description", "characters": 2}))),
+        (true, transform(json!({"type": "cut-description", "characters": 3}))),
+        (false, transform(json!({"type": "cut-description", "characters": 1_000_001}))),
+        (true, color("purple")),
+        (true, color("#00fF7a")),
+        (false, color("nonsense")),
+        (false, color("#fff")),
+        (false, color("#00ff7g")),
+        (true, json!({"steps": [{"name": long(100), "filter": {"type": "own-only"}}]})),
+        (false, json!({"steps": [{"name": long(101), "filter": {"type": "own-only"}}]})),
+        (false, json!({"steps": [{"name": "", "filter": {"type": "own-only"}}]})),
+    ] {
+        assert_eq!(is_valid(&value, &schema, &schema), valid, "{value}");
+        assert_eq!(read(value.clone()).compile().is_ok(), valid, "{value}");
     }
 }
 

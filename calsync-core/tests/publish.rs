@@ -99,6 +99,23 @@ fn a_busy_only_feed_is_busy_when_the_owner_is() {
     }
 }
 
+/// RFC 7986 section 5.9: `COLOR` is a CSS name, and programs refuse what is none.
+#[test]
+fn a_feed_names_colours() {
+    let event = |uid: &str, color: &str| {
+        let time = |hour| EventTime::Utc(at("2026-01-05T00:00:00Z") + TimeDelta::hours(hour));
+        let mut body = EventBody::new(TimeSpan { start: time(9), end: time(10) });
+        body.color = Some(color.to_owned());
+        Event::single(uid, body)
+    };
+    let mut options = options("2026-01-01T00:00:00Z", Detail::Details);
+    options.color = Some("#FF0001".to_owned());
+    let events = [event("a", "#dc2127"), event("b", "Navy"), event("c", "x"), event("d", "#12345")];
+    let text = text_of(&events, &options);
+    let colors: Vec<&str> = text.lines().filter(|line| line.starts_with("COLOR")).collect();
+    assert_eq!(colors, ["COLOR:red", "COLOR:crimson", "COLOR:Navy"]);
+}
+
 const CANARY: &str = "canary";
 
 /// An event with the canary in every place there is.

@@ -75,6 +75,18 @@ impl Bench {
     }
 }
 
+/// A feed of a calendar whose owner nobody names would show what they declined.
+#[test]
+fn a_feed_that_asks_what_its_owner_declined_needs_one() {
+    let bench = bench();
+    let pipeline = Pipeline::everything().with_filter("no", Filter::NotDeclined {});
+    let error = bench.published(Detail::Details).through(&pipeline, "Work").err().unwrap();
+    assert!(error.to_string().contains("has no owner"), "{error}");
+    let mut options = bench.options(Detail::Details);
+    options.owner = vec!["me@example.org".to_owned()];
+    Published::new(bench.calendar.clone(), options).through(&pipeline, "Work").unwrap();
+}
+
 fn hour(number: i64) -> TimeSpan {
     let start = NaiveDate::from_ymd_opt(2026, 1, 6).unwrap().and_hms_opt(9, 0, 0).unwrap().and_utc();
     let start = start + TimeDelta::hours(number);

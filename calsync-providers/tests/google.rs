@@ -1134,4 +1134,15 @@ async fn colours_are_known_when_they_are_asked_for() {
     assert_eq!(item(&provider, &id).await.2.master.unwrap().color.as_deref(), Some("#dc2127"));
     edit(&provider, &id, |event| event.master.as_mut().unwrap().color = Some("#a4bdfc".into())).await;
     assert_eq!(server.event("primary", id.as_str()).unwrap()["colorId"], "1");
+    // One that Google has not is the one next to it.
+    for (color, expected) in
+        [("crimson", Some("11")), ("#7FFFD4", Some("2")), ("cornflowerblue", Some("1")), ("nonsense", None)]
+    {
+        let (_, payload, mut event) = item(&provider, &id).await;
+        event.master.as_mut().unwrap().color = Some(color.to_owned());
+        let rendered = render(&provider, &event, Some(&payload));
+        assert_eq!(rendered.losses, ["color"], "{color}");
+        let written: serde_json::Value = serde_json::from_str(rendered.payload.as_str()).unwrap();
+        assert_eq!(written["event"]["colorId"].as_str(), expected, "{color}");
+    }
 }

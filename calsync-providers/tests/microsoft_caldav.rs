@@ -176,3 +176,30 @@ async fn edits_on_three_sides_come_to_rest_and_nobody_is_mailed() {
     assert_eq!(lab.settle().await, 0);
     assert_eq!(lab.graph.mails(), 0);
 }
+
+/// A colour neither side holds as it is stays here, and is written once: on CalDAV by the name next to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_colour_in_digits_stays_here_and_comes_to_rest() {
+    let lab = lab().await;
+    let colored = |color: &str| {
+        let mut event = event("u", "party");
+        event.master.as_mut().unwrap().color = Some(color.to_owned());
+        event
+    };
+    lab.world.add(colored("#dc2127")).await;
+    assert!(lab.settle().await <= 2);
+    let here = || async { lab.world.locals().await.remove(0).event.master.unwrap().color.unwrap() };
+    let held = |line: &str| lab.object("SUMMARY:party").1.contains(line);
+    assert!(held("COLOR:crimson\r\n") && here().await == "#dc2127");
+    // To another one with the same name, and to one with another.
+    for (color, line) in [("#dc1f2a", "COLOR:crimson\r\n"), ("#0000fe", "COLOR:blue\r\n")] {
+        lab.world.edit("u", |event| event.master.as_mut().unwrap().color = Some(color.to_owned())).await;
+        assert!(lab.settle().await <= 2, "{color}");
+        assert!(held(line) && here().await == color, "{color}");
+    }
+    // One given there is a change like any other.
+    let (name, text) = lab.object("SUMMARY:party");
+    lab.dav.put("work", &name, &text.replace("COLOR:blue", "COLOR:teal"));
+    lab.settle().await;
+    assert_eq!(here().await, "teal");
+}

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use calsync_core::{
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, ChangePage, ChangesRequest, Fetched, Mark, Payload, Provider, ReadError,
+        Capabilities, ChangePage, ChangesRequest, Declined, Fetched, Mark, Payload, Provider, ReadError,
         RemoteCalendar, RenderRequest, Rendered, Result, Seal, Written,
     },
 };
@@ -70,6 +70,10 @@ impl Provider for SlowRemote<'_> {
 
     fn marked(&self, payload: &Payload) -> Option<Mark> {
         self.0.marked(payload)
+    }
+
+    fn declined(&self, payload: &Payload) -> Option<Declined> {
+        self.0.declined(payload)
     }
 
     fn propose_id(&self, calendar: &RemoteCalendarId, event: &Event, fresh: &str) -> Result<RemoteId> {

@@ -17,9 +17,9 @@ use crate::{
     },
     plan::Direction,
     provider::{
-        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
-        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result as ProviderResult, Seal,
-        UnreadKind, Watch, WatchRequest, Written,
+        Capabilities, ChangePage, ChangesRequest, Declined, ErrorKind, Fetched, FreeBusy, Mark, Payload,
+        Provider, ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered,
+        Result as ProviderResult, Seal, UnreadKind, Watch, WatchRequest, Written,
     },
     publish::hidden_uid,
     store::LeftOut,
@@ -148,6 +148,12 @@ impl<'a> Copies<'a> {
                 return Err(error(problem.to_owned()));
             }
         }
+        if exports
+            && rules.owner.is_empty()
+            && let Some(step) = pipeline.asks_for_the_owner()
+        {
+            return Err(error(ownerless(step)));
+        }
         let unsalted = blake3::derive_key("calsync 2026-11 UID of a copy", link.id.as_str().as_bytes());
         let salted = rules.uid_salt.as_ref().map(|salt| {
             let salt = blake3::derive_key("calsync 2026-11 salt of the UIDs of copies", salt.as_bytes());
@@ -159,21 +165,38 @@ impl<'a> Copies<'a> {
     }
 
     /// The same, where items can be read as they are: what [`left_out`](Self::left_out) needs.
-    pub(super) fn reading(self, source: &'a dyn Provider) -> Self {
-        Self { source: Some(source), ..self }
+    ///
+    /// # Errors
+    /// A step asks what the owner declined, which neither the rules nor the provider can tell.
+    pub(super) fn reading(self, source: &'a dyn Provider) -> Result<Self, EngineError> {
+        if !self.exports
+            && self.rules.owner.is_empty()
+            && !source.capabilities().tells_declined
+            && let Some(step) = self.pipeline.asks_for_the_owner()
+        {
+            return Err(EngineError::CopyRules { link: self.link.to_string(), reason: ownerless(step) });
+        }
+        Ok(Self { source: Some(source), ..self })
     }
 
     /// What keeps an item out that the rules do not bring in.
     pub(super) fn left_out(&self, payload: &Payload) -> Option<LeftOut> {
         let source = self.source.filter(|_| !self.exports)?;
         let event = source.read(payload).ok()?;
-        let around = Surroundings { is_copy: self.is_copy(source, payload), ..self.around() };
+        let declined = self.declined(source, payload);
+        let is_copy = self.is_copy(source, payload);
+        let around = Surroundings { is_copy, declined: declined.as_ref(), ..self.around() };
         let step = self.pipeline.refused_by(&event, &around).ok()?;
         Some(LeftOut::new(self.link, &event.uid, step.map(ToOwned::to_owned)))
     }
 
     fn is_copy(&self, source: &dyn Provider, payload: &Payload) -> bool {
         source.marked(payload).is_some_and(|mark| mark.is_true(self.remote))
+    }
+
+    /// What of an item the owner declined, where a step asks for it.
+    fn declined(&self, source: &dyn Provider, payload: &Payload) -> Option<Declined> {
+        self.pipeline.asks_for_the_owner().and_then(|_| source.declined(payload))
     }
 
     fn apply<'e>(&self, event: &'e Event) -> Result<Option<Cow<'e, Event>>, RuleFailure> {
@@ -188,6 +211,12 @@ impl<'a> Copies<'a> {
         Ok(())
     }
 
+    /// What the copy of a local event lacks of what the rules say, in words of
+    /// [`Operation::losses`](crate::plan::Operation).
+    pub(super) fn losses(&self, event: &Event) -> impl Iterator<Item = String> {
+        (self.exports && self.pipeline.leaves_unpadded(event)).then(|| "padding".to_owned()).into_iter()
+    }
+
     /// The step that keeps a local event out; `Some(None)`: none, it takes no time, and the copy is busy-only.
     pub(super) fn refused(&self, event: &Event) -> Result<Option<Option<String>>, RuleFailure> {
         if self.apply(event)?.is_some() {
@@ -197,8 +226,10 @@ impl<'a> Copies<'a> {
     }
 
     /// An item as it is brought in, or why it is not.
-    fn read_in(&self, event: &Event, is_copy: bool) -> Result<Event, ReadError> {
-        let around = Surroundings { is_copy, ..self.around() };
+    fn read_in(&self, event: &Event, source: &dyn Provider, payload: &Payload) -> Result<Event, ReadError> {
+        let declined = self.declined(source, payload);
+        let is_copy = self.is_copy(source, payload);
+        let around = Surroundings { is_copy, declined: declined.as_ref(), ..self.around() };
         // Nobody knows whether it is left out: the event there may be of it stays.
         let failed =
             |failure: RuleFailure| ReadError { kind: UnreadKind::Unreadable, reason: failure.to_string() };
@@ -220,6 +251,7 @@ impl<'a> Copies<'a> {
             zone: &self.rules.zone,
             uid_key: self.hides_uids().then_some(&self.uid_key),
             is_copy: false,
+            declined: None,
         }
     }
 
@@ -282,6 +314,14 @@ pub(super) fn exported<'e>(
     }
 }
 
+/// What is wrong with a step that keeps out what the owner declined where nobody knows the owner: it would let through all of it.
+fn ownerless(step: &str) -> String {
+    format!(
+        "the step {step:?} keeps out what the owner of the calendar declined, and nobody says who that is: give the rules the \
+         owner's addresses, or put the step on the link that imports from a provider that tells, Google or Microsoft"
+    )
+}
+
 fn untold(failure: RuleFailure) -> ProviderError {
     ProviderError::new(ErrorKind::InvalidInput, "copy", failure.to_string())
 }
@@ -321,7 +361,7 @@ impl Provider for ReadAsCopies<'_> {
         if self.copies.exports {
             return Ok(event);
         }
-        self.copies.read_in(&event, self.copies.is_copy(self.provider, payload))
+        self.copies.read_in(&event, self.provider, payload)
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -375,6 +415,10 @@ impl Provider for ReadAsCopies<'_> {
 
     fn marked(&self, payload: &Payload) -> Option<Mark> {
         self.provider.marked(payload)
+    }
+
+    fn declined(&self, payload: &Payload) -> Option<Declined> {
+        self.provider.declined(payload)
     }
 
     async fn create(

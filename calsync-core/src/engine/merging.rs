@@ -154,6 +154,7 @@ pub(super) fn merge_pair(
     entry.fields = merging.merged.to_remote.iter().cloned().collect();
     entry.reason = merging.reason().to_owned();
     entry.losses = rendered.losses;
+    entry.losses.extend(cx.copies.into_iter().flat_map(|copies| copies.losses(&record.event)));
     if let Some(operation) = &mut outcome.operation {
         operation.losses.clone_from(&entry.losses);
     }

@@ -217,7 +217,8 @@ impl Engine {
             link
         };
         let link = &*with_versions(link, &self.host);
-        let copies = Copies::of(link, &self.host)?.map(|copies| copies.reading(provider));
+        let copies = Copies::of(link, &self.host)?;
+        let copies = copies.map(|copies| copies.reading(provider)).transpose()?;
         let view = copies.as_ref().map(|copies| ReadAsCopies { provider, copies });
         let provider = view.as_ref().map_or(provider, |view| view);
         let mut run = Run::begin(self, link, (provider, copies.as_ref()), Mode::Apply, options).await?;
@@ -238,7 +239,8 @@ impl Engine {
         options: &SyncOptions,
     ) -> Result<SyncReport, EngineError> {
         let link = &*with_versions(link, &self.host);
-        let copies = Copies::of(link, &self.host)?.map(|copies| copies.reading(provider));
+        let copies = Copies::of(link, &self.host)?;
+        let copies = copies.map(|copies| copies.reading(provider)).transpose()?;
         let view = copies.as_ref().map(|copies| ReadAsCopies { provider, copies });
         let provider = view.as_ref().map_or(provider, |view| view);
         let mut run = Run::begin(self, link, (provider, copies.as_ref()), Mode::Preview, options).await?;

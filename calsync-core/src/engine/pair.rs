@@ -530,6 +530,7 @@ pub(super) fn creation(
     entry.local = Some(Box::new(event.clone()));
     entry.reason = reason.to_owned();
     entry.losses = rendered.losses;
+    entry.losses.extend(cx.copies.into_iter().flat_map(|copies| copies.losses(event)));
     Ok(Some(entry))
 }
 

@@ -11,6 +11,7 @@
 
 mod alarm;
 mod calendar;
+mod color;
 mod event;
 mod ids;
 mod people;
@@ -21,6 +22,7 @@ mod time;
 pub use crate::recurrence::RuleEntry;
 pub use alarm::{Alarm, AlarmAction, AlarmTrigger, RelativeTo};
 pub use calendar::Calendar;
+pub use color::Color;
 pub use event::{
     Descent, Event, EventBody, FreeBusyStatus, Lineage, Override, OverrideScope, Privacy, Status, UidOrigin,
     VirtualLocation,

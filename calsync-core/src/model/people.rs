@@ -19,6 +19,12 @@ impl Person {
     pub fn key(&self) -> String {
         self.address.to_ascii_lowercase()
     }
+
+    /// Whether this is one of the addresses copies name people by so that nobody can be reached: one at `localhost`, which
+    /// is no host of mail anywhere (RFC 6761 section 6.3).
+    pub fn is_cloaked(&self) -> bool {
+        self.address.rsplit_once('@').is_some_and(|(_, host)| host.eq_ignore_ascii_case("localhost"))
+    }
 }
 
 impl fmt::Debug for Person {

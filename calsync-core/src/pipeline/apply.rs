@@ -77,10 +77,25 @@ impl CompiledPipeline {
 
     /// What comes last, for it moves the keys of instances. In place: a copy is large.
     pub(crate) fn begin_earlier(&self, copy: &mut Cow<'_, Event>) {
-        let before: i64 = self.steps.iter().map(|step| pad_before(&step.action)).sum();
+        let before = self.padding();
         if before > 0 {
             begin_earlier(copy.to_mut(), TimeDelta::minutes(before));
         }
+    }
+
+    /// Whether a copy begins when the event does although the pipeline pads what is before it: a series that would begin on
+    /// another day. Whole days are never padded, which is no loss.
+    pub(crate) fn leaves_unpadded(&self, event: &Event) -> bool {
+        let Some(body) = event.master.as_ref().filter(|body| !body.time.is_all_day()) else { return false };
+        let before = TimeDelta::minutes(self.padding());
+        before > TimeDelta::zero()
+            && event.is_series()
+            && !can_begin_earlier(&body.time.start, &event.rules, before)
+    }
+
+    /// Minutes blocked before an event.
+    fn padding(&self) -> i64 {
+        self.steps.iter().map(|step| pad_before(&step.action)).sum()
     }
 
     /// The name of the step that keeps an event out; `None` when it is copied, or takes no time and the copy is busy-only.
@@ -112,9 +127,10 @@ impl CompiledPipeline {
     ) -> Result<Cow<'e, Event>, RuleFailure> {
         let mut out: Vec<RecurrenceId> = Vec::new();
         for (id, instance) in &event.overrides {
-            if let Override::Changed { body, .. } = instance
-                && self.refusing(body, around)?.is_some()
-            {
+            let Override::Changed { body, .. } = instance else { continue };
+            let declined = around.declined.map(|declined| declined.of(id));
+            let around = Surroundings { declined: declined.as_ref(), ..*around };
+            if self.refusing(body, &around)?.is_some() {
                 out.push(*id);
             }
         }
@@ -133,6 +149,7 @@ impl CompiledPipeline {
                 Action::Transform(transform) => matches!(
                     transform,
                     Transform::Drop { .. }
+                        | Transform::CutDescription { .. }
                         | Transform::SetColor { .. }
                         | Transform::SetReminders { .. }
                         | Transform::AddCategories { .. }

@@ -1,6 +1,6 @@
 //! Which events are let through.
 
-use chrono::{NaiveDateTime, TimeDelta};
+use chrono::{Datelike, NaiveDateTime, TimeDelta, Timelike};
 use serde::{Deserialize, Serialize};
 
 use super::{HostOptions, Surroundings};
@@ -22,6 +22,44 @@ pub enum Keep {
     Outside,
 }
 
+/// How the time of an event is held against the hours of a [`Filter::TimeFrame`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Within {
+    /// All of it lies inside, from its start to its end.
+    #[default]
+    Whole,
+    /// The clock shows an hour from that of `from` to that of `to`, both counted, when it starts or when it ends. What goes
+    /// on in between does not count.
+    EitherHour,
+    /// The clock shows the hour of `from` or a later one when it starts, and that of `to` or an earlier one when it ends,
+    /// on whatever days.
+    BothHours,
+}
+
+impl Within {
+    fn is_whole(&self) -> bool {
+        *self == Self::Whole
+    }
+}
+
+/// What a [`Filter::TimeFrame`] makes of an all-day event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AllDay {
+    /// It lasts from midnight to midnight, and is held against the hours like any other.
+    #[default]
+    Judge,
+    /// It passes, whatever `keep` says.
+    Pass,
+}
+
+impl AllDay {
+    fn is_judged(&self) -> bool {
+        *self == Self::Judge
+    }
+}
+
 /// Lets events through, or not. A list that is empty asks nothing.
 ///
 /// A series is judged by what all its instances share and by its first instance; an instance with content of its own is
@@ -29,7 +67,8 @@ pub enum Keep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Filter {
-    /// What the owner has not declined.
+    /// What the owner has not declined. A link that imports goes by what the provider says of it, where it does
+    /// ([`Capabilities::tells_declined`](crate::provider::Capabilities)); otherwise the addresses of the owner have to be known.
     NotDeclined {},
     /// What has a time of day (`outside`: what lasts whole days).
     Timed {
@@ -46,14 +85,15 @@ pub enum Filter {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         exclude: Option<String>,
     },
-    /// What lies inside some hours of the day, from its start to its end; all-day events last from midnight to midnight.
+    /// What lies inside some hours of the day.
     TimeFrame {
         /// The days it may begin on. Default: every day.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         days: Vec<Weekday>,
-        /// The first minute.
+        /// The first minute; a full hour where `within` goes by hours.
         from: ClockTime,
-        /// The minute after the last; at or before `from` that of the next day.
+        /// The minute after the last; at or before `from` that of the next day. The last hour where `within` goes by hours,
+        /// of the same day.
         to: ClockTime,
         /// Whose clock. Default: that of the calendar.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +101,12 @@ pub enum Filter {
         /// What lies inside, or what does not. Default: `inside`.
         #[serde(default)]
         keep: Keep,
+        /// What lying inside means. Default: `whole`.
+        #[serde(default, skip_serializing_if = "Within::is_whole")]
+        within: Within,
+        /// What becomes of all-day events. Default: `judge`.
+        #[serde(default, skip_serializing_if = "AllDay::is_judged")]
+        all_day: AllDay,
     },
     /// What has one of some categories; ASCII case does not count.
     Category {
@@ -140,16 +186,21 @@ impl Filter {
     pub(super) fn lets_through(&self, body: &EventBody, around: &Surroundings<'_>) -> bool {
         let same = |a: &String, b: &str| a.eq_ignore_ascii_case(b);
         match self {
-            Self::NotDeclined {} => !body.participants.iter().any(|participant| {
-                participant.status == ParticipationStatus::Declined
-                    && around.owner.iter().any(|own| same(own, &participant.person.address))
-            }),
+            Self::NotDeclined {} => {
+                !around.declined.is_some_and(|declined| declined.whole)
+                    && !body.participants.iter().any(|participant| {
+                        participant.status == ParticipationStatus::Declined
+                            && around.owner.iter().any(|own| same(own, &participant.person.address))
+                    })
+            }
             Self::Timed { keep } => (*keep == Keep::Inside) != body.time.is_all_day(),
             Self::Title { .. } | Self::Host { .. } => true,
-            Self::TimeFrame { days, from, to, zone, keep } => {
+            Self::TimeFrame { all_day: AllDay::Pass, .. } if body.time.is_all_day() => true,
+            Self::TimeFrame { days, from, to, zone, keep, within, .. } => {
                 let days = if days.is_empty() { &Weekday::ALL[..] } else { days };
                 let clock = zone.as_ref().unwrap_or(around.zone);
-                (*keep == Keep::Inside) == lies_inside(body, (days, *from, *to), (clock, around.zone))
+                let span = shown(body, (clock, around.zone));
+                (*keep == Keep::Inside) == lies_inside(span, *within, (days, *from, *to))
             }
             Self::Category { include, exclude } => {
                 let has = |of: &[String]| {
@@ -194,11 +245,8 @@ impl Filter {
     }
 }
 
-fn lies_inside(
-    body: &EventBody,
-    (days, from, to): (&[Weekday], ClockTime, ClockTime),
-    (clock, reader): (&Zone, &Zone),
-) -> bool {
+/// What a clock shows when an event starts and when it ends.
+fn shown(body: &EventBody, (clock, reader): (&Zone, &Zone)) -> (NaiveDateTime, NaiveDateTime) {
     let local = |time: &EventTime| match time {
         // A date is a day on every clock.
         EventTime::Date(_) | EventTime::Floating(_) => time.local(),
@@ -210,8 +258,25 @@ fn lies_inside(
         }
         EventTime::Zoned { .. } | EventTime::Utc(_) => clock.to_local(time.instant(reader)),
     };
-    let (start, end) = (local(&body.time.start), local(&body.time.end));
-    shows(days, (from, to), start) && end_of_frame(start, (from, to)).is_some_and(|last| end <= last)
+    (local(&body.time.start), local(&body.time.end))
+}
+
+fn lies_inside(
+    (start, end): (NaiveDateTime, NaiveDateTime),
+    within: Within,
+    (days, from, to): (&[Weekday], ClockTime, ClockTime),
+) -> bool {
+    let (first, last) = (u32::from(from.minutes() / 60), u32::from(to.minutes() / 60));
+    let begins_on = || days.contains(&Weekday::from(start.weekday()));
+    match within {
+        Within::Whole => {
+            shows(days, (from, to), start) && end_of_frame(start, (from, to)).is_some_and(|last| end <= last)
+        }
+        Within::EitherHour => {
+            begins_on() && [start, end].iter().any(|local| (first..=last).contains(&local.hour()))
+        }
+        Within::BothHours => begins_on() && start.hour() >= first && end.hour() <= last,
+    }
 }
 
 /// Where the frame ends that a moment lies in.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{CopiedField, Filter, Keep, Names, Pipeline, Start, Transform};
+use super::{Addresses, AllDay, CopiedField, Filter, Keep, Names, Pipeline, Start, Transform, Within};
 use crate::{availability::ClockTime, zone::Zone};
 
 /// A pipeline made of somebody else's configuration, and what of that it does not say.
@@ -31,6 +31,11 @@ pub struct InovexError {
 const BARE_TITLE: &str = "CalendarSync Event";
 /// What ReplaceTitle says without a title.
 const NEW_TITLE: &str = "[CalendarSync Event]";
+
+/// What stands before the description of a copy whose event has a link to connect.
+const BEFORE_DESCRIPTION: &str = "original meeting link: {{meeting_link}}\n\n############\n";
+/// The characters a description is cut to there.
+const DESCRIPTION_MAX: u32 = 4_000;
 
 /// CalendarSync applies these in this order, whatever the file says.
 const TRANSFORMERS: [&str; 8] = [
@@ -67,13 +72,14 @@ pub fn translate_inovex(transformations: &Value, filters: &Value) -> Result<Tran
     }
     for name in FILTERS {
         let Some(entry) = filters.get(name) else { continue };
-        let frame = |keep| {
+        let frame = |keep, within| {
             let (from, to) = (entry.hour("HourStart")?, entry.hour("HourEnd")?);
-            Ok(Filter::TimeFrame { days: Vec::new(), from, to, zone: Some(Zone::UTC), keep })
+            let (days, zone, all_day) = (Vec::new(), Some(Zone::UTC), AllDay::Pass);
+            Ok(Filter::TimeFrame { days, from, to, zone, keep, within, all_day })
         };
         let filter = match name {
-            "TimeFrame" => frame(Keep::Inside)?,
-            "TimeFilter" => frame(Keep::Outside)?,
+            "TimeFrame" => frame(Keep::Inside, Within::EitherHour)?,
+            "TimeFilter" => frame(Keep::Outside, Within::BothHours)?,
             "DeclinedEvents" => Filter::NotDeclined {},
             "AllDayEvents" => Filter::Timed { keep: Keep::Inside },
             _ => match entry.text("ExcludeRegexp")? {
@@ -94,11 +100,14 @@ pub fn translate_inovex(transformations: &Value, filters: &Value) -> Result<Tran
         let transform = match name {
             "KeepAttendees" => Transform::KeepAttendees {
                 names: if entry.flag("UseEmailAsDisplayName")? { Names::Address } else { Names::Given },
+                addresses: Addresses::Cloaked,
             },
             "KeepLocation" => keep(CopiedField::Location),
             "KeepReminders" => keep(CopiedField::Reminders),
             "KeepDescription" => keep(CopiedField::Description),
-            "KeepMeetingLink" => Transform::MeetingLinkInDescription {},
+            "KeepMeetingLink" => {
+                Transform::MeetingLinkInDescription { before: Some(BEFORE_DESCRIPTION.to_owned()) }
+            }
             "KeepTitle" => keep(CopiedField::Title),
             "PrefixTitle" => {
                 Transform::PrefixTitle { prefix: literal(&entry.text("Prefix")?.unwrap_or_default()) }
@@ -108,6 +117,10 @@ pub fn translate_inovex(transformations: &Value, filters: &Value) -> Result<Tran
             },
         };
         pipeline = pipeline.with_transform(name, transform);
+        if name == "KeepDescription" {
+            let cut = Transform::CutDescription { characters: DESCRIPTION_MAX };
+            pipeline = pipeline.with_transform("KeepDescription, cut", cut);
+        }
     }
     Ok(Translation { pipeline, lost, unknown })
 }

@@ -47,12 +47,12 @@ mod transform;
 use serde::{Deserialize, Serialize};
 
 pub use compile::{CompiledPipeline, PipelineError};
-pub use filter::{Filter, Keep};
+pub use filter::{AllDay, Filter, Keep, Within};
 pub use host::{HostFilter, HostOptions, HostRules, HostTransform, RuleFailure};
 pub use inovex::{InovexError, Translation, translate_inovex};
-pub use transform::{CopiedField, Names, Transform};
+pub use transform::{Addresses, CopiedField, Names, Transform};
 
-use crate::zone::Zone;
+use crate::{provider::Declined, zone::Zone};
 
 /// What a copy begins as, before any step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,10 +193,21 @@ pub struct Surroundings<'a> {
     pub uid_key: Option<&'a [u8; 32]>,
     /// Whether the event was written by a link of calsync where it is copied from: what [`Filter::NotCopied`] asks.
     pub is_copy: bool,
+    /// What of the event its owner declined, by the word of the provider it is read from. `None`: it does not say, and the
+    /// answers of [`owner`](Self::owner) count alone.
+    pub declined: Option<&'a Declined>,
 }
 
 impl Default for Surroundings<'_> {
     fn default() -> Self {
-        Self { calendar: "", calendar_name: "", owner: &[], zone: &Zone::UTC, uid_key: None, is_copy: false }
+        Self {
+            calendar: "",
+            calendar_name: "",
+            owner: &[],
+            zone: &Zone::UTC,
+            uid_key: None,
+            is_copy: false,
+            declined: None,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Titles with names in them: `[{{calendar_name}}] `. Braces that are braces are written twice: `{{{{`.
+//! Texts with names in them: `[{{calendar_name}}] `. Braces that are braces are written twice: `{{{{`.
 
 /// A template, cut at its names.
 #[derive(Clone, Debug)]
@@ -9,16 +9,28 @@ enum Piece {
     Text(String),
     CalendarName,
     Title,
+    MeetingLink,
+}
+
+/// What the names stand for.
+#[derive(Clone, Copy)]
+pub(super) struct Filled<'a> {
+    pub(super) calendar_name: &'a str,
+    pub(super) title: &'a str,
+    pub(super) meeting_link: &'a str,
 }
 
 /// A template longer than this is refused.
-const MAX_BYTES: usize = 1_000;
+const MAX_CHARACTERS: usize = 1_000;
 
 impl Template {
     /// Reads a template.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > MAX_BYTES {
-            return Err(format!("a template of {} bytes passes the limit of {MAX_BYTES}", text.len()));
+        let characters = text.chars().count();
+        if characters > MAX_CHARACTERS {
+            return Err(format!(
+                "a template of {characters} characters passes the limit of {MAX_CHARACTERS}"
+            ));
         }
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -34,8 +46,11 @@ impl Template {
             pieces.push(match name.trim() {
                 "calendar_name" => Piece::CalendarName,
                 "title" => Piece::Title,
+                "meeting_link" => Piece::MeetingLink,
                 other => {
-                    return Err(format!("a template names {other:?}; there are calendar_name and title"));
+                    return Err(format!(
+                        "a template names {other:?}; there are calendar_name, title and meeting_link"
+                    ));
                 }
             });
             rest = after;
@@ -45,12 +60,13 @@ impl Template {
     }
 
     /// The text with its names filled in, and more behind it: not looked at again, so that a title with `{{` in it stays one.
-    pub(super) fn fill(&self, calendar_name: &str, title: &str, behind: &str) -> String {
+    pub(super) fn fill(&self, names: Filled<'_>, behind: &str) -> String {
         let pieces = || {
             self.0.iter().map(|piece| match piece {
                 Piece::Text(text) => text,
-                Piece::CalendarName => calendar_name,
-                Piece::Title => title,
+                Piece::CalendarName => names.calendar_name,
+                Piece::Title => names.title,
+                Piece::MeetingLink => names.meeting_link,
             })
         };
         let mut filled = String::with_capacity(pieces().map(str::len).sum::<usize>() + behind.len());

@@ -3,9 +3,12 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use super::{HostOptions, Surroundings, template::Template};
+use super::{
+    HostOptions, Surroundings,
+    template::{Filled, Template},
+};
 use crate::{
-    model::{Alarm, AlarmAction, EventBody},
+    model::{Alarm, AlarmAction, EventBody, Participant, ParticipationStatus, Person, Role},
     recurrence::later,
 };
 
@@ -51,6 +54,24 @@ pub enum Names {
     Address,
 }
 
+/// Which address an attendee gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Addresses {
+    /// Their own. Where the link says that people are written, some servers mail them.
+    #[default]
+    Real,
+    /// One no mail can reach: `a@example.org` is `a_example.org@localhost`. The copy has no organiser then, and says neither
+    /// what anybody answered nor who need not come.
+    Cloaked,
+}
+
+impl Addresses {
+    fn is_real(&self) -> bool {
+        *self == Self::Real
+    }
+}
+
 /// Changes what a copy shows. The event itself is never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
@@ -65,14 +86,28 @@ pub enum Transform {
         /// Which.
         fields: Vec<CopiedField>,
     },
-    /// Shows who is invited, under a name of choice.
+    /// Shows who is invited, under a name and an address of choice.
     KeepAttendees {
         /// Which name. Default: their own.
         #[serde(default)]
         names: Names,
+        /// Which address. Default: their own.
+        #[serde(default, skip_serializing_if = "Addresses::is_real")]
+        addresses: Addresses,
     },
-    /// Puts the links to connect at the end of the description, for calendars that have no place for them.
-    MeetingLinkInDescription {},
+    /// Puts the links to connect into the description, for calendars that have no place for them.
+    MeetingLinkInDescription {
+        /// A text to be put before the description where there is a link: `{{meeting_link}}` is the first one, and the names
+        /// of `prefix` below are filled in as there. Default: each link that is not in the description on a line of its own
+        /// at its end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<String>,
+    },
+    /// Cuts the description made so far: one that is too long ends in `...`, which counts.
+    CutDescription {
+        /// The most characters it has then: 3 to 1,000,000.
+        characters: u32,
+    },
     /// Puts a text before the title made so far.
     PrefixTitle {
         /// The text. `{{calendar_name}}` and `{{title}}`, the event's own, are filled in; `{{{{` stands for `{{`.
@@ -83,9 +118,9 @@ pub enum Transform {
         /// The title, as `prefix` above.
         title: String,
     },
-    /// Shows a colour.
+    /// Shows a colour. A calendar that has only some shows the nearest of them.
     SetColor {
-        /// A CSS name or `#RRGGBB`.
+        /// A [`Color`](crate::model::Color).
         color: String,
     },
     /// Adds categories.
@@ -99,7 +134,7 @@ pub enum Transform {
         minutes_before: Vec<u32>,
     },
     /// Blocks time around the event. Has no effect on whole days. The start of a series is left alone where moving it
-    /// would move it to another day.
+    /// would move it to another day, or its rules name hours: the plan of an exporting link tells the loss `padding` then.
     PadTime {
         /// Minutes before. Default: 0.
         #[serde(default)]
@@ -133,6 +168,7 @@ impl Transform {
         match self {
             Self::PrefixTitle { prefix } => Some(prefix),
             Self::ReplaceTitle { title } => Some(title),
+            Self::MeetingLinkInDescription { before } => before.as_deref(),
             _ => None,
         }
     }
@@ -147,7 +183,10 @@ impl Transform {
     ) {
         let filled = |behind: &str| {
             let title = event.title.as_deref().unwrap_or_default();
-            template.map(|template| template.fill(around.calendar_name, title, behind)).unwrap_or_default()
+            let link = event.virtual_locations.first().map(|location| location.uri.as_str());
+            let names =
+                Filled { calendar_name: around.calendar_name, title, meeting_link: link.unwrap_or_default() };
+            template.map(|template| template.fill(names, behind)).unwrap_or_default()
         };
         match self {
             Self::Keep { fields } => fields.iter().for_each(|field| field.copy(copy, event)),
@@ -155,15 +194,28 @@ impl Transform {
                 let bare = EventBody::new(copy.time.clone());
                 fields.iter().for_each(|field| field.copy(copy, &bare));
             }
-            Self::KeepAttendees { names } => {
+            Self::KeepAttendees { names, addresses } => {
                 CopiedField::Attendees.copy(copy, event);
                 if *names == Names::Address {
                     for participant in &mut copy.participants {
                         participant.person.name = Some(participant.person.address.clone());
                     }
                 }
+                if *addresses == Addresses::Cloaked {
+                    cloak(copy);
+                }
             }
-            Self::MeetingLinkInDescription {} => link_into_description(copy, event),
+            Self::MeetingLinkInDescription { before: None } => link_into_description(copy, event),
+            Self::MeetingLinkInDescription { before: Some(_) } => {
+                if !event.virtual_locations.is_empty() {
+                    copy.description = Some(filled(copy.description.as_deref().unwrap_or_default()));
+                }
+            }
+            Self::CutDescription { characters } => {
+                if let Some(description) = &mut copy.description {
+                    cut(description, *characters);
+                }
+            }
             Self::PrefixTitle { .. } => {
                 copy.title = Some(filled(copy.title.as_deref().unwrap_or_default()));
             }
@@ -214,6 +266,40 @@ impl CopiedField {
             Self::Priority => to.priority = from.priority,
         }
     }
+}
+
+/// People as a copy names them without being able to reach any.
+fn cloak(copy: &mut EventBody) {
+    copy.organizer = None;
+    let mut cloaked: Vec<Participant> = Vec::with_capacity(copy.participants.len());
+    for participant in &copy.participants {
+        let Person { address, name } = &participant.person;
+        let is_of_mail = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+        let local: String = address.chars().map(|c| if is_of_mail(c) { c } else { '_' }).collect();
+        let person = Person { address: format!("{local}@localhost"), name: name.clone() };
+        if local.is_empty() || cloaked.iter().any(|known| known.person.key() == person.key()) {
+            continue;
+        }
+        cloaked.push(Participant {
+            person,
+            status: ParticipationStatus::NeedsAction,
+            role: Role::Required,
+            expect_reply: false,
+        });
+    }
+    copy.participants = cloaked;
+}
+
+const OMITTED: &str = "...";
+
+fn cut(text: &mut String, characters: u32) {
+    let most = usize::try_from(characters).unwrap_or(usize::MAX);
+    if text.chars().nth(most).is_none() {
+        return;
+    }
+    let kept = text.char_indices().nth(most.saturating_sub(OMITTED.len())).map_or(0, |(at, _)| at);
+    text.truncate(kept);
+    text.push_str(OMITTED);
 }
 
 fn link_into_description(copy: &mut EventBody, event: &EventBody) {

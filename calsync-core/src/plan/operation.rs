@@ -37,7 +37,8 @@ pub struct Operation {
     /// Fields both sides changed, to different values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contested: Vec<Field>,
-    /// Fields the provider cannot hold.
+    /// Fields the provider cannot hold; and `padding`, where the link's rules block time before an event and cannot before this
+    /// one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<String>,
     /// Why, in words for a person, without event text.

@@ -20,6 +20,8 @@ pub struct Capabilities {
     pub write: bool,
     /// Writing participants makes the provider mail them.
     pub write_mails_people: bool,
+    /// Items say whether the owner of their calendar declined them.
+    pub tells_declined: bool,
     /// The most items one fetch may name; `0` is no limit.
     pub fetch_max: usize,
     /// The most requests this provider takes at once.

@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod changes;
+mod declined;
 mod error;
 mod mark;
 mod watch;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use capabilities::Capabilities;
 pub use changes::{Change, ChangePage, ChangeScope, ChangesRequest, Cursor, Fetched, ItemChange, PullMode};
+pub use declined::Declined;
 pub use error::{ErrorKind, Fault, ProviderError, Retry};
 pub use mark::{Mark, Seal};
 pub use watch::{FreeBusy, Watch, WatchRequest};
@@ -211,6 +213,15 @@ pub trait Provider: Send + Sync {
 
     /// The mark an item carries, with the item's identity. Pure. The default finds none.
     fn marked(&self, payload: &Payload) -> Option<Mark> {
+        let _ = payload;
+        None
+    }
+
+    /// What of an item the owner of the calendar declined, as the provider itself says it: what filters by answers go by
+    /// where nobody wrote down who the owner is. Pure. The default, `None`, is that it does not say.
+    ///
+    /// Answers with [`Capabilities::tells_declined`].
+    fn declined(&self, payload: &Payload) -> Option<Declined> {
         let _ = payload;
         None
     }

@@ -134,7 +134,7 @@ impl FeedWriter {
         if let Some(zone) = options.zone.iana() {
             line(&property::plain("X-WR-TIMEZONE", zone.name()));
         }
-        if let Some(color) = &options.color {
+        if let Some(color) = options.color.as_deref().and_then(property::color) {
             line(&property::plain("COLOR", color));
         }
         let refresh = IcalDuration::from_seconds(options.refresh.num_seconds().max(60));

@@ -92,7 +92,8 @@ pub struct FeedOptions {
     pub name: Option<String>,
     /// What it is about. Default: nothing.
     pub description: Option<String>,
-    /// Its colour, a CSS name (`COLOR`, RFC 7986 section 5.9). Default: none.
+    /// Its colour (`COLOR`, RFC 7986 section 5.9): a CSS name, or `#RRGGBB` for the name next to it; left out where it is neither.
+    /// Default: none.
     pub color: Option<String>,
     /// The calendar's zone: dates and floating times are read in it. Default: UTC.
     pub zone: Zone,

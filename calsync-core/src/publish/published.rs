@@ -74,7 +74,8 @@ impl Published {
     /// Sets filters and transforms, and what `{{calendar_name}}` stands for. Default: every event, as it is.
     ///
     /// # Errors
-    /// When a step cannot be used, such as a pattern that is none.
+    /// When a step cannot be used, such as a pattern that is none, or one that asks what the owner declined where the
+    /// options name none.
     pub fn through(self, pipeline: &Pipeline, calendar_name: &str) -> Result<Self, PipelineError> {
         self.through_with(pipeline, calendar_name, &HostRules::default())
     }
@@ -89,7 +90,15 @@ impl Published {
         calendar_name: &str,
         host: &HostRules,
     ) -> Result<Self, PipelineError> {
-        self.pipeline = Some(pipeline.compile_with(host)?);
+        let compiled = pipeline.compile_with(host)?;
+        if self.options.owner.is_empty()
+            && let Some(step) = compiled.asks_for_the_owner()
+        {
+            let reason =
+                "it keeps out what the owner of the calendar declined, and the feed has no owner".to_owned();
+            return Err(PipelineError { step: step.to_owned(), reason });
+        }
+        self.pipeline = Some(compiled);
         self.calendar_name = calendar_name.to_owned();
         // A rule of another version shows something else.
         self.fingerprint = self.hash(Some(&pipeline.with_versions(host)));
@@ -156,6 +165,7 @@ impl Published {
             zone: &self.options.zone,
             uid_key: Some(key),
             is_copy: false,
+            declined: None,
         };
         if !has_marks(event) {
             return pipeline.apply(event, &around).ok()?;

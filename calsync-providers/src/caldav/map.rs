@@ -6,7 +6,7 @@ use calsync_core::{
         ContentLine, Document, PatchOptions, ReadOptions, SequenceChange, WriteOptions, patch, read_calendar,
         write_new,
     },
-    model::{Event, EventBody, Override, OverrideScope},
+    model::{Color, Event, EventBody, Override, OverrideScope},
     provider::{
         ErrorKind, Mark, Payload, ProviderError, ReadError, RenderRequest, Rendered, Seal, UnreadKind,
     },
@@ -115,6 +115,13 @@ fn losses(request: &RenderRequest<'_>, payload: &Payload) -> Vec<String> {
     }
     if written.as_ref().and_then(organizer) != organizer(request.event) {
         losses.push("organizer".to_owned());
+    }
+    // The name next to a colour that has none, or nothing for what is no colour.
+    let color = |body: &EventBody| {
+        body.color.as_deref().map(|color| Color::parse(color.trim()).ok_or_else(|| color.to_owned()))
+    };
+    if !written.iter().flat_map(bodies).map(color).eq(bodies(request.event).map(color)) {
+        losses.push("color".to_owned());
     }
     if !written
         .iter()
@@ -234,6 +241,31 @@ mod tests {
         assert!(losses.is_empty());
         // FLD-12
         assert!(!text.contains("METHOD"));
+    }
+
+    /// RFC 7986 section 5.9 knows names only.
+    #[test]
+    fn a_colour_is_written_by_the_name_next_to_it() {
+        let mut event = read(&Payload::new(STORED)).unwrap();
+        for (color, written, is_lost) in [
+            ("#ff0000", Some("COLOR:red\r\n"), false),
+            ("Teal", Some("COLOR:Teal\r\n"), false),
+            ("#dc2127", Some("COLOR:crimson\r\n"), true),
+            ("nonsense", None, true),
+        ] {
+            event.master.as_mut().unwrap().color = Some(color.to_owned());
+            for original in [None, Some(STORED)] {
+                let Rendered { payload, losses } = rendered(&event, original, PeoplePolicy::Write);
+                let line = payload.as_str().split_inclusive('\n').find(|line| line.starts_with("COLOR"));
+                assert_eq!((line, losses.contains(&"color".to_owned())), (written, is_lost), "{color}");
+            }
+        }
+        // What another program wrote stays until somebody gives the event another colour.
+        let stored = STORED.replace("END:VEVENT", "COLOR:#FF0000\r\nEND:VEVENT");
+        let mut event = read(&Payload::new(stored.as_str())).unwrap();
+        event.master.as_mut().unwrap().title = Some("two".into());
+        let text = rendered(&event, Some(&stored), PeoplePolicy::Withhold).payload;
+        assert!(text.as_str().contains("COLOR:#FF0000\r\n"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) fn capabilities(config: &GoogleConfig) -> Capabilities {
     capabilities.pull_with_payload = true;
     capabilities.write = true;
     capabilities.write_mails_people = true;
+    capabilities.tells_declined = true;
     capabilities.fetch_max = config.batch_max.max(1);
     // Writes that are due together travel in one batch.
     capabilities.requests_max = config.batch_max.max(1);

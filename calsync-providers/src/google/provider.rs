@@ -16,9 +16,9 @@ use calsync_core::{
     context::{Clock, SystemClock},
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, Provider,
-        ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Retry, Seal, Watch,
-        WatchRequest, Written,
+        Capabilities, ChangePage, ChangesRequest, Declined, ErrorKind, Fetched, FreeBusy, Mark, Payload,
+        Provider, ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Retry, Seal,
+        Watch, WatchRequest, Written,
     },
 };
 use chrono::{DateTime, Utc};
@@ -456,6 +456,10 @@ impl Provider for GoogleProvider {
         super::push::marked(payload)
     }
 
+    fn declined(&self, payload: &Payload) -> Option<Declined> {
+        map::read::declined(payload)
+    }
+
     async fn create(&self, calendar: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {
         self.insert(calendar, id, payload).await
     }
@@ -475,7 +479,7 @@ impl Provider for GoogleProvider {
     }
 
     async fn cancel(&self, calendar: &RemoteCalendarId, id: &RemoteId, expected: &Version) -> Result<()> {
-        self.remove(calendar, id, expected, Notify::Everybody).await
+        self.call_off(calendar, id, expected).await
     }
 
     async fn watch(&self, calendar: &RemoteCalendarId, request: WatchRequest<'_>) -> Result<Watch> {

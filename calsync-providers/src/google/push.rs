@@ -21,6 +21,7 @@ use super::{
     fetch::{PAGES_MAX, is_open, seal},
     item::{Edit, Item, ItemVersion, is_cancelled, object_of},
     map::{
+        body,
         project::project,
         read::{ID, MARK, OPEN, UID, inherited, instance_body, read_item, same},
     },
@@ -330,6 +331,26 @@ impl GoogleProvider {
         }
     }
 
+    /// Deletes an event whose people may be told.
+    pub(super) async fn call_off(
+        &self,
+        calendar: &RemoteCalendarId,
+        id: &RemoteId,
+        expected: &Version,
+    ) -> Result<()> {
+        const OPERATION: &str = "cancel";
+        let part = self.send(OPERATION, Purpose::Read, calls::get(calendar.as_str(), id.as_str())).await?;
+        let notify = match part.status.as_u16() {
+            200..=299 => {
+                wire::object(self.accept(OPERATION, &part)?).map_or(Notify::Everybody, |held| whom(&held))
+            }
+            // What became of it is found out by the deletion.
+            404 | 410 => Notify::Everybody,
+            _ => return Err(error::writing(OPERATION, &part.reply(), self.timing())),
+        };
+        self.remove(calendar, id, expected, notify).await
+    }
+
     /// Whether an event is deleted, or never was. What is answered to a write is looked at before it is believed: a replica that
     /// does not know an event yet would have its deletion forgotten (DEL-13).
     async fn is_gone(&self, operation: &'static str, calendar: &RemoteCalendarId, id: &str) -> Result<bool> {
@@ -365,7 +386,18 @@ fn parse(operation: &'static str, payload: &Payload) -> Result<Item> {
 }
 
 fn notify(item: &Item) -> Notify {
-    if item.edits.notify { Notify::Everybody } else { Notify::Nobody }
+    if item.edits.notify { whom(&item.event) } else { Notify::Nobody }
+}
+
+/// Who is told of an event whose people may be mailed: nobody where no mail would arrive, for it would come back to the
+/// owner of the calendar.
+fn whom(event: &Object) -> Notify {
+    let people = body::participants(event);
+    if !people.is_empty() && people.iter().all(|participant| participant.person.is_cloaked()) {
+        Notify::Nobody
+    } else {
+        Notify::Everybody
+    }
 }
 
 /// Puts a mark on what is to be created under a name of our own.
@@ -424,7 +456,7 @@ fn instance_call(calendar: &str, item: &Item, key: RecurrenceId, held: &Object) 
             target.entry("status").or_insert("confirmed".into());
             // People are among the members only where the link writes them.
             let invites = members.iter().any(|member| member == "attendees");
-            let notify = if invites { Notify::Everybody } else { Notify::Nobody };
+            let notify = if invites { whom(&target) } else { Notify::Nobody };
             Some(calls::patch(calendar, id, etag, &target, &members, notify))
         }
     }

@@ -11,6 +11,7 @@ pub(crate) fn capabilities(config: &MicrosoftConfig) -> Capabilities {
     capabilities.pull_window_slides = config.listing == Listing::Window;
     capabilities.write = true;
     capabilities.write_mails_people = true;
+    capabilities.tells_declined = true;
     capabilities.fetch_max = config.batch_max.max(1);
     // What is due together travels in one batch, of which Graph does four at a time; one batch is under way at once.
     capabilities.requests_max = config.batch_max.clamp(1, 20);

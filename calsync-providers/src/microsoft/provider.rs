@@ -15,9 +15,9 @@ use calsync_core::{
     context::{Clock, IdSource, SystemClock},
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, FreeBusy, Mark, Payload, PeoplePolicy,
-        Provider, ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Seal, Watch,
-        WatchRequest, Written,
+        Capabilities, ChangePage, ChangesRequest, Declined, ErrorKind, Fetched, FreeBusy, Mark, Payload,
+        PeoplePolicy, Provider, ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result,
+        Seal, Watch, WatchRequest, Written,
     },
 };
 use chrono::{DateTime, Utc};
@@ -305,6 +305,10 @@ impl Provider for MicrosoftProvider {
 
     fn marked(&self, payload: &Payload) -> Option<Mark> {
         super::push::marked(payload, &self.config.property_set)
+    }
+
+    fn declined(&self, payload: &Payload) -> Option<Declined> {
+        map::declined(payload, &self.options())
     }
 
     async fn create(&self, calendar: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {

@@ -313,7 +313,8 @@ impl View {
         out.insert("isDraft".into(), json!(false));
         out.insert("hasAttachments".into(), json!(false));
         let answer = if event.foreign { "notResponded" } else { "organizer" };
-        out.insert("responseStatus".into(), json!({"response": answer, "time": "0001-01-01T00:00:00Z"}));
+        let answer = json!({"response": answer, "time": "0001-01-01T00:00:00Z"});
+        out.insert("responseStatus".into(), or("responseStatus", answer));
         out.insert("createdDateTime".into(), json!(stamp(event.created)));
         out.insert("lastModifiedDateTime".into(), json!(stamp(event.updated)));
         out.insert("webLink".into(), json!("https://outlook.example.com/"));

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use calsync_core::{
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, ChangePage, ChangesRequest, ErrorKind, Fetched, ItemChange, Mark, Payload, Provider,
-        PullMode, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Seal, Written,
+        Capabilities, ChangePage, ChangesRequest, Declined, ErrorKind, Fetched, ItemChange, Mark, Payload,
+        Provider, PullMode, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, Seal, Written,
     },
     store::OutboxOp,
 };
@@ -130,6 +130,10 @@ impl Provider for Guard {
 
     fn marked(&self, payload: &Payload) -> Option<Mark> {
         self.provider.marked(payload)
+    }
+
+    fn declined(&self, payload: &Payload) -> Option<Declined> {
+        self.provider.declined(payload)
     }
 
     async fn create(&self, calendar: &RemoteCalendarId, id: &RemoteId, payload: &Payload) -> Result<Written> {

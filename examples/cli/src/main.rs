@@ -78,6 +78,8 @@ enum Command {
     },
     /// Print the manual page.
     Man,
+    /// Print the JSON Schema of `start` and `steps`, what a link copies and what its copies show.
+    Schema,
     /// List the calendars of every connection and of the store.
     Calendars,
     /// Show the events of a calendar in the store.
@@ -330,6 +332,7 @@ async fn run(cli: Cli) -> Result<u8, CliError> {
             return commands::manual::completions(shell, Cli::command(), format);
         }
         Command::Man => return commands::manual::page(Cli::command(), format),
+        Command::Schema => return commands::schema::run(),
         Command::Provision => return commands::provision::run(&cli.config, format).await,
         Command::Links { action: Some(LinksAction::Add(args)) } => {
             return commands::links::add(&cli.config, &args, format);
@@ -453,7 +456,8 @@ async fn command(app: App, config: &Path, command: Command, format: Format) -> R
         | Command::ImportConfig { .. }
         | Command::Provision
         | Command::Completions { .. }
-        | Command::Man => Ok(IN_STEP),
+        | Command::Man
+        | Command::Schema => Ok(IN_STEP),
         Command::Doctor => commands::doctor::run(&app, format).await,
         Command::Explain { event } => commands::explain::run(&app, &event, format).await,
     }

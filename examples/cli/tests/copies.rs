@@ -176,6 +176,7 @@ fn faults_of_copies_are_named() {
         ),
         (step("name = \"a\"\nfilter = { type = \"titel\" }"), "titel"),
         (step("name = \"a\"\nfilter = { type = \"title\", exlude = \"x\" }"), "exlude"),
+        (step("name = \"a\"\nfilter = { type = \"not-declined\" }"), "nobody says who that is"),
         (step("name = \"a\""), "neither a filter nor a transform"),
         ("[links.copies]\nzone = \"Berlin\"\n".to_owned(), "copies.zone"),
         ("direction = \"two-way\"\n[links.copies]\n".to_owned(), "link feed: `copies`"),
@@ -227,7 +228,14 @@ fn a_calendarsync_file_becomes_a_configuration() {
     assert_eq!(said.code, Some(2), "somebody has to look at KeepColour: {}", said.err);
     assert!(said.err.contains("transformations[2] is nothing CalendarSync knows"), "{}", said.err);
     assert!(!said.out.contains("canary") && !said.err.contains("canary"), "{}{}", said.out, said.err);
-    for lost in ["auth:", "KeepColour", "updateConcurrency", "oAuth", "password", "owner"] {
+    for lost in [
+        "auth:",
+        "KeepColour",
+        "updateConcurrency",
+        "oAuth",
+        "password",
+        "DeclinedEvents: CalendarSync keeps every event",
+    ] {
         assert!(said.err.contains(lost), "{lost}: {}", said.err);
     }
     assert!(!said.err.contains("sync."), "{}", said.err);
@@ -236,7 +244,7 @@ fn a_calendarsync_file_becomes_a_configuration() {
         "window = { from = { month-start = -1 }, leaving = \"stay\", to = { month-end = 1 } }",
         "url = \"https://zep.example.org/dav\"",
         "start = { title = \"CalendarSync Event\", type = \"bare\" }",
-        "filter = { type = \"not-declined\" }",
+        "within = \"either-hour\"",
         "from = \"08:00\"",
         "exclude = \".*\\\\d+ private.*\"",
         "prefix = \"[\\\"zep\\\"] \"",

@@ -108,11 +108,9 @@ impl Lab {
         let said = self.command(&["import-config", "sync.yaml"]).output().unwrap();
         let told = String::from_utf8(said.stderr).unwrap();
         assert!(said.status.success(), "{told}");
-        assert_eq!(rest == REST, told.contains("write your own addresses into `owner`"), "{told}");
         assert!(told.contains("calsync connect sink") && !told.contains("elsewhere"), "{told}");
         let google = format!("provider = \"google\"\nbase_url = \"{}\"", self.google.url());
         let config = String::from_utf8(said.stdout).unwrap();
-        assert!(rest != REST || config.contains("owner = []\n"), "{config}");
         assert!(
             !config.contains("canary") && config.contains("vault_key = \"file:vault.key\"\n"),
             "{config}"
@@ -129,9 +127,7 @@ impl Lab {
                 line => format!("{line}\n"),
             })
             .collect();
-        let config = config
-            .replace("provider = \"google\"", &google)
-            .replace("owner = []", "owner = [\"me@example.org\"]");
+        let config = config.replace("provider = \"google\"", &google);
         fs::write(path.join("calsync.toml"), config).unwrap();
         told
     }
@@ -253,9 +249,12 @@ fn an_imported_file_makes_the_sink_calendarsync_makes() {
             "colorId": "5", "visibility": "private",
         }),
     ));
-    // By the clock of UTC it begins at half past six, and ends after six in the evening.
+    // By the clock of UTC, which shows an hour less, it ends in the first of the hours; begins in the last; does neither.
     put(event("early", "Early call", "06T07:30", "06T09:30"));
     put(event("late", "Late call", "06T18:30", "06T19:30"));
+    put(event("rim", "Rim", "06T17:30", "06T19:30"));
+    put(event("night", "Night", "06T20:00", "06T21:00"));
+    put(event("whole", "Whole", "06T07:00", "06T20:30"));
     put(event("doctor", "Doctor, private", "06T11:00", "06T12:00"));
     put(
         json!({ "id": "holiday", "summary": "Holiday", "start": { "date": format!("{}-07", month(0)) }, "end": { "date": format!("{}-08", month(0)) } }),
@@ -268,6 +267,17 @@ fn an_imported_file_makes_the_sink_calendarsync_makes() {
         event("standup", "Standup", "05T12:00", "05T12:15"),
         json!({ "recurrence": ["RRULE:FREQ=WEEKLY;COUNT=4"], "location": "Kitchen" }),
     ));
+    put(with(
+        invited(event("lessons", "Lessons", "10T11:00", "10T12:00"), "accepted"),
+        json!({ "recurrence": ["RRULE:FREQ=DAILY;COUNT=3"] }),
+    ));
+    lab.google.edit(
+        "work@example.org",
+        &format!("lessons_{}11T100000Z", month(0).replace('-', "")),
+        |instance| {
+            instance["attendees"][0]["responseStatus"] = json!("declined");
+        },
+    );
     let instance = |day: &str| format!("standup_{}{day}T110000Z", month(0).replace('-', ""));
     // What is outside the window stays there, and so do its copies once it leaves.
     put(event_of(-2, "past", "Past", "15T10:00", "15T11:00"));
@@ -292,15 +302,21 @@ fn an_imported_file_makes_the_sink_calendarsync_makes() {
     let standup = |start, end, title| Copy { location: "Kitchen".to_owned(), ..copy(start, end, title) };
     let planning = Copy {
         location: "Room 4".to_owned(),
-        description: "Bring the numbers\nhttps://meet.example.org/abc".to_owned(),
+        description: "original meeting link: https://meet.example.org/abc\n\n############\nBring the numbers"
+            .to_owned(),
         reminders: vec![10],
         ..copy("05 08:00", "05 09:00", "[work] Planning")
     };
     let expected = || {
         vec![
             standup("05 11:00", "05 11:15", "[work] Standup"),
+            copy("06 06:30", "06 08:30", "[work] Early call"),
+            copy("06 16:30", "06 18:30", "[work] Rim"),
+            copy("06 17:30", "06 18:30", "[work] Late call"),
             copy("07 12:00", "07 13:00", "[work] Review"),
             copy("08 09:00", "08 16:00", "[work] Fair"),
+            copy("10 10:00", "10 11:00", "[work] Lessons"),
+            copy("12 10:00", "12 11:00", "[work] Lessons"),
             standup("19 14:00", "19 14:15", "[work] Standup, late"),
             Copy {
                 start: format!("{}-15 09:00", month(1)),
@@ -353,6 +369,18 @@ fn an_imported_file_makes_the_sink_calendarsync_makes() {
     fs::write(lab.folder.path().join("calsync.toml"), config).unwrap();
     lab.sync();
 
+    // So does what the owner of the source answers.
+    lab.google.edit("work@example.org", "review", |event| {
+        event["attendees"][0]["responseStatus"] = json!("declined");
+    });
+    lab.sync();
+    assert!(!lab.sink().iter().any(|copy| copy.title == "[work] Review"));
+    lab.google.edit("work@example.org", "review", |event| {
+        event["attendees"][0]["responseStatus"] = json!("tentative");
+    });
+    lab.sync();
+    assert_eq!(lab.sink(), first);
+
     // What the filters begin and cease to let through comes and goes there as well.
     lab.google.edit("work@example.org", "doctor", |event| {
         event.insert("summary".to_owned(), json!("Doctor"));
@@ -360,7 +388,7 @@ fn an_imported_file_makes_the_sink_calendarsync_makes() {
     lab.google.delete("work@example.org", "planning");
     lab.sync();
     let mut then = expected();
-    then.insert(1, copy("06 10:00", "06 11:00", "[work] Doctor"));
+    then.insert(2, copy("06 10:00", "06 11:00", "[work] Doctor"));
     assert_eq!(lab.sink(), then);
     is_quiet();
 }
@@ -379,6 +407,9 @@ fn outlook_is_read_as_text_and_copied_to_google() {
         })
     };
     graph.add(&calendar, &event("Planning", "05T09:00", "05T10:00")).unwrap();
+    let mut declined = event("Party", "06T11:00", "06T12:00");
+    declined["responseStatus"] = json!({ "response": "declined" });
+    graph.add(&calendar, &declined).unwrap();
     graph.add(&calendar, &event("Doctor, private", "06T09:00", "06T10:00")).unwrap();
     let told = lab.import(&FROM_OUTLOOK.replace("CALENDAR", &calendar));
     assert!(told.contains("source.adapter.oAuth") && told.contains("CALSYNC_SOURCE_CLIENT_SECRET"), "{told}");
@@ -401,7 +432,8 @@ fn outlook_is_read_as_text_and_copied_to_google() {
     assert_eq!(lines, ["Bring the numbers & lunch", "{{title}}"], "text, and nothing is filled in");
 }
 
-/// The transformers and the filter the file above has not: who comes is copied, under their addresses, and nothing of a title.
+/// The transformers and the filter the file above has not: who comes is copied so that nobody can be reached, and nothing of a
+/// title.
 #[test]
 fn attendees_a_title_of_its_own_and_what_is_outside_of_hours() {
     let lab = Lab::new();
@@ -409,33 +441,93 @@ fn attendees_a_title_of_its_own_and_what_is_outside_of_hours() {
     put(invited(event("dinner", "Dinner", "05T19:30", "05T21:00"), "accepted"));
     put(event("breakfast", "Breakfast", "06T07:00", "06T07:45"));
     put(event("inside", "Inside", "06T11:00", "06T12:00"));
-    put(event("half", "Half inside", "06T17:30", "06T19:30"));
+    put(event("rim", "Rim", "06T17:30", "06T19:30"));
+    put(event("early", "Early", "06T07:30", "06T09:30"));
+    put(event("long", "Long", "06T15:30", "06T20:15"));
     let (head, _) = REST.split_once("transformations:").unwrap();
-    let rest = format!(
-        "{head}transformations:\n  - name: KeepTitle\n  - name: ReplaceTitle\n    config: {{ NewTitle: \"Taken\" }}\n  \
-         - name: KeepAttendees\n    config: {{ UseEmailAsDisplayName: true }}\n\
-         filters:\n  - name: TimeFilter\n    config: {{ HourStart: 8, HourEnd: 18 }}\n"
-    );
-    let told = lab.import_with(FROM_GOOGLE, &rest);
-    assert!(told.contains("people = \"write\""), "{told}");
-    let path = lab.folder.path().join("calsync.toml");
-    let config = fs::read_to_string(&path).unwrap();
-    fs::write(&path, config.replace("edits = ", "people = \"write\"\nedits = ")).unwrap();
+    let rest = |from, to| {
+        format!(
+            "{head}transformations:\n  - name: KeepTitle\n  - name: ReplaceTitle\n    config: {{ NewTitle: \"Taken\" }}\n  \
+             - name: KeepAttendees\n    config: {{ UseEmailAsDisplayName: true }}\n\
+             filters:\n  - name: TimeFilter\n    config: {{ HourStart: {from}, HourEnd: {to} }}\n"
+        )
+    };
+    lab.import_with(FROM_GOOGLE, &rest(8, 18));
     lab.sync();
     lab.sync();
     let taken = |start, end| copy(start, end, "Taken");
-    // What lies partly in the hours does not lie inside them.
-    let expected =
-        [taken("05 18:30", "05 20:00"), taken("06 06:00", "06 06:45"), taken("06 16:30", "06 18:30")];
+    // Hidden is what begins at eight or later and ends before seven: also what ends at half past six.
+    let expected = [
+        taken("05 18:30", "05 20:00"),
+        taken("06 06:00", "06 06:45"),
+        taken("06 06:30", "06 08:30"),
+        taken("06 14:30", "06 19:15"),
+    ];
     assert_eq!(lab.sink(), expected);
     let events = lab.google.events(SINK);
     let dinner = events.iter().find(|event| !event["attendees"].is_null()).unwrap();
     let [guest] = &dinner["attendees"].as_array().unwrap()[..] else { panic!("{dinner}") };
     assert_eq!(
-        (&guest["email"], &guest["displayName"]),
-        (&json!("me@example.org"), &json!("me@example.org"))
+        (&guest["email"], &guest["displayName"], &guest["responseStatus"]),
+        (&json!("me_example.org@localhost"), &json!("me@example.org"), &json!("needsAction"))
     );
-    assert!(!format!("{events:?}").contains("Dinner"));
+    let held = format!("{events:?}");
+    assert!(!held.contains("Dinner") && !held.contains("boss@example.org"), "{held}");
+    // Neither what is written of a meeting nor its end is mailed.
+    lab.google.edit("work@example.org", "dinner", |event| {
+        event["attendees"].as_array_mut().unwrap().push(json!({ "email": "you@example.org" }));
+    });
+    lab.sync();
+    assert!(format!("{:?}", lab.google.events(SINK)).contains("you_example.org@localhost"));
+    lab.google.delete("work@example.org", "dinner");
+    lab.sync();
+    assert_eq!(lab.sink(), expected[1..]);
+    assert_eq!(lab.google.mails(), 0);
+}
+
+/// Hours by CalendarSync's clock: those of the start and of the end, whatever lies between, and no all-day event is judged by
+/// them.
+#[test]
+fn an_event_at_the_edge_of_the_hours_is_where_calendarsync_puts_it() {
+    let events = [
+        ("a", "06:30-08:30"),
+        ("b", "12:15-12:45"),
+        ("c", "12:15-13:45"),
+        ("d", "16:30-18:30"),
+        ("e", "17:30-18:30"),
+        ("f", "19:00-20:00"),
+    ];
+    for (name, hours, kept) in [
+        ("TimeFrame", (8, 18), "abcde"),
+        ("TimeFrame", (12, 13), "bc"),
+        ("TimeFilter", (8, 18), "af"),
+        ("TimeFilter", (12, 13), "adef"),
+    ] {
+        let lab = Lab::new();
+        for (id, times) in events {
+            let (start, end) = times.split_once('-').unwrap();
+            let at = |at: &str| json!({ "dateTime": format!("{}-06T{at}:00Z", month(0)), "timeZone": "UTC" });
+            lab.google.put("work@example.org", json!({ "id": format!("{id}{id}{id}{id}{id}"), "summary": id, "start": at(start), "end": at(end) }));
+        }
+        let day = |day: u8| json!({ "date": format!("{}-{day:02}", month(0)) });
+        lab.google.put(
+            "work@example.org",
+            json!({ "id": "holiday", "summary": "z", "start": day(7), "end": day(8) }),
+        );
+        let (head, _) = REST.split_once("transformations:").unwrap();
+        let rest = format!(
+            "{head}transformations:\n  - name: KeepTitle\nfilters:\n  - name: {name}\n    \
+             config: {{ HourStart: {}, HourEnd: {} }}\n",
+            hours.0, hours.1
+        );
+        lab.import_with(FROM_GOOGLE, &rest);
+        lab.sync();
+        lab.sync();
+        let copies = lab.google.events(SINK);
+        let mut titles: Vec<&str> = copies.iter().filter_map(|event| event["summary"].as_str()).collect();
+        titles.sort_unstable();
+        assert_eq!(titles.concat(), format!("{kept}z"), "{name} {hours:?}");
+    }
 }
 
 /// Forms of later versions: days and weeks.
@@ -515,6 +607,7 @@ fn a_quiet_import_from_zep_asks_zep_once() {
     assert!(told.contains("CALSYNC_SOURCE_PASSWORD"), "{told}");
     lab.sync();
     lab.sync();
+    assert!(told.contains("CalendarSync keeps every event of a ZEP calendar"), "{told}");
     let training =
         || Copy { location: "Office".to_owned(), ..copy("13 09:00", "13 12:00", "[work] training") };
     assert_eq!(lab.sink(), [training()]);

@@ -105,6 +105,7 @@ fn every_command_answers_in_json() {
     // In an order in which each has something to say.
     for (command, line) in [
         ("man", "man"),
+        ("schema", "schema"),
         ("completions", "completions bash"),
         ("provision", "provision"),
         ("import-config", "import-config sync.yaml"),

@@ -7,8 +7,8 @@ use crate::ical::read::{CLASS, DEFAULT_DESCRIPTION, STATUS, TRANSP, is_utc};
 use crate::ical::text::{escape_into, push_single_line};
 use crate::ical::value::{IcalDuration, write_date, write_time};
 use crate::model::{
-    Alarm, AlarmAction, AlarmTrigger, EventBody, EventTime, Fold, Participant, ParticipationStatus, Person,
-    RelativeTo, Role, RuleEntry, VirtualLocation,
+    Alarm, AlarmAction, AlarmTrigger, Color, EventBody, EventTime, Fold, Participant, ParticipationStatus,
+    Person, RelativeTo, Role, RuleEntry, VirtualLocation,
 };
 use crate::recurrence::Until;
 
@@ -368,13 +368,21 @@ impl SimpleField {
             Self::Location => text(&body.location),
             Self::Geo => single(&body.geo),
             Self::Url => single(&body.url),
-            Self::Color => single(&body.color),
+            Self::Color => body.color.as_deref().and_then(color).map(ToOwned::to_owned),
             Self::Status => word(&STATUS, body.status),
             Self::FreeBusy => word(&TRANSP, body.free_busy),
             Self::Privacy => word(&CLASS, body.privacy),
             Self::Priority => body.priority.map(|priority| priority.min(9).to_string()),
         }
     }
+}
+
+/// The value of `COLOR`: a CSS name, and nothing else (RFC 7986 section 5.9). Of what is no name the nearest; of what is no
+/// colour none.
+pub(crate) fn color(color: &str) -> Option<&str> {
+    let color = color.trim();
+    let known = Color::parse(color)?;
+    Some(if color.starts_with('#') { known.css_name() } else { color })
 }
 
 fn word<T: Copy + PartialEq>(words: &[(&str, T)], value: Option<T>) -> Option<String> {

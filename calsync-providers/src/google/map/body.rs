@@ -2,7 +2,7 @@
 
 use calsync_core::{
     model::{
-        Alarm, AlarmAction, AlarmTrigger, EventBody, FreeBusyStatus, Participant, ParticipationStatus,
+        Alarm, AlarmAction, AlarmTrigger, Color, EventBody, FreeBusyStatus, Participant, ParticipationStatus,
         Person, Privacy, RelativeTo, Role, Status, TimeSpan, VirtualLocation,
     },
     provider::PeoplePolicy,
@@ -87,7 +87,7 @@ fn person(of: &Object) -> Option<Person> {
     Some(Person { address, name: text(of, "displayName").map(ToOwned::to_owned) })
 }
 
-fn participants(event: &Object) -> Vec<Participant> {
+pub(crate) fn participants(event: &Object) -> Vec<Participant> {
     let mut participants: Vec<Participant> = Vec::new();
     for attendee in list(event, "attendees").iter().filter_map(Value::as_object) {
         let Some(person) = person(attendee) else { continue };
@@ -276,9 +276,15 @@ pub(crate) fn apply(
     changed
 }
 
-/// Google's number of a colour.
+/// Google's number of a colour, or of the one next to it that Google has.
 pub(crate) fn color_id<'c>(color: &str, colors: &'c EventColors) -> Option<&'c str> {
-    colors.iter().find(|(_, known)| known.eq_ignore_ascii_case(color)).map(|(id, _)| id.as_str())
+    let same = colors.iter().find(|(_, known)| known.eq_ignore_ascii_case(color));
+    let nearest = || {
+        let wanted = Color::parse(color)?;
+        let known = colors.iter().filter_map(|(id, known)| Some((id, Color::parse(known)?)));
+        known.min_by_key(|(_, known)| wanted.distance(*known)).map(|(id, _)| id)
+    };
+    same.map(|(id, _)| id).or_else(nearest).map(String::as_str)
 }
 
 /// The members of a time that are read and written here.

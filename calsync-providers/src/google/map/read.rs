@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use calsync_core::{
     diff::changed_fields,
     model::{Event, EventBody, EventTime, Override, OverrideScope, RecurrenceId, TimeSpan, UidOrigin},
-    provider::{Payload, ReadError, UnreadKind},
+    provider::{Declined, Payload, ReadError, UnreadKind},
 };
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use super::{alone, body, recurrence, time};
 use crate::google::{
     config::EventColors,
     item::{Item, is_cancelled, is_series, master_of},
-    wire::{Object, inner, list, text},
+    wire::{Object, flag, inner, list, text},
 };
 
 /// Members of `extendedProperties.private` that calsync writes: the UID an event has elsewhere, the id of the event it was
@@ -78,6 +78,23 @@ pub(crate) fn read_item(item: &Item, colors: &EventColors) -> Result<Event, Read
     let instances = instances(item, &read, colors);
     read.overrides.extend(instances);
     Ok(read)
+}
+
+/// What of an item the owner of the calendar declined: Google says which guest this calendar is of.
+pub(crate) fn declined(payload: &Payload) -> Option<Declined> {
+    let item = Item::read(payload)?;
+    let whole = is_declined(&item.event);
+    let of = |exception: &Object| {
+        // What a fragment does not say is the series'.
+        let says = exception.contains_key("attendees");
+        Some((time::original_start(exception)?, if says { is_declined(exception) } else { whole }))
+    };
+    Some(Declined { whole, instances: item.exceptions.iter().filter_map(of).collect() })
+}
+
+fn is_declined(event: &Object) -> bool {
+    let guests = list(event, "attendees").iter().filter_map(Value::as_object);
+    guests.filter(|guest| flag(guest, "self")).any(|own| text(own, "responseStatus") == Some("declined"))
 }
 
 /// Whether this is what Google says of rules: nothing, or a list of lines.

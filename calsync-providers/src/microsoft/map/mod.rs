@@ -13,7 +13,7 @@ pub(crate) mod time;
 
 pub(crate) use people::{is_meeting, is_own};
 pub(crate) use project::project;
-pub(crate) use read::{cancelled_date, instance_of, read_payload};
+pub(crate) use read::{cancelled_date, declined, instance_of, read_payload};
 pub(crate) use render::{Plan, render};
 
 use calsync_core::zone::Zone;

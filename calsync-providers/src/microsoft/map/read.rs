@@ -2,7 +2,7 @@
 
 use calsync_core::{
     model::{Event, EventTime, Override, OverrideScope, RecurrenceId, TimeSpan, UidOrigin},
-    provider::{Payload, ReadError, UnreadKind},
+    provider::{Declined, Payload, ReadError, UnreadKind},
     recurrence::RuleEntry,
     zone::Zone,
 };
@@ -24,6 +24,20 @@ const INSTANCES_MAX: usize = 10_000;
 pub(crate) fn read_payload(payload: &Payload, options: &Options<'_>) -> Result<Event, ReadError> {
     let object = item::object_of(payload).ok_or_else(|| unreadable("it is no JSON object"))?;
     read(&object, options).map_err(unreadable)
+}
+
+/// What of an item the owner of the calendar declined: Graph tells the answer of the mailbox beside those of the guests.
+pub(crate) fn declined(payload: &Payload, options: &Options<'_>) -> Option<Declined> {
+    let object = item::object_of(payload)?;
+    let zones = Zones::of(&object, props::get(&object, options.set, props::ZONES));
+    let start = span(&object, &zones)?.start;
+    let is_declined = |event: &Object| {
+        inner(event, "responseStatus").and_then(|answer| text(answer, "response")) == Some("declined")
+    };
+    let exceptions = list(&object, "exceptionOccurrences").iter().filter_map(Value::as_object);
+    let instances =
+        exceptions.filter_map(|one| Some((instance_of(one, &start)?, is_declined(one)))).collect();
+    Some(Declined { whole: is_declined(&object), instances })
 }
 
 fn unreadable(reason: &'static str) -> ReadError {
@@ -138,4 +152,33 @@ fn uid(object: &Object, options: &Options<'_>) -> Option<(String, UidOrigin)> {
     }
     let id = object.get("id").and_then(Value::as_str)?;
     Some((format!("graph-{}", &blake3::hash(id.as_bytes()).to_hex()[..32]), UidOrigin::Derived))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::microsoft::config::MonthEnd;
+
+    #[test]
+    fn the_answer_of_the_mailbox_is_read_for_the_series_and_for_each_exception() {
+        let at = |time: &str| json!({"dateTime": time, "timeZone": "UTC"});
+        let exception = |day: u8, answer: &str| {
+            let (start, end) = (format!("2026-01-{day:02}T09:00:00"), format!("2026-01-{day:02}T10:00:00"));
+            json!({
+                "originalStart": format!("{start}Z"), "start": at(&start), "end": at(&end),
+                "responseStatus": {"response": answer},
+            })
+        };
+        let item = json!({
+            "start": at("2026-01-05T09:00:00"), "end": at("2026-01-05T10:00:00"),
+            "responseStatus": {"response": "declined"},
+            "exceptionOccurrences": [exception(6, "accepted"), exception(7, "declined")],
+        });
+        let options = Options { set: "", month_end: MonthEnd::default(), floating: &Zone::UTC, title_max: 0 };
+        let declined = declined(&Payload::new(item.to_string()), &options).unwrap();
+        assert!(declined.whole);
+        assert_eq!(declined.instances.into_values().collect::<Vec<_>>(), [false, true]);
+    }
 }

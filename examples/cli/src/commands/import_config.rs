@@ -210,48 +210,63 @@ fn import(text: &str) -> Result<Imported, String> {
             keys(&mut config, &side.client);
         }
     }
+    let pipeline = serde_json::to_value(&translated.pipeline).map_err(|error| error.to_string())?;
+    let steps = pipeline["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_of_source = |step: &&Value| step["filter"]["type"] == "not-declined";
+    // The provider tells which answer is the owner's to whoever reads the calendar there.
+    let mut of_source = String::new();
+    for step in steps.iter().filter(is_of_source) {
+        if source.provider == "caldav" {
+            lost.push(
+                "DeclinedEvents: CalendarSync keeps every event of a ZEP calendar, and so does this"
+                    .to_owned(),
+            );
+        } else {
+            of_source.push_str("\n[links.copies]\nstart = { type = \"everything\" }\n");
+            write_step(&mut of_source, step);
+        }
+    }
+    let mut people = "";
+    if steps.iter().any(|step| step["transform"]["type"] == "keep-attendees") {
+        if sink.provider == "microsoft" {
+            lost.push(
+                "KeepAttendees: Outlook mails everybody it is given, and what is sent to the addresses of the copies comes back \
+                 to you; people = \"write\" on the link named sink writes them all the same"
+                    .to_owned(),
+            );
+        } else {
+            people = "people = \"write\"\n";
+        }
+    }
     let calendar = |side: &Side| toml(&Value::String(side.calendar.clone()));
     let _ = write!(
         config,
         "\n[[links]]\nname = \"source\"\ncalendar = \"calendarsync\"\nconnection = \"source\"\nremote = {}\n\
-         direction = \"import\"\n\n[[links]]\nname = \"sink\"\ncalendar = \"calendarsync\"\nconnection = \"sink\"\n\
-         remote = {}\ndirection = \"export\"\nedits = \"restore\"\ncheck_copies_every = \"{CHECKED}\"\n\n\
+         direction = \"import\"\n{of_source}\n[[links]]\nname = \"sink\"\ncalendar = \"calendarsync\"\nconnection = \"sink\"\n\
+         remote = {}\ndirection = \"export\"\n{people}edits = \"restore\"\ncheck_copies_every = \"{CHECKED}\"\n\n\
          [links.copies]\n",
         calendar(&source),
         calendar(&sink),
     );
-    let pipeline = serde_json::to_value(&translated.pipeline).map_err(|error| error.to_string())?;
     let _ = writeln!(config, "start = {}", toml(&pipeline["start"]));
     let _ = writeln!(config, "uid_salt = {}", toml(&Value::String(salt()?)));
     if let Some(window) = &window {
         let window = serde_json::to_value(window).map_err(|error| error.to_string())?;
         let _ = writeln!(config, "window = {}", toml(&window));
     }
-    let steps = pipeline["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let needs_owner = steps.iter().any(|step| step["filter"]["type"] == "not-declined");
-    if needs_owner {
-        config.push_str("owner = []\n");
-        lost.push(
-            "DeclinedEvents: write your own addresses into `owner`, or nobody's answer is looked at"
-                .to_owned(),
-        );
-    }
-    if steps.iter().any(|step| step["transform"]["type"] == "keep-attendees") {
-        lost.push(
-            "KeepAttendees: attendees are written once the link named sink says people = \"write\"; the provider may mail them \
-             then"
-                .to_owned(),
-        );
-    }
-    for step in steps {
-        config.push_str("\n[[links.copies.steps]]\n");
-        for key in ["name", "filter", "transform"] {
-            if let Some(value) = step.get(key) {
-                let _ = writeln!(config, "{key} = {}", toml(value));
-            }
-        }
+    for step in steps.iter().filter(|step| !is_of_source(step)) {
+        write_step(&mut config, step);
     }
     Ok(Imported { config, lost, unknown })
+}
+
+fn write_step(config: &mut String, step: &Value) {
+    config.push_str("\n[[links.copies.steps]]\n");
+    for key in ["name", "filter", "transform"] {
+        if let Some(value) = step.get(key) {
+            let _ = writeln!(config, "{key} = {}", toml(value));
+        }
+    }
 }
 
 /// The window of the copies. What CalendarSync wrote and what left its window stays there, so it stays here.

@@ -22,6 +22,7 @@ mod password;
 pub(crate) mod provision;
 pub(crate) mod publish;
 pub(crate) mod schedule;
+pub(crate) mod schema;
 pub(crate) mod sync;
 pub(crate) mod terms;
 pub(crate) mod undo;

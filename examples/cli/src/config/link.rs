@@ -124,10 +124,19 @@ impl LinkConfig {
             }
             let rules =
                 copies.rules(self).map_err(|problem| CliError::Config(format!("link {name}: {problem}")))?;
-            rules
+            let compiled = rules
                 .pipeline
                 .compile()
                 .map_err(|problem| CliError::Config(format!("link {name}: copies, {problem}")))?;
+            let tells = direction == Direction::Import
+                && matches!(connection.provider, ProviderKind::Google | ProviderKind::Microsoft);
+            if let Some(step) = compiled.asks_for_the_owner().filter(|_| copies.owner.is_empty() && !tells) {
+                return wrong(format!(
+                    "link {name}: the step {step:?} keeps out what the owner of the calendar declined, and nobody says who that \
+                     is: write their addresses into `copies.owner`, or the step into the link that imports the calendar from \
+                     Google or Microsoft, which tell"
+                ));
+            }
             if let Some(window) = &copies.window {
                 if direction != Direction::Export {
                     return wrong(format!(
