@@ -11,13 +11,14 @@ use std::{
 
 use async_trait::async_trait;
 use calsync_core::{
+    context::Clock,
     context::RandomIds,
     model::{
         Event, EventBody, EventTime, Override, OverrideScope, Participant, Person, RecurrenceId,
         RemoteCalendarId, RemoteId, TimeSpan, Version,
     },
     provider::{
-        Change, ChangePage, ChangeScope, ChangesRequest, ErrorKind, Fetched, ItemChange, Payload,
+        Change, ChangePage, ChangeScope, ChangesRequest, Covered, ErrorKind, Fetched, ItemChange, Payload,
         PeoplePolicy, Provider, ProviderError, PullMode, RenderRequest, Retry, WatchRequest,
     },
 };
@@ -615,10 +616,18 @@ async fn the_window_can_be_all_there_is_and_events_delta_knows_no_end() {
     assert!(windowed.provider.capabilities().pull_window_slides);
     windowed.server.add(windowed.calendar.as_str(), &single("near")).unwrap();
     windowed.server.add(windowed.calendar.as_str(), &far).unwrap();
-    assert_eq!(windowed.pull(None).await.unwrap().changes.len(), 1);
+    let page = windowed.pull(None).await.unwrap();
+    assert_eq!(page.changes.len(), 1);
+    // What it covers stays what the query began with, whenever it is asked again.
+    let now = windowed.clock.now();
+    let span = Covered::from(now - TimeDelta::days(90)..now + TimeDelta::days(550));
+    assert_eq!(page.covered, span);
+    windowed.clock.advance(TimeDelta::days(30));
+    assert_eq!(windowed.pull(page.cursor.as_ref()).await.unwrap().covered, span);
 
     let endless = lab_with(|config| config.delta = DeltaSource::Events);
     let first = endless.pull(None).await.unwrap();
+    assert_eq!(first.covered, Covered::ALL);
     endless.server.add(endless.calendar.as_str(), &far).unwrap();
     endless.clock.advance(TimeDelta::days(2000));
     let page = endless.pull(first.cursor.as_ref()).await.unwrap();

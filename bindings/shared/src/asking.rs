@@ -3,13 +3,11 @@
 //! All answer with JSON as it stands in the documentation of the core, as text: its words are the same in every language.
 
 use calsync_core::{
-    availability::{
-        CalendarState, Question, TentativePolicy, UncoveredPolicy, WorkingHours, read_vavailability,
-    },
+    availability::{Question, TentativePolicy, UncoveredPolicy, WorkingHours, read_vavailability},
     booking::{Counted, Terms},
     engine::{Link, history},
     model::{CalendarId, EventId, LinkId, RemoteId},
-    store::{LinkHealth, RecordKind},
+    store::RecordKind,
     zone::Zone,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -146,30 +144,15 @@ impl Engine {
         }
         let mut calendars = Vec::new();
         for one in asked.calendars {
-            let mut counted = Counted::new(one.calendar);
+            let calendar = CalendarId::from(one.calendar);
+            let links = self.links().into_iter();
+            let links = links.filter(|link| link.calendar == calendar && link.direction.imports());
+            let mut counted =
+                Counted::fed_by(&*self.store().await?, calendar.clone(), links.map(|link| link.id)).await?;
             counted.zone = one.zone.unwrap_or_else(|| zone.clone());
             counted.owner = one.owner;
-            (counted.state, counted.as_of) = self.known(&counted.calendar).await?;
             calendars.push(counted);
         }
         Ok(Terms { calendars, elsewhere: Vec::new(), question })
-    }
-
-    /// How far what the store has of a calendar can be trusted: as far as the worst of the links that bring events in.
-    async fn known(&self, calendar: &CalendarId) -> Result<(CalendarState, Option<DateTime<Utc>>), Failure> {
-        let store = self.store().await?;
-        let mut worst: (CalendarState, Option<DateTime<Utc>>) = (CalendarState::Current, None);
-        let brings_in = |link: &&Link| link.calendar == *calendar && link.direction.imports();
-        for link in self.links().iter().filter(brings_in) {
-            let state = store.link(&LinkId::from(link.id.as_str())).await?;
-            let Some((last, state)) = state.and_then(|state| Some((state.last_success?, state))) else {
-                return Ok((CalendarState::Unknown, None));
-            };
-            if state.health != LinkHealth::Active {
-                worst.0 = CalendarState::Stale;
-            }
-            worst.1 = Some(worst.1.map_or(last, |before| before.min(last)));
-        }
-        Ok(worst)
     }
 }

@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod changes;
+mod covered;
 mod error;
 mod mark;
 mod watch;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use capabilities::Capabilities;
 pub use changes::{Change, ChangePage, ChangeScope, ChangesRequest, Cursor, Fetched, ItemChange, PullMode};
+pub use covered::Covered;
 pub use error::{ErrorKind, Fault, ProviderError, Retry};
 pub use mark::{Mark, Seal};
 pub use watch::{FreeBusy, Watch, WatchRequest};
