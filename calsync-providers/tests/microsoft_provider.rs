@@ -11,6 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use calsync_core::{
+    availability::BusyKind,
     context::Clock,
     context::RandomIds,
     model::{
@@ -858,10 +859,26 @@ async fn busy_times_are_told_for_mailboxes() {
     let mut free = single("free");
     free["showAs"] = json!("free");
     lab.server.add(lab.calendar.as_str(), &free).unwrap();
+    for (day, status) in [(7, "tentative"), (8, "oof"), (9, "unknown"), (10, "workingElsewhere")] {
+        let mut event = single(status);
+        event["showAs"] = json!(status);
+        for (name, hour) in [("start", 9), ("end", 10)] {
+            event[name]["dateTime"] = json!(format!("2026-01-{day:02}T{hour:02}:00:00"));
+        }
+        lab.server.add(lab.calendar.as_str(), &event).unwrap();
+    }
     let window = instant("2026-01-05T00:00:00Z")..instant("2026-01-12T00:00:00Z");
     let asked = [RemoteCalendarId::from("ann@example.com"), RemoteCalendarId::from("nobody@example.com")];
     let answers = lab.provider.free_busy(&asked, window).await.unwrap();
-    assert_eq!(answers[0].busy, [(instant("2026-01-06T09:00:00Z"), instant("2026-01-06T10:00:00Z"))]);
+    let shown = answers[0].busy.iter().map(|time| (time.start, time.end - time.start, time.kind));
+    let (hour, day) = (TimeDelta::hours(1), |day: u32| instant(&format!("2026-01-{day:02}T09:00:00Z")));
+    let kinds = [
+        (day(6), hour, BusyKind::Busy),
+        (day(7), hour, BusyKind::Tentative),
+        (day(8), hour, BusyKind::Unavailable),
+        (day(9), hour, BusyKind::Busy),
+    ];
+    assert_eq!(shown.collect::<Vec<_>>(), kinds);
     assert_eq!(answers[1].unknown.as_deref(), Some("ErrorMailRecipientNotFound"));
     let long = instant("2026-01-05T00:00:00Z")..instant("2026-06-12T00:00:00Z");
     assert_eq!(lab.provider.free_busy(&asked, long).await.unwrap_err().kind, ErrorKind::InvalidInput);
