@@ -4,9 +4,9 @@
 
 use calsync_core::{
     availability::{Question, TentativePolicy, UncoveredPolicy, WorkingHours, read_vavailability},
-    booking::{Counted, Terms},
+    booking::{Counted, Terms, busy_elsewhere},
     engine::{Link, history},
-    model::{CalendarId, EventId, LinkId, RemoteId},
+    model::{CalendarId, EventId, LinkId, RemoteCalendarId, RemoteId},
     store::RecordKind,
     zone::Zone,
 };
@@ -19,9 +19,13 @@ use crate::{Engine, Failure, args, dispatch};
 /// The terms of `free`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FreeTerms {
+pub(crate) struct FreeTerms {
     /// The calendars of the store that have to be free, all of them.
     calendars: Vec<FreeCalendar>,
+    /// Calendars that have to be free as well, of which an account sees only when they are busy: their providers are asked
+    /// each time.
+    #[serde(default)]
+    elsewhere: Vec<FreeElsewhere>,
     /// Between which instants.
     from: DateTime<Utc>,
     to: DateTime<Utc>,
@@ -51,13 +55,24 @@ struct FreeTerms {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FreeCalendar {
+pub(crate) struct FreeCalendar {
     calendar: String,
     /// Default: that of the terms.
     #[serde(default)]
     zone: Option<Zone>,
     #[serde(default)]
     owner: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FreeElsewhere {
+    /// The name it gets in the answer.
+    calendar: String,
+    /// Who is asked.
+    connection: String,
+    /// Its name there: the id of a calendar, at Microsoft the address of its owner, of a CalDAV server its URL.
+    remote: String,
 }
 
 /// Joined events read at once, where nobody says how many.
@@ -153,6 +168,13 @@ impl Engine {
             counted.owner = one.owner;
             calendars.push(counted);
         }
-        Ok(Terms { calendars, elsewhere: Vec::new(), question })
+        let mut elsewhere = Vec::new();
+        for one in asked.elsewhere {
+            let provider = self.provider(&one.connection)?;
+            let named = [(CalendarId::from(one.calendar), RemoteCalendarId::from(one.remote))];
+            let found = busy_elsewhere(&*provider, &named, &question.busy_window(), self.now()).await;
+            elsewhere.extend(found.map_err(|error| Failure::from(error).about(one.connection))?);
+        }
+        Ok(Terms { calendars, elsewhere, question })
     }
 }

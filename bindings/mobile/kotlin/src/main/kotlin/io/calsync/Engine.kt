@@ -53,7 +53,8 @@ class Engine private constructor(
      * Names an authorised account. [secret] is the password, or the access token for Google and Microsoft. [trustAddress]
      * allows private and local addresses, and files as feeds: only for addresses that whoever runs the application wrote.
      * [unofficial] says that the owner of a Cozi account knows that its interface is undocumented, may end on any day, and that
-     * using it may be against Cozi's terms.
+     * using it may be against Cozi's terms. [aheadDays] says how many days ahead a feed is published for: nothing later is known to be
+     * free. Without it a feed is taken to list all there is.
      */
     suspend fun connect(
         connection: String,
@@ -63,10 +64,11 @@ class Engine private constructor(
         secret: String = "",
         trustAddress: Boolean = false,
         unofficial: Boolean = false,
+        aheadDays: Int? = null,
     ) {
         val args = Arguments().text("connection", connection).value("provider", ProviderKind.serializer(), provider)
         args.text("url", url).text("username", username).text("secret", secret).flag("trust_address", trustAddress)
-        call("connect", args.flag("unofficial", unofficial))
+        call("connect", args.flag("unofficial", unofficial).number("ahead_days", aheadDays))
     }
 
     /** The calendars of an account. */
@@ -101,7 +103,10 @@ class Engine private constructor(
     /**
      * Joins a calendar of the store to a remote one ([remote] is its id; a feed has only one). At most [guardCount] deletions
      * (10) or [guardPercent] percent of the events (20) pass unasked. [copies] says what a link that imports or exports copies, as
-     * JSON: `{ "pipeline": ..., "calendar_name": ..., "owner": [...] }`, the pipeline as `docs/schema/pipeline.json` describes it.
+     * JSON: `{ "pipeline": ..., "calendar_name": ..., "owner": [...], "zone": ..., "window": { "from": ..., "to": ..., "leaving": ... },
+     * "uid_salt": ... }`, the pipeline as `docs/schema/pipeline.json` describes it, all else where it is not the default. `window` is of a
+     * link that exports; its ends are `{ "days": -30 }`, `{ "month-start": -1 }` or `{ "month-end": 1 }` from now, and `leaving` is `stay` or
+     * `go`. `uid_salt` are random characters with which nobody can tell from the UID of a copy which event it is of.
      * Without it a link that exports shows when somebody is busy, and nothing else; a pipeline that starts with `everything` shows all.
      * While there is nothing to write, a link that exports may leave its copies unlooked at for [checkCopiesEvery] seconds.
      */
@@ -249,8 +254,12 @@ class Engine private constructor(
 
     /**
      * When all calendars of [terms] are free, and how far each can be trusted; both as JSON. The terms have `calendars` (each
-     * `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `zone`, `slot_minutes`,
-     * `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`, `uncovered` and `hours`.
+     * `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `elsewhere`, `zone`,
+     * `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`, `uncovered`,
+     * `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
+     * `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time. The answer has `busy`, `open`, `slots`,
+     * `truncated` and `calendars`, each with its `calendar`, `state`, `age_seconds`, what was `covered` of the window, `covers_window` and
+     * `incomplete_series`.
      */
     suspend fun free(terms: String): String = call("free", Arguments().text("terms", terms), String.serializer())
 
@@ -278,8 +287,14 @@ class Engine private constructor(
     }
 
     /**
+     * Forgets a link: which events it joined, what waits to be sent, and what was set aside. Both sides stay as they are, and what it
+     * did stays in its history; [clean] before it deletes what it wrote. A link that is added again under the name meets both sides anew.
+     */
+    suspend fun forget(link: String) = call("forget", Arguments().text("link", link))
+
+    /**
      * Keeps a slot for so many [minutes] for somebody who has not decided yet. [terms] are those of [free], the hold is JSON:
-     * its `id` is for [book]. Fails with [Code.SLOT_TAKEN] or [Code.SLOT_NOT_OFFERED].
+     * its `id`, which is for [book], its `slot`, `until` when it is kept, and its `rows`, which are for [release]. Fails with [Code.SLOT_TAKEN] or [Code.SLOT_NOT_OFFERED].
      */
     suspend fun hold(terms: String, start: Instant, end: Instant, minutes: Int): String {
         val args = Arguments().text("terms", terms).instant("start", start).instant("end", end).number("minutes", minutes)
@@ -290,8 +305,8 @@ class Engine private constructor(
     suspend fun release(hold: String) = call("release", Arguments().text("hold", hold))
 
     /**
-     * Books the time of an event: writes the event when every calendar of [terms] is free then. Gives the booking as JSON, with its
-     * `id`. Fails as [hold] does.
+     * Books the time of an event: writes the event when every calendar of [terms] is free then. Gives the booking as JSON: the
+     * `calendar` and the `id` of the event, and the `slot` it is at. Fails as [hold] does.
      *
      * @param id of the event: a booking that is sent again under it is the same booking.
      * @param hold the id of the hold that kept the slot.
