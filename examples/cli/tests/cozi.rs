@@ -166,6 +166,10 @@ fn nothing_is_on_offer_in_months_nobody_read() {
     assert_eq!(unknown["calendars"][0]["covers_window"], false);
     assert_eq!(unknown["calendars"][0]["covered"], Value::Null);
     assert_eq!(unknown["calendars"][0]["state"], "current");
+    let (_, _, told) = lab.run(&["free", "--calendars", "family", "--from", outside]);
+    assert!(told.contains("family: nothing of these days is known"), "{told}");
+    let (_, _, told) = lab.run(&["free", "--calendars", "family", "--days", "1000"]);
+    assert!(told.contains("family: only ") && told.contains("--offer-unknown"), "{told}");
     assert!(!free(outside, &["--offer-unknown"])["slots"].as_array().unwrap().is_empty());
 
     let book =

@@ -142,8 +142,9 @@ class Engine:
     ) -> dict[str, Any]:
         """Books the time of an event: writes the event when every calendar of ``terms`` is free then.
 
-        Gives the ``calendar`` and the ``id`` of the event and the ``slot`` it is at. Sent again under the same ``id`` it is the same booking. ``hold`` is the ``id`` of the hold that kept the slot, ``replaces``
-        that of the booking this one takes the place of. Raises as ``hold`` does.
+        Gives the ``calendar`` and the ``id`` of the event and the ``slot`` it is at. Sent again under the same ``id`` it is the same
+        booking. ``hold`` is the ``id`` of the hold that kept the slot, ``replaces`` that of the booking this one takes the place of.
+        Raises as ``hold`` does.
         """
         request = requests.book(
             terms=terms, calendar=calendar, event=event, id=id, hold=hold, replaces=replaces
@@ -256,9 +257,9 @@ class Engine:
         "zone": ..., "window": {"from": ..., "to": ..., "leaving": ...}, "uid_salt": ...}``, the pipeline as
         ``docs/schema/pipeline.json`` describes it, all else where it is not the default. ``window`` is of a link that exports; its ends
         are ``{"days": -30}``, ``{"month-start": -1}`` or ``{"month-end": 1}`` from now, and ``leaving`` is ``"stay"`` or ``"go"``.
-        ``uid_salt`` are random characters with which nobody can tell from the UID of a copy which event it is of. Without it a link that exports shows when somebody is busy, and
-        nothing else; ``{"pipeline": {"start": {"type": "everything"}}}`` shows all. While there is nothing to write, a link that
-        exports may leave its copies unlooked at for ``check_copies_every`` seconds.
+        ``uid_salt`` are random characters with which nobody can tell from the UID of a copy which event it is of. Without ``copies`` a
+        link that exports shows when somebody is busy, and nothing else; ``{"pipeline": {"start": {"type": "everything"}}}`` shows
+        all. While there is nothing to write, a link that exports may leave its copies unlooked at for ``check_copies_every`` seconds.
         """
         request = requests.add_link(
             link=link,

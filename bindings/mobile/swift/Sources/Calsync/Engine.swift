@@ -114,14 +114,15 @@ public final class Engine: Sendable {
         try await call("delete_event", EventArgs(calendar: calendar, id: id, revision: revision))
     }
 
-    /// Joins a calendar of the store to a remote one (`remote` is its id; a feed has only one). At most `guardCount` deletions
-    /// (10) or `guardPercent` percent of the events (20) pass unasked. `copies` says what a link that imports or exports copies, as
+    /// Joins a calendar of the store to a remote one (`remote` is its id; a feed has only one). At most `guardCount` deletions (10)
+    /// or `guardPercent` percent of the events (20) pass unasked. `copies` says what a link that imports or exports copies, as
     /// JSON: `{ "pipeline": ..., "calendar_name": ..., "owner": [...], "zone": ..., "window": { "from": ..., "to": ..., "leaving": ... },
-    /// "uid_salt": ... }`, the pipeline as `docs/schema/pipeline.json` describes it, all else where it is not the default. `window` is of a
-    /// link that exports; its ends are `{ "days": -30 }`, `{ "month-start": -1 }` or `{ "month-end": 1 }` from now, and `leaving` is `stay` or
-    /// `go`. `uid_salt` are random characters with which nobody can tell from the UID of a copy which event it is of.
-    /// Without it a link that exports shows when somebody is busy, and nothing else; a pipeline that starts with `everything` shows all.
-    /// While there is nothing to write, a link that exports may leave its copies unlooked at for `checkCopiesEvery` seconds.
+    /// "uid_salt": ... }`, the pipeline as `docs/schema/pipeline.json` describes it, all else where it is not the default.
+    /// `window` is of a link that exports; its ends are `{ "days": -30 }`, `{ "month-start": -1 }` or `{ "month-end": 1 }` from
+    /// now, and `leaving` is `stay` or `go`. `uid_salt` are random characters with which nobody can tell from the UID of a copy
+    /// which event it is of. Without `copies` a link that exports shows when somebody is busy, and nothing else; a pipeline that starts
+    /// with `everything` shows all. While there is nothing to write, a link that exports may leave its copies unlooked at for
+    /// `checkCopiesEvery` seconds.
     public func addLink(
         _ link: String,
         calendar: String,
@@ -254,11 +255,11 @@ public final class Engine: Sendable {
 
     /// When all calendars of the terms are free, and how far each can be trusted; both as JSON. The terms have `calendars` (each
     /// `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `elsewhere`, `zone`,
-    /// `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`, `uncovered`,
-    /// `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
-    /// `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time. The answer has `busy`, `open`, `slots`,
-    /// `truncated` and `calendars`, each with its `calendar`, `state`, `age_seconds`, what was `covered` of the window, `covers_window` and
-    /// `incomplete_series`.
+    /// `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
+    /// `uncovered`, `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
+    /// `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time. The answer has `busy`, `open`,
+    /// `slots`, `truncated` and `calendars`, each with its `calendar`, `state`, `age_seconds`, what was `covered` of the window,
+    /// `covers_window` and `incomplete_series`.
     public func free(_ terms: String) async throws -> String {
         try await call("free", ["terms": terms], String.self)
     }
@@ -296,8 +297,9 @@ public final class Engine: Sendable {
         try await call("forget", ["link": link])
     }
 
-    /// Keeps a slot for so many `minutes` for somebody who has not decided yet. The terms are those of ``free(_:)``; the hold is JSON:
-    /// its `id`, which is for a booking, its `slot`, `until` when it is kept, and its `rows`, which are for ``release(hold:)``. Fails with ``Code/slotTaken`` or ``Code/slotNotOffered``.
+    /// Keeps a slot for so many `minutes` for somebody who has not decided yet. The terms are those of ``free(_:)``; the hold is
+    /// JSON: its `id`, which is for a booking, its `slot`, `until` when it is kept, and its `rows`, which are for
+    /// ``release(hold:)``. Fails with ``Code/slotTaken`` or ``Code/slotNotOffered``.
     public func hold(terms: String, start: Instant, end: Instant, minutes: Int) async throws -> String {
         try await call("hold", HoldArgs(terms: terms, start: start, end: end, minutes: minutes), String.self)
     }
@@ -308,8 +310,8 @@ public final class Engine: Sendable {
     }
 
     /// Books the time of an event: writes the event when every calendar of the terms is free then. Gives the booking as JSON: the
-    /// `calendar` and the `id` of the event, and the `slot` it is at. Sent again under the same `id` it is the same booking; `hold` is the id of the hold that kept the slot, `replaces` that of
-    /// the booking this one takes the place of. Fails as a hold does.
+    /// `calendar` and the `id` of the event, and the `slot` it is at. Sent again under the same `id` it is the same booking; `hold`
+    /// is the id of the hold that kept the slot, `replaces` that of the booking this one takes the place of. Fails as a hold does.
     public func book(
         terms: String,
         calendar: String,

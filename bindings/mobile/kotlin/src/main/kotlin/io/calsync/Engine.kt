@@ -101,14 +101,15 @@ class Engine private constructor(
         call("delete_event", Arguments().text("calendar", calendar).text("id", id).number("revision", revision))
 
     /**
-     * Joins a calendar of the store to a remote one ([remote] is its id; a feed has only one). At most [guardCount] deletions
-     * (10) or [guardPercent] percent of the events (20) pass unasked. [copies] says what a link that imports or exports copies, as
-     * JSON: `{ "pipeline": ..., "calendar_name": ..., "owner": [...], "zone": ..., "window": { "from": ..., "to": ..., "leaving": ... },
-     * "uid_salt": ... }`, the pipeline as `docs/schema/pipeline.json` describes it, all else where it is not the default. `window` is of a
-     * link that exports; its ends are `{ "days": -30 }`, `{ "month-start": -1 }` or `{ "month-end": 1 }` from now, and `leaving` is `stay` or
-     * `go`. `uid_salt` are random characters with which nobody can tell from the UID of a copy which event it is of.
-     * Without it a link that exports shows when somebody is busy, and nothing else; a pipeline that starts with `everything` shows all.
-     * While there is nothing to write, a link that exports may leave its copies unlooked at for [checkCopiesEvery] seconds.
+     * Joins a calendar of the store to a remote one ([remote] is its id; a feed has only one). At most [guardCount] deletions (10)
+     * or [guardPercent] percent of the events (20) pass unasked. [copies] says what a link that imports or exports copies, as JSON:
+     * `{ "pipeline": ..., "calendar_name": ..., "owner": [...], "zone": ..., "window": { "from": ..., "to": ..., "leaving": ... },
+     * "uid_salt": ... }`, the pipeline as `docs/schema/pipeline.json` describes it, all else where it is not the default. `window`
+     * is of a link that exports; its ends are `{ "days": -30 }`, `{ "month-start": -1 }` or `{ "month-end": 1 }` from now, and
+     * `leaving` is `stay` or `go`. `uid_salt` are random characters with which nobody can tell from the UID of a copy which event
+     * it is of. Without `copies` a link that exports shows when somebody is busy, and nothing else; a pipeline that starts with
+     * `everything` shows all. While there is nothing to write, a link that exports may leave its copies unlooked at for
+     * [checkCopiesEvery] seconds.
      */
     suspend fun addLink(
         link: String,
@@ -255,11 +256,11 @@ class Engine private constructor(
     /**
      * When all calendars of [terms] are free, and how far each can be trusted; both as JSON. The terms have `calendars` (each
      * `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `elsewhere`, `zone`,
-     * `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`, `uncovered`,
-     * `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
-     * `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time. The answer has `busy`, `open`, `slots`,
-     * `truncated` and `calendars`, each with its `calendar`, `state`, `age_seconds`, what was `covered` of the window, `covers_window` and
-     * `incomplete_series`.
+     * `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
+     * `uncovered`, `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
+     * `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time. The answer has `busy`, `open`,
+     * `slots`, `truncated` and `calendars`, each with its `calendar`, `state`, `age_seconds`, what was `covered` of the window,
+     * `covers_window` and `incomplete_series`.
      */
     suspend fun free(terms: String): String = call("free", Arguments().text("terms", terms), String.serializer())
 
@@ -293,8 +294,9 @@ class Engine private constructor(
     suspend fun forget(link: String) = call("forget", Arguments().text("link", link))
 
     /**
-     * Keeps a slot for so many [minutes] for somebody who has not decided yet. [terms] are those of [free], the hold is JSON:
-     * its `id`, which is for [book], its `slot`, `until` when it is kept, and its `rows`, which are for [release]. Fails with [Code.SLOT_TAKEN] or [Code.SLOT_NOT_OFFERED].
+     * Keeps a slot for so many [minutes] for somebody who has not decided yet. [terms] are those of [free], the hold is JSON: its
+     * `id`, which is for [book], its `slot`, `until` when it is kept, and its `rows`, which are for [release]. Fails with
+     * [Code.SLOT_TAKEN] or [Code.SLOT_NOT_OFFERED].
      */
     suspend fun hold(terms: String, start: Instant, end: Instant, minutes: Int): String {
         val args = Arguments().text("terms", terms).instant("start", start).instant("end", end).number("minutes", minutes)
