@@ -42,9 +42,8 @@ fn every_key_is_said_where_it_is_used() {
             ("Kotlin", words(KOTLIN, &format!("suspend fun {method}("))),
             ("Swift", words(SWIFT, &format!("public func {method}("))),
         ] {
-            for key in keys.iter().filter(|key| !said.contains(**key)) {
-                panic!("{language}: {method} does not say {key:?} of {name}");
-            }
+            let missing: Vec<_> = keys.iter().filter(|key| !said.contains(**key)).collect();
+            assert!(missing.is_empty(), "{language}: {method} does not say {missing:?} of {name}");
         }
     }
 }
