@@ -566,6 +566,10 @@ class Engine {
     return this.#call('clean', { link }, options);
   }
 
+  forget(link, options) {
+    return this.#call('forget', { link }, options);
+  }
+
   hold(terms, slot, options) {
     return this.#call('hold', { terms: JSON.stringify(terms), ...slot }, options).then(JSON.parse);
   }

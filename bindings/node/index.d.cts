@@ -665,6 +665,8 @@ export interface ConnectOptions extends CallOptions {
    * Cozi's terms.
    */
   unofficial?: boolean;
+  /** How many days ahead a feed is published for: nothing later is known to be free. Default: it is taken to list all there is. */
+  aheadDays?: number;
 }
 
 export interface LinkOptions extends CallOptions {
@@ -696,6 +698,8 @@ export interface CopyRules {
   calendar_name?: string;
   owner?: string[];
   zone?: string;
+  /** Which part of the calendar is copied, by time; only on a link that exports. Default: all of it. */
+  window?: CopyWindow;
   /**
    * Random characters, such as `crypto.randomBytes(16).toString('hex')`, drawn once for each link and kept with what you say of the
    * link: they keep others from telling by its UID which event a copy is of.
@@ -703,9 +707,23 @@ export interface CopyRules {
   uid_salt?: string;
 }
 
+/** Default: 30 days back to 180 ahead, and the copies of what is over stay. */
+export interface CopyWindow {
+  from?: WindowEdge;
+  to?: WindowEdge;
+  leaving?: Leaving;
+}
+
+/** From now: days, or the beginning or the end of the month that is so many from this one. Negative: back. */
+export type WindowEdge = { days: number } | { 'month-start': number } | { 'month-end': number };
+/** What becomes of the copy of an event that is in the window no more. */
+export type Leaving = 'stay' | 'go';
+
 /** When calendars have to be free. Its keys are those of the core. */
 export interface FreeTerms {
-  calendars: { calendar: string; zone?: string; owner?: string[] }[];
+  calendars: FreeCalendar[];
+  /** Calendars that have to be free as well, of which an account sees only when they are busy: their providers are asked each time. */
+  elsewhere?: FreeElsewhere[];
   from: string;
   to: string;
   zone?: string;
@@ -714,19 +732,57 @@ export interface FreeTerms {
   buffer_before_minutes?: number;
   buffer_after_minutes?: number;
   notice_minutes?: number;
-  tentative?: 'busy' | 'free';
-  uncovered?: 'withhold' | 'offer';
+  tentative?: TentativePolicy;
+  uncovered?: UncoveredPolicy;
   hours?: { zone: string; hours: { days: string[]; from: string; to: string }[] }[];
   /** Texts with a `VAVAILABILITY` (RFC 7953), one for each person. */
   availability?: string[];
 }
 
+/** A calendar of the store. It counts whole, whatever link brought its events in. */
+export interface FreeCalendar {
+  calendar: string;
+  /** Default: that of the terms. */
+  zone?: string;
+  /** The addresses of its owner: what they declined takes none of their time. */
+  owner?: string[];
+}
+
+export interface FreeElsewhere {
+  /** The name it gets in the answer. */
+  calendar: string;
+  connection: string;
+  /** Its name there: its id; at Microsoft the address of its owner; its URL on a CalDAV server. */
+  remote: string;
+}
+
+/** Whether times that may be taken are. */
+export type TentativePolicy = 'busy' | 'free';
+/** What becomes of time a calendar says nothing about. */
+export type UncoveredPolicy = 'withhold' | 'offer';
+export type BusyKind = 'tentative' | 'unavailable' | 'busy';
+/** `stale`: what is known is from a look before the last. */
+export type CalendarState = 'current' | 'stale' | 'unknown';
+
 export interface FreeAnswer {
-  busy: { start: string; end: string; kind: 'tentative' | 'unavailable' | 'busy' }[];
+  busy: { start: string; end: string; kind: BusyKind }[];
   open: { start: string; end: string }[];
   slots: { start: string; end: string }[];
   truncated: boolean;
-  calendars: { calendar: string; state: 'current' | 'stale' | 'unknown'; age_seconds: number | null; covers_window: boolean }[];
+  calendars: CalendarAnswer[];
+}
+
+/** What is known of a calendar. */
+export interface CalendarAnswer {
+  calendar: string;
+  state: CalendarState;
+  /** Since it was last read whole; `null`: never. */
+  age_seconds: number | null;
+  /** What the last look covered of the window; `null`: nothing. */
+  covered: { start: string; end: string } | null;
+  covers_window: boolean;
+  /** Series that could not be expanded whole. */
+  incomplete_series: number;
 }
 
 export interface SlotToHold {
@@ -891,6 +947,11 @@ export class Engine {
    * than one deletion waits for a person.
    */
   clean(link: string, options?: CleanOptions): Promise<Cleaned>;
+  /**
+   * Forgets a link: which events it joined, what waits to be sent, and what was set aside. Both sides stay as they are, and what it did
+   * stays in its history; `clean` before it deletes what it wrote. A link that is added again under the name meets both sides anew.
+   */
+  forget(link: string, options?: CallOptions): Promise<void>;
   /** When all calendars of the terms are free, and how far each can be trusted. */
   free(terms: FreeTerms, options?: CallOptions): Promise<FreeAnswer>;
   /** Keeps a slot for somebody who has not decided yet. Rejects with `slot-taken` or `slot-not-offered`. */

@@ -10,7 +10,7 @@ use calsync_core::{
     model::{Event, EventTime, RemoteId, TimeSpan, Version},
     pipeline::{Filter, Pipeline},
     plan::Direction,
-    provider::{Change, ChangePage, ChangeScope, Cursor, ErrorKind, ItemChange, Payload},
+    provider::{Change, ChangePage, ChangeScope, Covered, Cursor, ErrorKind, ItemChange, Payload},
     store::{MemoryStore, Record, RecordKind, RecordQuery},
 };
 use calsync_testkit::{
@@ -117,7 +117,8 @@ fn removed(id: &str) -> Change {
 
 fn page(changes: Vec<Change>, cursor: &str) -> ChangePage {
     let more = cursor.contains('@');
-    ChangePage { changes, scope: ChangeScope::Delta, cursor: Some(Cursor(cursor.to_owned())), more }
+    let (scope, cursor) = (ChangeScope::Delta, Some(Cursor(cursor.to_owned())));
+    ChangePage { changes, scope, cursor, more, covered: Covered::ALL }
 }
 
 /// One item a server never hands out must not keep every deletion of its calendar from arriving.

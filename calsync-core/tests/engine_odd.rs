@@ -8,9 +8,9 @@ use calsync_core::{
     model::{Event, RemoteCalendarId, RemoteId, Version},
     plan::Direction,
     provider::{
-        Capabilities, ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange,
-        Payload, Provider, ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result,
-        Written,
+        Capabilities, ChangePage, ChangeScope, ChangesRequest, Covered, Cursor, ErrorKind, Fetched,
+        ItemChange, Payload, Provider, ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered,
+        Result, Written,
     },
     store::{Batch, MatchAnswer, MemoryStore, OutboxOp, OutboxState, Write},
 };
@@ -584,6 +584,7 @@ async fn an_edit_that_waits_for_a_read() {
         scope: ChangeScope::Delta,
         cursor: Some(Cursor("1".to_owned())),
         more: false,
+        covered: Covered::ALL,
     }]);
     lab.world.edit("u0", titled("two")).await;
     lab.remote.inner.withhold(id.as_str(), ErrorKind::Unavailable);

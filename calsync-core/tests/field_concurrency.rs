@@ -753,6 +753,7 @@ async fn tok_03_empty_pages_have_a_next_one() {
             scope,
             cursor: Some(Cursor(cursor.to_owned())),
             more,
+            covered: Covered::ALL,
         };
         lab.remote.list_next([
             page(0..2, "10@a", true),

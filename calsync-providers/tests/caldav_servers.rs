@@ -19,6 +19,7 @@ use std::sync::{
 
 use caldav_support::*;
 use calsync_core::{
+    availability::{BusyKind, BusyTime},
     model::{Event, Override, RemoteCalendarId, RemoteId, Version},
     provider::{
         ChangeScope, Cursor, ErrorKind, Fetched, ItemChange, Payload, PeoplePolicy, Provider, PullMode,
@@ -159,13 +160,11 @@ async fn busy_times_as_the_server_reckons_them() {
         let window = at("2026-01-05T00:00:00Z")..at("2026-01-07T00:00:00Z");
         let answers = provider.free_busy(&asked, window).await.unwrap();
         assert!(answers[0].unknown.is_some(), "{name}");
-        let day =
-            |day: u32| (at(&format!("2026-01-0{day}T09:00:00Z")), at(&format!("2026-01-0{day}T10:00:00Z")));
-        assert_eq!(
-            (answers[1].unknown.as_deref(), &answers[1].busy[..]),
-            (None, &[day(5), day(6)][..]),
-            "{name}"
-        );
+        let busy = [5, 6].map(|day: u32| {
+            let at = |hour: u32| at(&format!("2026-01-0{day}T{hour:02}:00:00Z"));
+            BusyTime { start: at(9), end: at(10), kind: BusyKind::Busy }
+        });
+        assert_eq!((answers[1].unknown.as_deref(), &answers[1].busy[..]), (None, &busy[..]), "{name}");
         lab.delete(&calendar).await;
     }
 }

@@ -54,6 +54,9 @@ async fn every_month_of_the_window_is_read_once() {
     let first = pull(&provider, None).await.unwrap();
     assert_eq!(first.scope, ChangeScope::PartialSnapshot);
     assert_eq!(shown(&provider, &first), ["lunch"]);
+    // From midnight to midnight, where the household lives.
+    let covered = serde_json::to_value(first.covered).unwrap();
+    assert_eq!(covered, json!({"from": "2025-11-30T23:00:00Z", "until": "2027-01-31T23:00:00Z"}));
     let months: Vec<String> = server
         .requests()
         .iter()
@@ -66,6 +69,7 @@ async fn every_month_of_the_window_is_read_once() {
     );
     let again = pull(&provider, first.cursor.as_ref()).await.unwrap();
     assert_eq!((again.scope, again.changes.len()), (ChangeScope::Delta, 0));
+    assert_eq!(again.covered, first.covered);
     assert_eq!(again.cursor, first.cursor);
     // An audit lists everything, and is no evidence of absence either.
     let audit = page(&provider, first.cursor.as_ref(), PullMode::Snapshot).await.unwrap();

@@ -1116,7 +1116,7 @@ async fn busy_times_of_several_calendars_and_of_one_that_is_not_there() {
     let provider = provider(&server);
     let window = "2026-03-01T00:00:00Z".parse().unwrap().."2026-03-20T00:00:00Z".parse().unwrap();
     let answers = provider.free_busy(&[primary(), "nobody@example.com".into()], window).await.unwrap();
-    let busy: Vec<_> = answers[0].busy.iter().map(|(start, _)| start.format("%d %H").to_string()).collect();
+    let busy: Vec<_> = answers[0].busy.iter().map(|time| time.start.format("%d %H").to_string()).collect();
     assert_eq!(busy, ["02 08", "16 08"]);
     assert_eq!(answers[1].unknown.as_deref(), Some("notFound"));
 }

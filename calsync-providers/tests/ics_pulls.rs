@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use calsync_core::context::Clock;
-use calsync_core::provider::{ChangePage, ChangeScope, Cursor, ErrorKind, Provider, PullMode};
+use calsync_core::provider::{ChangePage, ChangeScope, Covered, Cursor, ErrorKind, Provider, PullMode};
 use calsync_providers::ics::{IcsConfig, IcsProvider, UidCheck};
 use ics_common::*;
 
@@ -60,6 +60,29 @@ async fn a_server_that_says_304_for_ever_is_believed_for_a_day() {
         assert_eq!(counts(&page), expected, "{hours}");
         cursor = page.cursor;
     }
+}
+
+#[tokio::test]
+async fn how_far_ahead_a_feed_is_published_counts_from_each_answer() {
+    let fake = Fake::new(|request, _| {
+        let is_conditional = request.headers.contains_key("if-none-match");
+        Ok(if is_conditional {
+            answer(304, &[], "")
+        } else {
+            answer(200, &[("etag", "\"1\"")], events_feed(3))
+        })
+    });
+    let start = FixedClock.now();
+    let clock = Arc::new(SetClock(std::sync::Mutex::new(start)));
+    assert_eq!(pull(&provider(fake.clone()), None).await.unwrap().covered, Covered::ALL);
+    let published = IcsConfig { ahead_days: Some(180), ..config(URL) };
+    let provider = IcsProvider::new(published, fake, clock.clone()).unwrap();
+    let first = pull(&provider, None).await.unwrap();
+    assert_eq!(first.covered, Covered { from: None, until: Some(start + chrono::TimeDelta::days(180)) });
+    let later = start + chrono::TimeDelta::hours(5);
+    *clock.0.lock().unwrap() = later;
+    let second = pull(&provider, first.cursor.as_ref()).await.unwrap();
+    assert_eq!(second.covered.until, Some(later + chrono::TimeDelta::days(180)));
 }
 
 #[tokio::test]

@@ -11,13 +11,15 @@ use std::{
 
 use async_trait::async_trait;
 use calsync_core::{
+    availability::BusyKind,
+    context::Clock,
     context::RandomIds,
     model::{
         Event, EventBody, EventTime, Override, OverrideScope, Participant, Person, RecurrenceId,
         RemoteCalendarId, RemoteId, TimeSpan, Version,
     },
     provider::{
-        Change, ChangePage, ChangeScope, ChangesRequest, ErrorKind, Fetched, ItemChange, Payload,
+        Change, ChangePage, ChangeScope, ChangesRequest, Covered, ErrorKind, Fetched, ItemChange, Payload,
         PeoplePolicy, Provider, ProviderError, PullMode, RenderRequest, Retry, WatchRequest,
     },
 };
@@ -615,10 +617,18 @@ async fn the_window_can_be_all_there_is_and_events_delta_knows_no_end() {
     assert!(windowed.provider.capabilities().pull_window_slides);
     windowed.server.add(windowed.calendar.as_str(), &single("near")).unwrap();
     windowed.server.add(windowed.calendar.as_str(), &far).unwrap();
-    assert_eq!(windowed.pull(None).await.unwrap().changes.len(), 1);
+    let page = windowed.pull(None).await.unwrap();
+    assert_eq!(page.changes.len(), 1);
+    // What it covers stays what the query began with, whenever it is asked again.
+    let now = windowed.clock.now();
+    let span = Covered::from(now - TimeDelta::days(90)..now + TimeDelta::days(550));
+    assert_eq!(page.covered, span);
+    windowed.clock.advance(TimeDelta::days(30));
+    assert_eq!(windowed.pull(page.cursor.as_ref()).await.unwrap().covered, span);
 
     let endless = lab_with(|config| config.delta = DeltaSource::Events);
     let first = endless.pull(None).await.unwrap();
+    assert_eq!(first.covered, Covered::ALL);
     endless.server.add(endless.calendar.as_str(), &far).unwrap();
     endless.clock.advance(TimeDelta::days(2000));
     let page = endless.pull(first.cursor.as_ref()).await.unwrap();
@@ -849,10 +859,26 @@ async fn busy_times_are_told_for_mailboxes() {
     let mut free = single("free");
     free["showAs"] = json!("free");
     lab.server.add(lab.calendar.as_str(), &free).unwrap();
+    for (day, status) in [(7, "tentative"), (8, "oof"), (9, "unknown"), (10, "workingElsewhere")] {
+        let mut event = single(status);
+        event["showAs"] = json!(status);
+        for (name, hour) in [("start", 9), ("end", 10)] {
+            event[name]["dateTime"] = json!(format!("2026-01-{day:02}T{hour:02}:00:00"));
+        }
+        lab.server.add(lab.calendar.as_str(), &event).unwrap();
+    }
     let window = instant("2026-01-05T00:00:00Z")..instant("2026-01-12T00:00:00Z");
     let asked = [RemoteCalendarId::from("ann@example.com"), RemoteCalendarId::from("nobody@example.com")];
     let answers = lab.provider.free_busy(&asked, window).await.unwrap();
-    assert_eq!(answers[0].busy, [(instant("2026-01-06T09:00:00Z"), instant("2026-01-06T10:00:00Z"))]);
+    let shown = answers[0].busy.iter().map(|time| (time.start, time.end - time.start, time.kind));
+    let (hour, day) = (TimeDelta::hours(1), |day: u32| instant(&format!("2026-01-{day:02}T09:00:00Z")));
+    let kinds = [
+        (day(6), hour, BusyKind::Busy),
+        (day(7), hour, BusyKind::Tentative),
+        (day(8), hour, BusyKind::Unavailable),
+        (day(9), hour, BusyKind::Busy),
+    ];
+    assert_eq!(shown.collect::<Vec<_>>(), kinds);
     assert_eq!(answers[1].unknown.as_deref(), Some("ErrorMailRecipientNotFound"));
     let long = instant("2026-01-05T00:00:00Z")..instant("2026-06-12T00:00:00Z");
     assert_eq!(lab.provider.free_busy(&asked, long).await.unwrap_err().kind, ErrorKind::InvalidInput);

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use calsync_core::{
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, Change, ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched,
+        Capabilities, Change, ChangePage, ChangeScope, ChangesRequest, Covered, Cursor, ErrorKind, Fetched,
         ItemChange, Mark, Payload, PeoplePolicy, Provider, ProviderError, PullMode, ReadError,
         RemoteCalendar, RenderRequest, Rendered, Result, Seal, UnreadKind, Written,
     },
@@ -57,6 +57,7 @@ struct State {
     forgotten: u64,
     faults: VecDeque<(&'static str, RemoteFault)>,
     partial: bool,
+    covered: Covered,
     hidden: BTreeSet<RemoteId>,
     withheld: BTreeMap<RemoteId, ErrorKind>,
     scripted: VecDeque<ChangePage>,
@@ -162,6 +163,11 @@ impl MemoryRemote {
     /// From now on listings lack an item that is there.
     pub fn hide(&self, id: &str) {
         self.lock().hidden.insert(RemoteId::from(id));
+    }
+
+    /// From now on listings say that they are of this time; they list the same.
+    pub fn cover(&self, covered: Covered) {
+        self.lock().covered = covered;
     }
 
     /// From now on fetching an item fails, and nothing else does.
@@ -371,6 +377,7 @@ impl Provider for MemoryRemote {
                     scope: ChangeScope::Delta,
                     cursor: Some(Cursor(state.tick.to_string())),
                     more: false,
+                    covered: state.covered,
                 }
             }
             other => {
@@ -396,6 +403,7 @@ impl Provider for MemoryRemote {
                     scope: if state.partial { ChangeScope::PartialSnapshot } else { ChangeScope::Snapshot },
                     cursor: Some(Cursor(cursor)),
                     more,
+                    covered: state.covered,
                 }
             }
         };

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use calsync_core::{
     model::{Event, RemoteCalendarId, RemoteId, Version},
     provider::{
-        Capabilities, ChangePage, ChangeScope, ChangesRequest, ErrorKind, Fetched, ItemChange, Payload,
-        Provider, ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result, UnreadKind,
-        Written,
+        Capabilities, ChangePage, ChangeScope, ChangesRequest, Covered, ErrorKind, Fetched, ItemChange,
+        Payload, Provider, ProviderError, ReadError, RemoteCalendar, RenderRequest, Rendered, Result,
+        UnreadKind, Written,
     },
 };
 use calsync_testkit::provider_conformance::{
@@ -149,9 +149,13 @@ impl Provider for Faulty {
             Err(error) if self.has(StartsAnewWithoutAWord) && error.kind == ErrorKind::CursorInvalid => {
                 self.inner().changes(calendar, ChangesRequest { cursor: None, ..request }).await?
             }
-            Err(_) if self.has(TakesErrorsForEmpty) => {
-                ChangePage { changes: Vec::new(), scope: ChangeScope::Snapshot, cursor: None, more: false }
-            }
+            Err(_) if self.has(TakesErrorsForEmpty) => ChangePage {
+                changes: Vec::new(),
+                scope: ChangeScope::Snapshot,
+                cursor: None,
+                more: false,
+                covered: Covered::ALL,
+            },
             answer => answer?,
         };
         match self.fault {

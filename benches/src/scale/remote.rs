@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use calsync_core::model::{Event, RemoteCalendarId, RemoteId};
 use calsync_core::provider::{
-    Capabilities, Change, ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange,
-    Payload, Provider, ProviderError, PullMode, ReadError, RemoteCalendar, Result, UnreadKind,
+    Capabilities, Change, ChangePage, ChangeScope, ChangesRequest, Covered, Cursor, ErrorKind, Fetched,
+    ItemChange, Payload, Provider, ProviderError, PullMode, ReadError, RemoteCalendar, Result, UnreadKind,
 };
 use calsync_testkit::{remote::payload_of, world::event};
 
@@ -113,6 +113,7 @@ impl Provider for Generated {
             scope,
             cursor: Some(Cursor(format!("{kind}{to}"))),
             more,
+            covered: Covered::ALL,
         })
     }
 

@@ -259,6 +259,8 @@ test('what a link did is told and cleaned', async (t) => {
   const held = await engine.clean('home');
   assert.deepEqual([held.held, held.deleted, held.operations.length], [true, 0, 3]);
   assert.equal((await engine.clean('home', { approve: held.planId })).deleted, 3);
+  await engine.forget('home');
+  await assert.rejects(engine.sync('home'), { code: 'unknown-link' });
 });
 
 test('Cozi is opted in to', async () => {

@@ -45,6 +45,12 @@ test('every field of every value', () => {
   }
 });
 
+test('every key of what goes over as JSON', () => {
+  for (const [name, keys] of Object.entries(surface.documents)) {
+    assert.deepEqual([...members(name)].sort(), [...keys].sort(), name);
+  }
+});
+
 const words = (name) => {
   const union = new RegExp(`export type ${name} =([^;]*);`).exec(types);
   assert.ok(union, `${name} is not declared`);
@@ -53,6 +59,7 @@ const words = (name) => {
 
 test('every word of every enum, and every code', () => {
   for (const [name, known] of Object.entries(surface.words)) assert.deepEqual(words(name), [...known].sort(), name);
+  for (const [name, known] of Object.entries(surface.document_words)) assert.deepEqual(words(name), [...known].sort(), name);
   assert.deepEqual(words('Code'), [...surface.codes].sort());
 });
 

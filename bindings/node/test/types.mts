@@ -1,5 +1,5 @@
 // Not run: what the compiler must know. A type that was lost would make the line with the expected error pass.
-import { CalsyncError, Engine, expand, parse, parseMany, type Event, type Report, type Store, type StoreInOneCall } from '../index.mjs';
+import { CalsyncError, Engine, expand, parse, parseMany, type CopyRules, type Event, type Report, type Store, type StoreInOneCall } from '../index.mjs';
 
 export async function known(engine: Engine, store: Store, together: StoreInOneCall): Promise<void> {
   const report: Report = await engine.sync('home', { approve: 'x', signal: new AbortController().signal });
@@ -16,6 +16,12 @@ export async function known(engine: Engine, store: Store, together: StoreInOneCa
     resolver: { resolve: ({ fields }) => fields.map((field) => ({ field, choice: 'local' })) },
     clock: { now: () => new Date() },
   });
+  const copies: CopyRules = { pipeline: {}, uid_salt: 'x', window: { from: { days: -7 }, to: { 'month-end': 1 }, leaving: 'go' } };
+  await engine.addLink('out', { calendar: 'c', connection: 'a', direction: 'export', copies });
+  const elsewhere = [{ calendar: 'boss', connection: 'a', remote: 'boss@example.com' }];
+  const free = await engine.free({ calendars: [{ calendar: 'c' }], elsewhere, from: '', to: '', tentative: 'free' });
+  for (const { covered, incomplete_series: some } of free.calendars) if (covered && some === 0) covered.end satisfies string;
+  await engine.forget('home');
   // @ts-expect-error a misspelt option
   await engine.sync('home', { aprove: 'x' });
   // @ts-expect-error no store

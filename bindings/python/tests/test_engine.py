@@ -257,6 +257,10 @@ def test_what_a_link_did_is_told_and_cleaned(server: Server) -> None:
         assert held.held and held.deleted == 0 and held.plan_id == shown.plan_id
         assert engine.clean("home", approve=held.plan_id).deleted == 3
         assert len(titles(engine)) == 3
+        engine.forget("home")
+        with pytest.raises(calsync.CalsyncError) as forgotten:
+            engine.sync("home")
+        assert forgotten.value.code == "unknown-link"
 
 
 def test_cozi_is_opted_in_to() -> None:

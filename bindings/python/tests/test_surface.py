@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 from enum import Enum
 from typing import Any
 
@@ -39,6 +40,28 @@ def test_every_field_of_every_value() -> None:
         else:
             known = {field.name for field in dataclasses.fields(kind)}
         assert set(fields) == known, name
+
+
+# Given and told as dictionaries: the method that does says which keys there are.
+DOCUMENTS = {
+    "CopyRules": "add_link",
+    "CopyWindow": "add_link",
+    "FreeTerms": "free",
+    "FreeCalendar": "free",
+    "FreeElsewhere": "free",
+    "FreeAnswer": "free",
+    "CalendarAnswer": "free",
+    "Booking": "book",
+    "Hold": "hold",
+}
+
+
+@pytest.mark.parametrize("engine", [calsync.Engine, blocking.Engine])
+def test_every_key_of_every_document(engine: type) -> None:
+    assert set(DOCUMENTS) == set(SURFACE["documents"])
+    for name, keys in SURFACE["documents"].items():
+        said = set(re.findall(r"\w+", inspect.getdoc(getattr(engine, DOCUMENTS[name])) or ""))
+        assert set(keys) <= said, name
 
 
 def test_every_word_of_every_enum() -> None:

@@ -251,6 +251,9 @@ pub struct Connect {
     /// against Cozi's terms.
     #[serde(default)]
     pub unofficial: bool,
+    /// How many days ahead a feed is published for: nothing later is known to be free. Default: it is taken to list all there is.
+    #[serde(default)]
+    pub ahead_days: Option<u32>,
 }
 
 impl fmt::Debug for Connect {
@@ -465,8 +468,8 @@ pub struct OfEvent {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Free {
-    /// As JSON text: `calendars` (each `{ calendar, zone, owner }`), `from`, `to`, and, where they are not the default, `zone`,
-    /// `slot_minutes` (30), `granularity_minutes` (15), `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
+    /// As JSON text: `calendars` (each `{ calendar, zone, owner }`), `from`, `to`, and, where they are not the default,
+    /// `elsewhere` (calendars that show no more than when they are busy, each `{ calendar, connection, remote }`), `zone`, `slot_minutes` (30), `granularity_minutes` (15), `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
     /// `uncovered`, `hours` and `availability` (texts with a `VAVAILABILITY`, one for each person), with the words of
     /// `calsync_core::availability`. 400 days at most.
     pub terms: String,

@@ -3,13 +3,11 @@
 //! All answer with JSON as it stands in the documentation of the core, as text: its words are the same in every language.
 
 use calsync_core::{
-    availability::{
-        CalendarState, Question, TentativePolicy, UncoveredPolicy, WorkingHours, read_vavailability,
-    },
-    booking::{Counted, Terms},
+    availability::{Question, TentativePolicy, UncoveredPolicy, WorkingHours, read_vavailability},
+    booking::{Counted, Terms, busy_elsewhere},
     engine::{Link, history},
-    model::{CalendarId, EventId, LinkId, RemoteId},
-    store::{LinkHealth, RecordKind},
+    model::{CalendarId, EventId, LinkId, RemoteCalendarId, RemoteId},
+    store::RecordKind,
     zone::Zone,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,9 +19,13 @@ use crate::{Engine, Failure, args, dispatch};
 /// The terms of `free`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FreeTerms {
+pub(crate) struct FreeTerms {
     /// The calendars of the store that have to be free, all of them.
     calendars: Vec<FreeCalendar>,
+    /// Calendars that have to be free as well, of which an account sees only when they are busy: their providers are asked
+    /// each time.
+    #[serde(default)]
+    elsewhere: Vec<FreeElsewhere>,
     /// Between which instants.
     from: DateTime<Utc>,
     to: DateTime<Utc>,
@@ -53,13 +55,24 @@ struct FreeTerms {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FreeCalendar {
+pub(crate) struct FreeCalendar {
     calendar: String,
     /// Default: that of the terms.
     #[serde(default)]
     zone: Option<Zone>,
     #[serde(default)]
     owner: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FreeElsewhere {
+    /// The name it gets in the answer.
+    calendar: String,
+    /// Who is asked.
+    connection: String,
+    /// Its name there: the id of a calendar, at Microsoft the address of its owner, of a CalDAV server its URL.
+    remote: String,
 }
 
 /// Joined events read at once, where nobody says how many.
@@ -146,30 +159,22 @@ impl Engine {
         }
         let mut calendars = Vec::new();
         for one in asked.calendars {
-            let mut counted = Counted::new(one.calendar);
+            let calendar = CalendarId::from(one.calendar);
+            let links = self.links().into_iter();
+            let links = links.filter(|link| link.calendar == calendar && link.direction.imports());
+            let mut counted =
+                Counted::fed_by(&*self.store().await?, calendar.clone(), links.map(|link| link.id)).await?;
             counted.zone = one.zone.unwrap_or_else(|| zone.clone());
             counted.owner = one.owner;
-            (counted.state, counted.as_of) = self.known(&counted.calendar).await?;
             calendars.push(counted);
         }
-        Ok(Terms { calendars, elsewhere: Vec::new(), question })
-    }
-
-    /// How far what the store has of a calendar can be trusted: as far as the worst of the links that bring events in.
-    async fn known(&self, calendar: &CalendarId) -> Result<(CalendarState, Option<DateTime<Utc>>), Failure> {
-        let store = self.store().await?;
-        let mut worst: (CalendarState, Option<DateTime<Utc>>) = (CalendarState::Current, None);
-        let brings_in = |link: &&Link| link.calendar == *calendar && link.direction.imports();
-        for link in self.links().iter().filter(brings_in) {
-            let state = store.link(&LinkId::from(link.id.as_str())).await?;
-            let Some((last, state)) = state.and_then(|state| Some((state.last_success?, state))) else {
-                return Ok((CalendarState::Unknown, None));
-            };
-            if state.health != LinkHealth::Active {
-                worst.0 = CalendarState::Stale;
-            }
-            worst.1 = Some(worst.1.map_or(last, |before| before.min(last)));
+        let mut elsewhere = Vec::new();
+        for one in asked.elsewhere {
+            let provider = self.provider(&one.connection)?;
+            let named = [(CalendarId::from(one.calendar), RemoteCalendarId::from(one.remote))];
+            let found = busy_elsewhere(&*provider, &named, &question.busy_window(), self.now()).await;
+            elsewhere.extend(found.map_err(|error| Failure::from(error).about(one.connection))?);
         }
-        Ok(worst)
+        Ok(Terms { calendars, elsewhere, question })
     }
 }

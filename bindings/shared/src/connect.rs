@@ -98,6 +98,7 @@ pub(crate) fn connect(
             config.allow_file = settings.trust_address;
             config.addresses = addresses;
             config.name = Some(settings.connection);
+            config.ahead_days = settings.ahead_days;
             if let Some(username) = settings.username {
                 config.credentials = Some(Credentials::Basic { username, password: settings.secret });
             }

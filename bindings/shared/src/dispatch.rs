@@ -132,6 +132,7 @@ engine_methods! {
     events_of: args::EventsOf,
     history: args::OfLink,
     clean: args::Clean,
+    forget: args::OfLink,
     free: args::Free,
     hold: args::HoldSlot,
     release: args::Release,

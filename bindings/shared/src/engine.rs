@@ -21,7 +21,7 @@ use calsync_core::{
 };
 use calsync_providers::http::{HttpTransport, ReqwestOptions, ReqwestTransport};
 use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -221,6 +221,16 @@ impl Engine {
         Ok((link, self.connection(&connection)?.provider.clone()))
     }
 
+    /// What a connection leads to.
+    pub(crate) fn provider(&self, connection: &str) -> Result<Arc<dyn Provider>, Failure> {
+        Ok(self.connection(connection)?.provider.clone())
+    }
+
+    /// By the clock of this engine.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.state.clock.now()
+    }
+
     fn connection(&self, name: &str) -> Result<Arc<Connection>, Failure> {
         let known = self.named().connections.get(name).cloned();
         known.ok_or_else(|| Failure::new(Code::UnknownConnection, "there is no such connection").about(name))
@@ -391,6 +401,14 @@ impl Engine {
             Direction::TwoWay | Direction::Export => engine.clean(&link, &*provider, &options).await,
         };
         report.map(Cleaned::from).map_err(|error| about(error.into(), &args.link))
+    }
+
+    pub(crate) async fn forget(&self, args: args::OfLink) -> Result<(), Failure> {
+        let (link, _) = self.link(&args.link)?;
+        let forgotten = self.engine().await?.forget(&link).await;
+        forgotten.map_err(|error| about(error.into(), &args.link))?;
+        self.named_mut().links.remove(&args.link);
+        Ok(())
     }
 
     pub(crate) async fn undo(&self, args: args::Undo) -> Result<Undone, Failure> {

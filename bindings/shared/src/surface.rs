@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use calsync_core::{
-    engine::CopyEdits,
+    availability, booking,
+    engine::{CopyEdits, CopyRules, CopyWindow, Leaving},
     ical::PeoplePolicy,
     merge::{Choice, ConflictPolicy, DeletionPolicy},
     model::{
@@ -25,7 +26,7 @@ use serde::{
 };
 use serde_json::json;
 
-use crate::{Code, Failure, args, dispatch, host_rules, host_store, model};
+use crate::{Code, Failure, args, asking, dispatch, host_rules, host_store, model};
 
 /// Everything a language has to offer.
 #[derive(Debug, Serialize)]
@@ -42,6 +43,10 @@ pub struct Surface {
     pub hosts: BTreeMap<&'static str, Vec<&'static str>>,
     /// Values by name, with their fields.
     pub values: BTreeMap<&'static str, Vec<String>>,
+    /// What goes over the border as JSON text, by name, with its keys: they are the same in every language.
+    pub documents: BTreeMap<&'static str, Vec<&'static str>>,
+    /// The words in these, by the name of their enum.
+    pub document_words: BTreeMap<&'static str, Vec<&'static str>>,
     /// Enums by name, with their words.
     pub words: BTreeMap<&'static str, Vec<&'static str>>,
     /// Codes of errors.
@@ -118,7 +123,7 @@ fn arguments(method: &str) -> Vec<&'static str> {
         "delete_event" => names::<args::DeleteEvent>(),
         "add_link" => names::<args::AddLink>(),
         "plan" | "sync" => names::<args::Sync>(),
-        "conflicts" | "runs" | "questions" | "outbox" | "history" => names::<args::OfLink>(),
+        "conflicts" | "runs" | "questions" | "outbox" | "history" | "forget" => names::<args::OfLink>(),
         "answer_conflict" => names::<args::AnswerConflict>(),
         "undo" => names::<args::Undo>(),
         "undo_last" => names::<args::UndoLast>(),
@@ -178,6 +183,24 @@ pub fn surface() -> Surface {
             ("WaitingWrite", owned::<model::WaitingWrite>()),
             ("Progress", owned::<model::ProgressModel>()),
             ("CalsyncError", owned::<Failure>()),
+        ]),
+        documents: BTreeMap::from([
+            ("CopyRules", names::<CopyRules>()),
+            ("CopyWindow", names::<CopyWindow>()),
+            ("FreeTerms", names::<asking::FreeTerms>()),
+            ("FreeCalendar", names::<asking::FreeCalendar>()),
+            ("FreeElsewhere", names::<asking::FreeElsewhere>()),
+            ("FreeAnswer", names::<availability::Answer>()),
+            ("CalendarAnswer", names::<availability::CalendarAnswer>()),
+            ("Booking", names::<booking::Booking>()),
+            ("Hold", names::<booking::Hold>()),
+        ]),
+        document_words: BTreeMap::from([
+            ("Leaving", names::<Leaving>()),
+            ("CalendarState", names::<availability::CalendarState>()),
+            ("BusyKind", names::<availability::BusyKind>()),
+            ("TentativePolicy", names::<availability::TentativePolicy>()),
+            ("UncoveredPolicy", names::<availability::UncoveredPolicy>()),
         ]),
         words: BTreeMap::from([
             ("UidOrigin", names::<UidOrigin>()),

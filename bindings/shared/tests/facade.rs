@@ -228,6 +228,121 @@ async fn a_pipeline_is_set_explained_and_counted_as_taken_time() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_calendar_that_shows_no_more_than_busy_times_has_to_be_free_as_well() {
+    let server = DavServer::start(DavOptions::default()).unwrap();
+    let timed = |uid: &str, hour: u32, more: &str| {
+        format!(
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:{uid}\r\nDTSTAMP:20260101T000000Z\r\n\
+             DTSTART:21000101T{hour:02}0000Z\r\nDURATION:PT1H\r\n{more}END:VEVENT\r\nEND:VCALENDAR\r\n"
+        )
+    };
+    server.put("work", "a.ics", &timed("a", 1, ""));
+    server.put("work", "b.ics", &timed("b", 2, "STATUS:TENTATIVE\r\n"));
+    let engine = Engine::new("\"memory\"").unwrap();
+    ask(&engine, "put_calendar", json!({ "calendar": { "id": "own", "name": "Own" } })).await;
+    let account = json!({
+        "connection": "account", "provider": "caldav", "url": server.url(), "username": "user", "secret": "secret",
+        "trust_address": true,
+    });
+    ask(&engine, "connect", account).await;
+    let remote = ask(&engine, "remote_calendars", json!({ "connection": "account" })).await[0]["id"].clone();
+    let terms = |connection: &str, remote: &Value, tentative: &str| {
+        let terms = json!({
+            "calendars": [{ "calendar": "own" }],
+            "elsewhere": [{ "calendar": "boss", "connection": connection, "remote": remote }],
+            "from": "2100-01-01T00:00:00Z", "to": "2100-01-01T04:00:00Z", "tentative": tentative,
+            "slot_minutes": 60, "granularity_minutes": 60,
+        });
+        json!({ "terms": terms.to_string() })
+    };
+    for (tentative, slots) in [("busy", 2), ("free", 3)] {
+        let found = ask(&engine, "free", terms("account", &remote, tentative)).await;
+        let found: Value = serde_json::from_str(found.as_str().unwrap()).unwrap();
+        assert_eq!(found["slots"].as_array().unwrap().len(), slots, "{found}");
+        let about = &found["calendars"][1];
+        assert_eq!((&about["calendar"], &about["state"]), (&json!("boss"), &json!("current")));
+    }
+    let nobody = ask(&engine, "free", terms("account", &json!("nobody@example.com"), "busy")).await;
+    let nobody: Value = serde_json::from_str(nobody.as_str().unwrap()).unwrap();
+    assert_eq!((&nobody["slots"], &nobody["calendars"][1]["state"]), (&json!([]), &json!("unknown")));
+    let failure = engine.call("free".to_owned(), terms("none", &remote, "busy").to_string(), None).await;
+    assert_eq!(failure.unwrap_err().code, Code::UnknownConnection);
+    let mut taken = terms("account", &remote, "busy");
+    (taken["start"], taken["end"]) = (json!("2100-01-01T02:00:00Z"), json!("2100-01-01T03:00:00Z"));
+    taken["minutes"] = json!(5);
+    let failure = engine.call("hold".to_owned(), taken.to_string(), None).await.unwrap_err();
+    assert_eq!(failure.code, Code::SlotTaken);
+}
+
+/// What nobody read is not on offer, and the answer says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn free_time_is_that_of_what_a_feed_is_published_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let feed = folder.path().join("feed.ics");
+    std::fs::write(&feed, TEXT).unwrap();
+    let engine = Engine::new("\"memory\"").unwrap();
+    ask(&engine, "put_calendar", json!({ "calendar": { "id": "family", "name": "Family" } })).await;
+    for (ahead_days, covers) in [(Some(30), false), (None, true)] {
+        let account = json!({
+            "connection": "feed", "provider": "ics", "url": feed.to_str(), "trust_address": true,
+            "ahead_days": ahead_days,
+        });
+        ask(&engine, "connect", account).await;
+        let link =
+            json!({ "link": "feed", "calendar": "family", "connection": "feed", "direction": "import" });
+        ask(&engine, "add_link", link).await;
+        ask(&engine, "sync", json!({ "link": "feed" })).await;
+        let terms = json!({
+            "calendars": [{ "calendar": "family" }], "from": "2131-03-03T00:00:00Z", "to": "2131-03-03T01:00:00Z",
+        });
+        let found = ask(&engine, "free", json!({ "terms": terms.to_string() })).await;
+        let found: Value = serde_json::from_str(found.as_str().unwrap()).unwrap();
+        let about = &found["calendars"][0];
+        assert_eq!((&about["state"], &about["covers_window"]), (&json!("current"), &json!(covers)));
+        assert_eq!((found["slots"] == json!([]), about["covered"].is_null()), (!covers, !covers), "{found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_is_forgotten_leaves_both_sides_and_meets_them_anew() {
+    let server = DavServer::start(DavOptions::default()).unwrap();
+    let engine = Engine::new("\"memory\"").unwrap();
+    ask(&engine, "put_calendar", json!({ "calendar": { "id": "family", "name": "Family" } })).await;
+    let account = json!({
+        "connection": "account", "provider": "caldav", "url": server.url(), "username": "user", "secret": "secret",
+        "trust_address": true,
+    });
+    ask(&engine, "connect", account).await;
+    let remote = ask(&engine, "remote_calendars", json!({ "connection": "account" })).await;
+    let link = json!({
+        "link": "home", "calendar": "family", "connection": "account", "remote": remote[0]["id"],
+    });
+    ask(&engine, "add_link", link.clone()).await;
+    let id = ask(&engine, "add_event", json!({ "calendar": "family", "event": event() })).await;
+    ask(&engine, "sync", json!({ "link": "home" })).await;
+    let sources = async || {
+        let found = ask(&engine, "sources", json!({ "events": [id] })).await;
+        serde_json::from_str::<Value>(found.as_str().unwrap()).unwrap().as_array().unwrap().len()
+    };
+    assert_eq!(sources().await, 1);
+
+    ask(&engine, "forget", json!({ "link": "home" })).await;
+    for method in ["sync", "forget"] {
+        let failure = engine.call(method.to_owned(), json!({ "link": "home" }).to_string(), None).await;
+        assert_eq!(failure.unwrap_err().code, Code::UnknownLink, "{method}");
+    }
+    ask(&engine, "add_link", link).await;
+    assert_eq!(sources().await, 0);
+    let events = ask(&engine, "events", json!({ "calendar": "family" })).await;
+    assert_eq!((events.as_array().unwrap().len(), server.list("work").len()), (1, 1));
+
+    ask(&engine, "sync", json!({ "link": "home" })).await;
+    let events = ask(&engine, "events", json!({ "calendar": "family" })).await;
+    assert_eq!((events.as_array().unwrap().len(), server.list("work").len()), (1, 1));
+    assert_eq!(sources().await, 1);
+}
+
 /// A host that gives one answer to everything.
 struct Always(Result<String, HostFailure>);
 

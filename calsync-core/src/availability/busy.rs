@@ -137,10 +137,12 @@ impl Found {
     }
 }
 
-/// The busy times a provider reports. It says nothing of how firmly.
+/// The busy times a provider reports.
 pub fn provider_busy_times(answer: &FreeBusy, window: &Range<DateTime<Utc>>) -> BusyTimes {
-    let clipped = answer.busy.iter().filter_map(|(start, end)| clip(&(*start..*end), window));
-    let times = clipped.map(|span| BusyTime { start: span.start, end: span.end, kind: BusyKind::Busy });
+    let times = answer.busy.iter().filter_map(|time| {
+        let span = clip(&(time.start..time.end), window)?;
+        Some(BusyTime { start: span.start, end: span.end, kind: time.kind })
+    });
     BusyTimes { times: strongest(times.collect()), incomplete_series: 0 }
 }
 

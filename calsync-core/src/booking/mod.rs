@@ -12,6 +12,7 @@
 //! Reservations exclude each other. An event that somebody adds, or a sync brings in, is seen when it is there before the
 //! reservation looks, and overlaps it when it comes later, as it would a minute later.
 
+mod counted;
 mod elsewhere;
 mod error;
 mod known;
@@ -23,6 +24,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
+pub use counted::Counted;
 pub use elsewhere::busy_elsewhere;
 pub use error::BookingError;
 
@@ -31,7 +33,6 @@ use crate::{
     context::{Clock, IdSource},
     model::{CalendarId, Event, EventId},
     store::{Batch, Doc, DocQuery, EventRecord, Expectation, Store, StoreErrorKind, Write},
-    zone::Zone,
 };
 use known::Known;
 pub use known::Recall;
@@ -50,39 +51,6 @@ const PAGE: usize = 500;
 
 /// Calendars read at once.
 const AT_ONCE: usize = 8;
-
-/// A calendar that has to be free.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Counted {
-    /// Which.
-    pub calendar: CalendarId,
-    /// Its zone: dates and floating times are read in it. Default: UTC.
-    pub zone: Zone,
-    /// The addresses of its owner: what they declined takes none of their time. Default: none.
-    pub owner: Vec<String>,
-    /// What is known of it: a calendar that is [`CalendarState::Unknown`] offers nothing, unless the question says so.
-    /// Default: current.
-    pub state: CalendarState,
-    /// When it was last read whole from its provider. Default: now, for a calendar that lives here.
-    pub as_of: Option<DateTime<Utc>>,
-    /// The instants that look covered. Default: all.
-    pub covered: Option<Range<DateTime<Utc>>>,
-}
-
-impl Counted {
-    /// A calendar that is current.
-    pub fn new(calendar: impl Into<CalendarId>) -> Self {
-        Self {
-            calendar: calendar.into(),
-            zone: Zone::UTC,
-            owner: Vec::new(),
-            state: CalendarState::Current,
-            as_of: None,
-            covered: None,
-        }
-    }
-}
 
 /// What slots are offered under: the same for who asks and for who books.
 #[derive(Clone, Debug)]

@@ -70,7 +70,8 @@ impl Run<'_> {
             listed.removed.entry(id).or_insert(Evidence::LeftOut);
         }
         let gone = listed.removed.into_iter().map(|(id, evidence)| Gone { id, evidence }).collect();
-        Ok(Pulled { asked: true, cursor, audited: complete, gone, incomplete: listed.incomplete })
+        let (covered, incomplete) = (listed.covered, listed.incomplete);
+        Ok(Pulled { asked: true, cursor, audited: complete, covered, gone, incomplete })
     }
 
     /// What a complete listing lacks is asked for by name before it counts as gone: a listing that was taken while somebody

@@ -11,8 +11,8 @@ use crate::{
     model::{RemoteId, Version},
     plan::{Direction, Evidence},
     provider::{
-        Change, ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, ItemChange, ProviderError,
-        PullMode,
+        Change, ChangePage, ChangeScope, ChangesRequest, Covered, Cursor, ErrorKind, ItemChange,
+        ProviderError, PullMode,
     },
     store::LinkHealth,
 };
@@ -107,6 +107,7 @@ impl Run<'_> {
                 return Err(stuck().into());
             }
             cursor.clone_from(&page.cursor);
+            listed.covered = page.covered;
             self.page(page, &mut listed).await?;
             if !more {
                 // Only a last page that is partial itself has a cursor that knows of the gap.
@@ -188,6 +189,10 @@ impl Run<'_> {
         if self.mode == Mode::Preview {
             return Ok(());
         }
+        if pulled.asked {
+            // Also where a part of it has to be seen again: that much was listed, and no more.
+            self.state.covered = pulled.covered;
+        }
         if !pulled.incomplete && !self.unfinished {
             // Also where deletions wait: all else is decided and committed.
             self.end_questions();
@@ -267,6 +272,8 @@ pub(super) struct Listed {
     /// Each item once, however often it was reported.
     pub(super) removed: BTreeMap<RemoteId, Evidence>,
     pub(super) incomplete: bool,
+    /// Which time it was told of.
+    pub(super) covered: Covered,
 }
 
 fn stuck() -> ProviderError {

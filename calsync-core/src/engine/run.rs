@@ -11,7 +11,7 @@ use super::{
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
     plan::{Direction, Operation, Permit, Plan, PlanId},
-    provider::{Capabilities, Cursor, PeoplePolicy, Provider, ReadError, UnreadKind},
+    provider::{Capabilities, Covered, Cursor, PeoplePolicy, Provider, ReadError, UnreadKind},
     store::{
         Edits, EventRecord, LeaseRequest, LeaseToken, LinkHealth, LinkState, OpenLink, Opened, Opening,
         OutboxEntry, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, Write,
@@ -38,6 +38,8 @@ pub(super) struct Pulled {
     pub(super) cursor: Option<Cursor>,
     /// Everything there is was listed and compared.
     pub(super) audited: bool,
+    /// Which time the remote side was asked about.
+    pub(super) covered: Covered,
     /// Items that are gone.
     pub(super) gone: Vec<Gone>,
     /// Something could not be read for now: the cursor must not move past it.
@@ -571,6 +573,7 @@ pub(super) fn new_state(link: &Link) -> LinkState {
         seen: Revision::default(),
         last_audit: None,
         last_pull: None,
+        covered: Covered::ALL,
         last_success: None,
         health: LinkHealth::Active,
         note: link.note.clone(),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Payload, ProviderError};
+use super::{Covered, Payload, ProviderError};
 use crate::model::{RemoteId, Version};
 
 /// Where a pull stopped: the provider's sync token or HTTP validators. Opaque to the engine.
@@ -85,6 +85,9 @@ pub struct ChangePage {
     pub cursor: Option<Cursor>,
     /// Whether another page follows at once.
     pub more: bool,
+    /// Which time the calendar is known for once this page is dealt with, and all before it: of a delta, too, that is what
+    /// the whole calendar is known for. That of the last page counts.
+    pub covered: Covered,
 }
 
 /// The answer for one item that was asked for.

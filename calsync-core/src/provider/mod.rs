@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod changes;
+mod covered;
 mod declined;
 mod error;
 mod mark;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use capabilities::Capabilities;
 pub use changes::{Change, ChangePage, ChangeScope, ChangesRequest, Cursor, Fetched, ItemChange, PullMode};
+pub use covered::Covered;
 pub use declined::Declined;
 pub use error::{ErrorKind, Fault, ProviderError, Retry};
 pub use mark::{Mark, Seal};

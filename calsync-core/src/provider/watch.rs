@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::RemoteCalendarId;
+use crate::{availability::BusyTime, model::RemoteCalendarId};
 
 /// Asks a provider to call back when a calendar changes.
 ///
@@ -51,8 +51,9 @@ impl fmt::Debug for Watch {
 pub struct FreeBusy {
     /// The calendar asked for.
     pub calendar: RemoteCalendarId,
-    /// Busy times, each from its start up to its end, in order. Nothing is said of what lies outside the window.
-    pub busy: Vec<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Busy times by their start, as firmly taken as the provider says; where it does not, busy. Nothing is said of what lies
+    /// outside the window.
+    pub busy: Vec<BusyTime>,
     /// Why nothing is known of this calendar, in the provider's word (`notFound`). Then `busy` is empty and means
     /// nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

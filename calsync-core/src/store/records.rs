@@ -10,7 +10,7 @@ use crate::{
     merge::Choice,
     model::{CalendarId, Event, EventId, LinkId, RemoteCalendarId, RemoteId, RunId, Version},
     plan::Evidence,
-    provider::{Cursor, ErrorKind, Payload, UnreadKind},
+    provider::{Covered, Cursor, ErrorKind, Payload, UnreadKind},
 };
 
 /// Counts the changes of a calendar: the first written event has revision 1.
@@ -74,6 +74,9 @@ pub struct LinkState {
     /// When the remote side was last asked what changed there, and everything that came was dealt with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_pull: Option<DateTime<Utc>>,
+    /// Which time the last pull that was read to its end covered.
+    #[serde(default, skip_serializing_if = "Covered::is_all")]
+    pub covered: Covered,
     /// When the last run ended well.
     pub last_success: Option<DateTime<Utc>>,
     /// How it is doing.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use calsync_core::{
-    availability::read_vfreebusy,
+    availability::{BusyTime, read_vfreebusy},
     model::RemoteCalendarId,
     provider::{ErrorKind, FreeBusy, ProviderError, Result},
 };
@@ -39,7 +39,7 @@ impl CalDavProvider {
         &self,
         calendar: &RemoteCalendarId,
         window: &Range<DateTime<Utc>>,
-    ) -> Result<Vec<(DateTime<Utc>, DateTime<Utc>)>> {
+    ) -> Result<Vec<BusyTime>> {
         let collection = self.collection(calendar, OPERATION)?;
         let answer = self.send(OPERATION, calls::free_busy::request(collection, window)).await?;
         let response = &answer.response;
@@ -48,19 +48,12 @@ impl CalDavProvider {
         }
         let unusable = || error::unusable(OPERATION, "the answer tells no busy times");
         let text = std::str::from_utf8(&response.body).map_err(|_| unusable())?;
-        let times = read_vfreebusy(text).map_err(|cause| unusable().with_source(cause))?;
-        let clip =
-            |(start, end): (DateTime<Utc>, DateTime<Utc>)| (start.max(window.start), end.min(window.end));
-        let spans = times.iter().map(|time| clip((time.start, time.end))).filter(|(start, end)| start < end);
-        // How firmly they are taken is not said here: what touches is one.
-        let mut busy: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
-        for (start, end) in spans {
-            match busy.last_mut() {
-                Some(last) if start <= last.1 => last.1 = last.1.max(end),
-                _ => busy.push((start, end)),
-            }
+        let mut times = read_vfreebusy(text).map_err(|cause| unusable().with_source(cause))?;
+        for time in &mut times {
+            (time.start, time.end) = (time.start.max(window.start), time.end.min(window.end));
         }
-        Ok(busy)
+        times.retain(|time| time.start < time.end);
+        Ok(times)
     }
 }
 

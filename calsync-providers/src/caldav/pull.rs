@@ -3,8 +3,8 @@
 use calsync_core::{
     model::{RemoteCalendarId, RemoteId, Version},
     provider::{
-        Change, ChangePage, ChangeScope, ChangesRequest, ErrorKind, ItemChange, ProviderError, PullMode,
-        Result,
+        Change, ChangePage, ChangeScope, ChangesRequest, Covered, ErrorKind, ItemChange, ProviderError,
+        PullMode, Result,
     },
 };
 use url::Url;
@@ -104,6 +104,7 @@ impl CalDavProvider {
                 scope: ChangeScope::Delta,
                 cursor: state.cursor(),
                 more: false,
+                covered: Covered::ALL,
             });
         }
         let next = State { marker: marker.unwrap_or(Marker::None), ..state };
@@ -172,7 +173,7 @@ impl CalDavProvider {
         }
         // The marker of a listing that lacks something would hide it until the calendar changes again.
         let cursor = state.cursor().filter(|_| scope == ChangeScope::Snapshot);
-        Ok(ChangePage { changes: changes.list, scope, cursor, more: false })
+        Ok(ChangePage { changes: changes.list, scope, cursor, more: false, covered: Covered::ALL })
     }
 }
 
@@ -232,7 +233,7 @@ fn page(
     };
     let mut state = State::new(Marker::Token(next));
     state.paging = more.then_some(Paging { initial, pages });
-    Ok(ChangePage { changes: changes.list, scope, cursor: state.cursor(), more })
+    Ok(ChangePage { changes: changes.list, scope, cursor: state.cursor(), more, covered: Covered::ALL })
 }
 
 fn present(response: &DavResponse) -> ItemChange {

@@ -29,6 +29,11 @@ impl Month {
         self.0.rem_euclid(12).unsigned_abs() + 1
     }
 
+    /// `None`: past what a date can be.
+    pub(crate) fn first_day(self) -> Option<NaiveDate> {
+        NaiveDate::from_ymd_opt(self.year(), self.month(), 1)
+    }
+
     /// From this month to the last, both included.
     pub(crate) fn until(self, last: Self) -> impl Iterator<Item = Self> {
         (self.0..=last.0).map(Self)
@@ -89,6 +94,7 @@ mod tests {
         assert_eq!(december.to_string(), "2026/12");
         assert_eq!(december.plus(1).to_string(), "2027/1");
         assert_eq!(december.plus(-12).to_string(), "2025/12");
+        assert_eq!(december.plus(1).first_day(), "2027-01-01".parse().ok());
         assert_eq!(december.until(december.plus(2)).count(), 3);
         assert_eq!(december.until(december.plus(-1)).count(), 0);
     }

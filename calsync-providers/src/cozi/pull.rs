@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use calsync_core::{
     model::{RemoteCalendarId, RemoteId},
     provider::{
-        Change, ChangePage, ChangeScope, ChangesRequest, ErrorKind, ItemChange, ProviderError, PullMode,
-        Result,
+        Change, ChangePage, ChangeScope, ChangesRequest, Covered, ErrorKind, ItemChange, ProviderError,
+        PullMode, Result,
     },
+    zone::Zone,
 };
+use chrono::NaiveTime;
 use serde_json::Value;
 
 use super::{
@@ -108,7 +110,8 @@ impl CoziProvider {
         );
         *self.seen() = state.items.iter().map(|(id, seen)| (id.clone(), seen.span)).collect();
         let scope = if compares { ChangeScope::Delta } else { ChangeScope::PartialSnapshot };
-        Ok(ChangePage { changes, scope, cursor: state.cursor(), more: false })
+        let covered = covered(&household.zone, first, last);
+        Ok(ChangePage { changes, scope, cursor: state.cursor(), more: false, covered })
     }
 
     /// The first and the last month that are read.
@@ -179,6 +182,12 @@ impl CoziProvider {
         }
         Ok((gone, kept))
     }
+}
+
+/// The months that were read, as the household's clock begins and ends them.
+fn covered(zone: &Zone, first: Month, last: Month) -> Covered {
+    let begins = |month: Month| Some(zone.resolve(month.first_day()?.and_time(NaiveTime::MIN)));
+    Covered { from: begins(first), until: begins(last.plus(1)) }
 }
 
 fn item_is_series(value: &Value) -> bool {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use calsync_core::{
+    availability::{BusyKind, BusyTime},
     model::RemoteCalendarId,
     provider::{FreeBusy, Result},
 };
@@ -70,14 +71,16 @@ fn of(calendar: &RemoteCalendarId, answer: Option<&Object>) -> FreeBusy {
     };
     let span = |span: &Value| {
         let span = span.as_object()?;
-        Some((instant(span, "start")?, instant(span, "end")?)).filter(|(start, end)| start <= end)
+        // Tentative events are among them, and nothing says which they are.
+        let (start, end, kind) = (instant(span, "start")?, instant(span, "end")?, BusyKind::Busy);
+        (start <= end).then_some(BusyTime { start, end, kind })
     };
     let spans = answer.get("busy").and_then(Value::as_array);
     // What nobody can read is not free.
     let Some(mut busy) = spans.and_then(|spans| spans.iter().map(span).collect::<Option<Vec<_>>>()) else {
         return unknown(UNREADABLE);
     };
-    busy.retain(|(start, end)| start < end);
-    busy.sort_unstable();
+    busy.retain(|time| time.start < time.end);
+    busy.sort_unstable_by_key(|time| time.start);
     FreeBusy { calendar: calendar.clone(), busy, unknown: None }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use calsync_core::{
     model::{RemoteCalendarId, RemoteId},
     provider::{
-        Change, ChangePage, ChangeScope, ChangesRequest, ErrorKind, ItemChange, ProviderError, PullMode,
-        Result,
+        Change, ChangePage, ChangeScope, ChangesRequest, Covered, ErrorKind, ItemChange, ProviderError,
+        PullMode, Result,
     },
 };
 
@@ -90,7 +90,7 @@ impl GoogleProvider {
             (false, false) => ChangeScope::Snapshot,
         };
         let changes = changes.into_iter().map(|(id, change)| Change { id, change }).collect();
-        Ok(ChangePage { changes, scope, cursor, more })
+        Ok(ChangePage { changes, scope, cursor, more, covered: Covered::ALL })
     }
 
     async fn list(&self, calendar: &RemoteCalendarId, position: Position<'_>) -> Result<Page> {

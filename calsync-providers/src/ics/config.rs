@@ -40,6 +40,9 @@ pub struct IcsConfig {
     /// How many answers 404 or 410 in a row, seen by one provider value, mean that the feed is gone; before that it is
     /// not available. Default: 3.
     pub gone_after: u32,
+    /// How many days ahead the feed is published for. A feed does not say so: with `None` it is taken to list all there is,
+    /// and the time after its last event counts as free. Default: `None`.
+    pub ahead_days: Option<u32>,
     /// How much is read before the feed is refused.
     pub limits: IcsLimits,
 }
@@ -57,6 +60,7 @@ impl Default for IcsConfig {
             uid_check: UidCheck::default(),
             refresh_min: Duration::from_secs(15 * 60),
             gone_after: 3,
+            ahead_days: None,
             limits: IcsLimits::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use calsync_core::provider::{Change, ChangePage, ChangeScope, ItemChange, ProviderError, PullMode};
+use calsync_core::provider::{Change, ChangePage, ChangeScope, Covered, ItemChange, ProviderError, PullMode};
 
 use super::config::IcsLimits;
 use super::cursor::{State, Uids, Validators};
@@ -67,7 +67,7 @@ pub(super) fn page(
     state.names = names(&named);
     let scope = if feed.has_gaps { ChangeScope::PartialSnapshot } else { ChangeScope::Snapshot };
     let changes = changes(&feed, &named, limits).map_err(|error| error.during(OPERATION))?;
-    Ok(ChangePage { changes, scope, cursor: Some(state.write()?), more: false })
+    Ok(ChangePage { changes, scope, cursor: Some(state.write()?), more: false, covered: Covered::ALL })
 }
 
 /// The page of a feed in doubt: what was listed stays listed. Without validators the feed is asked for as a whole.
@@ -83,7 +83,13 @@ fn looked_at_again(mut state: State, trusted: &State, items: usize) -> Result<Ch
 /// The page of a feed that is as it was.
 pub(super) fn unchanged(state: &State) -> Result<ChangePage, ProviderError> {
     let cursor = Some(state.write()?);
-    Ok(ChangePage { changes: Vec::new(), scope: ChangeScope::Delta, cursor, more: false })
+    Ok(ChangePage {
+        changes: Vec::new(),
+        scope: ChangeScope::Delta,
+        cursor,
+        more: false,
+        covered: Covered::ALL,
+    })
 }
 
 /// Whether most of what was listed is gone, by the names that are remembered of it.

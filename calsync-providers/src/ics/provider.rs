@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use calsync_core::context::Clock;
 use calsync_core::model::{Event, RemoteCalendarId, RemoteId};
 use calsync_core::provider::{
-    Capabilities, ChangePage, ChangesRequest, Cursor, ErrorKind, Fetched, Payload, Provider, ProviderError,
-    PullMode, ReadError, RemoteCalendar, Result,
+    Capabilities, ChangePage, ChangesRequest, Covered, Cursor, ErrorKind, Fetched, Payload, Provider,
+    ProviderError, PullMode, ReadError, RemoteCalendar, Result,
 };
+use chrono::{DateTime, TimeDelta};
 use url::Url;
 
 use super::capability::capabilities;
@@ -71,6 +72,15 @@ impl IcsProvider {
             return Ok(());
         }
         Err(ProviderError::new(ErrorKind::InvalidInput, operation, "the calendar is not of this feed"))
+    }
+
+    /// What a feed that was read at a time is of. What it dropped before it was first read nobody knows, and nobody asks for:
+    /// nothing is free in the past.
+    fn covered(&self, read_at: i64) -> Covered {
+        let until = self.config.ahead_days.and_then(|days| {
+            DateTime::from_timestamp(read_at, 0)?.checked_add_signed(TimeDelta::days(i64::from(days)))
+        });
+        Covered { from: None, until }
     }
 
     async fn body(&self, operation: &'static str) -> Result<Body> {
@@ -143,6 +153,7 @@ impl Provider for IcsProvider {
         let before = request.cursor.map(|cursor| State::read(cursor, feed)).transpose()?;
         let moved_to = before.as_ref().and_then(|state| Url::parse(state.moved_to.as_deref()?).ok());
         let now = self.fetcher.now();
+        let covered = self.covered(now);
         let conditional = before
             .as_ref()
             .filter(|state| request.mode == PullMode::Incremental && state.may_ask_on_condition(now));
@@ -150,7 +161,9 @@ impl Provider for IcsProvider {
             Known { validators: conditional.map(|state| &state.validators), moved_to: moved_to.as_ref() };
         let body = match (self.fetcher.get("changes", known).await?, conditional) {
             (Got::Body(body), _) => body,
-            (Got::Unchanged, Some(state)) => return listing::unchanged(state),
+            (Got::Unchanged, Some(state)) => {
+                return Ok(ChangePage { covered, ..listing::unchanged(state)? });
+            }
             (Got::Unchanged, None) => {
                 return Err(ProviderError::new(
                     ErrorKind::Protocol,
@@ -164,7 +177,8 @@ impl Provider for IcsProvider {
         if is_first && matches!(self.source.location, Location::Http(_)) {
             self.check_uids(&body, &mut fresh).await;
         }
-        listing::page(&body, before.as_ref(), request.mode, fresh, &self.config.limits)
+        let page = listing::page(&body, before.as_ref(), request.mode, fresh, &self.config.limits)?;
+        Ok(ChangePage { covered, ..page })
     }
 
     /// Fetches the whole feed once for all the items asked for.

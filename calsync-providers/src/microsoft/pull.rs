@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use calsync_core::{
     model::{RemoteCalendarId, RemoteId, Version},
     provider::{
-        Change, ChangePage, ChangeScope, ChangesRequest, ErrorKind, ItemChange, ProviderError, PullMode,
-        Result,
+        Change, ChangePage, ChangeScope, ChangesRequest, Covered, ErrorKind, ItemChange, ProviderError,
+        PullMode, Result,
     },
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -40,9 +40,18 @@ impl MicrosoftProvider {
                 ProviderError::new(ErrorKind::CursorInvalid, OPERATION, "not a cursor of Microsoft Graph")
             })?),
         };
-        match state {
-            Some(state) if self.goes_on(&state, request.mode) => self.step(calendar, state).await,
-            _ => self.step(calendar, self.start()).await,
+        let state = state.filter(|state| self.goes_on(state, request.mode));
+        let state = state.unwrap_or_else(|| self.start());
+        let covered = self.covered(&state);
+        Ok(ChangePage { covered, ..self.step(calendar, state).await? })
+    }
+
+    /// What the listing a query began with was of, and its changes are.
+    fn covered(&self, state: &State) -> Covered {
+        match (self.config.listing, self.config.delta) {
+            (Listing::Everything, _) => Covered::ALL,
+            (Listing::Window, DeltaSource::CalendarView) => Covered::from(state.from..state.until),
+            (Listing::Window, DeltaSource::Events) => Covered { from: Some(state.from), until: None },
         }
     }
 
@@ -168,7 +177,8 @@ impl MicrosoftProvider {
             None if link.is_some() && self.lost_some(calendar, &delta).await? => {
                 // Listed anew by the next run: this cursor would never name what was passed over.
                 let scope = ChangeScope::PartialSnapshot;
-                return Ok(ChangePage { changes, scope, cursor: None, more: false });
+                let (cursor, more, covered) = (None, false, Covered::ALL);
+                return Ok(ChangePage { changes, scope, cursor, more, covered });
             }
             None => (Phase::Delta { link: delta, mid: false }, false),
         };
@@ -212,7 +222,13 @@ impl MicrosoftProvider {
         };
         state.phase = phase;
         state.partial = false;
-        Ok(ChangePage { changes, scope: ChangeScope::Delta, cursor: state.cursor(), more })
+        Ok(ChangePage {
+            changes,
+            scope: ChangeScope::Delta,
+            cursor: state.cursor(),
+            more,
+            covered: Covered::ALL,
+        })
     }
 
     /// Reads the items that rows of a delta query are about. The row of a single event has its version, which says whether
@@ -354,7 +370,7 @@ fn next_of(page: &Page, this: Option<&str>) -> Result<Next> {
 
 fn snapshot(changes: Vec<Change>, state: &State, more: bool) -> ChangePage {
     let scope = if state.partial { ChangeScope::PartialSnapshot } else { ChangeScope::Snapshot };
-    ChangePage { changes, scope, cursor: state.cursor(), more }
+    ChangePage { changes, scope, cursor: state.cursor(), more, covered: Covered::ALL }
 }
 
 fn stamp(time: DateTime<Utc>) -> String {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use calsync_core::{
+    availability::{BusyKind, BusyTime},
     model::RemoteCalendarId,
     provider::{ErrorKind, FreeBusy, ProviderError, Result},
 };
@@ -75,17 +76,22 @@ fn schedule(calendar: &RemoteCalendarId, entry: Option<&Object>) -> FreeBusy {
         // What nobody can read is not free.
         None => answer.unknown = Some("unreadable".to_owned()),
     }
-    answer.busy.sort_unstable();
+    answer.busy.sort_unstable_by_key(|time| time.start);
     answer
 }
 
 /// When an item takes time; `None`: that cannot be read.
-fn span(item: &Value) -> Option<Option<(DateTime<Utc>, DateTime<Utc>)>> {
+fn span(item: &Value) -> Option<Option<BusyTime>> {
     let item = item.as_object()?;
-    let span = (point(item, "start")?, point(item, "end")?);
-    // Free and working elsewhere is not busy; what is not known is.
-    let is_busy = !matches!(text(item, "status"), Some("free" | "workingElsewhere"));
-    (span.0 <= span.1).then_some(is_busy.then_some(span))
+    let (start, end) = (point(item, "start")?, point(item, "end")?);
+    let kind = match text(item, "status") {
+        Some("free" | "workingElsewhere") => None,
+        Some("tentative") => Some(BusyKind::Tentative),
+        Some("oof") => Some(BusyKind::Unavailable),
+        // What is not known is busy.
+        _ => Some(BusyKind::Busy),
+    };
+    (start <= end).then_some(kind.map(|kind| BusyTime { start, end, kind }))
 }
 
 fn point(item: &Object, name: &str) -> Option<DateTime<Utc>> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use calsync_core::{
+    availability::{BusyKind, BusyTime},
     model::Version,
     provider::{ErrorKind, Payload, WatchRequest},
 };
@@ -84,7 +85,8 @@ cases! {
         assert_eq!(answers.iter().map(|answer| &answer.calendar).collect::<Vec<_>>(), asked.iter().collect::<Vec<_>>());
         assert!(answers[0].unknown.is_some() && answers[0].busy.is_empty());
         let nine = from + TimeDelta::hours(9);
-        assert_eq!(answers[1].busy, [(nine, nine + TimeDelta::hours(1))]);
+        let (end, kind) = (nine + TimeDelta::hours(1), BusyKind::Busy);
+        assert_eq!(answers[1].busy, [BusyTime { start: nine, end, kind }]);
         Ok(())
     }
 }

@@ -10,7 +10,8 @@ use std::hash::{BuildHasher as _, RandomState};
 use calsync_core::{
     model::{RemoteId, Version},
     provider::{
-        ChangePage, ChangeScope, Cursor, ErrorKind, ItemChange, Payload, ProviderError, Result, Written,
+        ChangePage, ChangeScope, Covered, Cursor, ErrorKind, ItemChange, Payload, ProviderError, Result,
+        Written,
     },
 };
 
@@ -171,6 +172,7 @@ pub(crate) fn failed_listing(control: &Control, error: ProviderError, tick: u64)
         scope: ChangeScope::Snapshot,
         cursor: Some(Cursor(format!("t{tick}"))),
         more: false,
+        covered: Covered::ALL,
     })
 }
 

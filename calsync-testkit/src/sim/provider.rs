@@ -15,9 +15,9 @@ use calsync_core::{
     model::{CalendarId, Event, EventId, EventTime, LinkId, RemoteCalendarId, RemoteId, TimeSpan, Version},
     plan::Direction,
     provider::{
-        Capabilities, ChangePage, ChangeScope, ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange,
-        Payload, PeoplePolicy, Provider, ProviderError, PullMode, ReadError, RemoteCalendar, RenderRequest,
-        Rendered, Result, Retry, Written,
+        Capabilities, ChangePage, ChangeScope, ChangesRequest, Covered, Cursor, ErrorKind, Fetched,
+        ItemChange, Payload, PeoplePolicy, Provider, ProviderError, PullMode, ReadError, RemoteCalendar,
+        RenderRequest, Rendered, Result, Retry, Written,
     },
     store::{BaseQuery, OutboxEntry, OutboxOp, Store},
 };
@@ -189,6 +189,7 @@ impl SimRemote {
                     scope: ChangeScope::Delta,
                     cursor: request.cursor.cloned(),
                     more: false,
+                    covered: Covered::ALL,
                 });
             }
             _ => {
@@ -210,12 +211,19 @@ impl SimRemote {
                 scope: ChangeScope::Delta,
                 cursor: Some(cursor.clone()),
                 more: false,
+                covered: Covered::ALL,
             });
         }
         if fate == Some(Fault::ListEmptyPage) {
             let scope =
                 if matches!(token, Token::Delta(..)) { ChangeScope::Delta } else { ChangeScope::Snapshot };
-            return Ok(ChangePage { changes: Vec::new(), scope, cursor: Some(token.write()), more: true });
+            return Ok(ChangePage {
+                changes: Vec::new(),
+                scope,
+                cursor: Some(token.write()),
+                more: true,
+                covered: Covered::ALL,
+            });
         }
         let page = usize::from(self.setup.page.max(1));
         let next = |rest: &[RemoteId], token: &Token| -> (usize, bool, Cursor) {
@@ -247,7 +255,7 @@ impl SimRemote {
         };
         let (shown, more, cursor) = next(&rest, &token);
         let changes = rest[..shown].iter().map(|id| server.listed(id)).collect();
-        Ok(ChangePage { changes, scope, cursor: Some(cursor), more })
+        Ok(ChangePage { changes, scope, cursor: Some(cursor), more, covered: Covered::ALL })
     }
 
     /// I15, as far as one worker alone can break it.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use calsync_core::{
     diff::{Field, Part},
     model::{Calendar, CalendarId, Event, EventBody, EventTime, LinkId, Override, RecurrenceId, TimeSpan},
-    provider::{Payload, UnreadKind},
+    provider::{Covered, Payload, UnreadKind},
     store::{
         BaseRecord, BaseState, ConflictRecord, ConflictState, JournalEntry, JournalOp, LinkHealth, LinkState,
         OutboxEntry, OutboxId, OutboxOp, OutboxState, QuarantineRecord, Revision, RunCounts, RunOutcome,
@@ -103,6 +103,7 @@ pub fn link_state(link: &LinkId) -> LinkState {
         seen: Revision(0),
         last_audit: None,
         last_pull: None,
+        covered: Covered::ALL,
         last_success: None,
         health: LinkHealth::Active,
         note: None,

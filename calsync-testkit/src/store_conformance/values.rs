@@ -3,7 +3,7 @@
 use calsync_core::{
     diff::{Field, Part},
     model::{CalendarId, Event, EventBody, EventTime, Fold, LinkId, RecurrenceId, RunId, TimeSpan},
-    provider::{Cursor, ErrorKind, Payload},
+    provider::{Covered, Cursor, ErrorKind, Payload},
     store::{
         BaseQuery, BaseRecord, ConflictRecord, FieldConflict, HeldDeletions, JournalEntry, LeftOut,
         LinkState, OutboxEntry, OutboxOp, OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery,
@@ -205,6 +205,7 @@ cases! {
             cursor: Some(Cursor("https://example.com/sync?token=\0\u{1f4c5}".to_owned())),
             last_audit: Some(at(1)),
             last_pull: Some(at(3)),
+            covered: Covered { from: Some(at(-1)), until: Some(at(4)) },
             last_success: Some(at(2)),
             note: Some("kept for the host".to_owned()),
             held: Some(held),

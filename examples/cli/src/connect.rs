@@ -469,6 +469,7 @@ fn feed(
     config.allow_file = true;
     config.addresses = AddressPolicy::AllowPrivate;
     config.name = Some(name.to_owned());
+    config.ahead_days = connection.ahead_days;
     if let Some(username) = &connection.username {
         let password = password.unwrap_or_default();
         config.credentials = Some(Credentials::Basic { username: username.clone(), password });

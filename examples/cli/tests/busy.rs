@@ -120,6 +120,22 @@ fn calendars_that_show_no_more_than_busy_times_have_to_be_free_as_well() {
     assert_eq!((starts(&stranger).len(), stranger["calendars"][1]["state"].as_str()), (0, Some("unknown")));
     assert_eq!(starts(&free("own,stranger", "1", &["--offer-unknown"])).len(), 5);
 
+    // Where a provider says that a time is tentative, the terms decide; Google does not say.
+    let event =
+        json!({ "subject": "canary", "showAs": "tentative", "start": at("12:00"), "end": at("13:00") });
+    graph.add(&graph.default_calendar(), &event).unwrap();
+    dav.put(
+        "work",
+        "b.ics",
+        &format!(
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\nBEGIN:VEVENT\r\nUID:b\r\nDTSTAMP:20260101T000000Z\r\n\
+             DTSTART:{compact}T080000Z\r\nDTEND:{compact}T090000Z\r\nSTATUS:TENTATIVE\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+        ),
+    );
+    assert_eq!(starts(&free("own,colleague,shared", "1", &[])), ["09:00"]);
+    let offered = free("own,colleague,shared", "1", &["--tentative-free"]);
+    assert_eq!(starts(&offered), ["08:00", "09:00", "12:00"]);
+
     // What is taken elsewhere cannot be booked here.
     let book = |time: &str| {
         let start = format!("{day}T{time}");

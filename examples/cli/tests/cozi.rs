@@ -8,7 +8,7 @@ use calsync_testkit::{
     cozi::{CoziOptions, CoziServer},
     dav::{DavOptions, DavServer, Fault},
 };
-use chrono::{Datelike, Days, NaiveDate};
+use chrono::{Datelike, Days, Months, NaiveDate};
 use serde_json::{Value, json};
 
 struct Lab {
@@ -144,6 +144,39 @@ fn cozi_and_caldav_are_kept_in_step_both_ways() {
     lab.sync();
     assert_eq!(titles(&lab), ["weekly"]);
     assert_eq!(lab.cozi.notified(), 0);
+}
+
+#[test]
+fn nothing_is_on_offer_in_months_nobody_read() {
+    let lab = Lab::new();
+    lab.sync();
+    let end = SystemClock.now().date_naive() + Months::new(13);
+    let (inside, outside) = (day(30).to_string(), "2051-03-03");
+    assert!(end.to_string().as_str() < outside);
+    let free = |from: &str, more: &[&str]| {
+        let args = ["free", "--calendars", "family", "--from", from, "--json"];
+        let (code, out, told) = lab.run(&[&args, more].concat());
+        assert_eq!(code, 0, "{out}{told}");
+        serde_json::from_str::<Value>(&out).unwrap()
+    };
+    let (known, unknown) = (free(&inside, &[]), free(outside, &[]));
+    assert!(!known["slots"].as_array().unwrap().is_empty());
+    assert_eq!(known["calendars"][0]["covers_window"], true);
+    assert_eq!(unknown["slots"], json!([]));
+    assert_eq!(unknown["calendars"][0]["covers_window"], false);
+    assert_eq!(unknown["calendars"][0]["covered"], Value::Null);
+    assert_eq!(unknown["calendars"][0]["state"], "current");
+    let (_, _, told) = lab.run(&["free", "--calendars", "family", "--from", outside]);
+    assert!(told.contains("family: nothing of these days is known"), "{told}");
+    let (_, _, told) = lab.run(&["free", "--calendars", "family", "--days", "1000"]);
+    assert!(told.contains("family: only ") && told.contains("--offer-unknown"), "{told}");
+    assert!(!free(outside, &["--offer-unknown"])["slots"].as_array().unwrap().is_empty());
+
+    let book =
+        ["book", "--calendars", "family", "--title", "late", "--start", "2051-03-03T09:00:00Z", "--json"];
+    let (code, out, told) = lab.run(&book);
+    assert_ne!(code, 0, "{out}{told}");
+    assert!(out.contains("not-offered"), "{out}{told}");
 }
 
 #[test]

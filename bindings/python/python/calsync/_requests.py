@@ -97,6 +97,7 @@ def connect(
     secret: str,
     trust_address: bool,
     unofficial: bool,
+    ahead_days: int | None,
 ) -> Request[None]:
     return Request("connect", arguments(
         connection=connection,
@@ -106,6 +107,7 @@ def connect(
         secret=secret,
         trust_address=trust_address,
         unofficial=unofficial,
+        ahead_days=ahead_days,
     ), _nothing)
 
 
@@ -277,6 +279,10 @@ def history(link: str) -> Request[list[dict[str, Any]]]:
 
 def clean(link: str, approve: str | None, preview: bool) -> Request[Cleaned]:
     return Request("clean", arguments(link=link, approve=approve, preview=preview), _cleaned)
+
+
+def forget(link: str) -> Request[None]:
+    return Request("forget", arguments(link=link), _nothing)
 
 
 def hold(terms: dict[str, Any], start: datetime, end: datetime, minutes: int) -> Request[dict[str, Any]]:

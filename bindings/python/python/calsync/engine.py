@@ -111,9 +111,18 @@ class Engine:
         """
         return await self._run(requests.clean(link=link, approve=approve, preview=preview))
 
+    async def forget(self, link: str) -> None:
+        """Forgets a link: which events it joined, what waits to be sent, and what was set aside. Both sides stay as they are.
+
+        What it did stays in its history; ``clean`` before it deletes what it wrote. A link that is added again under the name
+        meets both sides anew.
+        """
+        await self._run(requests.forget(link=link))
+
     async def hold(self, terms: dict[str, Any], start: datetime, end: datetime, *, minutes: int) -> dict[str, Any]:
         """Keeps a slot for somebody who has not decided yet, for so many minutes. ``terms`` are those of ``free``.
 
+        Gives its ``id``, which is for ``book``, its ``slot``, ``until`` when it is kept, and its ``rows``, which are for ``release``.
         Raises ``BookingError`` when somebody has the slot, or the terms offer no such slot.
         """
         return await self._run(requests.hold(terms=terms, start=start, end=end, minutes=minutes))
@@ -132,10 +141,11 @@ class Engine:
         hold: str | None = None,
         replaces: str | None = None,
     ) -> dict[str, Any]:
-        """Books the time of an event: writes the event when every calendar of ``terms`` is free then. Gives its ``id``.
+        """Books the time of an event: writes the event when every calendar of ``terms`` is free then.
 
-        Sent again under the same ``id`` it is the same booking. ``hold`` is the ``id`` of the hold that kept the slot, ``replaces``
-        that of the booking this one takes the place of. Raises as ``hold`` does.
+        Gives the ``calendar`` and the ``id`` of the event and the ``slot`` it is at. Sent again under the same ``id`` it is the same
+        booking. ``hold`` is the ``id`` of the hold that kept the slot, ``replaces`` that of the booking this one takes the place of.
+        Raises as ``hold`` does.
         """
         request = requests.book(
             terms=terms, calendar=calendar, event=event, id=id, hold=hold, replaces=replaces
@@ -150,8 +160,13 @@ class Engine:
         """When all calendars of ``terms`` are free: ``busy``, ``open``, ``slots``, and how far each calendar can be trusted.
 
         ``terms`` has ``calendars`` (each ``{"calendar": ..., "zone": ..., "owner": [...]}``), ``from`` and ``to`` as ISO texts,
-        and where they are not the default ``zone``, ``slot_minutes``, ``granularity_minutes``, ``buffer_before_minutes``,
-        ``buffer_after_minutes``, ``notice_minutes``, ``tentative``, ``uncovered`` and ``hours``.
+        and where they are not the default ``elsewhere``, ``zone``, ``slot_minutes``, ``granularity_minutes``,
+        ``buffer_before_minutes``, ``buffer_after_minutes``, ``notice_minutes``, ``tentative``, ``uncovered``, ``hours`` and
+        ``availability``. ``elsewhere`` are calendars of which an account sees only when they are busy, each
+        ``{"calendar": ..., "connection": ..., "remote": ...}``: their providers are asked each time.
+
+        The answer has ``truncated`` as well, and of each of ``calendars`` its ``calendar``, ``state``, ``age_seconds``, what was
+        ``covered`` of the window, ``covers_window`` and ``incomplete_series``.
         """
         return await self._run(requests.free(terms=terms))
 
@@ -169,13 +184,15 @@ class Engine:
         secret: str = "",
         trust_address: bool = False,
         unofficial: bool = False,
+        ahead_days: int | None = None,
     ) -> None:
         """Names an account. ``secret`` is the password, or the access token for Google and Microsoft. Done again under a name,
         with a new one, it is what the links of that connection use from then on.
 
         ``trust_address`` allows private and local addresses, and files as feeds: only for addresses that whoever runs the
         application wrote. ``unofficial`` says that the owner of a Cozi account knows that its interface is undocumented, may end on
-        any day, and that using it may be against Cozi's terms.
+        any day, and that using it may be against Cozi's terms. ``ahead_days`` says how many days ahead a feed is published for:
+        nothing later is known to be free. Without it a feed is taken to list all there is.
         """
         request = requests.connect(
             connection=connection,
@@ -185,6 +202,7 @@ class Engine:
             secret=secret,
             trust_address=trust_address,
             unofficial=unofficial,
+            ahead_days=ahead_days,
         )
         await self._run(request)
 
@@ -242,12 +260,14 @@ class Engine:
         """Joins a calendar to a remote one, by its id; a feed has only one. The store keeps the state under the link's name.
 
         More than ``guard_count`` deletions (10) that are also more than ``guard_percent`` of the events (20) wait for a person.
-        ``copies`` says what a link that imports or exports copies: ``{"pipeline": ..., "calendar_name": ..., "owner": [...]}``, the
-        pipeline as ``docs/schema/pipeline.json`` describes it. Without it a link that exports shows when somebody is busy, and
-        nothing else; ``{"pipeline": {"start": {"type": "everything"}}}`` shows all. ``uid_salt`` in it, such as
-        ``secrets.token_hex(16)``, drawn once for each link and kept with what you say of the link, keeps others from telling by its
-        UID which event a copy is of. While there is nothing to write, a link that exports may leave its copies unlooked at for
-        ``check_copies_every`` seconds.
+        ``copies`` says what a link that imports or exports copies: ``{"pipeline": ..., "calendar_name": ..., "owner": [...],
+        "zone": ..., "window": {"from": ..., "to": ..., "leaving": ...}, "uid_salt": ...}``, the pipeline as
+        ``docs/schema/pipeline.json`` describes it, all else where it is not the default. ``window`` is of a link that exports;
+        its ends are ``{"days": -30}``, ``{"month-start": -1}`` or ``{"month-end": 1}`` from now, and ``leaving`` is ``"stay"`` or
+        ``"go"``. ``uid_salt`` are random characters, such as ``secrets.token_hex(16)``, drawn once for each link and kept with
+        what you say of it, with which nobody can tell from the UID of a copy which event it is of. Without ``copies`` a link that
+        exports shows when somebody is busy, and nothing else; ``{"pipeline": {"start": {"type": "everything"}}}`` shows all.
+        While there is nothing to write, a link that exports may leave its copies unlooked at for ``check_copies_every`` seconds.
         """
         request = requests.add_link(
             link=link,

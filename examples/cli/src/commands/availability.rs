@@ -80,6 +80,16 @@ fn show(found: &Answer, zone: &Zone) -> Result<(), CliError> {
                 tell(&format!("{}: never read, so no time of it is known to be free", calendar.calendar));
             }
         }
+        if calendar.state != CalendarState::Unknown && !calendar.covers_window {
+            let known = calendar.covered.as_ref().map_or_else(
+                || "nothing of these days is known".to_owned(),
+                |covered| {
+                    let show = |instant| zone.to_local(instant).format("%F %H:%M").to_string();
+                    format!("only {} to {} is known", show(covered.start), show(covered.end))
+                },
+            );
+            tell(&format!("{}: {known}, the rest was never read; see --offer-unknown", calendar.calendar));
+        }
         if calendar.incomplete_series > 0 {
             let count = calendar.incomplete_series;
             tell(&format!("{}: {count} series could not be read whole", calendar.calendar));

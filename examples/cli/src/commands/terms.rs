@@ -4,13 +4,12 @@ use std::{fs, path::PathBuf};
 
 use calsync_core::{
     availability::{
-        CalendarState, CalendarTimes, ClockTime, DayHours, Question, TentativePolicy, UncoveredPolicy,
-        WorkingHours, read_vavailability,
+        CalendarTimes, ClockTime, DayHours, Question, TentativePolicy, UncoveredPolicy, WorkingHours,
+        read_vavailability,
     },
     booking::{Bookings, Counted, Terms, busy_elsewhere},
     model::{CalendarId, LinkId, RemoteCalendarId},
     recurrence::Weekday,
-    store::LinkHealth,
     zone::Zone,
 };
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
@@ -146,11 +145,12 @@ impl TermsArgs {
                 continue;
             }
             let id = app.calendar(name).await?;
-            let (state, as_of) = known(app, &id).await?;
-            let mut counted = Counted::new(id);
+            let links = app.config.links.iter().filter(|link| link.calendar == id.as_str());
+            let links = links.filter(|link| app.config.direction(link).imports());
+            let links = links.map(|link| LinkId::from(link.name.as_str()));
+            let mut counted = Counted::fed_by(&*app.store, id.clone(), links).await?;
             counted.zone = question.zone.clone();
             counted.owner.clone_from(&self.owner);
-            (counted.state, counted.as_of) = (state, as_of);
             calendars.push(counted);
         }
         Ok(Terms { calendars, elsewhere, question })
@@ -227,22 +227,4 @@ async fn ask(
 /// The desk of an application.
 pub(crate) fn desk(app: &App) -> Bookings {
     Bookings::new(app.store.clone(), app.clock.clone(), app.ids.clone())
-}
-
-/// How far what the store has of a calendar can be trusted: as far as the worst of the links that bring events in.
-async fn known(app: &App, calendar: &CalendarId) -> Result<(CalendarState, Option<DateTime<Utc>>), CliError> {
-    let links = app.config.links.iter().filter(|link| link.calendar == calendar.as_str());
-    let links = links.filter(|link| app.config.direction(link).imports());
-    let mut worst = (CalendarState::Current, Some(app.clock.now()));
-    for link in links {
-        let state = app.store.link(&LinkId::from(link.name.as_str())).await?;
-        let Some(last) = state.as_ref().and_then(|state| state.last_success) else {
-            return Ok((CalendarState::Unknown, None));
-        };
-        if state.is_some_and(|state| state.health != LinkHealth::Active) {
-            worst.0 = CalendarState::Stale;
-        }
-        worst.1 = worst.1.min(Some(last));
-    }
-    Ok(worst)
 }

@@ -80,6 +80,8 @@ pub(crate) struct Connection {
     /// against Cozi's terms.
     #[serde(default)]
     pub(crate) unofficial_api: bool,
+    /// ICS: how many days ahead the feed is published for.
+    pub(crate) ahead_days: Option<u32>,
     /// CalDAV: hosts of other sites the password may go to when the DNS records of the address's domain lead there.
     #[serde(default)]
     pub(crate) trusted_hosts: Vec<String>,

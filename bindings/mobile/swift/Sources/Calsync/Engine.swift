@@ -54,7 +54,9 @@ public final class Engine: Sendable {
     /// Names an authorised account. `secret` is the password, or the access token for Google and Microsoft. `trustAddress` allows
     /// private and local addresses, and files as feeds: only for addresses that whoever runs the application wrote. `unofficial` says
     /// that the owner of a Cozi account knows that its interface is undocumented, may end on any day, and that using it may be against
-    /// Cozi's terms. Done again under a name, with a new secret, it is what the links of that connection use from then on.
+    /// Cozi's terms. `aheadDays` says how many days ahead a feed is published for: nothing later is known to be free. Without it a feed
+    /// is taken to list all there is. Done again under a name, with a new secret, it is what the links
+    /// of that connection use from then on.
     public func connect(
         _ connection: String,
         provider: ProviderKind,
@@ -62,7 +64,8 @@ public final class Engine: Sendable {
         username: String? = nil,
         secret: String = "",
         trustAddress: Bool = false,
-        unofficial: Bool = false
+        unofficial: Bool = false,
+        aheadDays: Int? = nil
     ) async throws {
         let args = ConnectArgs(
             connection: connection,
@@ -71,7 +74,8 @@ public final class Engine: Sendable {
             username: username,
             secret: secret,
             trustAddress: trustAddress,
-            unofficial: unofficial
+            unofficial: unofficial,
+            aheadDays: aheadDays
         )
         try await call("connect", args)
     }
@@ -111,13 +115,15 @@ public final class Engine: Sendable {
         try await call("delete_event", EventArgs(calendar: calendar, id: id, revision: revision))
     }
 
-    /// Joins a calendar of the store to a remote one (`remote` is its id; a feed has only one). At most `guardCount` deletions
-    /// (10) or `guardPercent` percent of the events (20) pass unasked. `copies` says what a link that imports or exports copies, as
-    /// JSON: `{ "pipeline": ..., "calendar_name": ..., "owner": [...] }`, the pipeline as `docs/schema/pipeline.json` describes it.
-    /// Without it a link that exports shows when somebody is busy, and nothing else; a pipeline that starts with `everything` shows all.
-    /// `"uid_salt"` in it, random characters drawn once for each link and kept with what you say of the link, keeps others from telling
-    /// by its UID which event a copy is of.
-    /// While there is nothing to write, a link that exports may leave its copies unlooked at for `checkCopiesEvery` seconds.
+    /// Joins a calendar of the store to a remote one (`remote` is its id; a feed has only one). At most `guardCount` deletions (10)
+    /// or `guardPercent` percent of the events (20) pass unasked. `copies` says what a link that imports or exports copies, as
+    /// JSON: `{ "pipeline": ..., "calendar_name": ..., "owner": [...], "zone": ..., "window": { "from": ..., "to": ..., "leaving": ... },
+    /// "uid_salt": ... }`, the pipeline as `docs/schema/pipeline.json` describes it, all else where it is not the default.
+    /// `window` is of a link that exports; its ends are `{ "days": -30 }`, `{ "month-start": -1 }` or `{ "month-end": 1 }` from
+    /// now, and `leaving` is `stay` or `go`. `uid_salt` are random characters with which nobody can tell from the UID of a copy
+    /// which event it is of. Without `copies` a link that exports shows when somebody is busy, and nothing else; a pipeline that starts
+    /// with `everything` shows all. While there is nothing to write, a link that exports may leave its copies unlooked at for
+    /// `checkCopiesEvery` seconds.
     public func addLink(
         _ link: String,
         calendar: String,
@@ -249,8 +255,12 @@ public final class Engine: Sendable {
     }
 
     /// When all calendars of the terms are free, and how far each can be trusted; both as JSON. The terms have `calendars` (each
-    /// `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `zone`, `slot_minutes`,
-    /// `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`, `uncovered` and `hours`.
+    /// `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `elsewhere`, `zone`,
+    /// `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
+    /// `uncovered`, `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
+    /// `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time. The answer has `busy`, `open`,
+    /// `slots`, `truncated` and `calendars`, each with its `calendar`, `state`, `age_seconds`, what was `covered` of the window,
+    /// `covers_window` and `incomplete_series`.
     public func free(_ terms: String) async throws -> String {
         try await call("free", ["terms": terms], String.self)
     }
@@ -281,8 +291,16 @@ public final class Engine: Sendable {
         try await call("clean", CleanArgs(link: link, approve: approve, preview: preview), Cleaned.self)
     }
 
-    /// Keeps a slot for so many `minutes` for somebody who has not decided yet. The terms are those of ``free(_:)``; the hold is JSON,
-    /// its `id` is for a booking. Fails with ``Code/slotTaken`` or ``Code/slotNotOffered``.
+    /// Forgets a link: which events it joined, what waits to be sent, and what was set aside. Both sides stay as they are, and what it
+    /// did stays in its history; a ``clean(_:approve:preview:)`` before it deletes what it wrote. A link that is added again under the
+    /// name meets both sides anew.
+    public func forget(_ link: String) async throws {
+        try await call("forget", ["link": link])
+    }
+
+    /// Keeps a slot for so many `minutes` for somebody who has not decided yet. The terms are those of ``free(_:)``; the hold is
+    /// JSON: its `id`, which is for a booking, its `slot`, `until` when it is kept, and its `rows`, which are for
+    /// ``release(hold:)``. Fails with ``Code/slotTaken`` or ``Code/slotNotOffered``.
     public func hold(terms: String, start: Instant, end: Instant, minutes: Int) async throws -> String {
         try await call("hold", HoldArgs(terms: terms, start: start, end: end, minutes: minutes), String.self)
     }
@@ -292,9 +310,9 @@ public final class Engine: Sendable {
         try await call("release", ["hold": hold])
     }
 
-    /// Books the time of an event: writes the event when every calendar of the terms is free then. Gives the booking as JSON, with its
-    /// `id`. Sent again under the same `id` it is the same booking; `hold` is the id of the hold that kept the slot, `replaces` that of
-    /// the booking this one takes the place of. Fails as a hold does.
+    /// Books the time of an event: writes the event when every calendar of the terms is free then. Gives the booking as JSON: the
+    /// `calendar` and the `id` of the event, and the `slot` it is at. Sent again under the same `id` it is the same booking; `hold`
+    /// is the id of the hold that kept the slot, `replaces` that of the booking this one takes the place of. Fails as a hold does.
     public func book(
         terms: String,
         calendar: String,
@@ -354,6 +372,7 @@ private struct ConnectArgs: Encodable {
     let secret: String
     let trustAddress: Bool
     let unofficial: Bool
+    let aheadDays: Int?
 }
 
 private struct EventArgs: Encodable {

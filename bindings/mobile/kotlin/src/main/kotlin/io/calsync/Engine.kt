@@ -53,8 +53,9 @@ class Engine private constructor(
      * Names an authorised account. [secret] is the password, or the access token for Google and Microsoft. [trustAddress]
      * allows private and local addresses, and files as feeds: only for addresses that whoever runs the application wrote.
      * [unofficial] says that the owner of a Cozi account knows that its interface is undocumented, may end on any day, and that
-     * using it may be against Cozi's terms. Done again under a name, with a new secret, it is what the links of that connection use from
-     * then on.
+     * using it may be against Cozi's terms. [aheadDays] says how many days ahead a feed is published for: nothing later is known to be
+     * free. Without it a feed is taken to list all there is. Done again under a name, with a new secret, it is
+     * what the links of that connection use from then on.
      */
     suspend fun connect(
         connection: String,
@@ -64,10 +65,11 @@ class Engine private constructor(
         secret: String = "",
         trustAddress: Boolean = false,
         unofficial: Boolean = false,
+        aheadDays: Int? = null,
     ) {
         val args = Arguments().text("connection", connection).value("provider", ProviderKind.serializer(), provider)
         args.text("url", url).text("username", username).text("secret", secret).flag("trust_address", trustAddress)
-        call("connect", args.flag("unofficial", unofficial))
+        call("connect", args.flag("unofficial", unofficial).number("ahead_days", aheadDays))
     }
 
     /** The calendars of an account. */
@@ -100,13 +102,15 @@ class Engine private constructor(
         call("delete_event", Arguments().text("calendar", calendar).text("id", id).number("revision", revision))
 
     /**
-     * Joins a calendar of the store to a remote one ([remote] is its id; a feed has only one). At most [guardCount] deletions
-     * (10) or [guardPercent] percent of the events (20) pass unasked. [copies] says what a link that imports or exports copies, as
-     * JSON: `{ "pipeline": ..., "calendar_name": ..., "owner": [...] }`, the pipeline as `docs/schema/pipeline.json` describes it.
-     * Without it a link that exports shows when somebody is busy, and nothing else; a pipeline that starts with `everything` shows all.
-     * `"uid_salt"` in it, random characters drawn once for each link and kept with what you say of the link, keeps others from telling
-     * by its UID which event a copy is of.
-     * While there is nothing to write, a link that exports may leave its copies unlooked at for [checkCopiesEvery] seconds.
+     * Joins a calendar of the store to a remote one ([remote] is its id; a feed has only one). At most [guardCount] deletions (10)
+     * or [guardPercent] percent of the events (20) pass unasked. [copies] says what a link that imports or exports copies, as JSON:
+     * `{ "pipeline": ..., "calendar_name": ..., "owner": [...], "zone": ..., "window": { "from": ..., "to": ..., "leaving": ... },
+     * "uid_salt": ... }`, the pipeline as `docs/schema/pipeline.json` describes it, all else where it is not the default. `window`
+     * is of a link that exports; its ends are `{ "days": -30 }`, `{ "month-start": -1 }` or `{ "month-end": 1 }` from now, and
+     * `leaving` is `stay` or `go`. `uid_salt` are random characters with which nobody can tell from the UID of a copy which event
+     * it is of. Without `copies` a link that exports shows when somebody is busy, and nothing else; a pipeline that starts with
+     * `everything` shows all. While there is nothing to write, a link that exports may leave its copies unlooked at for
+     * [checkCopiesEvery] seconds.
      */
     suspend fun addLink(
         link: String,
@@ -252,8 +256,12 @@ class Engine private constructor(
 
     /**
      * When all calendars of [terms] are free, and how far each can be trusted; both as JSON. The terms have `calendars` (each
-     * `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `zone`, `slot_minutes`,
-     * `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`, `uncovered` and `hours`.
+     * `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `elsewhere`, `zone`,
+     * `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
+     * `uncovered`, `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
+     * `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time. The answer has `busy`, `open`,
+     * `slots`, `truncated` and `calendars`, each with its `calendar`, `state`, `age_seconds`, what was `covered` of the window,
+     * `covers_window` and `incomplete_series`.
      */
     suspend fun free(terms: String): String = call("free", Arguments().text("terms", terms), String.serializer())
 
@@ -281,8 +289,15 @@ class Engine private constructor(
     }
 
     /**
-     * Keeps a slot for so many [minutes] for somebody who has not decided yet. [terms] are those of [free], the hold is JSON:
-     * its `id` is for [book]. Fails with [Code.SLOT_TAKEN] or [Code.SLOT_NOT_OFFERED].
+     * Forgets a link: which events it joined, what waits to be sent, and what was set aside. Both sides stay as they are, and what it
+     * did stays in its history; [clean] before it deletes what it wrote. A link that is added again under the name meets both sides anew.
+     */
+    suspend fun forget(link: String) = call("forget", Arguments().text("link", link))
+
+    /**
+     * Keeps a slot for so many [minutes] for somebody who has not decided yet. [terms] are those of [free], the hold is JSON: its
+     * `id`, which is for [book], its `slot`, `until` when it is kept, and its `rows`, which are for [release]. Fails with
+     * [Code.SLOT_TAKEN] or [Code.SLOT_NOT_OFFERED].
      */
     suspend fun hold(terms: String, start: Instant, end: Instant, minutes: Int): String {
         val args = Arguments().text("terms", terms).instant("start", start).instant("end", end).number("minutes", minutes)
@@ -293,8 +308,8 @@ class Engine private constructor(
     suspend fun release(hold: String) = call("release", Arguments().text("hold", hold))
 
     /**
-     * Books the time of an event: writes the event when every calendar of [terms] is free then. Gives the booking as JSON, with its
-     * `id`. Fails as [hold] does.
+     * Books the time of an event: writes the event when every calendar of [terms] is free then. Gives the booking as JSON: the
+     * `calendar` and the `id` of the event, and the `slot` it is at. Fails as [hold] does.
      *
      * @param id of the event: a booking that is sent again under it is the same booking.
      * @param hold the id of the hold that kept the slot.
