@@ -39,7 +39,7 @@ fn prepared(scenario: &Scenario, store: Arc<dyn Store>, options: Options) -> Wor
 
 fn with_workers(workers: u8, scenario: &Scenario, store: Arc<dyn Store>, options: Options) -> World {
     let links = [scenario.link].into_iter().chain(scenario.source).collect();
-    let setup = Setup { links, workers, skew: 0, brake: None };
+    let setup = Setup { links, workers, skew: 0, brake: None, rows: None };
     let mut world = World::new(7, &setup, store, Arc::new(Control::new(7, options)), None);
     if !scenario.joined.is_empty() {
         for (side, edit, pick) in scenario.joined {

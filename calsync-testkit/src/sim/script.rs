@@ -35,6 +35,9 @@ pub struct Setup {
     /// Deletions one run may carry out without being asked; `None` is no brake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brake: Option<usize>,
+    /// Rows the store likes to be asked for at once; `None`: as many as any store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<usize>,
 }
 
 /// One link and the provider at its other end.
@@ -253,7 +256,7 @@ impl Script {
     pub fn draw(seed: u64, profile: &Profile) -> Self {
         let mut rng = Rng::new(seed ^ 0x5eed_0000_0000);
         let rng = &mut rng;
-        let setup = Setup::draw(rng, profile);
+        let mut setup = Setup::draw(rng, profile);
         let faults: Vec<Fault> = Fault::ALL.into_iter().filter(|_| rng.per_mille(300)).collect();
         let rates = Rates {
             run: 400,
@@ -273,6 +276,8 @@ impl Script {
         for _ in 0..length {
             steps.push(rates.step(rng, &setup, &faults, &edits));
         }
+        // Drawn last, so that all else of a seed is what it was before there was this.
+        setup.rows = rng.per_mille(250).then(|| 2 + rng.below(4) as usize);
         Self { seed, setup, steps }
     }
 }
@@ -298,6 +303,7 @@ impl Setup {
             workers: rng.one_of(&[1, 1, 2]),
             skew: if rng.per_mille(200) { rng.one_of(&[48, -48]) } else { 0 },
             brake: if rng.per_mille(300) { Some(rng.one_of(&[1, 2, 10, 10])) } else { None },
+            rows: None,
         }
     }
 }

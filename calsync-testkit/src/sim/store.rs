@@ -45,6 +45,8 @@ pub(crate) struct SimStore {
     pub(crate) remotes: Vec<Arc<SimRemote>>,
     pub(crate) worker: u8,
     pub(crate) mine: Mutex<Mine>,
+    /// Rows it likes to be asked for at once.
+    pub(crate) rows: Option<usize>,
 }
 
 /// What one worker's run did so far.
@@ -322,6 +324,10 @@ impl SimStore {
 
 #[async_trait]
 impl Store for SimStore {
+    fn rows_at_once(&self) -> usize {
+        self.rows.unwrap_or_else(|| self.inner.rows_at_once())
+    }
+
     async fn calendars(&self) -> Result<Vec<Calendar>> {
         self.read("calendars", self.inner.calendars()).await
     }

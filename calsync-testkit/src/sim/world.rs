@@ -229,6 +229,7 @@ impl World {
                     book: book.clone(),
                     shared: shared.clone(),
                     remotes: remotes.clone(),
+                    rows: setup.rows,
                     worker,
                     mine: Mutex::new(Mine::default()),
                 });
