@@ -39,6 +39,11 @@ class StoreFull extends Error {
   name = 'StoreFull';
 }
 
+/** A store throws it when a row does not hold what was written. */
+class StoreCorrupt extends Error {
+  name = 'StoreCorrupt';
+}
+
 /** A store throws it when a call makes no sense, such as a pair that would not be unique; nothing was written. */
 class StoreInvalidInput extends Error {
   name = 'StoreInvalidInput';
@@ -168,6 +173,7 @@ const KINDS = [
   [StoreFenced, 'fenced'],
   [StoreUnavailable, 'unavailable'],
   [StoreFull, 'full'],
+  [StoreCorrupt, 'corrupt'],
   [StoreInvalidInput, 'invalid-input'],
 ];
 
@@ -638,6 +644,7 @@ module.exports = {
   MicrosoftEmulator,
   STORE_CASES,
   StoreConflict,
+  StoreCorrupt,
   StoreFenced,
   StoreFull,
   StoreInvalidInput,

@@ -507,6 +507,8 @@ export class StoreUnavailable extends Error {}
 export class StoreInvalidInput extends Error {}
 /** The database has no room. */
 export class StoreFull extends Error {}
+/** A row does not hold what was written. */
+export class StoreCorrupt extends Error {}
 
 /** What surrounds an event that is copied: the calendar it is in, its owner's addresses, and whether it is a copy itself. */
 export interface Surroundings {

@@ -9,6 +9,7 @@ export const {
   MicrosoftEmulator,
   STORE_CASES,
   StoreConflict,
+  StoreCorrupt,
   StoreFenced,
   StoreFull,
   StoreInvalidInput,

@@ -1,7 +1,7 @@
 // The engine against a CalDAV server, over our stores and over one written here.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CalsyncError, Engine, StoreConflict, StoreUnavailable } from '../index.mjs';
+import { CalsyncError, Engine, StoreConflict, StoreCorrupt, StoreUnavailable } from '../index.mjs';
 import { PASSWORD, account, join, meeting, server, titles } from './support.mjs';
 import { MapStore } from './map-store.mjs';
 
@@ -151,6 +151,7 @@ for (const [name, method, code] of [
   ['gives what is no JSON', () => circle, 'host-type'],
   ['gives a big number', () => [10n], 'host-type'],
   ['is busy', () => { throw new StoreUnavailable(); }, 'store-unavailable'],
+  ['finds a row that is broken', () => { throw new StoreCorrupt(); }, 'store-corrupt'],
   ['does not find what was expected', () => { throw new StoreConflict(0); }, 'store-conflict'],
 ]) {
   test(`a method that ${name} is a ${code}`, async () => {

@@ -124,14 +124,22 @@ def test_a_wrong_type_names_the_method(value: Any) -> None:
         assert (caught.value.code, caught.value.item) == ("host-type", "store.calendars")
 
 
-def test_a_busy_database_is_worth_another_try() -> None:
-    def busy(**_: Any) -> None:
-        raise StoreUnavailable
+@pytest.mark.parametrize(
+    ("raised", "code", "retryable"),
+    [
+        (StoreUnavailable, "store-unavailable", True),
+        (calsync.StoreFull, "store-full", False),
+        (calsync.StoreCorrupt, "store-corrupt", False),
+    ],
+)
+def test_what_a_store_says_of_its_database_is_passed_on(raised: type[Exception], code: str, retryable: bool) -> None:
+    def failing(**_: Any) -> None:
+        raise raised
 
-    with blocking.Engine(wrong("commit", busy)) as engine:
+    with blocking.Engine(wrong("commit", failing)) as engine:
         with pytest.raises(calsync.StoreError) as caught:
             engine.put_calendar(Calendar("family", "Family"))
-        assert caught.value.code == "store-unavailable" and caught.value.retryable
+        assert (caught.value.code, caught.value.retryable) == (code, retryable)
 
 
 def test_a_store_without_a_method_is_refused_at_once() -> None:

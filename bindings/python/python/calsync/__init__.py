@@ -16,6 +16,7 @@ from .model import *
 from .store import (
     Store,
     StoreConflict,
+    StoreCorrupt,
     StoreFenced,
     StoreFull,
     StoreInOneCall,
@@ -92,6 +93,7 @@ __all__ = [
     "Store",
     "StoreConflict",
     "StoreConflictError",
+    "StoreCorrupt",
     "StoreError",
     "StoreFenced",
     "StoreFull",

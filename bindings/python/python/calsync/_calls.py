@@ -22,13 +22,14 @@ from ._codec import decoder
 from .errors import CalsyncError, CallError, error_of
 from .hosts import Hosts, encoded
 from .model import Progress
-from .store import StoreConflict, StoreFenced, StoreFull, StoreInvalidInput, StoreUnavailable
+from .store import StoreConflict, StoreCorrupt, StoreFenced, StoreFull, StoreInvalidInput, StoreUnavailable
 
 _KINDS: dict[type[BaseException], str] = {
     StoreConflict: "conflict",
     StoreFenced: "fenced",
     StoreUnavailable: "unavailable",
     StoreFull: "full",
+    StoreCorrupt: "corrupt",
     StoreInvalidInput: "invalid-input",
 }
 

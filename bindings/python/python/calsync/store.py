@@ -22,6 +22,7 @@ __all__ = [
     "Row",
     "Store",
     "StoreConflict",
+    "StoreCorrupt",
     "StoreFenced",
     "StoreFull",
     "StoreInOneCall",
@@ -148,6 +149,10 @@ class StoreUnavailable(Exception):
 
 class StoreFull(Exception):
     """The database has no room."""
+
+
+class StoreCorrupt(Exception):
+    """A row does not hold what was written."""
 
 
 class StoreInvalidInput(Exception):
