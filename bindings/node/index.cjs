@@ -345,6 +345,11 @@ class Telling {
     }
   }
 
+  /** Nobody waits for it any more. */
+  stop() {
+    this.#failed = true;
+  }
+
   /** Once it was told everything so far. */
   over() {
     return this.#told;
@@ -399,6 +404,7 @@ class Engine {
       let job;
       const stop = () => {
         if (job) job.cancel();
+        if (telling) telling.stop();
         reject(signal.reason);
       };
       const telling = onProgress && new Telling(
@@ -412,6 +418,7 @@ class Engine {
       const done = async (ok, result) => {
         if (signal) signal.removeEventListener('abort', stop);
         const value = JSON.parse(result);
+        if (telling && !ok) telling.stop();
         if (telling) await telling.over();
         if (ok) resolve(value);
         else reject(new CalsyncError(value, value.code.startsWith('host-') ? thrown : undefined));

@@ -76,9 +76,20 @@ async fn what_all_links_read_is_on_offer_and_nothing_else() {
     let about = &answer.calendars[0];
     assert_eq!((about.state, about.covers_window), (CalendarState::Current, false));
     assert_eq!(about.covered, Some(day(2)..day(10)));
-    assert_eq!(answer.open, [day(2)..day(10)]);
+    let after = terms.question.buffer_after;
+    assert_eq!(answer.open, [day(2)..day(10) - after]);
 
+    // Nothing is known of what would come right before or after either.
+    let mut buffered = terms.clone();
+    (buffered.question.buffer_before, buffered.question.buffer_after) =
+        (TimeDelta::hours(1), TimeDelta::hours(2));
+    let answer = place.desk.free(&buffered).await.unwrap();
+    assert_eq!(answer.open, [day(2) + TimeDelta::hours(1)..day(10) - TimeDelta::hours(2)]);
     let into = place.world.calendar.clone();
+    let last = Reservation::new(into.clone(), meeting("last", day(10) - TimeDelta::hours(2)));
+    let refused = place.desk.reserve(&buffered, last).await;
+    assert!(matches!(refused, Err(BookingError::NotOffered(_))), "{refused:?}");
+
     let late = Reservation::new(into.clone(), meeting("late", day(11)));
     let refused = place.desk.reserve(&terms, late.clone()).await;
     assert!(matches!(refused, Err(BookingError::NotOffered(_))), "{refused:?}");

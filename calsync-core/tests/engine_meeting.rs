@@ -334,6 +334,26 @@ async fn i11_an_answer_whose_run_is_cut_short_is_carried_out() {
     }
 }
 
+/// I04: an event that was said to be an item, and the item is gone by then, is new there.
+#[tokio::test]
+async fn i04_an_answer_about_an_item_that_is_gone_keeps_the_event() {
+    for listed in [false, true] {
+        let remote = MemoryRemote::default().with_capabilities(|all| all.pull_with_payload = listed);
+        let lab = Lab::with(remote, |link| link);
+        let first = lab.world.add(event("a", "Tea")).await;
+        lab.world.add(event("b", "Tea")).await;
+        lab.remote.put("r1", &event("x", "Tea"));
+        lab.sync().await;
+        let open = lab.open().await;
+        lab.answer(&open[0], MatchAnswer::Join(first)).await.expect("it is asked");
+        lab.remote.remove("r1");
+        lab.sync().await;
+        lab.sync().await;
+        assert_eq!((lab.sizes().await, lab.open().await.len()), ((2, 2), 0), "listed whole: {listed}");
+        lab.assert_rests().await;
+    }
+}
+
 /// I05: what was answered is done once, also while deletions wait for somebody: the item is not taken for what it was when it was
 /// asked about.
 #[tokio::test]

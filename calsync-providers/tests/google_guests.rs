@@ -309,6 +309,31 @@ async fn mail_11_a_guest_of_one_instance_is_told_of_that_one() {
     }
 }
 
+/// MAIL-11: guests whose addresses are cloaked are told of nothing, also when the last one is no longer asked: the mail would come
+/// back to the owner of the calendar.
+#[tokio::test]
+async fn mail_11_a_cloaked_guest_is_told_of_nothing() {
+    let lab = Lab::new(PeoplePolicy::Write);
+    lab.settles("empty").await;
+    let guests = |event: &mut Event, addresses: &[&str]| {
+        event.master.as_mut().unwrap().participants =
+            addresses.iter().map(|address| guest(address)).collect();
+    };
+    let mut event = single("met", "met");
+    guests(&mut event, &["ben_example.com@localhost"]);
+    lab.world.add(event).await;
+    lab.settles("created").await;
+    for addresses in [&["ben_example.com@localhost", "ann_example.com@localhost"][..], &[]] {
+        lab.world.edit("met", |event| guests(event, addresses)).await;
+        lab.settles("edited").await;
+        let held = lab.server.events("primary");
+        let there = held[0].get("attendees").and_then(|all| all.as_array()).map_or(0, Vec::len);
+        assert_eq!(there, addresses.len());
+    }
+    assert_eq!(lab.server.mails(), 0);
+    assert!(lab.writes().iter().all(|sent| !sent.path.contains("sendUpdates=all")));
+}
+
 /// A series whose instances have guests of their own is called off by one deletion of the whole, which tells them on a link that
 /// writes people, and nobody on one that does not.
 #[tokio::test]

@@ -431,7 +431,10 @@ pub fn plain_answer(case: &AvailabilityCase) -> PlainAnswer {
         }
         for calendar in &case.calendars {
             let is_known = calendar.state != CalendarState::Unknown
-                && calendar.covered.as_ref().is_none_or(|covered| covered.contains(&at));
+                && calendar.covered.as_ref().is_none_or(|covered| {
+                    covered.contains(&(at - question.buffer_before))
+                        && covered.contains(&(at + question.buffer_after))
+                });
             is_open = is_open && (is_known || question.uncovered == UncoveredPolicy::Offer);
         }
         open.push(is_open);

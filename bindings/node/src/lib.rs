@@ -5,10 +5,7 @@
 
 mod instances;
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use calsync_bindings::{
@@ -23,9 +20,13 @@ use napi_derive::napi;
 use tokio::sync::oneshot;
 
 /// The threads of this process, while an environment needs them.
-static RUNTIME: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
-/// Environments (the main thread and workers) that use them.
-static ENVIRONMENTS: AtomicUsize = AtomicUsize::new(0);
+static THREADS: Mutex<Threads> = Mutex::new(Threads { environments: 0, runtime: None });
+
+struct Threads {
+    /// The main thread and workers.
+    environments: usize,
+    runtime: Option<Arc<Runtime>>,
+}
 
 type Done = ThreadsafeFunction<FnArgs<(bool, String)>, (), FnArgs<(bool, String)>, Status, false>;
 type Call = ThreadsafeFunction<
@@ -39,12 +40,12 @@ type Call = ThreadsafeFunction<
 type Tell = ThreadsafeFunction<FnArgs<(String,)>, (), FnArgs<(String,)>, Status, false, true>;
 
 fn runtime() -> Result<Arc<Runtime>, Failure> {
-    let mut made = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(runtime) = &*made {
+    let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(runtime) = &threads.runtime {
         return Ok(runtime.clone());
     }
     let runtime = Arc::new(Runtime::new().map_err(|error| Failure::invalid(error.to_string()))?);
-    Ok(made.insert(runtime).clone())
+    Ok(threads.runtime.insert(runtime).clone())
 }
 
 /// What JavaScript gets: whether it worked, and JSON either way.
@@ -276,13 +277,15 @@ pub fn surface() -> String {
 /// Ends the threads with the last environment that uses them; the next one has new ones.
 #[napi(module_exports)]
 pub fn init(_: Object<'_>, env: Env) -> napi::Result<()> {
-    ENVIRONMENTS.fetch_add(1, Ordering::SeqCst);
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner).environments += 1;
     env.add_env_cleanup_hook((), |()| {
-        if ENVIRONMENTS.fetch_sub(1, Ordering::SeqCst) == 1 {
-            let ended = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(runtime) = ended {
-                runtime.shutdown();
-            }
+        let ended = {
+            let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+            threads.environments -= 1;
+            if threads.environments == 0 { threads.runtime.take() } else { None }
+        };
+        if let Some(runtime) = ended {
+            runtime.shutdown();
         }
     })?;
     Ok(())

@@ -193,7 +193,8 @@ def test_a_feed_comes_in_by_its_rules_and_takes_time(tmp_path: Path) -> None:
         (stored,) = engine.events("family")
         explained = engine.explain("family", stored.id)
         assert explained["ways"][0]["transforms"] == ["whose"]
-        assert explained["timeline"][0]["op"] == "local-create"
+        assert [moment["what"] for moment in explained["timeline"]] == ["seen", "done", "mapped"]
+        assert explained["timeline"][1]["op"] == "local-create"
         found = engine.free(terms)
         assert [time["start"] for time in found["busy"]] == ["2026-03-05T08:00:00Z"]
         assert found["calendars"][0]["state"] == "current"

@@ -227,8 +227,12 @@ pub fn answer(calendars: &[CalendarTimes], question: &Question) -> Answer {
     }
     if question.uncovered == UncoveredPolicy::Withhold {
         for calendar in calendars {
-            let known: Vec<Span> = known(calendar, &question.window).into_iter().collect();
-            open = intersection(&open, &known);
+            let known = known(calendar, &question.window).and_then(|known| {
+                // What lies in the time before or after a slot has to be known as well.
+                let covered = calendar.covered.as_ref();
+                covered.map_or(Some(known.clone()), |covered| clip(&known, &within(covered, question)))
+            });
+            open = intersection(&open, &known.into_iter().collect::<Vec<Span>>());
         }
     }
     let open = difference(&open, &taken);
@@ -257,6 +261,14 @@ impl Question {
         let end = self.window.end.checked_add_signed(self.buffer_after.max(zero));
         start.unwrap_or(DateTime::<Utc>::MIN_UTC)..end.unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
+}
+
+/// The slots of which also the buffers lie in a span.
+fn within(span: &Span, question: &Question) -> Span {
+    let zero = TimeDelta::zero();
+    let start = span.start.checked_add_signed(question.buffer_before.max(zero));
+    let end = span.end.checked_sub_signed(question.buffer_after.max(zero));
+    start.unwrap_or(DateTime::<Utc>::MAX_UTC)..end.unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 /// The part of a window a calendar knows.

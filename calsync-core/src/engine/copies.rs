@@ -48,8 +48,7 @@ pub struct CopyRules {
     /// characters that nobody guesses them. A host draws it once, where it makes a link that shows less than everything. Without it, who
     /// knows the name of the link and a UID can tell which copy is of that event, and two links of one name give the copies of one
     /// meeting the same UID. Keep it where the configuration is kept, and not with the rows: copies are found again by it when those
-    /// are lost; without it by their marks and times, where the provider keeps marks and no event was moved meanwhile. Copies made
-    /// before it was set are made again. Default: none.
+    /// are lost. Copies made before it was set are made again. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid_salt: Option<String>,
 }

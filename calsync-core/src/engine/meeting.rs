@@ -32,21 +32,19 @@ use crate::{
 /// Why pairs are joined, as journals tell it.
 const ALIKE: &str = "title, start and place are the same on both sides";
 const SAID: &str = "a person said that it is the same event";
-const MARKED: &str = "the link made it, and it is when the event's copy is";
 
 impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Alike(confidence) => write!(f, "{ALIKE} ({confidence})"),
             Self::Said => f.write_str(SAID),
-            Self::Marked => f.write_str(MARKED),
         }
     }
 }
 
 /// Whether a reason in a journal is one why a pair was joined.
 pub(super) fn tells_join(reason: &str) -> bool {
-    reason.starts_with(ALIKE) || [SAID, MARKED].contains(&reason)
+    reason.starts_with(ALIKE) || reason == SAID
 }
 
 /// What a run knows of items that may be events here under another UID.
@@ -73,11 +71,9 @@ pub(super) struct Meeting {
     met: HashSet<EventId>,
 }
 
-pub(super) struct Stranger {
-    pub(super) item: Item,
-    pub(super) profile: Profile,
-    /// Whether its mark says that this link made it.
-    is_own_copy: bool,
+struct Stranger {
+    item: Item,
+    profile: Profile,
 }
 
 /// Why an item is an event here although its UID does not say so.
@@ -87,8 +83,6 @@ pub(super) enum Because {
     Alike(Confidence),
     /// A person said so.
     Said,
-    /// The link made the item, and the event's copy begins when it does.
-    Marked,
 }
 
 impl Meeting {
@@ -175,19 +169,18 @@ impl Run<'_> {
             return Ok(false);
         }
         let Some(profile) = Profile::of(event) else { return Ok(false) };
-        let is_own_copy = self.is_own_copy(payload);
-        if !is_own_copy && self.meeting.starts.is_none() {
+        if self.meeting.starts.is_none() {
             let mut starts = Starts::default();
             self.each_local(|_, profile| starts.insert(&profile)).await?;
             self.meeting.starts = Some(starts);
         }
-        if !is_own_copy && !self.meeting.starts.as_ref().is_some_and(|starts| starts.contains(&profile)) {
+        if !self.meeting.starts.as_ref().is_some_and(|starts| starts.contains(&profile)) {
             return Ok(false);
         }
         // What a listing brought along is kept; everything else is fetched again when its turn comes.
         let payload = Some(payload.clone()).filter(|_| self.capabilities.pull_with_payload);
         let item = Item { id: id.clone(), version: version.cloned(), payload };
-        self.meeting.strangers.push(Stranger { item, profile, is_own_copy });
+        self.meeting.strangers.push(Stranger { item, profile });
         Ok(true)
     }
 
@@ -215,18 +208,6 @@ impl Run<'_> {
         strangers.reverse();
         if strangers.is_empty() {
             return Ok(());
-        }
-        let (own, strangers): (Vec<_>, Vec<_>) =
-            strangers.into_iter().partition(|stranger| stranger.is_own_copy);
-        if !own.is_empty() {
-            let again = self.own_copies(&own).await?;
-            self.meeting.matched.extend(again);
-            for items in chunks(own.into_iter().map(|copy| copy.item).collect()) {
-                listed.incomplete |= self.chunk(items, Found::Asked).await?;
-            }
-            if strangers.is_empty() {
-                return Ok(());
-            }
         }
         let (ids, profiles) = self.unjoined(&strangers, listed).await?;
         let (items, remotes): (Vec<Item>, Vec<Profile>) =
@@ -466,12 +447,8 @@ impl Run<'_> {
                 continue;
             }
             self.meeting.met.extend(question.candidates.iter().cloned());
-            let joined = match question.answer {
-                Some(MatchAnswer::Join(event)) => Some(event),
-                _ => None,
-            };
-            self.recheck
-                .extend(question.candidates.into_iter().filter(|event| joined.as_ref() != Some(event)));
+            // One that was joined is dealt with, and is not looked at again; where its item is gone, it is new there.
+            self.recheck.extend(question.candidates);
         }
         // What another open question names still waits.
         let mut recheck = std::mem::take(&mut self.recheck);

@@ -19,7 +19,6 @@ mod error;
 mod explain;
 mod export;
 mod fetching;
-mod found_again;
 mod gone;
 mod graph;
 mod history;

@@ -12,6 +12,5 @@ mod profile;
 mod words;
 
 pub use matching::{Joined, MatchOptions, Matching, Question, match_events};
-pub(crate) use profile::Moment;
 pub use profile::{Confidence, Profile, Starts, confidence};
 pub use words::normalized;

@@ -18,8 +18,6 @@ impl Confidence {
     pub const NONE: Self = Self(0);
     /// What joins a pair by default: 0.85.
     pub const SURE: Self = Self(850);
-    /// Nothing speaks against it.
-    pub(crate) const EQUAL: Self = Self(1000);
 }
 
 impl fmt::Display for Confidence {
@@ -30,7 +28,7 @@ impl fmt::Display for Confidence {
 
 /// A moment as an event means it: dates, floating times and instants are never the same moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Moment {
+pub(super) enum Moment {
     Date(NaiveDate),
     Floating(NaiveDateTime),
     Instant(DateTime<Utc>),
@@ -96,11 +94,6 @@ impl Profile {
             place: text(&body.location),
             rules: event.is_series().then(|| rules(event)),
         })
-    }
-
-    /// When it begins.
-    pub(crate) fn start(&self) -> Moment {
-        self.start
     }
 }
 

@@ -78,6 +78,12 @@ pub fn answer(request: &FeedRequest<'_>, validators: &Validators, options: &Feed
     FeedAnswer { status: 200, headers }
 }
 
+/// Whether a date is the very one a feed has.
+pub(super) fn is_date_of(date: &str, modified: Option<DateTime<Utc>>) -> bool {
+    let asked = NaiveDateTime::parse_from_str(date.trim(), DATE).ok();
+    asked.is_some_and(|asked| modified.map(|at| at.timestamp()) == Some(asked.and_utc().timestamp()))
+}
+
 /// Whether whoever asks has it already.
 pub(super) fn is_known(request: &FeedRequest<'_>, validators: &Validators) -> bool {
     if let Some(tags) = request.if_none_match {

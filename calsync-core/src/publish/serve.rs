@@ -8,7 +8,11 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use super::{FeedBody, FeedRequest, FeedTokens, Published, answer, conditional::is_known, shown::Shown};
+use super::{
+    FeedBody, FeedRequest, FeedTokens, Published, answer,
+    conditional::{is_date_of, is_known},
+    shown::Shown,
+};
 use crate::{
     context::Clock,
     model::{CalendarId, EventId},
@@ -159,6 +163,7 @@ impl Publisher {
             Err(problem) => return Served { feed: Some(granted.feed), ..Served::unavailable(problem) },
         };
         let options = published.options(self.clock.now(), granted.key);
+        let mut conditions = call.conditions;
         let mut validators = published.validators(&seen.state(), seen.changed, &options);
         // Whoever has it by its tag needs no date.
         if !published.shows_all() && !is_known(&call.conditions, &validators) {
@@ -167,8 +172,11 @@ impl Publisher {
                 Ok(since) => Some(since.max(options.today())),
                 Err(problem) => return Served { feed: Some(granted.feed), ..Served::unavailable(problem) },
             };
+            // Another process may have seen a change that was taken back since, and told a later date: only the same one tells the same.
+            conditions.if_modified_since =
+                conditions.if_modified_since.filter(|date| is_date_of(date, validators.last_modified));
         }
-        let answer = answer(&call.conditions, &validators, &options);
+        let answer = answer(&conditions, &validators, &options);
         let body = (answer.status == 200 && call.method == "GET")
             .then(|| FeedBody::new(self.store.clone(), published.clone(), options));
         Served {

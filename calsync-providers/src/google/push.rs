@@ -342,7 +342,7 @@ impl GoogleProvider {
         let part = self.send(OPERATION, Purpose::Read, calls::get(calendar.as_str(), id.as_str())).await?;
         let notify = match part.status.as_u16() {
             200..=299 => {
-                wire::object(self.accept(OPERATION, &part)?).map_or(Notify::Everybody, |held| whom(&held))
+                wire::object(self.accept(OPERATION, &part)?).map_or(Notify::Everybody, |held| whom(&[&held]))
             }
             // What became of it is found out by the deletion.
             404 | 410 => Notify::Everybody,
@@ -386,13 +386,13 @@ fn parse(operation: &'static str, payload: &Payload) -> Result<Item> {
 }
 
 fn notify(item: &Item) -> Notify {
-    if item.edits.notify { whom(&item.event) } else { Notify::Nobody }
+    if item.edits.notify { whom(&[&item.event]) } else { Notify::Nobody }
 }
 
 /// Who is told of an event whose people may be mailed: nobody where no mail would arrive, for it would come back to the
 /// owner of the calendar.
-fn whom(event: &Object) -> Notify {
-    let people = body::participants(event);
+fn whom(states: &[&Object]) -> Notify {
+    let people: Vec<_> = states.iter().flat_map(|event| body::participants(event)).collect();
     if !people.is_empty() && people.iter().all(|participant| participant.person.is_cloaked()) {
         Notify::Nobody
     } else {
@@ -456,7 +456,7 @@ fn instance_call(calendar: &str, item: &Item, key: RecurrenceId, held: &Object) 
             target.entry("status").or_insert("confirmed".into());
             // People are among the members only where the link writes them.
             let invites = members.iter().any(|member| member == "attendees");
-            let notify = if invites { whom(&target) } else { Notify::Nobody };
+            let notify = if invites { whom(&[held, &target]) } else { Notify::Nobody };
             Some(calls::patch(calendar, id, etag, &target, &members, notify))
         }
     }

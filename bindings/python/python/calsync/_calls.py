@@ -153,6 +153,7 @@ class _Observing:
         self._seconds = seconds
         self._fail = fail
         self._failure: BaseException | None = None
+        self._ended = False
         self._steps: asyncio.Queue[str | None] = asyncio.Queue()
         self._task = asyncio.ensure_future(self._tell())
 
@@ -167,6 +168,7 @@ class _Observing:
             raise self._failure
 
     def end(self) -> None:
+        self._ended = True
         self._task.cancel()
 
     async def _tell(self) -> None:
@@ -175,15 +177,19 @@ class _Observing:
                 told = self._answers.progress(text)
                 if inspect.isawaitable(told):
                     task = asyncio.ensure_future(told)
-                    done, _ = await asyncio.wait({task}, timeout=self._seconds)
-                    if not done:
+                    try:
+                        done, _ = await asyncio.wait({task}, timeout=self._seconds)
+                    finally:
                         task.cancel()
+                    if not done:
                         raise _Silent
                     task.result()
-        except asyncio.CancelledError:
-            raise
         except BaseException as error:
-            self._failure = _of_observer(error)
+            cancelled = isinstance(error, asyncio.CancelledError)
+            if cancelled and self._ended:
+                raise
+            # One that was cancelled, and not by us, said nothing.
+            self._failure = _of_observer(_Silent() if cancelled else error)
             self._fail(self._failure)
 
 
@@ -228,14 +234,17 @@ async def in_asyncio(start: Start, answers: Answers, seconds: float) -> Any:
         if not finished.done():
             finished.set_exception(error)
 
-    observing = context.run(_Observing, answers, seconds, failed) if answers.observed else None
+    observing: _Observing | None = None
+    job: _calsync.Job | None = None
 
     def progress(text: str) -> None:
         if observing is not None:
             loop.call_soon_threadsafe(observing.step, text, context=context)
 
-    job = start(done, call, progress)
     try:
+        if answers.observed:
+            observing = context.run(_Observing, answers, seconds, failed)
+        job = start(done, call, progress)
         ok, text = await finished
         if observing is not None:
             await observing.over()

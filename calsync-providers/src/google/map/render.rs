@@ -218,8 +218,11 @@ fn update(
             set_instance(&mut item, key, before, target, writing);
         }
     }
-    item.edits.notify =
-        writing.people == PeoplePolicy::Write && item.edits.event.iter().any(|member| member == "attendees");
+    // Also of those that are no longer asked: where none of them gets mail, it would come back to the owner of the calendar.
+    let mut people = before.participants.iter().chain(&after.participants);
+    item.edits.notify = writing.people == PeoplePolicy::Write
+        && item.edits.event.iter().any(|member| member == "attendees")
+        && !people.all(|participant| participant.person.is_cloaked());
     // Nothing to say: the very text that was there.
     Ok(if item.edits.is_empty() { payload.clone() } else { item.payload() })
 }
