@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn an_error_that_is_debugged_names_no_item() {
-        let at = Some(RemoteId::from("/work/lunch-with-ann.ics"));
+        let at = Some(RemoteId::from("/cal/lunch-with-ann.ics"));
         let error = ProviderError::new(ErrorKind::AlreadyExists { at }, "create", "the UID is in use");
         let debugged = format!("{error:?} {error:#?} {error}");
         assert!(
