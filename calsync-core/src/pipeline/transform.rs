@@ -1,5 +1,7 @@
 //! What a copy shows.
 
+use std::collections::HashSet;
+
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
@@ -272,12 +274,13 @@ impl CopiedField {
 fn cloak(copy: &mut EventBody) {
     copy.organizer = None;
     let mut cloaked: Vec<Participant> = Vec::with_capacity(copy.participants.len());
+    let mut known = HashSet::with_capacity(copy.participants.len());
     for participant in &copy.participants {
         let Person { address, name } = &participant.person;
         let is_of_mail = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
         let local: String = address.chars().map(|c| if is_of_mail(c) { c } else { '_' }).collect();
         let person = Person { address: format!("{local}@localhost"), name: name.clone() };
-        if local.is_empty() || cloaked.iter().any(|known| known.person.key() == person.key()) {
+        if local.is_empty() || !known.insert(person.key()) {
             continue;
         }
         cloaked.push(Participant {
