@@ -6,6 +6,7 @@ use std::process::Command;
 use calsync_core::recurrence::{
     ExpansionLimits, RecurrenceRule, RecurrenceSet, RuleEntry, SeriesStart, Window,
 };
+use calsync_core::zone::Tz;
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use crate::install::{output, python, script};
@@ -73,7 +74,8 @@ fn all(name: &str, found: usize) -> Outcome<()> {
 fn calsync(start: &str, window: (DateTime<Utc>, DateTime<Utc>)) -> Outcome<f64> {
     let local = NaiveDateTime::parse_from_str(start, "%Y%m%dT%H%M%S").map_err(|error| error.to_string())?;
     let rule = RecurrenceRule::parse(RULE).map_err(|error| error.to_string())?;
-    let set = RecurrenceSet::new(SeriesStart::Zoned(local, chrono_tz::Europe::Berlin))
+    let berlin: Tz = ZONE.parse().map_err(|error| format!("{ZONE}: {error}"))?;
+    let set = RecurrenceSet::new(SeriesStart::Zoned(local, berlin))
         .with_rule(RuleEntry::Rule(rule));
     let limits = ExpansionLimits::default();
     let expand = || set.instances(Window::Utc(window.0..window.1), &limits).collect::<Vec<_>>();

@@ -2,17 +2,22 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 use calsync_core::recurrence::*;
+use calsync_core::zone::Tz;
 use calsync_testkit::recurrence_cases::recurrence_case;
 use calsync_testkit::recurrence_oracle::StartKind;
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
+
+/// The zone of a name.
+fn tz(name: &str) -> Tz {
+    name.parse().unwrap()
+}
 
 fn time(text: &str) -> NaiveDateTime {
     NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%S").unwrap()
 }
 
 fn berlin(from: &str, rule: &str) -> RecurrenceSet<Tz> {
-    RecurrenceSet::new(SeriesStart::Zoned(time(from), Tz::Europe__Berlin)).with_rule(RuleEntry::read(rule))
+    RecurrenceSet::new(SeriesStart::Zoned(time(from), tz("Europe/Berlin"))).with_rule(RuleEntry::read(rule))
 }
 
 fn all(set: &RecurrenceSet<Tz>) -> Vec<Instance> {

@@ -5,8 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 use calsync_core::recurrence::*;
+use calsync_core::zone::Tz;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
-use chrono_tz::Tz;
 
 fn time(text: &str) -> NaiveDateTime {
     NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%S").unwrap()

@@ -2,24 +2,34 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 use calsync_core::recurrence::*;
+use calsync_core::zone::Tz;
 use calsync_testkit::recurrence_cases::recurrence_case;
 use calsync_testkit::recurrence_oracle::{self, StartKind};
 use chrono::offset::LocalResult;
 use chrono::{DateTime, Datelike, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
-use chrono_tz::Tz;
 
 /// Half an hour, an hour, a gap at midnight, a day that never was, and none.
-const ZONES: [Tz; 6] = [
-    Tz::Australia__Lord_Howe,
-    Tz::Europe__Berlin,
-    Tz::America__Sao_Paulo,
-    Tz::Pacific__Apia,
-    Tz::America__St_Johns,
-    Tz::Asia__Tokyo,
+const ZONES: [&str; 6] = [
+    "Australia/Lord_Howe",
+    "Europe/Berlin",
+    "America/Sao_Paulo",
+    "Pacific/Apia",
+    "America/St_Johns",
+    "Asia/Tokyo",
 ];
+
+fn zones() -> [Tz; 6] {
+    ZONES.map(|name| name.parse().unwrap())
+}
+
+/// The same zone by somebody else.
+fn theirs(zone: Tz) -> chrono_tz::Tz {
+    zone.name().parse().unwrap()
+}
 
 /// RFC 5545 3.3.5: the first of two, or the offset before the gap.
 fn instant(zone: Tz, local: NaiveDateTime) -> DateTime<Utc> {
+    let zone = theirs(zone);
     match zone.from_local_datetime(&local) {
         LocalResult::Single(only) => only.to_utc(),
         LocalResult::Ambiguous(one, other) => one.to_utc().min(other.to_utc()),
@@ -44,6 +54,7 @@ fn calendar_rules_follow_the_wall_clock_of_every_zone() {
         let case = recurrence_case(seed);
         case.kind == StartKind::DateTime && !case.rule.frequency.is_sub_daily()
     };
+    let zones = zones();
     for seed in seeds(coarse).take(2_500) {
         let mut case = recurrence_case(seed);
         // COUNT and UNTIL are the oracle's business without zones; here the clock is, at its changes.
@@ -53,7 +64,7 @@ fn calendar_rules_follow_the_wall_clock_of_every_zone() {
             case.rule.by_minute = vec![15, 45];
             case.rule.by_set_position.clear();
         }
-        let zone = ZONES[seed as usize % ZONES.len()];
+        let zone = zones[seed as usize % zones.len()];
         let start = instant(zone, case.start);
         let oracle = recurrence_oracle::instances(&case.rule, case.kind, case.start, case.end, 20_000);
         let mut right: Vec<_> = oracle.iter().map(|local| instant(zone, *local)).collect();
@@ -75,7 +86,7 @@ fn calendar_rules_follow_the_wall_clock_of_every_zone() {
 
 #[test]
 fn time_14_exact_rules_step_through_clock_changes() {
-    for (index, zone) in ZONES.iter().enumerate() {
+    for (index, zone) in zones().into_iter().enumerate() {
         // A few days around a change of the clock, or around New Year where there is none.
         let begin = match index {
             0 => "20250405T0",
@@ -95,11 +106,11 @@ fn time_14_exact_rules_step_through_clock_changes() {
         ] {
             for days in ["", ";BYDAY=TU,TH,SU", ";BYMONTHDAY=1,15,26,30,-2"] {
                 let rule = RecurrenceRule::parse(&format!("{text}{days}")).unwrap();
-                let first = instant(*zone, start);
+                let first = instant(zone, start);
                 let mut right = vec![first];
                 for n in 1..=(8 * 86_400 / step) {
                     let at = first + TimeDelta::seconds(n * step);
-                    let local = at.with_timezone(zone).naive_local();
+                    let local = at.with_timezone(&theirs(zone)).naive_local();
                     let hour = i64::from(local.hour());
                     let length = i64::from(local.date().num_days_in_month());
                     let day = i64::from(local.day());
@@ -119,8 +130,7 @@ fn time_14_exact_rules_step_through_clock_changes() {
                     for count in [None, Some(60)] {
                         let mut rule = rule.clone();
                         rule.count = count;
-                        let set =
-                            RecurrenceSet::new(SeriesStart::Zoned(start, *zone)).with_rule(rule.clone());
+                        let set = RecurrenceSet::new(SeriesStart::Zoned(start, zone)).with_rule(rule.clone());
                         let found = set.instances(Window::Utc(from..until), &ExpansionLimits::default());
                         let found: Vec<_> = found.map(|at| at.utc.unwrap()).collect();
                         let counted = right.iter().take(count.map_or(usize::MAX, |count| count as usize));
@@ -139,10 +149,10 @@ fn the_provided_resolution_agrees_with_the_database() {
     struct Plain(Tz);
     impl ZoneRules for Plain {
         fn offset_at(&self, utc: i64) -> i32 {
-            self.0.offset_at(utc)
+            ZoneRules::offset_at(&self.0, utc)
         }
     }
-    for zone in ZONES {
+    for zone in zones() {
         let first = NaiveDateTime::parse_from_str("20100101T000000", "%Y%m%dT%H%M%S").unwrap();
         for n in 0..4 * 366 * 24 * 2 {
             let local = first + TimeDelta::minutes(n * 30);
@@ -154,7 +164,9 @@ fn the_provided_resolution_agrees_with_the_database() {
             let utc = first.and_utc().timestamp() + n * 86_400 * 4 + n * 977;
             let (from, until) = zone.steady_span(utc);
             assert!(from <= utc && utc < until, "{zone}");
-            for probe in (from..until).step_by(3_600).chain([until - 1]) {
+            // A span may reach to the end of time.
+            let near = from.max(utc - 30 * 86_400)..until.min(utc + 30 * 86_400);
+            for probe in near.clone().step_by(3_600).chain([near.end - 1]) {
                 assert_eq!(zone.offset_at(probe), zone.offset_at(utc), "{zone} {probe}");
             }
         }

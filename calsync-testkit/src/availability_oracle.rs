@@ -1,9 +1,9 @@
 //! Availability read plainly: every minute of a window is asked whether it is busy and whether it is open.
 //!
-//! This is what `calsync_core::availability` is checked against. It knows zones by `chrono-tz` alone and recurrence by
+//! This is what `calsync_core::availability` is checked against. It knows of zones their offsets at instants alone (a test of the core compares those with another library) and recurrence by
 //! [`crate::recurrence_oracle`], takes no short cuts, and works on whole minutes only.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use calsync_core::{
     availability::{
@@ -15,13 +15,12 @@ use calsync_core::{
         ParticipationStatus, Person, RecurrenceId, Role, Status, TimeSpan,
     },
     recurrence::{RecurrenceRule, RuleEntry, Weekday},
-    zone::Zone,
+    zone::{Tz, Zone},
 };
 use chrono::{
     DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone,
     Timelike, Utc,
 };
-use chrono_tz::{TZ_VARIANTS, Tz};
 
 use crate::recurrence_oracle::{self, StartKind};
 
@@ -87,7 +86,7 @@ impl Random {
 /// The case of a seed: one or two days of one to three calendars, often over a change of the clocks.
 pub fn availability_case(seed: u64) -> AvailabilityCase {
     let mut random = Random(seed);
-    let zone = random.one_of(&TZ_VARIANTS);
+    let zone = any_zone(&mut random);
     let start = window_start(&mut random, zone);
     let window = start..start + TimeDelta::minutes(24 * 60 + random.below(24 * 60));
     let now = start + TimeDelta::minutes(random.below(3 * 24 * 60) - 24 * 60);
@@ -106,6 +105,11 @@ pub fn availability_case(seed: u64) -> AvailabilityCase {
             (0..random.below(2) + 1).map(|_| person(&mut random, zone, &window)).collect();
     }
     AvailabilityCase { seed, calendars, question }
+}
+
+fn any_zone(random: &mut Random) -> Tz {
+    static ALL: LazyLock<Vec<Tz>> = LazyLock::new(|| Tz::all().collect());
+    random.one_of(&ALL)
 }
 
 /// Half of the windows lie around a change of the zone's clock, when it has one that year.
@@ -137,7 +141,7 @@ fn hours(random: &mut Random) -> WorkingHours {
         to: clock(random.below(24 * 4 + 1) * 15),
     };
     WorkingHours {
-        zone: Zone::Iana(random.one_of(&TZ_VARIANTS)),
+        zone: Zone::Iana(any_zone(random)),
         hours: (0..random.below(3)).map(|_| one(random)).collect(),
     }
 }
@@ -167,7 +171,7 @@ fn person(random: &mut Random, zone: Tz, window: &std::ops::Range<DateTime<Utc>>
 }
 
 fn calendar(random: &mut Random, zone: Tz, window: &std::ops::Range<DateTime<Utc>>) -> CaseCalendar {
-    let own = if random.chance(50) { zone } else { random.one_of(&TZ_VARIANTS) };
+    let own = if random.chance(50) { zone } else { any_zone(random) };
     let covered = random.chance(20).then(|| {
         let from = window.start + TimeDelta::minutes(random.below(2 * 24 * 60) - 24 * 60);
         from..from + TimeDelta::minutes(random.below(4 * 24 * 60))
@@ -252,7 +256,7 @@ fn after(start: &EventTime, length: TimeDelta) -> EventTime {
 }
 
 fn body(random: &mut Random, calendar: Tz, near: DateTime<Utc>) -> EventBody {
-    let zone = if random.chance(60) { calendar } else { random.one_of(&TZ_VARIANTS) };
+    let zone = if random.chance(60) { calendar } else { any_zone(random) };
     let local = near.with_timezone(&zone).naive_local();
     let start = match random.below(5) {
         0 => EventTime::Date(local.date()),

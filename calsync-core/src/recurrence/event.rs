@@ -6,23 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
     ExpansionLimits, ExpansionReport, Instance, RecurrenceDate, RecurrenceKey, RecurrenceSet, RuleEntry,
-    SeriesStart, Window, ZoneRules,
+    SeriesStart, Window,
 };
 use crate::{
     model::{Event, EventBody, EventTime, Fold, Override, OverrideScope, RecurrenceId, TimeSpan},
     zone::Zone,
 };
-
-impl ZoneRules for Zone {
-    fn offset_at(&self, utc: i64) -> i32 {
-        let clamped = DateTime::from_timestamp(utc, 0).unwrap_or(if utc < 0 {
-            DateTime::<Utc>::MIN_UTC
-        } else {
-            DateTime::<Utc>::MAX_UTC
-        });
-        Zone::offset_at(self, clamped)
-    }
-}
 
 /// One time an event takes place.
 #[derive(Clone, Debug, PartialEq, Eq)]

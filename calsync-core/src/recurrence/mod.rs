@@ -9,10 +9,12 @@
 //!
 //! ```
 //! use calsync_core::recurrence::{ExpansionLimits, RecurrenceSet, RuleEntry, SeriesStart, Window};
+//! use calsync_core::zone::Tz;
 //! use chrono::NaiveDate;
 //!
 //! let nine = |day| NaiveDate::from_ymd_opt(2026, 3, day).and_then(|date| date.and_hms_opt(9, 0, 0)).unwrap();
-//! let series = RecurrenceSet::new(SeriesStart::Zoned(nine(27), chrono_tz::Europe::Berlin))
+//! let berlin: Tz = "Europe/Berlin".parse().unwrap();
+//! let series = RecurrenceSet::new(SeriesStart::Zoned(nine(27), berlin))
 //!     .with_rule(RuleEntry::read("FREQ=DAILY;COUNT=4"));
 //! let (instances, report) = series.instances(Window::all(), &ExpansionLimits::default()).collect_all();
 //!

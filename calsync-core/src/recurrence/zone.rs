@@ -1,14 +1,16 @@
 //! What expansion needs to know about a time zone.
 
 use super::civil::{DAY, date_time, local_seconds};
-use chrono::{NaiveDateTime, Offset, TimeZone};
+use chrono::{DateTime, NaiveDateTime, Utc};
+
+use crate::zone::{CustomZone, LocalOffset, Tz, Zone};
 
 /// No two offsets on Earth are further apart than this many seconds (UTC-12 to UTC+14).
 const WIDEST: i64 = 26 * 3_600;
 
 /// The rules of a time zone, as far as expansion needs them.
 ///
-/// Implemented for [`chrono_tz::Tz`] and [`chrono::Utc`]; a zone read from a VTIMEZONE implements
+/// Implemented for [`Zone`](crate::zone::Zone), [`Tz`](crate::zone::Tz) and [`chrono::Utc`]; another implements
 /// [`offset_at`](Self::offset_at) and, knowing its own transitions, [`steady_span`](Self::steady_span).
 pub trait ZoneRules {
     /// Seconds east of UTC in force at an instant given in Unix seconds. Must be between -86399 and 86399 and
@@ -116,7 +118,7 @@ impl<Z: ZoneRules + ?Sized> ZoneRules for std::sync::Arc<Z> {
     }
 }
 
-impl ZoneRules for chrono::Utc {
+impl ZoneRules for Utc {
     fn offset_at(&self, _utc: i64) -> i32 {
         0
     }
@@ -128,27 +130,62 @@ impl ZoneRules for chrono::Utc {
     }
 }
 
-impl ZoneRules for chrono_tz::Tz {
+impl ZoneRules for Tz {
     fn offset_at(&self, utc: i64) -> i32 {
-        self.offset_from_utc_datetime(&date_time(utc)).fix().local_minus_utc()
+        self.rules().state_at(utc).offset
+    }
+
+    fn steady_span(&self, utc: i64) -> (i64, i64) {
+        let span = self.rules().span(utc);
+        (span.start, span.end)
     }
 
     fn resolve(&self, local: NaiveDateTime) -> ResolvedLocal {
-        use chrono::offset::LocalResult;
-        let seconds = local_seconds(local);
-        let offset = |found: chrono_tz::TzOffset| i64::from(found.fix().local_minus_utc());
-        match self.offset_from_local_datetime(&local) {
-            LocalResult::Single(only) => ResolvedLocal::Unique(seconds - offset(only)),
-            LocalResult::Ambiguous(one, other) => {
-                let (one, other) = (seconds - offset(one), seconds - offset(other));
-                ResolvedLocal::Repeated { first: one.min(other), second: one.max(other) }
+        let local = local_seconds(local);
+        let instant = |offset| local - i64::from(offset);
+        match self.rules().local(local) {
+            LocalOffset::Once(offset) => ResolvedLocal::Unique(instant(offset)),
+            LocalOffset::Twice(first, second) => {
+                ResolvedLocal::Repeated { first: instant(first), second: instant(second) }
             }
-            // The gap may be a whole day (Samoa, December 2011): the offset two days before cannot be after it.
-            LocalResult::None => {
-                ResolvedLocal::Skipped(seconds - i64::from(self.offset_at(seconds - WIDEST)))
-            }
+            LocalOffset::Never(before) => ResolvedLocal::Skipped(instant(before)),
         }
     }
+}
+
+impl ZoneRules for CustomZone {
+    fn offset_at(&self, utc: i64) -> i32 {
+        CustomZone::offset_at(self, instant(utc))
+    }
+}
+
+impl ZoneRules for Zone {
+    fn offset_at(&self, utc: i64) -> i32 {
+        match self {
+            Zone::Iana(tz) => ZoneRules::offset_at(tz, utc),
+            Zone::Custom(zone) => ZoneRules::offset_at(&**zone, utc),
+        }
+    }
+
+    fn steady_span(&self, utc: i64) -> (i64, i64) {
+        match self {
+            Zone::Iana(tz) => tz.steady_span(utc),
+            Zone::Custom(zone) => zone.steady_span(utc),
+        }
+    }
+
+    fn resolve(&self, local: NaiveDateTime) -> ResolvedLocal {
+        match self {
+            Zone::Iana(tz) => ZoneRules::resolve(tz, local),
+            Zone::Custom(zone) => ZoneRules::resolve(&**zone, local),
+        }
+    }
+}
+
+/// The instant, or the nearest that `chrono` knows.
+fn instant(utc: i64) -> DateTime<Utc> {
+    let end = if utc < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    DateTime::from_timestamp(utc, 0).unwrap_or(end)
 }
 
 /// A zone with the offset in force kept between look-ups.

@@ -3,12 +3,13 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 use croner::{
     Cron,
     parser::{CronParser, Seconds, Year},
 };
 use serde::{Deserialize, Serialize};
+
+use crate::zone::Tz;
 
 /// The shortest interval: below it a link would run all the time.
 const SHORTEST: TimeDelta = TimeDelta::minutes(1);

@@ -1,12 +1,10 @@
 //! Comparing the rules of a file with zones of the database.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
-use chrono::{NaiveDateTime, Offset};
-use chrono_tz::{TZ_VARIANTS, Tz};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
 use super::custom::CustomZone;
 use super::resolve::DefinitionCheck;
-use super::{names, windows};
+use super::{Tz, names, windows};
 
 /// The years in which a definition is checked against the zone of its name.
 const CHECKED_YEARS: std::ops::RangeInclusive<i32> = 2020..=2030;
@@ -36,9 +34,8 @@ pub(super) fn check(rules: &CustomZone, tz: Tz) -> DefinitionCheck {
 pub(super) fn equal_zone(rules: &CustomZone) -> Option<Tz> {
     let samples: Vec<_> = samples(rules, MATCHED_YEARS, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]).collect();
     let equals = |tz: &Tz| samples.iter().all(|(instant, offset)| offset_in(*tz, *instant) == *offset);
-    let mentioned = |tz: &&Tz| mentions_city(rules.tzid(), **tz);
-    if let Some(tz) = TZ_VARIANTS.iter().filter(mentioned).find(|tz| equals(tz)) {
-        return Some(*tz);
+    if let Some(tz) = Tz::all().filter(|tz| mentions_city(rules.tzid(), *tz)).find(equals) {
+        return Some(tz);
     }
     let (_, first) = samples.first()?;
     if samples.iter().all(|(_, offset)| offset == first)
@@ -46,7 +43,7 @@ pub(super) fn equal_zone(rules: &CustomZone) -> Option<Tz> {
     {
         return Some(tz);
     }
-    windows::zones().find(&equals).or_else(|| TZ_VARIANTS.iter().copied().find(equals))
+    windows::zones().find(equals).or_else(|| Tz::all().find(equals))
 }
 
 fn mentions_city(text: &str, tz: Tz) -> bool {
@@ -80,5 +77,5 @@ fn samples<'a>(
 }
 
 fn offset_in(tz: Tz, instant: DateTime<Utc>) -> i32 {
-    tz.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc()
+    tz.rules().state_at(instant.timestamp()).offset
 }

@@ -14,6 +14,7 @@
 
 mod changes;
 mod custom;
+mod database;
 mod lines;
 mod matching;
 mod names;
@@ -21,6 +22,7 @@ mod offset;
 mod resolve;
 mod rule;
 mod territories;
+mod tzif;
 mod vtimezone;
 pub mod windows;
 pub mod write;
@@ -29,16 +31,16 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use chrono::offset::LocalResult;
-use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc, Weekday};
-use chrono_tz::{GapInfo, Tz};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use custom::{CustomZone, Observance, ObservanceKind};
+pub use database::{Tz, TzOffset, UnknownTz};
 pub use offset::UtcOffset;
 pub use resolve::{DefinitionCheck, ResolvedZone, UnresolvedZone, ZoneResolver, ZoneSource, zone_by_name};
 pub use rule::{WeekdayRule, YearlyRule};
+pub(crate) use tzif::LocalOffset;
 pub(crate) use vtimezone::plain_tzid;
 pub use vtimezone::{VTimezone, ZoneError, ZoneLimits};
 
@@ -57,11 +59,6 @@ pub enum Zone {
     /// A zone no database knows, with the rules a VTIMEZONE gave (RFC 5545 section 3.6.5).
     Custom(Arc<CustomZone>),
 }
-
-/// The first year for which the compiled database holds no transitions any more.
-const FIRST_YEAR_WITHOUT_DATA: i32 = 2100;
-/// The 28 years (a full cycle of weekdays and leap years) that stand in for those after the data ends.
-const STAND_IN_YEARS: std::ops::RangeInclusive<i32> = 2071..=2098;
 
 impl Zone {
     /// Coordinated Universal Time, as the database zone `UTC`.
@@ -93,15 +90,13 @@ impl Zone {
     /// The instant a local time means (RFC 5545 section 3.3.5): of a time that occurs twice the first, and a
     /// time that a forward change leaves out is read with the offset in force before the change.
     ///
-    /// Years after 2099 follow the last known rules. Times at the very ends of what `chrono` can hold are
+    /// Years beyond those the database lists follow the last known rule. Times at the very ends of what `chrono` can hold are
     /// clamped to it.
     pub fn resolve(&self, local: NaiveDateTime) -> DateTime<Utc> {
         match self {
             Zone::Iana(tz) => {
-                let offset = match stand_in(local) {
-                    None => iana_local_offset(*tz, local),
-                    Some(stand_in) => iana_local_offset(*tz, stand_in),
-                };
+                let (LocalOffset::Once(offset) | LocalOffset::Twice(offset, _) | LocalOffset::Never(offset)) =
+                    tz.rules().local(local.and_utc().timestamp());
                 minus_seconds(local, offset).and_utc()
             }
             Zone::Custom(zone) => zone.resolve(local),
@@ -112,11 +107,9 @@ impl Zone {
     /// change leaves it out. Where it is one and the same at two times, both clocks are as far apart as the instants.
     pub(crate) fn offset_of(&self, local: NaiveDateTime) -> Option<i32> {
         match self {
-            Zone::Iana(tz) => match tz.offset_from_local_datetime(&stand_in(local).unwrap_or(local)) {
-                LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => {
-                    Some(offset.fix().local_minus_utc())
-                }
-                LocalResult::None => None,
+            Zone::Iana(tz) => match tz.rules().local(local.and_utc().timestamp()) {
+                LocalOffset::Once(offset) | LocalOffset::Twice(offset, _) => Some(offset),
+                LocalOffset::Never(_) => None,
             },
             Zone::Custom(zone) => {
                 let instant = zone.resolve(local);
@@ -133,42 +126,10 @@ impl Zone {
     /// The offset from UTC in force at an instant, in seconds, positive east of Greenwich.
     pub fn offset_at(&self, instant: DateTime<Utc>) -> i32 {
         match self {
-            Zone::Iana(tz) => {
-                let naive = instant.naive_utc();
-                let naive = stand_in(naive).unwrap_or(naive);
-                tz.offset_from_utc_datetime(&naive).fix().local_minus_utc()
-            }
+            Zone::Iana(tz) => tz.rules().state_at(instant.timestamp()).offset,
             Zone::Custom(zone) => zone.offset_at(instant),
         }
     }
-}
-
-/// The offset by which a local time is read in a zone of the database.
-fn iana_local_offset(tz: Tz, local: NaiveDateTime) -> i32 {
-    match tz.offset_from_local_datetime(&local) {
-        LocalResult::Single(offset) | LocalResult::Ambiguous(offset, _) => offset.fix().local_minus_utc(),
-        LocalResult::None => match GapInfo::new(&local, &tz).and_then(|gap| gap.begin) {
-            Some((_, before)) => before.fix().local_minus_utc(),
-            None => tz.offset_from_utc_datetime(&local).fix().local_minus_utc(),
-        },
-    }
-}
-
-/// A time of the same month, day, weekday and clock in the last years that have data, for a time after them.
-fn stand_in(time: NaiveDateTime) -> Option<NaiveDateTime> {
-    if time.year() < FIRST_YEAR_WITHOUT_DATA {
-        return None;
-    }
-    let year_starts_on = |year: i32| NaiveDate::from_ymd_opt(year, 1, 1).map(|d| d.weekday());
-    let leap = time.date().leap_year();
-    let weekday: Option<Weekday> = year_starts_on(time.year());
-    let year = STAND_IN_YEARS.into_iter().find(|&year| {
-        year_starts_on(year) == weekday
-            && NaiveDate::from_ymd_opt(year, 1, 1).is_some_and(|d| d.leap_year() == leap)
-    })?;
-    let date =
-        NaiveDate::from_ymd_opt(year, 1, 1)?.checked_add_days(Days::new(u64::from(time.ordinal0())))?;
-    Some(date.and_time(time.time()))
 }
 
 fn plus_seconds(time: NaiveDateTime, seconds: i32) -> NaiveDateTime {
@@ -183,6 +144,16 @@ fn minus_seconds(time: NaiveDateTime, seconds: i32) -> NaiveDateTime {
 impl From<Tz> for Zone {
     fn from(tz: Tz) -> Self {
         Zone::Iana(tz)
+    }
+}
+
+#[cfg(feature = "chrono-tz")]
+impl TryFrom<chrono_tz::Tz> for Zone {
+    type Error = UnknownTz;
+
+    /// The zone of the same name. Its rules are those of [`Tz::release`], not of that crate.
+    fn try_from(tz: chrono_tz::Tz) -> Result<Self, UnknownTz> {
+        tz.name().parse().map(Zone::Iana)
     }
 }
 

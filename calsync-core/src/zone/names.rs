@@ -2,13 +2,10 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, TimeZone};
-use chrono_tz::{OffsetComponents, TZ_VARIANTS, Tz};
-
 use super::custom::CustomZone;
 use super::offset::UtcOffset;
 use super::resolve::ZoneSource;
-use super::{Zone, windows};
+use super::{Tz, Zone, windows};
 
 /// The zone of a name that is not spelled exactly as the database does.
 pub(super) fn other_spelling(name: &str) -> Option<(Zone, ZoneSource)> {
@@ -51,18 +48,15 @@ fn windows_name(name: &str) -> Option<Tz> {
 
 /// A zone of the database by its last part, if that is its standard offset in 2025.
 fn city_with_offset(city: &str, seconds: i32) -> Option<Tz> {
-    let january = DateTime::from_timestamp(1_736_899_200, 0)?;
-    let standard = |tz: &Tz| {
-        tz.offset_from_utc_datetime(&january.naive_utc()).base_utc_offset().num_seconds()
-            == i64::from(seconds)
-    };
-    let named = |tz: &&Tz| tz.name().rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(city));
-    TZ_VARIANTS.iter().filter(named).copied().find(standard)
+    const JANUARY: i64 = 1_736_899_200;
+    let standard = |tz: &Tz| tz.rules().standard_at(JANUARY).offset == seconds;
+    let named = |tz: &Tz| tz.name().rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(city));
+    Tz::all().filter(named).find(standard)
 }
 
 /// Names that are in no table: one the database has dropped, and one of Exchange.
-const ALIASES: [(&str, Tz); 2] =
-    [("US/Pacific-New", Tz::America__Los_Angeles), ("tzone://Microsoft/Utc", Tz::UTC)];
+const ALIASES: [(&str, &str); 2] =
+    [("US/Pacific-New", "America/Los_Angeles"), ("tzone://Microsoft/Utc", "UTC")];
 
 /// A name of the database in any case, with blanks for underscores, or behind the prefix of a product.
 pub(super) fn spelled(name: &str) -> Option<Tz> {
@@ -70,7 +64,7 @@ pub(super) fn spelled(name: &str) -> Option<Tz> {
         return None;
     }
     let any_case = |name: &str| Tz::from_str_insensitive(name).ok();
-    let alias = || ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name)).map(|(_, tz)| *tz);
+    let alias = || ALIASES.iter().find(|(alias, _)| alias.eq_ignore_ascii_case(name))?.1.parse().ok();
     any_case(name)
         .or_else(alias)
         .or_else(|| name.contains(' ').then(|| any_case(&name.replace(' ', "_")))?)

@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 
-use super::Zone;
-use super::changes::{Change, changes, name_at, state_at};
+use super::changes::{Change, changes};
 use super::custom::{Observance, ObservanceKind};
 use super::offset::UtcOffset;
 use super::rule::{WeekdayRule, YearlyRule};
+use super::{Tz, Zone};
 
 /// A definition that begins before the events it serves survives readers that know nothing of earlier times.
 const YEARS_BEFORE: i32 = 1;
@@ -59,7 +59,7 @@ pub fn vtimezone(zone: &Zone, from_year: i32, to_year: i32) -> String {
 }
 
 /// The observances that give the offsets of these years, the earliest first.
-fn observances(tz: chrono_tz::Tz, from: i32, to: i32) -> Vec<Observance> {
+fn observances(tz: Tz, from: i32, to: i32) -> Vec<Observance> {
     let (Some(begin), Some(start), Some(stop), Some(end)) = (
         NaiveDate::from_ymd_opt(from - YEARS_BEFORE, 1, 1),
         NaiveDate::from_ymd_opt(from, 1, 1),
@@ -72,16 +72,15 @@ fn observances(tz: chrono_tz::Tz, from: i32, to: i32) -> Vec<Observance> {
     let mut written = Vec::new();
     // Without a change in the year before, the state at the beginning must be said.
     if changes.first().is_none_or(|first| first.local.date().succ_opt() >= Some(start)) {
-        let at_begin = begin.and_time(NaiveTime::MIN).and_utc();
-        let state = state_at(tz, at_begin);
+        let state = tz.rules().state_at(begin.and_time(NaiveTime::MIN).and_utc().timestamp());
         written.push(Observance {
-            kind: if state.dst_offset > 0 { ObservanceKind::Daylight } else { ObservanceKind::Standard },
+            kind: state.kind(),
             start: begin.into(),
             offset_from: state.offset,
             offset_to: state.offset,
             rule: None,
             rdates: Vec::new(),
-            name: name_at(tz, at_begin),
+            name: state.name(),
         });
     }
     let mut singles: Vec<Observance> = Vec::new();
