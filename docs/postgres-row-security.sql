@@ -3,8 +3,9 @@
 --
 -- The store then connects as `calsync_app` with
 --     PostgresConfig::default().with_tenant_setting("calsync.tenant")
--- and names the tenant of its handle before each statement. The owner is not bound by the policies: a worker
--- that serves all tenants through one pool still needs no other role, as each of its handles names its own tenant.
+-- and names the tenant of its handle before each statement. A worker as `calsync_app` claims what is due of the one
+-- tenant its handle is of. One worker for all tenants looks for what is due everywhere: its pool connects as the
+-- owner, who is not bound by the policies, and each run keeps to the tenant of its own handle all the same.
 
 DO $$
 DECLARE

@@ -103,6 +103,8 @@ struct Links {
     exports: AtomicBool,
     /// Links of one calendar.
     others: Mutex<Vec<LinkId>>,
+    /// When the credentials of all links end.
+    credentials_end: Mutex<Option<DateTime<Utc>>>,
 }
 
 /// Runs at a link as long as it lives.
@@ -149,6 +151,7 @@ impl Host for Links {
         let mut opened = Opened::new(link_of, remote);
         opened.others = self.others.lock().unwrap().clone();
         opened.others.retain(|other| other != link);
+        opened.credentials_end = *self.credentials_end.lock().unwrap();
         if self.announced.load(Ordering::SeqCst) {
             opened.announcements = Announcements::Expected;
         }
@@ -475,13 +478,53 @@ async fn refused_credentials_are_told_once_and_not_hammered() {
         let reauth =
             |alerts: Vec<Alert>| alerts.iter().filter(|a| matches!(a, Alert::NeedsReauth { .. })).count();
         assert_eq!(reauth(lab.host.alerts()), 1);
+        assert!(!lab.host.alerts().iter().any(|a| matches!(a, Alert::Recovered { .. })));
         // A person renewed them.
         lab.mood("work", Mood::Fine);
         lab.schedule("a").run_now(&sync("work")).await.unwrap();
         pass(3).await;
         assert_eq!(lab.entry("a", "work").await.status(&Default::default()), Status::Waiting);
+        pass(3_600).await;
+        let recovered = lab.host.alerts().into_iter().filter(|a| matches!(a, Alert::Recovered { .. }));
+        assert_eq!(recovered.collect::<Vec<_>>(), [Alert::Recovered { link: "work".into() }]);
     };
     lab.worker().run(steps).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_end_soon_are_told_from_72_hours_before() {
+    for (hours, told) in [(73, false), (71, true), (-1, true)] {
+        let lab = Lab::new(&["a"]);
+        lab.add("a", "work", every(10)).await;
+        let at = lab.time.now() + TimeDelta::hours(hours);
+        *lab.host.credentials_end.lock().unwrap() = Some(at);
+        lab.work(60).await;
+        let alert = Alert::CredentialsEnd { link: "work".into(), at };
+        assert_eq!(lab.host.alerts().contains(&alert), told, "{hours} hours before: {:?}", lab.host.alerts());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletions_that_are_held_back_are_told_at_every_run() {
+    let lab = Lab::new(&["a"]);
+    lab.add("a", "work", every(10)).await;
+    let remote = lab.host.remote("a", "work");
+    for n in 0..20 {
+        remote.put(&format!("item-{n}"), &event(&format!("uid-{n}"), "Soon gone"));
+    }
+    lab.work(60).await;
+    assert_eq!(lab.host.alerts(), []);
+    for n in 0..20 {
+        remote.remove(&format!("item-{n}"));
+    }
+    lab.work(30 * 60).await;
+    let alerts = lab.host.alerts();
+    let held = Alert::NeedsPerson { link: "work".into(), held: 20, undecided: 0, wedged: 0 };
+    assert!(alerts.len() > 1 && alerts.iter().all(|alert| *alert == held), "{alerts:?}");
+    assert_eq!(
+        held.to_string(),
+        "work: waits for a person: 20 operations held back, 0 pairs to tell apart, 0 writes refused for good"
+    );
 }
 
 #[tokio::test(start_paused = true)]

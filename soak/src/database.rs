@@ -30,9 +30,19 @@ impl Database {
         &self.address
     }
 
+    /// Whether it is a server, with connections that can be cut.
+    pub(crate) fn is_server(&self) -> bool {
+        self.kind != StoreKind::Sqlite
+    }
+
+    /// Whether it is a server of this soak alone, that may be crashed.
+    pub(crate) fn may_crash(&self) -> bool {
+        self.is_server() && std::env::var_os("CALSYNC_TEST_POSTGRES").is_none()
+    }
+
     /// Cuts every connection, whatever it is used for at this moment. Whether there are any.
     pub(crate) async fn cut(&self) -> Result<bool, Failure> {
-        if self.kind == StoreKind::Sqlite {
+        if !self.is_server() {
             return Ok(false);
         }
         let (client, connection) = tokio_postgres::connect(&self.address, NoTls).await?;
@@ -47,7 +57,7 @@ impl Database {
 
     /// Crashes the server and starts it again. Whether there is one that may be.
     pub(crate) async fn restart(&self) -> Result<bool, Failure> {
-        if self.kind == StoreKind::Sqlite || std::env::var_os("CALSYNC_TEST_POSTGRES").is_some() {
+        if !self.may_crash() {
             return Ok(false);
         }
         tokio::task::spawn_blocking(calsync_testkit::postgres::crash).await??;

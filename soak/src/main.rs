@@ -4,7 +4,7 @@
 //! seconds; the workers are processes of their own, and of three one has a fast clock and one a slow one. In between a worker
 //! is stopped for longer than its lease lasts; on PostgreSQL also every connection is cut, and the server crashes and recovers. At the end
 //! nothing goes wrong any more, and soon both sides must hold every event once, as it was edited last, and none that was
-//! deleted.
+//! deleted; then nothing waits, the journal tells of each event, and another run writes nothing.
 #![allow(clippy::print_stdout, reason = "a command line talks to the terminal")]
 #![allow(clippy::print_stderr, reason = "a command line talks to the terminal")]
 #![allow(clippy::disallowed_methods, reason = "the run is timed; nothing here decides by a clock")]
@@ -13,6 +13,7 @@ mod crew;
 mod database;
 mod place;
 mod play;
+mod proof;
 mod side;
 mod worker;
 

@@ -11,6 +11,7 @@ use crate::{
     crew::Crew,
     database::Database,
     place::Place,
+    proof,
     side::{Dice, Side},
 };
 
@@ -22,6 +23,9 @@ const EDIT: Duration = Duration::from_millis(100);
 const FAULT: Duration = Duration::from_secs(7);
 /// How long everything may take to settle once nothing goes wrong any more.
 const SETTLE: Duration = Duration::from_secs(90);
+
+/// A soak of so many minutes has met every fault there is.
+const ALL_FAULTS: f64 = 0.5;
 
 /// How long and how hard.
 #[derive(Args)]
@@ -66,6 +70,21 @@ impl Faults {
         }
         Ok(())
     }
+
+    /// Fails when one of them never happened: then the soak shows less than it says.
+    fn all(&self, database: &Database, crew: &Crew) -> Result<(), Failure> {
+        let mut met = vec![("a kill", self.kills), ("a worker that woke up without its lease", crew.woken())];
+        if database.is_server() {
+            met.push(("a cut of the connections", self.cuts));
+        }
+        if database.may_crash() {
+            met.push(("a crash of the database", self.restarts));
+        }
+        match met.iter().find(|(_, times)| *times == 0) {
+            Some((fault, _)) => Err(format!("the soak never met {fault}").into()),
+            None => Ok(()),
+        }
+    }
 }
 
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
@@ -90,8 +109,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
         edits += 1;
         sides[dice.roll(LINKS)].edit(&dav, &dice, edits).await?;
         if Instant::now() >= next_kill {
-            crew.replace(dice.roll(crew.len()))?;
-            faults.kills += 1;
+            faults.kills += usize::from(crew.replace(dice.roll(crew.len()))?);
             next_kill = Instant::now() + Duration::from_millis(500 + dice.roll(3_000) as u64);
         }
         if Instant::now() >= next_fault {
@@ -102,10 +120,18 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
         tokio::time::sleep(EDIT).await;
     }
     println!(
-        "{edits} edits; {} workers killed, {} paused for longer than a lease, connections cut {} times, the database crashed {} \
-         times, clocks up to {} h wrong; now both sides must come to hold the same",
-        faults.kills, faults.pauses, faults.cuts, faults.restarts, options.skew_hours
+        "{edits} edits; {} workers killed, {} stopped for longer than a lease and gone on {} times, connections cut {} times, the \
+         database crashed {} times, clocks up to {} h wrong; now both sides must come to hold the same",
+        faults.kills,
+        faults.pauses,
+        crew.woken(),
+        faults.cuts,
+        faults.restarts,
+        options.skew_hours
     );
+    if options.minutes >= ALL_FAULTS {
+        faults.all(&database, &crew)?;
+    }
 
     let give_up = Instant::now() + SETTLE;
     loop {
@@ -118,6 +144,10 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
             let events: usize = sides.iter().map(|side| side.expected.len()).sum();
             println!(
                 "{events} events on both sides of {LINKS} links, each once, each as it was edited last, and none that was deleted"
+            );
+            let runs = proof::settled(&sides, &dav, &mut crew, give_up + SETTLE).await?;
+            println!(
+                "nothing waits or is in question, the journal tells of each event, and {runs} more runs wrote nothing"
             );
             return Ok(());
         }

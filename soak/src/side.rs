@@ -9,7 +9,7 @@ use std::{
 use calsync_core::{
     context::{IdSource, RandomIds, SystemClock},
     engine::{EngineError, Hub},
-    model::{Calendar, CalendarId},
+    model::{Calendar, CalendarId, LinkId},
     schedule::{Cadence, Entry, Priority, Schedule, Task},
     store::{Revision, Store, StoreErrorKind},
 };
@@ -32,8 +32,8 @@ const FEW: usize = 6;
 /// A link with both its sides.
 pub(crate) struct Side {
     pub(crate) name: String,
-    calendar: CalendarId,
-    store: Arc<dyn Store>,
+    pub(crate) calendar: CalendarId,
+    pub(crate) store: Arc<dyn Store>,
     hub: Hub,
     schedule: Schedule,
     /// What must be there in the end: titles by UID.
@@ -107,8 +107,12 @@ impl Side {
         Ok(side)
     }
 
+    pub(crate) fn link(&self) -> LinkId {
+        self.name.as_str().into()
+    }
+
     fn task(&self) -> Task {
-        Task::Sync(self.name.as_str().into())
+        Task::Sync(self.link())
     }
 
     pub(crate) async fn nudge(&self) -> Result<Entry, Failure> {

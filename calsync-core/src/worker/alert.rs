@@ -1,6 +1,6 @@
 //! What a host wants to be woken up for.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -85,6 +85,32 @@ pub enum Alert {
     },
 }
 
+impl fmt::Display for Alert {
+    /// A line for a person: which link, and what it needs. No secret and no event text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(link) = self.link() {
+            write!(f, "{link}: ")?;
+        }
+        match self {
+            Self::NeedsReauth { .. } => {
+                f.write_str("the provider refuses the credentials; somebody has to sign in again")
+            }
+            Self::CredentialsEnd { at, .. } => write!(f, "the credentials end at {}", at.format("%F %T UTC")),
+            Self::CircuitOpen { failures, .. } => {
+                write!(f, "failed {failures} times in a row, and is tried only once in a while now")
+            }
+            Self::Recovered { .. } => f.write_str("runs again"),
+            Self::FailureRate { failed, of } => write!(f, "{failed} of the last {of} runs failed"),
+            Self::NeedsPerson { held, undecided, wedged, .. } => write!(
+                f,
+                "waits for a person: {held} operations held back, {undecided} pairs to tell apart, {wedged} writes refused for good"
+            ),
+            Self::OpenConflicts { open, .. } => write!(f, "{open} conflicts wait for an answer"),
+            Self::WebhookSilent { .. } => f.write_str("changes come that no webhook tells of"),
+        }
+    }
+}
+
 impl Alert {
     /// What a metric calls it.
     pub fn kind(&self) -> &'static str {
@@ -97,6 +123,20 @@ impl Alert {
             Self::NeedsPerson { .. } => "needs-person",
             Self::OpenConflicts { .. } => "open-conflicts",
             Self::WebhookSilent { .. } => "webhook-silent",
+        }
+    }
+
+    /// The link it is about; `None` for what is about a whole worker.
+    pub fn link(&self) -> Option<&LinkId> {
+        match self {
+            Self::NeedsReauth { link }
+            | Self::CredentialsEnd { link, .. }
+            | Self::CircuitOpen { link, .. }
+            | Self::Recovered { link }
+            | Self::NeedsPerson { link, .. }
+            | Self::OpenConflicts { link, .. }
+            | Self::WebhookSilent { link } => Some(link),
+            Self::FailureRate { .. } => None,
         }
     }
 

@@ -271,7 +271,9 @@ fn as_json(event: &WorkerEvent) -> Option<serde_json::Value> {
             Ended::Removed { task } => json!({ "event": "removed", "task": task.key() }),
             _ => return None,
         },
-        WorkerEvent::Alert { alert, .. } => json!({ "event": "alert", "kind": alert.kind() }),
+        WorkerEvent::Alert { alert, .. } => json!({
+            "event": "alert", "kind": alert.kind(), "link": alert.link(), "text": alert.to_string(),
+        }),
         WorkerEvent::StoreFailed { error } => json!({ "event": "store-failed", "error": error }),
         WorkerEvent::Unreadable { key, .. } => json!({ "event": "unreadable", "task": key }),
         _ => return None,
@@ -310,7 +312,7 @@ fn as_text(event: &WorkerEvent, quiet: bool) -> Option<String> {
             Ended::Lost { key } => Some(format!("{key}: another worker took over")),
             _ => None,
         },
-        WorkerEvent::Alert { alert, .. } => Some(format!("alert: {}", alert.kind())),
+        WorkerEvent::Alert { alert, .. } => Some(format!("alert: {alert}")),
         WorkerEvent::StoreFailed { error } => Some(format!("the store does not answer: {error}")),
         WorkerEvent::Unreadable { key, .. } => {
             Some(format!("{key}: the entry of the schedule is not readable"))
