@@ -1,14 +1,21 @@
 //! Tests that look inside: query plans, migrations, rows that were tampered with.
 
-use std::error::Error as _;
+use std::{collections::BTreeSet, error::Error as _, sync::Arc};
 
 use calsync_core::{
-    model::LinkId,
+    engine::{EngineError, Link, SyncOptions},
+    model::{Event, LinkId},
     store::{
-        BaseQuery, Batch, Doc, DocQuery, RecordKind, RecordQuery, Store, StoreError, StoreErrorKind, Write,
+        BaseQuery, Batch, Doc, DocQuery, RecordKind, RecordQuery, Revision, Store, StoreError,
+        StoreErrorKind, Write,
     },
 };
-use calsync_testkit::store_conformance::sample;
+use calsync_testkit::{
+    remote::MemoryRemote,
+    store_conformance::sample,
+    world::{World, event},
+};
+use chrono::TimeDelta;
 use rusqlite::{Connection, params_from_iter};
 use tempfile::TempDir;
 
@@ -50,6 +57,88 @@ fn a_disk_that_is_full_when_the_file_is_opened_is_full() {
         let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
         assert_eq!(from_sqlite("open", error).kind, StoreErrorKind::Full);
     }
+}
+
+/// Lets the file grow by so many pages more, as a disk would that has no more room; `None`: as far as it likes.
+async fn room(store: &SqliteStore, pages: Option<i64>) {
+    let limit = move |connection: &mut Connection, _: &str| {
+        let used: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        let most = pages.map_or(i64::from(u32::MAX) - 1, |pages| used + pages);
+        connection.pragma_update_and_check(None, "max_page_count", most, |_| Ok(())).unwrap();
+        Ok(())
+    };
+    store.run("room", limit).await.unwrap();
+}
+
+/// The disk is full in the middle of a commit. Nothing of that commit is there, all before it is, and it goes on when
+/// there is room.
+#[tokio::test]
+async fn a_full_disk_refuses_whole_commits() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(directory.path().join("full.db"), SqliteConfig::default()).await.unwrap();
+    let commit = async |round: usize| {
+        let events = (0..50).map(|n| sample::put_event(&"c".into(), &format!("{round} {n}"), "title"));
+        store.commit(Batch { writes: events.collect(), ..Batch::default() }).await
+    };
+    let there = async || store.events_since(&"c".into(), Revision(0), usize::MAX).await.unwrap().len();
+    room(&store, Some(40)).await;
+    let mut rounds = 0;
+    let error = loop {
+        match commit(rounds).await {
+            Ok(_) => rounds += 1,
+            Err(error) => break error,
+        }
+        assert!(rounds < 1_000, "it is never full");
+    };
+    assert_eq!(error.kind, StoreErrorKind::Full);
+    assert!(rounds > 0 && there().await == rounds * 50, "{rounds} commits, {} events", there().await);
+    assert_eq!(commit(rounds).await.unwrap_err().kind, StoreErrorKind::Full, "still");
+    room(&store, None).await;
+    commit(rounds).await.unwrap();
+    assert_eq!(there().await, (rounds + 1) * 50);
+}
+
+/// A run that meets a full disk fails and says so; the next one with room brings both sides in step, nothing twice.
+#[tokio::test]
+async fn a_run_that_met_a_full_disk_is_made_good_by_the_next() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(directory.path().join("full.db"), SqliteConfig::default()).await.unwrap();
+    let world = World::new(Arc::new(store.clone()), 1);
+    let remote = MemoryRemote::default();
+    for n in 0..400 {
+        remote.put(&format!("item-{n}"), &event(&format!("uid-{n}"), "there"));
+    }
+    for n in 0..20 {
+        world.add(event(&format!("here-{n}"), "here")).await;
+    }
+    let sync = async || {
+        world.clock.advance(TimeDelta::minutes(2));
+        let link = Link::new("home", "family", "memory");
+        world.engine.sync(&link, &remote, &SyncOptions::default()).await
+    };
+    // Full at the first commits, and further on each time.
+    let mut failed = 0;
+    for pages in [2, 30, 60, 90] {
+        room(&store, Some(pages)).await;
+        match sync().await {
+            Err(EngineError::Store(error)) => {
+                assert_eq!(error.kind, StoreErrorKind::Full, "{pages} pages");
+                failed += 1;
+            }
+            done => assert!(done.is_ok(), "{pages} pages: {done:?}"),
+        }
+    }
+    assert!(failed > 1, "{failed} runs met the end of the disk");
+    room(&store, None).await;
+    sync().await.unwrap();
+    let uids = |events: Vec<Event>| events.into_iter().map(|event| event.uid).collect::<BTreeSet<_>>();
+    let (there, here) = (remote.items(), world.locals().await);
+    assert_eq!((there.len(), here.len()), (420, 420));
+    assert_eq!(
+        uids(there.into_values().collect()),
+        uids(here.into_iter().map(|record| record.event).collect())
+    );
+    assert!(sync().await.unwrap().plan.operations.is_empty());
 }
 
 #[test]

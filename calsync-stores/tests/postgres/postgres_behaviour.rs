@@ -419,6 +419,47 @@ async fn round_trips_do_not_grow_with_rows() {
 }
 
 /// Many writers of many links and one calendar, some of whose batches meet: all is written once, nothing locks up.
+/// What PostgreSQL gave up for another transaction (40001) or for a deadlock (40P01) is tried again as a whole; when that
+/// never helps, the caller is told to come again, and nothing is written.
+#[tokio::test]
+async fn transactions_that_lose_to_others_are_tried_again() {
+    for code in ["40001", "40P01"] {
+        let schema = unique("loses");
+        let store = store(PostgresConfig::default().with_schema(&schema)).await;
+        let client = client().await;
+        // A sequence is not rolled back: it counts the tries.
+        let trigger = format!(
+            "CREATE SEQUENCE {schema}.tries; CREATE TABLE {schema}.most (tries int); INSERT INTO {schema}.most VALUES (2);
+             CREATE FUNCTION {schema}.lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 IF nextval('{schema}.tries') <= (SELECT tries FROM {schema}.most) THEN
+                     RAISE EXCEPTION 'lost' USING ERRCODE = '{code}';
+                 END IF;
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER lose BEFORE INSERT ON {schema}.docs FOR EACH ROW EXECUTE FUNCTION {schema}.lose()"
+        );
+        client.batch_execute(&trigger).await.unwrap();
+        let commit = async |name: &str| {
+            let event = sample::put_event(&"c".into(), name, "title");
+            let writes = vec![event, Write::PutDoc(Doc::new("space", name, "x"))];
+            store.commit(Batch { writes, ..Batch::default() }).await
+        };
+        let names = async || {
+            let found = store.events_since(&"c".into(), Revision(0), usize::MAX).await.unwrap();
+            found.into_iter().map(|record| (record.id.to_string(), record.revision.0)).collect::<Vec<_>>()
+        };
+        commit("third time").await.unwrap();
+        assert_eq!(names().await, [("third time".to_owned(), 1)], "{code}: once");
+        client.batch_execute(&format!("UPDATE {schema}.most SET tries = 1000")).await.unwrap();
+        let refused = commit("never").await.unwrap_err();
+        assert_eq!(refused.kind, StoreErrorKind::Unavailable, "{code}");
+        assert_eq!(names().await.len(), 1, "{code}: nothing of it");
+        client.batch_execute(&format!("UPDATE {schema}.most SET tries = 0")).await.unwrap();
+        commit("afterwards").await.unwrap();
+        assert_eq!(names().await.last(), Some(&("afterwards".to_owned(), 2)), "{code}: no revision was lost");
+    }
+}
+
 #[tokio::test]
 async fn writers_that_meet_all_get_through() {
     let store = Arc::new(store(PostgresConfig::default().with_schema(unique("meet"))).await);
