@@ -6,3 +6,4 @@ mod dynamodb_conformance;
 mod dynamodb_engine;
 mod dynamodb_memory;
 mod dynamodb_restore;
+mod dynamodb_throttled;
