@@ -22,7 +22,7 @@ use calsync_core::{
         Claim, ClaimRequest, Claims, Later, LaterQuery, MemoryStore, Result, Store, StoreClaims, StoreError,
         StoreErrorKind,
     },
-    worker::{Host, Opened, Timer, WorkError, Worker},
+    worker::{Announcements, Host, Opened, Timer, WorkError, Worker},
 };
 use calsync_testkit::{
     remote::MemoryRemote,
@@ -117,7 +117,9 @@ impl Host for Links {
             _ => {}
         }
         let link = Link::new(link.clone(), "family", "memory").with_conflicts(ConflictPolicy::Manual);
-        Ok(Some(Opened::new(link, self.remote.clone())))
+        let mut opened = Opened::new(link, self.remote.clone());
+        opened.announcements = Announcements::Expected;
+        Ok(Some(opened))
     }
 }
 
@@ -188,7 +190,7 @@ async fn what_is_documented_is_measured() {
     };
     worker.run(ahead).await;
 
-    assert_eq!(documented().len(), 11, "the page is read as it is written");
+    assert_eq!(documented().len(), 12, "the page is read as it is written");
     assert_eq!(measured.names(), documented());
     for (name, count, what) in [
         ("calsync_runs_total{task=sync,outcome=done}", 2, "the well one, twice"),
@@ -201,6 +203,8 @@ async fn what_is_documented_is_measured() {
         ("calsync_store_errors_total{}", 1, "the store that was away once"),
         ("calsync_entries_set_back_total{}", 1, "the one wanted by a clock ahead"),
         ("calsync_conflicts_total{}", 1, "the title"),
+        ("calsync_webhooks_total{announced=no}", 2, "what was there at first, by two links"),
+        ("calsync_webhooks_total{announced=yes}", 1, "the title, once somebody nudged"),
         ("calsync_alerts_total{kind=needs-reauth}", 1, "what a person has to do"),
         ("calsync_alerts_total{kind=open-conflicts}", 1, "and to answer"),
     ] {

@@ -226,6 +226,38 @@ fn refused_credentials_wait_for_a_person() {
 }
 
 #[test]
+fn how_a_link_stands_has_a_reason_and_a_beginning() {
+    let timing = Timing::default();
+    let stands = |entry: &Entry| {
+        let since = entry.since(&timing).map(|since| since.format("%H:%M").to_string()).unwrap_or_default();
+        format!("{:?} {since} {}", entry.status(&timing), entry.reason().is_some())
+    };
+    let mut entry = entry(every(15));
+    assert_eq!(stands(&entry), "Waiting  false");
+    let at = |clock: &str| time(&format!("2026-03-01T{clock}:00Z"));
+    let passing = || failed(Fault::Provider, Setback::Passing);
+    for (clock, finish, expected) in [
+        ("00:00", done(), "Waiting 00:00 false"),
+        ("01:00", passing(), "BackingOff 01:00 true"),
+        ("02:00", passing(), "BackingOff 01:00 true"),
+        ("03:00", failed(Fault::Credentials, Setback::Passing), "NeedsReauth 03:00 true"),
+        ("04:00", failed(Fault::Credentials, Setback::Passing), "NeedsReauth 03:00 true"),
+        ("05:00", Finish::Busy { until: at("05:01") }, "NeedsReauth 03:00 true"),
+        ("06:00", passing(), "CircuitOpen 01:00 true"),
+        ("07:00", failed(Fault::Credentials, Setback::Passing), "NeedsReauth 07:00 true"),
+        ("08:00", done(), "Waiting 08:00 false"),
+    ] {
+        run(&mut entry, at(clock), finish);
+        assert_eq!(stands(&entry), expected, "{clock}");
+    }
+    entry.pause(at("09:00"));
+    entry.pause(at("10:00"));
+    assert_eq!(stands(&entry), "Paused 09:00 false");
+    entry.resume();
+    assert_eq!(stands(&entry), "Waiting 08:00 false");
+}
+
+#[test]
 fn busy_and_interrupted_runs_count_as_nothing() {
     let mut entry = entry(every(15));
     let now = time("2026-03-01T00:00:00Z");

@@ -195,6 +195,54 @@ async fn auth_03_rotated_refresh_tokens_are_kept_and_shared() {
     assert_eq!(stale.kind, OAuthErrorKind::NeedsReauth(ReauthReason::Revoked));
 }
 
+/// Counts by name and labels.
+#[cfg(feature = "worker")]
+#[derive(Default)]
+struct Counted(std::sync::Mutex<std::collections::BTreeMap<String, Arc<std::sync::atomic::AtomicU64>>>);
+
+#[cfg(feature = "worker")]
+impl metrics::Recorder for Counted {
+    fn describe_counter(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_gauge(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_histogram(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+
+    fn register_counter(&self, key: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        let labels: Vec<&str> = key.labels().map(metrics::Label::value).collect();
+        let name = format!("{} {}", key.name(), labels.join(" "));
+        metrics::Counter::from_arc(Arc::clone(self.0.lock().unwrap().entry(name).or_default()))
+    }
+
+    fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+        metrics::Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Histogram {
+        metrics::Histogram::noop()
+    }
+}
+
+/// `docs/metrics.md`: whether tokens are renewed.
+#[cfg(feature = "worker")]
+#[tokio::test]
+async fn what_becomes_of_renewals_is_counted() {
+    let counted = Counted::default();
+    let _guard = metrics::set_default_local_recorder(&counted);
+    let lab = Lab::new();
+    let tokens = lab.connect().await.grant.tokens;
+    let now = lab.clock.now();
+    lab.exchange("calsync").refresh(&tokens, now).await.unwrap();
+    lab.exchange("calsync").refresh(&tokens, now).await.unwrap_err();
+    let counts = counted.0.lock().unwrap();
+    let counts: Vec<(&str, u64)> = counts
+        .iter()
+        .map(|(name, count)| (name.as_str(), count.load(std::sync::atomic::Ordering::SeqCst)))
+        .collect();
+    assert_eq!(
+        counts,
+        [("calsync_token_refreshes_total done", 1), ("calsync_token_refreshes_total refused", 1)]
+    );
+}
+
 #[tokio::test]
 async fn a_grant_is_given_back() {
     let lab = Lab::new();

@@ -245,6 +245,12 @@ pub struct Entry {
     /// When a run last ended well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_success: Option<DateTime<Utc>>,
+    /// When the first run failed since one last ended well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<DateTime<Utc>>,
+    /// When credentials were first refused, where every run since met the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_since: Option<DateTime<Utc>>,
     /// Failures in a row.
     #[serde(default)]
     pub failures: u32,
@@ -272,6 +278,8 @@ impl Entry {
             running: None,
             last: None,
             last_success: None,
+            failing_since: None,
+            refused_since: None,
             failures: 0,
             deaths: 0,
             unannounced: 0,
@@ -307,6 +315,26 @@ impl Entry {
             Status::BackingOff
         } else {
             Status::Waiting
+        }
+    }
+
+    /// Since when it stands as [`status`](Self::status) says. `None`: it never ran, or ran before there was this.
+    pub fn since(&self, timing: &Timing) -> Option<DateTime<Utc>> {
+        match self.status(timing) {
+            Status::Waiting => self.last_success,
+            Status::Running => self.running.as_ref().map(|running| running.since),
+            Status::Paused => self.paused.as_ref().map(|paused| paused.since),
+            Status::BackingOff | Status::CircuitOpen => self.failing_since,
+            Status::NeedsReauth => self.refused_since,
+        }
+    }
+
+    /// Why it does not run as it should: the error of its last run, without secrets or event text. `None` when that ended well.
+    pub fn reason(&self) -> Option<&str> {
+        match &self.last.as_ref()?.outcome {
+            Outcome::Failed { error, .. } => Some(error),
+            Outcome::Died => Some("workers died at it, again and again"),
+            Outcome::Done | Outcome::Held => None,
         }
     }
 
@@ -396,6 +424,7 @@ impl Entry {
                 self.failures = 0;
                 self.not_before = None;
                 self.last_success = Some(now);
+                (self.failing_since, self.refused_since) = (None, None);
                 let outcome = if held { Outcome::Held } else { Outcome::Done };
                 self.last = Some(LastRun { run, started, ended: now, outcome });
                 // A run that took longer than its interval does not make the next one due at once.
@@ -468,7 +497,9 @@ impl Entry {
     ) {
         self.failures = self.failures.saturating_add(1);
         self.timed = Some(now);
+        self.failing_since.get_or_insert(now);
         self.last = Some(LastRun { run: None, started, ended: now, outcome });
+        self.refused_since = self.refused_since.or(Some(now)).filter(|_| self.needs_credentials());
         let wait = timing.back_off.wait(&self.task.key(), self.failures, setback);
         let again = now.checked_add_signed(wait).unwrap_or(DateTime::<Utc>::MAX_UTC);
         self.not_before = Some(again);

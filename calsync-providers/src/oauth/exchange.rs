@@ -188,6 +188,13 @@ impl Exchange {
     ///
     /// [`OAuthErrorKind::NeedsReauth`] only when the provider itself refused the grant.
     pub async fn refresh(&self, old: &TokenSet, now: DateTime<Utc>) -> Result<TokenSet, OAuthError> {
+        let renewed = self.renew(old, now).await;
+        #[cfg(feature = "worker")]
+        measure(&renewed);
+        renewed
+    }
+
+    async fn renew(&self, old: &TokenSet, now: DateTime<Utc>) -> Result<TokenSet, OAuthError> {
         let operation = "renewing access";
         let Some(refresh) = &old.refresh else {
             let reason = super::ReauthReason::NoRefreshToken;
@@ -354,6 +361,17 @@ impl Status {
     fn get(&self) -> Option<u16> {
         self.0.lock().ok().and_then(|slot| *slot)
     }
+}
+
+/// Counts what became of renewing tokens, as `docs/metrics.md` says.
+#[cfg(feature = "worker")]
+fn measure(renewed: &Result<TokenSet, OAuthError>) {
+    let outcome = match renewed {
+        Ok(_) => "done",
+        Err(error) if error.fault() == calsync_core::provider::Fault::Credentials => "refused",
+        Err(_) => "failed",
+    };
+    metrics::counter!("calsync_token_refreshes_total", "outcome" => outcome).increment(1);
 }
 
 /// AUTH-06: only what the provider itself says about the grant is about the grant.

@@ -107,7 +107,7 @@ pub(crate) async fn list(app: &App, format: Format) -> Result<u8, CliError> {
                     row.extend(match entry {
                         Some(entry) => [
                             entry.cadence.to_string(),
-                            status(entry, &schedule).to_owned(),
+                            stands(entry, &schedule),
                             shown(next(entry, &schedule)),
                             shown(entry.last.as_ref().map(|last| last.started)),
                             entry.last.as_ref().map(told).unwrap_or_default(),
@@ -185,6 +185,8 @@ fn as_json(link: &LinkConfig, entry: Option<&Entry>, schedule: &Schedule) -> Val
         "last": last,
         "last_success": entry.last_success,
         "failures": entry.failures,
+        "since": entry.since(schedule.timing()),
+        "reason": entry.reason(),
         "paused_since": entry.paused.as_ref().map(|paused| paused.since),
     })
 }
@@ -197,6 +199,15 @@ fn status(entry: &Entry, schedule: &Schedule) -> &'static str {
         Status::BackingOff => "backing-off",
         Status::CircuitOpen => "circuit-open",
         Status::NeedsReauth => "needs-reauth",
+    }
+}
+
+/// How it stands, and since when where that is not as it should be.
+fn stands(entry: &Entry, schedule: &Schedule) -> String {
+    let status = status(entry, schedule);
+    match entry.since(schedule.timing()).filter(|_| entry.reason().is_some() || entry.paused.is_some()) {
+        Some(since) => format!("{status} since {}", shown(Some(since))),
+        None => status.to_owned(),
     }
 }
 
