@@ -160,10 +160,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
         board.step("planted bugs", || process::run(&mut simulation::program("mutants"), BUILD_AND_RUN));
     }
     if options.wants(Part::Soak) {
-        board.step("soak over sqlite", || soak::run_built(&["--minutes", "1", "--store", "sqlite"]));
+        board.step("soak over sqlite", || soak::run_built(&["--minutes", "0.5", "--store", "sqlite"]));
         board.step("soak over postgresql", || {
             postgres::install(options.install())?;
-            soak::run_built(&["--minutes", "1", "--store", "postgres"])
+            soak::run_built(&["--minutes", "1.5", "--store", "postgres"])
         });
     }
     let mut python = None;
