@@ -19,6 +19,13 @@ test('a store that forgets to give back a lease is found', async () => {
   await assert.rejects(checkStore(() => new MapStore(), 'no such case'), { code: 'invalid-input' });
 });
 
+test('a store that never answers fails the case', async () => {
+  const silent = () => Object.assign(new MapStore(), { acquireLease: () => new Promise(() => {}) });
+  const error = await checkStore(silent, 'lease_needs_a_duration', { storePatienceMs: 20 }).then(assert.fail, (error) => error);
+  assert.equal(error.code, 'check-failed');
+  assert.match(error.message, /store.acquire_lease never answered/);
+});
+
 test('what is answered in one call is compared with the reads', async () => {
   const forgets = () => Object.assign(new OneCallStore(), { pairs: () => ({ bases: [], events: [] }) });
   const error = await checkStore(forgets).then(assert.fail, (error) => error);
