@@ -40,6 +40,7 @@ for (const { name, os, cpu, libc } of platforms) {
     homepage,
     repository,
     bugs,
+    type: 'commonjs',
     main: native,
     files: [native, ...LICENCES],
     engines,

@@ -32,6 +32,8 @@ pub(crate) fn python(
     board.step("python tests", || package()?.tests());
     board.step("python types", || package()?.types());
     board.step("python host", || package()?.host(&server()?, install));
+    // Right behind the wheel: what another package needs of the same crates would be built in between.
+    board.step("python source distribution", || packages.source().map(drop));
 }
 
 /// Builds the npm packages, tests and checks them.

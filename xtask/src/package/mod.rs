@@ -96,8 +96,8 @@ impl Packages {
         built(&self.wheel, build).map(PathBuf::as_path)
     }
 
-    /// The source distribution for Python.
-    fn source(&self) -> Outcome<&Path> {
+    /// The source distribution for Python, which a wheel was built from.
+    pub(crate) fn source(&self) -> Outcome<&Path> {
         built(&self.source, || python::source(&emptied("source")?)).map(PathBuf::as_path)
     }
 
@@ -163,7 +163,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
 /// What is not built yet is built; then all of it is looked at, and used as users use it.
 pub(crate) fn steps(board: &mut Board, packages: &Packages, install: Install) {
     board.step("wheel", || packages.wheel().map(drop));
-    board.step("source distribution", || python::from_source(packages.source()?));
+    board.step("source distribution", || packages.source().map(drop));
     board.step("npm packages", || packages.tarballs().map(drop));
     board.step("jar", || {
         kotlin::java(install)?;

@@ -31,20 +31,16 @@ pub(crate) fn install(python: &Python, wheel: &Path) -> Outcome {
     process::run(pip.arg(wheel), RUN)
 }
 
-/// Makes the source distribution in `folder`, which it is alone in.
+/// Makes the source distribution in `folder`, which it is alone in, and a wheel from nothing else.
 pub(super) fn source(folder: &Path) -> Outcome<PathBuf> {
-    let mut maturin = tools()?.program("maturin");
-    process::run(maturin.arg("sdist").args(MANIFEST).arg("--out").arg(folder), RUN)?;
-    only(folder, ".tar.gz")
-}
-
-/// A wheel built from nothing but the source distribution.
-pub(super) fn from_source(source: &Path) -> Outcome {
     let tools = tools()?;
+    let mut maturin = tools.program("maturin");
+    process::run(maturin.arg("sdist").args(MANIFEST).arg("--out").arg(folder), RUN)?;
+    let source = only(folder, ".tar.gz")?;
     let wheels = workspace::scratch("python-from-source")?;
     let mut pip = tools.program("pip");
     pip.args(["wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"]);
-    pip.arg("--wheel-dir").arg(&wheels).arg(source);
+    pip.arg("--wheel-dir").arg(&wheels).arg(&source);
     // Optimising would only take longer.
     pip.env("CARGO_TARGET_DIR", workspace::target()).env("MATURIN_PEP517_ARGS", "--profile dev");
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -52,5 +48,6 @@ pub(super) fn from_source(source: &Path) -> Outcome {
     let paths = bin.into_iter().chain(std::env::split_paths(&path));
     pip.env("PATH", std::env::join_paths(paths).doing("PATH")?);
     process::run(&mut pip, BUILD)?;
-    fs::remove_dir_all(&wheels).doing(wheels.display())
+    fs::remove_dir_all(&wheels).doing(wheels.display())?;
+    Ok(source)
 }
