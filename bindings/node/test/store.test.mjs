@@ -2,16 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Engine, STORE_CASES, checkStore } from '../index.mjs';
+import { storeConformance } from '../node-test.mjs';
 import { MapStore, OneCallStore, noted } from './map-store.mjs';
 import { join, meeting, server } from './support.mjs';
 
-for (const name of STORE_CASES) test(name, () => checkStore(() => new MapStore(), name));
-
-test('all of them, with what is answered in one call', () => checkStore(() => new OneCallStore()));
-
-test('all of them, with promises', () => checkStore(() => new MapStore(true)));
+storeConformance('a store in maps', () => new MapStore());
+storeConformance('a store that answers in one call', async () => new OneCallStore());
+storeConformance('a store of promises', () => new MapStore(true));
 
 test('a store that forgets to give back a lease is found', async () => {
+  await checkStore(() => new MapStore());
   const forgets = () => Object.assign(new MapStore(), { releaseLease() {} });
   const error = await checkStore(forgets).then(assert.fail, (error) => error);
   assert.equal(error.code, 'check-failed');

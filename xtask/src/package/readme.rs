@@ -16,7 +16,7 @@ pub(crate) fn example(readme: &str, heading: &str, language: &str) -> Outcome<St
 }
 
 fn example_in<'t>(text: &'t str, heading: &str, language: &str) -> Option<&'t str> {
-    let (_, below) = text.split_once(&format!("\n## {heading}\n"))?;
+    let (_, below) = text.split_once(&format!("# {heading}\n"))?;
     let section = below.split_once("\n## ").map_or(below, |(section, _)| section);
     let (_, rest) = section.split_once(&format!("\n```{language}\n"))?;
     rest.split_once("\n```").map(|(example, _)| example)
