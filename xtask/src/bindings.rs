@@ -212,6 +212,7 @@ impl<'a> NodePackage<'a> {
         let pins = source.join("checks").join("package.json");
         fs::copy(&pins, folder.join("package.json")).doing(pins.display())?;
         npm(&folder, &["install", "--no-package-lock", "--ignore-scripts"])?;
+        package::node::compiled(&folder, "better-sqlite3")?;
         self.tarballs.install(&folder)?;
         let mut node = Command::new("sh");
         node.current_dir(&folder).args(["-c", "exec node --test *.test.mjs"]);

@@ -66,3 +66,30 @@ pub(crate) fn npm(folder: &Path, arguments: &[&str]) -> Outcome {
     npm.current_dir(folder).args(arguments).args(["--no-audit", "--no-fund", "--silent"]);
     process::run(&mut npm, RUN)
 }
+
+/// Compiles the native part of a package from npm, when it is not there or not for this Node. What its own script would
+/// download, not every machine reaches.
+pub(crate) fn compiled(project: &Path, package: &str) -> Outcome {
+    let mut load = Command::new("node");
+    let opens = format!("try {{ new (require('{package}'))(':memory:') }} catch {{ console.log('no') }}");
+    load.current_dir(project).args(["-e", &opens]);
+    if process::output(&mut load, RUN)?.is_empty() {
+        return Ok(());
+    }
+    let mut prefix = Command::new("node");
+    prefix.args(["-p", "path.dirname(path.dirname(process.execPath))"]);
+    let prefix = PathBuf::from(process::output(&mut prefix, RUN)?.trim());
+    let mut compile = Command::new("npm");
+    compile
+        .current_dir(project)
+        .args(["explore", package, "--", "node-gyp", "rebuild", "--debug", "--silent"]);
+    // Node's headers lie beside it, where it came from its makers; elsewhere node-gyp knows the place, or downloads them.
+    if prefix.join("include").join("node").join("node.h").exists() {
+        compile.env("npm_config_nodedir", &prefix);
+    }
+    process::run(&mut compile, RUN).map_err(|stop| {
+        Stop::absent(format!(
+            "{package} cannot be compiled ({stop}); g++, make and Node's headers are needed"
+        ))
+    })
+}
