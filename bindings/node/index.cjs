@@ -363,13 +363,13 @@ class Telling {
 const STORE_CASES = Object.freeze(native.storeCases().filter((name) => name !== 'rows_round_trip'));
 
 /** Runs one case, or all of them, each on a fresh and empty store that `factory` makes. */
-async function checkStore(factory, name) {
+async function checkStore(factory, name, { storePatienceMs } = {}) {
   for (const one of name === undefined ? STORE_CASES : [name]) {
     const store = checked(await factory());
     await new Promise((resolve, reject) => {
       let thrown;
       const done = (ok, text) => (ok ? resolve() : reject(new CalsyncError(JSON.parse(text), thrown)));
-      const hosts = new Hosts(store);
+      const hosts = new Hosts(store, { storePatienceMs });
       native.checkStore(one, hosts.opening('host'), done, answering(hosts, (error) => (thrown = error)));
     });
   }

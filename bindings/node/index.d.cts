@@ -577,9 +577,14 @@ export interface EngineOptions {
 export const STORE_CASES: readonly string[];
 /**
  * Runs one case, or all of them, each on a fresh and empty store that `factory` makes: for the tests of your own store. Rejects
- * with the code `check-failed` for the first case that fails; `item` names it.
+ * with the code `check-failed` for the first case that fails; `item` names it. Each method of the store has a minute, or
+ * `storePatienceMs`: one that takes longer fails the case.
  */
-export function checkStore(factory: () => MaybePromise<Store>, name?: string): Promise<void>;
+export function checkStore(
+  factory: () => MaybePromise<Store>,
+  name?: string,
+  options?: { storePatienceMs?: number },
+): Promise<void>;
 
 /** How an emulator starts. */
 export interface EmulatorOptions {

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { after, test } from 'node:test';
-import { STORE_CASES, StoreConflict, StoreUnavailable, checkStore } from 'calsync';
+import { StoreConflict, StoreUnavailable } from 'calsync';
+import { storeConformance } from 'calsync/node-test';
 import { PostgresStore, connect } from './store.pg.mjs';
 
 const { CALSYNC_TEST_POSTGRES: url } = process.env;
@@ -16,7 +17,7 @@ async function fresh() {
   return new PostgresStore(pool);
 }
 
-for (const name of STORE_CASES) test(`postgres: ${name}`, { skip }, () => checkStore(fresh, name));
+storeConformance('postgres', fresh, { skip });
 
 const put = (title, ...expect) => {
   const time = { start: { date: '2026-05-01' }, end: { date: '2026-05-02' } };

@@ -5,12 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
-import { STORE_CASES, StoreUnavailable, checkStore } from 'calsync';
+import { StoreUnavailable } from 'calsync';
+import { storeConformance } from 'calsync/node-test';
 import { SqliteStore, connect } from './store.mjs';
 
-for (const name of STORE_CASES) {
-  test(name, () => checkStore(() => new SqliteStore(connect(':memory:')), name));
-}
+storeConformance('sqlite', () => new SqliteStore(connect(':memory:')));
 
 test("the application's own column outlives a change", () => {
   const database = connect(':memory:');

@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 import sqlalchemy as sql
 from calsync import StoreConflict, StoreUnavailable
-from calsync.testing import STORE_CASES, check_store
+from calsync.testing.pytest import StoreConformance
 
 from conftest import Fresh
 from store import SqlStore, appointments, connect
 
 
-@pytest.mark.parametrize("case", STORE_CASES)
-def test_the_conformance_suite(case: str, fresh: Fresh) -> None:
-    check_store(lambda: SqlStore(fresh()), case)
+class TestConformance(StoreConformance):
+    @pytest.fixture
+    def store(self, fresh: Fresh) -> SqlStore:
+        return SqlStore(fresh())
 
 
 def put(title: str, *expect: Any) -> Any:

@@ -18,6 +18,7 @@ mod laws;
 mod lint;
 mod mobile;
 mod node;
+mod package;
 mod process;
 mod python;
 mod ratios;
@@ -72,6 +73,8 @@ enum Command {
     Exits(ExitsArgs),
     /// Build the library for phones as its README says, and fail when it is larger than it may be.
     Size(SizeArgs),
+    /// Build the wheel, the npm packages and the jar, look into them, and run the READMEs' examples where nothing else is installed.
+    Package(package::Options),
     /// Generate the parts of the Kotlin and Swift packages that call the native library. Builds uniffi's generator first.
     Bindgen,
     /// Download the third-party calendar files the parser tests read.
@@ -134,6 +137,7 @@ fn main() -> ExitCode {
             board.finish()
         }
         Command::Size(size) => mobile::size(size.target.as_deref()),
+        Command::Package(options) => package::run(&options),
         Command::Bindgen => mobile::bindgen(),
         Command::Fixtures => python::Python::ready()
             .and_then(|python| fixtures::download(&python))

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::bindings::{Server, copy, readme_example};
 use crate::board::{Board, Doing, Outcome, Stop, failed};
+use crate::package::kotlin::{self, Tests};
+use crate::package::{Packages, Profile};
 use crate::process;
 use crate::python::{self, Python};
-use crate::servers::apt;
 use crate::servers::postgres::Install;
 use crate::workspace;
 
@@ -20,21 +20,10 @@ const RUN: Duration = Duration::from_secs(600);
 /// Bytes the library for phones may have, stripped; its README says what fills them.
 const LARGEST: u64 = 10_000_000;
 
-/// Builds the jar, runs its tests and those of the host in `examples/kotlin`, and the README's example from it.
-pub(crate) fn kotlin(board: &mut Board, install: Install, readme_server: impl FnOnce() -> Outcome<Server>) {
-    let mut built = false;
-    board.step("java and maven are there", || java(install));
-    board.step("kotlin package and tests", || {
-        package()?;
-        built = true;
-        Ok(())
-    });
-    board.step("kotlin example of the README", || {
-        if !built {
-            return Err(Stop::Skipped("the package could not be built".into()));
-        }
-        example(&readme_server()?)
-    });
+/// Builds the jar, runs its tests and those of the host in `examples/kotlin`.
+pub(crate) fn kotlin(board: &mut Board, packages: &Packages, install: Install) {
+    board.step("java and maven are there", || kotlin::java(install));
+    board.step("kotlin package and tests", || packages.jar(Tests::Run).map(drop));
 }
 
 /// Checks that what is committed belongs to the library, and what can be checked of Swift without its compiler.
@@ -145,77 +134,13 @@ fn file_name() -> &'static str {
 }
 
 fn native() -> Outcome<PathBuf> {
-    process::run(process::cargo().args(["build", "--package", "calsync-mobile"]), BUILD)?;
-    Ok(library())
-}
-
-fn java(install: Install) -> Outcome {
-    if process::exists("mvn") && process::exists("javac") {
-        return Ok(());
-    }
-    match install {
-        Install::Allowed => apt::install("Java and Maven", &["default-jdk-headless", "maven"]),
-        Install::Forbidden => Err(Stop::Skipped("Java and Maven are not installed".into())),
-    }
-}
-
-/// What JNA calls this platform.
-fn platform() -> String {
-    let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
-    format!("{system}-{}", std::env::consts::ARCH.replace('_', "-"))
-}
-
-fn package() -> Outcome {
-    process::run(&mut maven()?, BUILD)
+    Profile::Dev.library("calsync-mobile", "calsync_mobile")
 }
 
 /// Programs that end at once, so many, and nothing else.
 pub(crate) fn exits(programs: u32) -> Outcome {
-    java(Install::Forbidden)?;
-    let mut maven = maven()?;
+    kotlin::java(Install::Forbidden)?;
+    let mut maven = kotlin::maven(Profile::Dev)?;
     maven.arg("-Dtest=ExitTest").env("CALSYNC_PROGRAMS", programs.to_string());
     process::run(&mut maven, process::NO_LIMIT)
-}
-
-/// Makes the jar, and runs the tests.
-fn maven() -> Outcome<Command> {
-    let library = native()?;
-    let dav_server = workspace::program("dav-server")?;
-    let natives = workspace::scratch("kotlin-natives")?;
-    let place = natives.join(platform());
-    fs::create_dir_all(&place).doing(place.display())?;
-    let name = library.file_name().unwrap_or_default();
-    fs::copy(&library, place.join(name)).doing(library.display())?;
-    let examples = workspace::scratch("kotlin-example")?;
-    fs::write(examples.join("Example.kt"), readme_example("kotlin")?).doing(examples.display())?;
-    // With its tests, which JUnit then runs with the others: a project of its own would be compiled for longer.
-    let host = examples.join("host");
-    if host.exists() {
-        fs::remove_dir_all(&host).doing(host.display())?;
-    }
-    copy(&workspace::root().join("examples").join("kotlin").join("src"), &host)?;
-    let mut mvn = Command::new("mvn");
-    mvn.current_dir(folder().join("kotlin")).args(["--batch-mode", "--quiet", "package"]);
-    mvn.arg(format!("-Dcalsync.build={}", build_folder()?.display()));
-    mvn.arg(format!("-Dcalsync.natives={}", natives.display()));
-    mvn.arg(format!("-Dcalsync.examples={}", examples.display()));
-    mvn.env("CALSYNC_DAV_SERVER", dav_server);
-    mvn.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
-    Ok(mvn)
-}
-
-fn build_folder() -> Outcome<PathBuf> {
-    workspace::scratch("kotlin")
-}
-
-/// From the jar and its libraries, which bring everything that is needed.
-fn example(server: &Server) -> Outcome {
-    let build = build_folder()?;
-    let folder = workspace::scratch("kotlin-example")?.join(std::process::id().to_string());
-    let folder = workspace::Folder::make(folder)?;
-    let mut java = Command::new("java");
-    java.current_dir(folder.path()).arg("-classpath");
-    java.arg(format!("{0}/calsync-0.1.0.jar:{0}/test-classes:{0}/libraries/*", build.display()));
-    server.tell(java.arg("ExampleKt"));
-    process::run(&mut java, RUN)
 }

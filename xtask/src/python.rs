@@ -72,6 +72,6 @@ pub(crate) fn script(name: &str) -> PathBuf {
 }
 
 /// The interpreter that makes the environment; `CALSYNC_PYTHON` names another one.
-fn interpreter() -> std::ffi::OsString {
+pub(crate) fn interpreter() -> std::ffi::OsString {
     std::env::var_os("CALSYNC_PYTHON").unwrap_or_else(|| "python3".into())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::bindings;
 use crate::board::{Board, Outcome};
 use crate::node::Node;
+use crate::package::{self, Profile};
 use crate::process;
 use crate::python::{self, Python};
 use crate::workspace;
@@ -23,16 +24,15 @@ pub(crate) fn run() -> Outcome {
 
 fn python_package() -> Outcome {
     let python = Python::environment("bench-venv", "bench.txt")?;
-    let dist = workspace::scratch("bench-dist")?;
-    bindings::wheel(&python, &dist, &["--release"], BUILD)?;
+    let wheel = package::python::wheel(&python, &package::emptied("bench-wheel")?, Profile::Release)?;
+    package::python::install(&python, &wheel)?;
     process::run(&mut python.script(&python::script("bindings_bench.py")), BUILD)
 }
 
 fn node_package() -> Outcome {
     let node = Node::ready()?;
-    process::run(process::cargo().args(["build", "--release", "--package", "calsync-node"]), BUILD)?;
     let package = workspace::scratch("bench-node")?;
-    bindings::npm_package(&package, "release")?;
+    bindings::npm_package(&package, Profile::Release)?;
     let mut script = node.script("bindings_bench.mjs");
     process::run(script.arg(fs::canonicalize(&package).unwrap_or(package).join("index.cjs")), BUILD)
 }

@@ -15,6 +15,7 @@ use crate::feeds;
 use crate::fixtures;
 use crate::mobile;
 use crate::node::Node;
+use crate::package::{self, Packages, Profile};
 use crate::process::{self, Guarded};
 use crate::python::{self, Python};
 use crate::servers::{
@@ -78,14 +79,16 @@ enum Part {
     Graph,
     /// Signing in and renewing access against an authorization server from npm.
     Oauth,
-    /// The Python package: built, installed, tested, its types checked, the README's example and the host in `examples` run.
+    /// The Python package: built, installed, tested, its types checked, the host in `examples` run.
     Python,
-    /// The npm package: built, tested, its types checked, the README's example and the host in `examples` run from its tarball.
+    /// The npm packages: built, tested, their types checked, the host in `examples` run from their tarballs.
     Node,
-    /// The jar for Kotlin: compiled, tested, with the host in `examples`; the README's example run from it.
+    /// The jar for Kotlin: compiled, tested, with the host in `examples`.
     Kotlin,
     /// The Swift package, as far as that goes without its compiler: generated, read by a grammar, its API the noted one.
     Swift,
+    /// What is published for Python, Node and Kotlin: looked into, and the READMEs' examples run where nothing else is installed.
+    Packages,
 }
 
 impl Options {
@@ -178,6 +181,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         Part::Node,
         Part::Kotlin,
         Part::Swift,
+        Part::Packages,
     ];
     if Part::value_variants().iter().any(|part| !without_python.contains(part) && options.wants(*part)) {
         board.step("python environment", || {
@@ -224,22 +228,26 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.wants(Part::Oauth) {
         board.step("oauth against another server", oauth);
     }
+    let packages = Packages::new(Profile::Dev);
     if options.wants(Part::Python) {
-        bindings::python(&mut board, options.install(), example_server);
+        bindings::python(&mut board, &packages, options.install(), example_server);
     }
     if options.wants(Part::Node) {
-        bindings::node(&mut board, options.install(), example_server);
+        bindings::node(&mut board, &packages, options.install(), example_server);
     }
     if options.wants(Part::Kotlin) {
-        mobile::kotlin(&mut board, options.install(), example_server);
+        mobile::kotlin(&mut board, &packages, options.install());
     }
     if options.wants(Part::Swift) {
         mobile::swift(&mut board);
     }
+    if options.wants(Part::Packages) {
+        package::steps(&mut board, &packages, options.install());
+    }
     board.finish()
 }
 
-/// A CalDAV server for the examples of the README, and the hosts.
+/// A CalDAV server for the hosts of `examples`.
 fn example_server() -> Outcome<bindings::Server> {
     let arguments =
         ["--user", servers::USER, "--password", servers::PASSWORD, "--calendar", "personal=Personal"];

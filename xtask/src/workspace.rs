@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::board::{Doing, Outcome};
+use crate::board::{Doing, Outcome, failed};
 use crate::process;
 
 /// Building the whole workspace, from nothing.
@@ -46,6 +46,39 @@ pub(crate) fn scratch(name: &str) -> Outcome<PathBuf> {
     let dir = target().join("xtask").join(name);
     fs::create_dir_all(&dir).doing(format_args!("cannot make {}", dir.display()))?;
     Ok(dir)
+}
+
+/// The files of a package, without what was built or installed in it.
+pub(crate) fn copy(from: &Path, to: &Path) -> Outcome {
+    fs::create_dir_all(to).doing(to.display())?;
+    for entry in fs::read_dir(from).doing(from.display())? {
+        let entry = entry.doing(from.display())?;
+        let (path, name) = (entry.path(), entry.file_name());
+        if name == "node_modules" || path.extension().is_some_and(|end| end == "node") {
+            continue;
+        }
+        if path.is_dir() {
+            copy(&path, &to.join(name))?;
+        } else {
+            fs::copy(&path, to.join(name)).doing(path.display())?;
+        }
+    }
+    Ok(())
+}
+
+/// The one file with this ending.
+pub(crate) fn only(dir: &Path, ending: &str) -> Outcome<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).doing(dir.display())? {
+        let path = entry.doing(dir.display())?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(ending)) {
+            found.push(path);
+        }
+    }
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        _ => failed(format!("{} files *{ending} in {}, expected one", found.len(), dir.display())),
+    }
 }
 
 /// Whether this process may install packages and change users.

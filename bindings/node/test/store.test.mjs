@@ -2,21 +2,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Engine, STORE_CASES, checkStore } from '../index.mjs';
+import { storeConformance } from '../node-test.mjs';
 import { MapStore, OneCallStore, noted } from './map-store.mjs';
 import { join, meeting, server } from './support.mjs';
 
-for (const name of STORE_CASES) test(name, () => checkStore(() => new MapStore(), name));
-
-test('all of them, with what is answered in one call', () => checkStore(() => new OneCallStore()));
-
-test('all of them, with promises', () => checkStore(() => new MapStore(true)));
+storeConformance('a store in maps', () => new MapStore());
+storeConformance('a store that answers in one call', async () => new OneCallStore());
+storeConformance('a store of promises', () => new MapStore(true));
 
 test('a store that forgets to give back a lease is found', async () => {
+  await checkStore(() => new MapStore());
   const forgets = () => Object.assign(new MapStore(), { releaseLease() {} });
   const error = await checkStore(forgets).then(assert.fail, (error) => error);
   assert.equal(error.code, 'check-failed');
   assert.ok(STORE_CASES.includes(error.item));
   await assert.rejects(checkStore(() => new MapStore(), 'no such case'), { code: 'invalid-input' });
+});
+
+test('a store that never answers fails the case', async () => {
+  const silent = () => Object.assign(new MapStore(), { acquireLease: () => new Promise(() => {}) });
+  const error = await checkStore(silent, 'lease_needs_a_duration', { storePatienceMs: 20 }).then(assert.fail, (error) => error);
+  assert.equal(error.code, 'check-failed');
+  assert.match(error.message, /store.acquire_lease never answered/);
 });
 
 test('what is answered in one call is compared with the reads', async () => {

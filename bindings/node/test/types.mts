@@ -1,5 +1,6 @@
 // Not run: what the compiler must know. A type that was lost would make the line with the expected error pass.
 import { CalsyncError, Engine, expand, parse, parseMany, type CopyRules, type Event, type Report, type Store, type StoreInOneCall } from '../index.mjs';
+import { storeConformance } from '../node-test.mjs';
 
 export async function known(engine: Engine, store: Store, together: StoreInOneCall): Promise<void> {
   const report: Report = await engine.sync('home', { approve: 'x', signal: new AbortController().signal });
@@ -10,6 +11,7 @@ export async function known(engine: Engine, store: Store, together: StoreInOneCa
   for await (const step of engine.progress('home')) if ('step' in step) step.done satisfies number;
   new Engine(store);
   new Engine(together);
+  storeConformance('mine', async () => store, { skip: 'there is no database' });
   new Engine(':memory:', {
     filters: { mine: { version: '1', letsThrough: ({ title }, { word }) => title !== word } },
     transforms: { mine: { version: '1', change: async (copy, event) => ({ ...copy, title: event.title ?? '' }) } },

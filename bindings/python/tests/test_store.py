@@ -10,16 +10,17 @@ import calsync
 import pytest
 from calsync import Calendar, HostError, ProviderKind, StoreUnavailable, blocking
 from calsync.testing import STORE_CASES, check_store
+from calsync.testing.pytest import StoreConformance
 
 from conftest import PASSWORD, USER, Server
 from dict_store import AsyncDictStore, DictStore, Noted, OneCallStore
 from scenes import joined, meeting, titles
 
 
-@pytest.mark.parametrize("kind", [DictStore, OneCallStore, AsyncDictStore])
-@pytest.mark.parametrize("case", STORE_CASES)
-def test_the_conformance_suite(case: str, kind: Any) -> None:
-    check_store(kind, case)
+class TestConformance(StoreConformance):
+    @pytest.fixture(params=[DictStore, OneCallStore, AsyncDictStore])
+    def store(self, request: pytest.FixtureRequest) -> Any:
+        return request.param()
 
 
 def test_the_conformance_suite_finds_a_store_that_forgets() -> None:

@@ -5,7 +5,6 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
 };
 
 use calsync_core::{
@@ -36,10 +35,6 @@ use crate::{
     model::{Cleaned, Conflict, ProgressModel, Question, Report, StoredEvent, Undone, WaitingWrite},
 };
 
-/// How long a host may take to answer what needs no waiting.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a method of its store may take: it may wait for a busy database, and write some hundred rows.
-const STORE_PATIENCE: Duration = Duration::from_secs(60);
 /// Runs read at once.
 const PAGE: usize = 200;
 
@@ -128,13 +123,7 @@ impl Engine {
         host: Option<Arc<dyn Host>>,
     ) -> Pin<Box<dyn Future<Output = Result<String, Failure>> + Send>> {
         let engine = self.clone();
-        let asked = &engine.state.asked;
-        let or = |ms: Option<u32>, default| ms.map_or(default, |ms| Duration::from_millis(ms.into()));
-        let patience = Patience {
-            soon: or(asked.patience_ms, PATIENCE),
-            store: or(asked.store_patience_ms, STORE_PATIENCE),
-        };
-        let calling = Calling::new(host, patience);
+        let calling = Calling::new(host, Patience::of(&engine.state.asked));
         Box::pin(CALL.scope(calling.clone(), async move {
             if engine.named().closed {
                 return Err(Failure::new(Code::Closed, "this engine is closed"));

@@ -17,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{Code, Failure};
+use crate::{Code, Failure, args::Asked};
 
 /// The host's side of a call: its store, its rules, its resolver, its clock, its progress.
 #[async_trait]
@@ -96,8 +96,18 @@ tokio::task_local! {
 pub(crate) struct Patience {
     /// One that needs not wait for anything.
     pub(crate) soon: Duration,
-    /// One of its store.
+    /// One of its store: it may wait for a busy database, and write some hundred rows.
     pub(crate) store: Duration,
+}
+
+impl Patience {
+    /// What the host asked for, 10 seconds and a minute otherwise.
+    pub(crate) fn of(asked: &Asked) -> Self {
+        let or = |ms: Option<u32>, seconds| {
+            ms.map_or(Duration::from_secs(seconds), |ms| Duration::from_millis(ms.into()))
+        };
+        Self { soon: or(asked.patience_ms, 10), store: or(asked.store_patience_ms, 60) }
+    }
 }
 
 /// What belongs to one call.
@@ -235,15 +245,15 @@ impl Calling {
     }
 }
 
-/// Asks the store of `host`, who may take as long as it likes, else of the host of the call that is being carried out.
+/// Asks the store of the host of `call`, else of that of the call that is being carried out.
 pub(crate) async fn ask<T: DeserializeOwned>(
-    host: Option<Arc<dyn Host>>,
+    call: Option<Arc<Calling>>,
     method: &'static str,
     args: Value,
 ) -> Result<T, HostFailure> {
-    match (host, CALL.try_with(Clone::clone)) {
-        (None, Ok(call)) => call.of_store(method, args).await,
-        (host, _) => answer(host, method, args).await,
+    match call.or_else(|| CALL.try_with(Clone::clone).ok()) {
+        Some(call) => call.of_store(method, args).await,
+        None => Err(HostFailure::new(method, "silent", "no host is there")),
     }
 }
 

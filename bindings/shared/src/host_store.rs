@@ -18,28 +18,28 @@ use serde_json::{Value, json};
 
 use crate::{
     args::InOneCall,
-    host::{Host, HostFailure, ask},
+    host::{Calling, HostFailure, ask},
     rows::{self, DocRow, OpenedRow, PairsRow, WaitingRow},
 };
 
 /// Rows of one call: it crosses the border of a language, which costs more than they do.
 const ROWS: usize = 1_000;
 
-/// Passes every call on to its host, else to the host of the call that is being carried out.
+/// Passes every call on to the host of its call, else to that of the call that is being carried out.
 #[derive(Clone)]
 pub(crate) struct HostStore {
-    host: Option<Arc<dyn Host>>,
+    call: Option<Arc<Calling>>,
     in_one_call: BTreeSet<InOneCall>,
 }
 
 impl HostStore {
-    /// The store of `host`, whoever calls, else that of each caller. It has these methods beside the single reads.
-    pub(crate) fn new(host: Option<Arc<dyn Host>>, in_one_call: BTreeSet<InOneCall>) -> Self {
-        Self { host, in_one_call }
+    /// The store of the host of `call`, whoever calls, else that of each caller. It has these methods beside the single reads.
+    pub(crate) fn new(call: Option<Arc<Calling>>, in_one_call: BTreeSet<InOneCall>) -> Self {
+        Self { call, in_one_call }
     }
 
     async fn get<T: DeserializeOwned>(&self, method: &'static str, args: Value) -> Result<T> {
-        ask(self.host.clone(), method, args).await.map_err(|failure| error(method, failure))
+        ask(self.call.clone(), method, args).await.map_err(|failure| error(method, failure))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     Code, Failure,
     args::{Opening, ProviderKind},
     dispatch,
-    host::Host,
+    host::{Calling, Host, Patience},
     host_store::HostStore,
 };
 
@@ -28,14 +28,15 @@ pub fn store_cases() -> Vec<&'static str> {
 }
 
 /// Runs a case on a store of the host that is fresh and empty. `opening` is what an [`Engine`](crate::Engine) over it is made
-/// with: it says what the store answers in one call.
+/// with: it says what the store answers in one call, and how long each method may take. One that never answers fails the case.
 ///
 /// # Errors
 ///
 /// [`Code::CheckFailed`] with what the case expected, [`Code::InvalidInput`] when there is no such case or opening.
 pub async fn check_store(case: String, opening: String, host: Arc<dyn Host>) -> Result<String, Failure> {
     let (_, asked) = dispatch::read::<Opening>("check_store", &opening)?.parts();
-    let store = Arc::new(HostStore::new(Some(host), asked.in_one_call));
+    let calling = Calling::new(Some(host), Patience::of(&asked));
+    let store = Arc::new(HostStore::new(Some(calling), asked.in_one_call));
     match AssertUnwindSafe(store_conformance::run(&case, &store)).catch_unwind().await {
         Ok(true) => Ok("null".to_owned()),
         Ok(false) => Err(Failure::invalid("there is no such case").about(case)),

@@ -264,6 +264,20 @@ fn an_engine_is_opened_with_a_store_or_with_what_else_is_asked() {
     }
 }
 
+/// The cases for a host's own store end when it does not answer, also where they ask from tasks of their own.
+#[cfg(feature = "testing")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_ends_when_a_store_never_answers() {
+    let opening = json!({ "store": "host", "host": { "store_patience_ms": 20 } });
+    for case in ["lease_needs_a_duration", "one_of_concurrent_workers_gets_the_lease"] {
+        let host = script([("store.acquire_lease", Does::Waits)]);
+        let ran = calsync_bindings::testing::check_store(case.to_owned(), opening.to_string(), host).await;
+        let failure = ran.unwrap_err();
+        assert_eq!((failure.code, failure.item.as_deref()), (Code::CheckFailed, Some(case)));
+        assert!(failure.message.contains("store.acquire_lease never answered"), "{failure:?}");
+    }
+}
+
 /// What a host leaves out of an answer is not taken for nothing: a link without a state would begin anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_opened_in_one_call_is_read_whole_or_not_at_all() {

@@ -217,7 +217,7 @@ pub(crate) fn run_folder(what: &str) -> Outcome<Folder> {
 }
 
 /// Removes what runs that were killed have left: folders named `prefix`, then the id of a process that is gone.
-fn sweep(dir: &Path, prefix: &str) -> Outcome {
+pub(crate) fn sweep(dir: &Path, prefix: &str) -> Outcome {
     for entry in fs::read_dir(dir).doing(dir.display())? {
         let path = entry.doing(dir.display())?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -5,16 +5,16 @@ import io.calsync.Calendar
 import io.calsync.Engine
 import io.calsync.Expectation
 import io.calsync.ProviderKind
-import io.calsync.STORE_CASES
 import io.calsync.StoreException
 import io.calsync.Write
-import io.calsync.checkStore
 import io.calsync.row
+import io.calsync.testing.StoreConformance
 import java.io.ByteArrayOutputStream
 import java.io.File
 import java.io.OutputStream
 import java.io.PrintStream
 import java.nio.file.Path
+import java.sql.Connection
 import java.sql.DriverManager
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
@@ -25,20 +25,23 @@ import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
-import org.junit.jupiter.api.DynamicTest
-import org.junit.jupiter.api.DynamicTest.dynamicTest
+import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Test
-import org.junit.jupiter.api.TestFactory
 import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable
 import org.junit.jupiter.api.io.TempDir
 
-/** The store does what calsync asks of one, and a day of the club. */
-class ClubTest {
-    @TestFactory
-    fun `the conformance suite`(): List<DynamicTest> = STORE_CASES.map { case ->
-        dynamicTest(case) { ClubStore.connect(":memory:").use { runBlocking { checkStore(case, ClubStore(it)) } } }
-    }
+/** The store does what calsync asks of one. */
+class ClubStoreTest : StoreConformance() {
+    private val open = mutableListOf<Connection>()
 
+    override suspend fun store() = ClubStore(ClubStore.connect(":memory:").also { open += it })
+
+    @AfterEach
+    fun close() = open.forEach(Connection::close)
+}
+
+/** What the cases cannot show of the store, and a day of the club. */
+class ClubTest {
     /** The first commit finds the database busy; those after it are whole transactions again, each undone by its own error. */
     @Test
     fun `a commit after a busy one is atomic`(@TempDir folder: Path): Unit = runBlocking {

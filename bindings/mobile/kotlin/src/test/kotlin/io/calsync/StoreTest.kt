@@ -1,5 +1,6 @@
 package io.calsync
 
+import io.calsync.testing.StoreConformance
 import java.lang.reflect.InvocationTargetException
 import java.lang.reflect.Proxy
 import java.util.Collections
@@ -8,21 +9,20 @@ import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.runBlocking
-import org.junit.jupiter.api.DynamicTest
-import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.Test
-import org.junit.jupiter.api.TestFactory
 
 /** A store written in Kotlin does what ours are checked for. */
+class MapStoreTest : StoreConformance() {
+    override suspend fun store() = MapStore()
+}
+
+/** One that answers in one call, too. */
+class OneCallStoreTest : StoreConformance() {
+    override suspend fun store() = OneCallStore()
+}
+
+/** What is asked of a store, and what the cases find. */
 class StoreTest {
-    @TestFactory
-    fun `a store in maps`(): List<DynamicTest> =
-        STORE_CASES.map { case -> dynamicTest(case) { runBlocking { checkStore(case, MapStore()) } } }
-
-    @TestFactory
-    fun `a store that answers in one call`(): List<DynamicTest> =
-        STORE_CASES.map { case -> dynamicTest(case) { runBlocking { checkStore(case, OneCallStore()) } } }
-
     @Test
     fun `what is answered in one call is compared with the reads`() = runBlocking {
         val forgets = object : OneCallStore() {

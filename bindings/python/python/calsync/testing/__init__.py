@@ -7,13 +7,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TypedDict, TypeVar
 
-from . import _calsync
-from ._calls import Answers, Caller, Patience, outside_asyncio
-from ._calsync import check_store as _check_store
-from ._calsync import store_cases
-from .hosts import Hosts
-from .model import ProviderKind
-from .store import Store, checked
+from .. import _calsync
+from .._calls import Answers, Caller, Patience, outside_asyncio
+from .._calsync import check_store as _check_store
+from .._calsync import store_cases
+from ..hosts import Hosts
+from ..model import ProviderKind
+from ..store import Store, checked
 
 __all__ = [
     "STORE_CASES",
@@ -28,7 +28,7 @@ __all__ = [
 E = TypeVar("E", bound="Emulator")
 
 STORE_CASES: tuple[str, ...] = tuple(store_cases())
-"""The names of the cases, for ``pytest.mark.parametrize``."""
+"""The names of the cases. ``calsync.testing.pytest`` makes a test of each."""
 
 
 def check_store(factory: Callable[[], Store], case: str | None = None) -> None:
