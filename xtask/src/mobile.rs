@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::bindings::{Server, copy, readme_example};
+use crate::bindings::{Scenario, Server, copy, readme_example};
 use crate::board::{Board, Doing, Outcome, Stop, failed};
 use crate::process;
 use crate::python::{self, Python};
@@ -166,7 +166,10 @@ fn platform() -> String {
 }
 
 fn package() -> Outcome {
-    process::run(&mut maven()?, BUILD)
+    let scenario = Scenario::start()?;
+    let mut maven = maven()?;
+    scenario.tell(&mut maven);
+    process::run(&mut maven, BUILD)
 }
 
 /// Programs that end at once, so many, and nothing else.
@@ -200,7 +203,6 @@ fn maven() -> Outcome<Command> {
     mvn.arg(format!("-Dcalsync.natives={}", natives.display()));
     mvn.arg(format!("-Dcalsync.examples={}", examples.display()));
     mvn.env("CALSYNC_DAV_SERVER", dav_server);
-    mvn.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
     Ok(mvn)
 }
 
