@@ -669,7 +669,10 @@ export function merge(versions: Versions, options?: { policy?: ConflictPolicy })
 export function mergeMany(items: Iterable<Versions>, options?: { policy?: ConflictPolicy }): Merged[];
 
 export interface CallOptions {
-  /** Ends the call where it waits; nothing is broken by it. */
+  /**
+   * Ends the call where it waits; nothing is broken by it. Until the lease of a cancelled run is over, ten seconds after its last
+   * sign of life, its link is `busy`.
+   */
   signal?: AbortSignal;
 }
 

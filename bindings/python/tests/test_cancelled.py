@@ -191,3 +191,24 @@ def test_a_run_cancelled_at_any_call_of_its_store_is_done_by_the_next(kind: type
         store = Cancelling(kind(), at, when)
         assert asyncio.run(played(store)) == wanted, f"cancelled at call {at} of {whole.calls}"
         assert store.cancelled
+
+
+def test_a_link_is_busy_until_the_lease_of_its_cancelled_run_is_over() -> None:
+    async def story() -> None:
+        clock, store = Clock(), Cancelling(DictStore(), 8, When.DONE)
+        engine = calsync.Engine(cast("DictStore", store), clock=clock)
+        with CalDavEmulator() as emulator:
+            await joined(engine, emulator)
+            await engine.add_event("family", meeting("a", "Breakfast"))
+            store.run = asyncio.ensure_future(engine.sync("home"))
+            with pytest.raises(asyncio.CancelledError):
+                await store.run
+            store.run = None
+            with pytest.raises(calsync.CallError) as busy:
+                await engine.sync("home")
+            assert (busy.value.code, busy.value.retryable) == ("busy", True)
+            clock.pass_a_minute()
+            assert (await engine.sync("home")).in_step
+            assert there(emulator) == [("a", "Breakfast", None)]
+
+    asyncio.run(story())
