@@ -617,6 +617,26 @@ class Emulator {
     this.account = Object.freeze(toCamel(JSON.parse(this.#native.account())));
   }
 
+  items() {
+    return this.#ask('items', {});
+  }
+
+  put(item, id) {
+    return this.#ask('put', { item, id });
+  }
+
+  delete(id) {
+    this.#ask('delete', { id });
+  }
+
+  tell(line) {
+    this.#ask('tell', { line });
+  }
+
+  #ask(method, args) {
+    return made(this.#native.ask(method, JSON.stringify(args)));
+  }
+
   close() {
     this.#native.close();
   }
@@ -629,10 +649,24 @@ class CalDavEmulator extends Emulator {
   }
 }
 
+/** A household at Cozi, in Berlin. */
+class CoziEmulator extends Emulator {
+  constructor(options) {
+    super('cozi', options);
+  }
+}
+
 /** Google Calendar with the account's own calendar, which has its address as its name. */
 class GoogleEmulator extends Emulator {
   constructor(options) {
     super('google', options);
+  }
+}
+
+/** A feed, empty until something is put. */
+class IcsEmulator extends Emulator {
+  constructor(options) {
+    super('ics', options);
   }
 }
 
@@ -646,8 +680,10 @@ class MicrosoftEmulator extends Emulator {
 module.exports = {
   CalDavEmulator,
   CalsyncError,
+  CoziEmulator,
   Engine,
   GoogleEmulator,
+  IcsEmulator,
   MicrosoftEmulator,
   STORE_CASES,
   StoreConflict,

@@ -602,13 +602,32 @@ declare abstract class Emulator {
   constructor(options?: EmulatorOptions);
   /** What `connect` takes: `engine.connect('account', emulator.account)`. */
   readonly account: Readonly<ConnectOptions>;
+  /**
+   * What is in the calendar, by its id. A text has the form of the service: iCalendar, or the JSON of its interface. A feed is one
+   * item, `calendar.ics`. This and the next three happen at the service itself, as if somebody else did it there; they throw a
+   * `CalsyncError` for what it does not take, and once it is closed.
+   */
+  items(): Record<string, string>;
+  /** Adds an item, or replaces the one with this id; gives its id. Only a CalDAV server takes an id that is new. */
+  put(item: string, id?: string): string;
+  /** Deletes an item. A feed cannot be: replace it with an empty calendar. */
+  delete(id: string): void;
+  /**
+   * Turns a switch of the service, or lets something happen there, such as `fault status=503 times=3`: `docs/emulators.md` lists
+   * them all. A feed has none.
+   */
+  tell(line: string): void;
   /** Ends it, with everything in it. */
   close(): void;
 }
 /** A CalDAV server with the calendar `Personal`. */
 export class CalDavEmulator extends Emulator {}
+/** A household at Cozi, in Berlin. `account` opts in to its interface, which nobody offers. */
+export class CoziEmulator extends Emulator {}
 /** Google Calendar with the account's own calendar, which has its address as its name. */
 export class GoogleEmulator extends Emulator {}
+/** A feed, empty until something is put. Its user and password are asked for. */
+export class IcsEmulator extends Emulator {}
 /** Microsoft Graph with the default calendar `Calendar`. */
 export class MicrosoftEmulator extends Emulator {}
 
@@ -655,7 +674,10 @@ export function merge(versions: Versions, options?: { policy?: ConflictPolicy })
 export function mergeMany(items: Iterable<Versions>, options?: { policy?: ConflictPolicy }): Merged[];
 
 export interface CallOptions {
-  /** Ends the call where it waits; nothing is broken by it. */
+  /**
+   * Ends the call where it waits; nothing is broken by it. Until the lease of a cancelled run is over, ten seconds after its last
+   * sign of life, its link is `busy`.
+   */
   signal?: AbortSignal;
 }
 

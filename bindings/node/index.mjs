@@ -4,8 +4,10 @@ import calsync from './index.cjs';
 export const {
   CalDavEmulator,
   CalsyncError,
+  CoziEmulator,
   Engine,
   GoogleEmulator,
+  IcsEmulator,
   MicrosoftEmulator,
   STORE_CASES,
   StoreConflict,

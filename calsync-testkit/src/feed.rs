@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http_body_util::Full;
 use hyper::{Request, Response, body::Bytes, body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -35,18 +36,27 @@ pub enum FeedSource {
 }
 
 /// How a feed starts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct FeedOptions {
     /// What it holds. Default: [`SAMPLE`].
     pub source: FeedSource,
     /// The port; 0 takes a free one. Default: 0.
     pub port: u16,
+    /// Who may read it: a user name and a password. Default: everybody.
+    pub credentials: Option<(String, String)>,
 }
 
 impl Default for FeedOptions {
     fn default() -> Self {
-        Self { source: FeedSource::Text(SAMPLE.to_owned()), port: 0 }
+        Self { source: FeedSource::Text(SAMPLE.to_owned()), port: 0, credentials: None }
+    }
+}
+
+/// Leaves the password out.
+impl fmt::Debug for FeedOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FeedOptions").field("port", &self.port).finish_non_exhaustive()
     }
 }
 
@@ -68,17 +78,25 @@ impl FeedServer {
         listener.set_nonblocking(true)?;
         let base = format!("http://{}", listener.local_addr()?);
         let source = Arc::new(Mutex::new(options.source));
+        let wanted = options
+            .credentials
+            .map(|(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
         let listener = {
             let _context = runtime.enter();
             TcpListener::from_std(listener)?
         };
-        let task = runtime.spawn(accept(listener, Arc::clone(&source)));
+        let task = runtime.spawn(accept(listener, Arc::clone(&source), wanted.map(Arc::from)));
         Ok(Self { source, base, task })
     }
 
     /// Where the calendar is.
     pub fn url(&self) -> String {
         format!("{}/calendar.ics", self.base)
+    }
+
+    /// What it holds.
+    pub fn source(&self) -> FeedSource {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Holds something else from now on.
@@ -99,7 +117,8 @@ impl fmt::Debug for FeedServer {
     }
 }
 
-async fn accept(listener: TcpListener, source: Arc<Mutex<FeedSource>>) {
+/// `wanted` is the `Authorization` of who may read it.
+async fn accept(listener: TcpListener, source: Arc<Mutex<FeedSource>>, wanted: Option<Arc<str>>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -108,9 +127,11 @@ async fn accept(listener: TcpListener, source: Arc<Mutex<FeedSource>>) {
                     tokio::task::yield_now().await;
                     continue;
                 };
-                let source = Arc::clone(&source);
+                let (source, wanted) = (Arc::clone(&source), wanted.clone());
                 connections.spawn(async move {
-                    let service = service_fn(move |request| std::future::ready(answer(&source, &request)));
+                    let service = service_fn(move |request| {
+                        std::future::ready(answer(&source, wanted.as_deref(), &request))
+                    });
                     // Errors here are clients that left.
                     let http = hyper::server::conn::http1::Builder::new();
                     let _ = http.serve_connection(TokioIo::new(stream), service).await;
@@ -121,13 +142,21 @@ async fn accept(listener: TcpListener, source: Arc<Mutex<FeedSource>>) {
     }
 }
 
-fn answer(source: &Mutex<FeedSource>, request: &Request<Incoming>) -> http::Result<Response<Full<Bytes>>> {
+fn answer(
+    source: &Mutex<FeedSource>,
+    wanted: Option<&str>,
+    request: &Request<Incoming>,
+) -> http::Result<Response<Full<Bytes>>> {
     let plain = |status: u16| Response::builder().status(status).body(Full::default());
     if request.uri().path() != "/calendar.ics" {
         return plain(404);
     }
     if request.method() != http::Method::GET {
         return plain(405);
+    }
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if wanted.is_some() && header("authorization") != wanted {
+        return plain(401);
     }
     let source = source.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let text = match source {
@@ -138,7 +167,7 @@ fn answer(source: &Mutex<FeedSource>, request: &Request<Incoming>) -> http::Resu
         },
     };
     let etag = format!("\"{}\"", &blake3::hash(&text).to_hex()[..16]);
-    let known = request.headers().get("if-none-match").and_then(|value| value.to_str().ok());
+    let known = header("if-none-match");
     let response = Response::builder().header("ETag", &etag).header("Content-Type", "text/calendar");
     if known == Some(&etag) {
         return response.status(304).body(Full::default());

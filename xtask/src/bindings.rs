@@ -12,6 +12,7 @@ use crate::package::{self, Packages, Profile};
 use crate::process;
 use crate::python::Python;
 use crate::servers::postgres::{self, Install, Postgres};
+use crate::servers::{self, Kind};
 use crate::workspace::{self, copy};
 
 const RUN: Duration = Duration::from_secs(600);
@@ -81,6 +82,30 @@ impl Server {
     }
 }
 
+/// The scenario all languages play, and a Radicale to play it at.
+pub(crate) struct Scenario {
+    // The server before the folder that holds its state.
+    radicale: servers::Server,
+    _folder: workspace::Folder,
+}
+
+impl Scenario {
+    /// Starts the Radicale.
+    pub(crate) fn start() -> Outcome<Self> {
+        let python = Python::ready()?;
+        let folder = servers::run_folder("scenario")?;
+        Ok(Self {
+            radicale: servers::Server::start(Kind::Radicale, &python, folder.path())?,
+            _folder: folder,
+        })
+    }
+
+    pub(crate) fn tell(&self, tests: &mut Command) {
+        tests.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
+        tests.env("CALSYNC_SCENARIO_RADICALE", self.radicale.work());
+    }
+}
+
 struct PythonPackage {
     python: Python,
 }
@@ -93,7 +118,10 @@ impl PythonPackage {
     }
 
     fn tests(&self) -> Outcome {
-        process::run(&mut self.pytest()?, RUN)
+        let scenario = Scenario::start()?;
+        let mut pytest = self.pytest()?;
+        scenario.tell(&mut pytest);
+        process::run(&mut pytest, RUN)
     }
 
     fn exits(&self, scripts: u32) -> Outcome {
@@ -107,7 +135,6 @@ impl PythonPackage {
         let mut pytest = self.python.program("pytest");
         pytest.current_dir(folder()).args(["-q", "-p", "no:cacheprovider"]);
         pytest.env("CALSYNC_DAV_SERVER", dav_server);
-        pytest.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
         Ok(pytest)
     }
 
@@ -178,7 +205,10 @@ impl<'a> NodePackage<'a> {
     }
 
     fn tests(&self) -> Outcome {
-        process::run(&mut self.node("test/*.test.mjs")?, RUN)
+        let scenario = Scenario::start()?;
+        let mut node = self.node("test/*.test.mjs")?;
+        scenario.tell(&mut node);
+        process::run(&mut node, RUN)
     }
 
     fn exits(&self, scripts: u32) -> Outcome {
@@ -191,7 +221,6 @@ impl<'a> NodePackage<'a> {
         let mut node = Command::new("sh");
         node.current_dir(&self.package).args(["-c", &format!("exec node --test {files}")]);
         node.env("CALSYNC_DAV_SERVER", dav_server);
-        node.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
         Ok(node)
     }
 

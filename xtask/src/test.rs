@@ -60,7 +60,7 @@ enum Part {
     Simulation,
     /// A minute of edits on SQLite and one on PostgreSQL while workers are killed.
     Soak,
-    /// The provider conformance suite against Radicale, Xandikos and Cyrus.
+    /// The provider conformance suite against Radicale, Xandikos and Cyrus, and the scenario of the languages on Radicale.
     Servers,
     /// The command line, from Radicale through SQLite, then through PostgreSQL, to Xandikos and back; and Google's and
     /// Microsoft's emulators with Radicale.
@@ -320,6 +320,13 @@ fn server_steps(board: &mut Board, python: &Python, options: &Options) {
     // The servers before the folder that holds their state.
     drop(running);
     drop(folder);
+    board.step("the scenario of the languages in rust, on radicale", || {
+        let scenario = bindings::Scenario::start()?;
+        let mut test = process::cargo();
+        test.arg("test").args(WHOLE).args(["--test", "scenario"]);
+        scenario.tell(&mut test);
+        process::run(&mut test, BUILD_AND_RUN)
+    });
 }
 
 /// Where the command line keeps its calendars.

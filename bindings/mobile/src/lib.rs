@@ -249,6 +249,15 @@ impl NativeEmulator {
         emulator.as_ref().map(|emulator| emulator.account().to_owned())
     }
 
+    /// Does something at the service; arguments and result are JSON. Fails with the code `closed` once it ended.
+    pub fn ask(&self, method: String, args: String) -> Result<String, NativeError> {
+        let emulator = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match emulator.as_ref() {
+            Some(emulator) => Ok(calsync_bindings::caught(|| emulator.ask(&method, &args))?),
+            None => Err(Failure::new(Code::Closed, "this emulator is closed").into()),
+        }
+    }
+
     /// Ends it.
     pub fn end(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();

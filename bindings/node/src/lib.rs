@@ -244,6 +244,16 @@ impl Emulator {
         emulator.as_ref().map(|emulator| emulator.account().to_owned())
     }
 
+    /// Does something at the service. Gives JSON, with what failed behind a `!`; fails once it ended.
+    #[napi]
+    pub fn ask(&self, method: String, args: String) -> String {
+        let emulator = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        marked(match emulator.as_ref() {
+            Some(emulator) => caught(|| emulator.ask(&method, &args)),
+            None => Err(Failure::new(Code::Closed, "this emulator is closed")),
+        })
+    }
+
     /// Ends it.
     #[napi]
     pub fn close(&self) {

@@ -1,7 +1,8 @@
 // A store in maps: what a host writes over its own tables, without the tables.
 import { StoreConflict, StoreFenced, StoreInvalidInput } from '../index.mjs';
 
-const METHODS = [
+/** The methods of a store. */
+export const METHODS = [
   'calendars', 'events', 'eventsByUid', 'eventsSince', 'link', 'bases', 'baseSummaries', 'outbox', 'records', 'docs',
   'commit', 'acquireLease', 'releaseLease',
 ];

@@ -9,7 +9,7 @@ export const PASSWORD = 'never shown';
 export async function server(test) {
   const running = spawn(
     process.env.CALSYNC_DAV_SERVER,
-    ['--user', USER, '--password', PASSWORD, '--calendar', 'personal=Personal', '--refuse', 'Refused there'],
+    ['--user', USER, '--password', PASSWORD, '--calendar', 'personal=Personal'],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   test.after(() => running.kill());

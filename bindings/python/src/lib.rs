@@ -198,6 +198,17 @@ impl Emulator {
         emulator.as_ref().map(|emulator| emulator.account().to_owned())
     }
 
+    /// Does something at the service; whether it worked, and JSON either way. Fails once it ended.
+    fn ask(&self, py: Python<'_>, method: &str, args: &str) -> (bool, String) {
+        answer(py.detach(|| {
+            let emulator = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match emulator.as_ref() {
+                Some(emulator) => caught(|| emulator.ask(method, args)),
+                None => Err(Failure::new(Code::Closed, "this emulator is closed")),
+            }
+        }))
+    }
+
     /// Ends it.
     fn close(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -24,7 +24,7 @@ class Server:
 def server() -> Iterator[Server]:
     program = os.environ["CALSYNC_DAV_SERVER"]
     arguments = ["--user", USER, "--password", PASSWORD]
-    arguments += ["--calendar", "personal=Personal", "--calendar", "other=Other", "--refuse", "Refused there"]
+    arguments += ["--calendar", "personal=Personal", "--calendar", "other=Other"]
     with subprocess.Popen(
         [program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as running:

@@ -73,6 +73,8 @@ pub(crate) fn connect(
                 config.unofficial_api = UnofficialApi::Accepted;
             }
             if !settings.url.is_empty() {
+                // Ten requests a minute are for Cozi's own service, not for one on this machine.
+                config.pace = Some(Pace::COZI_10.at(&settings.url));
                 config = config.at(settings.url, addresses);
             }
             Arc::new(CoziProvider::new(config, transport, clock)?)

@@ -12,6 +12,8 @@ mod asking;
 mod booking;
 mod connect;
 mod dispatch;
+#[cfg(feature = "testing")]
+mod emulator;
 mod engine;
 mod failure;
 mod guarded;

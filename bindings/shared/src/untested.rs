@@ -39,4 +39,13 @@ impl Emulator {
     pub fn account(&self) -> &str {
         ""
     }
+
+    /// Fails.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Unsupported`].
+    pub fn ask(&self, _: &str, _: &str) -> Result<String, Failure> {
+        Err(left_out())
+    }
 }

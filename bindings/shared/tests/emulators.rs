@@ -15,9 +15,13 @@ use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emulator_is_an_account_of_its_provider() {
-    for (provider, calendar) in
-        [("caldav", "Personal"), ("google", "ann@example.com"), ("microsoft", "Calendar")]
-    {
+    for (provider, calendar) in [
+        ("caldav", "Personal"),
+        ("cozi", "The Browns"),
+        ("google", "ann@example.com"),
+        ("ics", "account"),
+        ("microsoft", "Calendar"),
+    ] {
         let emulator = Emulator::start(&json!({ "provider": provider }).to_string()).unwrap();
         let mut account: Value = serde_json::from_str(emulator.account()).unwrap();
         account["connection"] = json!("account");
@@ -33,12 +37,66 @@ async fn an_emulator_is_an_account_of_its_provider() {
 
 #[test]
 fn what_it_does_not_know_it_refuses() {
-    for settings in [r#"{"provider":"ics"}"#, r#"{"provider":"caldav","port":1}"#, "[]"] {
+    for settings in [r#"{"provider":"post"}"#, r#"{"provider":"caldav","port":1}"#, "[]"] {
         assert_eq!(
             Emulator::start(settings).err().map(|failure| failure.code),
             Some(Code::InvalidInput),
             "{settings}"
         );
+    }
+}
+
+/// What is in the calendar is put, replaced and deleted there, each service in its own form.
+#[test]
+fn items_are_put_replaced_and_deleted() {
+    let ical = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//tests//EN\r\nBEGIN:VEVENT\r\nUID:a\r\nDTSTAMP:20260105T120000Z\r\n\
+        DTSTART:20260301T090000Z\r\nSUMMARY:Breakfast\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+    let google = json!({
+        "summary": "Breakfast",
+        "start": {"dateTime": "2026-03-01T09:00:00Z"},
+        "end": {"dateTime": "2026-03-01T10:00:00Z"},
+    });
+    let graph = json!({
+        "subject": "Breakfast",
+        "start": {"dateTime": "2026-03-01T09:00:00", "timeZone": "UTC"},
+        "end": {"dateTime": "2026-03-01T10:00:00", "timeZone": "UTC"},
+    });
+    let cozi = json!({"itemType": "appointment", "day": "2026-03-01", "description": "Breakfast"});
+    for (provider, item) in [
+        ("caldav", ical.to_owned()),
+        ("cozi", cozi.to_string()),
+        ("google", google.to_string()),
+        ("microsoft", graph.to_string()),
+    ] {
+        let emulator = Emulator::start(&json!({ "provider": provider }).to_string()).unwrap();
+        let ask = |method: &str, args: Value| -> Result<Value, Code> {
+            let answer = emulator.ask(method, &args.to_string()).map_err(|failure| failure.code)?;
+            Ok(serde_json::from_str(&answer).unwrap())
+        };
+        let id = ask("put", json!({ "item": item })).unwrap();
+        let id = id.as_str().unwrap();
+        let stored = ask("items", json!({})).unwrap();
+        let text = stored[id].as_str().unwrap();
+        assert!(text.contains("Breakfast"), "{provider}: {text}");
+        let again = text.replace("Breakfast", "Brunch");
+        assert_eq!(ask("put", json!({ "id": id, "item": again })), Ok(json!(id)), "{provider}");
+        let other = ask("put", json!({ "item": item })).unwrap();
+        let stored = ask("items", json!({})).unwrap();
+        assert!(stored[id].as_str().unwrap().contains("Brunch"), "{provider}: {stored}");
+        assert!(
+            stored[other.as_str().unwrap()].as_str().unwrap().contains("Breakfast"),
+            "{provider}: {stored}"
+        );
+        assert_eq!(ask("delete", json!({ "id": id })), Ok(Value::Null), "{provider}");
+        assert_eq!(ask("items", json!({})).unwrap().as_object().unwrap().len(), 1, "{provider}");
+        assert_eq!(ask("delete", json!({ "id": id })), Err(Code::InvalidInput), "{provider}");
+        if provider != "caldav" {
+            assert_eq!(ask("put", json!({ "id": id, "item": item })), Err(Code::InvalidInput), "{provider}");
+            assert_eq!(ask("put", json!({ "item": "no object" })), Err(Code::InvalidInput), "{provider}");
+        }
+        assert_eq!(ask("tell", json!({ "line": "fault status=503" })), Ok(Value::Null), "{provider}");
+        assert_eq!(ask("tell", json!({ "line": "fault teapot" })), Err(Code::InvalidInput), "{provider}");
+        assert_eq!(ask("sing", json!({})), Err(Code::InvalidInput), "{provider}");
     }
 }
 

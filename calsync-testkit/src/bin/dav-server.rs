@@ -3,18 +3,18 @@
 //! Prints its address as one line and serves until standard input closes or it is interrupted.
 //!
 //! ```text
-//! dav-server [--user NAME] [--password TEXT] [--calendar NAME[=DISPLAY NAME]]... [--product NAME] [--refuse TEXT]...
+//! dav-server [--user NAME] [--password TEXT] [--calendar NAME[=DISPLAY NAME]]... [--product NAME]
 //! ```
 //!
-//! `--product` gives it the quirks of a known product, by its name in `Quirks::products`. `--refuse` has it refuse every event with
-//! this text in it.
+//! `--product` gives it the quirks of a known product, by its name in `Quirks::products`.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 
 use calsync_testkit::dav::{DavOptions, DavServer, Quirks};
 
-const USAGE: &str = "usage: dav-server [--user NAME] [--password TEXT] [--calendar NAME[=DISPLAY NAME]]... [--product NAME] [--refuse TEXT]...";
+const USAGE: &str =
+    "usage: dav-server [--user NAME] [--password TEXT] [--calendar NAME[=DISPLAY NAME]]... [--product NAME]";
 
 fn main() -> ExitCode {
     match options(std::env::args().skip(1)) {
@@ -36,7 +36,6 @@ fn main() -> ExitCode {
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<DavOptions> {
     let mut options = DavOptions::default();
     let mut calendars = Vec::new();
-    let mut refused = Vec::new();
     while let Some(argument) = arguments.next() {
         let value = arguments.next()?;
         match argument.as_str() {
@@ -50,12 +49,9 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<DavOptions> {
                 let (_, quirks) = Quirks::products().into_iter().find(|(product, _)| *product == value)?;
                 options.quirks = quirks;
             }
-            "--refuse" => refused.push(value),
             _ => return None,
         }
     }
-    // After the product, wherever it is named.
-    options.quirks.refused_texts.extend(refused);
     if !calendars.is_empty() {
         options.calendars = calendars;
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::bindings::Scenario;
 use crate::board::{Doing, Outcome, Stop};
 use crate::package::{BUILD, Profile};
 use crate::process;
@@ -49,8 +50,16 @@ pub(crate) enum Tests {
 pub(super) fn jar(profile: Profile, tests: Tests) -> Outcome<Jar> {
     let build = build_folder()?;
     let mut mvn = maven(profile)?;
-    if tests == Tests::Left {
-        mvn.arg("-Dmaven.test.skip=true");
+    // Alive as long as Maven runs.
+    let scenario = match tests {
+        Tests::Run => Some(Scenario::start()?),
+        Tests::Left => None,
+    };
+    match &scenario {
+        Some(scenario) => scenario.tell(&mut mvn),
+        None => {
+            mvn.arg("-Dmaven.test.skip=true");
+        }
     }
     // That of another version stays otherwise.
     for old in fs::read_dir(&build).doing(build.display())? {
@@ -84,7 +93,6 @@ pub(crate) fn maven(profile: Profile) -> Outcome<Command> {
     mvn.arg(format!("-Dcalsync.natives={}", natives.display()));
     mvn.arg(format!("-Dcalsync.examples={}", examples.display()));
     mvn.env("CALSYNC_DAV_SERVER", dav_server);
-    mvn.env("CALSYNC_SCENARIO", workspace::root().join("bindings"));
     Ok(mvn)
 }
 

@@ -162,8 +162,16 @@ impl Server {
 
     /// The entry for `CALSYNC_TEST_CALDAV`: `name=http://user:password@host:port/path`.
     pub(crate) fn test_entry(&self) -> String {
-        let url = self.url.replacen("://", &format!("://{USER}:{PASSWORD}@"), 1);
-        format!("{}={url}", self.kind.name())
+        format!("{}={}", self.kind.name(), self.with_account())
+    }
+
+    /// The calendar `work` of a Radicale, with the account in its address.
+    pub(crate) fn work(&self) -> String {
+        format!("{}{USER}/work/", self.with_account())
+    }
+
+    fn with_account(&self) -> String {
+        self.url.replacen("://", &format!("://{USER}:{PASSWORD}@"), 1)
     }
 }
 

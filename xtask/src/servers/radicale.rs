@@ -7,15 +7,20 @@ use super::{PASSWORD, Recipe, USER, free_port};
 use crate::board::{Doing, Outcome};
 use crate::python::Python;
 
+/// What one request may hold.
+const LARGEST: u32 = 1_000_000;
+
 pub(super) fn recipe(python: &Python, dir: &Path) -> Outcome<Recipe> {
     let port = free_port()?;
     let users = dir.join("users");
     fs::write(&users, format!("{USER}:{PASSWORD}\n")).doing(users.display())?;
     let config = dir.join("config");
-    // `delay` is how long a wrong password is made to wait, in seconds.
+    // `delay` is how long a wrong password is made to wait, in seconds. What is larger than `max_content_length`, in bytes, is
+    // refused: the scenario of the languages has an event that is.
     let text = format!(
         "[server]\n\
          hosts = 127.0.0.1:{port}\n\
+         max_content_length = {LARGEST}\n\
          [auth]\n\
          type = htpasswd\n\
          htpasswd_filename = {users}\n\

@@ -42,7 +42,8 @@ class Engine:
     """Keeps calendars in a store in step with remote ones.
 
     ``store`` is a path of a SQLite file, ``":memory:"``, or a store of your own. Cancelling a task that waits for a call ends
-    the call; nothing is broken by it, and the next run goes on from there.
+    the call; nothing is broken by it, and the next run goes on from there. Until the lease of the cancelled run is over, ten
+    seconds after its last sign of life, the link is ``busy``.
 
     ``filters`` and ``transforms`` are rules of your own by the names pipelines have for them; ``resolver`` decides contested fields,
     ``clock`` tells the time. Each has ``patience`` seconds to answer, and each method of a store ``store_patience``: one that takes

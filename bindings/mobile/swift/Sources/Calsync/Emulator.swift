@@ -2,7 +2,11 @@ internal import CalsyncNative
 
 /// A provider on a free port of 127.0.0.1, with one account and one empty calendar, in memory: for the tests of a host. Nothing
 /// leaves the machine. CalDAV has the calendar `Personal`, Microsoft `Calendar`, Google one with the address of the account as its
-/// name; a feed needs none, a file is one. It serves on a thread of its own until it is closed or let go of.
+/// name; Cozi is a household in Berlin; a feed asks for its user and password. It serves on a thread of its own until it is closed
+/// or let go of.
+///
+/// ``items()``, ``put(_:id:)``, ``delete(_:)`` and ``tell(_:)`` happen at the service itself, as if somebody else did it there. They
+/// throw ``CalsyncError`` for what the service does not take, and once it is closed.
 public final class Emulator: Sendable {
     private let native: NativeEmulator
 
@@ -20,6 +24,37 @@ public final class Emulator: Sendable {
         account = try Border.answer(Account.self, native.account() ?? "{}")
     }
 
+    /// What is in the calendar, by its id. A text has the form of the service: iCalendar, or the JSON of its interface. A feed is
+    /// one item, `calendar.ics`.
+    public func items() throws -> [String: String] {
+        try Border.answer([String: String].self, ask("items", [:]))
+    }
+
+    /// Adds an item, or replaces the one with this id; gives its id. Only a CalDAV server takes an id that is new.
+    @discardableResult
+    public func put(_ item: String, id: String? = nil) throws -> String {
+        try Border.answer(String.self, ask("put", id.map { ["item": item, "id": $0] } ?? ["item": item]))
+    }
+
+    /// Deletes an item. A feed cannot be: replace it with an empty calendar.
+    public func delete(_ id: String) throws {
+        _ = try ask("delete", ["id": id])
+    }
+
+    /// Turns a switch of the service, or lets something happen there, such as `fault status=503 times=3`: `docs/emulators.md`
+    /// lists them all. A feed has none.
+    public func tell(_ line: String) throws {
+        _ = try ask("tell", ["line": line])
+    }
+
+    private func ask(_ method: String, _ args: [String: String]) throws -> String {
+        do {
+            return try native.ask(method: method, args: try Border.text(args))
+        } catch let error as NativeError {
+            throw translated(error, thrown: nil)
+        }
+    }
+
     /// Ends it, with everything in it.
     public func close() {
         native.end()
@@ -32,6 +67,7 @@ public final class Emulator: Sendable {
         public let username: String
         public let secret: String
         public let trustAddress: Bool
+        public let unofficial: Bool
 
         /// Without the secret.
         public var description: String { "\(provider.rawValue) at \(url) as \(username)" }
@@ -47,7 +83,8 @@ extension Engine {
             url: account.url,
             username: account.username,
             secret: account.secret,
-            trustAddress: account.trustAddress
+            trustAddress: account.trustAddress,
+            unofficial: account.unofficial
         )
     }
 }

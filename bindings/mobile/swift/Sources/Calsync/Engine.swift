@@ -3,7 +3,8 @@ internal import CalsyncNative
 
 /// Keeps calendars in a store in step with remote ones.
 ///
-/// All methods end with their task: where a call is cancelled, nothing is left broken, and the next run does what is left. They
+/// All methods end with their task: where a call is cancelled, nothing is left broken, and the next run does what is left. Until
+/// the lease of the cancelled run is over, ten seconds after its last sign of life, the link is ``Code/busy``. They
 /// throw ``CalsyncError``, and `CancellationError` when their task was cancelled.
 public final class Engine: Sendable {
     private let native: NativeEngine

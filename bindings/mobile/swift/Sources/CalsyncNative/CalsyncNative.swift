@@ -736,6 +736,11 @@ public protocol NativeEmulatorProtocol: AnyObject, Sendable {
     func account()  -> String?
 
     /**
+     * Does something at the service; arguments and result are JSON. Fails with the code `closed` once it ended.
+     */
+    func ask(method: String, args: String) throws  -> String
+
+    /**
      * Ends it.
      */
     func end()
@@ -817,6 +822,20 @@ open func account() -> String?  {
         uniffiCallStatus in
     uniffi_calsync_mobile_fn_method_nativeemulator_account(
             self.uniffiCloneHandle(),uniffiCallStatus
+    )
+})
+}
+
+    /**
+     * Does something at the service; arguments and result are JSON. Fails with the code `closed` once it ended.
+     */
+open func ask(method: String, args: String)throws  -> String  {
+    return try  FfiConverterString.lift(try rustCallWithError(FfiConverterTypeNativeError_lift) {
+        uniffiCallStatus in
+    uniffi_calsync_mobile_fn_method_nativeemulator_ask(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(method),
+        FfiConverterString.lower(args),uniffiCallStatus
     )
 })
 }
@@ -1844,6 +1863,9 @@ private let initializationResult: InitializationResult = {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_calsync_mobile_checksum_method_nativeemulator_account() != 8783) {
+        return InitializationResult.apiChecksumMismatch
+    }
+    if (uniffi_calsync_mobile_checksum_method_nativeemulator_ask() != 25534) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_calsync_mobile_checksum_method_nativeemulator_end() != 50600) {

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from types import TracebackType
-from typing import TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar, cast
 
 from .. import _calsync
 from .._calls import Answers, Caller, Patience, outside_asyncio
 from .._calsync import check_store as _check_store
 from .._calsync import store_cases
+from ..errors import error_of
 from ..hosts import Hosts
 from ..model import ProviderKind
 from ..store import Store, checked
@@ -19,8 +20,10 @@ __all__ = [
     "STORE_CASES",
     "Account",
     "CalDavEmulator",
+    "CoziEmulator",
     "Emulator",
     "GoogleEmulator",
+    "IcsEmulator",
     "MicrosoftEmulator",
     "check_store",
 ]
@@ -56,6 +59,7 @@ class Account(TypedDict):
     username: str
     secret: str
     trust_address: bool
+    unofficial: bool
 
 
 class Emulator:
@@ -63,6 +67,9 @@ class Emulator:
 
     It serves on a thread of its own until ``close``, or the end of a ``with``. ``secret`` is the password, or the access token,
     that is accepted. ``OSError`` when no port is free.
+
+    ``items``, ``put``, ``delete`` and ``tell`` happen at the service itself, as if somebody else did it there. They raise
+    ``CallError`` for what the service does not take, and once it is closed.
     """
 
     _provider: ProviderKind
@@ -77,6 +84,7 @@ class Emulator:
             "username": account["username"],
             "secret": account["secret"],
             "trust_address": account["trust_address"],
+            "unofficial": account["unofficial"],
         }
 
     def __enter__(self: E) -> E:
@@ -90,6 +98,31 @@ class Emulator:
     ) -> None:
         self.close()
 
+    def items(self) -> dict[str, str]:
+        """What is in the calendar, by its id. A text has the form of the service: iCalendar, or the JSON of its interface. A feed is
+        one item, ``calendar.ics``."""
+        return cast("dict[str, str]", self._ask("items"))
+
+    def put(self, item: str, id: str | None = None) -> str:
+        """Adds an item, or replaces the one with this id; gives its id. Only a CalDAV server takes an id that is new."""
+        return cast(str, self._ask("put", item=item, id=id))
+
+    def delete(self, id: str) -> None:
+        """Deletes an item. A feed cannot be: replace it with an empty calendar."""
+        self._ask("delete", id=id)
+
+    def tell(self, line: str) -> None:
+        """Turns a switch of the service, or lets something happen there, such as ``fault status=503 times=3``:
+        ``docs/emulators.md`` lists them all. A feed has none."""
+        self._ask("tell", line=line)
+
+    def _ask(self, method: str, **args: str | None) -> Any:
+        worked, text = self._native.ask(method, json.dumps(args))
+        answer = json.loads(text)
+        if not worked:
+            raise error_of(answer)
+        return answer
+
     def close(self) -> None:
         """Ends it, with everything in it."""
         self._native.close()
@@ -101,10 +134,22 @@ class CalDavEmulator(Emulator):
     _provider = ProviderKind.CALDAV
 
 
+class CoziEmulator(Emulator):
+    """A household at Cozi, in Berlin. ``account`` opts in to its interface, which nobody offers."""
+
+    _provider = ProviderKind.COZI
+
+
 class GoogleEmulator(Emulator):
     """Google Calendar with the account's own calendar, which has its address as its name."""
 
     _provider = ProviderKind.GOOGLE
+
+
+class IcsEmulator(Emulator):
+    """A feed, empty until something is ``put``. Its user and password are asked for."""
+
+    _provider = ProviderKind.ICS
 
 
 class MicrosoftEmulator(Emulator):

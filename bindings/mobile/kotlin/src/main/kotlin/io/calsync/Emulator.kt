@@ -2,11 +2,16 @@ package io.calsync
 
 import io.calsync.ffi.NativeEmulator
 import kotlinx.serialization.Serializable
+import kotlinx.serialization.builtins.MapSerializer
+import kotlinx.serialization.builtins.serializer
 
 /**
  * A provider on a free port of 127.0.0.1, with one account and one empty calendar, in memory: for the tests of a host. Nothing
  * leaves the machine. CalDAV has the calendar `Personal`, Microsoft `Calendar`, Google one with the address of the account as its
- * name; a feed needs none, a file is one. It serves on a thread of its own until it is closed.
+ * name; Cozi is a household in Berlin; a feed asks for its user and password. It serves on a thread of its own until it is closed.
+ *
+ * [items], [put], [delete] and [tell] happen at the service itself, as if somebody else did it there. They throw [CalsyncException]
+ * for what the service does not take, and once it is closed.
  *
  * @param secret the password, or the access token, that is accepted.
  */
@@ -18,10 +23,33 @@ class Emulator(provider: ProviderKind, username: String = "ann@example.com", sec
     /** How it is reached. */
     val account: Account = read(Account.serializer(), native.account() ?: "{}")
 
+    /**
+     * What is in the calendar, by its id. A text has the form of the service: iCalendar, or the JSON of its interface. A feed is one
+     * item, `calendar.ics`.
+     */
+    fun items(): Map<String, String> = read(MapSerializer(String.serializer(), String.serializer()), ask("items", Arguments()))
+
+    /** Adds an item, or replaces the one with this [id]; gives its id. Only a CalDAV server takes an id that is new. */
+    fun put(item: String, id: String? = null): String = read(String.serializer(), ask("put", Arguments().text("item", item).text("id", id)))
+
+    /** Deletes an item. A feed cannot be: replace it with an empty calendar. */
+    fun delete(id: String) {
+        ask("delete", Arguments().text("id", id))
+    }
+
+    /**
+     * Turns a switch of the service, or lets something happen there, such as `fault status=503 times=3`: `docs/emulators.md` lists
+     * them all. A feed has none.
+     */
+    fun tell(line: String) {
+        ask("tell", Arguments().text("line", line))
+    }
+
+    private fun ask(method: String, args: Arguments): String = Native.ask(native, method, args)
+
     /** Ends it, with everything in it. */
     override fun close() {
         native.end()
-        native.close()
     }
 
     /** What [Engine.connect] takes. */
@@ -32,6 +60,7 @@ class Emulator(provider: ProviderKind, username: String = "ann@example.com", sec
         val username: String,
         val secret: String,
         val trustAddress: Boolean,
+        val unofficial: Boolean,
     ) {
         /** Without the secret. */
         override fun toString(): String = "Account(provider=$provider, url=$url, username=$username)"
@@ -40,4 +69,12 @@ class Emulator(provider: ProviderKind, username: String = "ann@example.com", sec
 
 /** Names the account of an emulator. */
 suspend fun Engine.connect(connection: String, account: Emulator.Account) =
-    connect(connection, account.provider, account.url, account.username, account.secret, account.trustAddress)
+    connect(
+        connection,
+        account.provider,
+        account.url,
+        account.username,
+        account.secret,
+        account.trustAddress,
+        account.unofficial,
+    )

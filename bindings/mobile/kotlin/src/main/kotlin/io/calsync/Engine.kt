@@ -18,7 +18,8 @@ import kotlinx.serialization.json.JsonElement
  * Keeps calendars in a store in step with remote ones.
  *
  * All methods may be called from any thread and end with their coroutine: where a call is cancelled, nothing is left broken, and
- * the next run does what is left. They throw [CalsyncException].
+ * the next run does what is left. Until the lease of the cancelled run is over, ten seconds after its last sign of life, the link
+ * is [Code.BUSY]. They throw [CalsyncException].
  */
 class Engine private constructor(
     choice: String,

@@ -22,6 +22,9 @@ internal object Native {
 
     fun emulator(settings: Arguments): NativeEmulator = translating { NativeEmulator(settings.toString()) }
 
+    fun ask(emulator: NativeEmulator, method: String, args: Arguments): String =
+        translating { emulator.ask(method, args.toString()) }
+
     fun pure(method: String, args: Arguments): String = translating { pureCall(method, args.toString()) }
 
     /** Waits for a call that `start` begins. It is cancelled with the coroutine that waits. */

@@ -11,7 +11,7 @@ class Server : AutoCloseable {
     private val account = listOf("--user", USER, "--password", PASSWORD)
 
     private val running: Process =
-        ProcessBuilder(listOf(System.getenv("CALSYNC_DAV_SERVER")) + account + listOf("--calendar", "personal=Personal", "--refuse", "Refused there"))
+        ProcessBuilder(listOf(System.getenv("CALSYNC_DAV_SERVER")) + account + listOf("--calendar", "personal=Personal"))
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start()
 

@@ -726,6 +726,8 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_calsync_mobile_checksum_method_nativeemulator_account(
     ): Int
+    external fun uniffi_calsync_mobile_checksum_method_nativeemulator_ask(
+    ): Int
     external fun uniffi_calsync_mobile_checksum_method_nativeemulator_end(
     ): Int
     external fun uniffi_calsync_mobile_checksum_method_nativeengine_end(
@@ -776,6 +778,8 @@ internal object UniffiLib {
     external fun uniffi_calsync_mobile_fn_constructor_nativeemulator_new(`settings`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): Long
     external fun uniffi_calsync_mobile_fn_method_nativeemulator_account(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
+    ): RustBuffer.ByValue
+    external fun uniffi_calsync_mobile_fn_method_nativeemulator_ask(`ptr`: Long,`method`: RustBuffer.ByValue,`args`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus,
     ): RustBuffer.ByValue
     external fun uniffi_calsync_mobile_fn_method_nativeemulator_end(`ptr`: Long,uniffi_out_err: UniffiRustCallStatus,
     ): Unit
@@ -950,6 +954,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_calsync_mobile_checksum_method_nativeemulator_account() and 0xFFFF) != 8783) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
+    if ((lib.uniffi_calsync_mobile_checksum_method_nativeemulator_ask() and 0xFFFF) != 25534) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_calsync_mobile_checksum_method_nativeemulator_end() and 0xFFFF) != 50600) {
@@ -1818,6 +1825,11 @@ public interface NativeEmulatorInterface {
     fun `account`(): kotlin.String?
 
     /**
+     * Does something at the service; arguments and result are JSON. Fails with the code `closed` once it ended.
+     */
+    fun `ask`(`method`: kotlin.String, `args`: kotlin.String): kotlin.String
+
+    /**
      * Ends it.
      */
     fun `end`()
@@ -1951,6 +1963,25 @@ open class NativeEmulator: Disposable, AutoCloseable, NativeEmulatorInterface
     UniffiLib.uniffi_calsync_mobile_fn_method_nativeemulator_account(
         it,
         _status)
+}
+    }
+    )
+    }
+
+
+
+    /**
+     * Does something at the service; arguments and result are JSON. Fails with the code `closed` once it ended.
+     */
+    @Throws(NativeException::class)override fun `ask`(`method`: kotlin.String, `args`: kotlin.String): kotlin.String {
+            return FfiConverterString.lift(
+    callWithHandle {
+    uniffiRustCallWithError(NativeException) { _status ->
+    UniffiLib.uniffi_calsync_mobile_fn_method_nativeemulator_ask(
+        it,
+
+        FfiConverterString.lower(`method`),
+        FfiConverterString.lower(`args`),_status)
 }
     }
     )
