@@ -167,6 +167,12 @@ const diffMany = (pairs) => pure('diff', { pairs: [...pairs] });
 const diff = (before, after) => diffMany([{ before, after }])[0];
 const mergeMany = (items, options = {}) => pure('merge', { items: [...items], ...options });
 const merge = (versions, options) => mergeMany([versions], options)[0];
+const plan = (pairs, rules = {}) => pure('plan', { pairs: [...pairs], ...rules });
+// The names in a pipeline are those of the configuration.
+const transformMany = (events, { pipeline, ...options }) =>
+  pure('transform', { events: [...events], pipeline: JSON.stringify(pipeline), ...options });
+const transform = (event, options) => transformMany([event], options)[0];
+const availability = (calendars, window) => pure('availability', { calendars: [...calendars], ...window });
 
 const KINDS = [
   [StoreConflict, 'conflict'],
@@ -600,7 +606,7 @@ class Engine {
   }
 
   free(terms, options) {
-    return this.#call('free', { terms: JSON.stringify(terms) }, options).then(JSON.parse);
+    return this.#call('free', { terms: JSON.stringify(terms) }, options);
   }
 
   close(options) {
@@ -656,6 +662,7 @@ module.exports = {
   StoreFull,
   StoreInvalidInput,
   StoreUnavailable,
+  availability,
   checkStore,
   diff,
   diffMany,
@@ -667,5 +674,8 @@ module.exports = {
   parseMany,
   patch,
   patchMany,
+  plan,
+  transform,
+  transformMany,
   write,
 };

@@ -37,6 +37,42 @@ export type DeletionPolicy = 'by-conflicts' | 'keep-edit' | 'delete' | 'remote-w
 /** Whether people may be written, which on many servers mails them. */
 export type PeoplePolicy = 'withhold' | 'write';
 export type Choice = 'local' | 'remote' | 'both' | 'open';
+/** What is done about a pair; `ask` comes from an engine only. */
+export type Action =
+  | 'none'
+  | 'create-local'
+  | 'create-remote'
+  | 'join'
+  | 'merge'
+  | 'delete-local'
+  | 'delete-remote'
+  | 'restore-local'
+  | 'restore-remote'
+  | 'forget'
+  | 'suppress'
+  | 'ask';
+/**
+ * What says that something was deleted. That it was not listed says so only when it was also asked for by name: `absent`.
+ * `outside-window` and `made-again` are of copies, and do not count against the brake on deletions.
+ */
+export type Evidence =
+  | 'reported'
+  | 'absent'
+  | 'not-found'
+  | 'deleted-here'
+  | 'left-out'
+  | 'outside-window'
+  | 'made-again'
+  | 'marked';
+/** Whether times that may be taken are. */
+export type TentativePolicy = 'busy' | 'free';
+/** What becomes of time a calendar says nothing about. */
+export type UncoveredPolicy = 'withhold' | 'offer';
+/** How firmly a time is taken. */
+export type BusyKind = 'tentative' | 'unavailable' | 'busy';
+/** `stale`: what is known is from a look before the last. */
+export type CalendarState = 'current' | 'stale' | 'unknown';
+export type Weekday = 'mo' | 'tu' | 'we' | 'th' | 'fr' | 'sa' | 'su';
 export type Take = 'local' | 'remote';
 export type WriteKind = 'create' | 'update' | 'delete';
 /** A run sends it, a run looks whether it was applied, or it waits for a person. */
@@ -228,6 +264,140 @@ export interface Merged {
   toRemote: Field[];
   contested: ContestedField[];
   keepLocalCopy: boolean;
+}
+
+/** An event here and its item there, with what is known of both. */
+export interface PlanPair {
+  /** What both sides held when they last agreed; left out when they never met. */
+  base?: Event | null;
+  /** What the remote side held then, where it stores events in a form of its own. Default: `base`. */
+  remoteBase?: Event | null;
+  /** The local side now. Left out: nothing was heard of it, so it is as the base says. */
+  local?: Event | null;
+  /** The remote side now. Left out: nothing was heard of it, so it is as the base says. */
+  remote?: Event | null;
+  /** The local event was deleted, and this speaks for it. */
+  localGone?: Evidence | null;
+  /** The item was deleted, and this speaks for it: that it was not listed does not. */
+  remoteGone?: Evidence | null;
+  /** The pair is left alone, since a plan said `suppress`. */
+  parted?: boolean;
+}
+
+/** What is done about one pair, and why. `reason` has no text of events. */
+export interface Decision {
+  action: Action;
+  reason: string;
+  /** What the local side is to hold; `null`: it stays as it is, or is deleted. */
+  local: Event | null;
+  /** What the remote side is to hold; `null`: it stays as it is, or is deleted. */
+  remote: Event | null;
+  toLocal: Field[];
+  toRemote: Field[];
+  contested: ContestedField[];
+  keepLocalCopy: boolean;
+  /** What speaks for a deletion. */
+  evidence: Evidence | null;
+}
+
+/** What is done about pairs, in their order. When it is `held`, its deletions wait for a person, and all else goes on. */
+export interface Plan {
+  decisions: Decision[];
+  held: boolean;
+}
+
+/** What is copied of one event. Neither: it takes no time, and the copies are busy-only. */
+export interface Copied {
+  event: Event | null;
+  /** The name of the step that keeps it out. */
+  leftOutBy: string | null;
+}
+
+/** From an instant up to, not including, another. */
+export interface Period {
+  start: Instant;
+  end: Instant;
+}
+
+/** A time that is taken: from an instant up to, not including, another. */
+export interface BusyTime {
+  start: Instant;
+  end: Instant;
+  kind: BusyKind;
+}
+
+/** A calendar with what is known of it. */
+export interface CalendarEvents {
+  /** Its name in the answer. */
+  calendar: string;
+  events?: Event[];
+  /** Times beside them: all there is of a calendar that shows no events. */
+  busy?: BusyTime[];
+  /** Dates and floating times are read in it. Default: that of the terms. */
+  zone?: Zone;
+  /** The addresses of its owner: what they declined takes none of their time. */
+  owner?: string[];
+  /** Default: `current`. */
+  state?: CalendarState;
+  /** When it was last read whole. Default: never. */
+  asOf?: Instant | Date;
+  /** What that look covered. Default: everything. */
+  covered?: Period;
+}
+
+/** Hours of some days of the week (every day), as `hh:mm` up to `24:00`. An end at or before the start is that of the next day. */
+export interface DayHours {
+  start: string;
+  end: string;
+  days?: Weekday[];
+}
+
+/** When somebody works, on the clock of `zone`: a minute counts when one of the hours holds it. */
+export interface WorkingHours {
+  zone: Zone;
+  hours: DayHours[];
+}
+
+/** What slots are offered under. */
+export interface SlotTerms {
+  /** On whose clock slots start (UTC). */
+  zone?: Zone;
+  /** 30 */
+  slotMinutes?: number;
+  /** Slots start at multiples of this since midnight (15). */
+  granularityMinutes?: number;
+  bufferBeforeMinutes?: number;
+  bufferAfterMinutes?: number;
+  /** How long from now the first open moment is. */
+  noticeMinutes?: number;
+  tentative?: TentativePolicy;
+  uncovered?: UncoveredPolicy;
+  /** All have to hold a moment that is open. */
+  hours?: WorkingHours[];
+  /** Texts with a `VAVAILABILITY` (RFC 7953), one for each person. */
+  availability?: string[];
+}
+
+/** When somebody is free: the busy times, what is open, and the slots in it. If it is `truncated`, there are more. */
+export interface FreeAnswer {
+  busy: BusyTime[];
+  open: Period[];
+  slots: Period[];
+  truncated: boolean;
+  calendars: CalendarAnswer[];
+}
+
+/** What is known of a calendar, for whoever has to judge an answer. */
+export interface CalendarAnswer {
+  calendar: string;
+  state: CalendarState;
+  /** Since it was last read whole; `null`: never. */
+  ageSeconds: number | null;
+  /** What the last look covered of the window; `null`: nothing. */
+  covered: Period | null;
+  coversWindow: boolean;
+  /** Series that could not be expanded whole. */
+  incompleteSeries: number;
 }
 
 /** An event as the store holds it; an edit names its `revision`. */
@@ -649,6 +819,51 @@ export interface Versions {
 export function merge(versions: Versions, options?: { policy?: ConflictPolicy }): Merged;
 export function mergeMany(items: Iterable<Versions>, options?: { policy?: ConflictPolicy }): Merged[];
 
+/** What decides about pairs: the rules of a link, and what the brake on its deletions goes by. */
+export interface PlanRules {
+  direction?: Direction;
+  conflicts?: ConflictPolicy;
+  deletions?: DeletionPolicy;
+  /** Deletions are held that are more than this (10) and more than `guardPercent` of the joined pairs (20), or all of several. */
+  guardCount?: number;
+  guardPercent?: number;
+  /** How many pairs have a base, those that are not given included. Default: those given are all there are. */
+  joined?: number;
+  /** Deletions of the last days nobody was asked about. */
+  recentDeletions?: number;
+}
+/**
+ * Decides about pairs as a link with these rules would: one decision for each, in their order. Writes nothing anywhere. All go in one
+ * call, for the brake judges their deletions together. The base of the next time is what both sides hold once it is carried out,
+ * deletions last; while a field is contested and `open`, the base stays, and of a link that goes one way it is what the source holds.
+ */
+export function plan(pairs: Iterable<PlanPair>, rules?: PlanRules): Plan;
+
+export interface TransformOptions {
+  /** As `docs/schema/pipeline.json` describes it. Rules of the host are asked by an engine only. */
+  pipeline: { [key: string]: unknown };
+  /** Of all events. */
+  around?: Partial<Surroundings>;
+  /** The link whose copies these are: with it and its salt they have the UIDs that it gives them. */
+  link?: string;
+  /** Needed where copies do not show the UIDs of their events. */
+  uidSalt?: string;
+}
+/** What the copy of an event shows. Throws for a pipeline that cannot be used. */
+export function transform(event: Event, options: TransformOptions): Copied;
+export function transformMany(events: Iterable<Event>, options: TransformOptions): Copied[];
+
+/** Between two instants, 400 days apart at most. */
+export interface AvailabilityOptions {
+  from: Instant | Date;
+  to: Instant | Date;
+  /** Nothing before it is open, and ages are told from it. */
+  now: Instant | Date;
+  terms?: SlotTerms;
+}
+/** When all calendars are free, and how far each can be trusted. All calendars with all their events are one call. */
+export function availability(calendars: Iterable<CalendarEvents>, options: AvailabilityOptions): FreeAnswer;
+
 export interface CallOptions {
   /** Ends the call where it waits; nothing is broken by it. */
   signal?: AbortSignal;
@@ -756,35 +971,6 @@ export interface FreeElsewhere {
   connection: string;
   /** Its name there: its id; at Microsoft the address of its owner; its URL on a CalDAV server. */
   remote: string;
-}
-
-/** Whether times that may be taken are. */
-export type TentativePolicy = 'busy' | 'free';
-/** What becomes of time a calendar says nothing about. */
-export type UncoveredPolicy = 'withhold' | 'offer';
-export type BusyKind = 'tentative' | 'unavailable' | 'busy';
-/** `stale`: what is known is from a look before the last. */
-export type CalendarState = 'current' | 'stale' | 'unknown';
-
-export interface FreeAnswer {
-  busy: { start: string; end: string; kind: BusyKind }[];
-  open: { start: string; end: string }[];
-  slots: { start: string; end: string }[];
-  truncated: boolean;
-  calendars: CalendarAnswer[];
-}
-
-/** What is known of a calendar. */
-export interface CalendarAnswer {
-  calendar: string;
-  state: CalendarState;
-  /** Since it was last read whole; `null`: never. */
-  age_seconds: number | null;
-  /** What the last look covered of the window; `null`: nothing. */
-  covered: { start: string; end: string } | null;
-  covers_window: boolean;
-  /** Series that could not be expanded whole. */
-  incomplete_series: number;
 }
 
 export interface SlotToHold {

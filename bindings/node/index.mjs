@@ -14,6 +14,7 @@ export const {
   StoreFull,
   StoreInvalidInput,
   StoreUnavailable,
+  availability,
   checkStore,
   diff,
   diffMany,
@@ -25,5 +26,8 @@ export const {
   parseMany,
   patch,
   patchMany,
+  plan,
+  transform,
+  transformMany,
   write,
 } = calsync;

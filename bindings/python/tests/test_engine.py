@@ -187,7 +187,7 @@ def test_a_feed_comes_in_by_its_rules_and_takes_time(tmp_path: Path) -> None:
         with pytest.raises(calsync.CallError, match="one way"):
             add(calsync.Direction.TWO_WAY)
         add(calsync.Direction.IMPORT)
-        assert engine.free(terms)["calendars"][0]["state"] == "unknown"
+        assert engine.free(terms).calendars[0].state is calsync.CalendarState.UNKNOWN
         engine.sync("feed")
         assert titles(engine) == {"a": "[Ada] Review"}
         (stored,) = engine.events("family")
@@ -196,8 +196,8 @@ def test_a_feed_comes_in_by_its_rules_and_takes_time(tmp_path: Path) -> None:
         assert [moment["what"] for moment in explained["timeline"]] == ["seen", "done", "mapped"]
         assert explained["timeline"][1]["op"] == "local-create"
         found = engine.free(terms)
-        assert [time["start"] for time in found["busy"]] == ["2026-03-05T08:00:00Z"]
-        assert found["calendars"][0]["state"] == "current"
+        assert [time.start for time in found.busy] == [datetime(2026, 3, 5, 8, tzinfo=timezone.utc)]
+        assert found.calendars[0].state is calsync.CalendarState.CURRENT
 
 
 def test_slots_are_held_booked_and_given_back() -> None:
@@ -218,7 +218,7 @@ def test_slots_are_held_booked_and_given_back() -> None:
     with blocking.Engine() as engine:
         engine.put_calendar(Calendar("family", "Family"))
         hold = engine.hold(terms, at(9), at(10), minutes=10)
-        assert [slot["start"] for slot in engine.free(terms)["slots"]] == ["2100-01-04T10:00:00Z", "2100-01-04T11:00:00Z"]
+        assert [slot.start for slot in engine.free(terms).slots] == [at(10), at(11)]
         with pytest.raises(calsync.BookingError) as caught:
             engine.book(terms, "family", visit(9))
         assert caught.value.code == "slot-taken"
@@ -236,7 +236,7 @@ def test_slots_are_held_booked_and_given_back() -> None:
         assert caught.value.code == "unknown-booking"
         again = engine.hold(terms, at(11), at(12), minutes=10)
         engine.release(again)
-        assert len(engine.free(terms)["slots"]) == 3
+        assert len(engine.free(terms).slots) == 3
 
 
 def test_what_a_link_did_is_told_and_cleaned(server: Server) -> None:

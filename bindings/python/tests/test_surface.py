@@ -49,8 +49,6 @@ DOCUMENTS = {
     "FreeTerms": "free",
     "FreeCalendar": "free",
     "FreeElsewhere": "free",
-    "FreeAnswer": "free",
-    "CalendarAnswer": "free",
     "Booking": "book",
     "Hold": "hold",
 }

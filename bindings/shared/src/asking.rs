@@ -1,20 +1,24 @@
 //! What is asked of an engine: where an event goes and came from, what happened, and when somebody is free.
 //!
-//! All answer with JSON as it stands in the documentation of the core, as text: its words are the same in every language.
+//! All but `free` answer with JSON as it stands in the documentation of the core, as text: its words are the same in every language.
 
 use calsync_core::{
-    availability::{Question, TentativePolicy, UncoveredPolicy, WorkingHours, read_vavailability},
+    availability::{Answer, TentativePolicy, UncoveredPolicy, WorkingHours},
     booking::{Counted, Terms, busy_elsewhere},
     engine::{Link, history},
     model::{CalendarId, EventId, LinkId, RemoteCalendarId, RemoteId},
     store::RecordKind,
     zone::Zone,
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{Engine, Failure, args, dispatch};
+use crate::{
+    Engine, Failure, args,
+    available::{SlotTerms, question},
+    dispatch,
+};
 
 /// The terms of `free`.
 #[derive(Debug, Deserialize)]
@@ -77,8 +81,6 @@ pub(crate) struct FreeElsewhere {
 
 /// Joined events read at once, where nobody says how many.
 const SOURCES: usize = 1000;
-/// A question about more than so many days would be answered with hundreds of thousands of slots.
-const WINDOW_MAX_DAYS: i64 = 400;
 
 fn half_an_hour() -> u32 {
     30
@@ -125,38 +127,31 @@ impl Engine {
         Ok(json!(history(&all)).to_string())
     }
 
-    pub(crate) async fn free(&self, args: args::Free) -> Result<String, Failure> {
+    pub(crate) async fn free(&self, args: args::Free) -> Result<Answer, Failure> {
         let terms = self.terms("free", &args.terms).await?;
-        Ok(json!(self.bookings().await?.free(&terms).await?).to_string())
+        Ok(self.bookings().await?.free(&terms).await?)
     }
 
     /// What slots are offered under, out of the text a host wrote for `method`.
     pub(crate) async fn terms(&self, method: &str, text: &str) -> Result<Terms, Failure> {
         let asked: FreeTerms = dispatch::read(method, text)?;
-        let span = asked.to.signed_duration_since(asked.from);
-        if span <= TimeDelta::zero() || span > TimeDelta::days(WINDOW_MAX_DAYS) {
-            let text = format!("`to` has to be after `from`, by {WINDOW_MAX_DAYS} days at most");
-            return Err(Failure::invalid(text).about(method));
-        }
-        let minutes = |minutes: u32| TimeDelta::minutes(i64::from(minutes));
-        let zone = asked.zone.unwrap_or(Zone::UTC);
+        let zone = asked.zone.clone().unwrap_or(Zone::UTC);
+        let terms = SlotTerms {
+            zone: asked.zone,
+            slot_minutes: asked.slot_minutes,
+            granularity_minutes: asked.granularity_minutes,
+            buffer_before_minutes: asked.buffer_before_minutes,
+            buffer_after_minutes: asked.buffer_after_minutes,
+            notice_minutes: asked.notice_minutes,
+            tentative: asked.tentative,
+            uncovered: asked.uncovered,
+            hours: Vec::new(),
+            availability: asked.availability,
+        };
         // `now` is set by whoever answers.
-        let mut question = Question::new(asked.from..asked.to, asked.from, zone.clone());
-        (question.slot, question.granularity) =
-            (minutes(asked.slot_minutes), minutes(asked.granularity_minutes));
-        (question.buffer_before, question.buffer_after) =
-            (minutes(asked.buffer_before_minutes), minutes(asked.buffer_after_minutes));
-        question.minimum_notice = minutes(asked.notice_minutes);
-        (question.tentative, question.uncovered) = (asked.tentative, asked.uncovered);
+        let question = question(asked.from..asked.to, asked.from, terms);
+        let mut question = question.map_err(|failure| failure.about(method))?;
         question.hours = asked.hours;
-        for text in &asked.availability {
-            let found = read_vavailability(text)
-                .map_err(|error| Failure::invalid(error.to_string()).about(method))?;
-            if found.is_empty() {
-                return Err(Failure::invalid("there is no VAVAILABILITY in the text").about(method));
-            }
-            question.availability.push(found);
-        }
         let mut calendars = Vec::new();
         for one in asked.calendars {
             let calendar = CalendarId::from(one.calendar);

@@ -5,12 +5,15 @@
 //! users see are written in that language, and a test holds them against [`surface`](surface::surface), so that nothing is
 //! missing in one of them. `docs/adr/0015-bindings.md` says why.
 //!
-//! Arguments and results are owned values without lifetimes; the shapes are the structs of [`args`] and [`model`].
+//! Arguments and results are owned values without lifetimes; the shapes are the structs of [`args`] and [`model`], and of
+//! [`planned`], [`available`] and [`copied`] for the functions they are about.
 
 pub mod args;
 mod asking;
+pub mod available;
 mod booking;
 mod connect;
+pub mod copied;
 mod dispatch;
 mod engine;
 mod failure;
@@ -21,6 +24,7 @@ mod host_store;
 pub mod model;
 mod names;
 pub mod parts;
+pub mod planned;
 mod rows;
 mod runtime;
 pub mod surface;

@@ -2,7 +2,7 @@
 //!
 //! Fields and words are read out of the `Deserialize` implementations themselves, so a new one is in the list at once.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use calsync_core::{
     availability, booking,
@@ -14,11 +14,12 @@ use calsync_core::{
         Participant, ParticipationStatus, Person, Privacy, RelativeTo, Role, Status, TimeSpan, UidOrigin,
         VirtualLocation,
     },
-    plan::Direction,
+    plan::{Action, Direction, Evidence},
     provider::RemoteCalendar,
-    recurrence::LimitReached,
+    recurrence::{LimitReached, Weekday},
     store::{RunCounts, RunRecord, Take},
 };
+use chrono::{DateTime, Utc};
 use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, Deserializer, Error, Visitor, value},
@@ -26,7 +27,9 @@ use serde::{
 };
 use serde_json::json;
 
-use crate::{Code, Failure, args, asking, dispatch, host_rules, host_store, model};
+use crate::{
+    Code, Failure, args, asking, available, copied, dispatch, host_rules, host_store, model, planned,
+};
 
 /// Everything a language has to offer.
 #[derive(Debug, Serialize)]
@@ -170,6 +173,18 @@ pub fn surface() -> Surface {
             ("ContestedEvent", owned::<model::ContestedEventModel>()),
             ("Surroundings", owned::<model::SurroundingsModel>()),
             ("Merged", owned::<model::Merged>()),
+            ("PlanPair", owned::<planned::PlanPair>()),
+            ("Decision", owned::<planned::Decision>()),
+            ("Plan", owned::<planned::Plan>()),
+            ("Copied", owned::<copied::Copied>()),
+            ("CalendarEvents", owned::<available::CalendarEvents>()),
+            ("SlotTerms", owned::<available::SlotTerms>()),
+            ("WorkingHours", owned::<available::WorkingHoursModel>()),
+            ("DayHours", owned::<available::DayHoursModel>()),
+            ("Period", owned::<Range<DateTime<Utc>>>()),
+            ("BusyTime", owned::<availability::BusyTime>()),
+            ("FreeAnswer", owned::<availability::Answer>()),
+            ("CalendarAnswer", owned::<availability::CalendarAnswer>()),
             ("StoredEvent", owned::<model::StoredEvent>()),
             ("PlannedOperation", owned::<model::PlannedOperation>()),
             ("Counts", owned::<RunCounts>()),
@@ -190,18 +205,10 @@ pub fn surface() -> Surface {
             ("FreeTerms", names::<asking::FreeTerms>()),
             ("FreeCalendar", names::<asking::FreeCalendar>()),
             ("FreeElsewhere", names::<asking::FreeElsewhere>()),
-            ("FreeAnswer", names::<availability::Answer>()),
-            ("CalendarAnswer", names::<availability::CalendarAnswer>()),
             ("Booking", names::<booking::Booking>()),
             ("Hold", names::<booking::Hold>()),
         ]),
-        document_words: BTreeMap::from([
-            ("Leaving", names::<Leaving>()),
-            ("CalendarState", names::<availability::CalendarState>()),
-            ("BusyKind", names::<availability::BusyKind>()),
-            ("TentativePolicy", names::<availability::TentativePolicy>()),
-            ("UncoveredPolicy", names::<availability::UncoveredPolicy>()),
-        ]),
+        document_words: BTreeMap::from([("Leaving", names::<Leaving>())]),
         words: BTreeMap::from([
             ("UidOrigin", names::<UidOrigin>()),
             ("Status", names::<Status>()),
@@ -220,6 +227,13 @@ pub fn surface() -> Surface {
             ("CopyEdits", names::<CopyEdits>()),
             ("PeoplePolicy", names::<PeoplePolicy>()),
             ("Choice", names::<Choice>()),
+            ("Action", names::<Action>()),
+            ("Evidence", names::<Evidence>()),
+            ("CalendarState", names::<availability::CalendarState>()),
+            ("BusyKind", names::<availability::BusyKind>()),
+            ("TentativePolicy", names::<availability::TentativePolicy>()),
+            ("UncoveredPolicy", names::<availability::UncoveredPolicy>()),
+            ("Weekday", names::<Weekday>()),
             ("Take", names::<Take>()),
             ("LimitReached", names::<LimitReached>()),
             ("WriteKind", names::<model::WriteKind>()),

@@ -23,6 +23,7 @@ from .model import (
     Direction,
     Event,
     Field,
+    FreeAnswer,
     PeoplePolicy,
     ProviderKind,
     Question,
@@ -80,6 +81,7 @@ _calendars: Callable[[Any], list[Calendar]] = _list(Calendar)
 _storedevents: Callable[[Any], list[StoredEvent]] = _list(StoredEvent)
 _report: Callable[[Any], Report] = decoder(Report)
 _cleaned: Callable[[Any], Cleaned] = decoder(Cleaned)
+_free: Callable[[Any], FreeAnswer] = decoder(FreeAnswer)
 _conflicts: Callable[[Any], list[Conflict]] = _list(Conflict)
 _conflict: Callable[[Any], Conflict] = decoder(Conflict)
 _runs: Callable[[Any], list[Run]] = _list(Run)
@@ -320,8 +322,8 @@ def cancel_booking(calendar: str, id: str) -> Request[None]:
     return Request("cancel_booking", arguments(calendar=calendar, id=id), _nothing)
 
 
-def free(terms: dict[str, Any]) -> Request[dict[str, Any]]:
-    return Request("free", arguments(terms=json.dumps(terms)), json.loads)
+def free(terms: dict[str, Any]) -> Request[FreeAnswer]:
+    return Request("free", arguments(terms=json.dumps(terms)), _free)
 
 
 def close() -> Request[None]:

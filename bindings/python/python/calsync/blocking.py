@@ -21,6 +21,7 @@ from .model import (
     Direction,
     Event,
     Field,
+    FreeAnswer,
     PeoplePolicy,
     ProviderKind,
     Question,
@@ -157,17 +158,14 @@ class Engine:
         """Gives a booked slot back: its event is deleted, and every link on the calendar carries that on."""
         self._run(requests.cancel_booking(calendar=calendar, id=id))
 
-    def free(self, terms: dict[str, Any]) -> dict[str, Any]:
-        """When all calendars of ``terms`` are free: ``busy``, ``open``, ``slots``, and how far each calendar can be trusted.
+    def free(self, terms: dict[str, Any]) -> FreeAnswer:
+        """When all calendars of ``terms`` are free, and how far each can be trusted.
 
         ``terms`` has ``calendars`` (each ``{"calendar": ..., "zone": ..., "owner": [...]}``), ``from`` and ``to`` as ISO texts,
         and where they are not the default ``elsewhere``, ``zone``, ``slot_minutes``, ``granularity_minutes``,
         ``buffer_before_minutes``, ``buffer_after_minutes``, ``notice_minutes``, ``tentative``, ``uncovered``, ``hours`` and
         ``availability``. ``elsewhere`` are calendars of which an account sees only when they are busy, each
         ``{"calendar": ..., "connection": ..., "remote": ...}``: their providers are asked each time.
-
-        The answer has ``truncated`` as well, and of each of ``calendars`` its ``calendar``, ``state``, ``age_seconds``, what was
-        ``covered`` of the window, ``covers_window`` and ``incomplete_series``.
         """
         return self._run(requests.free(terms=terms))
 

@@ -15,10 +15,16 @@ from zoneinfo import ZoneInfo
 from .zones import DefinedZone
 
 __all__ = [
+    "Action",
     "Added",
     "Alarm",
     "AlarmAction",
+    "BusyKind",
+    "BusyTime",
     "Calendar",
+    "CalendarAnswer",
+    "CalendarEvents",
+    "CalendarState",
     "Changed",
     "Choice",
     "Cleaned",
@@ -27,16 +33,21 @@ __all__ = [
     "ConflictPolicy",
     "ContestedEvent",
     "ContestedField",
+    "Copied",
     "Counts",
     "CopyEdits",
+    "DayHours",
+    "Decision",
     "DeletionPolicy",
     "Descent",
     "Direction",
     "Event",
     "EventBody",
+    "Evidence",
     "Excluded",
     "Expansion",
     "Field",
+    "FreeAnswer",
     "FreeBusyStatus",
     "Instance",
     "LimitReached",
@@ -48,7 +59,10 @@ __all__ = [
     "Participant",
     "ParticipationStatus",
     "PeoplePolicy",
+    "Period",
     "Person",
+    "Plan",
+    "PlanPair",
     "PlannedOperation",
     "Privacy",
     "Progress",
@@ -59,16 +73,21 @@ __all__ = [
     "Report",
     "Role",
     "Run",
+    "SlotTerms",
     "Status",
     "StoredEvent",
     "Surroundings",
     "Take",
+    "TentativePolicy",
     "TimeSpan",
     "UidOrigin",
+    "UncoveredPolicy",
     "Undone",
     "UnreadableItem",
     "VirtualLocation",
     "WaitingWrite",
+    "Weekday",
+    "WorkingHours",
     "WriteKind",
     "WriteState",
 ]
@@ -203,6 +222,81 @@ class Choice(str, Enum):
     REMOTE = "remote"
     BOTH = "both"
     OPEN = "open"
+
+
+class Action(str, Enum):
+    """What is done about a pair. ``ASK`` comes from an engine only."""
+
+    NONE = "none"
+    CREATE_LOCAL = "create-local"
+    CREATE_REMOTE = "create-remote"
+    JOIN = "join"
+    MERGE = "merge"
+    DELETE_LOCAL = "delete-local"
+    DELETE_REMOTE = "delete-remote"
+    RESTORE_LOCAL = "restore-local"
+    RESTORE_REMOTE = "restore-remote"
+    FORGET = "forget"
+    SUPPRESS = "suppress"
+    ASK = "ask"
+
+
+class Evidence(str, Enum):
+    """What says that something was deleted. That it was not listed says so only when it was also asked for by name: ``ABSENT``.
+
+    ``OUTSIDE_WINDOW`` and ``MADE_AGAIN`` are of copies, and do not count against the brake on deletions.
+    """
+
+    REPORTED = "reported"
+    ABSENT = "absent"
+    NOT_FOUND = "not-found"
+    DELETED_HERE = "deleted-here"
+    LEFT_OUT = "left-out"
+    OUTSIDE_WINDOW = "outside-window"
+    MADE_AGAIN = "made-again"
+    MARKED = "marked"
+
+
+class CalendarState(str, Enum):
+    """What is known of a calendar; ``STALE``: what a look before the last one said."""
+
+    CURRENT = "current"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+class BusyKind(str, Enum):
+    """How firmly a time is taken."""
+
+    TENTATIVE = "tentative"
+    UNAVAILABLE = "unavailable"
+    BUSY = "busy"
+
+
+class TentativePolicy(str, Enum):
+    """Whether times that may be taken are."""
+
+    BUSY = "busy"
+    FREE = "free"
+
+
+class UncoveredPolicy(str, Enum):
+    """What becomes of time a calendar says nothing about."""
+
+    WITHHOLD = "withhold"
+    OFFER = "offer"
+
+
+class Weekday(str, Enum):
+    """A day of the week."""
+
+    MONDAY = "mo"
+    TUESDAY = "tu"
+    WEDNESDAY = "we"
+    THURSDAY = "th"
+    FRIDAY = "fr"
+    SATURDAY = "sa"
+    SUNDAY = "su"
 
 
 class Take(str, Enum):
@@ -472,11 +566,11 @@ class ContestedEvent:
 class Surroundings:
     """What surrounds an event that is copied: the calendar it is in, its owner's addresses, and whether it is a copy itself."""
 
-    calendar: str
-    calendar_name: str
-    owner: list[str]
-    zone: ZoneInfo | DefinedZone
-    is_copy: bool
+    calendar: str = ""
+    calendar_name: str = ""
+    owner: list[str] = field(default_factory=list[str])
+    zone: ZoneInfo | DefinedZone = field(default_factory=lambda: ZoneInfo("UTC"))
+    is_copy: bool = False
 
 
 @dataclass
@@ -489,6 +583,164 @@ class Merged:
     to_remote: list[Field]
     contested: list[ContestedField]
     keep_local_copy: bool
+
+
+@dataclass
+class PlanPair:
+    """An event here and its item there, with what is known of both: what ``plan`` decides about.
+
+    ``base`` is what both sides held when they last agreed, ``None`` when they never met; ``remote_base`` what the remote side
+    held then, where it stores events in a form of its own. ``local`` and ``remote`` are the sides now. Of one that is ``None``
+    nothing was heard: it is as the base says; or it was deleted, when ``local_gone`` or ``remote_gone`` says what speaks for
+    that. ``parted`` pairs are left alone, since a plan said ``Action.SUPPRESS``.
+    """
+
+    base: Event | None = None
+    local: Event | None = None
+    remote: Event | None = None
+    remote_base: Event | None = None
+    local_gone: Evidence | None = None
+    remote_gone: Evidence | None = None
+    parted: bool = False
+
+
+@dataclass
+class Decision:
+    """What is done about one pair, and why.
+
+    ``local`` and ``remote`` are what the sides are to hold; one that is ``None`` stays as it is, or is deleted. ``reason`` has no
+    text of events. ``evidence`` is what speaks for a deletion.
+    """
+
+    action: Action
+    reason: str
+    local: Event | None
+    remote: Event | None
+    to_local: list[Field]
+    to_remote: list[Field]
+    contested: list[ContestedField]
+    keep_local_copy: bool
+    evidence: Evidence | None
+
+
+@dataclass
+class Plan:
+    """What is done about pairs, in their order. When it is ``held``, its deletions wait for a person, and all else goes on."""
+
+    decisions: list[Decision]
+    held: bool
+
+
+@dataclass
+class Copied:
+    """What is copied of one event: the copy, or ``None`` and the name of the step that keeps it out.
+
+    Neither: it takes no time, and the copies are busy-only.
+    """
+
+    event: Event | None
+    left_out_by: str | None
+
+
+@dataclass
+class Period:
+    """From an instant up to, not including, another."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass
+class BusyTime:
+    """A time that is taken: from an instant up to, not including, another."""
+
+    start: datetime
+    end: datetime
+    kind: BusyKind = BusyKind.BUSY
+
+
+@dataclass
+class CalendarEvents:
+    """A calendar with what is known of it: what ``availability`` is told from.
+
+    ``calendar`` is its name in the answer, ``busy`` are times beside its events (all there is of a calendar that shows none). Dates
+    and floating times are read in ``zone``, by default that of the terms. What an ``owner`` declined takes none of their time.
+    ``as_of`` is when it was last read whole, ``covered`` what that look covered (``None``: everything).
+    """
+
+    calendar: str
+    events: list[Event] = field(default_factory=list["Event"])
+    busy: list[BusyTime] = field(default_factory=list["BusyTime"])
+    zone: ZoneInfo | DefinedZone | None = None
+    owner: list[str] = field(default_factory=list[str])
+    state: CalendarState = CalendarState.CURRENT
+    as_of: datetime | None = None
+    covered: Period | None = None
+
+
+@dataclass
+class DayHours:
+    """Hours of some days of the week, as ``hh:mm`` up to ``24:00``. An end at or before the start is that of the next day."""
+
+    start: str
+    end: str
+    days: list[Weekday] = field(default_factory=lambda: [*Weekday])
+
+
+@dataclass
+class WorkingHours:
+    """When somebody works, on the clock of ``zone``: a minute counts when one of the hours holds it."""
+
+    zone: ZoneInfo | DefinedZone
+    hours: list[DayHours]
+
+
+@dataclass
+class SlotTerms:
+    """What slots are offered under.
+
+    Slots start on the clock of ``zone`` (UTC), at multiples of the granularity since midnight. The buffers are kept free around
+    a slot; the first open moment is ``notice_minutes`` from now. A moment is open when all ``hours`` hold it; ``availability`` are
+    texts with a ``VAVAILABILITY`` (RFC 7953), one for each person.
+    """
+
+    zone: ZoneInfo | DefinedZone | None = None
+    slot_minutes: int = 30
+    granularity_minutes: int = 15
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
+    notice_minutes: int = 0
+    tentative: TentativePolicy = TentativePolicy.BUSY
+    uncovered: UncoveredPolicy = UncoveredPolicy.WITHHOLD
+    hours: list[WorkingHours] = field(default_factory=list["WorkingHours"])
+    availability: list[str] = field(default_factory=list[str])
+
+
+@dataclass
+class CalendarAnswer:
+    """What is known of a calendar, for whoever has to judge an answer.
+
+    ``age_seconds`` is since it was last read whole (``None``: never), ``covered`` what that look covered of the window (``None``:
+    nothing), ``incomplete_series`` how many series could not be expanded whole.
+    """
+
+    calendar: str
+    state: CalendarState
+    age_seconds: int | None
+    covered: Period | None
+    covers_window: bool
+    incomplete_series: int
+
+
+@dataclass
+class FreeAnswer:
+    """When somebody is free: the busy times, what is ``open``, and the ``slots`` in it. If it is ``truncated``, there are more."""
+
+    busy: list[BusyTime]
+    open: list[Period]
+    slots: list[Period]
+    truncated: bool
+    calendars: list[CalendarAnswer]
 
 
 @dataclass
