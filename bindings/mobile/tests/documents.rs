@@ -9,12 +9,10 @@ const KOTLIN: &str = include_str!("../kotlin/src/main/kotlin/io/calsync/Engine.k
 const SWIFT: &str = include_str!("../swift/Sources/Calsync/Engine.swift");
 
 /// Which method tells of which document: its name in Kotlin and Swift.
-const METHODS: [(&str, &str); 9] = [
+const METHODS: [(&str, &str); 7] = [
     ("Booking", "book"),
-    ("CalendarAnswer", "free"),
     ("CopyRules", "addLink"),
     ("CopyWindow", "addLink"),
-    ("FreeAnswer", "free"),
     ("FreeCalendar", "free"),
     ("FreeElsewhere", "free"),
     ("FreeTerms", "free"),

@@ -254,15 +254,13 @@ public final class Engine: Sendable {
         try await call("explain", ["calendar": calendar, "id": id], String.self)
     }
 
-    /// When all calendars of the terms are free, and how far each can be trusted; both as JSON. The terms have `calendars` (each
+    /// When all calendars of the terms are free, and how far each can be trusted. The terms are JSON with `calendars` (each
     /// `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `elsewhere`, `zone`,
     /// `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
     /// `uncovered`, `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
-    /// `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time. The answer has `busy`, `open`,
-    /// `slots`, `truncated` and `calendars`, each with its `calendar`, `state`, `age_seconds`, what was `covered` of the window,
-    /// `covers_window` and `incomplete_series`.
-    public func free(_ terms: String) async throws -> String {
-        try await call("free", ["terms": terms], String.self)
+    /// `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time.
+    public func free(_ terms: String) async throws -> FreeAnswer {
+        try await call("free", ["terms": terms], FreeAnswer.self)
     }
 
     /// What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when; as JSON.

@@ -286,12 +286,26 @@ public struct ContestedEvent: Hashable, Sendable, Decodable {
 }
 
 /// What surrounds an event that is copied: its calendar, that one's owner and zone, and whether it is a copy itself.
-public struct Surroundings: Hashable, Sendable, Decodable {
-    public let calendar: String
-    public let calendarName: String
-    public let owner: [String]
-    public let zone: Zone
-    public let isCopy: Bool
+public struct Surroundings: Hashable, Sendable, Codable {
+    public var calendar: String
+    public var calendarName: String
+    public var owner: [String]
+    public var zone: Zone
+    public var isCopy: Bool
+
+    public init(
+        calendar: String = "",
+        calendarName: String = "",
+        owner: [String] = [],
+        zone: Zone = .iana("UTC"),
+        isCopy: Bool = false
+    ) {
+        self.calendar = calendar
+        self.calendarName = calendarName
+        self.owner = owner
+        self.zone = zone
+        self.isCopy = isCopy
+    }
 }
 
 /// What a three-way merge decided.
@@ -302,6 +316,223 @@ public struct Merged: Hashable, Sendable, Decodable {
     public let toRemote: [Field]
     public let contested: [ContestedField]
     public let keepLocalCopy: Bool
+}
+
+/// An event here and its item there, with what is known of both: what `plan` decides about. Of a side that is neither given nor gone
+/// nothing was heard: it is as the base says.
+public struct PlanPair: Hashable, Sendable, Encodable {
+    /// What both sides held when they last agreed; `nil`: they never met.
+    public var base: Event?
+    /// The local side now.
+    public var local: Event?
+    /// The remote side now.
+    public var remote: Event?
+    /// What the remote side held then, where it stores events in a form of its own.
+    public var remoteBase: Event?
+    /// The local event was deleted, and this speaks for it.
+    public var localGone: Evidence?
+    /// The item was deleted, and this speaks for it: that it was not listed does not.
+    public var remoteGone: Evidence?
+    /// The pair is left alone, since a plan said `suppress`.
+    public var parted: Bool
+
+    public init(
+        base: Event? = nil,
+        local: Event? = nil,
+        remote: Event? = nil,
+        remoteBase: Event? = nil,
+        localGone: Evidence? = nil,
+        remoteGone: Evidence? = nil,
+        parted: Bool = false
+    ) {
+        self.base = base
+        self.local = local
+        self.remote = remote
+        self.remoteBase = remoteBase
+        self.localGone = localGone
+        self.remoteGone = remoteGone
+        self.parted = parted
+    }
+}
+
+/// What is done about one pair, and why; ``reason`` has no text of events.
+public struct Decision: Hashable, Sendable, Decodable {
+    public let action: Action
+    public let reason: String
+    /// What the local side is to hold; `nil`: it stays as it is, or is deleted.
+    public let local: Event?
+    /// What the remote side is to hold; `nil`: it stays as it is, or is deleted.
+    public let remote: Event?
+    public let toLocal: [Field]
+    public let toRemote: [Field]
+    public let contested: [ContestedField]
+    public let keepLocalCopy: Bool
+    /// What speaks for a deletion.
+    public let evidence: Evidence?
+}
+
+/// What is done about pairs, in their order. When it is ``held``, its deletions wait for a person, and all else goes on.
+public struct Plan: Hashable, Sendable, Decodable {
+    public let decisions: [Decision]
+    public let held: Bool
+}
+
+/// What is copied of one event. Neither: it takes no time, and the copies are busy-only.
+public struct Copied: Hashable, Sendable, Decodable {
+    public let event: Event?
+    /// The name of the step that keeps it out.
+    public let leftOutBy: String?
+}
+
+/// From an instant up to, not including, another.
+public struct Period: Hashable, Sendable, Codable {
+    public var start: Instant
+    public var end: Instant
+
+    public init(start: Instant, end: Instant) {
+        self.start = start
+        self.end = end
+    }
+}
+
+/// A time that is taken: from an instant up to, not including, another.
+public struct BusyTime: Hashable, Sendable, Codable {
+    public var start: Instant
+    public var end: Instant
+    public var kind: BusyKind
+
+    public init(start: Instant, end: Instant, kind: BusyKind = .busy) {
+        self.start = start
+        self.end = end
+        self.kind = kind
+    }
+}
+
+/// A calendar with what is known of it: what `availability` is told from.
+public struct CalendarEvents: Hashable, Sendable, Encodable {
+    /// Its name in the answer.
+    public var calendar: String
+    public var events: [Event]
+    /// Times beside the events: all there is of a calendar that shows none.
+    public var busy: [BusyTime]
+    /// Dates and floating times are read in it; `nil`: that of the terms.
+    public var zone: Zone?
+    /// Addresses; what they declined takes none of their time.
+    public var owner: [String]
+    public var state: CalendarState
+    /// When it was last read whole.
+    public var asOf: Instant?
+    /// What that look covered; `nil`: everything.
+    public var covered: Period?
+
+    public init(
+        calendar: String,
+        events: [Event] = [],
+        busy: [BusyTime] = [],
+        zone: Zone? = nil,
+        owner: [String] = [],
+        state: CalendarState = .current,
+        asOf: Instant? = nil,
+        covered: Period? = nil
+    ) {
+        self.calendar = calendar
+        self.events = events
+        self.busy = busy
+        self.zone = zone
+        self.owner = owner
+        self.state = state
+        self.asOf = asOf
+        self.covered = covered
+    }
+}
+
+/// Hours of some days of the week, as `hh:mm` up to `24:00`. An end at or before the start is that of the next day.
+public struct DayHours: Hashable, Sendable, Encodable {
+    public var start: String
+    public var end: String
+    public var days: [Weekday]
+
+    public init(start: String, end: String, days: [Weekday] = Weekday.allCases) {
+        self.start = start
+        self.end = end
+        self.days = days
+    }
+}
+
+/// When somebody works, on the clock of ``zone``: a minute counts when one of the hours holds it.
+public struct WorkingHours: Hashable, Sendable, Encodable {
+    public var zone: Zone
+    public var hours: [DayHours]
+
+    public init(zone: Zone, hours: [DayHours]) {
+        self.zone = zone
+        self.hours = hours
+    }
+}
+
+/// What slots are offered under.
+public struct SlotTerms: Hashable, Sendable, Encodable {
+    /// On whose clock they start; `nil`: UTC.
+    public var zone: Zone?
+    public var slotMinutes: Int
+    /// They start at multiples of this since midnight.
+    public var granularityMinutes: Int
+    public var bufferBeforeMinutes: Int
+    public var bufferAfterMinutes: Int
+    /// How long from now the first open moment is.
+    public var noticeMinutes: Int
+    public var tentative: TentativePolicy
+    public var uncovered: UncoveredPolicy
+    /// All have to hold a moment that is open.
+    public var hours: [WorkingHours]
+    /// Texts with a `VAVAILABILITY` (RFC 7953), one for each person.
+    public var availability: [String]
+
+    public init(
+        zone: Zone? = nil,
+        slotMinutes: Int = 30,
+        granularityMinutes: Int = 15,
+        bufferBeforeMinutes: Int = 0,
+        bufferAfterMinutes: Int = 0,
+        noticeMinutes: Int = 0,
+        tentative: TentativePolicy = .busy,
+        uncovered: UncoveredPolicy = .withhold,
+        hours: [WorkingHours] = [],
+        availability: [String] = []
+    ) {
+        self.zone = zone
+        self.slotMinutes = slotMinutes
+        self.granularityMinutes = granularityMinutes
+        self.bufferBeforeMinutes = bufferBeforeMinutes
+        self.bufferAfterMinutes = bufferAfterMinutes
+        self.noticeMinutes = noticeMinutes
+        self.tentative = tentative
+        self.uncovered = uncovered
+        self.hours = hours
+        self.availability = availability
+    }
+}
+
+/// What is known of a calendar, for whoever has to judge an answer.
+public struct CalendarAnswer: Hashable, Sendable, Decodable {
+    public let calendar: String
+    public let state: CalendarState
+    /// Since it was last read whole; `nil`: never.
+    public let ageSeconds: Int?
+    /// What the last look covered of the window; `nil`: nothing.
+    public let covered: Period?
+    public let coversWindow: Bool
+    /// Series that could not be expanded whole.
+    public let incompleteSeries: Int
+}
+
+/// When somebody is free: the busy times, what is open, and the slots in it. If it is ``truncated``, there are more.
+public struct FreeAnswer: Hashable, Sendable, Decodable {
+    public let busy: [BusyTime]
+    public let open: [Period]
+    public let slots: [Period]
+    public let truncated: Bool
+    public let calendars: [CalendarAnswer]
 }
 
 /// An event as the store holds it; an edit names its ``revision``.

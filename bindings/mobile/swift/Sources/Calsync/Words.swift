@@ -121,6 +121,72 @@ public enum Choice: String, Codable, Sendable, CaseIterable {
     case `open` = "open"
 }
 
+/// What is done about a pair; `ask` comes from an engine only.
+public enum Action: String, Codable, Sendable, CaseIterable {
+    case none
+    case createLocal = "create-local"
+    case createRemote = "create-remote"
+    case join
+    case merge
+    case deleteLocal = "delete-local"
+    case deleteRemote = "delete-remote"
+    case restoreLocal = "restore-local"
+    case restoreRemote = "restore-remote"
+    case forget
+    case suppress
+    case ask
+}
+
+/// What says that something was deleted. That it was not listed says so only when it was also asked for by name: `absent`.
+/// `outsideWindow` and `madeAgain` are of copies, and do not count against the brake on deletions.
+public enum Evidence: String, Codable, Sendable, CaseIterable {
+    case reported
+    case absent
+    case notFound = "not-found"
+    case deletedHere = "deleted-here"
+    case leftOut = "left-out"
+    case outsideWindow = "outside-window"
+    case madeAgain = "made-again"
+    case marked
+}
+
+/// What is known of a calendar; `stale`: what a look before the last one said.
+public enum CalendarState: String, Codable, Sendable, CaseIterable {
+    case current
+    case stale
+    case unknown
+}
+
+/// How firmly a time is taken.
+public enum BusyKind: String, Codable, Sendable, CaseIterable {
+    case tentative
+    case unavailable
+    case busy
+}
+
+/// Whether times that may be taken are.
+public enum TentativePolicy: String, Codable, Sendable, CaseIterable {
+    case busy
+    case free
+}
+
+/// What becomes of time a calendar says nothing about.
+public enum UncoveredPolicy: String, Codable, Sendable, CaseIterable {
+    case withhold
+    case offer
+}
+
+/// A day of the week.
+public enum Weekday: String, Codable, Sendable, CaseIterable {
+    case monday = "mo"
+    case tuesday = "tu"
+    case wednesday = "we"
+    case thursday = "th"
+    case friday = "fr"
+    case saturday = "sa"
+    case sunday = "su"
+}
+
 /// Whose value a person takes.
 public enum Take: String, Codable, Sendable, CaseIterable {
     case local

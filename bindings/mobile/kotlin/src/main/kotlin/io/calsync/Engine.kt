@@ -255,15 +255,13 @@ class Engine private constructor(
         call("explain", Arguments().text("calendar", calendar).text("id", id), String.serializer())
 
     /**
-     * When all calendars of [terms] are free, and how far each can be trusted; both as JSON. The terms have `calendars` (each
+     * When all calendars of [terms] are free, and how far each can be trusted. The terms are JSON with `calendars` (each
      * `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `elsewhere`, `zone`,
      * `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
      * `uncovered`, `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
-     * `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time. The answer has `busy`, `open`,
-     * `slots`, `truncated` and `calendars`, each with its `calendar`, `state`, `age_seconds`, what was `covered` of the window,
-     * `covers_window` and `incomplete_series`.
+     * `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time.
      */
-    suspend fun free(terms: String): String = call("free", Arguments().text("terms", terms), String.serializer())
+    suspend fun free(terms: String): FreeAnswer = call("free", Arguments().text("terms", terms), FreeAnswer.serializer())
 
     /** What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when; as JSON. */
     suspend fun explainItem(item: String): String = call("explain_item", Arguments().text("item", item), String.serializer())

@@ -141,6 +141,81 @@ enum class Choice {
     @SerialName("open") OPEN,
 }
 
+/** What is done about a pair. [ASK] comes from an engine only. */
+@Serializable
+enum class Action {
+    @SerialName("none") NONE,
+    @SerialName("create-local") CREATE_LOCAL,
+    @SerialName("create-remote") CREATE_REMOTE,
+    @SerialName("join") JOIN,
+    @SerialName("merge") MERGE,
+    @SerialName("delete-local") DELETE_LOCAL,
+    @SerialName("delete-remote") DELETE_REMOTE,
+    @SerialName("restore-local") RESTORE_LOCAL,
+    @SerialName("restore-remote") RESTORE_REMOTE,
+    @SerialName("forget") FORGET,
+    @SerialName("suppress") SUPPRESS,
+    @SerialName("ask") ASK,
+}
+
+/**
+ * What says that something was deleted. That it was not listed says so only when it was also asked for by name: [ABSENT].
+ * [OUTSIDE_WINDOW] and [MADE_AGAIN] are of copies, and do not count against the brake on deletions.
+ */
+@Serializable
+enum class Evidence {
+    @SerialName("reported") REPORTED,
+    @SerialName("absent") ABSENT,
+    @SerialName("not-found") NOT_FOUND,
+    @SerialName("deleted-here") DELETED_HERE,
+    @SerialName("left-out") LEFT_OUT,
+    @SerialName("outside-window") OUTSIDE_WINDOW,
+    @SerialName("made-again") MADE_AGAIN,
+    @SerialName("marked") MARKED,
+}
+
+/** What is known of a calendar; [STALE]: what a look before the last one said. */
+@Serializable
+enum class CalendarState {
+    @SerialName("current") CURRENT,
+    @SerialName("stale") STALE,
+    @SerialName("unknown") UNKNOWN,
+}
+
+/** How firmly a time is taken. */
+@Serializable
+enum class BusyKind {
+    @SerialName("tentative") TENTATIVE,
+    @SerialName("unavailable") UNAVAILABLE,
+    @SerialName("busy") BUSY,
+}
+
+/** Whether times that may be taken are. */
+@Serializable
+enum class TentativePolicy {
+    @SerialName("busy") BUSY,
+    @SerialName("free") FREE,
+}
+
+/** What becomes of time a calendar says nothing about. */
+@Serializable
+enum class UncoveredPolicy {
+    @SerialName("withhold") WITHHOLD,
+    @SerialName("offer") OFFER,
+}
+
+/** A day of the week. */
+@Serializable
+enum class Weekday {
+    @SerialName("mo") MONDAY,
+    @SerialName("tu") TUESDAY,
+    @SerialName("we") WEDNESDAY,
+    @SerialName("th") THURSDAY,
+    @SerialName("fr") FRIDAY,
+    @SerialName("sa") SATURDAY,
+    @SerialName("su") SUNDAY,
+}
+
 /** Whose value a person takes. */
 @Serializable
 enum class Take {

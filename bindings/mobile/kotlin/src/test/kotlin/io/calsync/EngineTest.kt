@@ -1,5 +1,6 @@
 package io.calsync
 
+import java.time.Instant
 import kotlin.test.assertContentEquals
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
@@ -223,6 +224,21 @@ class EngineTest {
                 assertEquals(Code.BLOCKED, assertFailsWith<CalsyncException> { engine.remoteCalendars("outside") }.code)
             }
         }
+    }
+
+    @Test
+    fun `when there is time is told with how far it is known`() = runBlocking<Unit> {
+        val engine = Engine()
+        engine.putCalendar(Calendar("family", "Family"))
+        engine.addEvent("family", meeting("a", "Breakfast"))
+        val terms = """{"calendars":[{"calendar":"family"}],"from":"2100-01-01T00:00:00Z","to":"2100-01-01T01:00:00Z"}"""
+        val free = engine.free(terms)
+        val at = Instant.parse("2100-01-01T00:00:00Z")
+        assertEquals(listOf(Period(at, at.plusSeconds(3600))), free.open)
+        assertEquals(Period(at, at.plusSeconds(1800)), free.slots.first())
+        val family = free.calendars.single()
+        assertEquals(Triple("family", CalendarState.CURRENT, true), Triple(family.calendar, family.state, family.coversWindow))
+        assertEquals(emptyList(), free.busy)
     }
 
     @Test
