@@ -562,23 +562,23 @@ class Engine {
   }
 
   explain(calendar, id, options) {
-    return this.#call('explain', { calendar, id }, options).then(JSON.parse);
+    return this.#call('explain', { calendar, id }, options);
   }
 
   explainItem(item, options) {
-    return this.#call('explain_item', { item }, options).then(JSON.parse);
+    return this.#call('explain_item', { item }, options);
   }
 
   sources(events, options) {
-    return this.#call('sources', { events: [...events] }, options).then(JSON.parse);
+    return this.#call('sources', { events: [...events] }, options);
   }
 
   eventsOf(link, options) {
-    return this.#call('events_of', { link }, options).then(JSON.parse);
+    return this.#call('events_of', { link }, options);
   }
 
   history(link, options) {
-    return this.#call('history', { link }, options).then(JSON.parse);
+    return this.#call('history', { link }, options);
   }
 
   clean(link, options) {

@@ -78,6 +78,22 @@ export type WriteKind = 'create' | 'update' | 'delete';
 /** A run sends it, a run looks whether it was applied, or it waits for a person. */
 export type WriteState = 'pending' | 'ambiguous' | 'wedged';
 export type LimitReached = 'instances' | 'steps' | 'dates';
+/** What an item is to an event: the event came from it, both are one event, or it is a copy. */
+export type SourceRole = 'origin' | 'shared' | 'copy';
+/** What kind of thing happened. */
+export type HistoryKind = 'run' | 'change' | 'conflict';
+/** How an event stands on a link. */
+export type WayState = 'in-step' | 'waiting' | 'stuck' | 'left-alone' | 'left-out' | 'outside-window' | 'not-joined';
+/** What happened to an event. */
+export type MomentKind = 'seen' | 'mapped' | 'filtered' | 'done' | 'echoed' | 'conflicted' | 'settled';
+/** Which side was written, and how; `kept`: it was left as it is, on purpose. */
+export type JournalOp = 'local-create' | 'local-update' | 'local-delete' | 'remote-create' | 'remote-update' | 'remote-delete' | 'kept';
+/** What settled a conflict. */
+export type SettledBy = 'policy' | 'resolver' | 'person' | 'edits' | 'deletion';
+/** Why an item is no event here: the pipeline does not let it through, or it is set aside for another reason. */
+export type SeenState = 'left-out' | 'set-aside';
+/** For which reason an item is set aside. */
+export type UnreadKind = 'unreadable' | 'not-an-event' | 'left-out' | 'own-feed' | 'undecided' | 'unfetched';
 export type ProviderKind = 'caldav' | 'cozi' | 'google' | 'ics' | 'microsoft';
 /** What went wrong, as a word that never changes. */
 export type Code =
@@ -496,6 +512,119 @@ export interface Run {
   approved?: string;
   refused?: string;
   unaskedDeletions: number;
+}
+
+/** An event, and the `item` it is joined to over one link, in the calendar `remote`. */
+export interface Source {
+  event: string;
+  link: string;
+  remote: string;
+  item: string;
+  role: SourceRole;
+}
+
+/** One thing that happened. What does not apply is empty; `counts` are of a run. It holds no text of events. */
+export interface HistoryEntry {
+  at: Instant;
+  kind: HistoryKind;
+  link: string;
+  run: string;
+  event: string;
+  item: string;
+  uid: string;
+  /** What was done: `local-create`, `remote-update`, `kept` and so on. */
+  what: string;
+  why: string;
+  fields: string[];
+  /** How a run ended; of a conflict `open` or `resolved`. */
+  outcome: string;
+  /** The policy of a conflict, the evidence of a deletion. */
+  by: string;
+  /** Who decided it, where it was a person. */
+  who: string;
+  counts: Counts | null;
+}
+
+/** What a link makes of an event. */
+export interface Way {
+  link: string;
+  direction: Direction;
+  state: WayState;
+  /** The item on the other side. */
+  remoteId: string | null;
+  /** What its copy is made by, by name, in order. */
+  transforms: string[];
+  /** How often a write that waits was tried. */
+  attempts: number | null;
+  /** Why a write is stuck. */
+  detail: string | null;
+  /** The filter that leaves it out. `null`: no filter does, or it takes no time and the copy is busy-only. */
+  step: string | null;
+  /** When what is outside the window enters it, if nobody touches it. */
+  enters: Instant | null;
+}
+
+/** A contested field, and what became of it; `open` while it waits. */
+export interface FieldOutcome {
+  field: Field;
+  outcome: string;
+}
+
+/** Something that happened to an event. What does not apply is `null` or empty. */
+export interface Moment {
+  at: Instant;
+  what: MomentKind;
+  /** Over which link. `null`: it was made here. */
+  link: string | null;
+  run: string | null;
+  /** The item it was mapped to. */
+  item: string | null;
+  /** The filter that kept it out. `null`: no filter does, or it takes no time and the copy is busy-only. */
+  step: string | null;
+  /** What was done, or came back. */
+  op: JournalOp | null;
+  /** Why it was done. */
+  reason: string | null;
+  /** Those that changed. */
+  fields: Field[];
+  /** What of the event the remote side cannot hold, in words for people. */
+  losses: string[];
+  /** What spoke for a deletion. */
+  evidence: Evidence | null;
+  /** The id of the conflict that was found or settled. */
+  conflict: string | null;
+  /** Its fields; empty: one side had deleted what the other edited. */
+  contested: FieldOutcome[];
+  /** Under which policy it was found. */
+  policy: string | null;
+  /** Whether it still waits for somebody. */
+  open: boolean | null;
+  /** By what it was settled. */
+  by: SettledBy | null;
+  /** By whom, where a person said so. */
+  who: string | null;
+}
+
+/** What is known of an event: what each link of its calendar makes of it, and what happened to it, the oldest first. It has no text of it. */
+export interface Explanation {
+  ways: Way[];
+  timeline: Moment[];
+}
+
+/** An item of the remote side that is no event here, and why. */
+export interface SeenItem {
+  link: string;
+  /** Its name there. */
+  remoteId: string;
+  /** Since when it stands like this. */
+  since: Instant;
+  state: SeenState;
+  /** The filter that leaves it out. `null`: no filter does, or it takes no time and the copy is busy-only. */
+  step: string | null;
+  /** For which reason it was set aside. */
+  kind: UnreadKind | null;
+  /** The same in words, without its text. */
+  reason: string | null;
 }
 
 /** What became of the changes of a run that was taken back. */
@@ -1017,39 +1146,6 @@ export interface CleanOptions extends CallOptions {
   preview?: boolean;
 }
 
-/** An event, and the item it is joined to over one link. */
-export interface Source {
-  event: string;
-  link: string;
-  remote: string;
-  item: string;
-  /** The event came from it, both are one event, or it is a copy of the event. */
-  role: 'origin' | 'shared' | 'copy';
-}
-
-/** One thing that happened, with the words of the core; `counts` only of a run. */
-export interface HistoryEntry {
-  at: Instant;
-  kind: 'run' | 'change' | 'conflict';
-  link: string;
-  run: string;
-  event: string;
-  item: string;
-  uid: string;
-  what: string;
-  why: string;
-  fields: string[];
-  outcome: string;
-  by: string;
-  who: string;
-  counts: Counts | null;
-}
-
-export interface Explanation {
-  ways: { [key: string]: unknown }[];
-  timeline: { [key: string]: unknown }[];
-}
-
 export interface PlanOptions extends CallOptions {
   /** The held plan a person approved. */
   approve?: string;
@@ -1123,7 +1219,7 @@ export class Engine {
   /** What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom. */
   explain(calendar: string, id: string, options?: CallOptions): Promise<Explanation>;
   /** What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when. */
-  explainItem(item: string, options?: CallOptions): Promise<{ [key: string]: unknown }[]>;
+  explainItem(item: string, options?: CallOptions): Promise<SeenItem[]>;
   /** From where events came, and where they went. */
   sources(events: Iterable<string>, options?: CallOptions): Promise<Source[]>;
   /** The events that are joined over a link, by the name of their items. */

@@ -192,9 +192,9 @@ def test_a_feed_comes_in_by_its_rules_and_takes_time(tmp_path: Path) -> None:
         assert titles(engine) == {"a": "[Ada] Review"}
         (stored,) = engine.events("family")
         explained = engine.explain("family", stored.id)
-        assert explained["ways"][0]["transforms"] == ["whose"]
-        assert [moment["what"] for moment in explained["timeline"]] == ["seen", "done", "mapped"]
-        assert explained["timeline"][1]["op"] == "local-create"
+        assert explained.ways[0].transforms == ["whose"]
+        assert [moment.what.value for moment in explained.timeline] == ["seen", "done", "mapped"]
+        assert explained.timeline[1].op is calsync.JournalOp.LOCAL_CREATE
         found = engine.free(terms)
         assert [time.start for time in found.busy] == [datetime(2026, 3, 5, 8, tzinfo=timezone.utc)]
         assert found.calendars[0].state is calsync.CalendarState.CURRENT
@@ -246,11 +246,11 @@ def test_what_a_link_did_is_told_and_cleaned(server: Server) -> None:
         ids = [engine.add_event("family", meeting(uid, uid)) for uid in ("a", "b", "c")]
         engine.sync("home")
         told = engine.sources(ids[:2])
-        assert {(one["event"], one["link"], one["role"]) for one in told} == {(id, "home", "copy") for id in ids[:2]}
+        assert {(one.event, one.link, one.role) for one in told} == {(id, "home", calsync.SourceRole.COPY) for id in ids[:2]}
         everyone = engine.events_of("home")
-        assert sorted(one["event"] for one in everyone) == sorted(ids)
-        assert engine.events_of("home", after=everyone[0]["item"], limit=1) == everyone[1:2]
-        assert [one["what"] for one in engine.history("home") if one["kind"] == "change"] == ["remote-create"] * 3
+        assert sorted(one.event for one in everyone) == sorted(ids)
+        assert engine.events_of("home", after=everyone[0].item, limit=1) == everyone[1:2]
+        assert [one.what for one in engine.history("home") if one.kind is calsync.HistoryKind.CHANGE] == ["remote-create"] * 3
         assert engine.explain_item("nothing") == []
         shown = engine.clean("home", preview=True)
         assert len(shown.operations) == 3 and shown.deleted == 0 and shown.complete

@@ -1,23 +1,21 @@
 //! What is asked of an engine: where an event goes and came from, what happened, and when somebody is free.
-//!
-//! All but `free` answer with JSON as it stands in the documentation of the core, as text: its words are the same in every language.
 
 use calsync_core::{
     availability::{Answer, TentativePolicy, UncoveredPolicy, WorkingHours},
     booking::{Counted, Terms, busy_elsewhere},
-    engine::{Link, history},
+    engine::{Link, Source, history},
     model::{CalendarId, EventId, LinkId, RemoteCalendarId, RemoteId},
     store::RecordKind,
     zone::Zone,
 };
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::json;
 
 use crate::{
     Engine, Failure, args,
     available::{SlotTerms, question},
     dispatch,
+    told::{Explanation, HistoryEntry, SeenItem},
 };
 
 /// The terms of `free`.
@@ -91,7 +89,7 @@ fn quarter_of_an_hour() -> u32 {
 }
 
 impl Engine {
-    pub(crate) async fn explain(&self, args: args::OfEvent) -> Result<String, Failure> {
+    pub(crate) async fn explain(&self, args: args::OfEvent) -> Result<Explanation, Failure> {
         let calendar = CalendarId::from(args.calendar);
         let found = self.store().await?.events(&calendar, &[EventId::from(args.id.as_str())]).await?;
         let record = found
@@ -99,32 +97,33 @@ impl Engine {
             .next()
             .ok_or_else(|| Failure::invalid("there is no such event").about(args.id))?;
         let links: Vec<Link> = self.links().into_iter().filter(|link| link.calendar == calendar).collect();
-        Ok(json!(self.engine().await?.explain(&links, &record).await?).to_string())
+        Ok(self.engine().await?.explain(&links, &record).await?.into())
     }
 
-    pub(crate) async fn explain_item(&self, args: args::OfItem) -> Result<String, Failure> {
-        Ok(json!(self.engine().await?.explain_item(&self.links(), &args.item).await?).to_string())
+    pub(crate) async fn explain_item(&self, args: args::OfItem) -> Result<Vec<SeenItem>, Failure> {
+        let seen = self.engine().await?.explain_item(&self.links(), &args.item).await?;
+        Ok(seen.into_iter().map(SeenItem::from).collect())
     }
 
-    pub(crate) async fn sources(&self, args: args::OfEvents) -> Result<String, Failure> {
+    pub(crate) async fn sources(&self, args: args::OfEvents) -> Result<Vec<Source>, Failure> {
         let events: Vec<EventId> = args.events.into_iter().map(EventId::from).collect();
-        Ok(json!(self.engine().await?.sources(&self.links(), &events).await?).to_string())
+        Ok(self.engine().await?.sources(&self.links(), &events).await?)
     }
 
-    pub(crate) async fn events_of(&self, args: args::EventsOf) -> Result<String, Failure> {
+    pub(crate) async fn events_of(&self, args: args::EventsOf) -> Result<Vec<Source>, Failure> {
         let (link, _) = self.link(&args.link)?;
         let after = args.after.map(RemoteId::from);
         let limit = args.limit.unwrap_or(SOURCES);
-        Ok(json!(self.engine().await?.events_of(&link, after.as_ref(), limit).await?).to_string())
+        Ok(self.engine().await?.events_of(&link, after.as_ref(), limit).await?)
     }
 
-    pub(crate) async fn history(&self, args: args::OfLink) -> Result<String, Failure> {
+    pub(crate) async fn history(&self, args: args::OfLink) -> Result<Vec<HistoryEntry>, Failure> {
         let link = LinkId::from(args.link);
         let mut all = Vec::new();
         for kind in [RecordKind::Run, RecordKind::Journal, RecordKind::Conflict] {
             all.extend(self.records(kind, &link).await?);
         }
-        Ok(json!(history(&all)).to_string())
+        Ok(history(&all).into_iter().map(HistoryEntry::from).collect())
     }
 
     pub(crate) async fn free(&self, args: args::Free) -> Result<Answer, Failure> {

@@ -6,7 +6,7 @@
 //! missing in one of them. `docs/adr/0015-bindings.md` says why.
 //!
 //! Arguments and results are owned values without lifetimes; the shapes are the structs of [`args`] and [`model`], and of
-//! [`planned`], [`available`] and [`copied`] for the functions they are about.
+//! [`planned`], [`available`], [`copied`] and [`told`] for what they are about.
 
 pub mod args;
 mod asking;
@@ -34,6 +34,7 @@ pub mod testing;
 #[cfg(not(feature = "testing"))]
 #[path = "untested.rs"]
 pub mod testing;
+pub mod told;
 
 pub use dispatch::{caught, pure, pure_in, read};
 pub use engine::Engine;

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use calsync_core::{
     availability, booking,
-    engine::{CopyEdits, CopyRules, CopyWindow, Leaving},
+    engine::{CopyEdits, CopyRules, CopyWindow, Leaving, Source, SourceRole},
     ical::PeoplePolicy,
     merge::{Choice, ConflictPolicy, DeletionPolicy},
     model::{
@@ -15,9 +15,9 @@ use calsync_core::{
         VirtualLocation,
     },
     plan::{Action, Direction, Evidence},
-    provider::RemoteCalendar,
+    provider::{RemoteCalendar, UnreadKind},
     recurrence::{LimitReached, Weekday},
-    store::{RunCounts, RunRecord, Take},
+    store::{JournalOp, RunCounts, RunRecord, SettledBy, Take},
 };
 use chrono::{DateTime, Utc};
 use serde::{
@@ -28,7 +28,7 @@ use serde::{
 use serde_json::json;
 
 use crate::{
-    Code, Failure, args, asking, available, copied, dispatch, host_rules, host_store, model, planned,
+    Code, Failure, args, asking, available, copied, dispatch, host_rules, host_store, model, planned, told,
 };
 
 /// Everything a language has to offer.
@@ -185,6 +185,13 @@ pub fn surface() -> Surface {
             ("BusyTime", owned::<availability::BusyTime>()),
             ("FreeAnswer", owned::<availability::Answer>()),
             ("CalendarAnswer", owned::<availability::CalendarAnswer>()),
+            ("Source", owned::<Source>()),
+            ("HistoryEntry", owned::<told::HistoryEntry>()),
+            ("Explanation", owned::<told::Explanation>()),
+            ("Way", owned::<told::Way>()),
+            ("Moment", owned::<told::Moment>()),
+            ("FieldOutcome", owned::<told::FieldOutcome>()),
+            ("SeenItem", owned::<told::SeenItem>()),
             ("StoredEvent", owned::<model::StoredEvent>()),
             ("PlannedOperation", owned::<model::PlannedOperation>()),
             ("Counts", owned::<RunCounts>()),
@@ -238,6 +245,14 @@ pub fn surface() -> Surface {
             ("LimitReached", names::<LimitReached>()),
             ("WriteKind", names::<model::WriteKind>()),
             ("WriteState", names::<model::WriteState>()),
+            ("SourceRole", names::<SourceRole>()),
+            ("HistoryKind", names::<told::HistoryKind>()),
+            ("WayState", names::<told::WayState>()),
+            ("MomentKind", names::<told::MomentKind>()),
+            ("JournalOp", names::<JournalOp>()),
+            ("SettledBy", names::<SettledBy>()),
+            ("SeenState", names::<told::SeenState>()),
+            ("UnreadKind", names::<UnreadKind>()),
             ("ProviderKind", names::<args::ProviderKind>()),
         ]),
         codes: names::<Code>(),

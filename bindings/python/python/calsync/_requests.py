@@ -22,14 +22,18 @@ from .model import (
     DeletionPolicy,
     Direction,
     Event,
+    Explanation,
     Field,
     FreeAnswer,
+    HistoryEntry,
     PeoplePolicy,
     ProviderKind,
     Question,
     RemoteCalendar,
     Report,
     Run,
+    SeenItem,
+    Source,
     StoredEvent,
     Take,
     Undone,
@@ -82,6 +86,10 @@ _storedevents: Callable[[Any], list[StoredEvent]] = _list(StoredEvent)
 _report: Callable[[Any], Report] = decoder(Report)
 _cleaned: Callable[[Any], Cleaned] = decoder(Cleaned)
 _free: Callable[[Any], FreeAnswer] = decoder(FreeAnswer)
+_explanation: Callable[[Any], Explanation] = decoder(Explanation)
+_seen: Callable[[Any], list[SeenItem]] = _list(SeenItem)
+_sources: Callable[[Any], list[Source]] = _list(Source)
+_history: Callable[[Any], list[HistoryEntry]] = _list(HistoryEntry)
 _conflicts: Callable[[Any], list[Conflict]] = _list(Conflict)
 _conflict: Callable[[Any], Conflict] = decoder(Conflict)
 _runs: Callable[[Any], list[Run]] = _list(Run)
@@ -259,24 +267,24 @@ def drop_write(link: str, event: str) -> Request[None]:
     return Request("drop_write", arguments(link=link, event=event), _nothing)
 
 
-def explain(calendar: str, id: str) -> Request[dict[str, Any]]:
-    return Request("explain", arguments(calendar=calendar, id=id), json.loads)
+def explain(calendar: str, id: str) -> Request[Explanation]:
+    return Request("explain", arguments(calendar=calendar, id=id), _explanation)
 
 
-def explain_item(item: str) -> Request[list[dict[str, Any]]]:
-    return Request("explain_item", arguments(item=item), json.loads)
+def explain_item(item: str) -> Request[list[SeenItem]]:
+    return Request("explain_item", arguments(item=item), _seen)
 
 
-def sources(events: list[str]) -> Request[list[dict[str, Any]]]:
-    return Request("sources", arguments(events=events), json.loads)
+def sources(events: list[str]) -> Request[list[Source]]:
+    return Request("sources", arguments(events=events), _sources)
 
 
-def events_of(link: str, after: str | None, limit: int) -> Request[list[dict[str, Any]]]:
-    return Request("events_of", arguments(link=link, after=after, limit=limit), json.loads)
+def events_of(link: str, after: str | None, limit: int) -> Request[list[Source]]:
+    return Request("events_of", arguments(link=link, after=after, limit=limit), _sources)
 
 
-def history(link: str) -> Request[list[dict[str, Any]]]:
-    return Request("history", arguments(link=link), json.loads)
+def history(link: str) -> Request[list[HistoryEntry]]:
+    return Request("history", arguments(link=link), _history)
 
 
 def clean(link: str, approve: str | None, preview: bool) -> Request[Cleaned]:

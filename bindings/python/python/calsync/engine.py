@@ -21,8 +21,10 @@ from .model import (
     DeletionPolicy,
     Direction,
     Event,
+    Explanation,
     Field,
     FreeAnswer,
+    HistoryEntry,
     PeoplePolicy,
     Progress,
     ProviderKind,
@@ -30,6 +32,8 @@ from .model import (
     RemoteCalendar,
     Report,
     Run,
+    SeenItem,
+    Source,
     StoredEvent,
     Take,
     Undone,
@@ -84,24 +88,23 @@ class Engine:
     ) -> None:
         await self.close()
 
-    async def explain(self, calendar: str, id: str) -> dict[str, Any]:
+    async def explain(self, calendar: str, id: str) -> Explanation:
         """What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom."""
         return await self._run(requests.explain(calendar=calendar, id=id))
 
-    async def explain_item(self, item: str) -> list[dict[str, Any]]:
+    async def explain_item(self, item: str) -> list[SeenItem]:
         """What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when."""
         return await self._run(requests.explain_item(item=item))
 
-    async def sources(self, events: list[str]) -> list[dict[str, Any]]:
-        """From where events came and where they went: ``event``, ``link``, ``remote``, ``item``, and the ``role`` of the item, which
-        is ``origin``, ``shared`` or ``copy``."""
+    async def sources(self, events: list[str]) -> list[Source]:
+        """From where events came, and where they went."""
         return await self._run(requests.sources(events=events))
 
-    async def events_of(self, link: str, *, after: str | None = None, limit: int = 1000) -> list[dict[str, Any]]:
+    async def events_of(self, link: str, *, after: str | None = None, limit: int = 1000) -> list[Source]:
         """The events joined over a link, as ``sources`` tells of them, by the name of their ``item`` and starting after ``after``."""
         return await self._run(requests.events_of(link=link, after=after, limit=limit))
 
-    async def history(self, link: str) -> list[dict[str, Any]]:
+    async def history(self, link: str) -> list[HistoryEntry]:
         """Runs of a link, what they did, and conflicts, the oldest first. It holds no text of events."""
         return await self._run(requests.history(link=link))
 

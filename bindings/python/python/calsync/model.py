@@ -46,13 +46,20 @@ __all__ = [
     "Evidence",
     "Excluded",
     "Expansion",
+    "Explanation",
     "Field",
+    "FieldOutcome",
     "FreeAnswer",
     "FreeBusyStatus",
+    "HistoryEntry",
+    "HistoryKind",
     "Instance",
+    "JournalOp",
     "LimitReached",
     "Lineage",
     "Merged",
+    "Moment",
+    "MomentKind",
     "Offset",
     "OverrideScope",
     "ParsedCalendar",
@@ -73,7 +80,12 @@ __all__ = [
     "Report",
     "Role",
     "Run",
+    "SeenItem",
+    "SeenState",
+    "SettledBy",
     "SlotTerms",
+    "Source",
+    "SourceRole",
     "Status",
     "StoredEvent",
     "Surroundings",
@@ -83,9 +95,12 @@ __all__ = [
     "UidOrigin",
     "UncoveredPolicy",
     "Undone",
+    "UnreadKind",
     "UnreadableItem",
     "VirtualLocation",
     "WaitingWrite",
+    "Way",
+    "WayState",
     "Weekday",
     "WorkingHours",
     "WriteKind",
@@ -328,6 +343,86 @@ class LimitReached(str, Enum):
     INSTANCES = "instances"
     STEPS = "steps"
     DATES = "dates"
+
+
+class SourceRole(str, Enum):
+    """What an item is to an event: the event came from it, both are one event, or it is a copy."""
+
+    ORIGIN = "origin"
+    SHARED = "shared"
+    COPY = "copy"
+
+
+class HistoryKind(str, Enum):
+    """What kind of thing happened."""
+
+    RUN = "run"
+    CHANGE = "change"
+    CONFLICT = "conflict"
+
+
+class WayState(str, Enum):
+    """How an event stands on a link."""
+
+    IN_STEP = "in-step"
+    WAITING = "waiting"
+    STUCK = "stuck"
+    LEFT_ALONE = "left-alone"
+    LEFT_OUT = "left-out"
+    OUTSIDE_WINDOW = "outside-window"
+    NOT_JOINED = "not-joined"
+
+
+class MomentKind(str, Enum):
+    """What happened to an event."""
+
+    SEEN = "seen"
+    MAPPED = "mapped"
+    FILTERED = "filtered"
+    DONE = "done"
+    ECHOED = "echoed"
+    CONFLICTED = "conflicted"
+    SETTLED = "settled"
+
+
+class JournalOp(str, Enum):
+    """Which side was written, and how; ``kept``: it was left as it is, on purpose."""
+
+    LOCAL_CREATE = "local-create"
+    LOCAL_UPDATE = "local-update"
+    LOCAL_DELETE = "local-delete"
+    REMOTE_CREATE = "remote-create"
+    REMOTE_UPDATE = "remote-update"
+    REMOTE_DELETE = "remote-delete"
+    KEPT = "kept"
+
+
+class SettledBy(str, Enum):
+    """What settled a conflict."""
+
+    POLICY = "policy"
+    RESOLVER = "resolver"
+    PERSON = "person"
+    EDITS = "edits"
+    DELETION = "deletion"
+
+
+class SeenState(str, Enum):
+    """Why an item is no event here: the pipeline does not let it through, or it is set aside for another reason."""
+
+    LEFT_OUT = "left-out"
+    SET_ASIDE = "set-aside"
+
+
+class UnreadKind(str, Enum):
+    """For which reason an item is set aside."""
+
+    UNREADABLE = "unreadable"
+    NOT_AN_EVENT = "not-an-event"
+    LEFT_OUT = "left-out"
+    OWN_FEED = "own-feed"
+    UNDECIDED = "undecided"
+    UNFETCHED = "unfetched"
 
 
 class ProviderKind(str, Enum):
@@ -858,6 +953,130 @@ class Run:
     approved: str | None = None
     refused: str | None = None
     unasked_deletions: int = 0
+
+
+@dataclass
+class Source:
+    """An event, and the ``item`` it is joined to over one link, in the calendar ``remote``."""
+
+    event: str
+    link: str
+    remote: str
+    item: str
+    role: SourceRole
+
+
+@dataclass
+class HistoryEntry:
+    """One thing that happened. What does not apply is empty; ``counts`` are of a run. It holds no text of events.
+
+    ``what``: what was done: ``local-create``, ``remote-update``, ``kept`` and so on; ``outcome``: how a run ended; of a
+    conflict ``open`` or ``resolved``; ``by``: the policy of a conflict, the evidence of a deletion; ``who``: who decided it,
+    where it was a person.
+    """
+
+    at: datetime
+    kind: HistoryKind
+    link: str
+    run: str
+    event: str
+    item: str
+    uid: str
+    what: str
+    why: str
+    fields: list[str]
+    outcome: str
+    by: str
+    who: str
+    counts: Counts | None
+
+
+@dataclass
+class Way:
+    """What a link makes of an event.
+
+    ``remote_id``: the item on the other side; ``transforms``: what its copy is made by, by name, in order; ``attempts``: how
+    often a write that waits was tried; ``detail``: why a write is stuck; ``step``: the filter that leaves it out (``None``:
+    no filter does, or it takes no time and the copy is busy-only); ``enters``: when what is outside the window enters it, if
+    nobody touches it.
+    """
+
+    link: str
+    direction: Direction
+    state: WayState
+    remote_id: str | None
+    transforms: list[str]
+    attempts: int | None
+    detail: str | None
+    step: str | None
+    enters: datetime | None
+
+
+@dataclass
+class FieldOutcome:
+    """A contested field, and what became of it; ``open`` while it waits."""
+
+    field: Field
+    outcome: str
+
+
+@dataclass
+class Moment:
+    """Something that happened to an event. What does not apply is ``None`` or empty.
+
+    ``link``: over which link (``None``: it was made here); ``item``: the item it was mapped to; ``step``: the filter that
+    kept it out (``None``: no filter does, or it takes no time and the copy is busy-only); ``op``: what was done, or came
+    back; ``reason``: why it was done; ``fields``: those that changed; ``losses``: what of the event the remote side cannot
+    hold, in words for people; ``evidence``: what spoke for a deletion; ``conflict``: the id of the conflict that was found
+    or settled; ``contested``: its fields (empty: one side had deleted what the other edited); ``policy``: under which policy
+    it was found; ``open``: whether it still waits for somebody; ``by``: by what it was settled; ``who``: by whom, where a
+    person said so.
+    """
+
+    at: datetime
+    what: MomentKind
+    link: str | None
+    run: str | None
+    item: str | None
+    step: str | None
+    op: JournalOp | None
+    reason: str | None
+    fields: list[Field]
+    losses: list[str]
+    evidence: Evidence | None
+    conflict: str | None
+    contested: list[FieldOutcome]
+    policy: str | None
+    open: bool | None
+    by: SettledBy | None
+    who: str | None
+
+
+@dataclass
+class Explanation:
+    """What is known of an event: what each link of its calendar makes of it, and what happened to it, the oldest first. It
+    has no text of it."""
+
+    ways: list[Way]
+    timeline: list[Moment]
+
+
+@dataclass
+class SeenItem:
+    """An item of the remote side that is no event here, and why.
+
+    ``remote_id``: its name there; ``since``: since when it stands like this; ``step``: the filter that leaves it out
+    (``None``: no filter does, or it takes no time and the copy is busy-only); ``kind``: for which reason it was set aside;
+    ``reason``: the same in words, without its text.
+    """
+
+    link: str
+    remote_id: str
+    since: datetime
+    state: SeenState
+    step: str | None
+    kind: UnreadKind | None
+    reason: str | None
 
 
 @dataclass

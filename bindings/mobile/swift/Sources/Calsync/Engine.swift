@@ -249,9 +249,9 @@ public final class Engine: Sendable {
         try await call("drop_write", ["link": link, "event": event])
     }
 
-    /// What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom; as JSON.
-    public func explain(_ id: String, in calendar: String) async throws -> String {
-        try await call("explain", ["calendar": calendar, "id": id], String.self)
+    /// What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom.
+    public func explain(_ id: String, in calendar: String) async throws -> Explanation {
+        try await call("explain", ["calendar": calendar, "id": id], Explanation.self)
     }
 
     /// When all calendars of the terms are free, and how far each can be trusted. The terms are JSON with `calendars` (each
@@ -263,24 +263,24 @@ public final class Engine: Sendable {
         try await call("free", ["terms": terms], FreeAnswer.self)
     }
 
-    /// What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when; as JSON.
-    public func explainItem(item: String) async throws -> String {
-        try await call("explain_item", ["item": item], String.self)
+    /// What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when.
+    public func explainItem(item: String) async throws -> [SeenItem] {
+        try await call("explain_item", ["item": item], [SeenItem].self)
     }
 
-    /// From where events came, and where they went: `event`, `link`, `remote`, `item` and `role` of each, as JSON.
-    public func sources(events: [String]) async throws -> String {
-        try await call("sources", ["events": events], String.self)
+    /// From where events came, and where they went.
+    public func sources(events: [String]) async throws -> [Source] {
+        try await call("sources", ["events": events], [Source].self)
     }
 
     /// The events joined over a link, as ``sources(events:)`` tells of them, by the name of their items and starting after `after`.
-    public func eventsOf(link: String, after: String? = nil, limit: Int = 1000) async throws -> String {
-        try await call("events_of", EventsOfArgs(link: link, after: after, limit: limit), String.self)
+    public func eventsOf(link: String, after: String? = nil, limit: Int = 1000) async throws -> [Source] {
+        try await call("events_of", EventsOfArgs(link: link, after: after, limit: limit), [Source].self)
     }
 
-    /// Runs of a link, what they did, and conflicts, the oldest first, as JSON. It holds no text of events.
-    public func history(_ link: String) async throws -> String {
-        try await call("history", ["link": link], String.self)
+    /// Runs of a link, what they did, and conflicts, the oldest first. It holds no text of events.
+    public func history(_ link: String) async throws -> [HistoryEntry] {
+        try await call("history", ["link": link], [HistoryEntry].self)
     }
 
     /// Deletes what a link wrote: the items it made there, or the events it brought in here. What people made or edited stays. More

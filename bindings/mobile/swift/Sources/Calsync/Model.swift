@@ -632,6 +632,119 @@ public struct Run: Hashable, Sendable, Decodable {
     public let unaskedDeletions: Int
 }
 
+/// An event, and the ``item`` it is joined to over one link, in the calendar ``remote``.
+public struct Source: Hashable, Sendable, Decodable {
+    public let event: String
+    public let link: String
+    public let remote: String
+    public let item: String
+    public let role: SourceRole
+}
+
+/// One thing that happened. What does not apply is empty; ``counts`` are of a run. It holds no text of events.
+public struct HistoryEntry: Hashable, Sendable, Decodable {
+    public let at: Instant
+    public let kind: HistoryKind
+    public let link: String
+    public let run: String
+    public let event: String
+    public let item: String
+    public let uid: String
+    /// What was done: `local-create`, `remote-update`, `kept` and so on.
+    public let what: String
+    public let why: String
+    public let fields: [String]
+    /// How a run ended; of a conflict `open` or `resolved`.
+    public let outcome: String
+    /// The policy of a conflict, the evidence of a deletion.
+    public let by: String
+    /// Who decided it, where it was a person.
+    public let who: String
+    public let counts: Counts?
+}
+
+/// What a link makes of an event.
+public struct Way: Hashable, Sendable, Decodable {
+    public let link: String
+    public let direction: Direction
+    public let state: WayState
+    /// The item on the other side.
+    public let remoteId: String?
+    /// What its copy is made by, by name, in order.
+    public let transforms: [String]
+    /// How often a write that waits was tried.
+    public let attempts: Int?
+    /// Why a write is stuck.
+    public let detail: String?
+    /// The filter that leaves it out; `nil`: no filter does, or it takes no time and the copy is busy-only.
+    public let step: String?
+    /// When what is outside the window enters it, if nobody touches it.
+    public let enters: Instant?
+}
+
+/// A contested field, and what became of it; `open` while it waits.
+public struct FieldOutcome: Hashable, Sendable, Decodable {
+    public let field: Field
+    public let outcome: String
+}
+
+/// Something that happened to an event. What does not apply is `nil` or empty.
+public struct Moment: Hashable, Sendable, Decodable {
+    public let at: Instant
+    public let what: MomentKind
+    /// Over which link; `nil`: it was made here.
+    public let link: String?
+    public let run: String?
+    /// The item it was mapped to.
+    public let item: String?
+    /// The filter that kept it out; `nil`: no filter does, or it takes no time and the copy is busy-only.
+    public let step: String?
+    /// What was done, or came back.
+    public let op: JournalOp?
+    /// Why it was done.
+    public let reason: String?
+    /// Those that changed.
+    public let fields: [Field]
+    /// What of the event the remote side cannot hold, in words for people.
+    public let losses: [String]
+    /// What spoke for a deletion.
+    public let evidence: Evidence?
+    /// The id of the conflict that was found or settled.
+    public let conflict: String?
+    /// Its fields; empty: one side had deleted what the other edited.
+    public let contested: [FieldOutcome]
+    /// Under which policy it was found.
+    public let policy: String?
+    /// Whether it still waits for somebody.
+    public let open: Bool?
+    /// By what it was settled.
+    public let by: SettledBy?
+    /// By whom, where a person said so.
+    public let who: String?
+}
+
+/// What is known of an event: what each link of its calendar makes of it, and what happened to it, the oldest first. It has no text of it.
+public struct Explanation: Hashable, Sendable, Decodable {
+    public let ways: [Way]
+    public let timeline: [Moment]
+}
+
+/// An item of the remote side that is no event here, and why.
+public struct SeenItem: Hashable, Sendable, Decodable {
+    public let link: String
+    /// Its name there.
+    public let remoteId: String
+    /// Since when it stands like this.
+    public let since: Instant
+    public let state: SeenState
+    /// The filter that leaves it out; `nil`: no filter does, or it takes no time and the copy is busy-only.
+    public let step: String?
+    /// For which reason it was set aside.
+    public let kind: UnreadKind?
+    /// The same in words, without its text.
+    public let reason: String?
+}
+
 /// What became of the changes of a run that was taken back.
 public struct Undone: Hashable, Sendable, Decodable {
     public let run: String

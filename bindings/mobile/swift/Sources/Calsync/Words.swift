@@ -217,6 +217,78 @@ public enum WriteState: String, Codable, Sendable, CaseIterable {
     case wedged
 }
 
+/// What an item is to an event: the event came from it, both are one event, or it is a copy.
+public enum SourceRole: String, Codable, Sendable, CaseIterable {
+    case origin
+    case shared
+    case copy
+}
+
+/// What kind of thing happened.
+public enum HistoryKind: String, Codable, Sendable, CaseIterable {
+    case run
+    case change
+    case conflict
+}
+
+/// How an event stands on a link.
+public enum WayState: String, Codable, Sendable, CaseIterable {
+    case inStep = "in-step"
+    case waiting
+    case stuck
+    case leftAlone = "left-alone"
+    case leftOut = "left-out"
+    case outsideWindow = "outside-window"
+    case notJoined = "not-joined"
+}
+
+/// What happened to an event.
+public enum MomentKind: String, Codable, Sendable, CaseIterable {
+    case seen
+    case mapped
+    case filtered
+    case done
+    case echoed
+    case conflicted
+    case settled
+}
+
+/// Which side was written, and how; `kept`: it was left as it is, on purpose.
+public enum JournalOp: String, Codable, Sendable, CaseIterable {
+    case localCreate = "local-create"
+    case localUpdate = "local-update"
+    case localDelete = "local-delete"
+    case remoteCreate = "remote-create"
+    case remoteUpdate = "remote-update"
+    case remoteDelete = "remote-delete"
+    case kept
+}
+
+/// What settled a conflict.
+public enum SettledBy: String, Codable, Sendable, CaseIterable {
+    case policy
+    case resolver
+    case person
+    case edits
+    case deletion
+}
+
+/// Why an item is no event here: the pipeline does not let it through, or it is set aside for another reason.
+public enum SeenState: String, Codable, Sendable, CaseIterable {
+    case leftOut = "left-out"
+    case setAside = "set-aside"
+}
+
+/// For which reason an item is set aside.
+public enum UnreadKind: String, Codable, Sendable, CaseIterable {
+    case unreadable
+    case notAnEvent = "not-an-event"
+    case leftOut = "left-out"
+    case ownFeed = "own-feed"
+    case undecided
+    case unfetched
+}
+
 /// What kind of provider a connection is to.
 public enum ProviderKind: String, Codable, Sendable, CaseIterable {
     case caldav

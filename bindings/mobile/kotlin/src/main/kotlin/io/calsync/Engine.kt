@@ -250,9 +250,9 @@ class Engine private constructor(
     suspend fun dropWrite(link: String, event: String) =
         call("drop_write", Arguments().text("link", link).text("event", event))
 
-    /** What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom; as JSON. */
-    suspend fun explain(calendar: String, id: String): String =
-        call("explain", Arguments().text("calendar", calendar).text("id", id), String.serializer())
+    /** What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom. */
+    suspend fun explain(calendar: String, id: String): Explanation =
+        call("explain", Arguments().text("calendar", calendar).text("id", id), Explanation.serializer())
 
     /**
      * When all calendars of [terms] are free, and how far each can be trusted. The terms are JSON with `calendars` (each
@@ -263,19 +263,23 @@ class Engine private constructor(
      */
     suspend fun free(terms: String): FreeAnswer = call("free", Arguments().text("terms", terms), FreeAnswer.serializer())
 
-    /** What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when; as JSON. */
-    suspend fun explainItem(item: String): String = call("explain_item", Arguments().text("item", item), String.serializer())
+    /** What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when. */
+    suspend fun explainItem(item: String): List<SeenItem> =
+        call("explain_item", Arguments().text("item", item), ListSerializer(SeenItem.serializer()))
 
-    /** From where events came, and where they went: `event`, `link`, `remote`, `item` and `role` of each, as JSON. */
-    suspend fun sources(events: List<String>): String =
-        call("sources", Arguments().values("events", String.serializer(), events), String.serializer())
+    /** From where events came, and where they went. */
+    suspend fun sources(events: List<String>): List<Source> =
+        call("sources", Arguments().values("events", String.serializer(), events), ListSerializer(Source.serializer()))
 
     /** The events joined over a link, as [sources] tells of them, by the name of their items and starting after [after]. */
-    suspend fun eventsOf(link: String, after: String? = null, limit: Int = 1000): String =
-        call("events_of", Arguments().text("link", link).text("after", after).number("limit", limit), String.serializer())
+    suspend fun eventsOf(link: String, after: String? = null, limit: Int = 1000): List<Source> {
+        val args = Arguments().text("link", link).text("after", after).number("limit", limit)
+        return call("events_of", args, ListSerializer(Source.serializer()))
+    }
 
-    /** Runs of a link, what they did, and conflicts, the oldest first, as JSON. It holds no text of events. */
-    suspend fun history(link: String): String = call("history", Arguments().text("link", link), String.serializer())
+    /** Runs of a link, what they did, and conflicts, the oldest first. It holds no text of events. */
+    suspend fun history(link: String): List<HistoryEntry> =
+        call("history", Arguments().text("link", link), ListSerializer(HistoryEntry.serializer()))
 
     /**
      * Deletes what a link wrote: the items it made there, or the events it brought in here. What people made or edited stays. More

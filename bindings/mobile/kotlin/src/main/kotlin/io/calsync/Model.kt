@@ -444,6 +444,126 @@ data class Run(
     val unaskedDeletions: Long = 0,
 )
 
+/** An event, and the [item] it is joined to over one link, in the calendar [remote]. */
+@Serializable
+data class Source(val event: String, val link: String, val remote: String, val item: String, val role: SourceRole)
+
+/**
+ * One thing that happened. What does not apply is empty; [counts] are of a run. It holds no text of events.
+ *
+ * @property what what was done: `local-create`, `remote-update`, `kept` and so on.
+ * @property outcome how a run ended; of a conflict `open` or `resolved`.
+ * @property by the policy of a conflict, the evidence of a deletion.
+ * @property who who decided it, where it was a person.
+ */
+@Serializable
+data class HistoryEntry(
+    val at: Instant,
+    val kind: HistoryKind,
+    val link: String,
+    val run: String,
+    val event: String,
+    val item: String,
+    val uid: String,
+    val what: String,
+    val why: String,
+    val fields: List<String>,
+    val outcome: String,
+    val by: String,
+    val who: String,
+    val counts: Counts?,
+)
+
+/**
+ * What a link makes of an event.
+ *
+ * @property remoteId the item on the other side.
+ * @property transforms what its copy is made by, by name, in order.
+ * @property attempts how often a write that waits was tried.
+ * @property detail why a write is stuck.
+ * @property step the filter that leaves it out; `null`: no filter does, or it takes no time and the copy is busy-only.
+ * @property enters when what is outside the window enters it, if nobody touches it.
+ */
+@Serializable
+data class Way(
+    val link: String,
+    val direction: Direction,
+    val state: WayState,
+    val remoteId: String?,
+    val transforms: List<String>,
+    val attempts: Int?,
+    val detail: String?,
+    val step: String?,
+    val enters: Instant?,
+)
+
+/** A contested field, and what became of it; `open` while it waits. */
+@Serializable
+data class FieldOutcome(val field: Field, val outcome: String)
+
+/**
+ * Something that happened to an event. What does not apply is `null` or empty.
+ *
+ * @property link over which link; `null`: it was made here.
+ * @property item the item it was mapped to.
+ * @property step the filter that kept it out; `null`: no filter does, or it takes no time and the copy is busy-only.
+ * @property op what was done, or came back.
+ * @property reason why it was done.
+ * @property fields those that changed.
+ * @property losses what of the event the remote side cannot hold, in words for people.
+ * @property evidence what spoke for a deletion.
+ * @property conflict the id of the conflict that was found or settled.
+ * @property contested its fields; empty: one side had deleted what the other edited.
+ * @property policy under which policy it was found.
+ * @property open whether it still waits for somebody.
+ * @property by by what it was settled.
+ * @property who by whom, where a person said so.
+ */
+@Serializable
+data class Moment(
+    val at: Instant,
+    val what: MomentKind,
+    val link: String?,
+    val run: String?,
+    val item: String?,
+    val step: String?,
+    val op: JournalOp?,
+    val reason: String?,
+    val fields: List<Field>,
+    val losses: List<String>,
+    val evidence: Evidence?,
+    val conflict: String?,
+    val contested: List<FieldOutcome>,
+    val policy: String?,
+    val open: Boolean?,
+    val by: SettledBy?,
+    val who: String?,
+)
+
+/** What is known of an event: what each link of its calendar makes of it, and what happened to it, the oldest first. It has no text of it. */
+@Serializable
+data class Explanation(val ways: List<Way>, val timeline: List<Moment>)
+
+/**
+ * An item of the remote side that is no event here, and why.
+ *
+ * @property remoteId its name there.
+ * @property since since when it stands like this.
+ * @property step the filter that leaves it out; `null`: no filter does, or it takes no time and the copy is busy-only.
+ * @property kind for which reason it was set aside.
+ * @property reason the same in words, without its text.
+ */
+@Serializable
+data class SeenItem(
+    val link: String,
+    val remoteId: String,
+    val since: Instant,
+    val state: SeenState,
+    val step: String?,
+    val kind: UnreadKind?,
+    val reason: String?,
+)
+
 /** What became of the changes of a run that was taken back. */
 @Serializable
 data class Undone(

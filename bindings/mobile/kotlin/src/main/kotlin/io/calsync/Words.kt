@@ -247,6 +247,86 @@ enum class WriteState {
     @SerialName("wedged") WEDGED,
 }
 
+/** What an item is to an event: the event came from it, both are one event, or it is a copy. */
+@Serializable
+enum class SourceRole {
+    @SerialName("origin") ORIGIN,
+    @SerialName("shared") SHARED,
+    @SerialName("copy") COPY,
+}
+
+/** What kind of thing happened. */
+@Serializable
+enum class HistoryKind {
+    @SerialName("run") RUN,
+    @SerialName("change") CHANGE,
+    @SerialName("conflict") CONFLICT,
+}
+
+/** How an event stands on a link. */
+@Serializable
+enum class WayState {
+    @SerialName("in-step") IN_STEP,
+    @SerialName("waiting") WAITING,
+    @SerialName("stuck") STUCK,
+    @SerialName("left-alone") LEFT_ALONE,
+    @SerialName("left-out") LEFT_OUT,
+    @SerialName("outside-window") OUTSIDE_WINDOW,
+    @SerialName("not-joined") NOT_JOINED,
+}
+
+/** What happened to an event. */
+@Serializable
+enum class MomentKind {
+    @SerialName("seen") SEEN,
+    @SerialName("mapped") MAPPED,
+    @SerialName("filtered") FILTERED,
+    @SerialName("done") DONE,
+    @SerialName("echoed") ECHOED,
+    @SerialName("conflicted") CONFLICTED,
+    @SerialName("settled") SETTLED,
+}
+
+/** Which side was written, and how; `kept`: it was left as it is, on purpose. */
+@Serializable
+enum class JournalOp {
+    @SerialName("local-create") LOCAL_CREATE,
+    @SerialName("local-update") LOCAL_UPDATE,
+    @SerialName("local-delete") LOCAL_DELETE,
+    @SerialName("remote-create") REMOTE_CREATE,
+    @SerialName("remote-update") REMOTE_UPDATE,
+    @SerialName("remote-delete") REMOTE_DELETE,
+    @SerialName("kept") KEPT,
+}
+
+/** What settled a conflict. */
+@Serializable
+enum class SettledBy {
+    @SerialName("policy") POLICY,
+    @SerialName("resolver") RESOLVER,
+    @SerialName("person") PERSON,
+    @SerialName("edits") EDITS,
+    @SerialName("deletion") DELETION,
+}
+
+/** Why an item is no event here: the pipeline does not let it through, or it is set aside for another reason. */
+@Serializable
+enum class SeenState {
+    @SerialName("left-out") LEFT_OUT,
+    @SerialName("set-aside") SET_ASIDE,
+}
+
+/** For which reason an item is set aside. */
+@Serializable
+enum class UnreadKind {
+    @SerialName("unreadable") UNREADABLE,
+    @SerialName("not-an-event") NOT_AN_EVENT,
+    @SerialName("left-out") LEFT_OUT,
+    @SerialName("own-feed") OWN_FEED,
+    @SerialName("undecided") UNDECIDED,
+    @SerialName("unfetched") UNFETCHED,
+}
+
 /** What kind of provider a connection is to. */
 @Serializable
 enum class ProviderKind {

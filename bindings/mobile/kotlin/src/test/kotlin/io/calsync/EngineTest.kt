@@ -36,6 +36,18 @@ class EngineTest {
             assertEquals(listOf("create-remote"), two.plan("home").operations.map { it.action })
             val report = two.sync("home")
             assertEquals(1L to true, report.counts.pushed to report.inStep)
+            val made = two.events("family").single().id
+            val source = two.sources(listOf(made)).single()
+            assertEquals(Triple(made, "home", SourceRole.SHARED), Triple(source.event, source.link, source.role))
+            assertEquals(listOf(source), two.eventsOf("home"))
+            val (run, change) = two.history("home").also { assertEquals(2, it.size) }
+            assertEquals(HistoryKind.RUN to 1L, run.kind to run.counts?.pushed)
+            assertEquals(Triple(HistoryKind.CHANGE, "remote-create", made), Triple(change.kind, change.what, change.event))
+            val explained = two.explain("family", made)
+            assertEquals(WayState.IN_STEP to source.item, explained.ways.single().state to explained.ways.single().remoteId)
+            val sent = explained.timeline.single { it.what == MomentKind.DONE }
+            assertEquals(Triple(JournalOp.REMOTE_CREATE, "it is new here", "home"), Triple(sent.op, sent.reason, sent.link))
+            assertEquals(emptyList(), two.explainItem("nothing"))
             assertEquals(1, one.sync("home").counts.created)
             assertEquals(two.events("family").single().event, one.events("family").single().event)
             val (id, revision) = one.events("family").single()
