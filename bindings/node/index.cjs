@@ -590,15 +590,15 @@ class Engine {
   }
 
   hold(terms, slot, options) {
-    return this.#call('hold', { terms: JSON.stringify(terms), ...slot }, options).then(JSON.parse);
+    return this.#call('hold', { terms, ...slot }, options);
   }
 
   release(hold, options) {
-    return this.#call('release', { hold: JSON.stringify(hold) }, options);
+    return this.#call('release', { hold }, options);
   }
 
   book(terms, calendar, event, options) {
-    return this.#call('book', { terms: JSON.stringify(terms), calendar, event }, options).then(JSON.parse);
+    return this.#call('book', { terms, calendar, event }, options);
   }
 
   cancelBooking(calendar, id, options) {
@@ -606,7 +606,7 @@ class Engine {
   }
 
   free(terms, options) {
-    return this.#call('free', { terms: JSON.stringify(terms) }, options);
+    return this.#call('free', { terms }, options);
   }
 
   close(options) {

@@ -394,6 +394,49 @@ export interface SlotTerms {
   availability?: string[];
 }
 
+/** A calendar of the store. It counts whole, whatever link brought its events in. */
+export interface FreeCalendar {
+  calendar: string;
+  /** Dates and floating times are read in it. Default: that of the slots. */
+  zone?: Zone;
+  /** The addresses of its owner: what they declined takes none of their time. */
+  owner?: string[];
+}
+
+/** A calendar of which a connection sees only when it is busy. */
+export interface FreeElsewhere {
+  /** The name it gets in the answer. */
+  calendar: string;
+  connection: string;
+  /** Its name there: its id; at Microsoft the address of its owner; its URL on a CalDAV server. */
+  remote: string;
+}
+
+/** When calendars have to be free, all of them: between two instants, 400 days apart at most. */
+export interface FreeTerms {
+  calendars: FreeCalendar[];
+  start: Instant | Date;
+  end: Instant | Date;
+  /** They have to be free as well: their providers are asked each time. */
+  elsewhere?: FreeElsewhere[];
+  slots?: SlotTerms;
+}
+
+/** A slot that is kept until then; `id` is for `book`, `rows` are for `release`. */
+export interface Hold {
+  id: string;
+  slot: Period;
+  until: Instant;
+  rows: string[];
+}
+
+/** A slot that was booked: the calendar and the id of its event. */
+export interface Booking {
+  calendar: string;
+  id: string;
+  slot: Period;
+}
+
 /** When somebody is free: the busy times, what is open, and the slots in it. If it is `truncated`, there are more. */
 export interface FreeAnswer {
   busy: BusyTime[];
@@ -1065,56 +1108,11 @@ export type WindowEdge = { days: number } | { 'month-start': number } | { 'month
 /** What becomes of the copy of an event that is in the window no more. */
 export type Leaving = 'stay' | 'go';
 
-/** When calendars have to be free. Its keys are those of the core. */
-export interface FreeTerms {
-  calendars: FreeCalendar[];
-  /** Calendars that have to be free as well, of which an account sees only when they are busy: their providers are asked each time. */
-  elsewhere?: FreeElsewhere[];
-  from: string;
-  to: string;
-  zone?: string;
-  slot_minutes?: number;
-  granularity_minutes?: number;
-  buffer_before_minutes?: number;
-  buffer_after_minutes?: number;
-  notice_minutes?: number;
-  tentative?: TentativePolicy;
-  uncovered?: UncoveredPolicy;
-  hours?: { zone: string; hours: { days: string[]; from: string; to: string }[] }[];
-  /** Texts with a `VAVAILABILITY` (RFC 7953), one for each person. */
-  availability?: string[];
-}
-
-/** A calendar of the store. It counts whole, whatever link brought its events in. */
-export interface FreeCalendar {
-  calendar: string;
-  /** Default: that of the terms. */
-  zone?: string;
-  /** The addresses of its owner: what they declined takes none of their time. */
-  owner?: string[];
-}
-
-export interface FreeElsewhere {
-  /** The name it gets in the answer. */
-  calendar: string;
-  connection: string;
-  /** Its name there: its id; at Microsoft the address of its owner; its URL on a CalDAV server. */
-  remote: string;
-}
-
 export interface SlotToHold {
   start: Instant | Date;
   end: Instant | Date;
   /** For how many minutes it is kept. */
   minutes: number;
-}
-
-/** A slot that is kept; `id` is for `book`. */
-export interface Hold {
-  id: string;
-  slot: { start: Instant; end: Instant };
-  until: Instant;
-  rows: string[];
 }
 
 export interface BookOptions extends CallOptions {
@@ -1124,12 +1122,6 @@ export interface BookOptions extends CallOptions {
   hold?: string;
   /** The id of the booking this one takes the place of. */
   replaces?: string;
-}
-
-export interface Booking {
-  calendar: string;
-  id: string;
-  slot: { start: Instant; end: Instant };
 }
 
 export interface EventsOfOptions extends CallOptions {

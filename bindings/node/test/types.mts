@@ -19,7 +19,7 @@ export async function known(engine: Engine, store: Store, together: StoreInOneCa
   const copies: CopyRules = { pipeline: {}, uid_salt: 'x', window: { from: { days: -7 }, to: { 'month-end': 1 }, leaving: 'go' } };
   await engine.addLink('out', { calendar: 'c', connection: 'a', direction: 'export', copies });
   const elsewhere = [{ calendar: 'boss', connection: 'a', remote: 'boss@example.com' }];
-  const free = await engine.free({ calendars: [{ calendar: 'c' }], elsewhere, from: '', to: '', tentative: 'free' });
+  const free = await engine.free({ calendars: [{ calendar: 'c' }], elsewhere, start: new Date(), end: '', slots: { tentative: 'free' } });
   for (const { covered, incompleteSeries: some } of free.calendars) if (covered && some === 0) covered.end satisfies string;
   const hours = [{ zone: 'Europe/Berlin', hours: [{ start: '09:00', end: '17:00' }] }];
   const open = availability([{ calendar: 'own', events: [event] }], { from: new Date(), to: '', now: '', terms: { hours } });

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import calsync
 import pytest
@@ -172,11 +173,11 @@ def test_a_feed_comes_in_by_its_rules_and_takes_time(tmp_path: Path) -> None:
         {"name": "whose", "transform": {"type": "prefix-title", "prefix": "[{{calendar_name}}] "}},
     ]
     copies = {"pipeline": {"start": {"type": "everything"}, "steps": steps}, "calendar_name": "Ada"}
-    terms = {
-        "calendars": [{"calendar": "family", "zone": "Europe/Berlin"}],
-        "from": "2026-03-05T00:00:00Z",
-        "to": "2026-03-07T00:00:00Z",
-    }
+    terms = calsync.FreeTerms(
+        [calsync.FreeCalendar("family", ZoneInfo("Europe/Berlin"))],
+        datetime(2026, 3, 5, tzinfo=timezone.utc),
+        datetime(2026, 3, 7, tzinfo=timezone.utc),
+    )
     with blocking.Engine() as engine:
         engine.put_calendar(Calendar("family", "Family"))
         engine.connect("feed", provider=ProviderKind.ICS, url=str(feed), trust_address=True)
@@ -201,16 +202,11 @@ def test_a_feed_comes_in_by_its_rules_and_takes_time(tmp_path: Path) -> None:
 
 
 def test_slots_are_held_booked_and_given_back() -> None:
-    terms = {
-        "calendars": [{"calendar": "family"}],
-        "from": "2100-01-04T09:00:00Z",
-        "to": "2100-01-04T12:00:00Z",
-        "slot_minutes": 60,
-        "granularity_minutes": 60,
-    }
-
     def at(hour: int) -> datetime:
         return datetime(2100, 1, 4, hour, tzinfo=timezone.utc)
+
+    hourly = calsync.SlotTerms(slot_minutes=60, granularity_minutes=60)
+    terms = calsync.FreeTerms([calsync.FreeCalendar("family")], at(9), at(12), slots=hourly)
 
     def visit(hour: int) -> calsync.Event:
         return calsync.Event("visit", calsync.EventBody(calsync.TimeSpan(at(hour), at(hour + 1)), title="Visit"))
@@ -225,11 +221,11 @@ def test_slots_are_held_booked_and_given_back() -> None:
         with pytest.raises(calsync.BookingError) as caught:
             engine.book(terms, "family", visit(15))
         assert caught.value.code == "slot-not-offered"
-        booked = engine.book(terms, "family", visit(9), id="visit-1", hold=hold["id"])
-        assert booked["id"] == "visit-1" and booked["slot"]["start"] == "2100-01-04T09:00:00Z"
+        booked = engine.book(terms, "family", visit(9), id="visit-1", hold=hold.id)
+        assert booked == calsync.Booking("family", "visit-1", calsync.Period(at(9), at(10)))
         assert engine.book(terms, "family", visit(9), id="visit-1") == booked
         moved = engine.book(terms, "family", visit(10), replaces="visit-1")
-        assert (moved["id"], titles(engine)) == ("visit-1", {"visit": "Visit"})
+        assert (moved.id, titles(engine)) == ("visit-1", {"visit": "Visit"})
         engine.cancel_booking("family", "visit-1")
         with pytest.raises(calsync.BookingError) as caught:
             engine.cancel_booking("family", "visit-1")

@@ -6,6 +6,7 @@ use std::{
 };
 
 use calsync_core::{
+    booking::Hold,
     engine::CopyEdits,
     ical::PeoplePolicy,
     merge::{ConflictPolicy, DeletionPolicy},
@@ -19,7 +20,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    available::{CalendarEvents, SlotTerms},
+    available::{CalendarEvents, FreeTerms, SlotTerms},
     model::{EventModel, FieldModel, SurroundingsModel},
     planned::PlanPair,
 };
@@ -530,11 +531,8 @@ pub struct OfEvent {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Free {
-    /// As JSON text: `calendars` (each `{ calendar, zone, owner }`), `from`, `to`, and, where they are not the default,
-    /// `elsewhere` (calendars that show no more than when they are busy, each `{ calendar, connection, remote }`), `zone`, `slot_minutes` (30), `granularity_minutes` (15), `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
-    /// `uncovered`, `hours` and `availability` (texts with a `VAVAILABILITY`, one for each person), with the words of
-    /// `calsync_core::availability`. 400 days at most.
-    pub terms: String,
+    /// Which calendars have to be free, when, and for how long.
+    pub terms: FreeTerms,
 }
 
 /// `answer_question`.
@@ -609,7 +607,7 @@ pub struct Clean {
 #[serde(deny_unknown_fields)]
 pub struct HoldSlot {
     /// As [`Free::terms`].
-    pub terms: String,
+    pub terms: FreeTerms,
     /// When the slot begins.
     pub start: DateTime<Utc>,
     /// When it ends.
@@ -623,7 +621,7 @@ pub struct HoldSlot {
 #[serde(deny_unknown_fields)]
 pub struct Release {
     /// What `hold` answered.
-    pub hold: String,
+    pub hold: Hold,
 }
 
 /// `book`.
@@ -631,7 +629,7 @@ pub struct Release {
 #[serde(deny_unknown_fields)]
 pub struct Book {
     /// As [`Free::terms`].
-    pub terms: String,
+    pub terms: FreeTerms,
     /// The calendar of the event: one of those of the terms.
     pub calendar: String,
     /// The event. Its time is the slot.

@@ -1,92 +1,21 @@
 //! What is asked of an engine: where an event goes and came from, what happened, and when somebody is free.
 
 use calsync_core::{
-    availability::{Answer, TentativePolicy, UncoveredPolicy, WorkingHours},
+    availability::Answer,
     booking::{Counted, Terms, busy_elsewhere},
     engine::{Link, Source, history},
     model::{CalendarId, EventId, LinkId, RemoteCalendarId, RemoteId},
     store::RecordKind,
-    zone::Zone,
 };
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
 
 use crate::{
     Engine, Failure, args,
-    available::{SlotTerms, question},
-    dispatch,
+    available::{FreeTerms, question},
     told::{Explanation, HistoryEntry, SeenItem},
 };
 
-/// The terms of `free`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FreeTerms {
-    /// The calendars of the store that have to be free, all of them.
-    calendars: Vec<FreeCalendar>,
-    /// Calendars that have to be free as well, of which an account sees only when they are busy: their providers are asked
-    /// each time.
-    #[serde(default)]
-    elsewhere: Vec<FreeElsewhere>,
-    /// Between which instants.
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-    /// On whose clock slots start. Default: UTC.
-    #[serde(default)]
-    zone: Option<Zone>,
-    #[serde(default = "half_an_hour")]
-    slot_minutes: u32,
-    #[serde(default = "quarter_of_an_hour")]
-    granularity_minutes: u32,
-    #[serde(default)]
-    buffer_before_minutes: u32,
-    #[serde(default)]
-    buffer_after_minutes: u32,
-    #[serde(default)]
-    notice_minutes: u32,
-    #[serde(default)]
-    tentative: TentativePolicy,
-    #[serde(default)]
-    uncovered: UncoveredPolicy,
-    #[serde(default)]
-    hours: Vec<WorkingHours>,
-    /// The `VAVAILABILITY` of each person, as text.
-    #[serde(default)]
-    availability: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FreeCalendar {
-    calendar: String,
-    /// Default: that of the terms.
-    #[serde(default)]
-    zone: Option<Zone>,
-    #[serde(default)]
-    owner: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FreeElsewhere {
-    /// The name it gets in the answer.
-    calendar: String,
-    /// Who is asked.
-    connection: String,
-    /// Its name there: the id of a calendar, at Microsoft the address of its owner, of a CalDAV server its URL.
-    remote: String,
-}
-
 /// Joined events read at once, where nobody says how many.
 const SOURCES: usize = 1000;
-
-fn half_an_hour() -> u32 {
-    30
-}
-
-fn quarter_of_an_hour() -> u32 {
-    15
-}
 
 impl Engine {
     pub(crate) async fn explain(&self, args: args::OfEvent) -> Result<Explanation, Failure> {
@@ -127,30 +56,16 @@ impl Engine {
     }
 
     pub(crate) async fn free(&self, args: args::Free) -> Result<Answer, Failure> {
-        let terms = self.terms("free", &args.terms).await?;
+        let terms = self.terms("free", args.terms).await?;
         Ok(self.bookings().await?.free(&terms).await?)
     }
 
-    /// What slots are offered under, out of the text a host wrote for `method`.
-    pub(crate) async fn terms(&self, method: &str, text: &str) -> Result<Terms, Failure> {
-        let asked: FreeTerms = dispatch::read(method, text)?;
-        let zone = asked.zone.clone().unwrap_or(Zone::UTC);
-        let terms = SlotTerms {
-            zone: asked.zone,
-            slot_minutes: asked.slot_minutes,
-            granularity_minutes: asked.granularity_minutes,
-            buffer_before_minutes: asked.buffer_before_minutes,
-            buffer_after_minutes: asked.buffer_after_minutes,
-            notice_minutes: asked.notice_minutes,
-            tentative: asked.tentative,
-            uncovered: asked.uncovered,
-            hours: Vec::new(),
-            availability: asked.availability,
-        };
+    /// What slots are offered under, as the core has it: what `method` was told.
+    pub(crate) async fn terms(&self, method: &str, asked: FreeTerms) -> Result<Terms, Failure> {
         // `now` is set by whoever answers.
-        let question = question(asked.from..asked.to, asked.from, terms);
-        let mut question = question.map_err(|failure| failure.about(method))?;
-        question.hours = asked.hours;
+        let question = question(asked.start..asked.end, asked.start, asked.slots);
+        let question = question.map_err(|failure| failure.about(method))?;
+        let zone = question.zone.clone();
         let mut calendars = Vec::new();
         for one in asked.calendars {
             let calendar = CalendarId::from(one.calendar);

@@ -53,6 +53,51 @@ fn current() -> CalendarState {
     CalendarState::Current
 }
 
+/// When calendars of a store have to be free: the terms of `free`, `hold` and `book`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreeTerms {
+    /// The calendars of the store that have to be free, all of them.
+    pub calendars: Vec<FreeCalendar>,
+    /// The first instant of the window.
+    pub start: DateTime<Utc>,
+    /// The instant after the last; 400 days after the first at most.
+    pub end: DateTime<Utc>,
+    /// Calendars that have to be free as well, of which an account sees only when they are busy: their providers are asked
+    /// each time.
+    #[serde(default)]
+    pub elsewhere: Vec<FreeElsewhere>,
+    /// What slots are offered under.
+    #[serde(default)]
+    pub slots: SlotTerms,
+}
+
+/// A calendar of the store. It counts whole, whatever link brought its events in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreeCalendar {
+    /// Which.
+    pub calendar: String,
+    /// Its zone. Default: that of the slots.
+    #[serde(default)]
+    pub zone: Option<Zone>,
+    /// The addresses of its owner: what they declined takes none of their time.
+    #[serde(default)]
+    pub owner: Vec<String>,
+}
+
+/// A calendar that shows no more than when it is busy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreeElsewhere {
+    /// The name it gets in the answer.
+    pub calendar: String,
+    /// Who is asked.
+    pub connection: String,
+    /// Its name there: the id of a calendar, at Microsoft the address of its owner, of a CalDAV server its URL.
+    pub remote: String,
+}
+
 /// What slots are offered under.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -142,7 +187,7 @@ pub(crate) fn question(
 ) -> Result<Question, Failure> {
     let span = window.end.signed_duration_since(window.start);
     if span <= TimeDelta::zero() || span > TimeDelta::days(WINDOW_MAX_DAYS) {
-        let text = format!("`to` has to be after `from`, by {WINDOW_MAX_DAYS} days at most");
+        let text = format!("the window has to end after it begins, by {WINDOW_MAX_DAYS} days at most");
         return Err(Failure::invalid(text));
     }
     let minutes = |minutes: u32| TimeDelta::minutes(i64::from(minutes));

@@ -27,9 +27,7 @@ use serde::{
 };
 use serde_json::json;
 
-use crate::{
-    Code, Failure, args, asking, available, copied, dispatch, host_rules, host_store, model, planned, told,
-};
+use crate::{Code, Failure, args, available, copied, dispatch, host_rules, host_store, model, planned, told};
 
 /// Everything a language has to offer.
 #[derive(Debug, Serialize)]
@@ -183,6 +181,11 @@ pub fn surface() -> Surface {
             ("DayHours", owned::<available::DayHoursModel>()),
             ("Period", owned::<Range<DateTime<Utc>>>()),
             ("BusyTime", owned::<availability::BusyTime>()),
+            ("FreeTerms", owned::<available::FreeTerms>()),
+            ("FreeCalendar", owned::<available::FreeCalendar>()),
+            ("FreeElsewhere", owned::<available::FreeElsewhere>()),
+            ("Hold", owned::<booking::Hold>()),
+            ("Booking", owned::<booking::Booking>()),
             ("FreeAnswer", owned::<availability::Answer>()),
             ("CalendarAnswer", owned::<availability::CalendarAnswer>()),
             ("Source", owned::<Source>()),
@@ -209,11 +212,6 @@ pub fn surface() -> Surface {
         documents: BTreeMap::from([
             ("CopyRules", names::<CopyRules>()),
             ("CopyWindow", names::<CopyWindow>()),
-            ("FreeTerms", names::<asking::FreeTerms>()),
-            ("FreeCalendar", names::<asking::FreeCalendar>()),
-            ("FreeElsewhere", names::<asking::FreeElsewhere>()),
-            ("Booking", names::<booking::Booking>()),
-            ("Hold", names::<booking::Hold>()),
         ]),
         document_words: BTreeMap::from([("Leaving", names::<Leaving>())]),
         words: BTreeMap::from([

@@ -222,10 +222,10 @@ async fn a_pipeline_is_set_explained_and_counted_as_taken_time() {
     }
     let terms = |window: [&str; 2]| {
         let terms = json!({
-            "calendars": [{ "calendar": "family" }], "from": window[0], "to": window[1], "slot_minutes": 60,
-            "granularity_minutes": 60,
+            "calendars": [{ "calendar": "family" }], "start": window[0], "end": window[1],
+            "slots": { "slot_minutes": 60, "granularity_minutes": 60 },
         });
-        json!({ "terms": terms.to_string() })
+        json!({ "terms": terms })
     };
     let never = ask(&engine, "free", terms(["2100-01-01T00:00:00Z", "2100-01-01T02:00:00Z"])).await;
     assert_eq!(never["calendars"][0]["state"], "current", "a link that exports brings nothing in");
@@ -233,9 +233,9 @@ async fn a_pipeline_is_set_explained_and_counted_as_taken_time() {
     (import["link"], import["calendar"]) = (json!("import"), json!("other"));
     ask(&engine, "add_link", import).await;
     let other = json!({
-        "calendars": [{ "calendar": "other" }], "from": "2100-01-01T00:00:00Z", "to": "2100-01-02T00:00:00Z",
+        "calendars": [{ "calendar": "other" }], "start": "2100-01-01T00:00:00Z", "end": "2100-01-02T00:00:00Z",
     });
-    let never = ask(&engine, "free", json!({ "terms": other.to_string() })).await;
+    let never = ask(&engine, "free", json!({ "terms": other })).await;
     assert_eq!(never["calendars"][0]["state"], "unknown", "its link never ran");
     ask(&engine, "sync", json!({ "link": "mirror" })).await;
     let texts: Vec<String> = server.list("work").into_iter().map(|(_, _, text)| text).collect();
@@ -254,8 +254,8 @@ async fn a_pipeline_is_set_explained_and_counted_as_taken_time() {
     assert!(!past["busy"].as_array().unwrap().is_empty(), "{past}");
     for (method, args) in [
         ("explain", json!({ "calendar": "family", "id": "nobody" })),
-        ("free", json!({ "terms": "{}" })),
-        ("free", json!({ "terms": "no json" })),
+        ("free", json!({ "terms": {} })),
+        ("free", json!({ "terms": "no terms" })),
         ("free", terms(["2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"])),
         ("free", terms(["2100-01-01T02:00:00Z", "2100-01-01T00:00:00Z"])),
     ] {
@@ -287,10 +287,10 @@ async fn a_calendar_that_shows_no_more_than_busy_times_has_to_be_free_as_well() 
         let terms = json!({
             "calendars": [{ "calendar": "own" }],
             "elsewhere": [{ "calendar": "boss", "connection": connection, "remote": remote }],
-            "from": "2100-01-01T00:00:00Z", "to": "2100-01-01T04:00:00Z", "tentative": tentative,
-            "slot_minutes": 60, "granularity_minutes": 60,
+            "start": "2100-01-01T00:00:00Z", "end": "2100-01-01T04:00:00Z",
+            "slots": { "tentative": tentative, "slot_minutes": 60, "granularity_minutes": 60 },
         });
-        json!({ "terms": terms.to_string() })
+        json!({ "terms": terms })
     };
     for (tentative, slots) in [("busy", 2), ("free", 3)] {
         let found = ask(&engine, "free", terms("account", &remote, tentative)).await;
@@ -328,9 +328,9 @@ async fn free_time_is_that_of_what_a_feed_is_published_for() {
         ask(&engine, "add_link", link).await;
         ask(&engine, "sync", json!({ "link": "feed" })).await;
         let terms = json!({
-            "calendars": [{ "calendar": "family" }], "from": "2131-03-03T00:00:00Z", "to": "2131-03-03T01:00:00Z",
+            "calendars": [{ "calendar": "family" }], "start": "2131-03-03T00:00:00Z", "end": "2131-03-03T01:00:00Z",
         });
-        let found = ask(&engine, "free", json!({ "terms": terms.to_string() })).await;
+        let found = ask(&engine, "free", json!({ "terms": terms })).await;
         let about = &found["calendars"][0];
         assert_eq!((&about["state"], &about["covers_window"]), (&json!("current"), &json!(covers)));
         assert_eq!((found["slots"] == json!([]), about["covered"].is_null()), (!covers, !covers), "{found}");

@@ -14,6 +14,7 @@ from ._calls import Patience
 from ._codec import arguments, decoder
 from .hosts import Hosts
 from .model import (
+    Booking,
     Calendar,
     Cleaned,
     Conflict,
@@ -25,7 +26,9 @@ from .model import (
     Explanation,
     Field,
     FreeAnswer,
+    FreeTerms,
     HistoryEntry,
+    Hold,
     PeoplePolicy,
     ProviderKind,
     Question,
@@ -90,6 +93,8 @@ _explanation: Callable[[Any], Explanation] = decoder(Explanation)
 _seen: Callable[[Any], list[SeenItem]] = _list(SeenItem)
 _sources: Callable[[Any], list[Source]] = _list(Source)
 _history: Callable[[Any], list[HistoryEntry]] = _list(HistoryEntry)
+_hold: Callable[[Any], Hold] = decoder(Hold)
+_booking: Callable[[Any], Booking] = decoder(Booking)
 _conflicts: Callable[[Any], list[Conflict]] = _list(Conflict)
 _conflict: Callable[[Any], Conflict] = decoder(Conflict)
 _runs: Callable[[Any], list[Run]] = _list(Run)
@@ -295,43 +300,43 @@ def forget(link: str) -> Request[None]:
     return Request("forget", arguments(link=link), _nothing)
 
 
-def hold(terms: dict[str, Any], start: datetime, end: datetime, minutes: int) -> Request[dict[str, Any]]:
+def hold(terms: FreeTerms, start: datetime, end: datetime, minutes: int) -> Request[Hold]:
     return Request("hold", arguments(
-        terms=json.dumps(terms),
+        terms=terms,
         start=start,
         end=end,
         minutes=minutes,
-    ), json.loads)
+    ), _hold)
 
 
-def release(hold: dict[str, Any]) -> Request[None]:
-    return Request("release", arguments(hold=json.dumps(hold)), _nothing)
+def release(hold: Hold) -> Request[None]:
+    return Request("release", arguments(hold=hold), _nothing)
 
 
 def book(
-    terms: dict[str, Any],
+    terms: FreeTerms,
     calendar: str,
     event: Event,
     id: str | None,
     hold: str | None,
     replaces: str | None,
-) -> Request[dict[str, Any]]:
+) -> Request[Booking]:
     return Request("book", arguments(
-        terms=json.dumps(terms),
+        terms=terms,
         calendar=calendar,
         event=event,
         id=id,
         hold=hold,
         replaces=replaces,
-    ), json.loads)
+    ), _booking)
 
 
 def cancel_booking(calendar: str, id: str) -> Request[None]:
     return Request("cancel_booking", arguments(calendar=calendar, id=id), _nothing)
 
 
-def free(terms: dict[str, Any]) -> Request[FreeAnswer]:
-    return Request("free", arguments(terms=json.dumps(terms)), _free)
+def free(terms: FreeTerms) -> Request[FreeAnswer]:
+    return Request("free", arguments(terms=terms), _free)
 
 
 def close() -> Request[None]:

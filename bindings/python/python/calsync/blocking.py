@@ -12,6 +12,7 @@ from ._calls import Answers, Caller, OnProgress, Patience, Process, outside_asyn
 from ._requests import Request, Target, T
 from .hosts import Clock, Filter, Hosts, Resolver, Transform
 from .model import (
+    Booking,
     Calendar,
     Cleaned,
     Conflict,
@@ -23,7 +24,9 @@ from .model import (
     Explanation,
     Field,
     FreeAnswer,
+    FreeTerms,
     HistoryEntry,
+    Hold,
     PeoplePolicy,
     ProviderKind,
     Question,
@@ -124,32 +127,30 @@ class Engine:
         """
         self._run(requests.forget(link=link))
 
-    def hold(self, terms: dict[str, Any], start: datetime, end: datetime, *, minutes: int) -> dict[str, Any]:
+    def hold(self, terms: FreeTerms, start: datetime, end: datetime, *, minutes: int) -> Hold:
         """Keeps a slot for somebody who has not decided yet, for so many minutes. ``terms`` are those of ``free``.
 
-        Gives its ``id``, which is for ``book``, its ``slot``, ``until`` when it is kept, and its ``rows``, which are for ``release``.
         Raises ``BookingError`` when somebody has the slot, or the terms offer no such slot.
         """
         return self._run(requests.hold(terms=terms, start=start, end=end, minutes=minutes))
 
-    def release(self, hold: dict[str, Any]) -> None:
+    def release(self, hold: Hold) -> None:
         """Gives a held slot back before it runs out."""
         self._run(requests.release(hold=hold))
 
     def book(
         self,
-        terms: dict[str, Any],
+        terms: FreeTerms,
         calendar: str,
         event: Event,
         *,
         id: str | None = None,
         hold: str | None = None,
         replaces: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> Booking:
         """Books the time of an event: writes the event when every calendar of ``terms`` is free then.
 
-        Gives the ``calendar`` and the ``id`` of the event and the ``slot`` it is at. Sent again under the same ``id`` it is the same
-        booking. ``hold`` is the ``id`` of the hold that kept the slot, ``replaces`` that of the booking this one takes the place of.
+        Sent again under the same ``id`` it is the same booking. ``hold`` is the ``id`` of the hold that kept the slot, ``replaces`` that of the booking this one takes the place of.
         Raises as ``hold`` does.
         """
         request = requests.book(
@@ -161,15 +162,8 @@ class Engine:
         """Gives a booked slot back: its event is deleted, and every link on the calendar carries that on."""
         self._run(requests.cancel_booking(calendar=calendar, id=id))
 
-    def free(self, terms: dict[str, Any]) -> FreeAnswer:
-        """When all calendars of ``terms`` are free, and how far each can be trusted.
-
-        ``terms`` has ``calendars`` (each ``{"calendar": ..., "zone": ..., "owner": [...]}``), ``from`` and ``to`` as ISO texts,
-        and where they are not the default ``elsewhere``, ``zone``, ``slot_minutes``, ``granularity_minutes``,
-        ``buffer_before_minutes``, ``buffer_after_minutes``, ``notice_minutes``, ``tentative``, ``uncovered``, ``hours`` and
-        ``availability``. ``elsewhere`` are calendars of which an account sees only when they are busy, each
-        ``{"calendar": ..., "connection": ..., "remote": ...}``: their providers are asked each time.
-        """
+    def free(self, terms: FreeTerms) -> FreeAnswer:
+        """When all calendars of ``terms`` are free, and how far each can be trusted."""
         return self._run(requests.free(terms=terms))
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "Added",
     "Alarm",
     "AlarmAction",
+    "Booking",
     "BusyKind",
     "BusyTime",
     "Calendar",
@@ -51,8 +52,12 @@ __all__ = [
     "FieldOutcome",
     "FreeAnswer",
     "FreeBusyStatus",
+    "FreeCalendar",
+    "FreeElsewhere",
+    "FreeTerms",
     "HistoryEntry",
     "HistoryKind",
+    "Hold",
     "Instance",
     "JournalOp",
     "LimitReached",
@@ -809,6 +814,64 @@ class SlotTerms:
     uncovered: UncoveredPolicy = UncoveredPolicy.WITHHOLD
     hours: list[WorkingHours] = field(default_factory=list["WorkingHours"])
     availability: list[str] = field(default_factory=list[str])
+
+
+@dataclass
+class FreeCalendar:
+    """A calendar of the store. It counts whole, whatever link brought its events in.
+
+    Dates and floating times are read in ``zone``, by default that of the slots. What an ``owner`` declined takes none of their time.
+    """
+
+    calendar: str
+    zone: ZoneInfo | DefinedZone | None = None
+    owner: list[str] = field(default_factory=list[str])
+
+
+@dataclass
+class FreeElsewhere:
+    """A calendar of which a ``connection`` sees only when it is busy.
+
+    ``calendar`` is its name in the answer, ``remote`` its name there: its id, at Microsoft the address of its owner, of a CalDAV
+    server its URL.
+    """
+
+    calendar: str
+    connection: str
+    remote: str
+
+
+@dataclass
+class FreeTerms:
+    """When calendars have to be free, all of them: between two instants, 400 days apart at most, for slots of these terms.
+
+    The providers of those ``elsewhere`` are asked each time.
+    """
+
+    calendars: list[FreeCalendar]
+    start: datetime
+    end: datetime
+    elsewhere: list[FreeElsewhere] = field(default_factory=list["FreeElsewhere"])
+    slots: SlotTerms = field(default_factory=SlotTerms)
+
+
+@dataclass
+class Hold:
+    """A slot that is kept ``until`` then. Its ``id`` is for ``book``, its ``rows`` are for ``release``."""
+
+    id: str
+    slot: Period
+    until: datetime
+    rows: list[str]
+
+
+@dataclass
+class Booking:
+    """A slot that was booked: the calendar and the id of its event."""
+
+    calendar: str
+    id: str
+    slot: Period
 
 
 @dataclass

@@ -254,12 +254,8 @@ public final class Engine: Sendable {
         try await call("explain", ["calendar": calendar, "id": id], Explanation.self)
     }
 
-    /// When all calendars of the terms are free, and how far each can be trusted. The terms are JSON with `calendars` (each
-    /// `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `elsewhere`, `zone`,
-    /// `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
-    /// `uncovered`, `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
-    /// `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time.
-    public func free(_ terms: String) async throws -> FreeAnswer {
+    /// When all calendars of the terms are free, and how far each can be trusted.
+    public func free(_ terms: FreeTerms) async throws -> FreeAnswer {
         try await call("free", ["terms": terms], FreeAnswer.self)
     }
 
@@ -296,31 +292,29 @@ public final class Engine: Sendable {
         try await call("forget", ["link": link])
     }
 
-    /// Keeps a slot for so many `minutes` for somebody who has not decided yet. The terms are those of ``free(_:)``; the hold is
-    /// JSON: its `id`, which is for a booking, its `slot`, `until` when it is kept, and its `rows`, which are for
-    /// ``release(hold:)``. Fails with ``Code/slotTaken`` or ``Code/slotNotOffered``.
-    public func hold(terms: String, start: Instant, end: Instant, minutes: Int) async throws -> String {
-        try await call("hold", HoldArgs(terms: terms, start: start, end: end, minutes: minutes), String.self)
+    /// Keeps a slot for so many `minutes` for somebody who has not decided yet. The terms are those of ``free(_:)``.
+    /// Fails with ``Code/slotTaken`` or ``Code/slotNotOffered``.
+    public func hold(terms: FreeTerms, start: Instant, end: Instant, minutes: Int) async throws -> Hold {
+        try await call("hold", HoldArgs(terms: terms, start: start, end: end, minutes: minutes), Hold.self)
     }
 
     /// Gives a held slot back before it runs out.
-    public func release(hold: String) async throws {
+    public func release(hold: Hold) async throws {
         try await call("release", ["hold": hold])
     }
 
-    /// Books the time of an event: writes the event when every calendar of the terms is free then. Gives the booking as JSON: the
-    /// `calendar` and the `id` of the event, and the `slot` it is at. Sent again under the same `id` it is the same booking; `hold`
+    /// Books the time of an event: writes the event when every calendar of the terms is free then. Sent again under the same `id` it is the same booking; `hold`
     /// is the id of the hold that kept the slot, `replaces` that of the booking this one takes the place of. Fails as a hold does.
     public func book(
-        terms: String,
+        terms: FreeTerms,
         calendar: String,
         event: Event,
         id: String? = nil,
         hold: String? = nil,
         replaces: String? = nil
-    ) async throws -> String {
+    ) async throws -> Booking {
         let args = BookArgs(terms: terms, calendar: calendar, event: event, id: id, hold: hold, replaces: replaces)
-        return try await call("book", args, String.self)
+        return try await call("book", args, Booking.self)
     }
 
     /// Gives a booked slot back: its event is deleted, and every link on the calendar carries that on.
@@ -451,14 +445,14 @@ private struct CleanArgs: Encodable {
 }
 
 private struct HoldArgs: Encodable {
-    let terms: String
+    let terms: FreeTerms
     let start: Instant
     let end: Instant
     let minutes: Int
 }
 
 private struct BookArgs: Encodable {
-    let terms: String
+    let terms: FreeTerms
     let calendar: String
     let event: Event
     let id: String?

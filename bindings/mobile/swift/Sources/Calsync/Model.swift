@@ -513,6 +513,82 @@ public struct SlotTerms: Hashable, Sendable, Encodable {
     }
 }
 
+/// A calendar of the store. It counts whole, whatever link brought its events in.
+public struct FreeCalendar: Hashable, Sendable, Encodable {
+    public var calendar: String
+    /// Dates and floating times are read in it; `nil`: that of the slots.
+    public var zone: Zone?
+    /// Addresses; what they declined takes none of their time.
+    public var owner: [String]
+
+    public init(calendar: String, zone: Zone? = nil, owner: [String] = []) {
+        self.calendar = calendar
+        self.zone = zone
+        self.owner = owner
+    }
+}
+
+/// A calendar of which a connection sees only when it is busy.
+public struct FreeElsewhere: Hashable, Sendable, Encodable {
+    /// Its name in the answer.
+    public var calendar: String
+    public var connection: String
+    /// Its name there: its id, at Microsoft the address of its owner, of a CalDAV server its URL.
+    public var remote: String
+
+    public init(calendar: String, connection: String, remote: String) {
+        self.calendar = calendar
+        self.connection = connection
+        self.remote = remote
+    }
+}
+
+/// When calendars have to be free, all of them: between two instants, 400 days apart at most.
+public struct FreeTerms: Hashable, Sendable, Encodable {
+    public var calendars: [FreeCalendar]
+    public var start: Instant
+    public var end: Instant
+    /// Have to be free as well: their providers are asked each time.
+    public var elsewhere: [FreeElsewhere]
+    public var slots: SlotTerms
+
+    public init(
+        calendars: [FreeCalendar],
+        start: Instant,
+        end: Instant,
+        elsewhere: [FreeElsewhere] = [],
+        slots: SlotTerms = SlotTerms()
+    ) {
+        self.calendars = calendars
+        self.start = start
+        self.end = end
+        self.elsewhere = elsewhere
+        self.slots = slots
+    }
+}
+
+/// A slot that is kept ``until`` then; its ``id`` is for a booking, its ``rows`` are for ``Engine/release(hold:)``.
+public struct Hold: Hashable, Sendable, Codable {
+    public var id: String
+    public var slot: Period
+    public var until: Instant
+    public var rows: [String]
+
+    public init(id: String, slot: Period, until: Instant, rows: [String]) {
+        self.id = id
+        self.slot = slot
+        self.until = until
+        self.rows = rows
+    }
+}
+
+/// A slot that was booked: the calendar and the id of its event.
+public struct Booking: Hashable, Sendable, Decodable {
+    public let calendar: String
+    public let id: String
+    public let slot: Period
+}
+
 /// What is known of a calendar, for whoever has to judge an answer.
 public struct CalendarAnswer: Hashable, Sendable, Decodable {
     public let calendar: String

@@ -254,14 +254,9 @@ class Engine private constructor(
     suspend fun explain(calendar: String, id: String): Explanation =
         call("explain", Arguments().text("calendar", calendar).text("id", id), Explanation.serializer())
 
-    /**
-     * When all calendars of [terms] are free, and how far each can be trusted. The terms are JSON with `calendars` (each
-     * `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `elsewhere`, `zone`,
-     * `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
-     * `uncovered`, `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
-     * `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time.
-     */
-    suspend fun free(terms: String): FreeAnswer = call("free", Arguments().text("terms", terms), FreeAnswer.serializer())
+    /** When all calendars of [terms] are free, and how far each can be trusted. */
+    suspend fun free(terms: FreeTerms): FreeAnswer =
+        call("free", Arguments().value("terms", FreeTerms.serializer(), terms), FreeAnswer.serializer())
 
     /** What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when. */
     suspend fun explainItem(item: String): List<SeenItem> =
@@ -297,36 +292,35 @@ class Engine private constructor(
     suspend fun forget(link: String) = call("forget", Arguments().text("link", link))
 
     /**
-     * Keeps a slot for so many [minutes] for somebody who has not decided yet. [terms] are those of [free], the hold is JSON: its
-     * `id`, which is for [book], its `slot`, `until` when it is kept, and its `rows`, which are for [release]. Fails with
+     * Keeps a slot for so many [minutes] for somebody who has not decided yet. [terms] are those of [free]. Fails with
      * [Code.SLOT_TAKEN] or [Code.SLOT_NOT_OFFERED].
      */
-    suspend fun hold(terms: String, start: Instant, end: Instant, minutes: Int): String {
-        val args = Arguments().text("terms", terms).instant("start", start).instant("end", end).number("minutes", minutes)
-        return call("hold", args, String.serializer())
+    suspend fun hold(terms: FreeTerms, start: Instant, end: Instant, minutes: Int): Hold {
+        val args = Arguments().value("terms", FreeTerms.serializer(), terms).instant("start", start).instant("end", end)
+        return call("hold", args.number("minutes", minutes), Hold.serializer())
     }
 
     /** Gives a held slot back before it runs out. */
-    suspend fun release(hold: String) = call("release", Arguments().text("hold", hold))
+    suspend fun release(hold: Hold) = call("release", Arguments().value("hold", Hold.serializer(), hold))
 
     /**
-     * Books the time of an event: writes the event when every calendar of [terms] is free then. Gives the booking as JSON: the
-     * `calendar` and the `id` of the event, and the `slot` it is at. Fails as [hold] does.
+     * Books the time of an event: writes the event when every calendar of [terms] is free then. Fails as [hold] does.
      *
      * @param id of the event: a booking that is sent again under it is the same booking.
      * @param hold the id of the hold that kept the slot.
      * @param replaces the id of the booking this one takes the place of.
      */
     suspend fun book(
-        terms: String,
+        terms: FreeTerms,
         calendar: String,
         event: Event,
         id: String? = null,
         hold: String? = null,
         replaces: String? = null,
-    ): String {
-        val args = Arguments().text("terms", terms).text("calendar", calendar).value("event", Event.serializer(), event)
-        return call("book", args.text("id", id).text("hold", hold).text("replaces", replaces), String.serializer())
+    ): Booking {
+        val args = Arguments().value("terms", FreeTerms.serializer(), terms).text("calendar", calendar)
+        args.value("event", Event.serializer(), event).text("id", id).text("hold", hold).text("replaces", replaces)
+        return call("book", args, Booking.serializer())
     }
 
     /** Gives a booked slot back: its event is deleted, and every link on the calendar carries that on. */

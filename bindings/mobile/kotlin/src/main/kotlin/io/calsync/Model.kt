@@ -296,6 +296,46 @@ data class SlotTerms(
 )
 
 /**
+ * A calendar of the store. It counts whole, whatever link brought its events in.
+ *
+ * @property zone dates and floating times are read in it; `null`: that of the slots.
+ * @property owner addresses; what they declined takes none of their time.
+ */
+@Serializable
+data class FreeCalendar(val calendar: String, val zone: Zone? = null, val owner: List<String> = emptyList())
+
+/**
+ * A calendar of which a connection sees only when it is busy.
+ *
+ * @property calendar its name in the answer.
+ * @property remote its name there: its id, at Microsoft the address of its owner, of a CalDAV server its URL.
+ */
+@Serializable
+data class FreeElsewhere(val calendar: String, val connection: String, val remote: String)
+
+/**
+ * When calendars have to be free, all of them: between two instants, 400 days apart at most.
+ *
+ * @property elsewhere have to be free as well: their providers are asked each time.
+ */
+@Serializable
+data class FreeTerms(
+    val calendars: List<FreeCalendar>,
+    val start: Instant,
+    val end: Instant,
+    val elsewhere: List<FreeElsewhere> = emptyList(),
+    val slots: SlotTerms = SlotTerms(),
+)
+
+/** A slot that is kept [until] then; its [id] is for [Engine.book], its [rows] are for [Engine.release]. */
+@Serializable
+data class Hold(val id: String, val slot: Period, val until: Instant, val rows: List<String>)
+
+/** A slot that was booked: the calendar and the id of its event. */
+@Serializable
+data class Booking(val calendar: String, val id: String, val slot: Period)
+
+/**
  * What is known of a calendar, for whoever has to judge an answer.
  *
  * @property ageSeconds since it was last read whole; `null`: never.

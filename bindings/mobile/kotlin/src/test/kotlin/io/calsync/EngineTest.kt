@@ -243,14 +243,25 @@ class EngineTest {
         val engine = Engine()
         engine.putCalendar(Calendar("family", "Family"))
         engine.addEvent("family", meeting("a", "Breakfast"))
-        val terms = """{"calendars":[{"calendar":"family"}],"from":"2100-01-01T00:00:00Z","to":"2100-01-01T01:00:00Z"}"""
-        val free = engine.free(terms)
         val at = Instant.parse("2100-01-01T00:00:00Z")
+        val terms = FreeTerms(listOf(FreeCalendar("family")), at, at.plusSeconds(3600))
+        val free = engine.free(terms)
         assertEquals(listOf(Period(at, at.plusSeconds(3600))), free.open)
         assertEquals(Period(at, at.plusSeconds(1800)), free.slots.first())
         val family = free.calendars.single()
         assertEquals(Triple("family", CalendarState.CURRENT, true), Triple(family.calendar, family.state, family.coversWindow))
         assertEquals(emptyList(), free.busy)
+
+        val hold = engine.hold(terms, at, at.plusSeconds(1800), minutes = 5)
+        assertEquals(Period(at, at.plusSeconds(1800)), hold.slot)
+        val visit = Event("visit", EventBody(TimeSpan(EventTime.Utc(at), EventTime.Utc(at.plusSeconds(1800)))))
+        assertEquals(Code.SLOT_TAKEN, assertFailsWith<CalsyncException> { engine.book(terms, "family", visit) }.code)
+        val booked = engine.book(terms, "family", visit, id = "visit-1", hold = hold.id)
+        assertEquals(Booking("family", "visit-1", hold.slot), booked)
+        assertEquals(listOf(BusyTime(at, at.plusSeconds(1800))), engine.free(terms).busy)
+        engine.cancelBooking("family", "visit-1")
+        engine.release(engine.hold(terms, at, at.plusSeconds(1800), minutes = 5))
+        assertEquals(free.slots, engine.free(terms).slots)
     }
 
     @Test
