@@ -337,6 +337,7 @@ impl Merging<'_> {
             (_, false, false) => reason::EDITED_BOTH,
             (_, false, true) => reason::EDITED_THERE,
             (_, true, false) => reason::EDITED_HERE,
+            (_, true, true) if self.open().next().is_some() => reason::CONTESTED,
             (_, true, true) => reason::AGREED,
         }
     }

@@ -197,7 +197,7 @@ fn merged(sides: Sides<'_>, plain: Decision, rules: Rules) -> Decision {
         (false, false) => reason::EDITED_BOTH,
         (false, true) => reason::EDITED_THERE,
         (true, false) => reason::EDITED_HERE,
-        (true, true) if !merge.contested.is_empty() => "both sides edited the same, and a person decides",
+        (true, true) if !merge.contested.is_empty() => reason::CONTESTED,
         (true, true) if kept => "the edit stays where it is: nothing is written to the other side",
         (true, true) => reason::AGREED,
     };

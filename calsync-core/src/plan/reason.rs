@@ -8,6 +8,7 @@ pub(crate) const SAME_EVENT: &str = "the same event is on both sides";
 pub(crate) const EDITED_HERE: &str = "it was edited here";
 pub(crate) const EDITED_THERE: &str = "it was edited on the remote side";
 pub(crate) const EDITED_BOTH: &str = "both sides were edited";
+pub(crate) const CONTESTED: &str = "both sides edited the same, and a person decides";
 pub(crate) const AGREED: &str = "both sides agree";
 pub(crate) const EDIT_THERE_SURVIVES: &str =
     "it was deleted here and edited on the remote side: the edit survives";
