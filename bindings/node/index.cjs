@@ -167,6 +167,12 @@ const diffMany = (pairs) => pure('diff', { pairs: [...pairs] });
 const diff = (before, after) => diffMany([{ before, after }])[0];
 const mergeMany = (items, options = {}) => pure('merge', { items: [...items], ...options });
 const merge = (versions, options) => mergeMany([versions], options)[0];
+const plan = (pairs, rules = {}) => pure('plan', { pairs: [...pairs], ...rules });
+// The names in a pipeline are those of the configuration.
+const transformMany = (events, { pipeline, ...options }) =>
+  pure('transform', { events: [...events], pipeline: JSON.stringify(pipeline), ...options });
+const transform = (event, options) => transformMany([event], options)[0];
+const availability = (calendars, window) => pure('availability', { calendars: [...calendars], ...window });
 
 const KINDS = [
   [StoreConflict, 'conflict'],
@@ -556,23 +562,23 @@ class Engine {
   }
 
   explain(calendar, id, options) {
-    return this.#call('explain', { calendar, id }, options).then(JSON.parse);
+    return this.#call('explain', { calendar, id }, options);
   }
 
   explainItem(item, options) {
-    return this.#call('explain_item', { item }, options).then(JSON.parse);
+    return this.#call('explain_item', { item }, options);
   }
 
   sources(events, options) {
-    return this.#call('sources', { events: [...events] }, options).then(JSON.parse);
+    return this.#call('sources', { events: [...events] }, options);
   }
 
   eventsOf(link, options) {
-    return this.#call('events_of', { link }, options).then(JSON.parse);
+    return this.#call('events_of', { link }, options);
   }
 
   history(link, options) {
-    return this.#call('history', { link }, options).then(JSON.parse);
+    return this.#call('history', { link }, options);
   }
 
   clean(link, options) {
@@ -584,15 +590,15 @@ class Engine {
   }
 
   hold(terms, slot, options) {
-    return this.#call('hold', { terms: JSON.stringify(terms), ...slot }, options).then(JSON.parse);
+    return this.#call('hold', { terms, ...slot }, options);
   }
 
   release(hold, options) {
-    return this.#call('release', { hold: JSON.stringify(hold) }, options);
+    return this.#call('release', { hold }, options);
   }
 
   book(terms, calendar, event, options) {
-    return this.#call('book', { terms: JSON.stringify(terms), calendar, event }, options).then(JSON.parse);
+    return this.#call('book', { terms, calendar, event }, options);
   }
 
   cancelBooking(calendar, id, options) {
@@ -600,7 +606,7 @@ class Engine {
   }
 
   free(terms, options) {
-    return this.#call('free', { terms: JSON.stringify(terms) }, options).then(JSON.parse);
+    return this.#call('free', { terms }, options);
   }
 
   close(options) {
@@ -692,6 +698,7 @@ module.exports = {
   StoreFull,
   StoreInvalidInput,
   StoreUnavailable,
+  availability,
   checkStore,
   diff,
   diffMany,
@@ -703,5 +710,8 @@ module.exports = {
   parseMany,
   patch,
   patchMany,
+  plan,
+  transform,
+  transformMany,
   write,
 };

@@ -37,11 +37,63 @@ export type DeletionPolicy = 'by-conflicts' | 'keep-edit' | 'delete' | 'remote-w
 /** Whether people may be written, which on many servers mails them. */
 export type PeoplePolicy = 'withhold' | 'write';
 export type Choice = 'local' | 'remote' | 'both' | 'open';
+/** What is done about a pair; `ask` comes from an engine only. */
+export type Action =
+  | 'none'
+  | 'create-local'
+  | 'create-remote'
+  | 'join'
+  | 'merge'
+  | 'delete-local'
+  | 'delete-remote'
+  | 'restore-local'
+  | 'restore-remote'
+  | 'forget'
+  | 'suppress'
+  | 'ask';
+/**
+ * What says that something was deleted. That it was not listed says so only when it was also asked for by name: `absent`.
+ * `outside-window` and `made-again` are of copies, and do not count against the brake on deletions.
+ */
+export type Evidence =
+  | 'reported'
+  | 'absent'
+  | 'not-found'
+  | 'deleted-here'
+  | 'left-out'
+  | 'outside-window'
+  | 'made-again'
+  | 'marked';
+/** Whether times that may be taken are. */
+export type TentativePolicy = 'busy' | 'free';
+/** What becomes of time a calendar says nothing about. */
+export type UncoveredPolicy = 'withhold' | 'offer';
+/** How firmly a time is taken. */
+export type BusyKind = 'tentative' | 'unavailable' | 'busy';
+/** `stale`: what is known is from a look before the last. */
+export type CalendarState = 'current' | 'stale' | 'unknown';
+export type Weekday = 'mo' | 'tu' | 'we' | 'th' | 'fr' | 'sa' | 'su';
 export type Take = 'local' | 'remote';
 export type WriteKind = 'create' | 'update' | 'delete';
 /** A run sends it, a run looks whether it was applied, or it waits for a person. */
 export type WriteState = 'pending' | 'ambiguous' | 'wedged';
 export type LimitReached = 'instances' | 'steps' | 'dates';
+/** What an item is to an event: the event came from it, both are one event, or it is a copy. */
+export type SourceRole = 'origin' | 'shared' | 'copy';
+/** What kind of thing happened. */
+export type HistoryKind = 'run' | 'change' | 'conflict';
+/** How an event stands on a link. */
+export type WayState = 'in-step' | 'waiting' | 'stuck' | 'left-alone' | 'left-out' | 'outside-window' | 'not-joined';
+/** What happened to an event. */
+export type MomentKind = 'seen' | 'mapped' | 'filtered' | 'done' | 'echoed' | 'conflicted' | 'settled';
+/** Which side was written, and how; `kept`: it was left as it is, on purpose. */
+export type JournalOp = 'local-create' | 'local-update' | 'local-delete' | 'remote-create' | 'remote-update' | 'remote-delete' | 'kept';
+/** What settled a conflict. */
+export type SettledBy = 'policy' | 'resolver' | 'person' | 'edits' | 'deletion';
+/** Why an item is no event here: the pipeline does not let it through, or it is set aside for another reason. */
+export type SeenState = 'left-out' | 'set-aside';
+/** For which reason an item is set aside. */
+export type UnreadKind = 'unreadable' | 'not-an-event' | 'left-out' | 'own-feed' | 'undecided' | 'unfetched';
 export type ProviderKind = 'caldav' | 'cozi' | 'google' | 'ics' | 'microsoft';
 /** What went wrong, as a word that never changes. */
 export type Code =
@@ -230,6 +282,183 @@ export interface Merged {
   keepLocalCopy: boolean;
 }
 
+/** An event here and its item there, with what is known of both. */
+export interface PlanPair {
+  /** What both sides held when they last agreed; left out when they never met. */
+  base?: Event | null;
+  /** What the remote side held then, where it stores events in a form of its own. Default: `base`. */
+  remoteBase?: Event | null;
+  /** The local side now. Left out: nothing was heard of it, so it is as the base says. */
+  local?: Event | null;
+  /** The remote side now. Left out: nothing was heard of it, so it is as the base says. */
+  remote?: Event | null;
+  /** The local event was deleted, and this speaks for it. */
+  localGone?: Evidence | null;
+  /** The item was deleted, and this speaks for it: that it was not listed does not. */
+  remoteGone?: Evidence | null;
+  /** The pair is left alone, since a plan said `suppress`. */
+  parted?: boolean;
+}
+
+/** What is done about one pair, and why. `reason` has no text of events. */
+export interface Decision {
+  action: Action;
+  reason: string;
+  /** What the local side is to hold; `null`: it stays as it is, or is deleted. */
+  local: Event | null;
+  /** What the remote side is to hold; `null`: it stays as it is, or is deleted. */
+  remote: Event | null;
+  toLocal: Field[];
+  toRemote: Field[];
+  contested: ContestedField[];
+  keepLocalCopy: boolean;
+  /** What speaks for a deletion. */
+  evidence: Evidence | null;
+}
+
+/** What is done about pairs, in their order. When it is `held`, its deletions wait for a person, and all else goes on. */
+export interface Plan {
+  decisions: Decision[];
+  held: boolean;
+}
+
+/** What is copied of one event. Neither: it takes no time, and the copies are busy-only. */
+export interface Copied {
+  event: Event | null;
+  /** The name of the step that keeps it out. */
+  leftOutBy: string | null;
+}
+
+/** From an instant up to, not including, another. */
+export interface Period {
+  start: Instant;
+  end: Instant;
+}
+
+/** A time that is taken: from an instant up to, not including, another. */
+export interface BusyTime {
+  start: Instant;
+  end: Instant;
+  kind: BusyKind;
+}
+
+/** A calendar with what is known of it. */
+export interface CalendarEvents {
+  /** Its name in the answer. */
+  calendar: string;
+  events?: Event[];
+  /** Times beside them: all there is of a calendar that shows no events. */
+  busy?: BusyTime[];
+  /** Dates and floating times are read in it. Default: that of the terms. */
+  zone?: Zone;
+  /** The addresses of its owner: what they declined takes none of their time. */
+  owner?: string[];
+  /** Default: `current`. */
+  state?: CalendarState;
+  /** When it was last read whole. Default: never. */
+  asOf?: Instant | Date;
+  /** What that look covered. Default: everything. */
+  covered?: Period;
+}
+
+/** Hours of some days of the week (every day), as `hh:mm` up to `24:00`. An end at or before the start is that of the next day. */
+export interface DayHours {
+  start: string;
+  end: string;
+  days?: Weekday[];
+}
+
+/** When somebody works, on the clock of `zone`: a minute counts when one of the hours holds it. */
+export interface WorkingHours {
+  zone: Zone;
+  hours: DayHours[];
+}
+
+/** What slots are offered under. */
+export interface SlotTerms {
+  /** On whose clock slots start (UTC). */
+  zone?: Zone;
+  /** 30 */
+  slotMinutes?: number;
+  /** Slots start at multiples of this since midnight (15). */
+  granularityMinutes?: number;
+  bufferBeforeMinutes?: number;
+  bufferAfterMinutes?: number;
+  /** How long from now the first open moment is. */
+  noticeMinutes?: number;
+  tentative?: TentativePolicy;
+  uncovered?: UncoveredPolicy;
+  /** All have to hold a moment that is open. */
+  hours?: WorkingHours[];
+  /** Texts with a `VAVAILABILITY` (RFC 7953), one for each person. */
+  availability?: string[];
+}
+
+/** A calendar of the store. It counts whole, whatever link brought its events in. */
+export interface FreeCalendar {
+  calendar: string;
+  /** Dates and floating times are read in it. Default: that of the slots. */
+  zone?: Zone;
+  /** The addresses of its owner: what they declined takes none of their time. */
+  owner?: string[];
+}
+
+/** A calendar of which a connection sees only when it is busy. */
+export interface FreeElsewhere {
+  /** The name it gets in the answer. */
+  calendar: string;
+  connection: string;
+  /** Its name there: its id; at Microsoft the address of its owner; its URL on a CalDAV server. */
+  remote: string;
+}
+
+/** When calendars have to be free, all of them: between two instants, 400 days apart at most. */
+export interface FreeTerms {
+  calendars: FreeCalendar[];
+  start: Instant | Date;
+  end: Instant | Date;
+  /** They have to be free as well: their providers are asked each time. */
+  elsewhere?: FreeElsewhere[];
+  slots?: SlotTerms;
+}
+
+/** A slot that is kept until then; `id` is for `book`, `rows` are for `release`. */
+export interface Hold {
+  id: string;
+  slot: Period;
+  until: Instant;
+  rows: string[];
+}
+
+/** A slot that was booked: the calendar and the id of its event. */
+export interface Booking {
+  calendar: string;
+  id: string;
+  slot: Period;
+}
+
+/** When somebody is free: the busy times, what is open, and the slots in it. If it is `truncated`, there are more. */
+export interface FreeAnswer {
+  busy: BusyTime[];
+  open: Period[];
+  slots: Period[];
+  truncated: boolean;
+  calendars: CalendarAnswer[];
+}
+
+/** What is known of a calendar, for whoever has to judge an answer. */
+export interface CalendarAnswer {
+  calendar: string;
+  state: CalendarState;
+  /** Since it was last read whole; `null`: never. */
+  ageSeconds: number | null;
+  /** What the last look covered of the window; `null`: nothing. */
+  covered: Period | null;
+  coversWindow: boolean;
+  /** Series that could not be expanded whole. */
+  incompleteSeries: number;
+}
+
 /** An event as the store holds it; an edit names its `revision`. */
 export interface StoredEvent {
   id: string;
@@ -326,6 +555,119 @@ export interface Run {
   approved?: string;
   refused?: string;
   unaskedDeletions: number;
+}
+
+/** An event, and the `item` it is joined to over one link, in the calendar `remote`. */
+export interface Source {
+  event: string;
+  link: string;
+  remote: string;
+  item: string;
+  role: SourceRole;
+}
+
+/** One thing that happened. What does not apply is empty; `counts` are of a run. It holds no text of events. */
+export interface HistoryEntry {
+  at: Instant;
+  kind: HistoryKind;
+  link: string;
+  run: string;
+  event: string;
+  item: string;
+  uid: string;
+  /** What was done: `local-create`, `remote-update`, `kept` and so on. */
+  what: string;
+  why: string;
+  fields: string[];
+  /** How a run ended; of a conflict `open` or `resolved`. */
+  outcome: string;
+  /** The policy of a conflict, the evidence of a deletion. */
+  by: string;
+  /** Who decided it, where it was a person. */
+  who: string;
+  counts: Counts | null;
+}
+
+/** What a link makes of an event. */
+export interface Way {
+  link: string;
+  direction: Direction;
+  state: WayState;
+  /** The item on the other side. */
+  remoteId: string | null;
+  /** What its copy is made by, by name, in order. */
+  transforms: string[];
+  /** How often a write that waits was tried. */
+  attempts: number | null;
+  /** Why a write is stuck. */
+  detail: string | null;
+  /** The filter that leaves it out. `null`: no filter does, or it takes no time and the copy is busy-only. */
+  step: string | null;
+  /** When what is outside the window enters it, if nobody touches it. */
+  enters: Instant | null;
+}
+
+/** A contested field, and what became of it; `open` while it waits. */
+export interface FieldOutcome {
+  field: Field;
+  outcome: string;
+}
+
+/** Something that happened to an event. What does not apply is `null` or empty. */
+export interface Moment {
+  at: Instant;
+  what: MomentKind;
+  /** Over which link. `null`: it was made here. */
+  link: string | null;
+  run: string | null;
+  /** The item it was mapped to. */
+  item: string | null;
+  /** The filter that kept it out. `null`: no filter does, or it takes no time and the copy is busy-only. */
+  step: string | null;
+  /** What was done, or came back. */
+  op: JournalOp | null;
+  /** Why it was done. */
+  reason: string | null;
+  /** Those that changed. */
+  fields: Field[];
+  /** What of the event the remote side cannot hold, in words for people. */
+  losses: string[];
+  /** What spoke for a deletion. */
+  evidence: Evidence | null;
+  /** The id of the conflict that was found or settled. */
+  conflict: string | null;
+  /** Its fields; empty: one side had deleted what the other edited. */
+  contested: FieldOutcome[];
+  /** Under which policy it was found. */
+  policy: string | null;
+  /** Whether it still waits for somebody. */
+  open: boolean | null;
+  /** By what it was settled. */
+  by: SettledBy | null;
+  /** By whom, where a person said so. */
+  who: string | null;
+}
+
+/** What is known of an event: what each link of its calendar makes of it, and what happened to it, the oldest first. It has no text of it. */
+export interface Explanation {
+  ways: Way[];
+  timeline: Moment[];
+}
+
+/** An item of the remote side that is no event here, and why. */
+export interface SeenItem {
+  link: string;
+  /** Its name there. */
+  remoteId: string;
+  /** Since when it stands like this. */
+  since: Instant;
+  state: SeenState;
+  /** The filter that leaves it out. `null`: no filter does, or it takes no time and the copy is busy-only. */
+  step: string | null;
+  /** For which reason it was set aside. */
+  kind: UnreadKind | null;
+  /** The same in words, without its text. */
+  reason: string | null;
 }
 
 /** What became of the changes of a run that was taken back. */
@@ -673,6 +1015,51 @@ export interface Versions {
 export function merge(versions: Versions, options?: { policy?: ConflictPolicy }): Merged;
 export function mergeMany(items: Iterable<Versions>, options?: { policy?: ConflictPolicy }): Merged[];
 
+/** What decides about pairs: the rules of a link, and what the brake on its deletions goes by. */
+export interface PlanRules {
+  direction?: Direction;
+  conflicts?: ConflictPolicy;
+  deletions?: DeletionPolicy;
+  /** Deletions are held that are more than this (10) and more than `guardPercent` of the joined pairs (20), or all of several. */
+  guardCount?: number;
+  guardPercent?: number;
+  /** How many pairs have a base, those that are not given included. Default: those given are all there are. */
+  joined?: number;
+  /** Deletions of the last days nobody was asked about. */
+  recentDeletions?: number;
+}
+/**
+ * Decides about pairs as a link with these rules would: one decision for each, in their order. Writes nothing anywhere. All go in one
+ * call, for the brake judges their deletions together. The base of the next time is what both sides hold once it is carried out,
+ * deletions last; while a field is contested and `open`, the base stays, and of a link that goes one way it is what the source holds.
+ */
+export function plan(pairs: Iterable<PlanPair>, rules?: PlanRules): Plan;
+
+export interface TransformOptions {
+  /** As `docs/schema/pipeline.json` describes it. Rules of the host are asked by an engine only. */
+  pipeline: { [key: string]: unknown };
+  /** Of all events. */
+  around?: Partial<Surroundings>;
+  /** The link whose copies these are: with it and its salt they have the UIDs that it gives them. */
+  link?: string;
+  /** Needed where copies do not show the UIDs of their events. */
+  uidSalt?: string;
+}
+/** What the copy of an event shows. Throws for a pipeline that cannot be used. */
+export function transform(event: Event, options: TransformOptions): Copied;
+export function transformMany(events: Iterable<Event>, options: TransformOptions): Copied[];
+
+/** Between two instants, 400 days apart at most. */
+export interface AvailabilityOptions {
+  from: Instant | Date;
+  to: Instant | Date;
+  /** Nothing before it is open, and ages are told from it. */
+  now: Instant | Date;
+  terms?: SlotTerms;
+}
+/** When all calendars are free, and how far each can be trusted. All calendars with all their events are one call. */
+export function availability(calendars: Iterable<CalendarEvents>, options: AvailabilityOptions): FreeAnswer;
+
 export interface CallOptions {
   /**
    * Ends the call where it waits; nothing is broken by it. Until the lease of a cancelled run is over, ten seconds after its last
@@ -748,85 +1135,11 @@ export type WindowEdge = { days: number } | { 'month-start': number } | { 'month
 /** What becomes of the copy of an event that is in the window no more. */
 export type Leaving = 'stay' | 'go';
 
-/** When calendars have to be free. Its keys are those of the core. */
-export interface FreeTerms {
-  calendars: FreeCalendar[];
-  /** Calendars that have to be free as well, of which an account sees only when they are busy: their providers are asked each time. */
-  elsewhere?: FreeElsewhere[];
-  from: string;
-  to: string;
-  zone?: string;
-  slot_minutes?: number;
-  granularity_minutes?: number;
-  buffer_before_minutes?: number;
-  buffer_after_minutes?: number;
-  notice_minutes?: number;
-  tentative?: TentativePolicy;
-  uncovered?: UncoveredPolicy;
-  hours?: { zone: string; hours: { days: string[]; from: string; to: string }[] }[];
-  /** Texts with a `VAVAILABILITY` (RFC 7953), one for each person. */
-  availability?: string[];
-}
-
-/** A calendar of the store. It counts whole, whatever link brought its events in. */
-export interface FreeCalendar {
-  calendar: string;
-  /** Default: that of the terms. */
-  zone?: string;
-  /** The addresses of its owner: what they declined takes none of their time. */
-  owner?: string[];
-}
-
-export interface FreeElsewhere {
-  /** The name it gets in the answer. */
-  calendar: string;
-  connection: string;
-  /** Its name there: its id; at Microsoft the address of its owner; its URL on a CalDAV server. */
-  remote: string;
-}
-
-/** Whether times that may be taken are. */
-export type TentativePolicy = 'busy' | 'free';
-/** What becomes of time a calendar says nothing about. */
-export type UncoveredPolicy = 'withhold' | 'offer';
-export type BusyKind = 'tentative' | 'unavailable' | 'busy';
-/** `stale`: what is known is from a look before the last. */
-export type CalendarState = 'current' | 'stale' | 'unknown';
-
-export interface FreeAnswer {
-  busy: { start: string; end: string; kind: BusyKind }[];
-  open: { start: string; end: string }[];
-  slots: { start: string; end: string }[];
-  truncated: boolean;
-  calendars: CalendarAnswer[];
-}
-
-/** What is known of a calendar. */
-export interface CalendarAnswer {
-  calendar: string;
-  state: CalendarState;
-  /** Since it was last read whole; `null`: never. */
-  age_seconds: number | null;
-  /** What the last look covered of the window; `null`: nothing. */
-  covered: { start: string; end: string } | null;
-  covers_window: boolean;
-  /** Series that could not be expanded whole. */
-  incomplete_series: number;
-}
-
 export interface SlotToHold {
   start: Instant | Date;
   end: Instant | Date;
   /** For how many minutes it is kept. */
   minutes: number;
-}
-
-/** A slot that is kept; `id` is for `book`. */
-export interface Hold {
-  id: string;
-  slot: { start: Instant; end: Instant };
-  until: Instant;
-  rows: string[];
 }
 
 export interface BookOptions extends CallOptions {
@@ -836,12 +1149,6 @@ export interface BookOptions extends CallOptions {
   hold?: string;
   /** The id of the booking this one takes the place of. */
   replaces?: string;
-}
-
-export interface Booking {
-  calendar: string;
-  id: string;
-  slot: { start: Instant; end: Instant };
 }
 
 export interface EventsOfOptions extends CallOptions {
@@ -856,39 +1163,6 @@ export interface CleanOptions extends CallOptions {
   approve?: string;
   /** Shows what would be deleted, and deletes nothing. */
   preview?: boolean;
-}
-
-/** An event, and the item it is joined to over one link. */
-export interface Source {
-  event: string;
-  link: string;
-  remote: string;
-  item: string;
-  /** The event came from it, both are one event, or it is a copy of the event. */
-  role: 'origin' | 'shared' | 'copy';
-}
-
-/** One thing that happened, with the words of the core; `counts` only of a run. */
-export interface HistoryEntry {
-  at: Instant;
-  kind: 'run' | 'change' | 'conflict';
-  link: string;
-  run: string;
-  event: string;
-  item: string;
-  uid: string;
-  what: string;
-  why: string;
-  fields: string[];
-  outcome: string;
-  by: string;
-  who: string;
-  counts: Counts | null;
-}
-
-export interface Explanation {
-  ways: { [key: string]: unknown }[];
-  timeline: { [key: string]: unknown }[];
 }
 
 export interface PlanOptions extends CallOptions {
@@ -964,7 +1238,7 @@ export class Engine {
   /** What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom. */
   explain(calendar: string, id: string, options?: CallOptions): Promise<Explanation>;
   /** What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when. */
-  explainItem(item: string, options?: CallOptions): Promise<{ [key: string]: unknown }[]>;
+  explainItem(item: string, options?: CallOptions): Promise<SeenItem[]>;
   /** From where events came, and where they went. */
   sources(events: Iterable<string>, options?: CallOptions): Promise<Source[]>;
   /** The events that are joined over a link, by the name of their items. */

@@ -16,6 +16,7 @@ export const {
   StoreFull,
   StoreInvalidInput,
   StoreUnavailable,
+  availability,
   checkStore,
   diff,
   diffMany,
@@ -27,5 +28,8 @@ export const {
   parseMany,
   patch,
   patchMany,
+  plan,
+  transform,
+  transformMany,
   write,
 } = calsync;

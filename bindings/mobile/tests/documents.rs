@@ -9,17 +9,7 @@ const KOTLIN: &str = include_str!("../kotlin/src/main/kotlin/io/calsync/Engine.k
 const SWIFT: &str = include_str!("../swift/Sources/Calsync/Engine.swift");
 
 /// Which method tells of which document: its name in Kotlin and Swift.
-const METHODS: [(&str, &str); 9] = [
-    ("Booking", "book"),
-    ("CalendarAnswer", "free"),
-    ("CopyRules", "addLink"),
-    ("CopyWindow", "addLink"),
-    ("FreeAnswer", "free"),
-    ("FreeCalendar", "free"),
-    ("FreeElsewhere", "free"),
-    ("FreeTerms", "free"),
-    ("Hold", "hold"),
-];
+const METHODS: [(&str, &str); 2] = [("CopyRules", "addLink"), ("CopyWindow", "addLink")];
 
 /// The words of the comment above a declaration.
 fn words<'a>(source: &'a str, declaration: &str) -> BTreeSet<&'a str> {

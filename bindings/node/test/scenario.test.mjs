@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CalDavEmulator, CalsyncError, Engine, GoogleEmulator, MicrosoftEmulator } from '../index.mjs';
+import { at, camel, filled, named } from './support.mjs';
 import { MapStore } from './map-store.mjs';
 
 const { CALSYNC_SCENARIO: folder, CALSYNC_SCENARIO_RADICALE: address } = process.env;
@@ -30,33 +31,6 @@ const POSITIONAL = {
   dropWrite: ['link', 'event'],
   close: [],
 };
-
-const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
-
-/** The names of this language; the keys of overrides are dates. */
-function named(value) {
-  if (Array.isArray(value)) return value.map(named);
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [camel(key), named(item)]));
-}
-
-/** The value at a path: `uid=a` is the event with this UID, `*` is each of a list, sorted. */
-function at(value, path) {
-  if (path === '') return value ?? null;
-  const [part, ...more] = path.slice(1).split('/');
-  const rest = more.map((name) => `/${name}`).join('');
-  if (part === '*') return value.map((item) => at(item, rest)).sort();
-  if (part.startsWith('uid=')) return at(value.find(({ event }) => event.uid === part.slice(4)) ?? null, rest);
-  const found = value?.[camel(part)];
-  return found === undefined || found === null ? null : at(found, rest);
-}
-
-function filled(value, kept) {
-  if (typeof value === 'string' && value.startsWith('$')) return kept[value.slice(1)];
-  if (Array.isArray(value)) return value.map((item) => filled(item, kept));
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, filled(item, kept)]));
-}
 
 /** A calendar of a Radicale that runs elsewhere, spoken to in plain HTTP. */
 class Radicale {

@@ -1,5 +1,5 @@
 // Not run: what the compiler must know. A type that was lost would make the line with the expected error pass.
-import { CalsyncError, Engine, expand, parse, parseMany, type CopyRules, type Event, type Report, type Store, type StoreInOneCall } from '../index.mjs';
+import { CalsyncError, Engine, availability, expand, parse, parseMany, plan, transform, type CopyRules, type Event, type Report, type Store, type StoreInOneCall } from '../index.mjs';
 import { storeConformance } from '../node-test.mjs';
 
 export async function known(engine: Engine, store: Store, together: StoreInOneCall): Promise<void> {
@@ -21,8 +21,15 @@ export async function known(engine: Engine, store: Store, together: StoreInOneCa
   const copies: CopyRules = { pipeline: {}, uid_salt: 'x', window: { from: { days: -7 }, to: { 'month-end': 1 }, leaving: 'go' } };
   await engine.addLink('out', { calendar: 'c', connection: 'a', direction: 'export', copies });
   const elsewhere = [{ calendar: 'boss', connection: 'a', remote: 'boss@example.com' }];
-  const free = await engine.free({ calendars: [{ calendar: 'c' }], elsewhere, from: '', to: '', tentative: 'free' });
-  for (const { covered, incomplete_series: some } of free.calendars) if (covered && some === 0) covered.end satisfies string;
+  const free = await engine.free({ calendars: [{ calendar: 'c' }], elsewhere, start: new Date(), end: '', slots: { tentative: 'free' } });
+  for (const { covered, incompleteSeries: some } of free.calendars) if (covered && some === 0) covered.end satisfies string;
+  const hours = [{ zone: 'Europe/Berlin', hours: [{ start: '09:00', end: '17:00' }] }];
+  const open = availability([{ calendar: 'own', events: [event] }], { from: new Date(), to: '', now: '', terms: { hours } });
+  for (const { start } of open.slots) start satisfies string;
+  for (const { action, local } of plan([{ local: event, remoteGone: 'reported' }]).decisions) if (action === 'merge') local satisfies Event | null;
+  transform(event, { pipeline: {}, uidSalt: 'x' }).leftOutBy satisfies string | null;
+  // @ts-expect-error no such evidence
+  plan([{ remoteGone: 'unlisted' }]);
   await engine.forget('home');
   // @ts-expect-error a misspelt option
   await engine.sync('home', { aprove: 'x' });

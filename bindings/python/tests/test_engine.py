@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import calsync
 import pytest
@@ -172,11 +173,11 @@ def test_a_feed_comes_in_by_its_rules_and_takes_time(tmp_path: Path) -> None:
         {"name": "whose", "transform": {"type": "prefix-title", "prefix": "[{{calendar_name}}] "}},
     ]
     copies = {"pipeline": {"start": {"type": "everything"}, "steps": steps}, "calendar_name": "Ada"}
-    terms = {
-        "calendars": [{"calendar": "family", "zone": "Europe/Berlin"}],
-        "from": "2026-03-05T00:00:00Z",
-        "to": "2026-03-07T00:00:00Z",
-    }
+    terms = calsync.FreeTerms(
+        [calsync.FreeCalendar("family", ZoneInfo("Europe/Berlin"))],
+        datetime(2026, 3, 5, tzinfo=timezone.utc),
+        datetime(2026, 3, 7, tzinfo=timezone.utc),
+    )
     with blocking.Engine() as engine:
         engine.put_calendar(Calendar("family", "Family"))
         engine.connect("feed", provider=ProviderKind.ICS, url=str(feed), trust_address=True)
@@ -187,30 +188,25 @@ def test_a_feed_comes_in_by_its_rules_and_takes_time(tmp_path: Path) -> None:
         with pytest.raises(calsync.CallError, match="one way"):
             add(calsync.Direction.TWO_WAY)
         add(calsync.Direction.IMPORT)
-        assert engine.free(terms)["calendars"][0]["state"] == "unknown"
+        assert engine.free(terms).calendars[0].state is calsync.CalendarState.UNKNOWN
         engine.sync("feed")
         assert titles(engine) == {"a": "[Ada] Review"}
         (stored,) = engine.events("family")
         explained = engine.explain("family", stored.id)
-        assert explained["ways"][0]["transforms"] == ["whose"]
-        assert [moment["what"] for moment in explained["timeline"]] == ["seen", "done", "mapped"]
-        assert explained["timeline"][1]["op"] == "local-create"
+        assert explained.ways[0].transforms == ["whose"]
+        assert [moment.what.value for moment in explained.timeline] == ["seen", "done", "mapped"]
+        assert explained.timeline[1].op is calsync.JournalOp.LOCAL_CREATE
         found = engine.free(terms)
-        assert [time["start"] for time in found["busy"]] == ["2026-03-05T08:00:00Z"]
-        assert found["calendars"][0]["state"] == "current"
+        assert [time.start for time in found.busy] == [datetime(2026, 3, 5, 8, tzinfo=timezone.utc)]
+        assert found.calendars[0].state is calsync.CalendarState.CURRENT
 
 
 def test_slots_are_held_booked_and_given_back() -> None:
-    terms = {
-        "calendars": [{"calendar": "family"}],
-        "from": "2100-01-04T09:00:00Z",
-        "to": "2100-01-04T12:00:00Z",
-        "slot_minutes": 60,
-        "granularity_minutes": 60,
-    }
-
     def at(hour: int) -> datetime:
         return datetime(2100, 1, 4, hour, tzinfo=timezone.utc)
+
+    hourly = calsync.SlotTerms(slot_minutes=60, granularity_minutes=60)
+    terms = calsync.FreeTerms([calsync.FreeCalendar("family")], at(9), at(12), slots=hourly)
 
     def visit(hour: int) -> calsync.Event:
         return calsync.Event("visit", calsync.EventBody(calsync.TimeSpan(at(hour), at(hour + 1)), title="Visit"))
@@ -218,25 +214,25 @@ def test_slots_are_held_booked_and_given_back() -> None:
     with blocking.Engine() as engine:
         engine.put_calendar(Calendar("family", "Family"))
         hold = engine.hold(terms, at(9), at(10), minutes=10)
-        assert [slot["start"] for slot in engine.free(terms)["slots"]] == ["2100-01-04T10:00:00Z", "2100-01-04T11:00:00Z"]
+        assert [slot.start for slot in engine.free(terms).slots] == [at(10), at(11)]
         with pytest.raises(calsync.BookingError) as caught:
             engine.book(terms, "family", visit(9))
         assert caught.value.code == "slot-taken"
         with pytest.raises(calsync.BookingError) as caught:
             engine.book(terms, "family", visit(15))
         assert caught.value.code == "slot-not-offered"
-        booked = engine.book(terms, "family", visit(9), id="visit-1", hold=hold["id"])
-        assert booked["id"] == "visit-1" and booked["slot"]["start"] == "2100-01-04T09:00:00Z"
+        booked = engine.book(terms, "family", visit(9), id="visit-1", hold=hold.id)
+        assert booked == calsync.Booking("family", "visit-1", calsync.Period(at(9), at(10)))
         assert engine.book(terms, "family", visit(9), id="visit-1") == booked
         moved = engine.book(terms, "family", visit(10), replaces="visit-1")
-        assert (moved["id"], titles(engine)) == ("visit-1", {"visit": "Visit"})
+        assert (moved.id, titles(engine)) == ("visit-1", {"visit": "Visit"})
         engine.cancel_booking("family", "visit-1")
         with pytest.raises(calsync.BookingError) as caught:
             engine.cancel_booking("family", "visit-1")
         assert caught.value.code == "unknown-booking"
         again = engine.hold(terms, at(11), at(12), minutes=10)
         engine.release(again)
-        assert len(engine.free(terms)["slots"]) == 3
+        assert len(engine.free(terms).slots) == 3
 
 
 def test_what_a_link_did_is_told_and_cleaned(server: Server) -> None:
@@ -246,11 +242,11 @@ def test_what_a_link_did_is_told_and_cleaned(server: Server) -> None:
         ids = [engine.add_event("family", meeting(uid, uid)) for uid in ("a", "b", "c")]
         engine.sync("home")
         told = engine.sources(ids[:2])
-        assert {(one["event"], one["link"], one["role"]) for one in told} == {(id, "home", "copy") for id in ids[:2]}
+        assert {(one.event, one.link, one.role) for one in told} == {(id, "home", calsync.SourceRole.COPY) for id in ids[:2]}
         everyone = engine.events_of("home")
-        assert sorted(one["event"] for one in everyone) == sorted(ids)
-        assert engine.events_of("home", after=everyone[0]["item"], limit=1) == everyone[1:2]
-        assert [one["what"] for one in engine.history("home") if one["kind"] == "change"] == ["remote-create"] * 3
+        assert sorted(one.event for one in everyone) == sorted(ids)
+        assert engine.events_of("home", after=everyone[0].item, limit=1) == everyone[1:2]
+        assert [one.what for one in engine.history("home") if one.kind is calsync.HistoryKind.CHANGE] == ["remote-create"] * 3
         assert engine.explain_item("nothing") == []
         shown = engine.clean("home", preview=True)
         assert len(shown.operations) == 3 and shown.deleted == 0 and shown.complete

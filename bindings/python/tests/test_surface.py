@@ -42,17 +42,10 @@ def test_every_field_of_every_value() -> None:
         assert set(fields) == known, name
 
 
-# Given and told as dictionaries: the method that does says which keys there are.
+# Given as dictionaries: the method that does says which keys there are.
 DOCUMENTS = {
     "CopyRules": "add_link",
     "CopyWindow": "add_link",
-    "FreeTerms": "free",
-    "FreeCalendar": "free",
-    "FreeElsewhere": "free",
-    "FreeAnswer": "free",
-    "CalendarAnswer": "free",
-    "Booking": "book",
-    "Hold": "hold",
 }
 
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use calsync_core::{
+    booking::Hold,
     engine::CopyEdits,
     ical::PeoplePolicy,
     merge::{ConflictPolicy, DeletionPolicy},
@@ -18,7 +19,11 @@ use calsync_core::{
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{EventModel, FieldModel};
+use crate::{
+    available::{CalendarEvents, FreeTerms, SlotTerms},
+    model::{EventModel, FieldModel, SurroundingsModel},
+    planned::PlanPair,
+};
 
 /// `parse`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -125,6 +130,64 @@ pub struct Merge {
     /// Who wins a field both changed. Default: the remote side.
     #[serde(default)]
     pub policy: ConflictPolicy,
+}
+
+/// `plan`, of pairs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PlanPairs {
+    /// The pairs.
+    pub pairs: Vec<PlanPair>,
+    /// Which way changes go. Default: both.
+    pub direction: Direction,
+    /// Who wins a field both changed. Default: the remote side.
+    pub conflicts: ConflictPolicy,
+    /// What becomes of an event that one side deleted and the other edited.
+    pub deletions: DeletionPolicy,
+    /// Deletions that pass unasked, together with `guard_percent`. Default: 10.
+    pub guard_count: Option<usize>,
+    /// Percent of the joined pairs that may be deleted unasked. Default: 20.
+    pub guard_percent: Option<usize>,
+    /// How many pairs are joined, those that are not given included. Default: those of the pairs given that have a base.
+    pub joined: Option<usize>,
+    /// Deletions carried out in the last days that nobody was asked about.
+    pub recent_deletions: usize,
+}
+
+/// `transform`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transform {
+    /// The events.
+    pub events: Vec<EventModel>,
+    /// Filters and transforms, as JSON text: `docs/schema/pipeline.json` describes it. Rules of the host are asked by an engine only.
+    pub pipeline: String,
+    /// What surrounds the events.
+    #[serde(default)]
+    pub around: Option<SurroundingsModel>,
+    /// The link whose copies these are: with it and its salt they have the UIDs that it gives them.
+    #[serde(default)]
+    pub link: String,
+    /// The salt of the UIDs of copies: needed where they do not show those of their events.
+    #[serde(default)]
+    pub uid_salt: Option<Secret<String>>,
+}
+
+/// `availability`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Availability {
+    /// The calendars that have to be free, all of them.
+    pub calendars: Vec<CalendarEvents>,
+    /// The first instant of the window.
+    pub from: DateTime<Utc>,
+    /// The instant after the last; 400 days after the first at most.
+    pub to: DateTime<Utc>,
+    /// Now: nothing before it is open, and ages are told from it.
+    pub now: DateTime<Utc>,
+    /// What slots are offered under.
+    #[serde(default)]
+    pub terms: SlotTerms,
 }
 
 /// `zone_offset`.
@@ -468,11 +531,8 @@ pub struct OfEvent {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Free {
-    /// As JSON text: `calendars` (each `{ calendar, zone, owner }`), `from`, `to`, and, where they are not the default,
-    /// `elsewhere` (calendars that show no more than when they are busy, each `{ calendar, connection, remote }`), `zone`, `slot_minutes` (30), `granularity_minutes` (15), `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
-    /// `uncovered`, `hours` and `availability` (texts with a `VAVAILABILITY`, one for each person), with the words of
-    /// `calsync_core::availability`. 400 days at most.
-    pub terms: String,
+    /// Which calendars have to be free, when, and for how long.
+    pub terms: FreeTerms,
 }
 
 /// `answer_question`.
@@ -547,7 +607,7 @@ pub struct Clean {
 #[serde(deny_unknown_fields)]
 pub struct HoldSlot {
     /// As [`Free::terms`].
-    pub terms: String,
+    pub terms: FreeTerms,
     /// When the slot begins.
     pub start: DateTime<Utc>,
     /// When it ends.
@@ -561,7 +621,7 @@ pub struct HoldSlot {
 #[serde(deny_unknown_fields)]
 pub struct Release {
     /// What `hold` answered.
-    pub hold: String,
+    pub hold: Hold,
 }
 
 /// `book`.
@@ -569,7 +629,7 @@ pub struct Release {
 #[serde(deny_unknown_fields)]
 pub struct Book {
     /// As [`Free::terms`].
-    pub terms: String,
+    pub terms: FreeTerms,
     /// The calendar of the event: one of those of the terms.
     pub calendar: String,
     /// The event. Its time is the slot.

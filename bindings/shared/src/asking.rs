@@ -1,95 +1,24 @@
 //! What is asked of an engine: where an event goes and came from, what happened, and when somebody is free.
-//!
-//! All answer with JSON as it stands in the documentation of the core, as text: its words are the same in every language.
 
 use calsync_core::{
-    availability::{Question, TentativePolicy, UncoveredPolicy, WorkingHours, read_vavailability},
+    availability::Answer,
     booking::{Counted, Terms, busy_elsewhere},
-    engine::{Link, history},
+    engine::{Link, Source, history},
     model::{CalendarId, EventId, LinkId, RemoteCalendarId, RemoteId},
     store::RecordKind,
-    zone::Zone,
 };
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
-use serde_json::json;
 
-use crate::{Engine, Failure, args, dispatch};
-
-/// The terms of `free`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FreeTerms {
-    /// The calendars of the store that have to be free, all of them.
-    calendars: Vec<FreeCalendar>,
-    /// Calendars that have to be free as well, of which an account sees only when they are busy: their providers are asked
-    /// each time.
-    #[serde(default)]
-    elsewhere: Vec<FreeElsewhere>,
-    /// Between which instants.
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-    /// On whose clock slots start. Default: UTC.
-    #[serde(default)]
-    zone: Option<Zone>,
-    #[serde(default = "half_an_hour")]
-    slot_minutes: u32,
-    #[serde(default = "quarter_of_an_hour")]
-    granularity_minutes: u32,
-    #[serde(default)]
-    buffer_before_minutes: u32,
-    #[serde(default)]
-    buffer_after_minutes: u32,
-    #[serde(default)]
-    notice_minutes: u32,
-    #[serde(default)]
-    tentative: TentativePolicy,
-    #[serde(default)]
-    uncovered: UncoveredPolicy,
-    #[serde(default)]
-    hours: Vec<WorkingHours>,
-    /// The `VAVAILABILITY` of each person, as text.
-    #[serde(default)]
-    availability: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FreeCalendar {
-    calendar: String,
-    /// Default: that of the terms.
-    #[serde(default)]
-    zone: Option<Zone>,
-    #[serde(default)]
-    owner: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FreeElsewhere {
-    /// The name it gets in the answer.
-    calendar: String,
-    /// Who is asked.
-    connection: String,
-    /// Its name there: the id of a calendar, at Microsoft the address of its owner, of a CalDAV server its URL.
-    remote: String,
-}
+use crate::{
+    Engine, Failure, args,
+    available::{FreeTerms, question},
+    told::{Explanation, HistoryEntry, SeenItem},
+};
 
 /// Joined events read at once, where nobody says how many.
 const SOURCES: usize = 1000;
-/// A question about more than so many days would be answered with hundreds of thousands of slots.
-const WINDOW_MAX_DAYS: i64 = 400;
-
-fn half_an_hour() -> u32 {
-    30
-}
-
-fn quarter_of_an_hour() -> u32 {
-    15
-}
 
 impl Engine {
-    pub(crate) async fn explain(&self, args: args::OfEvent) -> Result<String, Failure> {
+    pub(crate) async fn explain(&self, args: args::OfEvent) -> Result<Explanation, Failure> {
         let calendar = CalendarId::from(args.calendar);
         let found = self.store().await?.events(&calendar, &[EventId::from(args.id.as_str())]).await?;
         let record = found
@@ -97,66 +26,46 @@ impl Engine {
             .next()
             .ok_or_else(|| Failure::invalid("there is no such event").about(args.id))?;
         let links: Vec<Link> = self.links().into_iter().filter(|link| link.calendar == calendar).collect();
-        Ok(json!(self.engine().await?.explain(&links, &record).await?).to_string())
+        Ok(self.engine().await?.explain(&links, &record).await?.into())
     }
 
-    pub(crate) async fn explain_item(&self, args: args::OfItem) -> Result<String, Failure> {
-        Ok(json!(self.engine().await?.explain_item(&self.links(), &args.item).await?).to_string())
+    pub(crate) async fn explain_item(&self, args: args::OfItem) -> Result<Vec<SeenItem>, Failure> {
+        let seen = self.engine().await?.explain_item(&self.links(), &args.item).await?;
+        Ok(seen.into_iter().map(SeenItem::from).collect())
     }
 
-    pub(crate) async fn sources(&self, args: args::OfEvents) -> Result<String, Failure> {
+    pub(crate) async fn sources(&self, args: args::OfEvents) -> Result<Vec<Source>, Failure> {
         let events: Vec<EventId> = args.events.into_iter().map(EventId::from).collect();
-        Ok(json!(self.engine().await?.sources(&self.links(), &events).await?).to_string())
+        Ok(self.engine().await?.sources(&self.links(), &events).await?)
     }
 
-    pub(crate) async fn events_of(&self, args: args::EventsOf) -> Result<String, Failure> {
+    pub(crate) async fn events_of(&self, args: args::EventsOf) -> Result<Vec<Source>, Failure> {
         let (link, _) = self.link(&args.link)?;
         let after = args.after.map(RemoteId::from);
         let limit = args.limit.unwrap_or(SOURCES);
-        Ok(json!(self.engine().await?.events_of(&link, after.as_ref(), limit).await?).to_string())
+        Ok(self.engine().await?.events_of(&link, after.as_ref(), limit).await?)
     }
 
-    pub(crate) async fn history(&self, args: args::OfLink) -> Result<String, Failure> {
+    pub(crate) async fn history(&self, args: args::OfLink) -> Result<Vec<HistoryEntry>, Failure> {
         let link = LinkId::from(args.link);
         let mut all = Vec::new();
         for kind in [RecordKind::Run, RecordKind::Journal, RecordKind::Conflict] {
             all.extend(self.records(kind, &link).await?);
         }
-        Ok(json!(history(&all)).to_string())
+        Ok(history(&all).into_iter().map(HistoryEntry::from).collect())
     }
 
-    pub(crate) async fn free(&self, args: args::Free) -> Result<String, Failure> {
-        let terms = self.terms("free", &args.terms).await?;
-        Ok(json!(self.bookings().await?.free(&terms).await?).to_string())
+    pub(crate) async fn free(&self, args: args::Free) -> Result<Answer, Failure> {
+        let terms = self.terms("free", args.terms).await?;
+        Ok(self.bookings().await?.free(&terms).await?)
     }
 
-    /// What slots are offered under, out of the text a host wrote for `method`.
-    pub(crate) async fn terms(&self, method: &str, text: &str) -> Result<Terms, Failure> {
-        let asked: FreeTerms = dispatch::read(method, text)?;
-        let span = asked.to.signed_duration_since(asked.from);
-        if span <= TimeDelta::zero() || span > TimeDelta::days(WINDOW_MAX_DAYS) {
-            let text = format!("`to` has to be after `from`, by {WINDOW_MAX_DAYS} days at most");
-            return Err(Failure::invalid(text).about(method));
-        }
-        let minutes = |minutes: u32| TimeDelta::minutes(i64::from(minutes));
-        let zone = asked.zone.unwrap_or(Zone::UTC);
+    /// What slots are offered under, as the core has it: what `method` was told.
+    pub(crate) async fn terms(&self, method: &str, asked: FreeTerms) -> Result<Terms, Failure> {
         // `now` is set by whoever answers.
-        let mut question = Question::new(asked.from..asked.to, asked.from, zone.clone());
-        (question.slot, question.granularity) =
-            (minutes(asked.slot_minutes), minutes(asked.granularity_minutes));
-        (question.buffer_before, question.buffer_after) =
-            (minutes(asked.buffer_before_minutes), minutes(asked.buffer_after_minutes));
-        question.minimum_notice = minutes(asked.notice_minutes);
-        (question.tentative, question.uncovered) = (asked.tentative, asked.uncovered);
-        question.hours = asked.hours;
-        for text in &asked.availability {
-            let found = read_vavailability(text)
-                .map_err(|error| Failure::invalid(error.to_string()).about(method))?;
-            if found.is_empty() {
-                return Err(Failure::invalid("there is no VAVAILABILITY in the text").about(method));
-            }
-            question.availability.push(found);
-        }
+        let question = question(asked.start..asked.end, asked.start, asked.slots);
+        let question = question.map_err(|failure| failure.about(method))?;
+        let zone = question.zone.clone();
         let mut calendars = Vec::new();
         for one in asked.calendars {
             let calendar = CalendarId::from(one.calendar);

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Code, Engine, Failure, Names, args, parts};
+use crate::{Code, Engine, Failure, Names, args, available, copied, parts, planned};
 
 /// Reads the arguments of a method.
 ///
@@ -84,6 +84,9 @@ pure_methods! {
     "expand" => parts::expand,
     "diff" => parts::diff,
     "merge" => parts::merge_events,
+    "plan" => planned::plan,
+    "transform" => copied::transform,
+    "availability" => available::availability,
     "zone_offset" => parts::zone_offset,
 }
 

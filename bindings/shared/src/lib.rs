@@ -5,12 +5,15 @@
 //! users see are written in that language, and a test holds them against [`surface`](surface::surface), so that nothing is
 //! missing in one of them. `docs/adr/0015-bindings.md` says why.
 //!
-//! Arguments and results are owned values without lifetimes; the shapes are the structs of [`args`] and [`model`].
+//! Arguments and results are owned values without lifetimes; the shapes are the structs of [`args`] and [`model`], and of
+//! [`planned`], [`available`], [`copied`] and [`told`] for what they are about.
 
 pub mod args;
 mod asking;
+pub mod available;
 mod booking;
 mod connect;
+pub mod copied;
 mod dispatch;
 #[cfg(feature = "testing")]
 mod emulator;
@@ -23,6 +26,7 @@ mod host_store;
 pub mod model;
 mod names;
 pub mod parts;
+pub mod planned;
 mod rows;
 mod runtime;
 pub mod surface;
@@ -32,6 +36,7 @@ pub mod testing;
 #[cfg(not(feature = "testing"))]
 #[path = "untested.rs"]
 pub mod testing;
+pub mod told;
 
 pub use dispatch::{caught, pure, pure_in, read};
 pub use engine::Engine;

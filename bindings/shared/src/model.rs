@@ -216,6 +216,7 @@ pub struct ContestedEventModel {
 
 /// What surrounds an event that is copied: [`Surroundings`] without what is secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SurroundingsModel {
     /// See [`Surroundings::calendar`].
     pub calendar: String,
@@ -227,6 +228,12 @@ pub struct SurroundingsModel {
     pub zone: Zone,
     /// See [`Surroundings::is_copy`].
     pub is_copy: bool,
+}
+
+impl Default for SurroundingsModel {
+    fn default() -> Self {
+        Self::from(&Surroundings::default())
+    }
 }
 
 impl From<&Surroundings<'_>> for SurroundingsModel {

@@ -2,11 +2,11 @@
 //!
 //! Fields and words are read out of the `Deserialize` implementations themselves, so a new one is in the list at once.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use calsync_core::{
     availability, booking,
-    engine::{CopyEdits, CopyRules, CopyWindow, Leaving},
+    engine::{CopyEdits, CopyRules, CopyWindow, Leaving, Source, SourceRole},
     ical::PeoplePolicy,
     merge::{Choice, ConflictPolicy, DeletionPolicy},
     model::{
@@ -14,11 +14,12 @@ use calsync_core::{
         Participant, ParticipationStatus, Person, Privacy, RelativeTo, Role, Status, TimeSpan, UidOrigin,
         VirtualLocation,
     },
-    plan::Direction,
-    provider::RemoteCalendar,
-    recurrence::LimitReached,
-    store::{RunCounts, RunRecord, Take},
+    plan::{Action, Direction, Evidence},
+    provider::{RemoteCalendar, UnreadKind},
+    recurrence::{LimitReached, Weekday},
+    store::{JournalOp, RunCounts, RunRecord, SettledBy, Take},
 };
+use chrono::{DateTime, Utc};
 use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, Deserializer, Error, Visitor, value},
@@ -26,7 +27,7 @@ use serde::{
 };
 use serde_json::json;
 
-use crate::{Code, Failure, args, asking, dispatch, host_rules, host_store, model};
+use crate::{Code, Failure, args, available, copied, dispatch, host_rules, host_store, model, planned, told};
 
 /// Everything a language has to offer.
 #[derive(Debug, Serialize)]
@@ -170,6 +171,30 @@ pub fn surface() -> Surface {
             ("ContestedEvent", owned::<model::ContestedEventModel>()),
             ("Surroundings", owned::<model::SurroundingsModel>()),
             ("Merged", owned::<model::Merged>()),
+            ("PlanPair", owned::<planned::PlanPair>()),
+            ("Decision", owned::<planned::Decision>()),
+            ("Plan", owned::<planned::Plan>()),
+            ("Copied", owned::<copied::Copied>()),
+            ("CalendarEvents", owned::<available::CalendarEvents>()),
+            ("SlotTerms", owned::<available::SlotTerms>()),
+            ("WorkingHours", owned::<available::WorkingHoursModel>()),
+            ("DayHours", owned::<available::DayHoursModel>()),
+            ("Period", owned::<Range<DateTime<Utc>>>()),
+            ("BusyTime", owned::<availability::BusyTime>()),
+            ("FreeTerms", owned::<available::FreeTerms>()),
+            ("FreeCalendar", owned::<available::FreeCalendar>()),
+            ("FreeElsewhere", owned::<available::FreeElsewhere>()),
+            ("Hold", owned::<booking::Hold>()),
+            ("Booking", owned::<booking::Booking>()),
+            ("FreeAnswer", owned::<availability::Answer>()),
+            ("CalendarAnswer", owned::<availability::CalendarAnswer>()),
+            ("Source", owned::<Source>()),
+            ("HistoryEntry", owned::<told::HistoryEntry>()),
+            ("Explanation", owned::<told::Explanation>()),
+            ("Way", owned::<told::Way>()),
+            ("Moment", owned::<told::Moment>()),
+            ("FieldOutcome", owned::<told::FieldOutcome>()),
+            ("SeenItem", owned::<told::SeenItem>()),
             ("StoredEvent", owned::<model::StoredEvent>()),
             ("PlannedOperation", owned::<model::PlannedOperation>()),
             ("Counts", owned::<RunCounts>()),
@@ -187,21 +212,8 @@ pub fn surface() -> Surface {
         documents: BTreeMap::from([
             ("CopyRules", names::<CopyRules>()),
             ("CopyWindow", names::<CopyWindow>()),
-            ("FreeTerms", names::<asking::FreeTerms>()),
-            ("FreeCalendar", names::<asking::FreeCalendar>()),
-            ("FreeElsewhere", names::<asking::FreeElsewhere>()),
-            ("FreeAnswer", names::<availability::Answer>()),
-            ("CalendarAnswer", names::<availability::CalendarAnswer>()),
-            ("Booking", names::<booking::Booking>()),
-            ("Hold", names::<booking::Hold>()),
         ]),
-        document_words: BTreeMap::from([
-            ("Leaving", names::<Leaving>()),
-            ("CalendarState", names::<availability::CalendarState>()),
-            ("BusyKind", names::<availability::BusyKind>()),
-            ("TentativePolicy", names::<availability::TentativePolicy>()),
-            ("UncoveredPolicy", names::<availability::UncoveredPolicy>()),
-        ]),
+        document_words: BTreeMap::from([("Leaving", names::<Leaving>())]),
         words: BTreeMap::from([
             ("UidOrigin", names::<UidOrigin>()),
             ("Status", names::<Status>()),
@@ -220,10 +232,25 @@ pub fn surface() -> Surface {
             ("CopyEdits", names::<CopyEdits>()),
             ("PeoplePolicy", names::<PeoplePolicy>()),
             ("Choice", names::<Choice>()),
+            ("Action", names::<Action>()),
+            ("Evidence", names::<Evidence>()),
+            ("CalendarState", names::<availability::CalendarState>()),
+            ("BusyKind", names::<availability::BusyKind>()),
+            ("TentativePolicy", names::<availability::TentativePolicy>()),
+            ("UncoveredPolicy", names::<availability::UncoveredPolicy>()),
+            ("Weekday", names::<Weekday>()),
             ("Take", names::<Take>()),
             ("LimitReached", names::<LimitReached>()),
             ("WriteKind", names::<model::WriteKind>()),
             ("WriteState", names::<model::WriteState>()),
+            ("SourceRole", names::<SourceRole>()),
+            ("HistoryKind", names::<told::HistoryKind>()),
+            ("WayState", names::<told::WayState>()),
+            ("MomentKind", names::<told::MomentKind>()),
+            ("JournalOp", names::<JournalOp>()),
+            ("SettledBy", names::<SettledBy>()),
+            ("SeenState", names::<told::SeenState>()),
+            ("UnreadKind", names::<UnreadKind>()),
             ("ProviderKind", names::<args::ProviderKind>()),
         ]),
         codes: names::<Code>(),

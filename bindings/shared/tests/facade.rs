@@ -141,6 +141,43 @@ async fn priv_01_an_export_is_busy_only_until_it_says_more() {
     }
 }
 
+/// What `transform` gives is what the link writes, down to the UID.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_shown_first_is_the_one_that_is_written() {
+    let server = DavServer::start(DavOptions::default()).unwrap();
+    let engine = Engine::new("\"memory\"").unwrap();
+    ask(&engine, "put_calendar", json!({ "calendar": { "id": "family", "name": "Family" } })).await;
+    let account = json!({
+        "connection": "account", "provider": "caldav", "url": server.url(), "username": "user", "secret": "secret",
+        "trust_address": true,
+    });
+    ask(&engine, "connect", account).await;
+    let remote = ask(&engine, "remote_calendars", json!({ "connection": "account" })).await;
+    let steps = json!([{ "name": "whose", "transform": { "type": "prefix-title", "prefix": "[{{calendar_name}}] " } }]);
+    let pipeline = json!({ "start": { "type": "bare", "title": "Taken" }, "steps": steps });
+    let copies = json!({ "pipeline": pipeline, "calendar_name": "Anna", "uid_salt": "pepper" }).to_string();
+    let link = json!({
+        "link": "mirror", "calendar": "family", "connection": "account", "remote": remote[0]["id"],
+        "direction": "export", "copies": copies,
+    });
+    ask(&engine, "add_link", link).await;
+    ask(&engine, "add_event", json!({ "calendar": "family", "event": event() })).await;
+    ask(&engine, "sync", json!({ "link": "mirror" })).await;
+    let args = json!({
+        "events": [event()], "pipeline": pipeline.to_string(), "around": { "calendar_name": "Anna" }, "link": "mirror",
+        "uid_salt": "pepper",
+    });
+    let shown = call("transform", args)[0]["event"].clone();
+    let written: Vec<String> = server.list("work").into_iter().map(|(_, _, text)| text).collect();
+    let written = call("parse", json!({ "texts": written }))[0]["ok"]["events"][0].clone();
+    assert_eq!((&shown["uid"], &shown["rules"]), (&written["uid"], &written["rules"]));
+    assert_eq!(
+        (&shown["master"]["title"], &shown["master"]["time"]),
+        (&json!("[Anna] Taken"), &written["master"]["time"])
+    );
+    assert_eq!(written["master"]["title"], "[Anna] Taken");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipeline_is_set_explained_and_counted_as_taken_time() {
     let server = DavServer::start(DavOptions::default()).unwrap();
@@ -185,41 +222,40 @@ async fn a_pipeline_is_set_explained_and_counted_as_taken_time() {
     }
     let terms = |window: [&str; 2]| {
         let terms = json!({
-            "calendars": [{ "calendar": "family" }], "from": window[0], "to": window[1], "slot_minutes": 60,
-            "granularity_minutes": 60,
+            "calendars": [{ "calendar": "family" }], "start": window[0], "end": window[1],
+            "slots": { "slot_minutes": 60, "granularity_minutes": 60 },
         });
-        json!({ "terms": terms.to_string() })
+        json!({ "terms": terms })
     };
-    let read = |text: Value| -> Value { serde_json::from_str(text.as_str().unwrap()).unwrap() };
-    let never = read(ask(&engine, "free", terms(["2100-01-01T00:00:00Z", "2100-01-01T02:00:00Z"])).await);
+    let never = ask(&engine, "free", terms(["2100-01-01T00:00:00Z", "2100-01-01T02:00:00Z"])).await;
     assert_eq!(never["calendars"][0]["state"], "current", "a link that exports brings nothing in");
     let mut import = link("import", json!({ "steps": [] }));
     (import["link"], import["calendar"]) = (json!("import"), json!("other"));
     ask(&engine, "add_link", import).await;
     let other = json!({
-        "calendars": [{ "calendar": "other" }], "from": "2100-01-01T00:00:00Z", "to": "2100-01-02T00:00:00Z",
+        "calendars": [{ "calendar": "other" }], "start": "2100-01-01T00:00:00Z", "end": "2100-01-02T00:00:00Z",
     });
-    let never = read(ask(&engine, "free", json!({ "terms": other.to_string() })).await);
+    let never = ask(&engine, "free", json!({ "terms": other })).await;
     assert_eq!(never["calendars"][0]["state"], "unknown", "its link never ran");
     ask(&engine, "sync", json!({ "link": "mirror" })).await;
     let texts: Vec<String> = server.list("work").into_iter().map(|(_, _, text)| text).collect();
     assert!(texts.len() == 1 && texts[0].contains("SUMMARY:[Anna] Busy"), "{texts:?}");
     for (id, state) in ids.iter().zip(["left-out", "in-step"]) {
         let args = json!({ "calendar": "family", "id": id });
-        let explained = read(ask(&engine, "explain", args).await);
-        assert_eq!(explained["ways"][0]["state"]["state"], state, "{explained}");
+        let explained = ask(&engine, "explain", args).await;
+        assert_eq!(explained["ways"][0]["state"], state, "{explained}");
     }
-    let found = read(ask(&engine, "free", terms(["2100-01-01T00:00:00Z", "2100-01-01T02:00:00Z"])).await);
+    let found = ask(&engine, "free", terms(["2100-01-01T00:00:00Z", "2100-01-01T02:00:00Z"])).await;
     assert_eq!(
         (found["slots"].as_array().unwrap().len(), &found["calendars"][0]["state"]),
         (2, &json!("current"))
     );
-    let past = read(ask(&engine, "free", terms(["2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"])).await);
+    let past = ask(&engine, "free", terms(["2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"])).await;
     assert!(!past["busy"].as_array().unwrap().is_empty(), "{past}");
     for (method, args) in [
         ("explain", json!({ "calendar": "family", "id": "nobody" })),
-        ("free", json!({ "terms": "{}" })),
-        ("free", json!({ "terms": "no json" })),
+        ("free", json!({ "terms": {} })),
+        ("free", json!({ "terms": "no terms" })),
         ("free", terms(["2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"])),
         ("free", terms(["2100-01-01T02:00:00Z", "2100-01-01T00:00:00Z"])),
     ] {
@@ -251,20 +287,18 @@ async fn a_calendar_that_shows_no_more_than_busy_times_has_to_be_free_as_well() 
         let terms = json!({
             "calendars": [{ "calendar": "own" }],
             "elsewhere": [{ "calendar": "boss", "connection": connection, "remote": remote }],
-            "from": "2100-01-01T00:00:00Z", "to": "2100-01-01T04:00:00Z", "tentative": tentative,
-            "slot_minutes": 60, "granularity_minutes": 60,
+            "start": "2100-01-01T00:00:00Z", "end": "2100-01-01T04:00:00Z",
+            "slots": { "tentative": tentative, "slot_minutes": 60, "granularity_minutes": 60 },
         });
-        json!({ "terms": terms.to_string() })
+        json!({ "terms": terms })
     };
     for (tentative, slots) in [("busy", 2), ("free", 3)] {
         let found = ask(&engine, "free", terms("account", &remote, tentative)).await;
-        let found: Value = serde_json::from_str(found.as_str().unwrap()).unwrap();
         assert_eq!(found["slots"].as_array().unwrap().len(), slots, "{found}");
         let about = &found["calendars"][1];
         assert_eq!((&about["calendar"], &about["state"]), (&json!("boss"), &json!("current")));
     }
     let nobody = ask(&engine, "free", terms("account", &json!("nobody@example.com"), "busy")).await;
-    let nobody: Value = serde_json::from_str(nobody.as_str().unwrap()).unwrap();
     assert_eq!((&nobody["slots"], &nobody["calendars"][1]["state"]), (&json!([]), &json!("unknown")));
     let failure = engine.call("free".to_owned(), terms("none", &remote, "busy").to_string(), None).await;
     assert_eq!(failure.unwrap_err().code, Code::UnknownConnection);
@@ -294,10 +328,9 @@ async fn free_time_is_that_of_what_a_feed_is_published_for() {
         ask(&engine, "add_link", link).await;
         ask(&engine, "sync", json!({ "link": "feed" })).await;
         let terms = json!({
-            "calendars": [{ "calendar": "family" }], "from": "2131-03-03T00:00:00Z", "to": "2131-03-03T01:00:00Z",
+            "calendars": [{ "calendar": "family" }], "start": "2131-03-03T00:00:00Z", "end": "2131-03-03T01:00:00Z",
         });
-        let found = ask(&engine, "free", json!({ "terms": terms.to_string() })).await;
-        let found: Value = serde_json::from_str(found.as_str().unwrap()).unwrap();
+        let found = ask(&engine, "free", json!({ "terms": terms })).await;
         let about = &found["calendars"][0];
         assert_eq!((&about["state"], &about["covers_window"]), (&json!("current"), &json!(covers)));
         assert_eq!((found["slots"] == json!([]), about["covered"].is_null()), (!covers, !covers), "{found}");
@@ -323,7 +356,7 @@ async fn a_link_that_is_forgotten_leaves_both_sides_and_meets_them_anew() {
     ask(&engine, "sync", json!({ "link": "home" })).await;
     let sources = async || {
         let found = ask(&engine, "sources", json!({ "events": [id] })).await;
-        serde_json::from_str::<Value>(found.as_str().unwrap()).unwrap().as_array().unwrap().len()
+        found.as_array().unwrap().len()
     };
     assert_eq!(sources().await, 1);
 

@@ -12,9 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{CopyWindow, EngineError, Leaving, Link};
 use crate::{
     model::{Event, LinkId, RemoteCalendarId, RemoteId, Version},
-    pipeline::{
-        Action, CompiledPipeline, HostRules, Pipeline, RuleFailure, Start, Step, Surroundings, Transform,
-    },
+    pipeline::{CompiledPipeline, HostRules, Pipeline, RuleFailure, Surroundings, uid_key},
     plan::Direction,
     provider::{
         Capabilities, ChangePage, ChangesRequest, Declined, ErrorKind, Fetched, FreeBusy, Mark, Payload,
@@ -153,11 +151,8 @@ impl<'a> Copies<'a> {
         {
             return Err(error(ownerless(step)));
         }
-        let unsalted = blake3::derive_key("calsync 2026-11 UID of a copy", link.id.as_str().as_bytes());
-        let salted = rules.uid_salt.as_ref().map(|salt| {
-            let salt = blake3::derive_key("calsync 2026-11 salt of the UIDs of copies", salt.as_bytes());
-            *blake3::keyed_hash(&salt, &unsalted).as_bytes()
-        });
+        let unsalted = uid_key(&link.id, None);
+        let salted = rules.uid_salt.as_ref().map(|salt| uid_key(&link.id, Some(salt)));
         let (uid_key, unsalted) = (salted.unwrap_or(unsalted), salted.map(|_| unsalted));
         let (link, remote) = (&link.id, &link.remote);
         Ok(Some(Self { rules, pipeline, calendar, exports, link, remote, uid_key, unsalted, source: None }))
@@ -254,12 +249,9 @@ impl<'a> Copies<'a> {
         }
     }
 
-    /// A copy that does not begin as the whole event, or is busy-only in the end, does not show its UID either. An import keeps
-    /// it: nothing leaves.
+    /// Whether the copies do not show the UIDs of their events. An import keeps them: nothing leaves.
     pub(super) fn hides_uids(&self) -> bool {
-        let Pipeline { start, steps } = &self.rules.pipeline;
-        let hides = |step: &Step| matches!(step.action, Action::Transform(Transform::BusyOnly { .. }));
-        self.exports && (!matches!(start, Start::Everything {}) || steps.iter().any(hides))
+        self.exports && self.rules.pipeline.hides_uids()
     }
 
     /// Whether this very item was made by the link, where that can be told.

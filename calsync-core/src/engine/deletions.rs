@@ -44,7 +44,7 @@ impl Run<'_> {
         self.plan.operations.extend(planned.iter().map(|deletion| deletion.operation.clone()));
         let uncounted = |planned: &PlannedDeletion| {
             let event = planned.operation.event_id.as_ref();
-            matches!(planned.operation.evidence, Some(Evidence::OutsideWindow | Evidence::MadeAgain))
+            !planned.operation.evidence.is_none_or(Evidence::counts)
                 || event.is_some_and(|event| self.wrongly_brought.contains(event))
                 || self.is_decided(planned)
         };

@@ -7,7 +7,7 @@ use crate::{
     diff::{changed_fields, copy_field, note_edit},
     merge::Choice,
     model::Event,
-    plan::{Action, Direction, Evidence, LocalSide, RemoteSide},
+    plan::{Action, Direction, Evidence, LocalSide, RemoteSide, reason},
     provider::ProviderError,
     store::{BaseRecord, BaseState, ConflictRecord, ConflictState, JournalOp, SettledBy, Settlement, Write},
 };
@@ -31,14 +31,7 @@ pub(super) fn plan_deletion(
     cx: &mut Context<'_>,
 ) -> Outcome {
     let left_out = pair.local.filter(|record| action == Action::DeleteRemote && record.deleted.is_none());
-    let reason = match (action, local, remote) {
-        (Action::DeleteLocal, LocalSide::Changed, _) => {
-            "it was deleted on the remote side, which wins over the edit here"
-        }
-        (Action::DeleteLocal, ..) => "it was deleted on the remote side",
-        (_, _, RemoteSide::Changed) => "it was deleted here, which wins over the edit on the remote side",
-        _ => "it was deleted here",
-    };
+    let reason = reason::of_deletion(action, local, remote);
     let mut operation = operation(pair, action, reason);
     if let Some(record) = left_out {
         let refused = cx.copies.and_then(|copies| copies.refused(&record.event).ok()).flatten();
@@ -85,7 +78,7 @@ pub(super) fn restore_local(pair: &Pair<'_>, bases: &Sided<'_>, cx: &mut Context
     let (RemoteView::Read { id, version, payload, event }, Some(base)) = (pair.remote, pair.base) else {
         return Outcome::default();
     };
-    let reason = "it was deleted here and edited on the remote side: the edit survives";
+    let reason = reason::EDIT_THERE_SURVIVES;
     let edited = bases.remote.map(|base| changed_fields(base, event)).unwrap_or_default();
     let with_edit = |mut side: Event| {
         edited.iter().for_each(|field| copy_field(field, event, &mut side));
@@ -131,11 +124,7 @@ pub(super) fn restore_remote(pair: &Pair<'_>, cx: &mut Context<'_>) -> Result<Ou
     let Some(base) = pair.base else { return Ok(Outcome::default()) };
     // A copy holds nothing of its own: nobody's edit stands against its deletion.
     let is_copy = cx.link.direction == Direction::Export;
-    let reason = if is_copy {
-        RETURNS
-    } else {
-        "it was deleted on the remote side and edited here: the edit survives"
-    };
+    let reason = if is_copy { reason::RETURNS } else { reason::EDIT_HERE_SURVIVES };
     let mut outcome = create_remote(pair, cx, reason)?;
     if let Some(operation) = &mut outcome.operation {
         operation.action = Action::RestoreRemote;
@@ -147,9 +136,6 @@ pub(super) fn restore_remote(pair: &Pair<'_>, cx: &mut Context<'_>) -> Result<Ou
     }
     Ok(outcome)
 }
-
-/// Why a copy is made again.
-const RETURNS: &str = "the copy was deleted, and the link says that it returns";
 
 /// The deleted copy comes back as its source is now.
 pub(super) fn return_copy_here(pair: &Pair<'_>, bases: &Sided<'_>, cx: &mut Context<'_>) -> Outcome {
@@ -175,9 +161,10 @@ pub(super) fn return_copy_here(pair: &Pair<'_>, bases: &Sided<'_>, cx: &mut Cont
         remote: None,
         state: BaseState::Linked,
     };
-    let mut operation = operation(pair, Action::RestoreLocal, RETURNS);
+    let mut operation = operation(pair, Action::RestoreLocal, reason::RETURNS);
     operation.event_id = Some(base.event_id.clone());
-    let journal = cx.journal(JournalOp::LocalUpdate, &base.event_id, Some(id), RETURNS, None, Vec::new());
+    let journal =
+        cx.journal(JournalOp::LocalUpdate, &base.event_id, Some(id), reason::RETURNS, None, Vec::new());
     Outcome {
         operation: Some(operation),
         expect: vec![cx.expect(pair, &base.event_id)],
@@ -190,11 +177,7 @@ pub(super) fn return_copy_here(pair: &Pair<'_>, bases: &Sided<'_>, cx: &mut Cont
 
 pub(super) fn suppress(pair: &Pair<'_>, local: LocalSide, cx: &mut Context<'_>) -> Outcome {
     let Some(base) = pair.base else { return Outcome::default() };
-    let reason = if matches!(local, LocalSide::Deleted | LocalSide::Absent) {
-        "the copy was deleted here; the link may not delete the original"
-    } else {
-        "the copy was deleted on the remote side; the link may not delete the original"
-    };
+    let reason = reason::of_suppressing(local);
     let record = BaseRecord { state: BaseState::Suppressed, ..base.clone() };
     let journal =
         cx.journal(JournalOp::Kept, &base.event_id, Some(&base.remote_id), reason, None, Vec::new());

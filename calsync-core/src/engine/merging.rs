@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     diff::{Field, Part, copy_field, note_edit, raise_sequence, same_field},
-    merge::{Bases, Choice, ConflictPolicy, Contested, Freshness, Merge, Sides, TOLERANCE, merge},
+    merge::{Bases, Choice, Contested, Freshness, Merge, Sides, TOLERANCE, merge},
     model::{Descent, Event, EventId, Lineage, Override, RemoteId, UidOrigin, Version},
-    plan::{Action, Direction},
+    plan::{Action, Direction, reason},
     provider::{ErrorKind, Payload, PeoplePolicy, ProviderError, RenderRequest},
     store::{BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, JournalOp, OutboxOp, Write},
 };
@@ -231,12 +231,7 @@ fn decide(
     let base_local = bases.local.map(|base| cx.held_base(base));
     let freshness =
         Freshness { local: Some(edited(record, bases)), remote: edited_there(remote, bases, cx.now) };
-    let policy = match cx.link.direction {
-        // A one-way link has one side that is right.
-        Direction::Import if cx.link.conflicts != ConflictPolicy::Manual => ConflictPolicy::RemoteWins,
-        Direction::Export => ConflictPolicy::LocalWins,
-        _ => cx.link.conflicts,
-    };
+    let policy = cx.link.rules().choosing();
     let bases = match (&base_local, bases.remote) {
         (Some(local), Some(remote)) => Some(Bases { local, remote }),
         _ => None,
@@ -335,14 +330,15 @@ impl Merging<'_> {
 
     fn reason(&self) -> &'static str {
         match (self.action, self.merged.to_local.is_empty(), self.merged.to_remote.is_empty()) {
-            (Action::Join, ..) => "the same event is on both sides",
+            (Action::Join, ..) => reason::SAME_EVENT,
             (_, true, false) if !self.restored.is_empty() => "the copy was edited there, and is restored",
             (_, false, true) if self.restores_here => "the copy was edited here, and is restored",
             (_, true, true) if self.stand_in_moved => STAND_IN,
-            (_, false, false) => "both sides were edited",
-            (_, false, true) => "it was edited on the remote side",
-            (_, true, false) => "it was edited here",
-            (_, true, true) => "both sides agree",
+            (_, false, false) => reason::EDITED_BOTH,
+            (_, false, true) => reason::EDITED_THERE,
+            (_, true, false) => reason::EDITED_HERE,
+            (_, true, true) if self.open().next().is_some() => reason::CONTESTED,
+            (_, true, true) => reason::AGREED,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::{
     context::IdSource,
     diff::{Field, changed_fields},
     model::{Event, EventId, RemoteId, RunId, Version},
-    plan::{Action, Direction, LocalSide, Meeting, Operation, RemoteSide, decide},
+    plan::{Action, Direction, LocalSide, Meeting, Operation, RemoteSide, decide, reason},
     provider::{ErrorKind, Payload, PeoplePolicy, Provider, ProviderError, RenderRequest, Seal},
     store::{
         BaseRecord, BaseState, EventRecord, Expectation, JournalEntry, JournalOp, OutboxEntry, OutboxId,
@@ -195,8 +195,8 @@ fn carry_out(
 ) -> Result<Outcome, ProviderError> {
     match action {
         Action::None | Action::Ask => Ok(at_rest(pair, bases, cx)),
-        Action::CreateLocal => Ok(create_local(pair, cx, "it is new on the remote side")),
-        Action::CreateRemote => create_remote(pair, cx, "it is new here"),
+        Action::CreateLocal => Ok(create_local(pair, cx, reason::NEW_THERE)),
+        Action::CreateRemote => create_remote(pair, cx, reason::NEW_HERE),
         Action::Join | Action::Merge => merging::merge_pair(pair, bases, action, standing, cx),
         Action::DeleteLocal | Action::DeleteRemote => {
             Ok(plan_deletion(pair, bases, action, (local, remote), cx))

@@ -43,6 +43,7 @@ mod host;
 mod inovex;
 mod template;
 mod transform;
+mod uids;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,7 @@ pub use filter::{AllDay, Filter, Keep, Within};
 pub use host::{HostFilter, HostOptions, HostRules, HostTransform, RuleFailure};
 pub use inovex::{InovexError, Translation, translate_inovex};
 pub use transform::{Addresses, CopiedField, Names, Transform};
+pub use uids::uid_key;
 
 use crate::{provider::Declined, zone::Zone};
 

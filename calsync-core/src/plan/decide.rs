@@ -78,6 +78,15 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Who wins a contested field: a link that goes one way has one side that is right.
+    pub(crate) fn choosing(self) -> ConflictPolicy {
+        match self.direction {
+            Direction::Import if self.conflicts != ConflictPolicy::Manual => ConflictPolicy::RemoteWins,
+            Direction::Export => ConflictPolicy::LocalWins,
+            _ => self.conflicts,
+        }
+    }
+
     /// Whether a copy that somebody deleted is made again: only where the link says by its own word that the side of the
     /// source is right about deletions. A policy for contested fields says nothing about that.
     pub(crate) fn copies_return(self) -> bool {
@@ -116,6 +125,13 @@ pub enum Action {
     Suppress,
     /// The item may be an event here: a person decides whether they are joined. Comes from matching, never from the table.
     Ask,
+}
+
+impl Action {
+    /// Whether it deletes something.
+    pub fn deletes(self) -> bool {
+        matches!(self, Self::DeleteLocal | Self::DeleteRemote)
+    }
 }
 
 /// Decides for one pair.

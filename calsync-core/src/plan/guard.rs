@@ -28,6 +28,14 @@ pub enum Evidence {
     Marked,
 }
 
+impl Evidence {
+    /// Whether the brake counts a deletion that this speaks for. It does not count what the clock does to copies, nor one that is
+    /// there again at once.
+    pub fn counts(self) -> bool {
+        !matches!(self, Self::OutsideWindow | Self::MadeAgain)
+    }
+}
+
 /// When a run's deletions are held back for a person to approve (invariant 7).
 ///
 /// They are held when there are more than `count` of them and they are more than `percent` of the joined pairs, or when

@@ -51,7 +51,7 @@ pub struct Operation {
 impl Operation {
     /// Whether it deletes something.
     pub fn deletes(&self) -> bool {
-        matches!(self.action, Action::DeleteLocal | Action::DeleteRemote)
+        self.action.deletes()
     }
 
     /// What tells it from every other operation: what is done, to which state of which pair. No two operations have the

@@ -14,6 +14,7 @@ from ._calls import Patience
 from ._codec import arguments, decoder
 from .hosts import Hosts
 from .model import (
+    Booking,
     Calendar,
     Cleaned,
     Conflict,
@@ -22,13 +23,20 @@ from .model import (
     DeletionPolicy,
     Direction,
     Event,
+    Explanation,
     Field,
+    FreeAnswer,
+    FreeTerms,
+    HistoryEntry,
+    Hold,
     PeoplePolicy,
     ProviderKind,
     Question,
     RemoteCalendar,
     Report,
     Run,
+    SeenItem,
+    Source,
     StoredEvent,
     Take,
     Undone,
@@ -80,6 +88,13 @@ _calendars: Callable[[Any], list[Calendar]] = _list(Calendar)
 _storedevents: Callable[[Any], list[StoredEvent]] = _list(StoredEvent)
 _report: Callable[[Any], Report] = decoder(Report)
 _cleaned: Callable[[Any], Cleaned] = decoder(Cleaned)
+_free: Callable[[Any], FreeAnswer] = decoder(FreeAnswer)
+_explanation: Callable[[Any], Explanation] = decoder(Explanation)
+_seen: Callable[[Any], list[SeenItem]] = _list(SeenItem)
+_sources: Callable[[Any], list[Source]] = _list(Source)
+_history: Callable[[Any], list[HistoryEntry]] = _list(HistoryEntry)
+_hold: Callable[[Any], Hold] = decoder(Hold)
+_booking: Callable[[Any], Booking] = decoder(Booking)
 _conflicts: Callable[[Any], list[Conflict]] = _list(Conflict)
 _conflict: Callable[[Any], Conflict] = decoder(Conflict)
 _runs: Callable[[Any], list[Run]] = _list(Run)
@@ -257,24 +272,24 @@ def drop_write(link: str, event: str) -> Request[None]:
     return Request("drop_write", arguments(link=link, event=event), _nothing)
 
 
-def explain(calendar: str, id: str) -> Request[dict[str, Any]]:
-    return Request("explain", arguments(calendar=calendar, id=id), json.loads)
+def explain(calendar: str, id: str) -> Request[Explanation]:
+    return Request("explain", arguments(calendar=calendar, id=id), _explanation)
 
 
-def explain_item(item: str) -> Request[list[dict[str, Any]]]:
-    return Request("explain_item", arguments(item=item), json.loads)
+def explain_item(item: str) -> Request[list[SeenItem]]:
+    return Request("explain_item", arguments(item=item), _seen)
 
 
-def sources(events: list[str]) -> Request[list[dict[str, Any]]]:
-    return Request("sources", arguments(events=events), json.loads)
+def sources(events: list[str]) -> Request[list[Source]]:
+    return Request("sources", arguments(events=events), _sources)
 
 
-def events_of(link: str, after: str | None, limit: int) -> Request[list[dict[str, Any]]]:
-    return Request("events_of", arguments(link=link, after=after, limit=limit), json.loads)
+def events_of(link: str, after: str | None, limit: int) -> Request[list[Source]]:
+    return Request("events_of", arguments(link=link, after=after, limit=limit), _sources)
 
 
-def history(link: str) -> Request[list[dict[str, Any]]]:
-    return Request("history", arguments(link=link), json.loads)
+def history(link: str) -> Request[list[HistoryEntry]]:
+    return Request("history", arguments(link=link), _history)
 
 
 def clean(link: str, approve: str | None, preview: bool) -> Request[Cleaned]:
@@ -285,43 +300,43 @@ def forget(link: str) -> Request[None]:
     return Request("forget", arguments(link=link), _nothing)
 
 
-def hold(terms: dict[str, Any], start: datetime, end: datetime, minutes: int) -> Request[dict[str, Any]]:
+def hold(terms: FreeTerms, start: datetime, end: datetime, minutes: int) -> Request[Hold]:
     return Request("hold", arguments(
-        terms=json.dumps(terms),
+        terms=terms,
         start=start,
         end=end,
         minutes=minutes,
-    ), json.loads)
+    ), _hold)
 
 
-def release(hold: dict[str, Any]) -> Request[None]:
-    return Request("release", arguments(hold=json.dumps(hold)), _nothing)
+def release(hold: Hold) -> Request[None]:
+    return Request("release", arguments(hold=hold), _nothing)
 
 
 def book(
-    terms: dict[str, Any],
+    terms: FreeTerms,
     calendar: str,
     event: Event,
     id: str | None,
     hold: str | None,
     replaces: str | None,
-) -> Request[dict[str, Any]]:
+) -> Request[Booking]:
     return Request("book", arguments(
-        terms=json.dumps(terms),
+        terms=terms,
         calendar=calendar,
         event=event,
         id=id,
         hold=hold,
         replaces=replaces,
-    ), json.loads)
+    ), _booking)
 
 
 def cancel_booking(calendar: str, id: str) -> Request[None]:
     return Request("cancel_booking", arguments(calendar=calendar, id=id), _nothing)
 
 
-def free(terms: dict[str, Any]) -> Request[dict[str, Any]]:
-    return Request("free", arguments(terms=json.dumps(terms)), json.loads)
+def free(terms: FreeTerms) -> Request[FreeAnswer]:
+    return Request("free", arguments(terms=terms), _free)
 
 
 def close() -> Request[None]:

@@ -13,6 +13,7 @@ from ._calls import Answers, OnProgress, Patience, Process, in_asyncio, starting
 from ._requests import Request, Target, T
 from .hosts import Clock, Filter, Hosts, Resolver, Transform
 from .model import (
+    Booking,
     Calendar,
     Cleaned,
     Conflict,
@@ -21,7 +22,12 @@ from .model import (
     DeletionPolicy,
     Direction,
     Event,
+    Explanation,
     Field,
+    FreeAnswer,
+    FreeTerms,
+    HistoryEntry,
+    Hold,
     PeoplePolicy,
     Progress,
     ProviderKind,
@@ -29,6 +35,8 @@ from .model import (
     RemoteCalendar,
     Report,
     Run,
+    SeenItem,
+    Source,
     StoredEvent,
     Take,
     Undone,
@@ -84,24 +92,23 @@ class Engine:
     ) -> None:
         await self.close()
 
-    async def explain(self, calendar: str, id: str) -> dict[str, Any]:
+    async def explain(self, calendar: str, id: str) -> Explanation:
         """What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom."""
         return await self._run(requests.explain(calendar=calendar, id=id))
 
-    async def explain_item(self, item: str) -> list[dict[str, Any]]:
+    async def explain_item(self, item: str) -> list[SeenItem]:
         """What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when."""
         return await self._run(requests.explain_item(item=item))
 
-    async def sources(self, events: list[str]) -> list[dict[str, Any]]:
-        """From where events came and where they went: ``event``, ``link``, ``remote``, ``item``, and the ``role`` of the item, which
-        is ``origin``, ``shared`` or ``copy``."""
+    async def sources(self, events: list[str]) -> list[Source]:
+        """From where events came, and where they went."""
         return await self._run(requests.sources(events=events))
 
-    async def events_of(self, link: str, *, after: str | None = None, limit: int = 1000) -> list[dict[str, Any]]:
+    async def events_of(self, link: str, *, after: str | None = None, limit: int = 1000) -> list[Source]:
         """The events joined over a link, as ``sources`` tells of them, by the name of their ``item`` and starting after ``after``."""
         return await self._run(requests.events_of(link=link, after=after, limit=limit))
 
-    async def history(self, link: str) -> list[dict[str, Any]]:
+    async def history(self, link: str) -> list[HistoryEntry]:
         """Runs of a link, what they did, and conflicts, the oldest first. It holds no text of events."""
         return await self._run(requests.history(link=link))
 
@@ -120,32 +127,30 @@ class Engine:
         """
         await self._run(requests.forget(link=link))
 
-    async def hold(self, terms: dict[str, Any], start: datetime, end: datetime, *, minutes: int) -> dict[str, Any]:
+    async def hold(self, terms: FreeTerms, start: datetime, end: datetime, *, minutes: int) -> Hold:
         """Keeps a slot for somebody who has not decided yet, for so many minutes. ``terms`` are those of ``free``.
 
-        Gives its ``id``, which is for ``book``, its ``slot``, ``until`` when it is kept, and its ``rows``, which are for ``release``.
         Raises ``BookingError`` when somebody has the slot, or the terms offer no such slot.
         """
         return await self._run(requests.hold(terms=terms, start=start, end=end, minutes=minutes))
 
-    async def release(self, hold: dict[str, Any]) -> None:
+    async def release(self, hold: Hold) -> None:
         """Gives a held slot back before it runs out."""
         await self._run(requests.release(hold=hold))
 
     async def book(
         self,
-        terms: dict[str, Any],
+        terms: FreeTerms,
         calendar: str,
         event: Event,
         *,
         id: str | None = None,
         hold: str | None = None,
         replaces: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> Booking:
         """Books the time of an event: writes the event when every calendar of ``terms`` is free then.
 
-        Gives the ``calendar`` and the ``id`` of the event and the ``slot`` it is at. Sent again under the same ``id`` it is the same
-        booking. ``hold`` is the ``id`` of the hold that kept the slot, ``replaces`` that of the booking this one takes the place of.
+        Sent again under the same ``id`` it is the same booking. ``hold`` is the ``id`` of the hold that kept the slot, ``replaces`` that of the booking this one takes the place of.
         Raises as ``hold`` does.
         """
         request = requests.book(
@@ -157,18 +162,8 @@ class Engine:
         """Gives a booked slot back: its event is deleted, and every link on the calendar carries that on."""
         await self._run(requests.cancel_booking(calendar=calendar, id=id))
 
-    async def free(self, terms: dict[str, Any]) -> dict[str, Any]:
-        """When all calendars of ``terms`` are free: ``busy``, ``open``, ``slots``, and how far each calendar can be trusted.
-
-        ``terms`` has ``calendars`` (each ``{"calendar": ..., "zone": ..., "owner": [...]}``), ``from`` and ``to`` as ISO texts,
-        and where they are not the default ``elsewhere``, ``zone``, ``slot_minutes``, ``granularity_minutes``,
-        ``buffer_before_minutes``, ``buffer_after_minutes``, ``notice_minutes``, ``tentative``, ``uncovered``, ``hours`` and
-        ``availability``. ``elsewhere`` are calendars of which an account sees only when they are busy, each
-        ``{"calendar": ..., "connection": ..., "remote": ...}``: their providers are asked each time.
-
-        The answer has ``truncated`` as well, and of each of ``calendars`` its ``calendar``, ``state``, ``age_seconds``, what was
-        ``covered`` of the window, ``covers_window`` and ``incomplete_series``.
-        """
+    async def free(self, terms: FreeTerms) -> FreeAnswer:
+        """When all calendars of ``terms`` are free, and how far each can be trusted."""
         return await self._run(requests.free(terms=terms))
 
     async def close(self) -> None:

@@ -15,9 +15,27 @@ from . import _calsync
 from ._calsync import pure
 from ._codec import arguments, decoder
 from .errors import CalsyncError, error_of
-from .model import ConflictPolicy, Event, Expansion, Field, Merged, ParsedCalendar, PeoplePolicy
+from .model import (
+    CalendarEvents,
+    ConflictPolicy,
+    Copied,
+    DeletionPolicy,
+    Direction,
+    Event,
+    Expansion,
+    Field,
+    FreeAnswer,
+    Merged,
+    ParsedCalendar,
+    PeoplePolicy,
+    Plan,
+    PlanPair,
+    SlotTerms,
+    Surroundings,
+)
 
 __all__ = [
+    "availability",
     "diff",
     "diff_many",
     "expand",
@@ -28,6 +46,9 @@ __all__ = [
     "parse_many",
     "patch",
     "patch_many",
+    "plan",
+    "transform",
+    "transform_many",
     "write",
 ]
 
@@ -35,6 +56,9 @@ T = TypeVar("T")
 
 _field: Callable[[Any], Field] = decoder(Field)
 _merged: Callable[[Any], Merged] = decoder(Merged)
+_plan: Callable[[Any], Plan] = decoder(Plan)
+_copied: Callable[[Any], Copied] = decoder(Copied)
+_free: Callable[[Any], FreeAnswer] = decoder(FreeAnswer)
 
 
 def _call(method: str, **values: Any) -> Any:
@@ -168,3 +192,93 @@ def merge(
     return merge_many([(base, local, remote)], policy=policy)[0]
 
 
+def plan(
+    pairs: Iterable[PlanPair],
+    *,
+    direction: Direction = Direction.TWO_WAY,
+    conflicts: ConflictPolicy = ConflictPolicy.REMOTE_WINS,
+    deletions: DeletionPolicy = DeletionPolicy.KEEP_EDIT,
+    guard_count: int | None = None,
+    guard_percent: int | None = None,
+    joined: int | None = None,
+    recent_deletions: int = 0,
+) -> Plan:
+    """Decides about pairs as a link with these rules would: one decision for each, in their order. Writes nothing anywhere.
+
+    All go in one call, for the brake judges their deletions together: they are ``held`` when they are more than ``guard_count`` (10)
+    and more than ``guard_percent`` percent (20) of the ``joined`` pairs, or all of several. ``joined`` counts the pairs with a base
+    that are not given, too; without it those given are all there are. ``recent_deletions`` are those of the last days nobody was
+    asked about.
+
+    The base of the next time is what both sides hold once it is carried out, deletions last. While a field is contested and
+    ``Choice.OPEN``, the base stays; and of a link that goes one way it is what the source holds.
+
+    Raises ``CallError`` for a side that is deleted and holds something.
+    """
+    return _plan(
+        _call(
+            "plan",
+            pairs=list(pairs),
+            direction=direction,
+            conflicts=conflicts,
+            deletions=deletions,
+            guard_count=guard_count,
+            guard_percent=guard_percent,
+            joined=joined,
+            recent_deletions=recent_deletions,
+        )
+    )
+
+
+def transform_many(
+    events: Iterable[Event],
+    pipeline: dict[str, Any],
+    *,
+    around: Surroundings | None = None,
+    link: str = "",
+    uid_salt: str | None = None,
+) -> list[Copied]:
+    """What copies of events show, by a pipeline as ``docs/schema/pipeline.json`` describes it. ``around`` is of all events.
+
+    Where copies do not show the UIDs of their events, ``uid_salt`` is needed: with the ``uid_salt`` and the name of a ``link`` the
+    copies have the UIDs that link gives them.
+
+    Raises ``CallError`` for a pipeline that cannot be used. Rules of the host are asked by an engine only.
+    """
+    copies = _call(
+        "transform",
+        events=list(events),
+        pipeline=json.dumps(pipeline),
+        around=around,
+        link=link,
+        uid_salt=uid_salt,
+    )
+    return [_copied(copied) for copied in copies]
+
+
+def transform(
+    event: Event,
+    pipeline: dict[str, Any],
+    *,
+    around: Surroundings | None = None,
+    link: str = "",
+    uid_salt: str | None = None,
+) -> Copied:
+    """What the copy of an event shows: see ``transform_many``."""
+    return transform_many([event], pipeline, around=around, link=link, uid_salt=uid_salt)[0]
+
+
+def availability(
+    calendars: Iterable[CalendarEvents],
+    start: datetime,
+    end: datetime,
+    *,
+    now: datetime,
+    terms: SlotTerms | None = None,
+) -> FreeAnswer:
+    """When all calendars are free between two instants, 400 days apart at most, and how far each can be trusted.
+
+    All calendars with all their events are one call. Nothing before ``now`` is open, and ages are told from it.
+    """
+    values = {"from": start, "to": end}
+    return _free(_call("availability", calendars=list(calendars), now=now, terms=terms, **values))

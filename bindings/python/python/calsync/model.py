@@ -15,10 +15,17 @@ from zoneinfo import ZoneInfo
 from .zones import DefinedZone
 
 __all__ = [
+    "Action",
     "Added",
     "Alarm",
     "AlarmAction",
+    "Booking",
+    "BusyKind",
+    "BusyTime",
     "Calendar",
+    "CalendarAnswer",
+    "CalendarEvents",
+    "CalendarState",
     "Changed",
     "Choice",
     "Cleaned",
@@ -27,28 +34,47 @@ __all__ = [
     "ConflictPolicy",
     "ContestedEvent",
     "ContestedField",
+    "Copied",
     "Counts",
     "CopyEdits",
+    "DayHours",
+    "Decision",
     "DeletionPolicy",
     "Descent",
     "Direction",
     "Event",
     "EventBody",
+    "Evidence",
     "Excluded",
     "Expansion",
+    "Explanation",
     "Field",
+    "FieldOutcome",
+    "FreeAnswer",
     "FreeBusyStatus",
+    "FreeCalendar",
+    "FreeElsewhere",
+    "FreeTerms",
+    "HistoryEntry",
+    "HistoryKind",
+    "Hold",
     "Instance",
+    "JournalOp",
     "LimitReached",
     "Lineage",
     "Merged",
+    "Moment",
+    "MomentKind",
     "Offset",
     "OverrideScope",
     "ParsedCalendar",
     "Participant",
     "ParticipationStatus",
     "PeoplePolicy",
+    "Period",
     "Person",
+    "Plan",
+    "PlanPair",
     "PlannedOperation",
     "Privacy",
     "Progress",
@@ -59,16 +85,29 @@ __all__ = [
     "Report",
     "Role",
     "Run",
+    "SeenItem",
+    "SeenState",
+    "SettledBy",
+    "SlotTerms",
+    "Source",
+    "SourceRole",
     "Status",
     "StoredEvent",
     "Surroundings",
     "Take",
+    "TentativePolicy",
     "TimeSpan",
     "UidOrigin",
+    "UncoveredPolicy",
     "Undone",
+    "UnreadKind",
     "UnreadableItem",
     "VirtualLocation",
     "WaitingWrite",
+    "Way",
+    "WayState",
+    "Weekday",
+    "WorkingHours",
     "WriteKind",
     "WriteState",
 ]
@@ -205,6 +244,81 @@ class Choice(str, Enum):
     OPEN = "open"
 
 
+class Action(str, Enum):
+    """What is done about a pair. ``ASK`` comes from an engine only."""
+
+    NONE = "none"
+    CREATE_LOCAL = "create-local"
+    CREATE_REMOTE = "create-remote"
+    JOIN = "join"
+    MERGE = "merge"
+    DELETE_LOCAL = "delete-local"
+    DELETE_REMOTE = "delete-remote"
+    RESTORE_LOCAL = "restore-local"
+    RESTORE_REMOTE = "restore-remote"
+    FORGET = "forget"
+    SUPPRESS = "suppress"
+    ASK = "ask"
+
+
+class Evidence(str, Enum):
+    """What says that something was deleted. That it was not listed says so only when it was also asked for by name: ``ABSENT``.
+
+    ``OUTSIDE_WINDOW`` and ``MADE_AGAIN`` are of copies, and do not count against the brake on deletions.
+    """
+
+    REPORTED = "reported"
+    ABSENT = "absent"
+    NOT_FOUND = "not-found"
+    DELETED_HERE = "deleted-here"
+    LEFT_OUT = "left-out"
+    OUTSIDE_WINDOW = "outside-window"
+    MADE_AGAIN = "made-again"
+    MARKED = "marked"
+
+
+class CalendarState(str, Enum):
+    """What is known of a calendar; ``STALE``: what a look before the last one said."""
+
+    CURRENT = "current"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+
+
+class BusyKind(str, Enum):
+    """How firmly a time is taken."""
+
+    TENTATIVE = "tentative"
+    UNAVAILABLE = "unavailable"
+    BUSY = "busy"
+
+
+class TentativePolicy(str, Enum):
+    """Whether times that may be taken are."""
+
+    BUSY = "busy"
+    FREE = "free"
+
+
+class UncoveredPolicy(str, Enum):
+    """What becomes of time a calendar says nothing about."""
+
+    WITHHOLD = "withhold"
+    OFFER = "offer"
+
+
+class Weekday(str, Enum):
+    """A day of the week."""
+
+    MONDAY = "mo"
+    TUESDAY = "tu"
+    WEDNESDAY = "we"
+    THURSDAY = "th"
+    FRIDAY = "fr"
+    SATURDAY = "sa"
+    SUNDAY = "su"
+
+
 class Take(str, Enum):
     """Whose value a person takes."""
 
@@ -234,6 +348,86 @@ class LimitReached(str, Enum):
     INSTANCES = "instances"
     STEPS = "steps"
     DATES = "dates"
+
+
+class SourceRole(str, Enum):
+    """What an item is to an event: the event came from it, both are one event, or it is a copy."""
+
+    ORIGIN = "origin"
+    SHARED = "shared"
+    COPY = "copy"
+
+
+class HistoryKind(str, Enum):
+    """What kind of thing happened."""
+
+    RUN = "run"
+    CHANGE = "change"
+    CONFLICT = "conflict"
+
+
+class WayState(str, Enum):
+    """How an event stands on a link."""
+
+    IN_STEP = "in-step"
+    WAITING = "waiting"
+    STUCK = "stuck"
+    LEFT_ALONE = "left-alone"
+    LEFT_OUT = "left-out"
+    OUTSIDE_WINDOW = "outside-window"
+    NOT_JOINED = "not-joined"
+
+
+class MomentKind(str, Enum):
+    """What happened to an event."""
+
+    SEEN = "seen"
+    MAPPED = "mapped"
+    FILTERED = "filtered"
+    DONE = "done"
+    ECHOED = "echoed"
+    CONFLICTED = "conflicted"
+    SETTLED = "settled"
+
+
+class JournalOp(str, Enum):
+    """Which side was written, and how; ``kept``: it was left as it is, on purpose."""
+
+    LOCAL_CREATE = "local-create"
+    LOCAL_UPDATE = "local-update"
+    LOCAL_DELETE = "local-delete"
+    REMOTE_CREATE = "remote-create"
+    REMOTE_UPDATE = "remote-update"
+    REMOTE_DELETE = "remote-delete"
+    KEPT = "kept"
+
+
+class SettledBy(str, Enum):
+    """What settled a conflict."""
+
+    POLICY = "policy"
+    RESOLVER = "resolver"
+    PERSON = "person"
+    EDITS = "edits"
+    DELETION = "deletion"
+
+
+class SeenState(str, Enum):
+    """Why an item is no event here: the pipeline does not let it through, or it is set aside for another reason."""
+
+    LEFT_OUT = "left-out"
+    SET_ASIDE = "set-aside"
+
+
+class UnreadKind(str, Enum):
+    """For which reason an item is set aside."""
+
+    UNREADABLE = "unreadable"
+    NOT_AN_EVENT = "not-an-event"
+    LEFT_OUT = "left-out"
+    OWN_FEED = "own-feed"
+    UNDECIDED = "undecided"
+    UNFETCHED = "unfetched"
 
 
 class ProviderKind(str, Enum):
@@ -472,11 +666,11 @@ class ContestedEvent:
 class Surroundings:
     """What surrounds an event that is copied: the calendar it is in, its owner's addresses, and whether it is a copy itself."""
 
-    calendar: str
-    calendar_name: str
-    owner: list[str]
-    zone: ZoneInfo | DefinedZone
-    is_copy: bool
+    calendar: str = ""
+    calendar_name: str = ""
+    owner: list[str] = field(default_factory=list[str])
+    zone: ZoneInfo | DefinedZone = field(default_factory=lambda: ZoneInfo("UTC"))
+    is_copy: bool = False
 
 
 @dataclass
@@ -489,6 +683,222 @@ class Merged:
     to_remote: list[Field]
     contested: list[ContestedField]
     keep_local_copy: bool
+
+
+@dataclass
+class PlanPair:
+    """An event here and its item there, with what is known of both: what ``plan`` decides about.
+
+    ``base`` is what both sides held when they last agreed, ``None`` when they never met; ``remote_base`` what the remote side
+    held then, where it stores events in a form of its own. ``local`` and ``remote`` are the sides now. Of one that is ``None``
+    nothing was heard: it is as the base says; or it was deleted, when ``local_gone`` or ``remote_gone`` says what speaks for
+    that. ``parted`` pairs are left alone, since a plan said ``Action.SUPPRESS``.
+    """
+
+    base: Event | None = None
+    local: Event | None = None
+    remote: Event | None = None
+    remote_base: Event | None = None
+    local_gone: Evidence | None = None
+    remote_gone: Evidence | None = None
+    parted: bool = False
+
+
+@dataclass
+class Decision:
+    """What is done about one pair, and why.
+
+    ``local`` and ``remote`` are what the sides are to hold; one that is ``None`` stays as it is, or is deleted. ``reason`` has no
+    text of events. ``evidence`` is what speaks for a deletion.
+    """
+
+    action: Action
+    reason: str
+    local: Event | None
+    remote: Event | None
+    to_local: list[Field]
+    to_remote: list[Field]
+    contested: list[ContestedField]
+    keep_local_copy: bool
+    evidence: Evidence | None
+
+
+@dataclass
+class Plan:
+    """What is done about pairs, in their order. When it is ``held``, its deletions wait for a person, and all else goes on."""
+
+    decisions: list[Decision]
+    held: bool
+
+
+@dataclass
+class Copied:
+    """What is copied of one event: the copy, or ``None`` and the name of the step that keeps it out.
+
+    Neither: it takes no time, and the copies are busy-only.
+    """
+
+    event: Event | None
+    left_out_by: str | None
+
+
+@dataclass
+class Period:
+    """From an instant up to, not including, another."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass
+class BusyTime:
+    """A time that is taken: from an instant up to, not including, another."""
+
+    start: datetime
+    end: datetime
+    kind: BusyKind = BusyKind.BUSY
+
+
+@dataclass
+class CalendarEvents:
+    """A calendar with what is known of it: what ``availability`` is told from.
+
+    ``calendar`` is its name in the answer, ``busy`` are times beside its events (all there is of a calendar that shows none). Dates
+    and floating times are read in ``zone``, by default that of the terms. What an ``owner`` declined takes none of their time.
+    ``as_of`` is when it was last read whole, ``covered`` what that look covered (``None``: everything).
+    """
+
+    calendar: str
+    events: list[Event] = field(default_factory=list["Event"])
+    busy: list[BusyTime] = field(default_factory=list["BusyTime"])
+    zone: ZoneInfo | DefinedZone | None = None
+    owner: list[str] = field(default_factory=list[str])
+    state: CalendarState = CalendarState.CURRENT
+    as_of: datetime | None = None
+    covered: Period | None = None
+
+
+@dataclass
+class DayHours:
+    """Hours of some days of the week, as ``hh:mm`` up to ``24:00``. An end at or before the start is that of the next day."""
+
+    start: str
+    end: str
+    days: list[Weekday] = field(default_factory=lambda: [*Weekday])
+
+
+@dataclass
+class WorkingHours:
+    """When somebody works, on the clock of ``zone``: a minute counts when one of the hours holds it."""
+
+    zone: ZoneInfo | DefinedZone
+    hours: list[DayHours]
+
+
+@dataclass
+class SlotTerms:
+    """What slots are offered under.
+
+    Slots start on the clock of ``zone`` (UTC), at multiples of the granularity since midnight. The buffers are kept free around
+    a slot; the first open moment is ``notice_minutes`` from now. A moment is open when all ``hours`` hold it; ``availability`` are
+    texts with a ``VAVAILABILITY`` (RFC 7953), one for each person.
+    """
+
+    zone: ZoneInfo | DefinedZone | None = None
+    slot_minutes: int = 30
+    granularity_minutes: int = 15
+    buffer_before_minutes: int = 0
+    buffer_after_minutes: int = 0
+    notice_minutes: int = 0
+    tentative: TentativePolicy = TentativePolicy.BUSY
+    uncovered: UncoveredPolicy = UncoveredPolicy.WITHHOLD
+    hours: list[WorkingHours] = field(default_factory=list["WorkingHours"])
+    availability: list[str] = field(default_factory=list[str])
+
+
+@dataclass
+class FreeCalendar:
+    """A calendar of the store. It counts whole, whatever link brought its events in.
+
+    Dates and floating times are read in ``zone``, by default that of the slots. What an ``owner`` declined takes none of their time.
+    """
+
+    calendar: str
+    zone: ZoneInfo | DefinedZone | None = None
+    owner: list[str] = field(default_factory=list[str])
+
+
+@dataclass
+class FreeElsewhere:
+    """A calendar of which a ``connection`` sees only when it is busy.
+
+    ``calendar`` is its name in the answer, ``remote`` its name there: its id, at Microsoft the address of its owner, of a CalDAV
+    server its URL.
+    """
+
+    calendar: str
+    connection: str
+    remote: str
+
+
+@dataclass
+class FreeTerms:
+    """When calendars have to be free, all of them: between two instants, 400 days apart at most, for slots of these terms.
+
+    The providers of those ``elsewhere`` are asked each time.
+    """
+
+    calendars: list[FreeCalendar]
+    start: datetime
+    end: datetime
+    elsewhere: list[FreeElsewhere] = field(default_factory=list["FreeElsewhere"])
+    slots: SlotTerms = field(default_factory=SlotTerms)
+
+
+@dataclass
+class Hold:
+    """A slot that is kept ``until`` then. Its ``id`` is for ``book``, its ``rows`` are for ``release``."""
+
+    id: str
+    slot: Period
+    until: datetime
+    rows: list[str]
+
+
+@dataclass
+class Booking:
+    """A slot that was booked: the calendar and the id of its event."""
+
+    calendar: str
+    id: str
+    slot: Period
+
+
+@dataclass
+class CalendarAnswer:
+    """What is known of a calendar, for whoever has to judge an answer.
+
+    ``age_seconds`` is since it was last read whole (``None``: never), ``covered`` what that look covered of the window (``None``:
+    nothing), ``incomplete_series`` how many series could not be expanded whole.
+    """
+
+    calendar: str
+    state: CalendarState
+    age_seconds: int | None
+    covered: Period | None
+    covers_window: bool
+    incomplete_series: int
+
+
+@dataclass
+class FreeAnswer:
+    """When somebody is free: the busy times, what is ``open``, and the ``slots`` in it. If it is ``truncated``, there are more."""
+
+    busy: list[BusyTime]
+    open: list[Period]
+    slots: list[Period]
+    truncated: bool
+    calendars: list[CalendarAnswer]
 
 
 @dataclass
@@ -606,6 +1016,130 @@ class Run:
     approved: str | None = None
     refused: str | None = None
     unasked_deletions: int = 0
+
+
+@dataclass
+class Source:
+    """An event, and the ``item`` it is joined to over one link, in the calendar ``remote``."""
+
+    event: str
+    link: str
+    remote: str
+    item: str
+    role: SourceRole
+
+
+@dataclass
+class HistoryEntry:
+    """One thing that happened. What does not apply is empty; ``counts`` are of a run. It holds no text of events.
+
+    ``what``: what was done: ``local-create``, ``remote-update``, ``kept`` and so on; ``outcome``: how a run ended; of a
+    conflict ``open`` or ``resolved``; ``by``: the policy of a conflict, the evidence of a deletion; ``who``: who decided it,
+    where it was a person.
+    """
+
+    at: datetime
+    kind: HistoryKind
+    link: str
+    run: str
+    event: str
+    item: str
+    uid: str
+    what: str
+    why: str
+    fields: list[str]
+    outcome: str
+    by: str
+    who: str
+    counts: Counts | None
+
+
+@dataclass
+class Way:
+    """What a link makes of an event.
+
+    ``remote_id``: the item on the other side; ``transforms``: what its copy is made by, by name, in order; ``attempts``: how
+    often a write that waits was tried; ``detail``: why a write is stuck; ``step``: the filter that leaves it out (``None``:
+    no filter does, or it takes no time and the copy is busy-only); ``enters``: when what is outside the window enters it, if
+    nobody touches it.
+    """
+
+    link: str
+    direction: Direction
+    state: WayState
+    remote_id: str | None
+    transforms: list[str]
+    attempts: int | None
+    detail: str | None
+    step: str | None
+    enters: datetime | None
+
+
+@dataclass
+class FieldOutcome:
+    """A contested field, and what became of it; ``open`` while it waits."""
+
+    field: Field
+    outcome: str
+
+
+@dataclass
+class Moment:
+    """Something that happened to an event. What does not apply is ``None`` or empty.
+
+    ``link``: over which link (``None``: it was made here); ``item``: the item it was mapped to; ``step``: the filter that
+    kept it out (``None``: no filter does, or it takes no time and the copy is busy-only); ``op``: what was done, or came
+    back; ``reason``: why it was done; ``fields``: those that changed; ``losses``: what of the event the remote side cannot
+    hold, in words for people; ``evidence``: what spoke for a deletion; ``conflict``: the id of the conflict that was found
+    or settled; ``contested``: its fields (empty: one side had deleted what the other edited); ``policy``: under which policy
+    it was found; ``open``: whether it still waits for somebody; ``by``: by what it was settled; ``who``: by whom, where a
+    person said so.
+    """
+
+    at: datetime
+    what: MomentKind
+    link: str | None
+    run: str | None
+    item: str | None
+    step: str | None
+    op: JournalOp | None
+    reason: str | None
+    fields: list[Field]
+    losses: list[str]
+    evidence: Evidence | None
+    conflict: str | None
+    contested: list[FieldOutcome]
+    policy: str | None
+    open: bool | None
+    by: SettledBy | None
+    who: str | None
+
+
+@dataclass
+class Explanation:
+    """What is known of an event: what each link of its calendar makes of it, and what happened to it, the oldest first. It
+    has no text of it."""
+
+    ways: list[Way]
+    timeline: list[Moment]
+
+
+@dataclass
+class SeenItem:
+    """An item of the remote side that is no event here, and why.
+
+    ``remote_id``: its name there; ``since``: since when it stands like this; ``step``: the filter that leaves it out
+    (``None``: no filter does, or it takes no time and the copy is busy-only); ``kind``: for which reason it was set aside;
+    ``reason``: the same in words, without its text.
+    """
+
+    link: str
+    remote_id: str
+    since: datetime
+    state: SeenState
+    step: str | None
+    kind: UnreadKind | None
+    reason: str | None
 
 
 @dataclass

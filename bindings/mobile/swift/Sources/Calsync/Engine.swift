@@ -250,40 +250,34 @@ public final class Engine: Sendable {
         try await call("drop_write", ["link": link, "event": event])
     }
 
-    /// What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom; as JSON.
-    public func explain(_ id: String, in calendar: String) async throws -> String {
-        try await call("explain", ["calendar": calendar, "id": id], String.self)
+    /// What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom.
+    public func explain(_ id: String, in calendar: String) async throws -> Explanation {
+        try await call("explain", ["calendar": calendar, "id": id], Explanation.self)
     }
 
-    /// When all calendars of the terms are free, and how far each can be trusted; both as JSON. The terms have `calendars` (each
-    /// `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `elsewhere`, `zone`,
-    /// `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
-    /// `uncovered`, `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
-    /// `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time. The answer has `busy`, `open`,
-    /// `slots`, `truncated` and `calendars`, each with its `calendar`, `state`, `age_seconds`, what was `covered` of the window,
-    /// `covers_window` and `incomplete_series`.
-    public func free(_ terms: String) async throws -> String {
-        try await call("free", ["terms": terms], String.self)
+    /// When all calendars of the terms are free, and how far each can be trusted.
+    public func free(_ terms: FreeTerms) async throws -> FreeAnswer {
+        try await call("free", ["terms": terms], FreeAnswer.self)
     }
 
-    /// What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when; as JSON.
-    public func explainItem(item: String) async throws -> String {
-        try await call("explain_item", ["item": item], String.self)
+    /// What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when.
+    public func explainItem(item: String) async throws -> [SeenItem] {
+        try await call("explain_item", ["item": item], [SeenItem].self)
     }
 
-    /// From where events came, and where they went: `event`, `link`, `remote`, `item` and `role` of each, as JSON.
-    public func sources(events: [String]) async throws -> String {
-        try await call("sources", ["events": events], String.self)
+    /// From where events came, and where they went.
+    public func sources(events: [String]) async throws -> [Source] {
+        try await call("sources", ["events": events], [Source].self)
     }
 
     /// The events joined over a link, as ``sources(events:)`` tells of them, by the name of their items and starting after `after`.
-    public func eventsOf(link: String, after: String? = nil, limit: Int = 1000) async throws -> String {
-        try await call("events_of", EventsOfArgs(link: link, after: after, limit: limit), String.self)
+    public func eventsOf(link: String, after: String? = nil, limit: Int = 1000) async throws -> [Source] {
+        try await call("events_of", EventsOfArgs(link: link, after: after, limit: limit), [Source].self)
     }
 
-    /// Runs of a link, what they did, and conflicts, the oldest first, as JSON. It holds no text of events.
-    public func history(_ link: String) async throws -> String {
-        try await call("history", ["link": link], String.self)
+    /// Runs of a link, what they did, and conflicts, the oldest first. It holds no text of events.
+    public func history(_ link: String) async throws -> [HistoryEntry] {
+        try await call("history", ["link": link], [HistoryEntry].self)
     }
 
     /// Deletes what a link wrote: the items it made there, or the events it brought in here. What people made or edited stays. More
@@ -299,31 +293,29 @@ public final class Engine: Sendable {
         try await call("forget", ["link": link])
     }
 
-    /// Keeps a slot for so many `minutes` for somebody who has not decided yet. The terms are those of ``free(_:)``; the hold is
-    /// JSON: its `id`, which is for a booking, its `slot`, `until` when it is kept, and its `rows`, which are for
-    /// ``release(hold:)``. Fails with ``Code/slotTaken`` or ``Code/slotNotOffered``.
-    public func hold(terms: String, start: Instant, end: Instant, minutes: Int) async throws -> String {
-        try await call("hold", HoldArgs(terms: terms, start: start, end: end, minutes: minutes), String.self)
+    /// Keeps a slot for so many `minutes` for somebody who has not decided yet. The terms are those of ``free(_:)``.
+    /// Fails with ``Code/slotTaken`` or ``Code/slotNotOffered``.
+    public func hold(terms: FreeTerms, start: Instant, end: Instant, minutes: Int) async throws -> Hold {
+        try await call("hold", HoldArgs(terms: terms, start: start, end: end, minutes: minutes), Hold.self)
     }
 
     /// Gives a held slot back before it runs out.
-    public func release(hold: String) async throws {
+    public func release(hold: Hold) async throws {
         try await call("release", ["hold": hold])
     }
 
-    /// Books the time of an event: writes the event when every calendar of the terms is free then. Gives the booking as JSON: the
-    /// `calendar` and the `id` of the event, and the `slot` it is at. Sent again under the same `id` it is the same booking; `hold`
+    /// Books the time of an event: writes the event when every calendar of the terms is free then. Sent again under the same `id` it is the same booking; `hold`
     /// is the id of the hold that kept the slot, `replaces` that of the booking this one takes the place of. Fails as a hold does.
     public func book(
-        terms: String,
+        terms: FreeTerms,
         calendar: String,
         event: Event,
         id: String? = nil,
         hold: String? = nil,
         replaces: String? = nil
-    ) async throws -> String {
+    ) async throws -> Booking {
         let args = BookArgs(terms: terms, calendar: calendar, event: event, id: id, hold: hold, replaces: replaces)
-        return try await call("book", args, String.self)
+        return try await call("book", args, Booking.self)
     }
 
     /// Gives a booked slot back: its event is deleted, and every link on the calendar carries that on.
@@ -454,14 +446,14 @@ private struct CleanArgs: Encodable {
 }
 
 private struct HoldArgs: Encodable {
-    let terms: String
+    let terms: FreeTerms
     let start: Instant
     let end: Instant
     let minutes: Int
 }
 
 private struct BookArgs: Encodable {
-    let terms: String
+    let terms: FreeTerms
     let calendar: String
     let event: Event
     let id: String?

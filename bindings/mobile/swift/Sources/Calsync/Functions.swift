@@ -141,3 +141,101 @@ public func merge(_ versions: Versions, policy: ConflictPolicy = .remoteWins) th
 public func mergeMany(_ items: [Versions], policy: ConflictPolicy = .remoteWins) throws -> [Merged] {
     try pure("merge", MergeArgs(items: items, policy: policy), [Merged].self)
 }
+
+private struct PlanArgs: Encodable {
+    let pairs: [PlanPair]
+    let direction: Direction
+    let conflicts: ConflictPolicy
+    let deletions: DeletionPolicy
+    let guardCount: Int?
+    let guardPercent: Int?
+    let joined: Int?
+    let recentDeletions: Int
+}
+
+/// Decides about pairs as a link with these rules would: one decision for each, in their order. Writes nothing anywhere.
+///
+/// All go in one call, for the brake judges their deletions together: they are held when they are more than `guardCount` (10) and more
+/// than `guardPercent` percent (20) of the `joined` pairs, or all of several. `joined` counts the pairs with a base that are not given,
+/// too; without it those given are all there are. `recentDeletions` are those of the last days nobody was asked about.
+///
+/// The base of the next time is what both sides hold once it is carried out, deletions last. While a field is contested and open, the
+/// base stays; and of a link that goes one way it is what the source holds.
+public func plan(
+    _ pairs: [PlanPair],
+    direction: Direction = .twoWay,
+    conflicts: ConflictPolicy = .remoteWins,
+    deletions: DeletionPolicy = .keepEdit,
+    guardCount: Int? = nil,
+    guardPercent: Int? = nil,
+    joined: Int? = nil,
+    recentDeletions: Int = 0
+) throws -> Plan {
+    let args = PlanArgs(
+        pairs: pairs,
+        direction: direction,
+        conflicts: conflicts,
+        deletions: deletions,
+        guardCount: guardCount,
+        guardPercent: guardPercent,
+        joined: joined,
+        recentDeletions: recentDeletions
+    )
+    return try pure("plan", args, Plan.self)
+}
+
+private struct TransformArgs: Encodable {
+    let events: [Event]
+    let pipeline: String
+    let around: Surroundings
+    let link: String
+    let uidSalt: String?
+}
+
+/// What the copy of an event shows: see ``transformMany(_:pipeline:around:link:uidSalt:)``.
+public func transform(
+    _ event: Event,
+    pipeline: String,
+    around: Surroundings = Surroundings(),
+    link: String = "",
+    uidSalt: String? = nil
+) throws -> Copied {
+    try transformMany([event], pipeline: pipeline, around: around, link: link, uidSalt: uidSalt)[0]
+}
+
+/// What copies of events show, by a pipeline in the JSON that `docs/schema/pipeline.json` describes. `around` is of all events. Rules
+/// of the host are asked by an engine only.
+///
+/// Where copies do not show the UIDs of their events, `uidSalt` is needed: with the salt and the name of a `link` the copies have the
+/// UIDs that link gives them.
+public func transformMany(
+    _ events: [Event],
+    pipeline: String,
+    around: Surroundings = Surroundings(),
+    link: String = "",
+    uidSalt: String? = nil
+) throws -> [Copied] {
+    let args = TransformArgs(events: events, pipeline: pipeline, around: around, link: link, uidSalt: uidSalt)
+    return try pure("transform", args, [Copied].self)
+}
+
+private struct AvailabilityArgs: Encodable {
+    let calendars: [CalendarEvents]
+    let from: Instant
+    let to: Instant
+    let now: Instant
+    let terms: SlotTerms
+}
+
+/// When all calendars are free between two instants, 400 days apart at most, and how far each can be trusted. All calendars with all
+/// their events are one call. Nothing before `now` is open, and ages are told from it.
+public func availability(
+    _ calendars: [CalendarEvents],
+    from: Instant,
+    to: Instant,
+    now: Instant,
+    terms: SlotTerms = SlotTerms()
+) throws -> FreeAnswer {
+    let args = AvailabilityArgs(calendars: calendars, from: from, to: to, now: now, terms: terms)
+    return try pure("availability", args, FreeAnswer.self)
+}

@@ -286,12 +286,26 @@ public struct ContestedEvent: Hashable, Sendable, Decodable {
 }
 
 /// What surrounds an event that is copied: its calendar, that one's owner and zone, and whether it is a copy itself.
-public struct Surroundings: Hashable, Sendable, Decodable {
-    public let calendar: String
-    public let calendarName: String
-    public let owner: [String]
-    public let zone: Zone
-    public let isCopy: Bool
+public struct Surroundings: Hashable, Sendable, Codable {
+    public var calendar: String
+    public var calendarName: String
+    public var owner: [String]
+    public var zone: Zone
+    public var isCopy: Bool
+
+    public init(
+        calendar: String = "",
+        calendarName: String = "",
+        owner: [String] = [],
+        zone: Zone = .iana("UTC"),
+        isCopy: Bool = false
+    ) {
+        self.calendar = calendar
+        self.calendarName = calendarName
+        self.owner = owner
+        self.zone = zone
+        self.isCopy = isCopy
+    }
 }
 
 /// What a three-way merge decided.
@@ -302,6 +316,299 @@ public struct Merged: Hashable, Sendable, Decodable {
     public let toRemote: [Field]
     public let contested: [ContestedField]
     public let keepLocalCopy: Bool
+}
+
+/// An event here and its item there, with what is known of both: what `plan` decides about. Of a side that is neither given nor gone
+/// nothing was heard: it is as the base says.
+public struct PlanPair: Hashable, Sendable, Encodable {
+    /// What both sides held when they last agreed; `nil`: they never met.
+    public var base: Event?
+    /// The local side now.
+    public var local: Event?
+    /// The remote side now.
+    public var remote: Event?
+    /// What the remote side held then, where it stores events in a form of its own.
+    public var remoteBase: Event?
+    /// The local event was deleted, and this speaks for it.
+    public var localGone: Evidence?
+    /// The item was deleted, and this speaks for it: that it was not listed does not.
+    public var remoteGone: Evidence?
+    /// The pair is left alone, since a plan said `suppress`.
+    public var parted: Bool
+
+    public init(
+        base: Event? = nil,
+        local: Event? = nil,
+        remote: Event? = nil,
+        remoteBase: Event? = nil,
+        localGone: Evidence? = nil,
+        remoteGone: Evidence? = nil,
+        parted: Bool = false
+    ) {
+        self.base = base
+        self.local = local
+        self.remote = remote
+        self.remoteBase = remoteBase
+        self.localGone = localGone
+        self.remoteGone = remoteGone
+        self.parted = parted
+    }
+}
+
+/// What is done about one pair, and why; ``reason`` has no text of events.
+public struct Decision: Hashable, Sendable, Decodable {
+    public let action: Action
+    public let reason: String
+    /// What the local side is to hold; `nil`: it stays as it is, or is deleted.
+    public let local: Event?
+    /// What the remote side is to hold; `nil`: it stays as it is, or is deleted.
+    public let remote: Event?
+    public let toLocal: [Field]
+    public let toRemote: [Field]
+    public let contested: [ContestedField]
+    public let keepLocalCopy: Bool
+    /// What speaks for a deletion.
+    public let evidence: Evidence?
+}
+
+/// What is done about pairs, in their order. When it is ``held``, its deletions wait for a person, and all else goes on.
+public struct Plan: Hashable, Sendable, Decodable {
+    public let decisions: [Decision]
+    public let held: Bool
+}
+
+/// What is copied of one event. Neither: it takes no time, and the copies are busy-only.
+public struct Copied: Hashable, Sendable, Decodable {
+    public let event: Event?
+    /// The name of the step that keeps it out.
+    public let leftOutBy: String?
+}
+
+/// From an instant up to, not including, another.
+public struct Period: Hashable, Sendable, Codable {
+    public var start: Instant
+    public var end: Instant
+
+    public init(start: Instant, end: Instant) {
+        self.start = start
+        self.end = end
+    }
+}
+
+/// A time that is taken: from an instant up to, not including, another.
+public struct BusyTime: Hashable, Sendable, Codable {
+    public var start: Instant
+    public var end: Instant
+    public var kind: BusyKind
+
+    public init(start: Instant, end: Instant, kind: BusyKind = .busy) {
+        self.start = start
+        self.end = end
+        self.kind = kind
+    }
+}
+
+/// A calendar with what is known of it: what `availability` is told from.
+public struct CalendarEvents: Hashable, Sendable, Encodable {
+    /// Its name in the answer.
+    public var calendar: String
+    public var events: [Event]
+    /// Times beside the events: all there is of a calendar that shows none.
+    public var busy: [BusyTime]
+    /// Dates and floating times are read in it; `nil`: that of the terms.
+    public var zone: Zone?
+    /// Addresses; what they declined takes none of their time.
+    public var owner: [String]
+    public var state: CalendarState
+    /// When it was last read whole.
+    public var asOf: Instant?
+    /// What that look covered; `nil`: everything.
+    public var covered: Period?
+
+    public init(
+        calendar: String,
+        events: [Event] = [],
+        busy: [BusyTime] = [],
+        zone: Zone? = nil,
+        owner: [String] = [],
+        state: CalendarState = .current,
+        asOf: Instant? = nil,
+        covered: Period? = nil
+    ) {
+        self.calendar = calendar
+        self.events = events
+        self.busy = busy
+        self.zone = zone
+        self.owner = owner
+        self.state = state
+        self.asOf = asOf
+        self.covered = covered
+    }
+}
+
+/// Hours of some days of the week, as `hh:mm` up to `24:00`. An end at or before the start is that of the next day.
+public struct DayHours: Hashable, Sendable, Encodable {
+    public var start: String
+    public var end: String
+    public var days: [Weekday]
+
+    public init(start: String, end: String, days: [Weekday] = Weekday.allCases) {
+        self.start = start
+        self.end = end
+        self.days = days
+    }
+}
+
+/// When somebody works, on the clock of ``zone``: a minute counts when one of the hours holds it.
+public struct WorkingHours: Hashable, Sendable, Encodable {
+    public var zone: Zone
+    public var hours: [DayHours]
+
+    public init(zone: Zone, hours: [DayHours]) {
+        self.zone = zone
+        self.hours = hours
+    }
+}
+
+/// What slots are offered under.
+public struct SlotTerms: Hashable, Sendable, Encodable {
+    /// On whose clock they start; `nil`: UTC.
+    public var zone: Zone?
+    public var slotMinutes: Int
+    /// They start at multiples of this since midnight.
+    public var granularityMinutes: Int
+    public var bufferBeforeMinutes: Int
+    public var bufferAfterMinutes: Int
+    /// How long from now the first open moment is.
+    public var noticeMinutes: Int
+    public var tentative: TentativePolicy
+    public var uncovered: UncoveredPolicy
+    /// All have to hold a moment that is open.
+    public var hours: [WorkingHours]
+    /// Texts with a `VAVAILABILITY` (RFC 7953), one for each person.
+    public var availability: [String]
+
+    public init(
+        zone: Zone? = nil,
+        slotMinutes: Int = 30,
+        granularityMinutes: Int = 15,
+        bufferBeforeMinutes: Int = 0,
+        bufferAfterMinutes: Int = 0,
+        noticeMinutes: Int = 0,
+        tentative: TentativePolicy = .busy,
+        uncovered: UncoveredPolicy = .withhold,
+        hours: [WorkingHours] = [],
+        availability: [String] = []
+    ) {
+        self.zone = zone
+        self.slotMinutes = slotMinutes
+        self.granularityMinutes = granularityMinutes
+        self.bufferBeforeMinutes = bufferBeforeMinutes
+        self.bufferAfterMinutes = bufferAfterMinutes
+        self.noticeMinutes = noticeMinutes
+        self.tentative = tentative
+        self.uncovered = uncovered
+        self.hours = hours
+        self.availability = availability
+    }
+}
+
+/// A calendar of the store. It counts whole, whatever link brought its events in.
+public struct FreeCalendar: Hashable, Sendable, Encodable {
+    public var calendar: String
+    /// Dates and floating times are read in it; `nil`: that of the slots.
+    public var zone: Zone?
+    /// Addresses; what they declined takes none of their time.
+    public var owner: [String]
+
+    public init(calendar: String, zone: Zone? = nil, owner: [String] = []) {
+        self.calendar = calendar
+        self.zone = zone
+        self.owner = owner
+    }
+}
+
+/// A calendar of which a connection sees only when it is busy.
+public struct FreeElsewhere: Hashable, Sendable, Encodable {
+    /// Its name in the answer.
+    public var calendar: String
+    public var connection: String
+    /// Its name there: its id, at Microsoft the address of its owner, of a CalDAV server its URL.
+    public var remote: String
+
+    public init(calendar: String, connection: String, remote: String) {
+        self.calendar = calendar
+        self.connection = connection
+        self.remote = remote
+    }
+}
+
+/// When calendars have to be free, all of them: between two instants, 400 days apart at most.
+public struct FreeTerms: Hashable, Sendable, Encodable {
+    public var calendars: [FreeCalendar]
+    public var start: Instant
+    public var end: Instant
+    /// Have to be free as well: their providers are asked each time.
+    public var elsewhere: [FreeElsewhere]
+    public var slots: SlotTerms
+
+    public init(
+        calendars: [FreeCalendar],
+        start: Instant,
+        end: Instant,
+        elsewhere: [FreeElsewhere] = [],
+        slots: SlotTerms = SlotTerms()
+    ) {
+        self.calendars = calendars
+        self.start = start
+        self.end = end
+        self.elsewhere = elsewhere
+        self.slots = slots
+    }
+}
+
+/// A slot that is kept ``until`` then; its ``id`` is for a booking, its ``rows`` are for ``Engine/release(hold:)``.
+public struct Hold: Hashable, Sendable, Codable {
+    public var id: String
+    public var slot: Period
+    public var until: Instant
+    public var rows: [String]
+
+    public init(id: String, slot: Period, until: Instant, rows: [String]) {
+        self.id = id
+        self.slot = slot
+        self.until = until
+        self.rows = rows
+    }
+}
+
+/// A slot that was booked: the calendar and the id of its event.
+public struct Booking: Hashable, Sendable, Decodable {
+    public let calendar: String
+    public let id: String
+    public let slot: Period
+}
+
+/// What is known of a calendar, for whoever has to judge an answer.
+public struct CalendarAnswer: Hashable, Sendable, Decodable {
+    public let calendar: String
+    public let state: CalendarState
+    /// Since it was last read whole; `nil`: never.
+    public let ageSeconds: Int?
+    /// What the last look covered of the window; `nil`: nothing.
+    public let covered: Period?
+    public let coversWindow: Bool
+    /// Series that could not be expanded whole.
+    public let incompleteSeries: Int
+}
+
+/// When somebody is free: the busy times, what is open, and the slots in it. If it is ``truncated``, there are more.
+public struct FreeAnswer: Hashable, Sendable, Decodable {
+    public let busy: [BusyTime]
+    public let open: [Period]
+    public let slots: [Period]
+    public let truncated: Bool
+    public let calendars: [CalendarAnswer]
 }
 
 /// An event as the store holds it; an edit names its ``revision``.
@@ -399,6 +706,119 @@ public struct Run: Hashable, Sendable, Decodable {
     public let approved: String?
     public let refused: String?
     public let unaskedDeletions: Int
+}
+
+/// An event, and the ``item`` it is joined to over one link, in the calendar ``remote``.
+public struct Source: Hashable, Sendable, Decodable {
+    public let event: String
+    public let link: String
+    public let remote: String
+    public let item: String
+    public let role: SourceRole
+}
+
+/// One thing that happened. What does not apply is empty; ``counts`` are of a run. It holds no text of events.
+public struct HistoryEntry: Hashable, Sendable, Decodable {
+    public let at: Instant
+    public let kind: HistoryKind
+    public let link: String
+    public let run: String
+    public let event: String
+    public let item: String
+    public let uid: String
+    /// What was done: `local-create`, `remote-update`, `kept` and so on.
+    public let what: String
+    public let why: String
+    public let fields: [String]
+    /// How a run ended; of a conflict `open` or `resolved`.
+    public let outcome: String
+    /// The policy of a conflict, the evidence of a deletion.
+    public let by: String
+    /// Who decided it, where it was a person.
+    public let who: String
+    public let counts: Counts?
+}
+
+/// What a link makes of an event.
+public struct Way: Hashable, Sendable, Decodable {
+    public let link: String
+    public let direction: Direction
+    public let state: WayState
+    /// The item on the other side.
+    public let remoteId: String?
+    /// What its copy is made by, by name, in order.
+    public let transforms: [String]
+    /// How often a write that waits was tried.
+    public let attempts: Int?
+    /// Why a write is stuck.
+    public let detail: String?
+    /// The filter that leaves it out; `nil`: no filter does, or it takes no time and the copy is busy-only.
+    public let step: String?
+    /// When what is outside the window enters it, if nobody touches it.
+    public let enters: Instant?
+}
+
+/// A contested field, and what became of it; `open` while it waits.
+public struct FieldOutcome: Hashable, Sendable, Decodable {
+    public let field: Field
+    public let outcome: String
+}
+
+/// Something that happened to an event. What does not apply is `nil` or empty.
+public struct Moment: Hashable, Sendable, Decodable {
+    public let at: Instant
+    public let what: MomentKind
+    /// Over which link; `nil`: it was made here.
+    public let link: String?
+    public let run: String?
+    /// The item it was mapped to.
+    public let item: String?
+    /// The filter that kept it out; `nil`: no filter does, or it takes no time and the copy is busy-only.
+    public let step: String?
+    /// What was done, or came back.
+    public let op: JournalOp?
+    /// Why it was done.
+    public let reason: String?
+    /// Those that changed.
+    public let fields: [Field]
+    /// What of the event the remote side cannot hold, in words for people.
+    public let losses: [String]
+    /// What spoke for a deletion.
+    public let evidence: Evidence?
+    /// The id of the conflict that was found or settled.
+    public let conflict: String?
+    /// Its fields; empty: one side had deleted what the other edited.
+    public let contested: [FieldOutcome]
+    /// Under which policy it was found.
+    public let policy: String?
+    /// Whether it still waits for somebody.
+    public let open: Bool?
+    /// By what it was settled.
+    public let by: SettledBy?
+    /// By whom, where a person said so.
+    public let who: String?
+}
+
+/// What is known of an event: what each link of its calendar makes of it, and what happened to it, the oldest first. It has no text of it.
+public struct Explanation: Hashable, Sendable, Decodable {
+    public let ways: [Way]
+    public let timeline: [Moment]
+}
+
+/// An item of the remote side that is no event here, and why.
+public struct SeenItem: Hashable, Sendable, Decodable {
+    public let link: String
+    /// Its name there.
+    public let remoteId: String
+    /// Since when it stands like this.
+    public let since: Instant
+    public let state: SeenState
+    /// The filter that leaves it out; `nil`: no filter does, or it takes no time and the copy is busy-only.
+    public let step: String?
+    /// For which reason it was set aside.
+    public let kind: UnreadKind?
+    /// The same in words, without its text.
+    public let reason: String?
 }
 
 /// What became of the changes of a run that was taken back.

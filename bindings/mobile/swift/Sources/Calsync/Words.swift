@@ -121,6 +121,72 @@ public enum Choice: String, Codable, Sendable, CaseIterable {
     case `open` = "open"
 }
 
+/// What is done about a pair; `ask` comes from an engine only.
+public enum Action: String, Codable, Sendable, CaseIterable {
+    case none
+    case createLocal = "create-local"
+    case createRemote = "create-remote"
+    case join
+    case merge
+    case deleteLocal = "delete-local"
+    case deleteRemote = "delete-remote"
+    case restoreLocal = "restore-local"
+    case restoreRemote = "restore-remote"
+    case forget
+    case suppress
+    case ask
+}
+
+/// What says that something was deleted. That it was not listed says so only when it was also asked for by name: `absent`.
+/// `outsideWindow` and `madeAgain` are of copies, and do not count against the brake on deletions.
+public enum Evidence: String, Codable, Sendable, CaseIterable {
+    case reported
+    case absent
+    case notFound = "not-found"
+    case deletedHere = "deleted-here"
+    case leftOut = "left-out"
+    case outsideWindow = "outside-window"
+    case madeAgain = "made-again"
+    case marked
+}
+
+/// What is known of a calendar; `stale`: what a look before the last one said.
+public enum CalendarState: String, Codable, Sendable, CaseIterable {
+    case current
+    case stale
+    case unknown
+}
+
+/// How firmly a time is taken.
+public enum BusyKind: String, Codable, Sendable, CaseIterable {
+    case tentative
+    case unavailable
+    case busy
+}
+
+/// Whether times that may be taken are.
+public enum TentativePolicy: String, Codable, Sendable, CaseIterable {
+    case busy
+    case free
+}
+
+/// What becomes of time a calendar says nothing about.
+public enum UncoveredPolicy: String, Codable, Sendable, CaseIterable {
+    case withhold
+    case offer
+}
+
+/// A day of the week.
+public enum Weekday: String, Codable, Sendable, CaseIterable {
+    case monday = "mo"
+    case tuesday = "tu"
+    case wednesday = "we"
+    case thursday = "th"
+    case friday = "fr"
+    case saturday = "sa"
+    case sunday = "su"
+}
+
 /// Whose value a person takes.
 public enum Take: String, Codable, Sendable, CaseIterable {
     case local
@@ -149,6 +215,78 @@ public enum WriteState: String, Codable, Sendable, CaseIterable {
     case ambiguous
     /// It waits for a person, or for the event to change.
     case wedged
+}
+
+/// What an item is to an event: the event came from it, both are one event, or it is a copy.
+public enum SourceRole: String, Codable, Sendable, CaseIterable {
+    case origin
+    case shared
+    case copy
+}
+
+/// What kind of thing happened.
+public enum HistoryKind: String, Codable, Sendable, CaseIterable {
+    case run
+    case change
+    case conflict
+}
+
+/// How an event stands on a link.
+public enum WayState: String, Codable, Sendable, CaseIterable {
+    case inStep = "in-step"
+    case waiting
+    case stuck
+    case leftAlone = "left-alone"
+    case leftOut = "left-out"
+    case outsideWindow = "outside-window"
+    case notJoined = "not-joined"
+}
+
+/// What happened to an event.
+public enum MomentKind: String, Codable, Sendable, CaseIterable {
+    case seen
+    case mapped
+    case filtered
+    case done
+    case echoed
+    case conflicted
+    case settled
+}
+
+/// Which side was written, and how; `kept`: it was left as it is, on purpose.
+public enum JournalOp: String, Codable, Sendable, CaseIterable {
+    case localCreate = "local-create"
+    case localUpdate = "local-update"
+    case localDelete = "local-delete"
+    case remoteCreate = "remote-create"
+    case remoteUpdate = "remote-update"
+    case remoteDelete = "remote-delete"
+    case kept
+}
+
+/// What settled a conflict.
+public enum SettledBy: String, Codable, Sendable, CaseIterable {
+    case policy
+    case resolver
+    case person
+    case edits
+    case deletion
+}
+
+/// Why an item is no event here: the pipeline does not let it through, or it is set aside for another reason.
+public enum SeenState: String, Codable, Sendable, CaseIterable {
+    case leftOut = "left-out"
+    case setAside = "set-aside"
+}
+
+/// For which reason an item is set aside.
+public enum UnreadKind: String, Codable, Sendable, CaseIterable {
+    case unreadable
+    case notAnEvent = "not-an-event"
+    case leftOut = "left-out"
+    case ownFeed = "own-feed"
+    case undecided
+    case unfetched
 }
 
 /// What kind of provider a connection is to.

@@ -251,34 +251,31 @@ class Engine private constructor(
     suspend fun dropWrite(link: String, event: String) =
         call("drop_write", Arguments().text("link", link).text("event", event))
 
-    /** What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom; as JSON. */
-    suspend fun explain(calendar: String, id: String): String =
-        call("explain", Arguments().text("calendar", calendar).text("id", id), String.serializer())
+    /** What each link makes of an event, which step leaves it out, and what was done about it, why, and by whom. */
+    suspend fun explain(calendar: String, id: String): Explanation =
+        call("explain", Arguments().text("calendar", calendar).text("id", id), Explanation.serializer())
 
-    /**
-     * When all calendars of [terms] are free, and how far each can be trusted; both as JSON. The terms have `calendars` (each
-     * `{ "calendar": ..., "zone": ..., "owner": [...] }`), `from` and `to`, and, where they are not the default, `elsewhere`, `zone`,
-     * `slot_minutes`, `granularity_minutes`, `buffer_before_minutes`, `buffer_after_minutes`, `notice_minutes`, `tentative`,
-     * `uncovered`, `hours` and `availability`. `elsewhere` are calendars of which an account sees only when they are busy, each
-     * `{ "calendar": ..., "connection": ..., "remote": ... }`: their providers are asked each time. The answer has `busy`, `open`,
-     * `slots`, `truncated` and `calendars`, each with its `calendar`, `state`, `age_seconds`, what was `covered` of the window,
-     * `covers_window` and `incomplete_series`.
-     */
-    suspend fun free(terms: String): String = call("free", Arguments().text("terms", terms), String.serializer())
+    /** When all calendars of [terms] are free, and how far each can be trusted. */
+    suspend fun free(terms: FreeTerms): FreeAnswer =
+        call("free", Arguments().value("terms", FreeTerms.serializer(), terms), FreeAnswer.serializer())
 
-    /** What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when; as JSON. */
-    suspend fun explainItem(item: String): String = call("explain_item", Arguments().text("item", item), String.serializer())
+    /** What is known of items that are no events here, by their name there or their UID: what keeps them out, and since when. */
+    suspend fun explainItem(item: String): List<SeenItem> =
+        call("explain_item", Arguments().text("item", item), ListSerializer(SeenItem.serializer()))
 
-    /** From where events came, and where they went: `event`, `link`, `remote`, `item` and `role` of each, as JSON. */
-    suspend fun sources(events: List<String>): String =
-        call("sources", Arguments().values("events", String.serializer(), events), String.serializer())
+    /** From where events came, and where they went. */
+    suspend fun sources(events: List<String>): List<Source> =
+        call("sources", Arguments().values("events", String.serializer(), events), ListSerializer(Source.serializer()))
 
     /** The events joined over a link, as [sources] tells of them, by the name of their items and starting after [after]. */
-    suspend fun eventsOf(link: String, after: String? = null, limit: Int = 1000): String =
-        call("events_of", Arguments().text("link", link).text("after", after).number("limit", limit), String.serializer())
+    suspend fun eventsOf(link: String, after: String? = null, limit: Int = 1000): List<Source> {
+        val args = Arguments().text("link", link).text("after", after).number("limit", limit)
+        return call("events_of", args, ListSerializer(Source.serializer()))
+    }
 
-    /** Runs of a link, what they did, and conflicts, the oldest first, as JSON. It holds no text of events. */
-    suspend fun history(link: String): String = call("history", Arguments().text("link", link), String.serializer())
+    /** Runs of a link, what they did, and conflicts, the oldest first. It holds no text of events. */
+    suspend fun history(link: String): List<HistoryEntry> =
+        call("history", Arguments().text("link", link), ListSerializer(HistoryEntry.serializer()))
 
     /**
      * Deletes what a link wrote: the items it made there, or the events it brought in here. What people made or edited stays. More
@@ -296,36 +293,35 @@ class Engine private constructor(
     suspend fun forget(link: String) = call("forget", Arguments().text("link", link))
 
     /**
-     * Keeps a slot for so many [minutes] for somebody who has not decided yet. [terms] are those of [free], the hold is JSON: its
-     * `id`, which is for [book], its `slot`, `until` when it is kept, and its `rows`, which are for [release]. Fails with
+     * Keeps a slot for so many [minutes] for somebody who has not decided yet. [terms] are those of [free]. Fails with
      * [Code.SLOT_TAKEN] or [Code.SLOT_NOT_OFFERED].
      */
-    suspend fun hold(terms: String, start: Instant, end: Instant, minutes: Int): String {
-        val args = Arguments().text("terms", terms).instant("start", start).instant("end", end).number("minutes", minutes)
-        return call("hold", args, String.serializer())
+    suspend fun hold(terms: FreeTerms, start: Instant, end: Instant, minutes: Int): Hold {
+        val args = Arguments().value("terms", FreeTerms.serializer(), terms).instant("start", start).instant("end", end)
+        return call("hold", args.number("minutes", minutes), Hold.serializer())
     }
 
     /** Gives a held slot back before it runs out. */
-    suspend fun release(hold: String) = call("release", Arguments().text("hold", hold))
+    suspend fun release(hold: Hold) = call("release", Arguments().value("hold", Hold.serializer(), hold))
 
     /**
-     * Books the time of an event: writes the event when every calendar of [terms] is free then. Gives the booking as JSON: the
-     * `calendar` and the `id` of the event, and the `slot` it is at. Fails as [hold] does.
+     * Books the time of an event: writes the event when every calendar of [terms] is free then. Fails as [hold] does.
      *
      * @param id of the event: a booking that is sent again under it is the same booking.
      * @param hold the id of the hold that kept the slot.
      * @param replaces the id of the booking this one takes the place of.
      */
     suspend fun book(
-        terms: String,
+        terms: FreeTerms,
         calendar: String,
         event: Event,
         id: String? = null,
         hold: String? = null,
         replaces: String? = null,
-    ): String {
-        val args = Arguments().text("terms", terms).text("calendar", calendar).value("event", Event.serializer(), event)
-        return call("book", args.text("id", id).text("hold", hold).text("replaces", replaces), String.serializer())
+    ): Booking {
+        val args = Arguments().value("terms", FreeTerms.serializer(), terms).text("calendar", calendar)
+        args.value("event", Event.serializer(), event).text("id", id).text("hold", hold).text("replaces", replaces)
+        return call("book", args, Booking.serializer())
     }
 
     /** Gives a booked slot back: its event is deleted, and every link on the calendar carries that on. */

@@ -89,6 +89,80 @@ fun mergeMany(items: Iterable<Versions>, policy: ConflictPolicy = ConflictPolicy
     return pure("merge", args, ListSerializer(Merged.serializer()))
 }
 
+/**
+ * Decides about pairs as a link with these rules would: one decision for each, in their order. Writes nothing anywhere.
+ *
+ * All go in one call, for the brake judges their deletions together: they are held when they are more than [guardCount] (10) and more than
+ * [guardPercent] percent (20) of the [joined] pairs, or all of several. [joined] counts the pairs with a base that are not given, too;
+ * without it those given are all there are. [recentDeletions] are those of the last days nobody was asked about.
+ *
+ * The base of the next time is what both sides hold once it is carried out, deletions last. While a field is contested and [Choice.OPEN],
+ * the base stays; and of a link that goes one way it is what the source holds.
+ */
+@Throws(CalsyncException::class)
+fun plan(
+    pairs: Iterable<PlanPair>,
+    direction: Direction = Direction.TWO_WAY,
+    conflicts: ConflictPolicy = ConflictPolicy.REMOTE_WINS,
+    deletions: DeletionPolicy = DeletionPolicy.KEEP_EDIT,
+    guardCount: Int? = null,
+    guardPercent: Int? = null,
+    joined: Int? = null,
+    recentDeletions: Int = 0,
+): Plan {
+    val args = Arguments().values("pairs", PlanPair.serializer(), pairs).value("direction", Direction.serializer(), direction)
+    args.value("conflicts", ConflictPolicy.serializer(), conflicts).value("deletions", DeletionPolicy.serializer(), deletions)
+    args.number("guard_count", guardCount).number("guard_percent", guardPercent)
+    return pure("plan", args.number("joined", joined).number("recent_deletions", recentDeletions), Plan.serializer())
+}
+
+/** What the copy of an event shows: see [transformMany]. */
+@Throws(CalsyncException::class)
+fun transform(
+    event: Event,
+    pipeline: String,
+    around: Surroundings = Surroundings(),
+    link: String = "",
+    uidSalt: String? = null,
+): Copied = transformMany(listOf(event), pipeline, around, link, uidSalt).single()
+
+/**
+ * What copies of events show, by a pipeline in the JSON that `docs/schema/pipeline.json` describes. [around] is of all events. Rules of
+ * the host are asked by an engine only.
+ *
+ * Where copies do not show the UIDs of their events, [uidSalt] is needed: with the salt and the name of a [link] the copies have the UIDs
+ * that link gives them.
+ */
+@Throws(CalsyncException::class)
+fun transformMany(
+    events: Iterable<Event>,
+    pipeline: String,
+    around: Surroundings = Surroundings(),
+    link: String = "",
+    uidSalt: String? = null,
+): List<Copied> {
+    val args = Arguments().values("events", Event.serializer(), events).text("pipeline", pipeline).text("link", link)
+    args.value("around", Surroundings.serializer(), around).text("uid_salt", uidSalt)
+    return pure("transform", args, ListSerializer(Copied.serializer()))
+}
+
+/**
+ * When all calendars are free between two instants, 400 days apart at most, and how far each can be trusted. All calendars with all their
+ * events are one call. Nothing before [now] is open, and ages are told from it.
+ */
+@Throws(CalsyncException::class)
+fun availability(
+    calendars: Iterable<CalendarEvents>,
+    from: Instant,
+    to: Instant,
+    now: Instant,
+    terms: SlotTerms = SlotTerms(),
+): FreeAnswer {
+    val args = Arguments().values("calendars", CalendarEvents.serializer(), calendars).instant("from", from).instant("to", to)
+    args.instant("now", now).value("terms", SlotTerms.serializer(), terms)
+    return pure("availability", args, FreeAnswer.serializer())
+}
+
 private fun <T> pure(method: String, args: Arguments, serializer: KSerializer<T>): T = read(serializer, Native.pure(method, args))
 
 /** One of many results: a failed one stops no other. */

@@ -1,9 +1,12 @@
 @file:UseSerializers(InstantText::class)
+@file:OptIn(ExperimentalSerializationApi::class)
 
 package io.calsync
 
 import java.time.Duration
 import java.time.Instant
+import kotlinx.serialization.EncodeDefault
+import kotlinx.serialization.ExperimentalSerializationApi
 import kotlinx.serialization.KSerializer
 import kotlinx.serialization.Serializable
 import kotlinx.serialization.SerializationException
@@ -162,11 +165,11 @@ data class ContestedEvent(
 /** What surrounds an event that is copied: its calendar, that one's owner and zone, and whether it is a copy itself. */
 @Serializable
 data class Surroundings(
-    val calendar: String,
-    val calendarName: String,
-    val owner: List<String>,
-    val zone: Zone,
-    val isCopy: Boolean,
+    val calendar: String = "",
+    val calendarName: String = "",
+    val owner: List<String> = emptyList(),
+    val zone: Zone = Zone.Iana("UTC"),
+    val isCopy: Boolean = false,
 )
 
 /** What a three-way merge decided. */
@@ -178,6 +181,185 @@ data class Merged(
     val toRemote: List<Field>,
     val contested: List<ContestedField>,
     val keepLocalCopy: Boolean,
+)
+
+/**
+ * An event here and its item there, with what is known of both: what [io.calsync.plan] decides about. Of a side that is neither given nor
+ * gone nothing was heard: it is as the base says.
+ *
+ * @property base what both sides held when they last agreed; `null`: they never met.
+ * @property local the local side now.
+ * @property remote the remote side now.
+ * @property remoteBase what the remote side held then, where it stores events in a form of its own.
+ * @property localGone the local event was deleted, and this speaks for it.
+ * @property remoteGone the item was deleted, and this speaks for it: that it was not listed does not.
+ * @property parted the pair is left alone, since a plan said [Action.SUPPRESS].
+ */
+@Serializable
+data class PlanPair(
+    val base: Event? = null,
+    val local: Event? = null,
+    val remote: Event? = null,
+    val remoteBase: Event? = null,
+    val localGone: Evidence? = null,
+    val remoteGone: Evidence? = null,
+    val parted: Boolean = false,
+)
+
+/**
+ * What is done about one pair, and why; [reason] has no text of events.
+ *
+ * @property local what the local side is to hold; `null`: it stays as it is, or is deleted.
+ * @property remote what the remote side is to hold; `null`: it stays as it is, or is deleted.
+ * @property evidence what speaks for a deletion.
+ */
+@Serializable
+data class Decision(
+    val action: Action,
+    val reason: String,
+    val local: Event?,
+    val remote: Event?,
+    val toLocal: List<Field>,
+    val toRemote: List<Field>,
+    val contested: List<ContestedField>,
+    val keepLocalCopy: Boolean,
+    val evidence: Evidence?,
+)
+
+/** What is done about pairs, in their order. When it is [held], its deletions wait for a person, and all else goes on. */
+@Serializable
+data class Plan(val decisions: List<Decision>, val held: Boolean)
+
+/** What is copied of one event, or the name of the step that keeps it out. Neither: it takes no time, and the copies are busy-only. */
+@Serializable
+data class Copied(val event: Event?, val leftOutBy: String?)
+
+/** From an instant up to, not including, another. */
+@Serializable
+data class Period(val start: Instant, val end: Instant)
+
+/** A time that is taken: from an instant up to, not including, another. */
+@Serializable
+data class BusyTime(val start: Instant, val end: Instant, @EncodeDefault val kind: BusyKind = BusyKind.BUSY)
+
+/**
+ * A calendar with what is known of it: what [io.calsync.availability] is told from.
+ *
+ * @property calendar its name in the answer.
+ * @property busy times beside the events: all there is of a calendar that shows none.
+ * @property zone dates and floating times are read in it; `null`: that of the terms.
+ * @property owner addresses; what they declined takes none of their time.
+ * @property asOf when it was last read whole.
+ * @property covered what that look covered; `null`: everything.
+ */
+@Serializable
+data class CalendarEvents(
+    val calendar: String,
+    val events: List<Event> = emptyList(),
+    val busy: List<BusyTime> = emptyList(),
+    val zone: Zone? = null,
+    val owner: List<String> = emptyList(),
+    val state: CalendarState = CalendarState.CURRENT,
+    val asOf: Instant? = null,
+    val covered: Period? = null,
+)
+
+/** Hours of some days of the week, as `hh:mm` up to `24:00`. An end at or before the start is that of the next day. */
+@Serializable
+data class DayHours(val start: String, val end: String, val days: List<Weekday> = Weekday.entries)
+
+/** When somebody works, on the clock of [zone]: a minute counts when one of the hours holds it. */
+@Serializable
+data class WorkingHours(val zone: Zone, val hours: List<DayHours>)
+
+/**
+ * What slots are offered under.
+ *
+ * @property zone on whose clock they start; `null`: UTC.
+ * @property granularityMinutes they start at multiples of this since midnight.
+ * @property noticeMinutes how long from now the first open moment is.
+ * @property hours all have to hold a moment that is open.
+ * @property availability texts with a `VAVAILABILITY` (RFC 7953), one for each person.
+ */
+@Serializable
+data class SlotTerms(
+    val zone: Zone? = null,
+    val slotMinutes: Int = 30,
+    val granularityMinutes: Int = 15,
+    val bufferBeforeMinutes: Int = 0,
+    val bufferAfterMinutes: Int = 0,
+    val noticeMinutes: Int = 0,
+    val tentative: TentativePolicy = TentativePolicy.BUSY,
+    val uncovered: UncoveredPolicy = UncoveredPolicy.WITHHOLD,
+    val hours: List<WorkingHours> = emptyList(),
+    val availability: List<String> = emptyList(),
+)
+
+/**
+ * A calendar of the store. It counts whole, whatever link brought its events in.
+ *
+ * @property zone dates and floating times are read in it; `null`: that of the slots.
+ * @property owner addresses; what they declined takes none of their time.
+ */
+@Serializable
+data class FreeCalendar(val calendar: String, val zone: Zone? = null, val owner: List<String> = emptyList())
+
+/**
+ * A calendar of which a connection sees only when it is busy.
+ *
+ * @property calendar its name in the answer.
+ * @property remote its name there: its id, at Microsoft the address of its owner, of a CalDAV server its URL.
+ */
+@Serializable
+data class FreeElsewhere(val calendar: String, val connection: String, val remote: String)
+
+/**
+ * When calendars have to be free, all of them: between two instants, 400 days apart at most.
+ *
+ * @property elsewhere have to be free as well: their providers are asked each time.
+ */
+@Serializable
+data class FreeTerms(
+    val calendars: List<FreeCalendar>,
+    val start: Instant,
+    val end: Instant,
+    val elsewhere: List<FreeElsewhere> = emptyList(),
+    val slots: SlotTerms = SlotTerms(),
+)
+
+/** A slot that is kept [until] then; its [id] is for [Engine.book], its [rows] are for [Engine.release]. */
+@Serializable
+data class Hold(val id: String, val slot: Period, val until: Instant, val rows: List<String>)
+
+/** A slot that was booked: the calendar and the id of its event. */
+@Serializable
+data class Booking(val calendar: String, val id: String, val slot: Period)
+
+/**
+ * What is known of a calendar, for whoever has to judge an answer.
+ *
+ * @property ageSeconds since it was last read whole; `null`: never.
+ * @property covered what the last look covered of the window; `null`: nothing.
+ * @property incompleteSeries series that could not be expanded whole.
+ */
+@Serializable
+data class CalendarAnswer(
+    val calendar: String,
+    val state: CalendarState,
+    val ageSeconds: Long?,
+    val covered: Period?,
+    val coversWindow: Boolean,
+    val incompleteSeries: Int,
+)
+
+/** When somebody is free: the busy times, what is open, and the slots in it. If it is [truncated], there are more. */
+@Serializable
+data class FreeAnswer(
+    val busy: List<BusyTime>,
+    val open: List<Period>,
+    val slots: List<Period>,
+    val truncated: Boolean,
+    val calendars: List<CalendarAnswer>,
 )
 
 /** An event as the store holds it; an edit names its [revision]. */
@@ -300,6 +482,126 @@ data class Run(
     val approved: String? = null,
     val refused: String? = null,
     val unaskedDeletions: Long = 0,
+)
+
+/** An event, and the [item] it is joined to over one link, in the calendar [remote]. */
+@Serializable
+data class Source(val event: String, val link: String, val remote: String, val item: String, val role: SourceRole)
+
+/**
+ * One thing that happened. What does not apply is empty; [counts] are of a run. It holds no text of events.
+ *
+ * @property what what was done: `local-create`, `remote-update`, `kept` and so on.
+ * @property outcome how a run ended; of a conflict `open` or `resolved`.
+ * @property by the policy of a conflict, the evidence of a deletion.
+ * @property who who decided it, where it was a person.
+ */
+@Serializable
+data class HistoryEntry(
+    val at: Instant,
+    val kind: HistoryKind,
+    val link: String,
+    val run: String,
+    val event: String,
+    val item: String,
+    val uid: String,
+    val what: String,
+    val why: String,
+    val fields: List<String>,
+    val outcome: String,
+    val by: String,
+    val who: String,
+    val counts: Counts?,
+)
+
+/**
+ * What a link makes of an event.
+ *
+ * @property remoteId the item on the other side.
+ * @property transforms what its copy is made by, by name, in order.
+ * @property attempts how often a write that waits was tried.
+ * @property detail why a write is stuck.
+ * @property step the filter that leaves it out; `null`: no filter does, or it takes no time and the copy is busy-only.
+ * @property enters when what is outside the window enters it, if nobody touches it.
+ */
+@Serializable
+data class Way(
+    val link: String,
+    val direction: Direction,
+    val state: WayState,
+    val remoteId: String?,
+    val transforms: List<String>,
+    val attempts: Int?,
+    val detail: String?,
+    val step: String?,
+    val enters: Instant?,
+)
+
+/** A contested field, and what became of it; `open` while it waits. */
+@Serializable
+data class FieldOutcome(val field: Field, val outcome: String)
+
+/**
+ * Something that happened to an event. What does not apply is `null` or empty.
+ *
+ * @property link over which link; `null`: it was made here.
+ * @property item the item it was mapped to.
+ * @property step the filter that kept it out; `null`: no filter does, or it takes no time and the copy is busy-only.
+ * @property op what was done, or came back.
+ * @property reason why it was done.
+ * @property fields those that changed.
+ * @property losses what of the event the remote side cannot hold, in words for people.
+ * @property evidence what spoke for a deletion.
+ * @property conflict the id of the conflict that was found or settled.
+ * @property contested its fields; empty: one side had deleted what the other edited.
+ * @property policy under which policy it was found.
+ * @property open whether it still waits for somebody.
+ * @property by by what it was settled.
+ * @property who by whom, where a person said so.
+ */
+@Serializable
+data class Moment(
+    val at: Instant,
+    val what: MomentKind,
+    val link: String?,
+    val run: String?,
+    val item: String?,
+    val step: String?,
+    val op: JournalOp?,
+    val reason: String?,
+    val fields: List<Field>,
+    val losses: List<String>,
+    val evidence: Evidence?,
+    val conflict: String?,
+    val contested: List<FieldOutcome>,
+    val policy: String?,
+    val open: Boolean?,
+    val by: SettledBy?,
+    val who: String?,
+)
+
+/** What is known of an event: what each link of its calendar makes of it, and what happened to it, the oldest first. It has no text of it. */
+@Serializable
+data class Explanation(val ways: List<Way>, val timeline: List<Moment>)
+
+/**
+ * An item of the remote side that is no event here, and why.
+ *
+ * @property remoteId its name there.
+ * @property since since when it stands like this.
+ * @property step the filter that leaves it out; `null`: no filter does, or it takes no time and the copy is busy-only.
+ * @property kind for which reason it was set aside.
+ * @property reason the same in words, without its text.
+ */
+@Serializable
+data class SeenItem(
+    val link: String,
+    val remoteId: String,
+    val since: Instant,
+    val state: SeenState,
+    val step: String?,
+    val kind: UnreadKind?,
+    val reason: String?,
 )
 
 /** What became of the changes of a run that was taken back. */

@@ -1,5 +1,6 @@
 package io.calsync
 
+import java.time.Instant
 import kotlin.test.assertContentEquals
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
@@ -35,6 +36,18 @@ class EngineTest {
             assertEquals(listOf("create-remote"), two.plan("home").operations.map { it.action })
             val report = two.sync("home")
             assertEquals(1L to true, report.counts.pushed to report.inStep)
+            val made = two.events("family").single().id
+            val source = two.sources(listOf(made)).single()
+            assertEquals(Triple(made, "home", SourceRole.SHARED), Triple(source.event, source.link, source.role))
+            assertEquals(listOf(source), two.eventsOf("home"))
+            val (run, change) = two.history("home").also { assertEquals(2, it.size) }
+            assertEquals(HistoryKind.RUN to 1L, run.kind to run.counts?.pushed)
+            assertEquals(Triple(HistoryKind.CHANGE, "remote-create", made), Triple(change.kind, change.what, change.event))
+            val explained = two.explain("family", made)
+            assertEquals(WayState.IN_STEP to source.item, explained.ways.single().state to explained.ways.single().remoteId)
+            val sent = explained.timeline.single { it.what == MomentKind.DONE }
+            assertEquals(Triple(JournalOp.REMOTE_CREATE, "it is new here", "home"), Triple(sent.op, sent.reason, sent.link))
+            assertEquals(emptyList(), two.explainItem("nothing"))
             assertEquals(1, one.sync("home").counts.created)
             assertEquals(two.events("family").single().event, one.events("family").single().event)
             val (id, revision) = one.events("family").single()
@@ -223,6 +236,32 @@ class EngineTest {
                 assertEquals(Code.BLOCKED, assertFailsWith<CalsyncException> { engine.remoteCalendars("outside") }.code)
             }
         }
+    }
+
+    @Test
+    fun `when there is time is told with how far it is known`() = runBlocking<Unit> {
+        val engine = Engine()
+        engine.putCalendar(Calendar("family", "Family"))
+        engine.addEvent("family", meeting("a", "Breakfast"))
+        val at = Instant.parse("2100-01-01T00:00:00Z")
+        val terms = FreeTerms(listOf(FreeCalendar("family")), at, at.plusSeconds(3600))
+        val free = engine.free(terms)
+        assertEquals(listOf(Period(at, at.plusSeconds(3600))), free.open)
+        assertEquals(Period(at, at.plusSeconds(1800)), free.slots.first())
+        val family = free.calendars.single()
+        assertEquals(Triple("family", CalendarState.CURRENT, true), Triple(family.calendar, family.state, family.coversWindow))
+        assertEquals(emptyList(), free.busy)
+
+        val hold = engine.hold(terms, at, at.plusSeconds(1800), minutes = 5)
+        assertEquals(Period(at, at.plusSeconds(1800)), hold.slot)
+        val visit = Event("visit", EventBody(TimeSpan(EventTime.Utc(at), EventTime.Utc(at.plusSeconds(1800)))))
+        assertEquals(Code.SLOT_TAKEN, assertFailsWith<CalsyncException> { engine.book(terms, "family", visit) }.code)
+        val booked = engine.book(terms, "family", visit, id = "visit-1", hold = hold.id)
+        assertEquals(Booking("family", "visit-1", hold.slot), booked)
+        assertEquals(listOf(BusyTime(at, at.plusSeconds(1800))), engine.free(terms).busy)
+        engine.cancelBooking("family", "visit-1")
+        engine.release(engine.hold(terms, at, at.plusSeconds(1800), minutes = 5))
+        assertEquals(free.slots, engine.free(terms).slots)
     }
 
     @Test
