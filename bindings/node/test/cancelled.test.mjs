@@ -128,19 +128,20 @@ const EVENTS = [
   ['z', 'Zoo and ice', 'Main street'],
 ];
 
-for (const when of [ASKED, DONE, ANSWERED]) {
-  test(`a run cancelled at any call of its store, ${when}, is done by the next`, async () => {
-    const whole = new Cancelling(0, when);
-    const wanted = await played(whole);
-    assert.deepEqual(wanted, {
-      ...{ here: EVENTS, there: EVENTS, elsewhere: EVENTS },
-      ...{ bases: 4, waiting: 0, setAside: 0, contested: 0 },
-    });
-    assert.ok(whole.calls > 12);
-    for (let at = 1; at <= whole.calls; at++) {
-      const store = new Cancelling(at, when);
-      assert.deepEqual(await played(store), wanted, `cancelled at call ${at} of ${whole.calls}`);
-      assert.ok(store.cancelled);
-    }
+test('a run cancelled at any call of its store is done by the next', async () => {
+  const whole = new Cancelling(0, DONE);
+  const wanted = await played(whole);
+  assert.deepEqual(wanted, {
+    ...{ here: EVENTS, there: EVENTS, elsewhere: EVENTS },
+    ...{ bases: 4, waiting: 0, setAside: 0, contested: 0 },
   });
-}
+  assert.ok(whole.calls > 12);
+  // One way for each call, in turns. Python and Kotlin begin with another, so that each call is cancelled in each way.
+  const ways = [DONE, ANSWERED, ASKED];
+  for (let at = 1; at <= whole.calls; at++) {
+    const when = ways[at % ways.length];
+    const store = new Cancelling(at, when);
+    assert.deepEqual(await played(store), wanted, `cancelled at call ${at} of ${whole.calls}, ${when}`);
+    assert.ok(store.cancelled);
+  }
+});

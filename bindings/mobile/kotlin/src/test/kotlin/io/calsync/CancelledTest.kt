@@ -10,8 +10,7 @@ import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.supervisorScope
-import org.junit.jupiter.params.ParameterizedTest
-import org.junit.jupiter.params.provider.EnumSource
+import org.junit.jupiter.api.Test
 
 /** A run is cancelled at each call of its store: what is left is consistent, and the next run does the rest. */
 class CancelledTest {
@@ -176,17 +175,19 @@ class CancelledTest {
         )
     }
 
-    @ParameterizedTest
-    @EnumSource(When::class)
-    fun `a run cancelled at any call of its store is done by the next`(cancelling: When) = runBlocking<Unit> {
+    @Test
+    fun `a run cancelled at any call of its store is done by the next`() = runBlocking<Unit> {
         val events = listOf(Shown("a", "Brunch"), Shown("c", "Choir"), Shown("x", "Fair"), Shown("z", "Zoo and ice", "Main street"))
-        val whole = Cancelling(0, cancelling)
+        val whole = Cancelling(0, When.DONE)
         val wanted = played(whole)
         assertEquals(Seen(events, events, events, bases = 4, waiting = 0, setAside = 0, contested = 0), wanted)
         assertTrue(whole.calls > 12)
+        // One way for each call, in turns. Python and Node begin with another, so that each call is cancelled in each way.
+        val ways = listOf(When.ANSWERED, When.ASKED, When.DONE)
         for (at in 1..whole.calls) {
+            val cancelling = ways[at % ways.size]
             val store = Cancelling(at, cancelling)
-            assertEquals(wanted, played(store), "cancelled at call $at of ${whole.calls}")
+            assertEquals(wanted, played(store), "cancelled at call $at of ${whole.calls}, $cancelling")
             assertTrue(store.cancelled)
         }
     }
