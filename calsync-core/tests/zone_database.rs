@@ -110,6 +110,31 @@ fn no_zone_of_an_older_release_is_missing_or_moved() {
     );
 }
 
+/// Every file of the release is one the reader knows: a zone that is unknown here would be unknown to every host.
+#[test]
+fn every_file_of_the_release_is_read() {
+    let there = jiff::tz::db().available().filter(|name| name.as_str() != "Factory").count();
+    assert_eq!(Tz::all().count(), there);
+    assert!(!Tz::release().is_empty());
+}
+
+#[test]
+fn what_another_release_stored_is_read() {
+    for (stored, read) in [("US/Pacific-New", "America/Los_Angeles"), ("europe/BERLIN", "Europe/Berlin")] {
+        let zone: Zone = serde_json::from_value(stored.into()).expect("a zone");
+        assert_eq!(zone.name(), read);
+    }
+    assert!(serde_json::from_value::<Zone>("Mars/Olympus".into()).is_err());
+}
+
+#[cfg(feature = "chrono-tz")]
+#[test]
+fn zones_of_chrono_tz_are_taken_by_their_names() {
+    for theirs in chrono_tz::TZ_VARIANTS {
+        assert_eq!(Zone::try_from(theirs).expect("a zone").name(), theirs.name());
+    }
+}
+
 #[test]
 fn what_changed_in_2026_is_known() {
     // Winter time is over for good in these; release 2025b has it still.

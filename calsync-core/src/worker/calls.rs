@@ -44,6 +44,11 @@ impl Calls {
     ) -> Result<(Option<Cadence>, Option<Alert>), StoreError> {
         let before = self.channels.read(link).await?.row;
         let open = before.has_channel(now);
+        if open == HasChannel::Yes && found == Found::Changes {
+            // As the channel counts it: a call that came during the pull was in time.
+            let announced = if self.called.or(before.called).is_some() { "yes" } else { "no" };
+            metrics::counter!("calsync_webhooks_total", "announced" => announced).increment(1);
+        }
         let after = if open == HasChannel::Yes {
             change_channels(&self.channels, link, &|row| row.pulled(self.called, found)).await?
         } else {

@@ -442,10 +442,6 @@ async fn sync(
     alerts.extend(alert::of_credentials(id, opened.credentials_end, worker.clock.now()));
     let counts = report.counts;
     let unannounced = opened.announcements == Announcements::Expected && !nudged && counts.pulled > 0;
-    if opened.announcements != Announcements::None && counts.pulled > 0 {
-        let announced = if nudged { "yes" } else { "no" };
-        metrics::counter!("calsync_webhooks_total", "announced" => announced).increment(1);
-    }
     let changed = counts.created + counts.updated + counts.deleted > 0;
     let nudges = if changed { opened.others } else { Vec::new() };
     let mut cadence = opened.cadence;

@@ -22,7 +22,7 @@ pub struct Tz(u16);
 struct Named {
     name: &'static str,
     file: &'static [u8],
-    rules: OnceLock<Rules>,
+    rules: OnceLock<Option<Rules>>,
 }
 
 /// UTC, then all in the order of their names.
@@ -37,7 +37,10 @@ const UTC: &str = "UTC";
 /// What a machine has that nobody has told where it is: no zone of any place.
 const FACTORY: &str = "Factory";
 
-/// No zone of the database by that name.
+/// What `UTC` is whatever the files say.
+static COORDINATED: LazyLock<Rules> = LazyLock::new(Rules::utc);
+
+/// No zone of the database by that name, or none whose file can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no time zone of the IANA database, such as Europe/Berlin")]
 pub struct UnknownTz;
@@ -48,6 +51,11 @@ impl Tz {
 
     /// All zones, each name by itself: UTC, then the others in the order of their names.
     pub fn all() -> impl Iterator<Item = Tz> {
+        Self::named_any().filter(|tz| tz.read().is_some())
+    }
+
+    /// The same without a look into the files: what one of them says is to be asked by [`read`](Self::read).
+    pub(super) fn named_any() -> impl Iterator<Item = Tz> {
         (0..u16::try_from(ZONES.len()).unwrap_or(u16::MAX)).map(Tz)
     }
 
@@ -71,9 +79,14 @@ impl Tz {
     }
 
     pub(crate) fn rules(self) -> &'static Rules {
+        // Only zones whose file was read come out of here, and UTC.
+        self.read().unwrap_or(&COORDINATED)
+    }
+
+    /// The rules, unless the file cannot be read: a release to come may have what the reader does not know.
+    pub(super) fn read(self) -> Option<&'static Rules> {
         let named = self.named();
-        // A test reads every file.
-        named.rules.get_or_init(|| Rules::read(named.file).unwrap_or_else(Rules::utc))
+        named.rules.get_or_init(|| Rules::read(named.file)).as_ref()
     }
 
     fn named(self) -> &'static Named {
@@ -88,14 +101,15 @@ impl Tz {
 impl FromStr for Tz {
     type Err = UnknownTz;
 
-    /// The zone of exactly this name.
+    /// The zone of exactly this name. One whose file cannot be read is unknown, and not taken for another.
     fn from_str(name: &str) -> Result<Tz, UnknownTz> {
         if name == UTC {
             return Ok(Tz::UTC);
         }
         let others = ZONES.get(1..).unwrap_or_default();
         let at = others.binary_search_by(|zone| zone.name.cmp(name)).map_err(|_| UnknownTz)?;
-        u16::try_from(at + 1).map(Tz).map_err(|_| UnknownTz)
+        let tz = u16::try_from(at + 1).map(Tz).map_err(|_| UnknownTz)?;
+        tz.read().map(|_| tz).ok_or(UnknownTz)
     }
 }
 

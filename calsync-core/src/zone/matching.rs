@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
 use super::custom::CustomZone;
 use super::resolve::DefinitionCheck;
+use super::tzif::Rules;
 use super::{Tz, names, windows};
 
 /// The years in which a definition is checked against the zone of its name.
@@ -33,8 +34,12 @@ pub(super) fn check(rules: &CustomZone, tz: Tz) -> DefinitionCheck {
 /// city the TZID mentions comes first, then the best known ones.
 pub(super) fn equal_zone(rules: &CustomZone) -> Option<Tz> {
     let samples: Vec<_> = samples(rules, MATCHED_YEARS, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]).collect();
-    let equals = |tz: &Tz| samples.iter().all(|(instant, offset)| offset_in(*tz, *instant) == *offset);
-    if let Some(tz) = Tz::all().filter(|tz| mentions_city(rules.tzid(), *tz)).find(equals) {
+    let equals = |tz: &Tz| {
+        let offset_at = |rules: &Rules, instant: &DateTime<Utc>| rules.state_at(instant.timestamp()).offset;
+        tz.read()
+            .is_some_and(|rules| samples.iter().all(|(instant, offset)| offset_at(rules, instant) == *offset))
+    };
+    if let Some(tz) = Tz::named_any().filter(|tz| mentions_city(rules.tzid(), *tz)).find(equals) {
         return Some(tz);
     }
     let (_, first) = samples.first()?;

@@ -190,7 +190,9 @@ impl<'de> Deserialize<'de> for Zone {
                 f.write_str("the name of an IANA zone, or an object with tzid and observances")
             }
             fn visit_str<E: de::Error>(self, name: &str) -> Result<Zone, E> {
-                Zone::from_iana(name).ok_or_else(|| E::custom("not a zone of the IANA database"))
+                // What was stored by another release of the database may be spelled, or called, as that one had it.
+                let zone = Zone::from_iana(name).or_else(|| names::spelled(name).map(Zone::Iana));
+                zone.ok_or_else(|| E::custom("not a zone of the IANA database"))
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Zone, A::Error> {
                 CustomZone::deserialize(de::value::MapAccessDeserializer::new(map)).map(Zone::from)

@@ -49,9 +49,9 @@ fn windows_name(name: &str) -> Option<Tz> {
 /// A zone of the database by its last part, if that is its standard offset in 2025.
 fn city_with_offset(city: &str, seconds: i32) -> Option<Tz> {
     const JANUARY: i64 = 1_736_899_200;
-    let standard = |tz: &Tz| tz.rules().standard_at(JANUARY).offset == seconds;
+    let standard = |tz: &Tz| tz.read().is_some_and(|rules| rules.standard_at(JANUARY).offset == seconds);
     let named = |tz: &Tz| tz.name().rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(city));
-    Tz::all().filter(named).find(standard)
+    Tz::named_any().filter(named).find(standard)
 }
 
 /// Names that are in no table: one the database has dropped, and one of Exchange.

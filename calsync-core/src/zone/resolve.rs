@@ -76,7 +76,7 @@ pub struct UnresolvedZone {
 /// Resolves the TZIDs of one document. It holds the document's VTIMEZONE components and reads one only when its
 /// TZID is asked for, once.
 ///
-/// A name of the IANA database that the document does not define costs one hash lookup and no allocation.
+/// A name of the IANA database that the document does not define costs one search and no allocation.
 ///
 /// ```
 /// use calsync_core::zone::{ZoneResolver, ZoneSource};

@@ -38,14 +38,18 @@ pub(crate) enum LocalOffset {
 pub(crate) struct Rules {
     /// Not empty.
     states: Box<[State]>,
-    /// What the file lists, and what its rule says up to the end of [`FAR_YEAR`].
-    listed: Periods,
+    /// When each state begins, and its place among the states, in order; the first begins before all time. What the file
+    /// lists, and what its rule says up to the end of [`FAR_YEAR`].
+    listed: Box<[Begin]>,
     /// The rule for all time after, where there are changes still.
     rule: Option<Yearly>,
 }
 
-/// When each state begins, and its place among the states; in order. The first begins before all time.
-struct Periods(Vec<(i64, usize)>);
+/// When a state begins, in Unix seconds, and which.
+type Begin = (i64, usize);
+
+/// Beginnings around the time that is asked about; not empty.
+struct Periods<'a>(&'a [Begin]);
 
 /// Two changes a year, with the places of their states.
 struct Yearly {
@@ -79,13 +83,13 @@ impl Rules {
             Some(TransitionRule::Fixed(_)) | None => None,
         };
         let known = !states.is_empty() && listed.iter().all(|(_, state)| *state < states.len());
-        known.then(|| Self { states: states.into(), listed: Periods(listed), rule })
+        known.then(|| Self { states: states.into(), listed: listed.into(), rule })
     }
 
     /// One state for ever.
     pub(crate) fn utc() -> Self {
         let state = State { offset: 0, daylight: false, name: "UTC".into() };
-        Self { states: [state].into(), listed: Periods(vec![(i64::MIN, 0)]), rule: None }
+        Self { states: [state].into(), listed: [(i64::MIN, 0)].into(), rule: None }
     }
 
     /// What is in force at an instant, in Unix seconds.
@@ -130,15 +134,22 @@ impl Rules {
     }
 
     /// Asks the periods around a time, be it of a clock or an instant.
-    fn around<T>(&self, time: i64, ask: impl FnOnce(&Periods) -> T) -> T {
+    fn around<T>(&self, time: i64, ask: impl FnOnce(Periods<'_>) -> T) -> T {
         match &self.rule {
             Some(rule) if time >= FAR => {
                 let year = DateTime::from_timestamp(time, 0).map_or(i32::MAX, |time| time.year());
-                let years = year.saturating_sub(1)..=year.saturating_add(1);
-                let before = (i64::MIN, rule.standard);
-                ask(&Periods([before].into_iter().chain(rule.changes(years)).collect()))
+                // The year before, that one, the year after.
+                let mut near = [(i64::MIN, rule.standard); 7];
+                let mut count = 1;
+                for (place, begin) in
+                    near.iter_mut().skip(1).zip(rule.changes(year.saturating_sub(1)..=year.saturating_add(1)))
+                {
+                    *place = begin;
+                    count += 1;
+                }
+                ask(Periods(&near[..count]))
             }
-            _ => ask(&self.listed),
+            _ => ask(Periods(&self.listed)),
         }
     }
 }
@@ -156,7 +167,7 @@ impl Span {
     }
 }
 
-impl Periods {
+impl Periods<'_> {
     /// The period an instant lies in.
     fn at(&self, utc: i64) -> usize {
         self.0.partition_point(|(start, _)| *start <= utc).saturating_sub(1)
@@ -173,7 +184,7 @@ impl Periods {
 
 impl Yearly {
     /// The changes of these years in order. Years that `chrono` does not know have none.
-    fn changes(&self, years: RangeInclusive<i32>) -> impl Iterator<Item = (i64, usize)> + '_ {
+    fn changes(&self, years: RangeInclusive<i32>) -> impl Iterator<Item = Begin> + '_ {
         let times = &self.times;
         years.flat_map(|year| {
             let change = |day: &RuleDay, time: i32, before: &LocalTimeType, after: usize| {
