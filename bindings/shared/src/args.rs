@@ -180,9 +180,9 @@ pub struct Availability {
     /// The calendars that have to be free, all of them.
     pub calendars: Vec<CalendarEvents>,
     /// The first instant of the window.
-    pub from: DateTime<Utc>,
+    pub start: DateTime<Utc>,
     /// The instant after the last; 400 days after the first at most.
-    pub to: DateTime<Utc>,
+    pub end: DateTime<Utc>,
     /// Now: nothing before it is open, and ages are told from it.
     pub now: DateTime<Utc>,
     /// What slots are offered under.
