@@ -168,7 +168,7 @@ pub struct Transform {
     /// The link whose copies these are: with it and its salt they have the UIDs that it gives them.
     #[serde(default)]
     pub link: String,
-    /// The salt of the UIDs of copies: needed where they do not show those of their events.
+    /// The salt of the UIDs of copies: needed where they do not show those of their events. An empty one is none.
     #[serde(default)]
     pub uid_salt: Option<Secret<String>>,
 }
