@@ -1051,8 +1051,8 @@ export function transformMany(events: Iterable<Event>, options: TransformOptions
 
 /** Between two instants, 400 days apart at most. */
 export interface AvailabilityOptions {
-  from: Instant | Date;
-  to: Instant | Date;
+  start: Instant | Date;
+  end: Instant | Date;
   /** Nothing before it is open, and ages are told from it. */
   now: Instant | Date;
   terms?: SlotTerms;

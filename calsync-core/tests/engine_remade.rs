@@ -264,7 +264,7 @@ async fn priv_01_a_salt_tells_the_copies_of_two_users_apart() {
     };
     let uids = |lab: &Lab| lab.remote.items().into_values().map(|copy| copy.uid).collect::<BTreeSet<_>>();
     let mut found = Vec::new();
-    for salt in [None, None, Some("one"), Some("another")] {
+    for salt in [None, Some(""), Some("one"), Some("another")] {
         let mut lab = Lab::whole(0).await;
         lab.link.copies = salted(None);
         for n in 0..3 {
@@ -296,7 +296,10 @@ async fn priv_01_a_salt_tells_the_copies_of_two_users_apart() {
         assert_eq!(uids(&lost) == own, salt.is_some());
         found.push(own);
     }
-    assert_eq!(found[0], found[1], "what follows from the name alone anybody can make");
+    assert_eq!(
+        found[0], found[1],
+        "what follows from the name alone anybody can make, and an empty salt is none"
+    );
     assert!(found[0].is_disjoint(&found[2]) && found[2].is_disjoint(&found[3]));
 }
 

@@ -161,6 +161,22 @@ fn a_copy_that_was_deleted_returns_only_where_the_policy_names_its_source() {
 }
 
 #[test]
+fn what_comes_back_here_keeps_what_only_this_side_can_hold() {
+    let (base, remote_base, edited) = (placed("base", "room 1"), event("base"), event("edited"));
+    let agreed = Agreed::On(Bases { local: &base, remote: &remote_base });
+    let gone = Side::Deleted(Evidence::DeletedHere);
+    let survives = one(Pair { agreed, local: gone, remote: Side::Holds(&edited) }, &rules(Direction::TwoWay));
+    assert_eq!((survives.action, survives.local), (Action::RestoreLocal, Some(placed("edited", "room 1"))));
+
+    let mut returning = rules(Direction::Import);
+    returning.rules.deletions = DeletionPolicy::RemoteWins;
+    for (remote, back) in [(Side::Holds(&edited), placed("edited", "room 1")), (Side::Silent, base.clone())] {
+        let returns = one(Pair { agreed, local: gone, remote }, &returning);
+        assert_eq!((returns.action, returns.local), (Action::RestoreLocal, Some(back)));
+    }
+}
+
+#[test]
 fn the_brake_holds_deletions_and_nothing_else() {
     let (base, new) = (event("base"), event("new"));
     let gone = |evidence| Pair { agreed: on(&base), local: Side::Silent, remote: Side::Deleted(evidence) };

@@ -51,8 +51,8 @@ test('a thousand at once, from anything that can be gone through', () => {
 });
 
 test('times may be dates, and the answer has names of JavaScript', () => {
-  const [from, to] = [new Date('2026-03-05T00:00:00Z'), new Date('2026-03-06T00:00:00Z')];
-  const { busy, calendars } = calsync.availability([{ calendar: 'own', events: [lunch()], asOf: from }], { from, to, now: to });
+  const [start, end] = [new Date('2026-03-05T00:00:00Z'), new Date('2026-03-06T00:00:00Z')];
+  const { busy, calendars } = calsync.availability([{ calendar: 'own', events: [lunch()], asOf: start }], { start, end, now: end });
   assert.deepEqual(busy, [{ start: '2026-03-05T12:00:00Z', end: '2026-03-05T13:00:00Z', kind: 'busy' }]);
   assert.deepEqual([calendars[0].ageSeconds, calendars[0].coversWindow], [86400, true]);
 });

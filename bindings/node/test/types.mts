@@ -24,7 +24,7 @@ export async function known(engine: Engine, store: Store, together: StoreInOneCa
   const free = await engine.free({ calendars: [{ calendar: 'c' }], elsewhere, start: new Date(), end: '', slots: { tentative: 'free' } });
   for (const { covered, incompleteSeries: some } of free.calendars) if (covered && some === 0) covered.end satisfies string;
   const hours = [{ zone: 'Europe/Berlin', hours: [{ start: '09:00', end: '17:00' }] }];
-  const open = availability([{ calendar: 'own', events: [event] }], { from: new Date(), to: '', now: '', terms: { hours } });
+  const open = availability([{ calendar: 'own', events: [event] }], { start: new Date(), end: '', now: '', terms: { hours } });
   for (const { start } of open.slots) start satisfies string;
   for (const { action, local } of plan([{ local: event, remoteGone: 'reported' }]).decisions) if (action === 'merge') local satisfies Event | null;
   transform(event, { pipeline: {}, uidSalt: 'x' }).leftOutBy satisfies string | null;

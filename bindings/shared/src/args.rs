@@ -168,7 +168,7 @@ pub struct Transform {
     /// The link whose copies these are: with it and its salt they have the UIDs that it gives them.
     #[serde(default)]
     pub link: String,
-    /// The salt of the UIDs of copies: needed where they do not show those of their events.
+    /// The salt of the UIDs of copies: needed where they do not show those of their events. An empty one is none.
     #[serde(default)]
     pub uid_salt: Option<Secret<String>>,
 }
@@ -180,9 +180,9 @@ pub struct Availability {
     /// The calendars that have to be free, all of them.
     pub calendars: Vec<CalendarEvents>,
     /// The first instant of the window.
-    pub from: DateTime<Utc>,
+    pub start: DateTime<Utc>,
     /// The instant after the last; 400 days after the first at most.
-    pub to: DateTime<Utc>,
+    pub end: DateTime<Utc>,
     /// Now: nothing before it is open, and ages are told from it.
     pub now: DateTime<Utc>,
     /// What slots are offered under.

@@ -209,7 +209,7 @@ pub(crate) fn question(
 }
 
 pub(crate) fn availability(args: args::Availability) -> Result<Answer, Failure> {
-    let question = question(args.from..args.to, args.now, args.terms)
+    let question = question(args.start..args.end, args.now, args.terms)
         .map_err(|failure| failure.about("availability"))?;
     let times = |calendar: CalendarEvents| {
         let zone = calendar.zone.unwrap_or_else(|| question.zone.clone());

@@ -27,9 +27,10 @@ pub(crate) fn transform(args: args::Transform) -> Result<Vec<Copied>, Failure> {
     {
         return Err(wrong(format!("the step {step:?} keeps out nothing unless `owner` has addresses")));
     }
-    let key = match (&args.uid_salt, pipeline.hides_uids()) {
+    let salt = args.uid_salt.as_ref().map(|salt| salt.expose()).filter(|salt| !salt.is_empty());
+    let key = match (salt, pipeline.hides_uids()) {
         (_, false) => None,
-        (Some(salt), true) => Some(uid_key(&LinkId::from(args.link.as_str()), Some(salt.expose()))),
+        (Some(salt), true) => Some(uid_key(&LinkId::from(args.link.as_str()), Some(salt))),
         // A key that everybody knows would hide nothing.
         (None, true) => {
             let reason = "a pipeline that hides the UIDs of events needs `uid_salt`";

@@ -46,7 +46,7 @@ pub struct CopyRules {
     /// characters that nobody guesses them. A host draws it once, where it makes a link that shows less than everything. Without it, who
     /// knows the name of the link and a UID can tell which copy is of that event, and two links of one name give the copies of one
     /// meeting the same UID. Keep it where the configuration is kept, and not with the rows: copies are found again by it when those
-    /// are lost. Copies made before it was set are made again. Default: none.
+    /// are lost. Copies made before it was set are made again. An empty one is none. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid_salt: Option<String>,
 }
@@ -152,7 +152,8 @@ impl<'a> Copies<'a> {
             return Err(error(ownerless(step)));
         }
         let unsalted = uid_key(&link.id, None);
-        let salted = rules.uid_salt.as_ref().map(|salt| uid_key(&link.id, Some(salt)));
+        let salt = rules.uid_salt.as_deref().filter(|salt| !salt.is_empty());
+        let salted = salt.map(|salt| uid_key(&link.id, Some(salt)));
         let (uid_key, unsalted) = (salted.unwrap_or(unsalted), salted.map(|_| unsalted));
         let (link, remote) = (&link.id, &link.remote);
         Ok(Some(Self { rules, pipeline, calendar, exports, link, remote, uid_key, unsalted, source: None }))

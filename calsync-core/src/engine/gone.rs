@@ -4,10 +4,9 @@
 use super::merging::edited_there;
 use super::pair::{Context, Outcome, Pair, RemoteView, Sided, create_remote, operation, unless_same};
 use crate::{
-    diff::{changed_fields, copy_field, note_edit},
+    diff::changed_fields,
     merge::Choice,
-    model::Event,
-    plan::{Action, Direction, Evidence, LocalSide, RemoteSide, reason},
+    plan::{Action, Direction, Evidence, LocalSide, RemoteSide, here, reason},
     provider::ProviderError,
     store::{BaseRecord, BaseState, ConflictRecord, ConflictState, JournalOp, SettledBy, Settlement, Write},
 };
@@ -79,18 +78,15 @@ pub(super) fn restore_local(pair: &Pair<'_>, bases: &Sided<'_>, cx: &mut Context
         return Outcome::default();
     };
     let reason = reason::EDIT_THERE_SURVIVES;
-    let edited = bases.remote.map(|base| changed_fields(base, event)).unwrap_or_default();
-    let with_edit = |mut side: Event| {
-        edited.iter().for_each(|field| copy_field(field, event, &mut side));
-        side
-    };
-    let mut restored = pair.local.map_or_else(|| event.clone(), |record| with_edit(record.event.clone()));
-    let agreed = bases.local.cloned().map(with_edit);
+    let agreed = bases.local.cloned().map(|base| here::with_edits(base, bases.remote, event));
+    let kept = pair.local.map(|record| here::with_edits(record.event.clone(), bases.remote, event));
     // What was edited here before it was deleted has still to go out.
-    let unsent = agreed.as_ref().is_some_and(|agreed| *agreed != restored);
-    if let (Some(record), Some(said)) = (pair.local, edited_there(event, bases, cx.now)) {
-        note_edit(&record.event, &mut restored, said);
-    }
+    let unsent = agreed.as_ref().is_some_and(|agreed| agreed != kept.as_ref().unwrap_or(event));
+    let edited = edited_there(event, bases, cx.now);
+    let restored = match pair.local {
+        Some(record) => here::restored(&record.event, bases.remote, event, edited),
+        None => event.clone(),
+    };
     let record = BaseRecord {
         link: cx.link.id.clone(),
         remote_id: id.clone(),
@@ -148,9 +144,7 @@ pub(super) fn return_copy_here(pair: &Pair<'_>, bases: &Sided<'_>, cx: &mut Cont
     };
     let Some(source) = source else { return Outcome::default() };
     // What only this side can hold is in no source, and comes back as it was.
-    let mut copy = bases.local.unwrap_or(source).clone();
-    let edited = bases.remote.map(|base| changed_fields(base, source)).unwrap_or_default();
-    edited.iter().for_each(|field| copy_field(field, source, &mut copy));
+    let copy = here::with_edits(bases.local.unwrap_or(source).clone(), bases.remote, source);
     let record = BaseRecord {
         link: cx.link.id.clone(),
         remote_id: id.clone(),

@@ -11,10 +11,10 @@ use super::{
     pair::{Context, Outcome, Pair, RemoteView, Sided, operation, unless_same},
 };
 use crate::{
-    diff::{Field, Part, copy_field, note_edit, raise_sequence, same_field},
+    diff::{Field, Part, copy_field, same_field},
     merge::{Bases, Choice, Contested, Freshness, Merge, Sides, TOLERANCE, merge},
     model::{Descent, Event, EventId, Lineage, Override, RemoteId, UidOrigin, Version},
-    plan::{Action, Direction, reason},
+    plan::{Action, Direction, here, reason},
     provider::{ErrorKind, Payload, PeoplePolicy, ProviderError, RenderRequest},
     store::{BaseRecord, BaseState, ConflictRecord, ConflictState, EventRecord, JournalOp, OutboxOp, Write},
 };
@@ -215,10 +215,9 @@ fn edited(record: &EventRecord, bases: &Sided<'_>) -> DateTime<Utc> {
     said.filter(|said| *said - record.modified <= TOLERANCE).unwrap_or(record.modified)
 }
 
-/// When the remote side was edited, where it says so.
+/// When the remote side was edited, where it says so and that time has come.
 pub(super) fn edited_there(remote: &Event, bases: &Sided<'_>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let agreed = bases.remote.and_then(Event::updated);
-    remote.updated().filter(|said| agreed != Some(*said) && *said - now <= TOLERANCE)
+    here::edited_there(bases.remote, remote).filter(|said| *said - now <= TOLERANCE)
 }
 
 fn decide(
@@ -246,14 +245,8 @@ impl Merging<'_> {
     /// The local event after the merge, when the merge changes it.
     fn new_local(&self, now: DateTime<Utc>) -> Option<Event> {
         let changes = !self.merged.to_local.is_empty();
-        changes.then(|| {
-            let mut after = self.merged.apply_to_local(&self.record.event, self.remote);
-            raise_sequence(&self.record.event, &mut after);
-            if let Some(said) = edited_there(self.remote, self.bases, now) {
-                note_edit(&self.record.event, &mut after, said);
-            }
-            after
-        })
+        let edited = edited_there(self.remote, self.bases, now);
+        changes.then(|| here::merged(&self.merged, &self.record.event, self.remote, edited))
     }
 
     /// Everything the merge writes into the store, but for a remote write.

@@ -13,10 +13,10 @@ impl Pipeline {
 }
 
 /// What a link makes the UIDs of its copies with: [`Surroundings::uid_key`](super::Surroundings::uid_key). Without the salt whoever
-/// knows the link's name can tell from a UID which copy is of that event.
+/// knows the link's name can tell from a UID which copy is of that event. An empty salt is none.
 pub fn uid_key(link: &LinkId, salt: Option<&str>) -> [u8; 32] {
     let of_link = blake3::derive_key("calsync 2026-11 UID of a copy", link.as_str().as_bytes());
-    match salt {
+    match salt.filter(|salt| !salt.is_empty()) {
         None => of_link,
         Some(salt) => {
             let salt = blake3::derive_key("calsync 2026-11 salt of the UIDs of copies", salt.as_bytes());

@@ -5,6 +5,7 @@
 
 mod decide;
 mod guard;
+pub(crate) mod here;
 mod operation;
 mod pairs;
 pub(crate) mod reason;

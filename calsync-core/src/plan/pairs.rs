@@ -6,7 +6,9 @@
 //! host's here.
 
 use super::{
-    Action, DeletionGuard, Evidence, LocalSide, Meeting, RemoteSide, Rules, Tally, Verdict, decide, reason,
+    Action, DeletionGuard, Evidence, LocalSide, Meeting, RemoteSide, Rules, Tally, Verdict, decide,
+    here::{self, edited_there},
+    reason,
 };
 use crate::{
     diff::changed_fields,
@@ -91,6 +93,10 @@ pub struct PairPlan {
 /// What both hold once it is carried out is what they agreed on the next time; while a field of a pair is
 /// [`Choice::Open`](crate::merge::Choice::Open), what they agreed on stays as it is. The side a one-way rule does not write
 /// is left out of that: there the source alone says what was agreed on.
+///
+/// An event that was deleted here and comes back is what the local side held when both agreed, with what was edited there: what
+/// was edited here in between, and then deleted, no argument holds. When a side was edited is what its event says, also
+/// of a time that has not come.
 pub fn plan_pairs(pairs: &[Pair<'_>], rules: &PairRules) -> PairPlan {
     let decisions: Vec<Decision> = pairs.iter().map(|pair| decided(pair, rules.rules)).collect();
     let counts =
@@ -149,20 +155,27 @@ fn decided(pair: &Pair<'_>, rules: Rules) -> Decision {
         reason,
         evidence: None,
     };
-    let here = |reason| Decision { local: remote.event.cloned(), ..plain(reason) };
-    let there = |reason| Decision { remote: local.event.cloned(), ..plain(reason) };
+    let to_local = |event, reason| Decision { local: event, ..plain(reason) };
+    let to_remote = |reason| Decision { remote: local.event.cloned(), ..plain(reason) };
     match action {
         Action::Join | Action::Merge => match (local.event, remote.event) {
             (Some(local), Some(remote)) => merged(Sides { bases, local, remote }, plain(""), rules),
             // Only what holds something is joined or merged.
             _ => plain(reason::AGREED),
         },
-        Action::CreateLocal => here(reason::NEW_THERE),
-        Action::CreateRemote => there(reason::NEW_HERE),
-        Action::RestoreLocal if rules.copies_return() => here(reason::RETURNS),
-        Action::RestoreLocal => here(reason::EDIT_THERE_SURVIVES),
-        Action::RestoreRemote if rules.copies_return() => there(reason::RETURNS),
-        Action::RestoreRemote => there(reason::EDIT_HERE_SURVIVES),
+        Action::CreateLocal => to_local(remote.event.cloned(), reason::NEW_THERE),
+        Action::CreateRemote => to_remote(reason::NEW_HERE),
+        Action::RestoreLocal => {
+            let returns = rules.copies_return();
+            let restored = bases.zip(remote.event).map(|(bases, there)| {
+                // A copy that returns is as its source: nobody edited it.
+                let edited = edited_there(Some(bases.remote), there).filter(|_| !returns);
+                here::restored(bases.local, Some(bases.remote), there, edited)
+            });
+            to_local(restored, if returns { reason::RETURNS } else { reason::EDIT_THERE_SURVIVES })
+        }
+        Action::RestoreRemote if rules.copies_return() => to_remote(reason::RETURNS),
+        Action::RestoreRemote => to_remote(reason::EDIT_HERE_SURVIVES),
         Action::DeleteLocal | Action::DeleteRemote => {
             let speaks = if action == Action::DeleteLocal { remote.evidence } else { local.evidence };
             let reason = reason::of_deletion(action, local.state, remote.state);
@@ -191,6 +204,7 @@ fn merged(sides: Sides<'_>, plain: Decision, rules: Rules) -> Decision {
     if !rules.direction.exports() {
         kept |= !std::mem::take(&mut merge.to_remote).is_empty();
     }
+    let edited = edited_there(sides.bases.map(|bases| bases.remote), remote);
     let joins = plain.action == Action::Join;
     let reason = match (merge.to_local.is_empty(), merge.to_remote.is_empty()) {
         _ if joins => reason::SAME_EVENT,
@@ -204,7 +218,7 @@ fn merged(sides: Sides<'_>, plain: Decision, rules: Rules) -> Decision {
     let action = if joins || !merge.is_empty() { plain.action } else { Action::None };
     Decision {
         action,
-        local: (!merge.to_local.is_empty()).then(|| merge.apply_to_local(local, remote)),
+        local: (!merge.to_local.is_empty()).then(|| here::merged(&merge, local, remote, edited)),
         remote: (!merge.to_remote.is_empty()).then(|| merge.apply_to_remote(local, remote)),
         merge,
         reason,

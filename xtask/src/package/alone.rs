@@ -17,6 +17,11 @@ use crate::workspace::{self, Folder};
 /// How the folders begin; then comes the id of the process that made them.
 const PREFIX: &str = "calsync-package-";
 
+/// What the examples of a sync say in the end.
+const SENT: &str = "1 went out";
+/// What the example of the parts says in the end.
+const PLANNED: &str = "merge delete-local Busy 7 slots";
+
 /// The heading in the README of each package below which a store of the host is tested.
 const STORE_TESTS: &str = "Tests of your own store";
 /// What is such a store, in each language: that of the package's own tests.
@@ -42,7 +47,10 @@ pub(super) fn python(wheel: &Path) -> Outcome {
     put(folder.path(), "example.py", &readme::example("README.md", "Use it from Python", "python")?)?;
     let mut run = Command::new(bin.join("python"));
     run.current_dir(folder.path()).arg(script("with_emulator.py")).arg("example.py");
-    ran(run.env_remove("PYTHONPATH"))?;
+    ran(run.env_remove("PYTHONPATH"), SENT)?;
+    put(folder.path(), "parts.py", &readme::example("README.md", "Use its parts alone", "python")?)?;
+    let mut parts = Command::new(bin.join("python"));
+    ran(parts.current_dir(folder.path()).arg("parts.py").env_remove("PYTHONPATH"), PLANNED)?;
 
     fs::copy(source(PYTHON_STORE), folder.path().join("dict_store.py")).doing(PYTHON_STORE)?;
     put(folder.path(), "my_store.py", "from dict_store import DictStore as MyStore")?;
@@ -74,7 +82,7 @@ pub(super) fn node(tarballs: &Tarballs) -> Outcome {
     npm(folder.path(), &["ls", "--all"])?;
     let mut run = Command::new("node");
     run.current_dir(folder.path()).args(["with_emulator.mjs", "example.mjs"]);
-    ran(run.env_remove("NODE_PATH"))?;
+    ran(run.env_remove("NODE_PATH"), SENT)?;
 
     let store =
         fs::read_to_string(source(NODE_STORE)).doing(NODE_STORE)?.replace("'../index.mjs'", "'calsync'");
@@ -107,7 +115,7 @@ pub(super) fn kotlin(jar: &Jar) -> Outcome {
         "WithEmulatorKt",
         "ExampleKt",
     ]);
-    ran(run.env_remove("CLASSPATH"))?;
+    ran(run.env_remove("CLASSPATH"), SENT)?;
     let report = folder.path().join("target/surefire-reports/TEST-MyStoreTest.xml");
     each_case(&fs::read_to_string(&report).doing(report.display())?)
 }
@@ -135,10 +143,10 @@ fn link(from: &Path, to: &Path, but: &str) -> Outcome {
 }
 
 /// Runs an example, whose last line says what came of it.
-fn ran(example: &mut Command) -> Outcome {
+fn ran(example: &mut Command, came: &str) -> Outcome {
     let said = process::output(example, RUN)?;
     print!("{said}");
-    if said.contains("1 went out") { Ok(()) } else { failed("the example sent nothing") }
+    if said.contains(came) { Ok(()) } else { failed(format!("the example does not say \"{came}\"")) }
 }
 
 /// Looks for a case by its name in what a test runner said: a store without tests passes them all.

@@ -280,5 +280,4 @@ def availability(
 
     All calendars with all their events are one call. Nothing before ``now`` is open, and ages are told from it.
     """
-    values = {"from": start, "to": end}
-    return _free(_call("availability", calendars=list(calendars), now=now, terms=terms, **values))
+    return _free(_call("availability", calendars=list(calendars), start=start, end=end, now=now, terms=terms))

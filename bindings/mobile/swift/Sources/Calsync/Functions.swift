@@ -221,8 +221,8 @@ public func transformMany(
 
 private struct AvailabilityArgs: Encodable {
     let calendars: [CalendarEvents]
-    let from: Instant
-    let to: Instant
+    let start: Instant
+    let end: Instant
     let now: Instant
     let terms: SlotTerms
 }
@@ -231,11 +231,11 @@ private struct AvailabilityArgs: Encodable {
 /// their events are one call. Nothing before `now` is open, and ages are told from it.
 public func availability(
     _ calendars: [CalendarEvents],
-    from: Instant,
-    to: Instant,
+    start: Instant,
+    end: Instant,
     now: Instant,
     terms: SlotTerms = SlotTerms()
 ) throws -> FreeAnswer {
-    let args = AvailabilityArgs(calendars: calendars, from: from, to: to, now: now, terms: terms)
+    let args = AvailabilityArgs(calendars: calendars, start: start, end: end, now: now, terms: terms)
     return try pure("availability", args, FreeAnswer.self)
 }

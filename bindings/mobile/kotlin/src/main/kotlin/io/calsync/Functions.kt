@@ -153,12 +153,12 @@ fun transformMany(
 @Throws(CalsyncException::class)
 fun availability(
     calendars: Iterable<CalendarEvents>,
-    from: Instant,
-    to: Instant,
+    start: Instant,
+    end: Instant,
     now: Instant,
     terms: SlotTerms = SlotTerms(),
 ): FreeAnswer {
-    val args = Arguments().values("calendars", CalendarEvents.serializer(), calendars).instant("from", from).instant("to", to)
+    val args = Arguments().values("calendars", CalendarEvents.serializer(), calendars).instant("start", start).instant("end", end)
     args.instant("now", now).value("terms", SlotTerms.serializer(), terms)
     return pure("availability", args, FreeAnswer.serializer())
 }

@@ -77,8 +77,8 @@ class PartsTest {
             assertEquals("availability", call)
             val free = availability(
                 given.value("calendars", ListSerializer(CalendarEvents.serializer()))!!,
-                given.instant("from"),
-                given.instant("to"),
+                given.instant("start"),
+                given.instant("end"),
                 given.instant("now"),
                 given.value("terms", SlotTerms.serializer()) ?: SlotTerms(),
             )
