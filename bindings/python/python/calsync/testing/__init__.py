@@ -69,7 +69,8 @@ class Emulator:
     that is accepted. ``OSError`` when no port is free.
 
     ``items``, ``put``, ``delete`` and ``tell`` happen at the service itself, as if somebody else did it there. They raise
-    ``CallError`` for what the service does not take, and once it is closed.
+    ``CallError`` for an id nothing has, a line that is not understood, an item that is no calendar text (CalDAV and feeds) or no JSON
+    object (the others), and once it is closed. In the object, Microsoft refuses what Graph does; Cozi and Google look at nothing.
     """
 
     _provider: ProviderKind
