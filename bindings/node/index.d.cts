@@ -947,7 +947,8 @@ declare abstract class Emulator {
   /**
    * What is in the calendar, by its id. A text has the form of the service: iCalendar, or the JSON of its interface. A feed is one
    * item, `calendar.ics`. This and the next three happen at the service itself, as if somebody else did it there; they throw a
-   * `CalsyncError` for what it does not take, and once it is closed.
+   * `CalsyncError` for an id nothing has, a line that is not understood, an item that is no calendar text (CalDAV and feeds) or no JSON
+   * object (the others), and once it is closed. In the object, Microsoft refuses what Graph does; Cozi and Google look at nothing.
    */
   items(): Record<string, string>;
   /** Adds an item, or replaces the one with this id; gives its id. Only a CalDAV server takes an id that is new. */

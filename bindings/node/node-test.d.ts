@@ -1,6 +1,6 @@
 import type { Store } from './index.cjs';
 
-/** What `describe` of node:test takes beside its name. */
+/** What `describe` of node:test takes beside its name, and how long the store may take. */
 export interface ConformanceOptions {
   /** Whether the cases are left out, or why. */
   skip?: boolean | string;
@@ -8,6 +8,8 @@ export interface ConformanceOptions {
   only?: boolean;
   /** Milliseconds for all of them. Default: none. */
   timeout?: number;
+  /** How many milliseconds each method of the store has (60,000). One that takes longer fails its case. */
+  storePatienceMs?: number;
 }
 
 /**

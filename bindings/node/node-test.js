@@ -4,9 +4,9 @@
 const { describe, test } = require('node:test');
 const { STORE_CASES, checkStore } = require('./index.cjs');
 
-function storeConformance(name, factory, options = {}) {
+function storeConformance(name, factory, { storePatienceMs, ...options } = {}) {
   describe(name, options, () => {
-    for (const one of STORE_CASES) test(one, () => checkStore(factory, one));
+    for (const one of STORE_CASES) test(one, () => checkStore(factory, one, { storePatienceMs }));
   });
 }
 

@@ -22,6 +22,10 @@ NATIVE = re.compile(r"\.(so|dylib|dll|pyd|node)$")
 POM = "{http://maven.apache.org/POM/4.0.0}"
 
 
+class Wrong(Exception):
+    """What a file does not carry."""
+
+
 class Workspace:
     def __init__(self, root: Path) -> None:
         manifest = (root / "Cargo.toml").read_text()
@@ -34,24 +38,31 @@ class Workspace:
     def _said(manifest: str, key: str) -> str:
         package = manifest.split("[workspace.package]")[1].split("\n[")[0]
         found = re.search(rf'^{key} = "(.*)"$', package, re.MULTILINE)
-        assert found, f"Cargo.toml says no {key}"
+        if not found:
+            raise Wrong(f"Cargo.toml says no {key}")
         return found[1]
 
     def check_licences(self, read: Callable[[str], bytes], folder: str) -> None:
         for name, text in self.licences.items():
-            assert read(f"{folder}{name}") == text, f"{name} is not that of the workspace"
+            true(f"{name} is that of the workspace", read(f"{folder}{name}") == text)
 
     def check_python(self, metadata: Message) -> None:
         same("name", metadata["Name"], "calsync")
         same("version", metadata["Version"], self.version)
         same("licence", metadata["License-Expression"], self.license)
         same("licence files", sorted(metadata.get_all("License-File", [])), sorted(LICENCES))
-        assert f"Repository, {self.repository}" in metadata.get_all("Project-URL", []), "no address"
-        assert self.repository in str(metadata.get_payload()), "no README"
+        true("there is the address", f"Repository, {self.repository}" in metadata.get_all("Project-URL", []))
+        true("there is the README", self.repository in str(metadata.get_payload()))
 
 
 def same(what: str, found: object, wanted: object) -> None:
-    assert found == wanted, f"{what}: {found!r}, not {wanted!r}"
+    if found != wanted:
+        raise Wrong(f"{what}: {found!r}, not {wanted!r}")
+
+
+def true(what: str, found: bool) -> None:
+    if not found:
+        raise Wrong(f"it is not so that {what}")
 
 
 def native(names: list[str]) -> list[str]:
@@ -64,7 +75,7 @@ def check_wheel(file: Path, workspace: Workspace) -> None:
         workspace.check_python(email.message_from_bytes(wheel.read(f"{info}METADATA")))
         workspace.check_licences(wheel.read, f"{info}licenses/")
         same("py.typed", wheel.read("calsync/py.typed"), b"")
-        assert "-cp310-abi3-" in file.name, "not for every Python from 3.10 on"
+        true("it is for every Python from 3.10 on", "-cp310-abi3-" in file.name)
         same("native parts", native(wheel.namelist()), ["calsync/_calsync.abi3.so"])
 
 
@@ -73,7 +84,8 @@ def of_tar(file: Path) -> tuple[list[str], Callable[[str], bytes]]:
 
     def read(name: str) -> bytes:
         member = tar.extractfile(name)
-        assert member is not None, f"{name} is no file"
+        if member is None:
+            raise Wrong(f"{name} is no file")
         return member.read()
 
     return tar.getnames(), read
@@ -94,7 +106,7 @@ def check_npm(file: Path, workspace: Workspace) -> None:
     same("licence", manifest["license"], workspace.license)
     same("repository", manifest["repository"]["url"], f"git+{workspace.repository}.git")
     same("homepage", manifest["homepage"].split("#")[0], workspace.repository)
-    assert workspace.repository.encode() in read("package/README.md"), "no README"
+    true("there is the README", workspace.repository.encode() in read("package/README.md"))
     workspace.check_licences(read, "package/")
     if manifest["name"] == "calsync":
         same("native parts", native(names), [])
@@ -110,7 +122,8 @@ def check_jar(file: Path, workspace: Workspace) -> None:
         workspace.check_licences(jar.read, "META-INF/")
         # A folder per platform, as JNA looks for it.
         (library,) = native(jar.namelist())
-        assert re.fullmatch(r"(linux|darwin)-[\w-]+/libcalsync_mobile\.(so|dylib)", library), library
+        named = re.fullmatch(r"(linux|darwin)-[\w-]+/libcalsync_mobile\.(so|dylib)", library)
+        true(f"{library} is where JNA looks", named is not None)
 
 
 def check_pom(file: Path, workspace: Workspace) -> None:
@@ -136,12 +149,14 @@ CHECKS: dict[str, Callable[[Path, Workspace], None]] = {
 
 def main() -> None:
     root, *files = map(Path, sys.argv[1:])
+    if not files:
+        sys.exit("no file to look into")
     workspace = Workspace(root)
     for file in files:
         check = next(check for ending, check in CHECKS.items() if file.name.endswith(ending))
         try:
             check(file, workspace)
-        except (AssertionError, KeyError, ValueError) as error:
+        except (Wrong, KeyError, ValueError) as error:
             sys.exit(f"{file.name}: {error}")
 
 

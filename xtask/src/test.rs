@@ -323,7 +323,7 @@ fn server_steps(board: &mut Board, python: &Python, options: &Options) {
     board.step("the scenario of the languages in rust, on radicale", || {
         let scenario = bindings::Scenario::start()?;
         let mut test = process::cargo();
-        test.arg("test").args(WHOLE).args(["--test", "scenario"]);
+        test.arg("test").args(WHOLE).args(["--test", "scenario", "--", "--include-ignored"]);
         scenario.tell(&mut test);
         process::run(&mut test, BUILD_AND_RUN)
     });

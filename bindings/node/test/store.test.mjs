@@ -1,5 +1,6 @@
 // A store written in JavaScript does what ours are checked for.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { Engine, STORE_CASES, checkStore } from '../index.mjs';
 import { storeConformance } from '../node-test.mjs';
@@ -24,6 +25,19 @@ test('a store that never answers fails the case', async () => {
   const error = await checkStore(silent, 'lease_needs_a_duration', { storePatienceMs: 20 }).then(assert.fail, (error) => error);
   assert.equal(error.code, 'check-failed');
   assert.match(error.message, /store.acquire_lease never answered/);
+});
+
+test('a store that never answers fails its tests', () => {
+  const silent = `
+    import { storeConformance } from '${new URL('../node-test.mjs', import.meta.url)}';
+    import { MapStore } from '${new URL('map-store.mjs', import.meta.url)}';
+    const silent = () => Object.assign(new MapStore(), { acquireLease: () => new Promise(() => {}) });
+    storeConformance('a silent store', silent, { storePatienceMs: 20 });`;
+  // As a test within a test it would not say what it found.
+  const { NODE_TEST_CONTEXT, ...env } = process.env;
+  const run = spawnSync(process.execPath, ['--input-type=module', '-e', silent], { env, encoding: 'utf8', timeout: 30_000 });
+  assert.equal(run.status, 1);
+  assert.match(run.stdout, /store.acquire_lease never answered/);
 });
 
 test('what is answered in one call is compared with the reads', async () => {

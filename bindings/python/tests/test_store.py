@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import calsync
@@ -33,6 +34,27 @@ def test_the_conformance_suite_finds_a_store_that_forgets() -> None:
     assert caught.value.item in STORE_CASES
     with pytest.raises(calsync.CallError):
         check_store(DictStore, "no such case")
+
+
+def test_a_store_that_never_answers_fails_the_case() -> None:
+    async def never(**_: Any) -> None:
+        await asyncio.Event().wait()
+
+    def silent() -> DictStore:
+        return wrong("acquire_lease", never)
+
+    class TestHasty(StoreConformance):
+        store_patience = 0.05
+
+    case = "lease_needs_a_duration"
+    checks: list[Callable[[], None]] = [
+        lambda: check_store(silent, case, store_patience=0.05),
+        lambda: TestHasty().test_case(case, silent()),
+    ]
+    for check in checks:
+        with pytest.raises(calsync.CheckError, match=r"store\.acquire_lease never answered") as caught:
+            check()
+        assert caught.value.item == case
 
 
 @pytest.mark.parametrize("kind", [DictStore, AsyncDictStore])

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt, io, sync::Arc};
 
-use calsync_core::context::SystemClock;
+use calsync_core::{
+    context::SystemClock,
+    ical::{IcalError, ReadOptions, read_calendar},
+};
 use calsync_testkit::{
     SwitchError,
     cozi::{CoziOptions, CoziServer},
@@ -64,7 +67,6 @@ type Items = BTreeMap<String, String>;
 /// when it is dropped.
 pub struct Emulator {
     account: String,
-    // Before the runtime its tasks are on.
     serving: Serving,
     runtime: Option<Runtime>,
 }
@@ -112,7 +114,9 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// [`Code::InvalidInput`] for another method, an id nothing has, a text of another form, and a line that is not understood.
+    /// [`Code::InvalidInput`] for another method, an id nothing has, a line that is not understood, and an item that is no calendar
+    /// text (CalDAV and feeds) or no JSON object (the others). In the object, Microsoft refuses what Graph does; Cozi and Google
+    /// look at nothing.
     pub fn ask(&self, method: &str, args: &str) -> Result<String, Failure> {
         match method {
             "items" => {
@@ -248,6 +252,7 @@ impl Serving {
     fn put(&self, id: Option<String>, item: String) -> Result<String, Failure> {
         match self {
             Self::Dav(server) => {
+                calendar_text(&item)?;
                 // A client names what it puts there: any free name will do.
                 let taken = |name: &String| server.get(DAV_CALENDAR, name).is_some();
                 let mut free = (1_u64..).map(|number| format!("item-{number}.ics")).skip_while(taken);
@@ -259,6 +264,7 @@ impl Serving {
                 if id.is_some_and(|id| id != FEED) {
                     return Err(no_item());
                 }
+                calendar_text(&item)?;
                 server.set(FeedSource::Text(item));
                 Ok(FEED.to_owned())
             }
@@ -340,6 +346,16 @@ impl Serving {
 
 fn no_item() -> Failure {
     Failure::invalid("there is no such item")
+}
+
+/// Only what is no calendar at all is refused: hosts test with broken ones.
+fn calendar_text(item: &str) -> Result<(), Failure> {
+    match read_calendar(item, &ReadOptions::default()) {
+        Err(IcalError::NotICalendar) => {
+            Err(Failure::invalid("an item of this service is a text that begins with BEGIN:VCALENDAR"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn object(item: &str) -> Result<Map<String, Value>, Failure> {

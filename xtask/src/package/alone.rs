@@ -107,6 +107,7 @@ pub(super) fn kotlin(jar: &Jar) -> Outcome {
     fs::copy(source(KOTLIN_STORE), test.join("MapStore.kt")).doing(KOTLIN_STORE)?;
     let mut mvn = Command::new("mvn");
     mvn.current_dir(folder.path()).args(["--batch-mode", "--quiet", "package"]);
+    mvn.arg(format!("-Dcalsync.version={}", jar.version()));
     process::run(mvn.arg(format!("-Dmaven.repo.local={}", repository.display())), BUILD)?;
     let mut run = Command::new("java");
     run.current_dir(folder.path()).args([

@@ -24,11 +24,15 @@ impl Jar {
         [&self.jar, &self.pom]
     }
 
+    /// As the name of the jar ends.
+    pub(super) fn version(&self) -> String {
+        let name = self.jar.file_stem().unwrap_or_default().to_string_lossy();
+        name.trim_start_matches("calsync-").to_owned()
+    }
+
     /// Puts both where Maven looks for them in a repository.
     pub(super) fn install(&self, repository: &Path) -> Outcome {
-        let name = self.jar.file_stem().unwrap_or_default().to_string_lossy();
-        let (artifact, version) = name.split_once('-').unwrap_or((&name, ""));
-        let place = repository.join("io").join("calsync").join(artifact).join(version);
+        let place = repository.join("io").join("calsync").join("calsync").join(self.version());
         fs::create_dir_all(&place).doing(place.display())?;
         for file in self.both() {
             fs::copy(file, place.join(file.file_name().unwrap_or_default())).doing(file.display())?;

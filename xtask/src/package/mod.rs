@@ -180,6 +180,9 @@ pub(crate) fn steps(board: &mut Board, packages: &Packages, install: Install) {
 /// README, licences, version, addresses, and the native part, in everything that was built.
 fn carried(packages: &Packages) -> Outcome {
     let files = packages.files();
+    if files.is_empty() {
+        return failed("nothing was built that could be looked at");
+    }
     let mut look = Command::new("python3");
     look.arg(script("package_check.py")).arg(workspace::root()).args(&files);
     process::run(&mut look, RUN)?;
@@ -188,4 +191,14 @@ fn carried(packages: &Packages) -> Outcome {
         println!("{bytes:>12} {}", file.display());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_was_built_nothing_is_in_order() {
+        assert!(matches!(carried(&Packages::new(Profile::Dev)), Err(Stop::Failed(_))));
+    }
 }

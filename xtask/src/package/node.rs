@@ -67,8 +67,8 @@ pub(crate) fn npm(folder: &Path, arguments: &[&str]) -> Outcome {
     process::run(&mut npm, RUN)
 }
 
-/// Compiles the native part of a package from npm, when it is not there or not for this Node. What its own script would
-/// download, not every machine reaches.
+/// Compiles the native part of a package from npm, when it is not there or not for this Node. Nothing but npm's registry is asked:
+/// what the package's own script and node-gyp would download elsewhere, not every machine reaches.
 pub(crate) fn compiled(project: &Path, package: &str) -> Outcome {
     let mut load = Command::new("node");
     let opens = format!("try {{ new (require('{package}'))(':memory:') }} catch {{ console.log('no') }}");
@@ -79,17 +79,18 @@ pub(crate) fn compiled(project: &Path, package: &str) -> Outcome {
     let mut prefix = Command::new("node");
     prefix.args(["-p", "path.dirname(path.dirname(process.execPath))"]);
     let prefix = PathBuf::from(process::output(&mut prefix, RUN)?.trim());
+    // Told of none, node-gyp downloads the headers from the makers of Node.
+    if !prefix.join("include").join("node").join("node.h").exists() {
+        return Err(Stop::absent(format!(
+            "{package} cannot be compiled: Node's headers are not in include/node beside it (Debian: libnode-dev)"
+        )));
+    }
     let mut compile = Command::new("npm");
     compile
         .current_dir(project)
-        .args(["explore", package, "--", "node-gyp", "rebuild", "--debug", "--silent"]);
-    // Node's headers lie beside it, where it came from its makers; elsewhere node-gyp knows the place, or downloads them.
-    if prefix.join("include").join("node").join("node.h").exists() {
-        compile.env("npm_config_nodedir", &prefix);
-    }
+        .args(["explore", package, "--", "node-gyp", "rebuild", "--debug", "--silent"])
+        .env("npm_config_nodedir", &prefix);
     process::run(&mut compile, RUN).map_err(|stop| {
-        Stop::absent(format!(
-            "{package} cannot be compiled ({stop}); g++, make and Node's headers are needed"
-        ))
+        Stop::absent(format!("{package} cannot be compiled ({stop}); g++ and make are needed"))
     })
 }

@@ -6,7 +6,9 @@ internal import CalsyncNative
 /// or let go of.
 ///
 /// ``items()``, ``put(_:id:)``, ``delete(_:)`` and ``tell(_:)`` happen at the service itself, as if somebody else did it there. They
-/// throw ``CalsyncError`` for what the service does not take, and once it is closed.
+/// throw ``CalsyncError`` for an id nothing has, a line that is not understood, an item that is no calendar text (CalDAV and feeds) or
+/// no JSON object (the others), and once it is closed. In the object, Microsoft refuses what Graph does; Cozi and Google look at
+/// nothing.
 public final class Emulator: Sendable {
     private let native: NativeEmulator
 

@@ -2,7 +2,7 @@
 ///
 /// The methods run on the cooperative pool, or where the actor that conforms to this runs; they must not block for long. What they
 /// throw ends the call with the code ``Code/hostFailed``, but for a ``StoreError``. Lists are ordered by the bytes (UTF-8) of their key,
-/// unless something else is said. ``checkStore(_:)`` runs the cases our own stores are checked with.
+/// unless something else is said. ``checkStore(storePatienceMs:_:)`` runs the cases our own stores are checked with.
 public protocol Store: Sendable {
     /// All calendars.
     func calendars() async throws -> [Row]
@@ -48,7 +48,7 @@ public protocol Store: Sendable {
 
 /// A store that answers together what is always asked together: a run without changes calls two methods and not six.
 ///
-/// Whether a store is one is looked at once, when it is given to an engine or to ``checkStore(_:)``, whose cases compare it with the
+/// Whether a store is one is looked at once, when it is given to an engine or to ``checkStore(storePatienceMs:_:)``, whose cases compare it with the
 /// single reads.
 public protocol StoreInOneCall: Store {
     /// What a run begins with: takes the lease, if one is asked for, then reads. Where it is not granted nothing is read.

@@ -34,18 +34,19 @@ STORE_CASES: tuple[str, ...] = tuple(store_cases())
 """The names of the cases. ``calsync.testing.pytest`` makes a test of each."""
 
 
-def check_store(factory: Callable[[], Store], case: str | None = None) -> None:
+def check_store(factory: Callable[[], Store], case: str | None = None, *, store_patience: float = 60) -> None:
     """Runs one case, or all of them, each on a fresh and empty store that ``factory`` makes.
 
     Raises ``CheckError``, whose ``item`` is the case, for the first one that fails. ``async def`` methods run on an event loop
-    of their own, and have a minute.
+    of their own. Each has ``store_patience`` seconds: one that takes longer fails the case. A ``def`` that never returns cannot be
+    given up.
     """
     outside_asyncio()
     for name in STORE_CASES if case is None else (case,):
-        caller = Caller(Patience())
+        caller = Caller(Patience(store=store_patience))
         try:
             hosts = Hosts(checked(factory()))
-            opening = json.dumps(hosts.opening("host"))
+            opening = json.dumps(hosts.opening("host", of_store=store_patience))
             caller.call(lambda done, call, _: _check_store(name, opening, done, call), Answers(hosts, None))
         finally:
             caller.close()
@@ -69,7 +70,8 @@ class Emulator:
     that is accepted. ``OSError`` when no port is free.
 
     ``items``, ``put``, ``delete`` and ``tell`` happen at the service itself, as if somebody else did it there. They raise
-    ``CallError`` for what the service does not take, and once it is closed.
+    ``CallError`` for an id nothing has, a line that is not understood, an item that is no calendar text (CalDAV and feeds) or no JSON
+    object (the others), and once it is closed. In the object, Microsoft refuses what Graph does; Cozi and Google look at nothing.
     """
 
     _provider: ProviderKind

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from ..store import Store
@@ -24,7 +26,10 @@ class StoreConformance:
     an event loop of their own.
     """
 
+    store_patience: ClassVar[float] = 60
+    """How many seconds each method of the store has. One that takes longer fails its case."""
+
     @pytest.mark.parametrize("case", STORE_CASES)
     def test_case(self, case: str, store: Store) -> None:
         """Fails with ``CheckError``, which says what was expected."""
-        check_store(lambda: store, case)
+        check_store(lambda: store, case, store_patience=self.store_patience)

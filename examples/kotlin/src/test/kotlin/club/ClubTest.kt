@@ -5,6 +5,7 @@ import io.calsync.Calendar
 import io.calsync.Engine
 import io.calsync.Expectation
 import io.calsync.ProviderKind
+import io.calsync.Store
 import io.calsync.StoreException
 import io.calsync.Write
 import io.calsync.row
@@ -25,19 +26,20 @@ import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
-import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable
 import org.junit.jupiter.api.io.TempDir
 
 /** The store does what calsync asks of one. */
 class ClubStoreTest : StoreConformance() {
-    private val open = mutableListOf<Connection>()
+    private lateinit var connection: Connection
 
-    override suspend fun store() = ClubStore(ClubStore.connect(":memory:").also { open += it })
+    override suspend fun store(): Store {
+        connection = ClubStore.connect(":memory:")
+        return ClubStore(connection)
+    }
 
-    @AfterEach
-    fun close() = open.forEach(Connection::close)
+    override suspend fun close(store: Store) = connection.close()
 }
 
 /** What the cases cannot show of the store, and a day of the club. */

@@ -11,7 +11,8 @@ import kotlinx.serialization.builtins.serializer
  * name; Cozi is a household in Berlin; a feed asks for its user and password. It serves on a thread of its own until it is closed.
  *
  * [items], [put], [delete] and [tell] happen at the service itself, as if somebody else did it there. They throw [CalsyncException]
- * for what the service does not take, and once it is closed.
+ * for an id nothing has, a line that is not understood, an item that is no calendar text (CalDAV and feeds) or no JSON object (the
+ * others), and once it is closed. In the object, Microsoft refuses what Graph does; Cozi and Google look at nothing.
  *
  * @param secret the password, or the access token, that is accepted.
  */

@@ -3,17 +3,36 @@ package io.calsync
 import io.calsync.testing.StoreConformance
 import java.lang.reflect.InvocationTargetException
 import java.lang.reflect.Proxy
+import java.time.Instant
 import java.util.Collections
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertTrue
+import kotlin.time.Duration.Companion.milliseconds
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.runBlocking
+import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Test
 
 /** A store written in Kotlin does what ours are checked for. */
 class MapStoreTest : StoreConformance() {
     override suspend fun store() = MapStore()
+}
+
+/** One whose class counts what is open: each store is ended before the next one is made. */
+class ClosedStoreTest : StoreConformance() {
+    private val open = mutableListOf<Store>()
+
+    override suspend fun store(): Store {
+        assertEquals(emptyList(), open)
+        return MapStore().also { open += it }
+    }
+
+    override suspend fun close(store: Store) = assertTrue(open.remove(store))
+
+    @AfterEach
+    fun ended() = assertEquals(emptyList(), open)
 }
 
 /** One that answers in one call, too. */
@@ -92,6 +111,43 @@ class StoreTest {
                 throw error.targetException
             }
         } as Store
+    }
+
+    private open class Silent : MapStore() {
+        override suspend fun acquireLease(name: String, holder: String, now: Instant, until: Instant) = awaitCancellation()
+    }
+
+    @Test
+    fun `a store that never answers fails the case`() = runBlocking {
+        val case = "lease_needs_a_duration"
+        val ways: List<suspend () -> Unit> = listOf(
+            { checkStore(case, Silent(), storePatience = 20.milliseconds) },
+            { checkStore(20.milliseconds) { Silent() } },
+        )
+        for (check in ways) {
+            val error = assertFailsWith<CalsyncException> { check() }
+            assertEquals(Code.CHECK_FAILED, error.code)
+            assertTrue("store.acquire_lease never answered" in error.message.orEmpty(), error.message)
+        }
+    }
+
+    @Test
+    fun `the store of a case that fails is closed`() {
+        val closed = mutableListOf<Store>()
+        val silent = Silent()
+        val tests = object : StoreConformance() {
+            override val storePatience = 20.milliseconds
+
+            override suspend fun store() = silent
+
+            override suspend fun close(store: Store) {
+                closed += store
+                error("cannot be closed")
+            }
+        }
+        val case = tests.conformance().first { it.displayName == "lease_needs_a_duration" }
+        assertEquals(Code.CHECK_FAILED, assertFailsWith<CalsyncException> { case.executable.execute() }.code)
+        assertEquals(listOf<Store>(silent), closed)
     }
 
     @Test
