@@ -3,6 +3,7 @@
 use std::error::Error as _;
 
 use calsync_core::{
+    feed::EventSeq,
     model::LinkId,
     store::{
         BaseQuery, Batch, Doc, DocQuery, RecordKind, RecordQuery, Store, StoreError, StoreErrorKind, Write,
@@ -181,6 +182,7 @@ async fn unreadable_rows_are_named_without_their_text() {
         ("quarantine SET json", "quarantined item 1"),
         ("runs SET json", "run 1"),
         ("journal SET json", "journal entry 1"),
+        ("feed_entries SET json", "entry of a feed 1"),
         ("docs SET due = 9223372036854775807 WHERE NOT ''", "document k"),
     ];
     for (target, named) in table {
@@ -194,6 +196,7 @@ async fn unreadable_rows_are_named_without_their_text() {
             "conflict" => store.records(query(RecordKind::Conflict)).await.map(drop),
             "quarantined" => store.records(query(RecordKind::Quarantine)).await.map(drop),
             "document" => store.docs("s", DocQuery::Keys(&["k"])).await.map(drop),
+            "entry" => store.feed(&"c".into(), EventSeq(0), 9).await.map(drop),
             "run" => store.records(query(RecordKind::Run)).await.map(drop),
             _ => store.records(query(RecordKind::Journal)).await.map(drop),
         }

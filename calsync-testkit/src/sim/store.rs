@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use calsync_core::{
+    feed::{Bell, EventSeq, FeedPage},
     model::{Calendar, CalendarId, Event, EventId, LinkId, RemoteId, Version},
     plan::Direction,
     provider::Cursor,
@@ -381,6 +382,19 @@ impl Store for SimStore {
 
     async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
         self.read("docs", self.inner.docs(space, query)).await
+    }
+
+    async fn feed(&self, calendar: &CalendarId, after: EventSeq, limit: usize) -> Result<FeedPage> {
+        self.read("feed", self.inner.feed(calendar, after, limit)).await
+    }
+
+    async fn forget_feed(&self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        pause().await;
+        wait(self.inner.forget_feed(calendar, before, limit))
+    }
+
+    fn bell(&self) -> Option<Bell> {
+        self.inner.bell()
     }
 
     async fn commit(&self, mut batch: Batch) -> Result<CommitReceipt> {
