@@ -12,7 +12,7 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['calendars', 'revisions', 'events', 'links', 'bases', 'outbox', 'conflicts', 'quarantine',
-                                'runs', 'journal', 'leases', 'docs']
+                                'runs', 'journal', 'leases', 'docs', 'feeds', 'feed_entries']
     LOOP
         EXECUTE format('ALTER TABLE calsync.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('CREATE POLICY tenant ON calsync.%I

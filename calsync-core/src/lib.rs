@@ -5,6 +5,7 @@ pub mod booking;
 pub mod context;
 pub mod diff;
 pub mod engine;
+pub mod feed;
 pub mod ical;
 pub mod identity;
 pub mod merge;

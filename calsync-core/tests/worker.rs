@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use calsync_core::{
     context::{Clock, RandomIds},
     engine::{CopyEdits, CopyRules, Link},
+    feed::EventSeq,
     model::{Calendar, CalendarId, LinkId},
     plan::Direction,
     provider::{ErrorKind, Fault, Retry, Watch},
@@ -871,6 +872,11 @@ async fn retention_cuts_logs_and_keeps_deletions_a_link_has_not_seen() {
         store.records(query).await.unwrap().len()
     };
     assert_eq!(runs().await, 1);
+    let told = async || {
+        let page = store.feed(&"family".into(), EventSeq(0), 9).await.unwrap();
+        (page.entries.len(), page.last.0)
+    };
+    assert_eq!(told().await, (2, 2));
     // For a hundred days nothing but the retention runs: the link has not seen the deletion.
     let days = async |days: u64| {
         let mut options = WorkerOptions::default();
@@ -879,6 +885,7 @@ async fn retention_cuts_logs_and_keeps_deletions_a_link_has_not_seen() {
     };
     days(100).await;
     assert_eq!(runs().await, 0, "runs are forgotten after 90 days");
+    assert_eq!(told().await, (0, 2), "and what was told of them");
     assert_eq!(
         store.events_since(&"family".into(), Revision(0), 9).await.unwrap().len(),
         1,

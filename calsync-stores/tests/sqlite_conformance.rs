@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use calsync_core::{
+    feed::{Bell, EventSeq, FeedPage},
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
@@ -110,6 +111,18 @@ impl Store for InDirectory {
         pass_on!(self, store => store.docs(space, query))
     }
 
+    async fn feed(&self, calendar: &CalendarId, after: EventSeq, limit: usize) -> Result<FeedPage> {
+        pass_on!(self, store => store.feed(calendar, after, limit))
+    }
+
+    async fn forget_feed(&self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        pass_on!(self, store => store.forget_feed(calendar, before, limit))
+    }
+
+    fn bell(&self) -> Option<Bell> {
+        None
+    }
+
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
         pass_on!(self, store => store.commit(batch))
     }
@@ -137,6 +150,7 @@ mod in_memory {
     }
 
     calsync_testkit::store_conformance!(fresh);
+    calsync_testkit::feed_conformance!(fresh);
 
     async fn tenants() -> impl Fn(&str) -> SqliteStore {
         let store = fresh().await;
@@ -144,6 +158,7 @@ mod in_memory {
     }
 
     calsync_testkit::tenant_conformance!(tenants);
+    calsync_testkit::tenant_feed_conformance!(tenants);
 
     async fn claims() -> (Arc<SqliteStore>, impl Fn(&str) -> Arc<dyn Store>) {
         let store = fresh().await;
@@ -173,6 +188,7 @@ mod one_of_many_tenants {
     }
 
     calsync_testkit::store_conformance!(fresh);
+    calsync_testkit::feed_conformance!(fresh);
 }
 
 mod in_a_file {
@@ -185,6 +201,7 @@ mod in_a_file {
     }
 
     calsync_testkit::store_conformance!(fresh);
+    calsync_testkit::feed_conformance!(fresh);
 }
 
 mod reopened_for_each_call {
@@ -195,4 +212,5 @@ mod reopened_for_each_call {
     }
 
     calsync_testkit::store_conformance!(fresh);
+    calsync_testkit::feed_conformance!(fresh);
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use calsync_core::{
+    feed::{Bell, EventSeq, FeedPage},
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
@@ -131,6 +132,18 @@ impl<H: StoreHook> Store for HookedStore<H> {
     async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {
         self.around("waiting", self.inner().waiting(link, after, limit)).await
     }
+    async fn feed(&self, calendar: &CalendarId, after: EventSeq, limit: usize) -> Result<FeedPage> {
+        self.around("feed", self.inner().feed(calendar, after, limit)).await
+    }
+
+    async fn forget_feed(&self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        self.around("forget_feed", self.inner().forget_feed(calendar, before, limit)).await
+    }
+
+    fn bell(&self) -> Option<Bell> {
+        self.inner().bell()
+    }
+
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
         self.around(&format!("commit of {}", batch.writes.len()), self.inner().commit(batch)).await
     }

@@ -7,3 +7,4 @@ async fn fresh() -> MemoryStore {
 }
 
 calsync_testkit::store_conformance!(fresh);
+calsync_testkit::feed_conformance!(fresh);

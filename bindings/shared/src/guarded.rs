@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use calsync_core::{
+    feed::{Bell, EventSeq, FeedPage},
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
@@ -93,6 +94,18 @@ impl Store for Guarded {
 
     async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {
         self.0.waiting(link, after, limit).await
+    }
+
+    async fn feed(&self, calendar: &CalendarId, after: EventSeq, limit: usize) -> Result<FeedPage> {
+        self.0.feed(calendar, after, limit).await
+    }
+
+    async fn forget_feed(&self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        self.0.forget_feed(calendar, before, limit).await
+    }
+
+    fn bell(&self) -> Option<Bell> {
+        self.0.bell()
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{EngineError, Hub, conflicts::OPEN};
+use super::{EngineError, Hub, conflicts::OPEN, telling::of_conflicts};
 use crate::{
     diff::Field,
     model::LinkId,
@@ -124,10 +124,11 @@ impl Hub {
             revision: Some(event.revision),
         };
         let writes = vec![
-            Write::PutEvent { calendar: state.calendar, id, event: Box::new(event.event), at },
+            Write::PutEvent { calendar: state.calendar.clone(), id, event: Box::new(event.event), at },
             Write::PutConflict(Box::new(record.clone())),
         ];
-        self.store.commit(Batch { expect: vec![expect], writes, ..Batch::default() }).await?;
+        let news = of_conflicts(&writes, &state.calendar, at).collect();
+        self.store.commit(Batch { expect: vec![expect], writes, news, ..Batch::default() }).await?;
         Ok(record)
     }
 }

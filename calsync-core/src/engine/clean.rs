@@ -9,6 +9,7 @@ use super::{
     withdrawn::{delete_surely, let_all_return},
 };
 use crate::{
+    feed::Origin,
     model::{Event, EventId, RemoteId, Version},
     plan::{Action, Direction, Evidence, Operation, Plan, PlanId, Tally, Verdict},
     provider::{ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange, Payload, Provider, PullMode, Seal},
@@ -262,7 +263,13 @@ impl Engine {
             ];
             match self
                 .store
-                .commit(Batch { lease: Some(token), expect: vec![expect], writes, ..Batch::default() })
+                .commit(Batch {
+                    lease: Some(token),
+                    expect: vec![expect],
+                    writes,
+                    by: Some(Origin { link: link.id.clone(), run: run.clone().into() }),
+                    ..Batch::default()
+                })
                 .await
             {
                 Ok(_) => report.deleted += 1,

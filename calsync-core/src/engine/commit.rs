@@ -8,13 +8,15 @@ use super::{
     outbox::is_nameless,
     pair::Outcome,
     run::{ATTEMPTS, Mode, PlannedDeletion, Run},
+    telling::{fares_otherwise, of_conflicts},
 };
 use crate::{
+    feed::{Happened, News, Origin},
     model::EventId,
     plan::{Action, Evidence, Operation},
     store::{
-        Batch, CommitReceipt, LeaseEnd, LinkState, OutboxEntry, OutboxOp, OutboxState, Revision, RunOutcome,
-        Write,
+        Batch, CommitReceipt, LeaseEnd, LinkHealth, LinkState, OutboxEntry, OutboxOp, OutboxState, Revision,
+        RunOutcome, Write,
     },
 };
 
@@ -180,9 +182,28 @@ impl Run<'_> {
         if !self.recorded {
             batch.writes.push(Write::PutRun(Box::new(self.record(RunOutcome::Running))));
         }
+        let health = self.tell_feed(&mut batch);
         let receipt = self.engine.store.commit(batch).await?;
         (self.recorded, self.says_change) = (true, false);
+        self.told_health = health;
         Ok(receipt)
+    }
+
+    /// Tells the feed of the calendar what the batch does beside its events; answers how the link fares after it.
+    fn tell_feed(&self, batch: &mut Batch) -> LinkHealth {
+        let (calendar, at) = (&self.link.calendar, self.engine.clock.now());
+        batch.by = Some(Origin { link: self.link.id.clone(), run: self.id.clone() });
+        batch.news.extend(of_conflicts(&batch.writes, calendar, at));
+        let mut states = batch.writes.iter().rev().filter_map(|write| match write {
+            Write::PutLink(state) if state.id == self.link.id => Some(&state.health),
+            _ => None,
+        });
+        let health = states.next().unwrap_or(&self.told_health).clone();
+        if fares_otherwise(&self.told_health, &health) {
+            let what = Happened::Link { link: self.link.id.clone(), health: health.clone() };
+            batch.news.push(News { calendar: calendar.clone(), at, what });
+        }
+        health
     }
 
     /// Where a provider lists everything, the cursor is what was listed last. Should the listing be that again before a run,

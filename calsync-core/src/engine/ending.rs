@@ -83,6 +83,8 @@ impl Run<'_> {
                     limit: PURGED,
                 });
             }
+            let before = now - self.link.keep_log;
+            self.engine.store.forget_feed(&self.link.calendar, before, PURGED).await?;
         }
         // A run that found nothing to do leaves a heartbeat and no record.
         if self.recorded || self.plan.held {

@@ -54,7 +54,7 @@ pub struct Link {
     /// longer while a link of the calendar has not carried the deletion out; one that did not run through for a year, and was
     /// not [forgotten](super::Engine::forget), has no say in that.
     pub keep_deleted: TimeDelta,
-    /// How long runs, journal entries and decided conflicts are kept; what is older cannot be explained or undone. Open
+    /// How long runs, journal entries, decided conflicts and entries of change feeds are kept; what is older cannot be explained or undone. Open
     /// conflicts are kept until somebody decides. Default: 90 days.
     #[serde(default = "keep_log")]
     pub keep_log: TimeDelta,

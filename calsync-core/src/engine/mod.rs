@@ -45,6 +45,7 @@ mod report;
 mod run;
 pub(crate) mod settled;
 mod sources;
+mod telling;
 mod turned;
 mod undo;
 mod undo_there;

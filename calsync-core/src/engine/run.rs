@@ -94,6 +94,8 @@ pub(super) struct Run<'a> {
     pub(super) mode: Mode,
     pub(super) id: RunId,
     pub(super) state: LinkState,
+    /// How the link fares as far as the feed of its calendar says.
+    pub(super) told_health: LinkHealth,
     /// What a stored cursor must have been made with to be used.
     pub(super) cursor_key: String,
     pub(super) approve: Option<PlanId>,
@@ -213,6 +215,7 @@ impl<'a> Run<'a> {
             mode,
             id: RunId::from(format!("{:012x}-{}", now.timestamp_millis().max(0), short(&engine.ids.fresh()))),
             cursor_key: state.cursor_key.clone(),
+            told_health: state.health.clone(),
             state,
             approve: options.approve.clone(),
             refuse: options.refuse.clone(),
@@ -339,6 +342,7 @@ impl<'a> Run<'a> {
             }
             (self.seen_before, self.audited_before) = (state.seen, state.last_audit);
             self.state = state;
+            self.told_health.clone_from(&self.state.health);
             self.ahead_before.clone_from(&self.state.ahead_since);
             self.check_revisions(found.edits).await?;
             self.reduces_unasked = self.link.would_reduce_unasked(&self.state.cursor_key);

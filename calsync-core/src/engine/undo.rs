@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     diff::copy_field,
+    feed::Origin,
     model::{Event, EventId, RunId},
     provider::Provider,
     store::{
@@ -161,6 +162,7 @@ impl<'a> Undo<'a> {
 
     pub(super) async fn commit(&self, mut batch: Batch) -> Result<(), EngineError> {
         batch.lease = Some(self.lease.clone());
+        batch.by = Some(Origin { link: self.link.id.clone(), run: self.prefix.clone().into() });
         self.engine.store.commit(batch).await?;
         Ok(())
     }

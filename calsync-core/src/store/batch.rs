@@ -8,7 +8,10 @@ use super::{
     BaseRecord, ConflictRecord, Doc, JournalEntry, LeaseToken, LinkState, OutboxEntry, OutboxId,
     QuarantineRecord, Revision, RunRecord,
 };
-use crate::model::{Calendar, CalendarId, Event, EventId, LinkId, RemoteId};
+use crate::{
+    feed::{News, Origin},
+    model::{Calendar, CalendarId, Event, EventId, LinkId, RemoteId},
+};
 
 /// What must hold for a batch to be written.
 #[derive(Clone, PartialEq, Eq)]
@@ -206,6 +209,10 @@ pub struct Batch {
     pub expect: Vec<Expectation>,
     /// What is written, in this order.
     pub writes: Vec<Write>,
+    /// Which run writes its events, for the feeds of the calendars; `None`: the host. A store without feeds ignores it.
+    pub by: Option<Origin>,
+    /// What the feeds of calendars are told beside the events that are written, after those. A store without feeds ignores it.
+    pub news: Vec<News>,
 }
 
 /// What a commit did.

@@ -23,6 +23,8 @@ pub enum StoreErrorKind {
     Corrupt,
     /// The call makes no sense (an id too long, a batch too large).
     InvalidInput,
+    /// The store does not have what the call is about; it need not.
+    Unsupported,
     /// Anything else of the database.
     Backend,
 }
@@ -78,6 +80,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Full => "no room",
             StoreErrorKind::Corrupt => "a row does not hold what was written",
             StoreErrorKind::InvalidInput => "invalid input",
+            StoreErrorKind::Unsupported => "not kept by this store",
             StoreErrorKind::Backend => "the database failed",
         };
         write!(f, "{}: {kind}", self.operation)

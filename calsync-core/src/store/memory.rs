@@ -22,7 +22,10 @@ use super::{
     LeaseGrant, LeaseToken, LinkState, OutboxEntry, OutboxId, Record, RecordQuery, Result, Revision, Store,
     StoreError, StoreErrorKind,
 };
-use crate::model::{Calendar, CalendarId, EventId, LinkId, RemoteId};
+use crate::{
+    feed::{Additions, Bell, EventSeq, FeedPage, told_by},
+    model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
+};
 
 /// Keeps all rows in memory behind one lock.
 ///
@@ -31,6 +34,7 @@ use crate::model::{Calendar, CalendarId, EventId, LinkId, RemoteId};
 #[derive(Default)]
 pub struct MemoryStore {
     rows: Mutex<Rows>,
+    bell: Bell,
 }
 
 impl MemoryStore {
@@ -43,7 +47,7 @@ impl MemoryStore {
     /// other.
     #[must_use]
     pub fn snapshot(&self) -> Self {
-        Self { rows: Mutex::new(self.rows().clone()) }
+        Self { rows: Mutex::new(self.rows().clone()), bell: Bell::default() }
     }
 
     /// A thread that panicked while it held the lock leaves rows that are whole: a batch that was not kept is taken
@@ -211,6 +215,29 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn feed(&self, calendar: &CalendarId, after: EventSeq, limit: usize) -> Result<FeedPage> {
+        let rows = self.rows();
+        let entries = rows
+            .feed
+            .from(start(calendar, Some(&after), EventSeq::default()))
+            .take_while(|((owner, _), _)| owner == calendar)
+            .take(limit)
+            .map(|(_, entry)| entry.clone())
+            .collect();
+        Ok(FeedPage { last: rows.last_told(calendar), entries })
+    }
+
+    async fn forget_feed(&self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        let mut rows = self.rows();
+        let forgotten = rows.forget_feed(calendar, before, limit);
+        rows.keep();
+        Ok(forgotten)
+    }
+
+    fn bell(&self) -> Option<Bell> {
+        Some(self.bell.clone())
+    }
+
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
         let mut rows = self.rows();
         if batch.lease.as_ref().is_some_and(|token| !rows.holds(token)) {
@@ -220,18 +247,23 @@ impl Store for MemoryStore {
             rows.check(index, expectation)?;
         }
         let mut receipt = CommitReceipt::default();
+        let mut added = Additions::of(&batch);
+        let told: Vec<CalendarId> = told_by(&batch).into_iter().cloned().collect();
         for write in batch.writes {
-            if let Err(error) = rows.write(write, &mut receipt) {
+            if let Err(error) = rows.write(write, &mut receipt, &mut added) {
                 rows.roll_back();
                 return Err(error);
             }
         }
+        rows.tell(added);
         if batch.lease_end == LeaseEnd::GivenBack
             && let Some(token) = &batch.lease
         {
             rows.give_back(token);
         }
         rows.keep();
+        drop(rows);
+        told.iter().for_each(|calendar| self.bell.ring(calendar));
         Ok(receipt)
     }
 

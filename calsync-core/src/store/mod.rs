@@ -41,7 +41,10 @@ pub use records::{
     RunRecord, SettledBy, Settlement, Take,
 };
 
-use crate::model::{Calendar, CalendarId, EventId, LinkId, RemoteId};
+use crate::{
+    feed::{Bell, EventSeq, FeedPage},
+    model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
+};
 
 /// The result of a call to a store.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -81,6 +84,11 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 ///    (`logs_are_cut_at_their_old_end`), and never loses an open conflict (`open_conflicts_are_never_purged`).
 /// 10. **Documents**: no version of a key is given out twice (`doc_versions_never_come_back`); values are bytes
 ///     (`docs_round_trip`); what is due comes first to last, and only while it is due (`due_docs_come_in_order`).
+///
+/// 11. **Feeds**, where a store keeps them ([`Store::feed`]): every event that is written has its entry, in the transaction that
+///     writes it (`feed_tells_every_change_once`, `refused_batch_tells_nothing`); entries are numbered by one in the order of
+///     the commits, and no reader ever sees entry `n` before `n - 1` (`feed_has_no_gaps`); they are forgotten at their old end
+///     only (`feed_is_cut_at_its_old_end`).
 ///
 /// Lists are ordered by the bytes of their key and paged by their last key (`changes_are_paged_by_revision`,
 /// `base_summaries_are_paged`, `outbox_is_ordered_and_paged`, `records_are_paged`, `docs_are_paged`), so every read
@@ -160,6 +168,33 @@ pub trait Store: Send + Sync {
     /// stands here it is [`Store::outbox`] and [`Store::bases`].
     async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {
         waiting_by_reads(self, link, after, limit).await
+    }
+
+    /// The entries of a calendar's feed after one of them, in their order, at most `limit`, and which is the last; both of one
+    /// moment (`feed_is_paged`). Of a calendar nobody wrote to it is empty.
+    ///
+    /// A store that keeps feeds gives every event it writes an entry, and the [`Batch::news`] theirs, with
+    /// [`Additions`](crate::feed::Additions). As it stands here it keeps none: nothing else changes for its host.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::Unsupported`] when the store keeps no feeds.
+    async fn feed(&self, calendar: &CalendarId, after: EventSeq, limit: usize) -> Result<FeedPage> {
+        let _ = (calendar, after, limit);
+        Err(StoreError::new(StoreErrorKind::Unsupported, "feed"))
+    }
+
+    /// Forgets entries of a calendar's feed: of the `limit` oldest, all up to the last one from before a time; a store that keeps
+    /// entries of one commit together may keep those that came with a younger one. Answers how many: fewer than `limit` is all
+    /// there were. Numbers are not given out again. As it stands here there is nothing to forget.
+    async fn forget_feed(&self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        let _ = (calendar, before, limit);
+        Ok(0)
+    }
+
+    /// What rings in this process when a feed of this store has grown (`feed_rings`). As it stands here nothing does.
+    fn bell(&self) -> Option<Bell> {
+        None
     }
 
     /// Writes a batch: all of it, or nothing. The lease is checked first (`fencing_comes_before_expectations`), then the

@@ -46,7 +46,7 @@ impl Default for WorkerOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetainOptions {
-    /// How long runs, journal entries and decided conflicts are kept. Default: 90 days.
+    /// How long runs, journal entries, decided conflicts and entries of change feeds are kept. Default: 90 days.
     pub keep_log: TimeDelta,
     /// How long soft deletes are kept. Default: 30 days. They are kept longer while a link of their calendar has not run
     /// since.

@@ -42,6 +42,14 @@ pub(super) async fn retain(
             *all = *all && ran;
         }
     }
+    for calendar in seen.keys() {
+        for _ in 0..options.batches {
+            let before = now - options.keep_log;
+            if store.forget_feed(calendar, before, options.batch).await? < options.batch {
+                break;
+            }
+        }
+    }
     for (calendar, _) in seen.into_iter().filter(|(_, all)| *all) {
         let before = forgettable(store, &calendar, before, now, None).await?;
         let writes = vec![Write::PurgeDeleted { calendar, before }];

@@ -52,6 +52,9 @@ impl Needs {
         for write in &batch.writes {
             needs.write(write, tenant)?;
         }
+        for news in &batch.news {
+            needs.owners.insert(Owner::Calendar(news.calendar.as_str().to_owned()));
+        }
         Ok(needs)
     }
 

@@ -5,6 +5,7 @@
 //! | `gv` | how often; every commit moves it (a space's only by large batches) |
 //! | `lk` | the large batch that holds the owner back |
 //! | `lr` | calendar: the last revision |
+//! | `fl` | calendar: the last entry of its feed |
 //! | `gn`, `vl` | link: generation and state |
 //! | `oc`, `qc` | link: how many entries its outbox has, and how many items are in quarantine |
 
@@ -30,6 +31,8 @@ pub(super) struct Guard {
     pub(super) version: u64,
     pub(super) lock: Option<Vec<u8>>,
     pub(super) revision: u64,
+    /// The last entry of a calendar's feed.
+    pub(super) told: u64,
     pub(super) generation: Option<u64>,
     pub(super) state: Option<Vec<u8>>,
     /// How many entries a link's outbox has; `None`: nobody counted.
@@ -51,6 +54,7 @@ impl Guard {
             quarantine: counted("qc"),
             lock: bytes(item, "lk").map(<[u8]>::to_vec),
             revision: natural(item, "lr").unwrap_or(0),
+            told: natural(item, "fl").unwrap_or(0),
             generation: natural(item, "gn"),
             state: bytes(item, "vl").map(<[u8]>::to_vec),
         }
@@ -66,6 +70,7 @@ impl Guard {
             version: self.version + 1,
             lock: None,
             revision: change.revision.unwrap_or(self.revision),
+            told: change.told.unwrap_or(self.told),
             generation: change.link.as_ref().map(|(generation, _)| *generation).or(self.generation),
             state: change.link.as_ref().map(|(_, state)| state.clone()).or_else(|| self.state.clone()),
             outbox: counted(self.outbox, |rows| rows.outbox),
@@ -85,6 +90,8 @@ pub(super) struct Counts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) revision: Option<u64>,
+    /// The last entry of a calendar's feed.
+    pub(super) told: Option<u64>,
     /// Generation and state of a link.
     pub(super) link: Option<(u64, Vec<u8>)>,
     /// Of a link whose rows change.
@@ -126,6 +133,10 @@ fn changed(key: &Key, guard: &Guard, change: &Change) -> Op {
     if let Some(revision) = change.revision {
         text.push_str(", lr = :r");
         values.push((":r", number(revision)));
+    }
+    if let Some(told) = change.told {
+        text.push_str(", fl = :f");
+        values.push((":f", number(told)));
     }
     if let Some((generation, state)) = &change.link {
         text.push_str(", gn = :g, vl = :s");
@@ -203,13 +214,18 @@ impl<'a> Watch<'a> {
 
     /// Whether what was read is whole and of one moment; otherwise it is to be read again.
     pub(super) async fn holds(&mut self, whole: bool) -> Result<bool> {
+        Ok(self.guard(whole).await?.is_some())
+    }
+
+    /// The guard as it was at that moment, when what was read is whole and of one; otherwise it is to be read again.
+    pub(super) async fn guard(&mut self, whole: bool) -> Result<Option<Guard>> {
         let guard = self.settled().await?;
         if whole && guard.version == self.version {
-            return Ok(true);
+            return Ok(Some(guard));
         }
         self.version = guard.version;
         self.again().await?;
-        Ok(false)
+        Ok(None)
     }
 
     /// Waits before reading again.

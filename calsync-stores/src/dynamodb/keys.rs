@@ -43,6 +43,8 @@ pub(super) enum Kind {
     Run = b'r',
     Journal = b'j',
     Doc = b'd',
+    /// Entries of a calendar's feed, some of one commit.
+    Feed = b'n',
     Guard = b'g',
     Lease = b'l',
     /// A batch too large for a transaction.
@@ -127,6 +129,11 @@ pub(super) fn row(tenant: &str, kind: Kind, owner: &str, name: &str) -> Result<K
 /// A row that is found by what stands for its name.
 pub(super) fn hashed(tenant: &str, kind: Kind, owner: &str, hash: &[u8]) -> Result<Key> {
     Ok(Key { pk: partition(tenant, kind, owner)?, sk: hash.to_vec() })
+}
+
+/// The row of entries of a feed of which this is the last.
+pub(super) fn feed(tenant: &str, calendar: &str, last: u64) -> Result<Key> {
+    Ok(Key { pk: partition(tenant, Kind::Feed, calendar)?, sk: last.to_be_bytes().to_vec() })
 }
 
 /// The guard of an owner.

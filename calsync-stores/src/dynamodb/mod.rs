@@ -21,6 +21,7 @@ mod checks;
 mod claims;
 mod config;
 mod error;
+mod feeds;
 mod guards;
 mod keys;
 mod large;
@@ -45,6 +46,7 @@ use async_trait::async_trait;
 pub use aws_sdk_dynamodb;
 use aws_sdk_dynamodb::Client;
 use calsync_core::{
+    feed::{Bell, EventSeq, FeedPage, told_by},
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
@@ -86,6 +88,8 @@ struct Shared {
 pub struct DynamoStore {
     shared: Arc<Shared>,
     tenant: Arc<str>,
+    /// Rings for this tenant's feeds, on every handle on the table.
+    bell: Bell,
 }
 
 impl fmt::Debug for DynamoStore {
@@ -115,13 +119,13 @@ impl DynamoStore {
     pub fn new(client: Client, config: DynamoConfig) -> Self {
         let shared =
             Shared { session: Session { client, config }, seen: Mutex::default(), memory: Mutex::default() };
-        Self { shared: Arc::new(shared), tenant: "".into() }
+        Self { shared: Arc::new(shared), tenant: "".into(), bell: Bell::default() }
     }
 
     /// A handle of another tenant on the same table. Tenants share nothing: each may have the same ids.
     #[must_use]
     pub fn tenant(&self, name: &str) -> Self {
-        Self { shared: Arc::clone(&self.shared), tenant: name.into() }
+        Self { shared: Arc::clone(&self.shared), tenant: name.into(), bell: self.bell.tenant(name) }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -213,8 +217,22 @@ impl Store for DynamoStore {
         opening::waiting(self, link, after, limit).await
     }
 
+    async fn feed(&self, calendar: &CalendarId, after: EventSeq, limit: usize) -> Result<FeedPage> {
+        feeds::page(self, calendar, after, limit).await
+    }
+
+    async fn forget_feed(&self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        feeds::forget(self, calendar, before, limit).await
+    }
+
+    fn bell(&self) -> Option<Bell> {
+        Some(self.bell.clone())
+    }
+
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
-        writes::commit(self, &batch).await
+        let receipt = writes::commit(self, &batch).await?;
+        told_by(&batch).into_iter().for_each(|calendar| self.bell.ring(calendar));
+        Ok(receipt)
     }
 
     async fn acquire_lease(

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use calsync_core::{
+    feed::{Additions, EventSeq, FeedEntry, numbered},
     model::EventId,
     store::{
         BaseRecord, Batch, CommitReceipt, Expectation, LinkState, Log, OutboxEntry, Record, RecordKind,
@@ -13,6 +14,7 @@ use chrono::TimeDelta;
 
 use super::{
     checks::{Found, kind_of},
+    feeds,
     guards::{Change, Counts},
     keys::{self, Key, Kind, Owner},
     rows::{
@@ -44,14 +46,22 @@ struct Planner<'a> {
     versions: std::slice::Iter<'a, u64>,
     /// Rows that are deleted without having been read: their pair says that they are there.
     unread: BTreeSet<Key>,
+    added: Additions,
     plan: Plan,
 }
 
 /// The rows of a batch, or why it is refused.
 pub(super) fn plan(batch: &Batch, found: &Found, tenant: &str, keep: Option<TimeDelta>) -> Result<Plan> {
     let versions = found.versions.iter();
-    let mut planner =
-        Planner { tenant, keep, found, versions, unread: BTreeSet::new(), plan: Plan::default() };
+    let mut planner = Planner {
+        tenant,
+        keep,
+        found,
+        versions,
+        unread: BTreeSet::new(),
+        added: Additions::of(batch),
+        plan: Plan::default(),
+    };
     for (index, expectation) in batch.expect.iter().enumerate() {
         if !planner.holds(expectation)? {
             return Err(StoreError::new(StoreErrorKind::Conflict { expectation: index }, COMMIT));
@@ -60,6 +70,7 @@ pub(super) fn plan(batch: &Batch, found: &Found, tenant: &str, keep: Option<Time
     for write in &batch.writes {
         planner.write(write)?;
     }
+    planner.tell()?;
     // What is there already need not be written.
     let unread = planner.unread;
     planner
@@ -156,6 +167,7 @@ impl Planner<'_> {
                 }
                 let item = event_item(&key, event, revision, *at)?;
                 self.put(key, item);
+                self.added.put(calendar, id, Revision(revision), *at);
                 self.plan.receipt.revisions.push((calendar.clone(), id.clone(), Revision(revision)));
             }
             Write::DeleteEvent { calendar, id, at } => {
@@ -168,6 +180,7 @@ impl Planner<'_> {
                 set_revision(&mut item, revision);
                 set_deleted(&mut item, micros(*at));
                 self.put(key, item);
+                self.added.deleted(calendar, id, Revision(revision), *at);
                 self.plan.receipt.revisions.push((calendar.clone(), id.clone(), Revision(revision)));
             }
             Write::PurgeDeleted { calendar, before } => {
@@ -224,6 +237,24 @@ impl Planner<'_> {
         let next = change.revision.unwrap_or(last) + 1;
         change.revision = Some(next);
         next
+    }
+
+    /// The rows of what the batch adds to feeds.
+    fn tell(&mut self) -> Result<()> {
+        let added = std::mem::replace(&mut self.added, Additions::of(&Batch::default()));
+        for (calendar, added) in added.finish() {
+            let owner = Owner::Calendar(calendar.as_str().to_owned());
+            let last = self.found.guards.get(&owner).map_or(0, |(_, guard)| guard.told);
+            let entries: Vec<FeedEntry> = numbered(EventSeq(last), added).collect();
+            for row in entries.chunks(feeds::TOGETHER) {
+                let Some(last) = row.last() else { continue };
+                let key = keys::feed(self.tenant, calendar.as_str(), last.seq.0)?;
+                let item = feeds::item(&key, row, self.keep)?;
+                self.put(key, item);
+                self.touch(owner.clone()).told = Some(last.seq.0);
+            }
+        }
+        Ok(())
     }
 
     /// Takes an event out of the list of the UID it has.

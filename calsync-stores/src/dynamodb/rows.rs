@@ -243,6 +243,7 @@ pub(super) fn kind_name(key: &Key, tenant: &str) -> &'static str {
         (Kind::Quarantine, "quarantined item"),
         (Kind::Run, "run"),
         (Kind::Journal, "journal entry"),
+        (Kind::Feed, "entries of a feed"),
         (Kind::Doc, "document"),
         (Kind::Calendar, "calendar"),
     ];

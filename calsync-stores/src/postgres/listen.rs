@@ -34,7 +34,7 @@ pub enum Wake {
         /// Its link.
         link: String,
     },
-    /// Events changed.
+    /// Events changed, or something else happened that is in the calendar's feed.
     Calendar {
         /// Whose.
         tenant: String,

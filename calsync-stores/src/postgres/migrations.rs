@@ -10,8 +10,11 @@ use super::error::{During, PostgresError};
 const OPEN: &str = "open";
 
 /// The SQL that leads from each version to the next; the first one starts from nothing.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// Whether the text can be the name of the schema, between quotes and in names of channels.
 pub(super) fn is_schema_name(name: &str) -> bool {

@@ -18,6 +18,7 @@ mod checks;
 mod claims;
 mod config;
 mod error;
+mod feeds;
 mod leases;
 mod listen;
 mod migrations;
@@ -37,6 +38,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use calsync_core::{
+    feed::{Bell, EventSeq, FeedPage},
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
@@ -81,6 +83,8 @@ struct Shared {
 pub struct PostgresStore {
     shared: Arc<Shared>,
     tenant: Arc<str>,
+    /// Rings for this tenant's feeds, on every handle on the pool.
+    bell: Bell,
 }
 
 impl fmt::Debug for PostgresStore {
@@ -122,11 +126,14 @@ impl PostgresStore {
     /// A handle of another tenant on the same pool. Tenants share nothing: each may have the same ids.
     #[must_use]
     pub fn tenant(&self, name: &str) -> Self {
-        Self { shared: Arc::clone(&self.shared), tenant: name.into() }
+        Self { shared: Arc::clone(&self.shared), tenant: name.into(), bell: self.bell.tenant(name) }
     }
 
     /// Writes a batch inside a transaction of the host's: what the host writes in it and the batch become visible
     /// together, or not at all. A refused batch leaves the transaction usable, with everything the host did before.
+    ///
+    /// Who reads a feed in this process is not woken by it, because it is not committed yet; where
+    /// [`PostgresStore::hear_others`] runs, it is woken when it is.
     ///
     /// Locks are held until the host ends the transaction, so it should end soon. In a transaction that is
     /// `REPEATABLE READ` or `SERIALIZABLE`, a calendar, link or document that somebody else changed since the
@@ -212,6 +219,18 @@ impl Store for PostgresStore {
 
     async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {
         opening::waiting(self, link, after.map(|id| id.0.as_str()), limit).await
+    }
+
+    async fn feed(&self, calendar: &CalendarId, after: EventSeq, limit: usize) -> Result<FeedPage> {
+        feeds::page(self, calendar, after, limit).await
+    }
+
+    async fn forget_feed(&self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        feeds::forget(self, calendar, before, limit).await
+    }
+
+    fn bell(&self) -> Option<Bell> {
+        Some(self.bell.clone())
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {

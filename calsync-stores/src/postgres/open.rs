@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use calsync_core::store::{Result, StoreError, StoreErrorKind};
+use calsync_core::{
+    feed::Bell,
+    store::{Result, StoreError, StoreErrorKind},
+};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::{NoTls, Row};
 
@@ -47,7 +50,11 @@ pub(super) async fn open(pool: Pool, config: PostgresConfig) -> Result<PostgresS
     drop(Object::take(connection));
     schema?;
     let sql = Sql::new(&config.schema);
-    Ok(PostgresStore { shared: Arc::new(Shared { pool, sql, config }), tenant: "".into() })
+    Ok(PostgresStore {
+        shared: Arc::new(Shared { pool, sql, config }),
+        tenant: "".into(),
+        bell: Bell::default(),
+    })
 }
 
 impl PostgresStore {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use calsync_core::{
+    feed::Additions,
     model::{CalendarId, EventId},
     store::{
         BaseRecord, Batch, CommitReceipt, ConflictRecord, Doc, JournalEntry, Log, OutboxEntry, Result,
@@ -17,6 +18,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     checks::Found,
+    feeds,
     rows::{to_micros, uid_hash},
     session::{Call, Param},
     sql::Sql,
@@ -93,6 +95,8 @@ pub(super) struct Plan<'a> {
     pub(super) purges: Vec<usize>,
     /// What the commit will have done, but for the rows purged.
     pub(super) receipt: CommitReceipt,
+    /// The statements that tell of it, to be the last ones.
+    pub(super) feeds: Vec<Call<'a>>,
 }
 
 struct Planner<'a> {
@@ -103,6 +107,7 @@ struct Planner<'a> {
     links: BTreeMap<&'a str, i64>,
     events: BTreeMap<Key<'a>, Known>,
     doc_versions: std::slice::Iter<'a, i64>,
+    added: Additions,
     plan: Plan<'a>,
 }
 
@@ -125,13 +130,20 @@ pub(super) fn plan<'a>(
             })
             .collect(),
         doc_versions: found.doc_versions.iter(),
-        plan: Plan { calls: Vec::new(), purges: Vec::new(), receipt: CommitReceipt::default() },
+        added: Additions::of(batch),
+        plan: Plan {
+            calls: Vec::new(),
+            purges: Vec::new(),
+            receipt: CommitReceipt::default(),
+            feeds: Vec::new(),
+        },
     };
     for write in &batch.writes {
         planner.add(write)?;
     }
     planner.flush()?;
     planner.finish(found);
+    planner.plan.feeds = feeds::tell(planner.added.finish(), sql, tenant)?;
     Ok(planner.plan)
 }
 
@@ -144,6 +156,7 @@ impl<'a> Planner<'a> {
             }
             Write::PutEvent { calendar, id, event, at } => {
                 let revision = self.next_revision(calendar, id);
+                self.added.put(calendar, id, Revision(unsigned(revision)), *at);
                 let key = (calendar.as_str(), id.as_str());
                 self.events.insert(key, Known { deleted: None });
                 let row = EventRow {
@@ -252,6 +265,7 @@ impl<'a> Planner<'a> {
         let Some(known) = self.events.get_mut(&key).filter(|known| known.deleted.is_none()) else { return };
         known.deleted = Some(at);
         let new = self.next_revision(calendar, id);
+        self.added.deleted(calendar, id, Revision(unsigned(new)), at);
         match self.group.events.get_mut(&key) {
             Some(EventChange::Put(row)) => {
                 row.revision = new;

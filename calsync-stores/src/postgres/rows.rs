@@ -31,7 +31,7 @@ pub(super) fn column<'a, T: FromSql<'a>>(operation: &'static str, row: &'a Row, 
 }
 
 /// The value of a JSON column; `kind` and `id` say which row it is when it is not readable.
-fn from_json<T: DeserializeOwned>(
+pub(super) fn from_json<T: DeserializeOwned>(
     operation: &'static str,
     json: &str,
     kind: &'static str,

@@ -47,6 +47,11 @@ statements! {
             FROM @.links l WHERE l.tenant = $1 AND l.id = $3 AND l.generation > 0) \
         ORDER BY revision LIMIT $4";
 
+    feed = "SELECT f.last, e.seq, e.at, e.json FROM @.feeds f LEFT JOIN LATERAL ( \
+            SELECT seq, at, json FROM @.feed_entries \
+            WHERE tenant = $1 AND calendar = $2 AND seq > $3 ORDER BY seq LIMIT $4) AS e ON true \
+        WHERE f.tenant = $1 AND f.calendar = $2";
+
     bases_by_remote = "SELECT remote_id, event_id, version, state, payload, local, remote FROM @.bases \
         WHERE tenant = $1 AND link = $2 AND remote_id = ANY($3)";
     bases_by_event = "SELECT remote_id, event_id, version, state, payload, local, remote FROM @.bases \
@@ -171,6 +176,19 @@ statements! {
             AS k (calendar, id, revision, deleted) \
         WHERE e.tenant = $1 AND e.calendar = k.calendar AND e.id = k.id";
     purge_events = "DELETE FROM @.events WHERE tenant = $1 AND calendar = $2 AND deleted < $3";
+    /// With how many entries each gets.
+    count_feeds = "INSERT INTO @.feeds AS f (tenant, calendar, last) \
+        SELECT $1::text, * FROM unnest($2::text[], $3::bigint[]) \
+        ON CONFLICT (tenant, calendar) DO UPDATE SET last = f.last + excluded.last";
+    /// With how many entries of its feed each is from the last one.
+    put_feed_entries = "INSERT INTO @.feed_entries (tenant, calendar, seq, at, json) \
+        SELECT $1::text, k.calendar, f.last - k.behind, k.at, k.json \
+        FROM unnest($2::text[], $3::bigint[], $4::timestamptz[], $5::text[]) AS k (calendar, behind, at, json) \
+        JOIN @.feeds f ON f.tenant = $1 AND f.calendar = k.calendar";
+    /// Of the oldest entries those up to the last old one.
+    forget_feed = "DELETE FROM @.feed_entries WHERE tenant = $1 AND calendar = $2 AND seq <= (SELECT max(seq) \
+            FROM (SELECT seq, at FROM @.feed_entries WHERE tenant = $1 AND calendar = $2 ORDER BY seq LIMIT $4) AS oldest \
+            WHERE at < $3) RETURNING 1";
     /// With how often each was put.
     put_links = "INSERT INTO @.links AS l (tenant, id, generation, json) \
         SELECT $1::text, * FROM unnest($2::text[], $3::bigint[], $4::text[]) \

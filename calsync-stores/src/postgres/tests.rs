@@ -3,6 +3,7 @@
 use std::{error::Error as _, task::Poll};
 
 use calsync_core::{
+    feed::EventSeq,
     model::LinkId,
     store::{
         BaseQuery, Batch, Doc, DocQuery, RecordKind, RecordQuery, Store, StoreError, StoreErrorKind, Write,
@@ -40,6 +41,9 @@ fn cause(error: &StoreError) -> &PostgresError {
 const ROWS: &str = r#"
     INSERT INTO @.calendars SELECT 't' || n % 1000, 'c' || n, '{}' FROM generate_series(1, 100000) n;
     INSERT INTO @.revisions SELECT 't', 'c' || n, 1 FROM generate_series(1, 100000) n;
+    INSERT INTO @.feeds SELECT 't', 'c' || n, n FROM generate_series(1, 100000) n;
+    INSERT INTO @.feed_entries SELECT 't', CASE WHEN n % 100 = 0 THEN 'other' ELSE 'c' END, n, now(), '{}'
+        FROM generate_series(1, 100000) n;
     INSERT INTO @.links SELECT 't', 'l' || n, 1, '{}' FROM generate_series(1, 100000) n;
     INSERT INTO @.leases SELECT 't', 'l' || n, 1, 'h', now() FROM generate_series(1, 100000) n;
     INSERT INTO @.events SELECT 't', CASE WHEN n % 100 = 0 THEN 'other' ELSE 'c' END, 'e' || n,
@@ -260,7 +264,17 @@ async fn unreadable_rows_are_named_without_their_text() {
     store.commit(Batch { writes, ..Batch::default() }).await.unwrap();
     let other = client().await;
     let broken = r#"'{"secret title'"#;
-    for table in ["calendars", "events", "links", "outbox", "conflicts", "quarantine", "runs", "journal"] {
+    for table in [
+        "calendars",
+        "events",
+        "links",
+        "outbox",
+        "conflicts",
+        "quarantine",
+        "runs",
+        "journal",
+        "feed_entries",
+    ] {
         other.batch_execute(&format!("UPDATE {schema}.{table} SET json = {broken}")).await.unwrap();
     }
     other.batch_execute(&format!("UPDATE {schema}.bases SET payload = '\\xff'")).await.unwrap();
@@ -278,6 +292,7 @@ async fn unreadable_rows_are_named_without_their_text() {
         store.records(query(RecordKind::Run)).await.map(drop),
         store.records(query(RecordKind::Journal)).await.map(drop),
         store.docs("s", DocQuery::Keys(&["k"])).await.map(drop),
+        store.feed(&"c".into(), EventSeq(0), 9).await.map(drop),
     ];
     for (n, answer) in answers.into_iter().enumerate() {
         let error = answer.expect_err("it is broken");

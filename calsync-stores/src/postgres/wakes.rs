@@ -1,13 +1,13 @@
-//! Wake-ups for a worker.
+//! Wake-ups for a worker, and for who reads feeds.
 
-use std::{fmt, time::Duration};
+use std::{convert::Infallible, fmt, time::Duration};
 
 use async_trait::async_trait;
 use calsync_core::store::Wakes;
 use tokio::sync::Mutex;
 use tokio_postgres::{Config, Socket, tls::MakeTlsConnect};
 
-use super::{Listener, Wake};
+use super::{Listener, PostgresStore, Wake};
 
 /// How long it waits before it connects again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -64,6 +64,37 @@ where
                     *listener = None;
                     return;
                 }
+            }
+        }
+    }
+}
+
+impl PostgresStore {
+    /// Wakes who reads a feed of this store, of any tenant, when any process that shares the schema adds to it, and when a
+    /// transaction of the host's does: runs until it is dropped, on a connection of its own, which it makes again when it
+    /// breaks. One per process is enough. Where it does not run, a feed hears only of what this process commits, and of
+    /// the rest when it looks the next time.
+    pub async fn hear_others<T>(&self, config: &Config, tls: T) -> Infallible
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + 'static,
+        T::Stream: Send + 'static,
+    {
+        loop {
+            match Listener::connect(config, tls.clone(), &self.shared.config.schema).await {
+                Ok(mut listener) => {
+                    // What was committed before it listened is not told.
+                    self.bell.ring_all();
+                    while let Ok(wake) = listener.next().await {
+                        match wake {
+                            Wake::Calendar { tenant, calendar } => {
+                                self.bell.tenant(&tenant).ring(&calendar.as_str().into());
+                            }
+                            Wake::Anything => self.bell.ring_all(),
+                            Wake::Doc { .. } | Wake::Outbox { .. } => {}
+                        }
+                    }
+                }
+                Err(_) => tokio::time::sleep(AGAIN).await,
             }
         }
     }

@@ -9,7 +9,10 @@
 
 use std::collections::BTreeSet;
 
-use calsync_core::store::{Batch, CommitReceipt, LeaseEnd, Result, StoreError, StoreErrorKind, Write};
+use calsync_core::{
+    feed::told_by,
+    store::{Batch, CommitReceipt, LeaseEnd, Result, StoreError, StoreErrorKind, Write},
+};
 use serde_json::json;
 use tokio_postgres::error::SqlState;
 
@@ -41,7 +44,11 @@ pub(super) async fn commit(store: &PostgresStore, batch: &Batch) -> Result<Commi
         match attempt(store, batch).await {
             // It was rolled back: nothing was written.
             Err(error) if left > 0 && lost_to_another(&error) => {}
-            done => return done,
+            Ok(receipt) => {
+                told_by(batch).into_iter().for_each(|calendar| store.bell.ring(calendar));
+                return Ok(receipt);
+            }
+            Err(error) => return Err(error),
         }
     }
 }
@@ -171,12 +178,13 @@ async fn finish<'a>(
     batch: &'a Batch,
     (mut first, planned, end): (Vec<Call<'a>>, Plan<'a>, &'a str),
 ) -> Result<Finished> {
-    let Plan { calls, purges, mut receipt } = planned;
+    let Plan { calls, purges, mut receipt, feeds } = planned;
     let before = first.len();
     first.extend(calls);
     if let (LeaseEnd::GivenBack, Some(token)) = (batch.lease_end, &batch.lease) {
         first.extend(leases::give_back(store, token));
     }
+    first.extend(feeds);
     if store.shared.config.wake_ups == WakeUps::On {
         let payloads = payloads(batch, &store.tenant);
         if !payloads.is_empty() {
@@ -221,12 +229,10 @@ fn payloads(batch: &Batch, tenant: &str) -> Vec<String> {
         told.extend(match write {
             Write::PutDoc(doc) if doc.due.is_some() => Some(("space", doc.space.as_str())),
             Write::PutOutbox(entry) => Some(("outbox", entry.link.as_str())),
-            Write::PutEvent { calendar, .. } | Write::DeleteEvent { calendar, .. } => {
-                Some(("calendar", calendar.as_str()))
-            }
             _ => None,
         });
     }
+    told.extend(told_by(batch).into_iter().map(|calendar| ("calendar", calendar.as_str())));
     let payload = |(kind, name): (&str, &str)| {
         let text = json!({ "tenant": tenant, kind: name }).to_string();
         // A name too long to be told: look everywhere.

@@ -22,6 +22,7 @@
 mod claims;
 mod config;
 mod error;
+mod feeds;
 mod leases;
 mod migrations;
 mod open;
@@ -37,6 +38,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use calsync_core::{
+    feed::{Bell, EventSeq, FeedPage, told_by},
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
@@ -71,6 +73,8 @@ use self::{
 pub struct SqliteStore {
     worker: Arc<Worker>,
     tenant: Arc<str>,
+    /// Rings for this tenant's feeds, on every handle on the file.
+    bell: Bell,
 }
 
 /// The connection, and whose rows a call is about.
@@ -105,14 +109,14 @@ impl SqliteStore {
     }
 
     fn new(worker: Worker) -> Self {
-        Self { worker: Arc::new(worker), tenant: "".into() }
+        Self { worker: Arc::new(worker), tenant: "".into(), bell: Bell::default() }
     }
 
     /// A handle of another tenant on the same file; the one a store is opened with is of the tenant `""`. Tenants share
     /// nothing: each may have the same ids.
     #[must_use]
     pub fn tenant(&self, name: &str) -> Self {
-        Self { worker: Arc::clone(&self.worker), tenant: name.into() }
+        Self { worker: Arc::clone(&self.worker), tenant: name.into(), bell: self.bell.tenant(name) }
     }
 
     /// Finishes the calls that were made and closes the file, when this is the last handle on it. Dropping the last
@@ -237,8 +241,33 @@ impl Store for SqliteStore {
         self.run("docs", move |connection, tenant| reads::docs(connection, tenant, &space, &query)).await
     }
 
+    async fn feed(&self, calendar: &CalendarId, after: EventSeq, limit: usize) -> Result<FeedPage> {
+        let calendar = calendar.clone();
+        self.run("feed", move |connection, tenant| feeds::page(connection, tenant, &calendar, after, limit))
+            .await
+    }
+
+    async fn forget_feed(&self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        let calendar = calendar.clone();
+        self.run("forget_feed", move |connection, tenant| {
+            feeds::forget(connection, tenant, &calendar, before, limit)
+        })
+        .await
+    }
+
+    fn bell(&self) -> Option<Bell> {
+        Some(self.bell.clone())
+    }
+
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
-        self.run("commit", move |connection, tenant| writes::commit(connection, tenant, &batch)).await
+        let bell = self.bell.clone();
+        self.run("commit", move |connection, tenant| {
+            let receipt = writes::commit(connection, tenant, &batch)?;
+            // Here and not by the caller, who may not wait for the answer.
+            told_by(&batch).into_iter().for_each(|calendar| bell.ring(calendar));
+            Ok(receipt)
+        })
+        .await
     }
 
     async fn acquire_lease(

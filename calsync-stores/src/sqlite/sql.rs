@@ -13,6 +13,10 @@ macro_rules! statements {
     };
 }
 
+/// No number of an entry of a feed is given out twice.
+pub(super) const COUNT_FEED: &str = "INSERT INTO feeds (tenant, calendar, last) VALUES (?1, ?2, ?3) \
+     ON CONFLICT (tenant, calendar) DO UPDATE SET last = last + ?3 RETURNING last";
+
 /// No version of a document is given out twice.
 pub(super) const NEXT_DOC_VERSION: &str = "INSERT INTO counters (name, last) VALUES ('docs', 1) \
      ON CONFLICT (name) DO UPDATE SET last = last + 1 RETURNING last";
@@ -26,6 +30,12 @@ statements! {
          WHERE tenant = ?1 AND calendar = ?2 AND revision > ?3 ORDER BY revision LIMIT ?4";
     EVENT_REVISION = "SELECT revision FROM events WHERE tenant = ?1 AND calendar = ?2 AND id = ?3";
     EVENT_LIVES = "SELECT 1 FROM events WHERE tenant = ?1 AND calendar = ?2 AND id = ?3 AND deleted IS NULL";
+
+    FEED_LAST = "SELECT last FROM feeds WHERE tenant = ?1 AND calendar = ?2";
+    FEED = "SELECT seq, at, json FROM feed_entries \
+         WHERE tenant = ?1 AND calendar = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4";
+    FEED_OLDEST = "SELECT seq, at FROM feed_entries WHERE tenant = ?1 AND calendar = ?2 ORDER BY seq LIMIT ?3";
+    FEED_TO_FORGET = "DELETE FROM feed_entries WHERE tenant = ?1 AND calendar = ?2 AND seq <= ?3";
 
     LINK = "SELECT generation, json FROM links WHERE tenant = ?1 AND id = ?2";
     LINK_GENERATION = "SELECT generation FROM links WHERE tenant = ?1 AND id = ?2";

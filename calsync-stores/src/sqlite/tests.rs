@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, error::Error as _, sync::Arc};
 
 use calsync_core::{
     engine::{EngineError, Link, SyncOptions},
+    feed::EventSeq,
     model::{Event, LinkId},
     store::{
         BaseQuery, Batch, Doc, DocQuery, RecordKind, RecordQuery, Revision, Store, StoreError,
@@ -270,6 +271,7 @@ async fn unreadable_rows_are_named_without_their_text() {
         ("quarantine SET json", "quarantined item 1"),
         ("runs SET json", "run 1"),
         ("journal SET json", "journal entry 1"),
+        ("feed_entries SET json", "entry of a feed 1"),
         ("docs SET due = 9223372036854775807 WHERE NOT ''", "document k"),
     ];
     for (target, named) in table {
@@ -283,6 +285,7 @@ async fn unreadable_rows_are_named_without_their_text() {
             "conflict" => store.records(query(RecordKind::Conflict)).await.map(drop),
             "quarantined" => store.records(query(RecordKind::Quarantine)).await.map(drop),
             "document" => store.docs("s", DocQuery::Keys(&["k"])).await.map(drop),
+            "entry" => store.feed(&"c".into(), EventSeq(0), 9).await.map(drop),
             "run" => store.records(query(RecordKind::Run)).await.map(drop),
             _ => store.records(query(RecordKind::Journal)).await.map(drop),
         }

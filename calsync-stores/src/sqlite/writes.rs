@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use calsync_core::{
+    feed::Additions,
     model::{CalendarId, Event, EventId, LinkId},
     store::{
         BaseRecord, Batch, CommitReceipt, Doc, Expectation, LeaseEnd, LeaseToken, Log, Result, Revision,
@@ -14,7 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Params, TransactionBehavior, param
 
 use crate::codec::{limited, state_name, to_json, unsigned};
 
-use super::{Db, error::During, leases, rows::micros, sql};
+use super::{Db, error::During, feeds, leases, rows::micros, sql};
 
 const COMMIT: &str = "commit";
 
@@ -32,9 +33,11 @@ pub(super) fn commit(connection: &mut Connection, tenant: &str, batch: &Batch) -
         }
     }
     let mut receipt = CommitReceipt::default();
+    let mut added = Additions::of(batch);
     for write in &batch.writes {
-        apply(&db, write, &mut receipt)?;
+        apply(&db, write, &mut receipt, &mut added)?;
     }
+    feeds::tell(&db, added)?;
     if let (LeaseEnd::GivenBack, Some(token)) = (batch.lease_end, &batch.lease) {
         leases::release(&transaction, tenant, token)?;
     }
@@ -82,7 +85,7 @@ fn execute(db: &Db<'_>, sql: &str, params: impl Params) -> Result<()> {
     Ok(())
 }
 
-fn apply(db: &Db<'_>, write: &Write, receipt: &mut CommitReceipt) -> Result<()> {
+fn apply(db: &Db<'_>, write: &Write, receipt: &mut CommitReceipt, added: &mut Additions) -> Result<()> {
     match write {
         Write::PutCalendar(calendar) => execute(
             db,
@@ -91,11 +94,13 @@ fn apply(db: &Db<'_>, write: &Write, receipt: &mut CommitReceipt) -> Result<()> 
         ),
         Write::PutEvent { calendar, id, event, at } => {
             let revision = put_event(db, calendar, id, event, *at)?;
+            added.put(calendar, id, revision, *at);
             receipt.revisions.push((calendar.clone(), id.clone(), revision));
             Ok(())
         }
         Write::DeleteEvent { calendar, id, at } => {
             if let Some(revision) = delete_event(db, calendar, id, *at)? {
+                added.deleted(calendar, id, revision, *at);
                 receipt.revisions.push((calendar.clone(), id.clone(), revision));
             }
             Ok(())

@@ -35,6 +35,7 @@ mod own_table {
     }
 
     calsync_testkit::store_conformance!(fresh);
+    calsync_testkit::feed_conformance!(fresh);
 }
 
 /// One table for all its tests, each being a tenant of its own.
@@ -47,6 +48,7 @@ mod one_of_many_tenants {
     }
 
     calsync_testkit::tenant_conformance!(tenants);
+    calsync_testkit::tenant_feed_conformance!(tenants);
 
     async fn claims() -> (Arc<DynamoStore>, impl Fn(&str) -> Arc<dyn Store>) {
         let store = store(DynamoConfig::default().with_table(unique("claims"))).await;
@@ -66,6 +68,7 @@ mod written_ahead {
 
     calsync_testkit::store_conformance_batches!(fresh);
     calsync_testkit::store_conformance_docs!(fresh);
+    calsync_testkit::feed_conformance!(fresh);
     calsync_testkit::store_conformance_leases!(fresh);
     calsync_testkit::store_conformance_pairs!(fresh);
     calsync_testkit::store_conformance_random!(fresh);

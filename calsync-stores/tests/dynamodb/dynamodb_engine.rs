@@ -7,6 +7,7 @@ use std::sync::{
 
 use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
+    feed::EventSeq,
     model::{CalendarId, Event, LinkId},
     store::{BaseQuery, Batch, LeaseGrant, Revision, Store, Write},
 };
@@ -91,6 +92,8 @@ async fn dynamodb_calls_cost_what_is_documented() {
     cost("events", 2);
     store.events_since(&calendar, Revision(0), 100).await.unwrap();
     cost("changes", 2);
+    store.feed(&calendar, EventSeq(0), 100).await.unwrap();
+    cost("a feed", 2);
     store.events_by_uid(&calendar, &["uid-title"]).await.unwrap();
     cost("events by UID", 3);
     store.bases(&link, BaseQuery::Remote(&items)).await.unwrap();

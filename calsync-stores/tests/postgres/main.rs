@@ -7,5 +7,6 @@ mod postgres_behaviour;
 mod postgres_bookings;
 mod postgres_conformance;
 mod postgres_engine;
+mod postgres_feeds;
 mod postgres_worker;
 mod relay;

@@ -8,6 +8,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use calsync_core::{
+    feed::{Bell, EventSeq, FeedPage},
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
@@ -39,6 +40,7 @@ mod own_schema {
     }
 
     calsync_testkit::store_conformance!(fresh);
+    calsync_testkit::feed_conformance!(fresh);
 }
 
 /// One schema for all its tests, each being a tenant of its own.
@@ -53,6 +55,7 @@ mod one_of_many_tenants {
     }
 
     calsync_testkit::store_conformance!(fresh);
+    calsync_testkit::feed_conformance!(fresh);
 
     async fn tenants() -> impl Fn(&str) -> PostgresStore {
         let store = store(PostgresConfig::default().with_schema(unique("tenants"))).await;
@@ -60,6 +63,7 @@ mod one_of_many_tenants {
     }
 
     calsync_testkit::tenant_conformance!(tenants);
+    calsync_testkit::tenant_feed_conformance!(tenants);
 
     async fn claims() -> (Arc<PostgresStore>, impl Fn(&str) -> Arc<dyn Store>) {
         let store = store(PostgresConfig::default().with_schema(unique("claims"))).await;
@@ -142,6 +146,19 @@ impl Store for InHostsTransaction {
     }
 
     /// Commits whatever the batch left: a refused one must have taken back what it did.
+    async fn feed(&self, calendar: &CalendarId, after: EventSeq, limit: usize) -> Result<FeedPage> {
+        self.store.feed(calendar, after, limit).await
+    }
+
+    async fn forget_feed(&self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        self.store.forget_feed(calendar, before, limit).await
+    }
+
+    fn bell(&self) -> Option<Bell> {
+        // What is committed in the host's transaction rings for nobody.
+        None
+    }
+
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
         let mut connection = self.pool.get().await.expect("a connection");
         let read_committed = tokio_postgres::IsolationLevel::ReadCommitted;
@@ -180,4 +197,5 @@ mod in_the_hosts_transaction {
     }
 
     calsync_testkit::store_conformance!(fresh);
+    calsync_testkit::feed_conformance!(fresh);
 }

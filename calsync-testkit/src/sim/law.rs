@@ -35,11 +35,12 @@ pub enum Law {
     I30,
     I31,
     I32,
+    I33,
 }
 
 impl Law {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::I01,
         Self::I02,
         Self::I03,
@@ -71,6 +72,7 @@ impl Law {
         Self::I30,
         Self::I31,
         Self::I32,
+        Self::I33,
     ];
 
     /// Its place in [`Self::ALL`].
@@ -116,6 +118,7 @@ impl Law {
             Self::I30 => "a tenant begins with nothing, whatever others of the same names hold",
             Self::I31 => "every write into the calendar says in the journal why",
             Self::I32 => "what was overwritten or deleted in the calendar is in the journal",
+            Self::I33 => "every change is in the feed of the calendar, once and in order",
         }
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use calsync_core::{
+    feed::{EventSeq, Happened},
     merge::{ConflictPolicy, DeletionPolicy},
-    model::{Event, Override},
+    model::{CalendarId, Event, Override},
     plan::Direction,
     recurrence::ExpansionLimits,
+    store::Revision,
     zone::Zone,
 };
 use chrono::TimeDelta;
@@ -17,7 +19,7 @@ use super::{
     law::Law,
     provider::SimRemote,
     script::Dialect,
-    world::World,
+    world::{CALENDAR, World},
 };
 use crate::events::canonical;
 
@@ -159,6 +161,50 @@ fn may_have_moved(world: &World, book: &Book, uid: &str, side: Side) -> bool {
     world.remotes.len() > 1
         && book.created.get(uid).is_some_and(|sides| sides.len() > 1)
         && book.deleted.contains(&(uid.to_owned(), side))
+}
+
+/// I33: the feed says what the rows say, without a gap.
+pub(crate) fn everything_told(world: &World) {
+    let (control, store) = (&world.control, &world.people.store);
+    let calendar = CalendarId::from(CALENDAR);
+    let Ok(page) = wait(store.feed(&calendar, EventSeq::default(), usize::MAX)) else { return };
+    control.check(Law::I33, page.goes_on_after(EventSeq::default()), || "the feed has a gap".to_owned());
+    let (mut events, mut conflicts, mut links) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut last = Revision::default();
+    for entry in page.entries {
+        match entry.what {
+            Happened::EventPut { event, revision, .. } => {
+                control.check(Law::I33, revision.0 == last.0 + 1, || format!("{revision:?} after {last:?}"));
+                (last, _) = (revision, events.insert(event, (revision, false)));
+            }
+            Happened::EventDeleted { event, revision, .. } => {
+                control.check(Law::I33, revision.0 == last.0 + 1, || format!("{revision:?} after {last:?}"));
+                (last, _) = (revision, events.insert(event, (revision, true)));
+            }
+            Happened::Conflict { conflict, state, .. } => {
+                conflicts.insert(conflict, state);
+            }
+            Happened::Link { link, health } => {
+                links.insert(link, health);
+            }
+            _ => {}
+        }
+    }
+    let there = wait(store.events_since(&calendar, Revision::default(), usize::MAX)).unwrap_or_default();
+    for record in there {
+        let told = events.get(&record.id) == Some(&(record.revision, record.deleted.is_some()));
+        control.check(Law::I33, told, || format!("{} of {:?} is not told", record.id, record.revision));
+    }
+    for link in &world.links {
+        for conflict in wait(world.people.hub.conflicts(&link.id)).unwrap_or_default() {
+            let told = conflicts.get(&conflict.id) == Some(&conflict.state);
+            control.check(Law::I33, told, || format!("a conflict is {:?} and not told", conflict.state));
+        }
+        if let (Ok(Some(state)), Some(told)) = (wait(store.link(&link.id)), links.get(&link.id)) {
+            let same = std::mem::discriminant(told) == std::mem::discriminant(&state.health);
+            control.check(Law::I33, same, || format!("a link is {:?} and not told", state.health));
+        }
+    }
 }
 
 /// The sides a change made on one side has to reach.

@@ -126,6 +126,10 @@ plants! {
     JournalDropped,
     /// The journal does not keep what was overwritten.
     BeforeDropped,
+    /// What happened is forgotten before its time.
+    FeedForgets,
+    /// The feed is not told of conflicts.
+    ConflictsUntold,
     /// People are written, and so mailed, although the link may not.
     PeopleAreWritten,
     /// An error quotes the item it is about.

@@ -140,6 +140,7 @@ pub(crate) fn calm(world: &mut World) {
         compared_again(world);
     }
     oracle::nothing_lost(world);
+    oracle::everything_told(world);
 }
 
 /// What waits for a person is done by one: refused writes are retried, open conflicts answered.

@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use calsync_core::{
+    feed::{Bell, EventSeq, FeedPage, Happened},
     model::{Calendar, CalendarId, Event, EventId, LinkId, RemoteId, Version},
     plan::Direction,
     provider::Cursor,
@@ -229,6 +230,9 @@ impl SimStore {
         if control.has(Plant::NoLease) {
             batch.lease = None;
         }
+        if control.has(Plant::ConflictsUntold) {
+            batch.news.retain(|news| !matches!(news.what, Happened::Conflict { .. }));
+        }
         let mut more = Vec::new();
         batch.writes.retain(|write| match write {
             Write::PutOutbox(entry) if entry.attempts > 0 && control.has(Plant::FailedWriteForgotten) => {
@@ -383,6 +387,19 @@ impl Store for SimStore {
         self.read("docs", self.inner.docs(space, query)).await
     }
 
+    async fn feed(&self, calendar: &CalendarId, after: EventSeq, limit: usize) -> Result<FeedPage> {
+        self.read("feed", self.inner.feed(calendar, after, limit)).await
+    }
+
+    async fn forget_feed(&self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        pause().await;
+        wait(self.inner.forget_feed(calendar, before, limit))
+    }
+
+    fn bell(&self) -> Option<Bell> {
+        self.inner.bell()
+    }
+
     async fn commit(&self, mut batch: Batch) -> Result<CommitReceipt> {
         pause().await;
         let fate = self.control.fate(Op::Commit, |_| true);
@@ -410,6 +427,10 @@ impl Store for SimStore {
         let looked = remote.map(|remote| self.look(&remote, &batch)).unwrap_or_default();
         let result = wait(self.inner.commit(batch));
         if result.is_ok() {
+            if self.control.strikes(Plant::FeedForgets, 200) {
+                let calendar = CalendarId::from(super::world::CALENDAR);
+                let _ = wait(self.inner.forget_feed(&calendar, DateTime::<Utc>::MAX_UTC, 1));
+            }
             self.mine().rows += rows;
             if let Some(lease) = lease {
                 self.check_epoch(&lease);

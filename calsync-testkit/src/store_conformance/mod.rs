@@ -16,6 +16,9 @@
 //! directory or a container keeps it alive itself. Cases are also plain functions, for hosts with another test
 //! runner: each takes the store and panics when it fails.
 //!
+//! Stores that keep change feeds ([`Store::feed`](calsync_core::store::Store::feed)) pass
+//! [`feed_conformance!`](macro@crate::feed_conformance) as well.
+//!
 //! A case is declared once, by the macro `cases!`, which makes both the function and its entry in the list; none can
 //! be left out of the list by mistake.
 
@@ -30,6 +33,7 @@ pub mod channels;
 mod check;
 pub mod claims;
 pub mod docs;
+pub mod feeds;
 pub mod leases;
 pub mod lists;
 pub mod logs;

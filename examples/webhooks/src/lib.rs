@@ -4,7 +4,10 @@
 //! schedule. A worker does the rest: it pulls after the debounce, and opens, renews and ends channels
 //! (`Host::renew` calls `Keeper::tend`). So the process that answers calls and the workers share the database and nothing
 //! else.
+//!
+//! The way out is [`changes`]: what happened in a calendar, as server-sent events.
 
+pub mod changes;
 pub mod limits;
 
 use axum::{

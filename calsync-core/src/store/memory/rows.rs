@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::table::Table;
 use crate::{
+    feed::{Additions, EventSeq, FeedEntry, numbered},
     model::{Calendar, CalendarId, Event, EventId, LinkId, RemoteId},
     store::{
         BaseRecord, CommitReceipt, Doc, EventRecord, Expectation, LeaseToken, LinkState, Log, OutboxEntry,
@@ -49,6 +50,9 @@ pub(super) struct Rows {
     pub(super) records: Table<((RecordKind, LinkId), String), Record>,
     /// Index of the records that may be purged, by their age.
     aged: Table<((RecordKind, LinkId), Moment), ()>,
+    /// The last entry of each calendar's feed; it outlives the entries.
+    told: Table<CalendarId, EventSeq>,
+    pub(super) feed: Table<(CalendarId, EventSeq), FeedEntry>,
     pub(super) docs: Table<(String, String), Doc>,
     /// Index of `docs` by when they are due.
     pub(super) due: Table<(String, Moment), ()>,
@@ -98,15 +102,22 @@ impl Rows {
         }
     }
 
-    pub(super) fn write(&mut self, write: Write, receipt: &mut CommitReceipt) -> Result<()> {
+    pub(super) fn write(
+        &mut self,
+        write: Write,
+        receipt: &mut CommitReceipt,
+        added: &mut Additions,
+    ) -> Result<()> {
         match write {
             Write::PutCalendar(calendar) => self.calendars.put(calendar.id.clone(), calendar),
             Write::PutEvent { calendar, id, event, at } => {
                 let revision = self.put_event(&calendar, &id, *event, at);
+                added.put(&calendar, &id, revision, at);
                 receipt.revisions.push((calendar, id, revision));
             }
             Write::DeleteEvent { calendar, id, at } => {
                 if let Some(revision) = self.delete_event(&calendar, &id, at) {
+                    added.deleted(&calendar, &id, revision, at);
                     receipt.revisions.push((calendar, id, revision));
                 }
             }
@@ -176,6 +187,36 @@ impl Rows {
             self.aged.delete(&(owner.clone(), (age, id)));
         }
         count
+    }
+
+    /// Writes the entries of feeds.
+    pub(super) fn tell(&mut self, added: Additions) {
+        for (calendar, added) in added.finish() {
+            for entry in numbered(self.last_told(&calendar), added) {
+                self.told.put(calendar.clone(), entry.seq);
+                self.feed.put((calendar.clone(), entry.seq), entry);
+            }
+        }
+    }
+
+    pub(super) fn last_told(&self, calendar: &CalendarId) -> EventSeq {
+        self.told.get(calendar).copied().unwrap_or_default()
+    }
+
+    pub(super) fn forget_feed(
+        &mut self,
+        calendar: &CalendarId,
+        before: DateTime<Utc>,
+        limit: usize,
+    ) -> usize {
+        let first = Bound::Included((calendar.clone(), EventSeq::default()));
+        let oldest = self.feed.from(first).take_while(|((owner, _), _)| owner == calendar).take(limit);
+        let oldest: Vec<(EventSeq, DateTime<Utc>)> = oldest.map(|(_, entry)| (entry.seq, entry.at)).collect();
+        let forgotten = oldest.iter().rposition(|(_, at)| *at < to_micros(before)).map_or(0, |last| last + 1);
+        for (seq, _) in &oldest[..forgotten] {
+            self.feed.delete(&(calendar.clone(), *seq));
+        }
+        forgotten
     }
 
     fn put_doc(&mut self, doc: Doc) -> u64 {
@@ -296,6 +337,8 @@ impl Rows {
         self.outbox_events.keep();
         self.records.keep();
         self.aged.keep();
+        self.told.keep();
+        self.feed.keep();
         self.docs.keep();
         self.due.keep();
     }
@@ -314,6 +357,8 @@ impl Rows {
         self.outbox_events.roll_back();
         self.records.roll_back();
         self.aged.roll_back();
+        self.told.roll_back();
+        self.feed.roll_back();
         self.docs.roll_back();
         self.due.roll_back();
     }
