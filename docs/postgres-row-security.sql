@@ -1,5 +1,6 @@
 -- Row-level security for a host whose tenants share one database: even a statement that forgets its WHERE sees one
--- tenant's rows only. Run once, by the owner of the schema `calsync`, after the store was first opened.
+-- tenant's rows only. Run by the owner of the schema `calsync`, after the store was first
+-- opened, and again after each version that adds tables: until then `calsync_app` has no right to those, and commits fail.
 --
 -- The store then connects as `calsync_app` with
 --     PostgresConfig::default().with_tenant_setting("calsync.tenant")
@@ -15,6 +16,7 @@ BEGIN
                                 'runs', 'journal', 'leases', 'docs', 'feeds', 'feed_entries']
     LOOP
         EXECUTE format('ALTER TABLE calsync.%I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE format('DROP POLICY IF EXISTS tenant ON calsync.%I', name);
         EXECUTE format('CREATE POLICY tenant ON calsync.%I
             USING (tenant = current_setting(''calsync.tenant'', true))
             WITH CHECK (tenant = current_setting(''calsync.tenant'', true))', name);

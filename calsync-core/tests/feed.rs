@@ -307,7 +307,7 @@ async fn link_that_fares_otherwise_is_told_of() {
         (Some(failing.clone()), vec![failed]),
         (Some(failing), vec![]),
         (Some(ErrorKind::Unauthorized), vec![refused]),
-        (None, vec![fine]),
+        (None, vec![fine.clone()]),
         (None, vec![]),
     ];
     for (kind, expected) in table {
@@ -318,6 +318,12 @@ async fn link_that_fares_otherwise_is_told_of() {
         lab.remote.forget_faults();
         assert_eq!(lab.told().await, expected, "{kind:?}");
     }
+    // A link that is forgotten fares as a new one.
+    lab.remote.fail("changes", RemoteFault::Before(ErrorKind::Unauthorized));
+    lab.try_sync().await.unwrap_err();
+    lab.told().await;
+    lab.world.engine.forget(&lab.link).await.unwrap();
+    assert_eq!(lab.told().await, [fine]);
 }
 
 /// A run that compares everything forgets entries as old as its log.

@@ -6,10 +6,11 @@ use super::{
     Engine, EngineError, Link, left,
     run::{PAGE, new_state},
     settled::resign,
+    telling::fares_otherwise,
     withdrawn::{delete_surely, let_all_return},
 };
 use crate::{
-    feed::Origin,
+    feed::{Happened, News, Origin},
     model::{Event, EventId, RemoteId, Version},
     plan::{Action, Direction, Evidence, Operation, Plan, PlanId, Tally, Verdict},
     provider::{ChangesRequest, Cursor, ErrorKind, Fetched, ItemChange, Payload, Provider, PullMode, Seal},
@@ -325,17 +326,23 @@ impl Engine {
                 writes.push(Write::DeleteDoc { space: doc.space, key: doc.key });
             }
             let done = writes.is_empty();
+            let mut news = Vec::new();
             if done {
                 writes.extend([resign(&link.calendar, &link.id), super::joints::part(&link.id)]);
                 if let Some(state) = self.store.link(&link.id).await? {
                     if state.calendar != link.calendar {
                         writes.push(resign(&state.calendar, &link.id));
                     }
+                    let fresh = new_state(link);
+                    if fares_otherwise(&state.health, &fresh.health) {
+                        let what = Happened::Link { link: link.id.clone(), health: fresh.health.clone() };
+                        news.push(News { calendar: state.calendar.clone(), at: self.clock.now(), what });
+                    }
                     // The cursor last: as long as anything is joined, it belongs to that.
-                    writes.push(Write::PutLink(Box::new(new_state(link))));
+                    writes.push(Write::PutLink(Box::new(fresh)));
                 }
             }
-            self.store.commit(Batch { lease: Some(token.clone()), writes, ..Batch::default() }).await?;
+            self.store.commit(Batch { lease: Some(token.clone()), writes, news, ..Batch::default() }).await?;
             if done {
                 self.give_back(Some(token)).await;
                 return Ok(());

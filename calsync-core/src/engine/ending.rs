@@ -73,7 +73,8 @@ impl Run<'_> {
         let mut batch = Batch { writes: std::mem::take(&mut self.last_writes), ..Batch::default() };
         batch.writes.push(Write::PutLink(Box::new(self.state.clone())));
         batch.writes.extend(self.forget_deleted(last).await?);
-        if self.state.last_audit.is_some_and(|audit| audit >= self.started) {
+        let looked_at_all = self.state.last_audit.is_some_and(|audit| audit >= self.started);
+        if looked_at_all {
             // A bounded number of each, so that no commit is large: the next day takes the rest.
             for log in [Log::Runs, Log::Journal, Log::ResolvedConflicts] {
                 batch.writes.push(Write::PurgeLog {
@@ -83,8 +84,6 @@ impl Run<'_> {
                     limit: PURGED,
                 });
             }
-            let before = now - self.link.keep_log;
-            self.engine.store.forget_feed(&self.link.calendar, before, PURGED).await?;
         }
         // A run that found nothing to do leaves a heartbeat and no record.
         if self.recorded || self.plan.held {
@@ -94,7 +93,13 @@ impl Run<'_> {
         } else {
             self.recorded = true;
         }
-        self.commit_last(batch).await
+        self.commit_last(batch).await?;
+        if looked_at_all {
+            // The run is done: what cannot be forgotten today is forgotten another day.
+            let before = now - self.link.keep_log;
+            let _ = self.engine.store.forget_feed(&self.link.calendar, before, PURGED).await;
+        }
+        Ok(())
     }
 
     async fn record_failure(&mut self, error: &EngineError) -> Result<(), EngineError> {

@@ -8,7 +8,8 @@ use std::{
     task::{Poll, Waker},
 };
 
-use crate::model::CalendarId;
+use super::told_by;
+use crate::{model::CalendarId, store::Batch};
 
 /// Whose feed it is: the tenant's and the calendar's name.
 type Whose = (Arc<str>, CalendarId);
@@ -61,14 +62,27 @@ impl Bell {
         if ears.waiting.is_empty() {
             return;
         }
-        if let Some(waiting) = ears.waiting.get_mut(&(Arc::clone(&self.tenant), calendar.clone())) {
-            waiting.values_mut().for_each(wake);
-        }
+        let waiting = ears.waiting.get_mut(&(Arc::clone(&self.tenant), calendar.clone()));
+        let wakers: Vec<Waker> = waiting.into_iter().flat_map(HashMap::values_mut).filter_map(rung).collect();
+        drop(ears);
+        // Whoever wakes runs code of the host's, which may listen or ring itself.
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Rings for what a batch adds once the answer is dropped: however its commit ends, also when nobody waits for that any more or
+    /// the answer was lost. A ring for nothing costs a look.
+    #[must_use]
+    pub fn rings_after(&self, batch: &Batch) -> Ringing {
+        Ringing { bell: self.clone(), calendars: told_by(batch).into_iter().cloned().collect() }
     }
 
     /// Wakes everybody, of every tenant: something changed, and nobody knows what.
     pub fn ring_all(&self) {
-        lock(&self.ears).waiting.values_mut().flat_map(HashMap::values_mut).for_each(wake);
+        let mut ears = lock(&self.ears);
+        let all = ears.waiting.values_mut().flat_map(HashMap::values_mut);
+        let wakers: Vec<Waker> = all.filter_map(rung).collect();
+        drop(ears);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Listens to the feed of a calendar from now on, until it is dropped.
@@ -83,10 +97,22 @@ impl Bell {
     }
 }
 
-fn wake(waiting: &mut Waiting) {
+/// It rang: who is to be woken.
+fn rung(waiting: &mut Waiting) -> Option<Waker> {
     waiting.rung = true;
-    if let Some(waker) = waiting.waker.take() {
-        waker.wake();
+    waiting.waker.take()
+}
+
+/// Rings when it is dropped.
+#[derive(Debug)]
+pub struct Ringing {
+    bell: Bell,
+    calendars: Vec<CalendarId>,
+}
+
+impl Drop for Ringing {
+    fn drop(&mut self) {
+        self.calendars.iter().for_each(|calendar| self.bell.ring(calendar));
     }
 }
 
@@ -118,14 +144,13 @@ impl Ear {
     /// ring.
     pub async fn rung(&mut self) {
         poll_fn(|context| {
-            let rung = self.with(|waiting| {
-                if std::mem::take(&mut waiting.rung) {
-                    return true;
-                }
-                waiting.waker = Some(context.waker().clone());
-                false
+            let waker = context.waker().clone();
+            let waits = self.with(|waiting| {
+                let rung = std::mem::take(&mut waiting.rung);
+                // The waker of before is dropped outside of the lock.
+                (rung, if rung { None } else { waiting.waker.replace(waker) })
             });
-            if rung == Some(false) { Poll::Pending } else { Poll::Ready(()) }
+            if waits.is_some_and(|(rung, _)| !rung) { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
     }
@@ -139,12 +164,15 @@ impl Ear {
 impl Drop for Ear {
     fn drop(&mut self) {
         let mut ears = lock(&self.ears);
+        let mut left = None;
         if let Some(waiting) = ears.waiting.get_mut(&self.whose) {
-            waiting.remove(&self.number);
+            left = waiting.remove(&self.number);
             if waiting.is_empty() {
                 ears.waiting.remove(&self.whose);
             }
         }
+        drop(ears);
+        drop(left);
     }
 }
 

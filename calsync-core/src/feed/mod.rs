@@ -40,7 +40,7 @@ use futures_util::{
 
 pub use self::{
     additions::{Additions, Unnumbered, numbered, told_by},
-    bell::{Bell, Ear},
+    bell::{Bell, Ear, Ringing},
     entry::{EventSeq, FeedEntry, FeedPage, Happened, News, Origin},
     error::FeedError,
 };

@@ -185,8 +185,8 @@ pub trait Store: Send + Sync {
     }
 
     /// Forgets entries of a calendar's feed: of the `limit` oldest, all up to the last one from before a time; a store that keeps
-    /// entries of one commit together may keep those that came with a younger one. Answers how many: fewer than `limit` is all
-    /// there were. Numbers are not given out again. As it stands here there is nothing to forget.
+    /// entries of one commit together may keep those that came with a younger one, and take some more than `limit`. Answers how
+    /// many: fewer than `limit` is all there were. Numbers are not given out again. As it stands here there is nothing to forget.
     async fn forget_feed(&self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> Result<usize> {
         let _ = (calendar, before, limit);
         Ok(0)

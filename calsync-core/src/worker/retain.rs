@@ -1,6 +1,6 @@
 //! Forgetting what is old: logs, and soft deletes every link has seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -42,10 +42,14 @@ pub(super) async fn retain(
             *all = *all && ran;
         }
     }
-    for calendar in seen.keys() {
+    // Those without a link as well: bookings and the host's own edits are told too.
+    let mut told: BTreeSet<CalendarId> =
+        store.calendars().await?.into_iter().map(|calendar| calendar.id).collect();
+    told.extend(seen.keys().cloned());
+    for calendar in told {
         for _ in 0..options.batches {
             let before = now - options.keep_log;
-            if store.forget_feed(calendar, before, options.batch).await? < options.batch {
+            if store.forget_feed(&calendar, before, options.batch).await? < options.batch {
                 break;
             }
         }

@@ -104,11 +104,12 @@ pub(super) async fn forget(
     for (n, item) in oldest.iter().enumerate() {
         let entries = entries_of(std::slice::from_ref(item))?;
         count += entries.len();
-        if count > limit {
-            break;
-        }
         if entries.last().is_some_and(|last| last.at < before) {
             (forgotten, end) = (count, n + 1);
+        }
+        // The commit that reaches the limit goes whole.
+        if count >= limit {
+            break;
         }
     }
     keys.truncate(end);

@@ -46,7 +46,7 @@ use async_trait::async_trait;
 pub use aws_sdk_dynamodb;
 use aws_sdk_dynamodb::Client;
 use calsync_core::{
-    feed::{Bell, EventSeq, FeedPage, told_by},
+    feed::{Bell, EventSeq, FeedPage},
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
@@ -230,9 +230,8 @@ impl Store for DynamoStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
-        let receipt = writes::commit(self, &batch).await?;
-        told_by(&batch).into_iter().for_each(|calendar| self.bell.ring(calendar));
-        Ok(receipt)
+        let _ringing = self.bell.rings_after(&batch);
+        writes::commit(self, &batch).await
     }
 
     async fn acquire_lease(

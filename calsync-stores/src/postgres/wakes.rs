@@ -7,6 +7,8 @@ use calsync_core::store::Wakes;
 use tokio::sync::Mutex;
 use tokio_postgres::{Config, Socket, tls::MakeTlsConnect};
 
+use tokio::time::Instant;
+
 use super::{Listener, PostgresStore, Wake};
 
 /// How long it waits before it connects again.
@@ -73,13 +75,15 @@ impl PostgresStore {
     /// Wakes who reads a feed of this store, of any tenant, when any process that shares the schema adds to it, and when a
     /// transaction of the host's does: runs until it is dropped, on a connection of its own, which it makes again when it
     /// breaks. One per process is enough. Where it does not run, a feed hears only of what this process commits, and of
-    /// the rest when it looks the next time.
+    /// the rest when it looks the next time. Nothing is told where the store is opened with [`WakeUps::Off`](super::WakeUps::Off).
     pub async fn hear_others<T>(&self, config: &Config, tls: T) -> Infallible
     where
         T: MakeTlsConnect<Socket> + Clone + Send + 'static,
         T::Stream: Send + 'static,
     {
+        let mut short = 0_u32;
         loop {
+            let begun = Instant::now();
             match Listener::connect(config, tls.clone(), &self.shared.config.schema).await {
                 Ok(mut listener) => {
                     // What was committed before it listened is not told.
@@ -95,6 +99,11 @@ impl PostgresStore {
                     }
                 }
                 Err(_) => tokio::time::sleep(AGAIN).await,
+            }
+            // A connection that breaks as soon as it is there, again and again.
+            short = if begun.elapsed() < AGAIN { short + 1 } else { 0 };
+            if short > 1 {
+                tokio::time::sleep(AGAIN).await;
             }
         }
     }
