@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::told_by;
-use crate::{model::CalendarId, store::Batch};
+use crate::{
+    model::CalendarId,
+    store::{Batch, StoreError, StoreErrorKind},
+};
 
 /// Whose feed it is: the tenant's and the calendar's name.
 type Whose = (Arc<str>, CalendarId);
@@ -70,7 +73,7 @@ impl Bell {
     }
 
     /// Rings for what a batch adds once the answer is dropped: however its commit ends, also when nobody waits for that any more or
-    /// the answer was lost. A ring for nothing costs a look.
+    /// the answer was lost, but for a commit that is known to be refused ([`Ringing::ended`]). A ring for nothing costs a look.
     #[must_use]
     pub fn rings_after(&self, batch: &Batch) -> Ringing {
         Ringing { bell: self.clone(), calendars: told_by(batch).into_iter().cloned().collect() }
@@ -108,6 +111,19 @@ fn rung(waiting: &mut Waiting) -> Option<Waker> {
 pub struct Ringing {
     bell: Bell,
     calendars: Vec<CalendarId>,
+}
+
+impl Ringing {
+    /// The commit has ended. Where it was refused nothing was written, and nothing rings.
+    pub fn ended<T>(mut self, done: &Result<T, StoreError>) {
+        let refused = |error: &StoreError| {
+            use StoreErrorKind::{Conflict, Fenced, InvalidInput};
+            matches!(error.kind, Conflict { .. } | Fenced | InvalidInput)
+        };
+        if done.as_ref().is_err_and(refused) {
+            self.calendars.clear();
+        }
+    }
 }
 
 impl Drop for Ringing {

@@ -230,8 +230,10 @@ impl Store for DynamoStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<CommitReceipt> {
-        let _ringing = self.bell.rings_after(&batch);
-        writes::commit(self, &batch).await
+        let ringing = self.bell.rings_after(&batch);
+        let done = writes::commit(self, &batch).await;
+        ringing.ended(&done);
+        done
     }
 
     async fn acquire_lease(

@@ -38,14 +38,17 @@ const PAYLOAD: usize = 7_900;
 
 /// Writes a batch in a transaction of its own.
 pub(super) async fn commit(store: &PostgresStore, batch: &Batch) -> Result<CommitReceipt> {
-    let _ringing = store.bell.rings_after(batch);
+    let ringing = store.bell.rings_after(batch);
     let mut left = ATTEMPTS;
     loop {
         left -= 1;
         match attempt(store, batch).await {
             // It was rolled back: nothing was written.
             Err(error) if left > 0 && lost_to_another(&error) => {}
-            done => return done,
+            done => {
+                ringing.ended(&done);
+                return done;
+            }
         }
     }
 }
