@@ -21,6 +21,7 @@ pub mod provider_conformance;
 pub mod recurrence_cases;
 pub mod recurrence_oracle;
 pub mod remote;
+pub mod restored;
 pub mod sim;
 pub mod slow;
 pub mod store_conformance;

@@ -8,5 +8,6 @@ mod postgres_bookings;
 mod postgres_conformance;
 mod postgres_engine;
 mod postgres_feeds;
+mod postgres_restore;
 mod postgres_worker;
 mod relay;
