@@ -15,6 +15,7 @@ pub mod hooked_store;
 mod listen;
 pub mod microsoft;
 pub mod oauth;
+pub mod older;
 #[cfg(unix)]
 pub mod postgres;
 pub mod provider_conformance;

@@ -1,6 +1,6 @@
 //! The schema goes back to what `pg_dump` wrote of it: what happened since comes in again, and nothing that was sent since is repeated.
 
-use std::{path::PathBuf, process::Command, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use calsync_core::store::Store;
@@ -11,7 +11,10 @@ use calsync_testkit::{
 };
 use tempfile::TempDir;
 
-use crate::postgres_conformance::{store, unique};
+use crate::{
+    client_program::run,
+    postgres_conformance::{store, unique},
+};
 
 /// A schema, and the file it is dumped into.
 struct Dumped {
@@ -32,12 +35,6 @@ impl Dumped {
         let config = PostgresConfig::default().with_schema(&self.schema).with_max_connections(2);
         Arc::new(store(config).await)
     }
-}
-
-fn run(program: &str, arguments: &[&str]) {
-    let mut command = Command::new(postgres::client_program(program).unwrap());
-    let done = command.args(arguments).output().unwrap();
-    assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
 #[async_trait]
