@@ -48,7 +48,7 @@ const ALL: [(&str, &str, Benchmark); 9] = [
     ("caldav", "first and empty syncs with a real Radicale, beside vdirsyncer", caldav::run),
 ];
 
-/// What runs only when it is named: it takes a quarter of an hour.
+/// What runs only when it is named: it takes twenty minutes.
 const NAMED: [(&str, &str, Benchmark); 1] = [(
     "scale",
     "how it grows: calendars of up to a million events, 10,000 connections on two workers, first syncs",

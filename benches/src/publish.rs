@@ -161,7 +161,7 @@ fn event(number: usize, now: DateTime<Utc>) -> Event {
     body.created = Some(now);
     body.updated = Some(now);
     let mut event = Event::single(format!("event-{number}@example.org"), body);
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         event.rules.push(RuleEntry::read("FREQ=WEEKLY;COUNT=20"));
     }
     event

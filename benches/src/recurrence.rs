@@ -75,8 +75,7 @@ fn calsync(start: &str, window: (DateTime<Utc>, DateTime<Utc>)) -> Outcome<f64> 
     let local = NaiveDateTime::parse_from_str(start, "%Y%m%dT%H%M%S").map_err(|error| error.to_string())?;
     let rule = RecurrenceRule::parse(RULE).map_err(|error| error.to_string())?;
     let berlin: Tz = ZONE.parse().map_err(|error| format!("{ZONE}: {error}"))?;
-    let set = RecurrenceSet::new(SeriesStart::Zoned(local, berlin))
-        .with_rule(RuleEntry::Rule(rule));
+    let set = RecurrenceSet::new(SeriesStart::Zoned(local, berlin)).with_rule(RuleEntry::Rule(rule));
     let limits = ExpansionLimits::default();
     let expand = || set.instances(Window::Utc(window.0..window.1), &limits).collect::<Vec<_>>();
     all("calsync", expand().len())?;

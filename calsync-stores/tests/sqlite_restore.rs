@@ -2,89 +2,55 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::{path::Path, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use calsync_core::{
-    engine::{Link, SyncOptions, SyncReport},
-    model::Event,
-    provider::ErrorKind,
-};
+use async_trait::async_trait;
+use calsync_core::store::Store;
 use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
-use calsync_testkit::{
-    remote::{MemoryRemote, RemoteFault},
-    world::{World, body, event},
-};
-use chrono::TimeDelta;
+use calsync_testkit::restored::{Backups, Cursors, later_edits_are_merged_or_asked, nothing_is_sent_again};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-async fn world(path: &Path, seed: u8) -> World {
-    World::new(Arc::new(SqliteStore::open(path, SqliteConfig::default()).await.unwrap()), seed)
+/// A file, and another one that `VACUUM INTO` makes of it.
+struct Files(TempDir);
+
+impl Files {
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    async fn open(&self, name: &str) -> Arc<dyn Store> {
+        Arc::new(SqliteStore::open(self.path(name), SqliteConfig::default()).await.unwrap())
+    }
 }
 
-async fn sync(world: &World, remote: &MemoryRemote) -> SyncReport {
-    world.clock.advance(TimeDelta::minutes(20));
-    let link = Link::new("home", "family", "memory");
-    world.engine.sync(&link, remote, &SyncOptions::default()).await.unwrap()
+#[async_trait]
+impl Backups for Files {
+    async fn begin(&self) -> Arc<dyn Store> {
+        self.open("now.db").await
+    }
+
+    async fn back_up(&self) {
+        let backup = self.path("backup.db");
+        let now = Connection::open(self.path("now.db")).unwrap();
+        now.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
+    }
+
+    async fn restore(&self) -> Arc<dyn Store> {
+        self.open("backup.db").await
+    }
 }
 
-fn titled(title: &str) -> impl FnOnce(&mut Event) {
-    move |event| body(event).title = Some(title.to_owned())
-}
-
-/// Both sides as `uid=title`.
-async fn sides(world: &World, remote: &MemoryRemote) -> (Vec<String>, Vec<String>) {
-    let text = |events: Vec<Event>| {
-        let title = |event: &Event| event.body().and_then(|body| body.title.clone()).unwrap_or_default();
-        let mut all: Vec<String> =
-            events.iter().map(|event| format!("{}={}", event.uid, title(event))).collect();
-        all.sort();
-        all
-    };
-    let here = world.locals().await.into_iter().map(|record| record.event).collect();
-    (text(here), text(remote.items().into_values().collect()))
-}
-
-/// I08, DUP-04, DUP-08: with a cursor the server still knows, and with one it has forgotten.
 #[tokio::test]
 async fn i08_restored_from_an_older_backup() {
-    for forgotten in [false, true] {
-        let directory = TempDir::new().unwrap();
-        let (path, backup) = (directory.path().join("now.db"), directory.path().join("backup.db"));
-        let remote = MemoryRemote::default();
-        for n in 0..10 {
-            remote.put(&format!("r{n}"), &event(&format!("u{n}"), &format!("title {n}")));
-        }
-        let before = world(&path, 1).await;
-        sync(&before, &remote).await;
-        // A creation waits to be sent when the backup is made.
-        before.add(event("waiting", "Waiting")).await;
-        remote.fail("create", RemoteFault::Before(ErrorKind::Throttled));
-        let link = Link::new("home", "family", "memory");
-        let _ = before.engine.sync(&link, &remote, &SyncOptions::default()).await;
-        Connection::open(&path).unwrap().execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
-        // And then it is sent, and life goes on.
-        sync(&before, &remote).await;
-        before.add(event("later", "Later")).await;
-        before.edit("u1", titled("edited here")).await;
-        before.delete("u2").await;
-        remote.put("r3", &event("u3", "edited there"));
-        remote.remove("r4");
-        remote.put("new", &event("new", "New there"));
-        sync(&before, &remote).await;
-        let (here, there) = sides(&before, &remote).await;
-        assert_eq!(here, there);
-        let writes = remote.writes();
+    for cursors in Cursors::ALL {
+        nothing_is_sent_again(&Files(TempDir::new().unwrap()), cursors).await;
+    }
+}
 
-        let restored = world(&backup, 2).await;
-        if forgotten {
-            remote.forget_cursors();
-        }
-        let report = sync(&restored, &remote).await;
-        assert!(!report.plan.held, "forgotten: {forgotten}");
-        sync(&restored, &remote).await;
-        assert_eq!(sides(&restored, &remote).await, (here, there), "forgotten: {forgotten}");
-        assert_eq!(remote.writes(), writes, "nothing is sent again, forgotten: {forgotten}");
-        assert!(sync(&restored, &remote).await.plan.operations.is_empty());
+#[tokio::test]
+async fn i08_edits_in_a_restored_file_are_merged_or_asked() {
+    for cursors in Cursors::ALL {
+        later_edits_are_merged_or_asked(&Files(TempDir::new().unwrap()), cursors).await;
     }
 }

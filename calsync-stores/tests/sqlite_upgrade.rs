@@ -1,24 +1,32 @@
-//! Files that older versions of calsync wrote: their rows are still read, and their schema ends up like a fresh one.
+//! Files that older versions of calsync wrote: their rows are still read, runs find nothing to do, and their schema ends up like a fresh one.
+//!
+//! Whoever adds a migration adds a file of the version it leads to, and never changes one that is there:
+//! `cargo test -p calsync-stores --test sqlite_upgrade -- --ignored`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path, sync::Arc};
 
-use calsync_core::{
-    model::{EventTime, LinkId},
-    provider::ErrorKind,
-    store::{
-        BaseQuery, BaseState, Batch, LeaseGrant, LinkHealth, Log, OutboxOp, OutboxState, Record, RecordKind,
-        RecordQuery, Revision, RunOutcome, Store, Write,
-    },
-};
 use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
-use calsync_testkit::store_conformance::sample;
-use chrono::TimeDelta;
+use calsync_testkit::older::{
+    EDITED, ENTRIES, document_is_read, feed_is_read, fill, rows_are_read, runs_write_nothing,
+};
 use rusqlite::Connection;
+use tempfile::TempDir;
 
-/// One file per released version.
-const FIXTURES: [&str; 1] = [include_str!("fixtures/version_1.sql")];
+/// One for each version of the schema.
+const FIXTURES: [&str; 5] = [
+    include_str!("fixtures/sqlite/version_1.sql"),
+    include_str!("fixtures/sqlite/version_2.sql"),
+    include_str!("fixtures/sqlite/version_3.sql"),
+    include_str!("fixtures/sqlite/version_4.sql"),
+    include_str!("fixtures/sqlite/version_5.sql"),
+];
+/// The versions since which there are documents, tenants, feeds.
+const SINCE: (usize, usize, usize) = (2, 3, 5);
+
+/// The tenant whose rows are beside those of the one without a name.
+const OTHER: &str = "other";
 
 /// What the schema of a file says, comments included.
 fn schema(path: &Path) -> Vec<String> {
@@ -32,85 +40,106 @@ fn schema(path: &Path) -> Vec<String> {
     rows.map(Result::unwrap).collect()
 }
 
+fn version(path: &Path) -> usize {
+    let connection = Connection::open(path).unwrap();
+    connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).unwrap() as usize
+}
+
+/// A file made of text.
+fn restored(path: &Path, fixture: &str) {
+    let older = Connection::open(path).unwrap();
+    older.execute_batch(fixture).unwrap();
+    older.close().unwrap();
+}
+
+async fn fresh(directory: &TempDir) -> std::path::PathBuf {
+    let path = directory.path().join("fresh.db");
+    SqliteStore::open(&path, SqliteConfig::default()).await.unwrap().close().await;
+    path
+}
+
 #[tokio::test]
 async fn older_files_are_upgraded_and_read() {
-    let directory = tempfile::TempDir::new().unwrap();
-    let fresh = directory.path().join("fresh.db");
-    SqliteStore::open(&fresh, SqliteConfig::default()).await.unwrap().close().await;
-    for (n, fixture) in FIXTURES.into_iter().enumerate() {
+    let directory = TempDir::new().unwrap();
+    let fresh = fresh(&directory).await;
+    assert_eq!(version(&fresh), FIXTURES.len(), "a version has no fixture");
+    for (n, fixture) in (1..).zip(FIXTURES) {
         let path = directory.path().join(format!("{n}.db"));
-        let older = Connection::open(&path).unwrap();
-        older.execute_batch(fixture).unwrap();
-        older.close().unwrap();
+        restored(&path, fixture);
+        assert_eq!(version(&path), n);
         let store = SqliteStore::open(&path, SqliteConfig::default()).await.unwrap();
-        every_row_is_read(&store).await;
+        let tenants =
+            if n < SINCE.1 { vec![store.clone()] } else { vec![store.clone(), store.tenant(OTHER)] };
+        for store in tenants {
+            let entries = if n < SINCE.2 { 0 } else { ENTRIES };
+            feed_is_read(&store, entries).await;
+            rows_are_read(&store).await;
+            if n >= SINCE.0 {
+                document_is_read(&store).await;
+            }
+            runs_write_nothing(Arc::new(store.clone())).await;
+            feed_is_read(&store, entries + EDITED).await;
+        }
         store.close().await;
         assert_eq!(schema(&path), schema(&fresh));
     }
 }
 
-/// All fixtures hold the same rows.
-async fn every_row_is_read(store: &SqliteStore) {
-    let (calendar, link) = ("calendar".into(), LinkId::from("link"));
-    assert_eq!(store.calendars().await.unwrap()[0].color.as_deref(), Some("#ff0000"));
+/// The rows as they were written in the days of the first version.
+#[tokio::test]
+async fn the_first_rows_are_read() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("first.db");
+    restored(&path, include_str!("fixtures/sqlite/rows_of_version_1.sql"));
+    let store = SqliteStore::open(&path, SqliteConfig::default()).await.unwrap();
+    rows_are_read(&store).await;
+    store.close().await;
+    assert_eq!(schema(&path), schema(&fresh(&directory).await));
+}
 
-    let events = store.events_since(&calendar, Revision(0), 10).await.unwrap();
-    let ids: Vec<_> = events.iter().map(|record| (record.id.as_str(), record.revision.0)).collect();
-    assert_eq!(ids, [("rich", 1), ("zoned", 2), ("deleted", 4)]);
-    assert_eq!(events[0].event.uid, "text \u{1f4c5}\r\nsecond line");
-    assert_eq!(events[0].event.overrides.len(), 3);
-    assert_eq!(events[0].modified, sample::at(1));
-    let start = &events[1].event.master.as_ref().unwrap().time.start;
-    assert_eq!(
-        start,
-        &EventTime::zoned(sample::local(sample::date(2026, 7, 1), 9, 0, 0), sample::custom_zone())
+/// A file as text: its tables with their rows, then the indexes.
+fn dumped(path: &Path) -> String {
+    let connection = Connection::open(path).unwrap();
+    let texts = |sql: &str| -> Vec<(String, String)> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+    let mut text = format!(
+        "-- A file as version {version} left it. Never edited: it stands for the files people have.\n\
+         PRAGMA application_id = {};\nPRAGMA user_version = {version};\nPRAGMA journal_mode = WAL;\nBEGIN TRANSACTION;\n",
+        pragma("application_id"),
+        version = pragma("user_version"),
     );
-    assert_eq!(events[2].deleted, Some(sample::at(3)));
-
-    let state = store.link(&link).await.unwrap().unwrap();
-    assert_eq!((state.generation, state.seen), (1, Revision(2)));
-    assert_eq!(state.cursor.unwrap().0, "cursor");
-    assert_eq!(state.health, LinkHealth::Error { kind: ErrorKind::Throttled, failures: 2 });
-
-    let ids = ["rich".into(), "zoned".into()];
-    let mut bases = store.bases(&link, BaseQuery::Events(&ids)).await.unwrap();
-    bases.sort_by(|a, b| a.remote_id.cmp(&b.remote_id));
-    assert_eq!([bases[0].state, bases[1].state], [BaseState::Suppressed, BaseState::Linked]);
-    assert_eq!(bases[0].local.as_ref().unwrap().uid, "uid-local");
-    assert_eq!(bases[1].payload.as_str(), "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n");
-
-    let outbox = store.outbox(&link, None, 10).await.unwrap();
-    assert!(matches!(&outbox[0].op, OutboxOp::Update { expected, .. } if expected.as_str() == "v1"));
-    assert!(matches!(&outbox[0].state, OutboxState::Wedged { detail, .. } if detail == "d"));
-    assert_eq!(outbox[1].state, OutboxState::Pending);
-
-    for kind in [RecordKind::Conflict, RecordKind::Quarantine, RecordKind::Run, RecordKind::Journal] {
-        let query = RecordQuery { kind, link: &link, event: None, run: None, after: None, limit: 10 };
-        let records = store.records(query).await.unwrap();
-        assert_eq!(records.len(), 1, "{kind:?}");
-        if let Record::Run(run) = &records[0] {
-            assert_eq!(run.outcome, RunOutcome::Failed { error: "e".to_owned() });
+    for (table, sql) in texts("SELECT name, sql FROM sqlite_schema WHERE type = 'table' ORDER BY name") {
+        let columns = format!("SELECT 'quote(' || name || ')', '' FROM pragma_table_info('{table}')");
+        let columns: Vec<String> = texts(&columns).into_iter().map(|(name, _)| name).collect();
+        writeln!(text, "{sql};").unwrap();
+        for (row, _) in texts(&format!("SELECT {}, '' FROM {table}", columns.join("||','||"))) {
+            writeln!(text, "INSERT INTO {table} VALUES({row});").unwrap();
         }
     }
-
-    let held = store.acquire_lease("link", "other", sample::at(1), TimeDelta::seconds(1)).await.unwrap();
-    assert_eq!(held, LeaseGrant::Held { until: sample::at(60) });
-    let writes = vec![Write::PutEvent {
-        calendar,
-        id: "new".into(),
-        event: Box::new(sample::event("new")),
-        at: sample::at(0),
-    }];
-    let receipt = store.commit(Batch { writes, ..Batch::default() }).await.unwrap();
-    assert_eq!(receipt.revisions[0].2, Revision(5), "revisions go on where they stopped");
-
-    // The old rows have an age too: noon, all of them; the conflict is open.
-    let purge = |before| {
-        let logs = [Log::Runs, Log::Journal, Log::ResolvedConflicts];
-        logs.map(|log| Write::PurgeLog { link: link.clone(), log, before, limit: 10 }).to_vec()
-    };
-    for (before, purged) in [(sample::at(0), [0, 0, 0]), (sample::at(1), [1, 1, 0])] {
-        let receipt = store.commit(Batch { writes: purge(before), ..Batch::default() }).await.unwrap();
-        assert_eq!(receipt.purged, purged);
+    for (sql, _) in
+        texts("SELECT sql, '' FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name")
+    {
+        writeln!(text, "{sql};").unwrap();
     }
+    text + "COMMIT;\n"
+}
+
+#[tokio::test]
+#[ignore = "writes the fixture of a new version"]
+async fn the_file_of_this_version_is_written() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("filled.db");
+    let store = SqliteStore::open(&path, SqliteConfig::default()).await.unwrap();
+    for store in [store.clone(), store.tenant(OTHER)] {
+        fill(Arc::new(store)).await;
+    }
+    store.close().await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sqlite");
+    let file = folder.join(format!("version_{}.sql", version(&path)));
+    assert!(!file.exists(), "it stands for the files people have");
+    std::fs::write(file, dumped(&path)).unwrap();
 }

@@ -15,12 +15,14 @@ pub mod hooked_store;
 mod listen;
 pub mod microsoft;
 pub mod oauth;
+pub mod older;
 #[cfg(unix)]
 pub mod postgres;
 pub mod provider_conformance;
 pub mod recurrence_cases;
 pub mod recurrence_oracle;
 pub mod remote;
+pub mod restored;
 pub mod sim;
 pub mod slow;
 pub mod store_conformance;

@@ -81,6 +81,20 @@ pub fn crash() -> io::Result<()> {
     wait_for_start(&server.folder, &mut guard, starts + 1)
 }
 
+/// A client program of PostgreSQL, as `pg_dump`: the one beside the server's programs, else the one in `PATH`.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn client_program(name: &str) -> io::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let programs = find().into_iter().chain(std::env::split_paths(&path)).map(|folder| folder.join(name));
+    let mut there = programs.filter(|program| program.exists());
+    there
+        .next()
+        .ok_or_else(|| io::Error::other(format!("there is no {name}: it is in PostgreSQL's client package")))
+}
+
 fn server() -> io::Result<&'static Server> {
     static SERVER: OnceLock<Result<Server, String>> = OnceLock::new();
     let server = SERVER.get_or_init(|| start().map_err(|error| error.to_string()));

@@ -68,7 +68,8 @@ fuzz_target!(|input: &[u8]| {
         });
     }
     with(&|provider| {
-        let payload = Payload::new("BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:u\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n");
+        let payload =
+            Payload::new("BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:u\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n");
         let id = RemoteId::from("/cal/ann/work/u.ics");
         let version = Version::from("\"1\"");
         drop(run(provider.create(&calendar, &id, &payload)));

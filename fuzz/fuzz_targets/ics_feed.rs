@@ -8,7 +8,9 @@ use std::sync::Arc;
 use calsync_core::context::Clock;
 use calsync_core::ical::Document;
 use calsync_core::model::RemoteId;
-use calsync_core::provider::{ChangePage, ChangeScope, ChangesRequest, Cursor, Fetched, ItemChange, Provider, PullMode};
+use calsync_core::provider::{
+    ChangePage, ChangeScope, ChangesRequest, Cursor, Fetched, ItemChange, Provider, PullMode,
+};
 use calsync_providers::ics::{IcsConfig, IcsProvider, UidCheck};
 use chrono::{DateTime, Utc};
 use libfuzzer_sys::fuzz_target;

@@ -21,7 +21,7 @@ fuzz_target!(|input: &[u8]| {
     let zone = lines.next().unwrap_or_default();
     let window = lines.next().unwrap_or_default().split_once('/').unwrap_or_default();
     let window = match (time(window.0), time(window.1)) {
-        (Some(from), Some(to)) if zone.len() % 2 == 0 => Window::Utc(from.and_utc()..to.and_utc()),
+        (Some(from), Some(to)) if zone.len().is_multiple_of(2) => Window::Utc(from.and_utc()..to.and_utc()),
         (Some(from), Some(to)) => Window::Local(from..to),
         _ => Window::all(),
     };

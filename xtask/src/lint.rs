@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::apart;
 use crate::board::{Board, Doing, Outcome, Stop, failed};
 use crate::process;
 use crate::workspace;
@@ -44,6 +45,7 @@ pub(crate) fn run() -> Outcome {
     board.step("documentation", documentation);
     board.step("licences and bans", licences);
     board.step("core stands alone", core_stands_alone);
+    board.step("workspaces of their own", apart::hold_together);
     board.step("rules of the house", house_rules);
     board.step("field bugs are tested", field_bugs_are_tested);
     board.step("python compiles", python_compiles);

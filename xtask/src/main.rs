@@ -8,6 +8,7 @@
     reason = "steps are timed and servers are waited for; nothing here syncs"
 )]
 
+mod apart;
 mod bindings;
 mod board;
 mod conformance;
@@ -50,6 +51,8 @@ enum Command {
     Test(test::Options),
     /// Format, clippy, docs, licences and the rules of the house.
     Lint,
+    /// Compile the workspaces of their own (`benches`, `examples/observability`, `fuzz`), and run their tests: CI has no time to.
+    Apart,
     /// Start CalDAV servers for tests by hand, or stop them.
     #[command(subcommand)]
     Servers(ServersCommand),
@@ -122,6 +125,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Test(options) => test::run(&options),
         Command::Lint => lint::run(),
+        Command::Apart => apart::run(),
         Command::Servers(ServersCommand::Start { which }) => hand::start(which),
         Command::Servers(ServersCommand::Stop { which }) => hand::stop(which),
         Command::Bench(bench) => run_benches(&bench),

@@ -7,8 +7,8 @@ use crate::Outcome;
 
 /// What a store takes on the disk.
 pub(super) struct Size {
-    /// Rows of all tables, where they can be counted.
-    pub(super) rows: Option<u64>,
+    /// Rows by table.
+    pub(super) rows: Vec<(String, u64)>,
     /// Tables and indexes.
     pub(super) bytes: u64,
 }
@@ -48,19 +48,19 @@ impl Database {
             // The count of rows is what ANALYZE estimates; of a table of a million it is off by less than one in a hundred.
             let failed = |error: tokio_postgres::Error| error.to_string();
             self.client.batch_execute("ANALYZE").await.map_err(failed)?;
-            let row = self
+            let tables = self
                 .client
-                .query_one(
-                    "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint, \
-                     coalesce(sum(greatest(c.reltuples, 0)), 0)::bigint \
+                .query(
+                    "SELECT c.relname::text, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid) \
                      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                      WHERE n.nspname = $1 AND c.relkind = 'r'",
                     &[&schema],
                 )
                 .await
                 .map_err(failed)?;
-            let (bytes, rows): (i64, i64) = (row.get(0), row.get(1));
-            Ok(Size { rows: Some(rows.unsigned_abs()), bytes: bytes.unsigned_abs() })
+            let rows =
+                tables.iter().map(|table| (table.get(0), table.get::<_, i64>(1).unsigned_abs())).collect();
+            Ok(Size { rows, bytes: tables.iter().map(|table| table.get::<_, i64>(2).unsigned_abs()).sum() })
         })
     }
 

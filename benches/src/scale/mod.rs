@@ -1,12 +1,14 @@
 //! How calsync grows: with the calendar, with the distance, with the number of connections.
 //!
-//! Not part of a plain `cargo xtask bench`: with a million events and ten thousand connections it takes a quarter of an hour.
+//! Not part of a plain `cargo xtask bench`: with a million events and ten thousand connections it takes twenty minutes.
 
 mod database;
 mod day;
+mod far;
 pub(crate) mod first;
 mod growth;
 mod remote;
+mod targets;
 
 use crate::report::Report;
 use crate::{Options, Outcome};
