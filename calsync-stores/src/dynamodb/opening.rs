@@ -154,7 +154,7 @@ async fn look(store: &DynamoStore, opening: Opening<'_>) -> Result<Option<OpenLi
         Ordering::Greater => Edits::of(events, seen, limit),
     };
     guards.learn(store, known(entries.into_iter().chain(unread)), known(edited));
-    Ok(Some(OpenLink { lease: None, state, edits, quarantine, outbox }))
+    Ok(Some(OpenLink { lease: None, state, edits, bases: None, quarantine, outbox }))
 }
 
 pub(super) async fn pairs(

@@ -83,7 +83,7 @@ async fn found(
         }
         Some(_) => Edits::of(events, seen, limit),
     };
-    Ok(Opened::Link(Box::new(OpenLink { lease, state, edits, quarantine, outbox })))
+    Ok(Opened::Link(Box::new(OpenLink { lease, state, edits, bases: None, quarantine, outbox })))
 }
 
 fn outbox(rows: &[Row]) -> Result<Vec<OutboxEntry>> {
