@@ -391,7 +391,7 @@ impl Store for SimStore {
     /// In every other run with the bases of what was edited, as a store across a network answers.
     async fn open(&self, opening: Opening<'_>) -> Result<Opened> {
         let mut opened = open_by_reads(self, opening).await?;
-        let reads_along = self.mine().run % 2 == 0;
+        let reads_along = self.mine().run.is_multiple_of(2);
         if let Opened::Link(found) = &mut opened
             && let Edits::Since(edited) = &found.edits
             && reads_along
