@@ -244,5 +244,12 @@ async fn single_reads_follow_the_changes_and_not_the_calendar() {
         lab.sync().await;
         let decided = ["bases", "events", "commit of 31", "commit of 2"];
         assert_eq!(lab.store.hook.taken(), run_of(&decided), "ten edits there");
+        for n in 0..10 {
+            lab.world.edit(&format!("u{n}"), |event| body(event).title = Some("here".to_owned())).await;
+        }
+        lab.store.hook.taken();
+        lab.sync().await;
+        let sent = ["bases", "commit of 11", "commit of 30", "commit of 12"];
+        assert_eq!(lab.store.hook.taken(), run_of(&sent), "ten edits here");
     }
 }
