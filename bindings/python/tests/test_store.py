@@ -236,15 +236,13 @@ SINGLE = ["acquire_lease", "link", "events_since", "records", "outbox"]
 
 
 @pytest.mark.parametrize(
-    ("kind", "begin", "pairs", "waiting"),
+    ("kind", "begin", "pairs"),
     [
-        (DictStore, SINGLE, ["bases", "events"], ["outbox", "bases"]),
-        (OneCallStore, ["open_link"], ["pairs"], ["waiting"]),
+        (DictStore, SINGLE, ["bases", "events"]),
+        (OneCallStore, ["open_link"], ["pairs"]),
     ],
 )
-def test_what_a_run_asks(
-    kind: Any, begin: list[str], pairs: list[str], waiting: list[str], server: Server
-) -> None:
+def test_what_a_run_asks(kind: Any, begin: list[str], pairs: list[str], server: Server) -> None:
     store: Any = Noted(kind())
     with blocking.Engine(store) as engine, blocking.Engine() as elsewhere:
         joined(engine, server)
@@ -274,8 +272,7 @@ def test_what_a_run_asks(
         asked()
 
         edit(engine, "here", 10)
-        sent = ["bases", "commit", *waiting, "commit", "commit"]
-        assert asked() == [*begin, *sent], "ten here"
+        assert asked() == [*begin, "bases", "commit", "commit", "commit"], "ten here"
         elsewhere.sync("home")
 
 

@@ -103,7 +103,7 @@ impl OpenedRow {
             seen => Edits::of(link.edits, seen, limit),
         };
         let OpenLinkRow { token: lease, state, quarantine, outbox, .. } = link;
-        Some(Opened::Link(Box::new(OpenLink { lease, state, edits, quarantine, outbox })))
+        Some(Opened::Link(Box::new(OpenLink { lease, state, edits, bases: None, quarantine, outbox })))
     }
 }
 

@@ -183,7 +183,10 @@ impl Run<'_> {
             batch.writes.push(Write::PutRun(Box::new(self.record(RunOutcome::Running))));
         }
         let health = self.tell_feed(&mut batch);
-        let receipt = self.engine.store.commit(batch).await?;
+        self.known.write(&batch.writes);
+        let taken = self.engine.store.commit(batch).await;
+        self.known.ended(taken.is_ok().then(|| self.provider.requests()));
+        let receipt = taken?;
         (self.recorded, self.says_change) = (true, false);
         self.told_health = health;
         Ok(receipt)

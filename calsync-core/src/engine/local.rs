@@ -61,9 +61,7 @@ impl Run<'_> {
         }
         let ids: Vec<EventId> = records.iter().map(|record| record.id.clone()).collect();
         for attempt in 0.. {
-            let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
-            let bases: HashMap<EventId, BaseRecord> =
-                bases.into_iter().map(|base| (base.event_id.clone(), base)).collect();
+            let bases = self.bases_by_event(&ids).await?;
             let unjoined = records.iter().filter(|record| record.deleted.is_none());
             let unjoined = unjoined.map(|record| &record.id).filter(|id| !bases.contains_key(*id));
             let withdrawn = withdrawn(&*self.engine.store, &self.link.id, unjoined).await?;
@@ -82,6 +80,15 @@ impl Run<'_> {
             records = self.engine.store.events(&self.link.calendar, &ids).await?;
         }
         Ok(())
+    }
+
+    /// The bases of events, which are asked for where they are not known.
+    async fn bases_by_event(&mut self, ids: &[EventId]) -> Result<HashMap<EventId, BaseRecord>, EngineError> {
+        if !self.known.knows(ids) {
+            let found = self.engine.store.bases(&self.link.id, BaseQuery::Events(ids)).await?;
+            self.known.learn(ids.iter(), found);
+        }
+        Ok(self.known.bases(ids))
     }
 
     async fn decide_local(

@@ -26,6 +26,7 @@ mod hub;
 mod items;
 mod joints;
 mod journal;
+mod known;
 mod lease;
 mod left;
 mod link;

@@ -226,10 +226,13 @@ impl Run<'_> {
         let most = self.group() * (self.rows_at_once() / self.group()).max(1);
         loop {
             // What is sent is what the store holds now: to a worker that was paused it shows what another one did since. Only
-            // whoever has the lease writes here, so that the rest of a page is what the store holds as often as a commit of
-            // ours is taken.
-            let Waiting { entries: mut page, bases } =
-                self.engine.store.waiting(&self.link.id, after.as_ref(), most + 1).await?;
+            // whoever has the lease writes here, so that a commit of ours that is taken shows it as well, and that the rest of
+            // a page is what the store holds as often as one is.
+            let known = self.known.waiting(after.as_ref(), most + 1, self.provider.requests());
+            let Waiting { entries: mut page, bases } = match known {
+                Some(waiting) => waiting,
+                None => self.engine.store.waiting(&self.link.id, after.as_ref(), most + 1).await?,
+            };
             let mut bases: HashMap<EventId, BaseRecord> =
                 bases.into_iter().map(|base| (base.event_id.clone(), base)).collect();
             let more = page.len() > most;

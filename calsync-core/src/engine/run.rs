@@ -6,15 +6,15 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Engine, EngineError, Link, Progress, SyncOptions, copies::Copies, earlier::may_be_there,
-    fetching::Unfetched, lease::LEASE, left, meeting::Meeting, pair::Context, pull::Gone,
+    fetching::Unfetched, known::Known, lease::LEASE, left, meeting::Meeting, pair::Context, pull::Gone,
 };
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
     plan::{Direction, Operation, Permit, Plan, PlanId},
     provider::{Capabilities, Covered, Cursor, PeoplePolicy, Provider, ReadError, UnreadKind},
     store::{
-        Edits, EventRecord, LeaseRequest, LeaseToken, LinkHealth, LinkState, OpenLink, Opened, Opening,
-        OutboxEntry, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, Write,
+        BaseRecord, Edits, EventRecord, LeaseRequest, LeaseToken, LinkHealth, LinkState, OpenLink, Opened,
+        Opening, OutboxEntry, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, Write,
     },
 };
 /// Rows read from the store at once.
@@ -124,6 +124,8 @@ pub(super) struct Run<'a> {
     pub(super) duplicates: BTreeSet<RemoteId>,
     /// Writes that are decided and not confirmed, of earlier runs and of this one.
     pub(super) outbox: BTreeMap<EventId, OutboxEntry>,
+    /// What the store holds of that, and of the bases.
+    pub(super) known: Known,
     /// Events whose creations are recorded as maybe applied.
     pub(super) marked: HashSet<EventId>,
     /// What this run wrote there, by the version it has since; `None` when it was deleted.
@@ -232,6 +234,7 @@ impl<'a> Run<'a> {
             unfetched: HashMap::new(),
             duplicates: BTreeSet::new(),
             outbox: BTreeMap::new(),
+            known: Known::new(engine.store.rows_at_once().max(2)),
             marked: HashSet::new(),
             ours: HashMap::new(),
             last_writes: Vec::new(),
@@ -344,7 +347,7 @@ impl<'a> Run<'a> {
             self.state = state;
             self.told_health.clone_from(&self.state.health);
             self.ahead_before.clone_from(&self.state.ahead_since);
-            self.check_revisions(found.edits).await?;
+            self.check_revisions(found.edits, found.bases).await?;
             self.reduces_unasked = self.link.would_reduce_unasked(&self.state.cursor_key);
             if self.link.goes_otherwise(&self.state.cursor_key) {
                 // What was done here while nothing went out is looked at as well.
@@ -386,6 +389,7 @@ impl<'a> Run<'a> {
         loop {
             let next = page.last().filter(|_| page.len() >= most);
             let after = next.map(|last| last.id.clone());
+            self.known.lists(&page);
             self.outbox.extend(page.into_iter().map(|entry| (entry.event_id.clone(), entry)));
             let Some(after) = after else { break };
             page = self.engine.store.outbox(&self.link.id, Some(&after), most).await?;
@@ -412,10 +416,17 @@ impl<'a> Run<'a> {
 
     /// Revisions never go back, and the last one that was seen is there unless its event was purged. Where it is missing
     /// the host may have lost or restored its rows: then all of them are looked at again.
-    async fn check_revisions(&mut self, edits: Edits) -> Result<(), EngineError> {
+    async fn check_revisions(
+        &mut self,
+        edits: Edits,
+        bases: Option<Vec<BaseRecord>>,
+    ) -> Result<(), EngineError> {
         match edits {
             Edits::Unseen => return Ok(()),
             Edits::Since(edited) => {
+                if let Some(bases) = bases {
+                    self.known.learn(edited.iter().map(|record| &record.id), bases);
+                }
                 let more = edited.len() >= self.rows_at_once();
                 self.edited_before = Some(EditedBefore { after: self.state.seen, edited, more });
                 return Ok(());

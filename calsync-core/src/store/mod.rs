@@ -146,8 +146,9 @@ pub trait Store: Send + Sync {
     async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>>;
 
     /// What a run begins with, in one call: takes a lease, then reads the state of a link, what was edited since, and the first
-    /// pages of its quarantine and of its outbox (`open_answers_what_the_reads_answer`). Where the lease is not granted
-    /// nothing is read (`open_takes_the_lease`).
+    /// pages of its quarantine and of its outbox (`open_answers_what_the_reads_answer`); the bases of what was edited where they
+    /// cost no call more (`open_reads_the_bases_of_what_was_edited`). Where the lease is not granted nothing is read
+    /// (`open_takes_the_lease`).
     ///
     /// As it stands here it is those calls, one after the other; a store across a network makes one request of it.
     ///

@@ -58,6 +58,9 @@ pub struct OpenLink {
     pub state: Option<LinkState>,
     /// What was edited in the calendar since.
     pub edits: Edits,
+    /// The bases of these events, all there are, in any order; `None` where the store did not read them along: whoever needs
+    /// them asks.
+    pub bases: Option<Vec<BaseRecord>>,
     /// The items in quarantine by id; fewer than the limit are all of them.
     pub quarantine: Vec<QuarantineRecord>,
     /// The outbox by id; fewer than the limit are all of it.
@@ -155,7 +158,7 @@ async fn read<S: Store + ?Sized>(
     });
     let quarantine = quarantine.collect();
     let outbox = store.outbox(link, None, limit).await?;
-    Ok(OpenLink { lease, state, edits, quarantine, outbox })
+    Ok(OpenLink { lease, state, edits, bases: None, quarantine, outbox })
 }
 
 /// [`Store::pairs`] by single reads.

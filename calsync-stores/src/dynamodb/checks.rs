@@ -10,7 +10,7 @@ use super::{
     guards::{Guard, settled},
     keys::{self, Key, Kind, Owner},
     large,
-    rows::{bytes, expired, lost, micros},
+    rows::{bytes, expired, lost, micros, text},
     session::{Index, Item, Range, key_of},
 };
 
@@ -83,11 +83,11 @@ impl Needs {
             }
             Write::PutBase(base) => {
                 let (link, event) = (base.link.as_str(), base.event_id.as_str());
-                self.of_link(tenant, Kind::Base, link, base.remote_id.as_str())?;
-                self.of_link(tenant, Kind::BaseOfEvent, link, event)?;
+                self.of_link(tenant, Kind::BaseOfItem, link, base.remote_id.as_str())?;
+                self.of_link(tenant, Kind::Base, link, event)?;
             }
             Write::DeleteBase { link, remote_id } => {
-                self.of_link(tenant, Kind::Base, link.as_str(), remote_id.as_str())?;
+                self.of_link(tenant, Kind::BaseOfItem, link.as_str(), remote_id.as_str())?;
             }
             Write::PutOutbox(entry) => {
                 let (link, event) = (entry.link.as_str(), entry.event_id.as_str());
@@ -229,23 +229,36 @@ pub(super) async fn find(
     }
     let now = session.config.clock.now();
     found.rows.retain(|_, item| !expired(item, now));
-    // Events that are written or forgotten leave the list of the UID they have now.
-    let mut uids = BTreeSet::new();
+    let mut following = BTreeSet::new();
     for (key, item) in &found.rows {
-        if let Some(hash) = bytes(item, "uh") {
-            let mut pk = key.pk.clone();
-            if let Some(kind) = pk.get_mut(2 + store.tenant.len()) {
-                *kind = Kind::Uid as u8;
-            }
-            uids.insert(Key { pk, sk: hash.to_vec() });
-        }
+        following.extend(following_row(&store.tenant, key, item)?);
     }
-    uids.retain(|key| !needs.rows.contains(key));
-    found.rows.extend(session.get_all(COMMIT, uids).await?);
+    following.retain(|key| !needs.rows.contains(key));
+    found.rows.extend(session.get_all(COMMIT, following).await?);
     for _ in 0..needs.new_docs {
         found.versions.push(u64::from_be_bytes(session.draw(COMMIT)?) >> 1);
     }
     Ok(found)
+}
+
+/// What a row that is written or goes depends on beside itself: an event leaves the list of the UID it has now, and an item the
+/// base of the event it is joined to, whose value may be in parts.
+pub(super) fn following_row(tenant: &str, key: &Key, item: &Item) -> Result<Option<Key>> {
+    let as_kind = |kind: Kind, sk: Vec<u8>| {
+        let mut pk = key.pk.clone();
+        if let Some(letter) = pk.get_mut(2 + tenant.len()) {
+            *letter = kind as u8;
+        }
+        Key { pk, sk }
+    };
+    Ok(match keys::kind(tenant, key) {
+        Some(Kind::Event) => bytes(item, "uh").map(|hash| as_kind(Kind::Uid, hash.to_vec())),
+        Some(Kind::BaseOfItem) => {
+            let event = text(item, "ei").map(keys::sort).transpose()?;
+            event.map(|event| as_kind(Kind::Base, event))
+        }
+        _ => None,
+    })
 }
 
 /// Finishes another writer's large batch, waits for it, or gives it up when its writer seems dead.

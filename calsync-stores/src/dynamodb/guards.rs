@@ -5,11 +5,12 @@
 //! | `gv` | how often; every commit moves it (a space's only by large batches) |
 //! | `lk` | the large batch that holds the owner back |
 //! | `lr` | calendar: the last revision |
+//! | `ch` | calendar: the events of the last revisions, in their order |
 //! | `fl` | calendar: the last entry of its feed |
 //! | `gn`, `vl` | link: generation and state |
 //! | `oc`, `qc` | link: how many entries its outbox has, and how many items are in quarantine |
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use calsync_core::store::{Result, StoreError};
@@ -18,7 +19,7 @@ use super::{
     DynamoStore,
     keys::{self, Key, Owner},
     large,
-    rows::{bytes, lost, natural},
+    rows::{bytes, lost, natural, of_texts, texts},
     session::{Action, Item, Op, binary, number},
 };
 
@@ -31,6 +32,8 @@ pub(super) struct Guard {
     pub(super) version: u64,
     pub(super) lock: Option<Vec<u8>>,
     pub(super) revision: u64,
+    /// The events of the last revisions of a calendar: the last one is that of `revision`, and so on back.
+    pub(super) recent: Vec<String>,
     /// The last entry of a calendar's feed.
     pub(super) told: u64,
     pub(super) generation: Option<u64>,
@@ -54,6 +57,7 @@ impl Guard {
             quarantine: counted("qc"),
             lock: bytes(item, "lk").map(<[u8]>::to_vec),
             revision: natural(item, "lr").unwrap_or(0),
+            recent: texts(Some(item), "ch"),
             told: natural(item, "fl").unwrap_or(0),
             generation: natural(item, "gn"),
             state: bytes(item, "vl").map(<[u8]>::to_vec),
@@ -70,12 +74,38 @@ impl Guard {
             version: self.version + 1,
             lock: None,
             revision: change.revision.unwrap_or(self.revision),
+            recent: self.recent_after(change),
             told: change.told.unwrap_or(self.told),
             generation: change.link.as_ref().map(|(generation, _)| *generation).or(self.generation),
             state: change.link.as_ref().map(|(_, state)| state.clone()).or_else(|| self.state.clone()),
             outbox: counted(self.outbox, |rows| rows.outbox),
             quarantine: counted(self.quarantine, |rows| rows.quarantine),
         }
+    }
+}
+
+/// How many of the last changes of a calendar its guard names, and how many bytes their names have together.
+const RECENT: (usize, usize) = (32, 2048);
+
+impl Guard {
+    fn recent_after(&self, change: &Change) -> Vec<String> {
+        let (mut bytes, mut recent) = (0, Vec::new());
+        for id in self.recent.iter().chain(&change.events).rev().take(RECENT.0) {
+            bytes += id.len();
+            if bytes > RECENT.1 {
+                break;
+            }
+            recent.push(id.clone());
+        }
+        recent.reverse();
+        recent
+    }
+
+    /// The events with a later revision than this, when all of them are named.
+    pub(super) fn recent_since(&self, seen: u64) -> Option<BTreeSet<&str>> {
+        let later = usize::try_from(self.revision.checked_sub(seen)?).ok()?;
+        let first = self.recent.len().checked_sub(later)?;
+        Some(self.recent.get(first..)?.iter().map(String::as_str).collect())
     }
 }
 
@@ -90,6 +120,8 @@ pub(super) struct Counts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) revision: Option<u64>,
+    /// The events that get the revisions up to that one, in their order.
+    pub(super) events: Vec<String>,
     /// The last entry of a calendar's feed.
     pub(super) told: Option<u64>,
     /// Generation and state of a link.
@@ -133,6 +165,8 @@ fn changed(key: &Key, guard: &Guard, change: &Change) -> Op {
     if let Some(revision) = change.revision {
         text.push_str(", lr = :r");
         values.push((":r", number(revision)));
+        text.push_str(", ch = :c");
+        values.push((":c", of_texts(guard.recent_after(change))));
     }
     if let Some(told) = change.told {
         text.push_str(", fl = :f");
@@ -254,5 +288,41 @@ pub(super) async fn settled(store: &DynamoStore, operation: &'static str, key: &
         }
         store.shared.session.pause(operation, tried, lost(operation, tried + 1)).await?;
         tried += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(events: &[&str], revision: u64) -> Change {
+        let events = events.iter().map(|id| (*id).to_owned()).collect();
+        Change { events, revision: Some(revision), ..Change::default() }
+    }
+
+    #[test]
+    fn a_guard_names_the_last_changes() {
+        let mut guard = Guard { revision: 7, ..Guard::default() };
+        assert_eq!(guard.recent_since(6), None, "nobody wrote down which");
+        assert_eq!(guard.recent_since(8), None, "it is not there");
+        guard = guard.after(&changed(&["a", "b", "a"], 10));
+        assert_eq!(guard.recent, ["a", "b", "a"]);
+        assert_eq!(guard.recent_since(7), Some(["a", "b"].into()));
+        assert_eq!(guard.recent_since(9), Some(["a"].into()));
+        assert_eq!(guard.recent_since(10), Some(BTreeSet::new()));
+        assert_eq!(guard.recent_since(6), None);
+        guard = guard.after(&Change::default());
+        assert_eq!(guard.recent_since(7), Some(["a", "b"].into()), "no event was written");
+
+        guard = guard.after(&changed(&["c"; 30], 40));
+        assert_eq!((guard.recent.len(), guard.recent_since(8)), (32, Some(["a", "b", "c"].into())));
+        assert_eq!(guard.recent_since(7), None, "the oldest is dropped");
+        let long = "l".repeat(1_000);
+        guard = guard.after(&changed(&[&long, "d", &long], 43));
+        assert_eq!((guard.recent.len(), guard.recent_since(40)), (32, Some([long.as_str(), "d"].into())));
+        guard = guard.after(&changed(&[&long], 44));
+        assert_eq!((guard.recent.len(), guard.recent_since(41)), (3, Some([long.as_str(), "d"].into())));
+        guard = guard.after(&changed(&[&"m".repeat(3_000)], 45));
+        assert!(guard.recent.is_empty() && guard.recent_since(44).is_none(), "none is named before a gap");
     }
 }

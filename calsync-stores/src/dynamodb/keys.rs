@@ -32,9 +32,10 @@ pub(super) enum Kind {
     Event = b'e',
     /// The ids of the events with a UID.
     Uid = b'u',
+    /// By their event.
     Base = b'b',
-    /// Which item an event is joined to.
-    BaseOfEvent = b'f',
+    /// Which event an item is joined to.
+    BaseOfItem = b'i',
     Outbox = b'o',
     /// Which entry an event has.
     OutboxOfEvent = b'p',
@@ -110,9 +111,9 @@ pub(super) fn name(sort: &[u8]) -> Option<&str> {
 
 /// The kind of a row of a tenant that belongs to a calendar or a link.
 pub(super) fn kind(tenant: &str, key: &Key) -> Option<Kind> {
-    use Kind::{Base, BaseOfEvent, Conflict, Event, Journal, Outbox, OutboxOfEvent, Quarantine, Run, Uid};
+    use Kind::{Base, BaseOfItem, Conflict, Event, Journal, Outbox, OutboxOfEvent, Quarantine, Run, Uid};
     let letter = *key.pk.get(2 + tenant.len())?;
-    let kinds = [Base, BaseOfEvent, Conflict, Event, Journal, Outbox, OutboxOfEvent, Quarantine, Run, Uid];
+    let kinds = [Base, BaseOfItem, Conflict, Event, Journal, Outbox, OutboxOfEvent, Quarantine, Run, Uid];
     kinds.into_iter().find(|kind| *kind as u8 == letter)
 }
 

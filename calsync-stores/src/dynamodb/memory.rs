@@ -6,15 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use calsync_core::store::{Batch, Expectation, Result, Write};
+use calsync_core::{
+    model::{LinkId, RemoteId},
+    store::{Batch, Expectation, Result, Write},
+};
 
 use super::{
     DynamoStore,
-    checks::{Found, Needs},
+    checks::{Found, Needs, following_row},
     guards::Guard,
     keys::{self, Key, Kind, Owner},
     plan::Plan,
-    rows::{bytes, pointer, text},
+    rows::{bytes, joined_item, text},
     session::Item,
 };
 
@@ -117,6 +120,7 @@ impl Memory {
         }
         let mut new = BTreeSet::new();
         let Uids { left, unchanged } = uids(store, batch, &held)?;
+        let joining = joining(store, batch)?;
         for key in wanted.iter().chain(&left) {
             let Some(known) = owner_of(&store.tenant, key).and_then(|owner| held.get(&owner)) else {
                 return Ok(None);
@@ -124,11 +128,20 @@ impl Memory {
             match known.rows.get(key) {
                 Some(Some(item)) => {
                     found.rows.insert(key.clone(), item.clone());
+                    if keys::kind(&store.tenant, key) == Some(Kind::BaseOfItem)
+                        && let Some(base) = following_row(&store.tenant, key, item)?
+                    {
+                        let Some(Some(item)) = known.rows.get(&base) else { return Ok(None) };
+                        found.rows.insert(base, item.clone());
+                    }
                 }
                 Some(None) => {}
                 None if unchanged.contains(key) => {}
                 None => match keys::kind(&store.tenant, key) {
                     Some(Kind::Journal | Kind::Run | Kind::Conflict) => {
+                        new.insert(key.clone());
+                    }
+                    Some(Kind::BaseOfItem) if joining.contains(key) => {
                         new.insert(key.clone());
                     }
                     Some(Kind::Outbox | Kind::OutboxOfEvent) if known.guard.outbox == Some(0) => {}
@@ -139,6 +152,25 @@ impl Memory {
         }
         Ok(Some((found, new)))
     }
+}
+
+/// The rows of items a batch joins and does not part.
+fn joining(store: &DynamoStore, batch: &Batch) -> Result<BTreeSet<Key>> {
+    let by_item = |link: &LinkId, item: &RemoteId| {
+        keys::row(&store.tenant, Kind::BaseOfItem, link.as_str(), item.as_str())
+    };
+    let mut joining = BTreeSet::new();
+    for write in &batch.writes {
+        if let Write::PutBase(base) = write {
+            joining.insert(by_item(&base.link, &base.remote_id)?);
+        }
+    }
+    for write in &batch.writes {
+        if let Write::DeleteBase { link, remote_id } = write {
+            joining.remove(&by_item(link, remote_id)?);
+        }
+    }
+    Ok(joining)
 }
 
 /// Lists of events by UID, as the events of a batch are known to be in them.
@@ -183,7 +215,7 @@ fn owner_of(tenant: &str, key: &Key) -> Option<Owner> {
     Some(match keys::kind(tenant, key)? {
         Kind::Event | Kind::Uid => Owner::Calendar(name()?),
         Kind::Base
-        | Kind::BaseOfEvent
+        | Kind::BaseOfItem
         | Kind::Outbox
         | Kind::OutboxOfEvent
         | Kind::Conflict
@@ -194,19 +226,19 @@ fn owner_of(tenant: &str, key: &Key) -> Option<Owner> {
     })
 }
 
-/// Rows of bases, with the rows of their events that follow from them.
-pub(super) fn with_pointers(
+/// Rows of bases, with the rows of their items that follow from them.
+pub(super) fn with_items(
     tenant: &str,
     link: &str,
     bases: impl IntoIterator<Item = (Key, Option<Item>)>,
 ) -> Result<Vec<(Key, Option<Item>)>> {
     let mut all = Vec::new();
     for (key, item) in bases {
-        let event = item.as_ref().and_then(|item| text(item, "ei"));
-        if let Some((event, name)) = event.zip(keys::name(&key.sk)) {
-            let by_event = keys::row(tenant, Kind::BaseOfEvent, link, event)?;
-            let pointed = pointer(&by_event, name);
-            all.push((by_event, Some(pointed)));
+        let name = item.as_ref().and_then(|item| text(item, "ri"));
+        if let Some((name, event)) = name.zip(keys::name(&key.sk)) {
+            let by_item = keys::row(tenant, Kind::BaseOfItem, link, name)?;
+            let joined = joined_item(&by_item, event);
+            all.push((by_item, Some(joined)));
         }
         all.push((key, item));
     }

@@ -130,10 +130,7 @@ pub async fn provision(client: &Client, config: &DynamoConfig) -> Result<()> {
         if index.local() {
             let shown = Projection::builder();
             let shown = match index {
-                Index::First => shown
-                    .projection_type(ProjectionType::Include)
-                    .non_key_attributes("ei")
-                    .non_key_attributes("vs"),
+                Index::First => shown.projection_type(ProjectionType::Include).non_key_attributes("vs"),
                 _ => shown.projection_type(ProjectionType::KeysOnly),
             };
             let index = LocalSecondaryIndex::builder().index_name(index.name()).set_key_schema(keys);

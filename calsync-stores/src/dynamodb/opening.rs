@@ -23,7 +23,7 @@ use super::{
     guards::{Guard, note},
     keys::{self, Key, Kind, Owner},
     leases,
-    memory::with_pointers,
+    memory::with_items,
     parts, reads,
     rows::{self, text},
     session::{Index, Item, Range, key_of},
@@ -110,36 +110,20 @@ async fn look(store: &DynamoStore, opening: Opening<'_>) -> Result<Option<OpenLi
     let state = state(link, &guards.link.1)?;
     let seen = state.as_ref().map_or(Revision::default(), |state| state.seen);
     let last = guards.calendar.1.revision;
-    // Each list is read when it holds something.
     let is_edited = seen.0 > 0 && last > seen.0;
-    let asks = is_edited || guards.link.1.outbox != Some(0) || guards.link.1.quarantine != Some(0);
-    let edited = async {
-        if !is_edited {
-            return Ok(Vec::new());
-        }
-        let pk = keys::partition(&store.tenant, Kind::Event, calendar.as_str())?;
-        let (from, limit) = (Some(seen.0.to_be_bytes().to_vec()), limit.saturating_add(1));
-        let range = Range { index: Some(Index::First), pk, from, to: None, limit };
-        store.shared.session.query(OPEN, &range).await
-    };
-    let of_link = |kind: Kind, count: Option<u64>| async move {
-        if count == Some(0) {
-            return Ok(Vec::new());
-        }
-        let pk = keys::partition(&store.tenant, kind, link.as_str())?;
-        let range = Range { index: None, pk, from: None, to: None, limit };
-        store.shared.session.query(OPEN, &range).await
-    };
-    let (edited, entries, unread) = try_join3(
-        edited,
-        of_link(Kind::Outbox, guards.link.1.outbox),
-        of_link(Kind::Quarantine, guards.link.1.quarantine),
-    )
-    .await?;
-    let Some(events) = whole(store, &edited, rows::event).await? else { return Ok(None) };
-    let Some(outbox) = whole(store, &entries, outbox_entry).await? else { return Ok(None) };
-    let Some(quarantine) = whole(store, &unread, quarantined).await? else { return Ok(None) };
-    if asks {
+    let recent = guards.calendar.1.recent_since(seen.0).filter(|_| is_edited);
+    let is_listed = is_edited && recent.is_none();
+    let Listed { edited, outbox: entries, quarantine: unread } =
+        listed(store, opening, &guards, is_listed.then_some(seen)).await?;
+    let mut found = Joined { events: known(edited), bases: Vec::new() };
+    if let Some(ids) = &recent {
+        // Those the guard names are read by their keys, with their bases, and the guards with them.
+        let read = by_event(store, OPEN, (link, calendar), (guards.versions(), ids)).await?;
+        let Some((_, joined)) = read.filter(|(now, _)| now.versions() == guards.versions()) else {
+            return Ok(None);
+        };
+        found = joined;
+    } else if is_listed || !entries.is_empty() || !unread.is_empty() {
         // They are of one moment when nobody wrote since.
         let after = store.shared.session.get_all(OPEN, wanted).await?;
         let same = Guards::of(named, &after).is_some_and(|after| after.versions() == guards.versions());
@@ -147,14 +131,113 @@ async fn look(store: &DynamoStore, opening: Opening<'_>) -> Result<Option<OpenLi
             return Ok(None);
         }
     }
+    let Some(mut events) = whole(store, &there(&found.events), rows::event).await? else { return Ok(None) };
+    let Some(mut bases) = whole(store, &there(&found.bases), base).await? else { return Ok(None) };
+    let Some(outbox) = whole(store, &entries, outbox_entry).await? else { return Ok(None) };
+    let Some(quarantine) = whole(store, &unread, quarantined).await? else { return Ok(None) };
+    if recent.is_some() && events.is_empty() {
+        // They were forgotten since: the table says whether the one that was seen is there.
+        return Ok(None);
+    }
+    events.sort_by_key(|event| event.revision);
     let edits = match last.cmp(&seen.0) {
         _ if seen.0 == 0 => Edits::Unseen,
         Ordering::Less => Edits::Lost,
         Ordering::Equal => Edits::Since(Vec::new()),
         Ordering::Greater => Edits::of(events, seen, limit),
     };
-    guards.learn(store, known(entries.into_iter().chain(unread)), known(edited));
-    Ok(Some(OpenLink { lease: None, state, edits, quarantine, outbox }))
+    if let Edits::Since(edited) = &edits {
+        bases.retain(|base| edited.iter().any(|event| event.id == base.event_id));
+    }
+    let bases = recent.is_some().then_some(bases);
+    let mut of_link = known(entries.into_iter().chain(unread));
+    of_link.extend(with_items(&store.tenant, link.as_str(), found.bases)?);
+    guards.learn(store, of_link, found.events);
+    Ok(Some(OpenLink { lease: None, state, edits, bases, quarantine, outbox }))
+}
+
+/// What is found by a query: each list where it holds something.
+struct Listed {
+    edited: Vec<Item>,
+    outbox: Vec<Item>,
+    quarantine: Vec<Item>,
+}
+
+/// The first pages of a link's outbox and quarantine, and of its calendar's events from a revision on.
+async fn listed(
+    store: &DynamoStore,
+    Opening { link, calendar, limit, .. }: Opening<'_>,
+    guards: &Guards,
+    from: Option<Revision>,
+) -> Result<Listed> {
+    let session = &store.shared.session;
+    let edited = async {
+        let Some(from) = from else { return Ok(Vec::new()) };
+        let pk = keys::partition(&store.tenant, Kind::Event, calendar.as_str())?;
+        let (from, limit) = (Some(from.0.to_be_bytes().to_vec()), limit.saturating_add(1));
+        let range = Range { index: Some(Index::First), pk, from, to: None, limit };
+        session.query(OPEN, &range).await
+    };
+    let of_link = |kind: Kind, count: Option<u64>| async move {
+        if count == Some(0) {
+            return Ok(Vec::new());
+        }
+        let pk = keys::partition(&store.tenant, kind, link.as_str())?;
+        let range = Range { index: None, pk, from: None, to: None, limit };
+        session.query(OPEN, &range).await
+    };
+    let (edited, outbox, quarantine) = try_join3(
+        edited,
+        of_link(Kind::Outbox, guards.link.1.outbox),
+        of_link(Kind::Quarantine, guards.link.1.quarantine),
+    )
+    .await?;
+    Ok(Listed { edited, outbox, quarantine })
+}
+
+/// Rows of events and of their bases; `None`: there is none.
+struct Joined {
+    events: Vec<(Key, Option<Item>)>,
+    bases: Vec<(Key, Option<Item>)>,
+}
+
+/// Events with their bases and the guards, of one moment: in one request where they are not too many. Otherwise it is one when the
+/// guards still have the versions they had before.
+async fn by_event(
+    store: &DynamoStore,
+    operation: &'static str,
+    (link, calendar): (&LinkId, &CalendarId),
+    (before, ids): ((u64, u64), &BTreeSet<&str>),
+) -> Result<Option<(Guards, Joined)>> {
+    let session = &store.shared.session;
+    let named = Guards::keys(store, link, calendar)?;
+    let guards: BTreeSet<Key> = [named.0.clone(), named.1.clone()].into();
+    let events = reads::row_keys(store, Kind::Event, calendar.as_str(), ids.iter().copied())?;
+    let bases = reads::row_keys(store, Kind::Base, link.as_str(), ids.iter().copied())?;
+    let all = events.iter().chain(&bases).chain(&guards).cloned().collect();
+    let together = session.get_together(operation, &all).await?;
+    let is_one = together.is_some();
+    let mut found = match together {
+        Some(found) => found,
+        None => {
+            let mut found = session.get_all(operation, events.union(&bases).cloned().collect()).await?;
+            found.extend(session.get_all(operation, guards).await?);
+            found
+        }
+    };
+    let Some(guards) = Guards::of(named, &found) else { return Ok(None) };
+    if !is_one && guards.versions() != before {
+        return Ok(None);
+    }
+    let mut of =
+        |keys: BTreeSet<Key>| keys.into_iter().map(|key| (key.clone(), found.remove(&key))).collect();
+    let joined = Joined { events: of(events), bases: of(bases) };
+    Ok(Some((guards, joined)))
+}
+
+/// The rows that are there.
+fn there(rows: &[(Key, Option<Item>)]) -> Vec<Item> {
+    rows.iter().filter_map(|(_, item)| item.clone()).collect()
 }
 
 pub(super) async fn pairs(
@@ -169,8 +252,8 @@ pub(super) async fn pairs(
     }
 }
 
-/// The bases under the guard a run has seen; then the events with the guards, of one moment: where the link's is still the same,
-/// so are the bases.
+/// Which events the items are joined to under the guard a run has seen; then events and bases with the guards: where the link's is
+/// still the same, so is what they are joined to.
 async fn look_at_pairs(
     store: &DynamoStore,
     link: &LinkId,
@@ -179,27 +262,26 @@ async fn look_at_pairs(
 ) -> Result<Option<Pairs>> {
     let operation = "pairs";
     let named = Guards::keys(store, link, calendar)?;
-    let wanted = reads::row_keys(store, Kind::Base, link.as_str(), items.iter().map(RemoteId::as_str))?;
-    let before = store.memory().guard(&named.0).map(|guard| guard.version);
+    let wanted = reads::row_keys(store, Kind::BaseOfItem, link.as_str(), items.iter().map(RemoteId::as_str))?;
+    let before = {
+        let memory = store.memory();
+        memory
+            .guard(&named.0)
+            .zip(memory.guard(&named.1))
+            .map(|(link, calendar)| (link.version, calendar.version))
+    };
     let Some(before) = before.filter(|_| !wanted.is_empty()) else { return Ok(None) };
-    let bases = store.shared.session.get_all(operation, wanted.clone()).await?;
-    let names: Vec<String> = bases.values().filter_map(|item| text(item, "ei")).map(str::to_owned).collect();
-    let events = reads::row_keys(store, Kind::Event, calendar.as_str(), names.iter().map(String::as_str))?;
-    let all = events.iter().chain([&named.0, &named.1]).cloned().collect();
-    let Some(mut found) = store.shared.session.get_together(operation, &all).await? else { return Ok(None) };
-    let Some(guards) = Guards::of(named, &found) else { return Ok(None) };
-    if guards.link.1.version != before {
-        return Ok(None);
-    }
-    found.retain(|key, _| events.contains(key));
-    let of_link = wanted.into_iter().map(|key| (key.clone(), bases.get(&key).cloned()));
-    let of_link = with_pointers(&store.tenant, link.as_str(), of_link)?;
-    let of_calendar = events.into_iter().map(|key| (key.clone(), found.get(&key).cloned())).collect();
-    guards.learn(store, of_link, of_calendar);
-    let (bases, events): (Vec<Item>, Vec<Item>) =
-        (bases.into_values().collect(), found.into_values().collect());
-    let Some(bases) = whole(store, &bases, base).await? else { return Ok(None) };
-    let Some(events) = whole(store, &events, rows::event).await? else { return Ok(None) };
+    let mut joins = store.shared.session.get_all(operation, wanted.clone()).await?;
+    let ids: BTreeSet<String> =
+        joins.values().filter_map(|item| text(item, "ei")).map(str::to_owned).collect();
+    let ids = ids.iter().map(String::as_str).collect();
+    let read = by_event(store, operation, (link, calendar), (before, &ids)).await?;
+    let Some((guards, found)) = read.filter(|(now, _)| now.versions().0 == before.0) else { return Ok(None) };
+    let mut of_link: Vec<_> = wanted.into_iter().map(|key| (key.clone(), joins.remove(&key))).collect();
+    of_link.extend(found.bases.iter().cloned());
+    guards.learn(store, of_link, found.events.clone());
+    let Some(bases) = whole(store, &there(&found.bases), base).await? else { return Ok(None) };
+    let Some(events) = whole(store, &there(&found.events), rows::event).await? else { return Ok(None) };
     Ok(Some(Pairs { bases, events }))
 }
 
@@ -236,7 +318,7 @@ async fn look_at_waiting(
     listed.truncate(limit);
     let Some(entries) = whole(store, &listed, outbox_entry).await? else { return Ok(None) };
     let changes = |entry: &&OutboxEntry| !matches!(entry.op, OutboxOp::Create { .. });
-    let names = entries.iter().filter(changes).map(|entry| entry.remote_id.as_str());
+    let names = entries.iter().filter(changes).map(|entry| entry.event_id.as_str());
     let wanted = reads::row_keys(store, Kind::Base, link.as_str(), names)?;
     let all = wanted.iter().chain([&guard]).cloned().collect();
     let Some(mut found) = session.get_together(operation, &all).await? else { return Ok(None) };
@@ -244,20 +326,10 @@ async fn look_at_waiting(
     if now.lock.is_some() || now.version != before {
         return Ok(None);
     }
-    // A base under another name than its entry's is found by its event only.
-    let of: BTreeSet<&str> = found.values().filter_map(|item| text(item, "ei")).collect();
-    if !entries.iter().filter(changes).all(|entry| of.contains(entry.event_id.as_str())) {
-        return Ok(None);
-    }
     let known_bases = wanted.into_iter().map(|key| (key.clone(), found.get(&key).cloned()));
-    let mut learned = with_pointers(&store.tenant, link.as_str(), known_bases)?;
+    let mut learned = with_items(&store.tenant, link.as_str(), known_bases)?;
     learned.extend(known(listed));
-    let events: BTreeSet<String> =
-        entries.iter().filter(changes).map(|entry| entry.event_id.as_str().to_owned()).collect();
-    let bases: Vec<Item> = found
-        .into_values()
-        .filter(|item| text(item, "ei").is_some_and(|event| events.contains(event)))
-        .collect();
+    let bases: Vec<Item> = found.into_values().collect();
     let Some(bases) = whole(store, &bases, base).await? else { return Ok(None) };
     store.memory().learn(&guard, &now, learned);
     Ok(Some(Waiting { entries, bases }))

@@ -18,8 +18,8 @@ use super::{
     guards::{Change, Counts},
     keys::{self, Key, Kind, Owner},
     rows::{
-        base_item, bytes, doc_item, event_item, integer, json_item, micros, natural, of_texts, outbox_item,
-        pointer, record_item, record_name, set_deleted, set_revision, text, texts,
+        base_item, bytes, doc_item, event_item, integer, joined_item, json_item, micros, natural, of_texts,
+        outbox_item, pointer, record_item, record_name, set_deleted, set_revision, text, texts,
     },
     session::{Item, binary, key_map},
 };
@@ -158,7 +158,7 @@ impl Planner<'_> {
             Write::PutEvent { calendar, id, event, at } => {
                 let (calendar_id, key) =
                     (calendar.as_str(), self.row(Kind::Event, calendar.as_str(), id.as_str())?);
-                let revision = self.next_revision(calendar_id);
+                let revision = self.next_revision(calendar_id, id.as_str());
                 let has = self.get(&key).and_then(|item| bytes(item, "uh"));
                 // It is in the list of the UID it has, so that list need not be known.
                 if has != Some(keys::hash(&event.uid).as_slice()) {
@@ -176,7 +176,7 @@ impl Planner<'_> {
                     return Ok(());
                 };
                 let mut item = item.clone();
-                let revision = self.next_revision(calendar.as_str());
+                let revision = self.next_revision(calendar.as_str(), id.as_str());
                 set_revision(&mut item, revision);
                 set_deleted(&mut item, micros(*at));
                 self.put(key, item);
@@ -189,8 +189,8 @@ impl Planner<'_> {
             Write::PutLink(link) => self.put_link(link)?,
             Write::PutBase(base) => self.put_base(base)?,
             Write::DeleteBase { link, remote_id } => {
-                let key = self.row(Kind::Base, link.as_str(), remote_id.as_str())?;
-                self.delete_pair(key, Kind::BaseOfEvent, link.as_str())?;
+                let key = self.row(Kind::BaseOfItem, link.as_str(), remote_id.as_str())?;
+                self.delete_pair(key, Kind::Base, link.as_str())?;
             }
             Write::PutOutbox(entry) => self.put_outbox(entry)?,
             Write::DeleteOutbox { link, id } => {
@@ -230,12 +230,14 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn next_revision(&mut self, calendar: &str) -> u64 {
+    /// The revision an event of a calendar gets.
+    fn next_revision(&mut self, calendar: &str, event: &str) -> u64 {
         let owner = Owner::Calendar(calendar.to_owned());
         let last = self.found.guards.get(&owner).map_or(0, |(_, guard)| guard.revision);
         let change = self.touch(owner);
         let next = change.revision.unwrap_or(last) + 1;
         change.revision = Some(next);
+        change.events.push(event.to_owned());
         next
     }
 
@@ -322,30 +324,32 @@ impl Planner<'_> {
     }
 
     fn put_base(&mut self, base: &BaseRecord) -> Result<()> {
-        let key = self.row(Kind::Base, base.link.as_str(), base.remote_id.as_str())?;
-        let item = base_item(&key, base)?;
         let (link, event, name) = (base.link.as_str(), base.event_id.as_str(), base.remote_id.as_str());
-        self.put_pair(key, item, Kind::BaseOfEvent, link, event, name)
+        let key = self.row(Kind::BaseOfItem, link, name)?;
+        let item = joined_item(&key, event);
+        let by_event = self.row(Kind::Base, link, event)?;
+        let of_event = base_item(&by_event, base)?;
+        self.put_pair((key, item), (by_event, of_event), Kind::Base, link, (event, name))
     }
 
     fn put_outbox(&mut self, entry: &OutboxEntry) -> Result<()> {
         let key = self.row(Kind::Outbox, entry.link.as_str(), &entry.id.0)?;
         let item = outbox_item(&key, entry)?;
         let (link, event) = (entry.link.as_str(), entry.event_id.as_str());
-        self.put_pair(key, item, Kind::OutboxOfEvent, link, event, &entry.id.0)
+        let by_event = self.row(Kind::OutboxOfEvent, link, event)?;
+        let of_event = pointer(&by_event, &entry.id.0);
+        self.put_pair((key, item), (by_event, of_event), Kind::OutboxOfEvent, link, (event, &entry.id.0))
     }
 
-    /// Puts a row of which an event has at most one, and the row that says which.
+    /// Puts what an event has at most one of: a row by its name, and one by its event.
     fn put_pair(
         &mut self,
-        key: Key,
-        item: Item,
+        (key, item): (Key, Item),
+        (by_event, pointed): (Key, Item),
         of_event: Kind,
         link: &str,
-        event: &str,
-        name: &str,
+        (event, name): (&str, &str),
     ) -> Result<()> {
-        let by_event = self.row(of_event, link, event)?;
         if self.get(&by_event).and_then(|item| text(item, "ri")).is_some_and(|other| other != name) {
             return Err(StoreError::new(StoreErrorKind::InvalidInput, COMMIT));
         }
@@ -354,7 +358,6 @@ impl Planner<'_> {
             self.unread.insert(old.clone());
             self.delete(old);
         }
-        let pointed = pointer(&by_event, name);
         self.put(by_event, pointed);
         let more = i64::from(of_event == Kind::OutboxOfEvent && self.get(&key).is_none());
         self.put(key, item);

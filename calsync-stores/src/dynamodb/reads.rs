@@ -193,10 +193,10 @@ pub(super) async fn bases(
     let operation = "bases";
     let wanted = match query {
         BaseQuery::Remote(ids) => {
-            row_keys(store, Kind::Base, link.as_str(), ids.iter().map(|id| id.as_str()))?
+            row_keys(store, Kind::BaseOfItem, link.as_str(), ids.iter().map(|id| id.as_str()))?
         }
         BaseQuery::Events(ids) => {
-            row_keys(store, Kind::BaseOfEvent, link.as_str(), ids.iter().map(|id| id.as_str()))?
+            row_keys(store, Kind::Base, link.as_str(), ids.iter().map(|id| id.as_str()))?
         }
     };
     if wanted.is_empty() {
@@ -205,11 +205,11 @@ pub(super) async fn bases(
     let mut watch = Watch::begin(store, operation, &of_link(link)).await?;
     loop {
         let keys = match query {
-            BaseQuery::Remote(_) => wanted.clone(),
-            BaseQuery::Events(_) => {
-                let pointers = store.shared.session.get_all(operation, wanted.clone()).await?;
-                let items = pointers.values().filter_map(|item| text(item, "ri"));
-                row_keys(store, Kind::Base, link.as_str(), items)?
+            BaseQuery::Events(_) => wanted.clone(),
+            BaseQuery::Remote(_) => {
+                let joined = store.shared.session.get_all(operation, wanted.clone()).await?;
+                let events = joined.values().filter_map(|item| text(item, "ei"));
+                row_keys(store, Kind::Base, link.as_str(), events)?
             }
         };
         let found = whole(store, operation, keys).await?;
@@ -237,7 +237,7 @@ pub(super) async fn base_summaries(
     loop {
         let mut found = store.shared.session.query_index(operation, &range).await?;
         if watch.holds(true).await? {
-            found.retain(|item| bytes(item, "sk") != after.as_deref());
+            found.retain(|item| bytes(item, "i1") != after.as_deref());
             found.truncate(limit);
             return found.iter().map(|item| rows::base_summary(operation, item)).collect();
         }

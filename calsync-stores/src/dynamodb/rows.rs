@@ -6,8 +6,9 @@
 //! | `xi`, `xn` | where that content is in parts, and how many |
 //! | `rv`, `mo`, `de`, `uh` | event: revision, written, deleted (microseconds), hash of its UID |
 //! | `ii` | UID: the ids of its events |
-//! | `ei`, `vs` | base, outbox: the event; base: the version |
-//! | `ri` | event's base or entry: the item or the entry |
+//! | `ri`, `vs` | base: the item and its version |
+//! | `ei` | item's base, outbox: the event |
+//! | `ri` | event's entry: the entry |
 //! | `dv`, `du` | document: version, due (microseconds) |
 //! | `i1`, `i2`, `i3`, `gp`, `g1`, `g2` | sort keys of the indexes |
 //! | `xt` | when DynamoDB may remove it (seconds) |
@@ -128,19 +129,27 @@ pub(super) fn event(operation: &'static str, item: &Item) -> Result<EventRecord>
 
 pub(super) fn base_item(key: &Key, base: &BaseRecord) -> Result<Item> {
     let mut item = json_item(key, base)?;
-    item.insert("ei".to_owned(), AttributeValue::S(base.event_id.as_str().to_owned()));
+    item.insert("ri".to_owned(), AttributeValue::S(base.remote_id.as_str().to_owned()));
     if let Some(version) = &base.version {
         item.insert("vs".to_owned(), AttributeValue::S(version.as_str().to_owned()));
     }
-    item.insert("i1".to_owned(), binary(key.sk.clone()));
+    item.insert("i1".to_owned(), binary(keys::sort(base.remote_id.as_str())?));
     Ok(item)
 }
 
+/// The row that says which event an item is joined to.
+pub(super) fn joined_item(key: &Key, event: &str) -> Item {
+    let mut item = key_map(key);
+    item.insert("ei".to_owned(), AttributeValue::S(event.to_owned()));
+    item
+}
+
 pub(super) fn base_summary(operation: &'static str, item: &Item) -> Result<BaseSummary> {
-    let event = text(item, "ei").ok_or_else(|| unreadable(operation, "base", ""))?;
+    let remote_id =
+        bytes(item, "i1").and_then(keys::name).ok_or_else(|| unreadable(operation, "base", ""))?;
     Ok(BaseSummary {
-        remote_id: name(operation, item, "base")?.as_str().into(),
-        event_id: event.into(),
+        remote_id: remote_id.into(),
+        event_id: name(operation, item, "base")?.as_str().into(),
         version: text(item, "vs").map(Into::into),
     })
 }
@@ -151,7 +160,7 @@ pub(super) fn outbox_item(key: &Key, entry: &OutboxEntry) -> Result<Item> {
     Ok(item)
 }
 
-/// The row that says what an event is joined to.
+/// The row that says which entry an event has.
 pub(super) fn pointer(key: &Key, to: &str) -> Item {
     let mut item = key_map(key);
     item.insert("ri".to_owned(), AttributeValue::S(to.to_owned()));

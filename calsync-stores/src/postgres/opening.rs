@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use calsync_core::{
     model::{CalendarId, EventId, LinkId, RemoteId},
     store::{
-        Edits, EventRecord, LeaseGrant, LeaseRequest, LeaseToken, OpenLink, Opened, Opening, OutboxEntry,
-        OutboxOp, Pairs, Result, Revision, StoreError, StoreErrorKind, Waiting,
+        BaseRecord, Edits, EventRecord, LeaseGrant, LeaseRequest, LeaseToken, OpenLink, Opened, Opening,
+        OutboxEntry, OutboxOp, Pairs, Result, Revision, StoreError, StoreErrorKind, Waiting,
     },
 };
 use tokio_postgres::Row;
@@ -69,7 +69,12 @@ async fn found(
 ) -> Result<Opened> {
     let mut next = || answers.next().unwrap_or_default();
     let state = next().first().map(|row| rows::link(OPEN, row, link)).transpose()?;
-    let events = next().iter().map(|row| rows::event(OPEN, row)).collect::<Result<Vec<EventRecord>>>()?;
+    let edited = next();
+    let mut events = edited.iter().map(|row| rows::event(OPEN, row)).collect::<Result<Vec<EventRecord>>>()?;
+    events.sort_by_key(|event| event.revision);
+    let bases = edited.iter().map(|row| rows::base_of_event(OPEN, row, link)).collect::<Result<Vec<_>>>()?;
+    let mut bases: Vec<BaseRecord> = bases.into_iter().flatten().collect();
+    let is_read = !events.is_empty();
     let quarantine =
         next().iter().map(|row| rows::unnamed(OPEN, row, "quarantined item")).collect::<Result<Vec<_>>>()?;
     let outbox = outbox(&next())?;
@@ -83,7 +88,12 @@ async fn found(
         }
         Some(_) => Edits::of(events, seen, limit),
     };
-    Ok(Opened::Link(Box::new(OpenLink { lease, state, edits, quarantine, outbox })))
+    if let Edits::Since(edited) = &edits {
+        let ids: HashSet<&EventId> = edited.iter().map(|event| &event.id).collect();
+        bases.retain(|base| ids.contains(&base.event_id));
+    }
+    let bases = is_read.then_some(bases);
+    Ok(Opened::Link(Box::new(OpenLink { lease, state, edits, bases, quarantine, outbox })))
 }
 
 fn outbox(rows: &[Row]) -> Result<Vec<OutboxEntry>> {

@@ -88,18 +88,31 @@ fn version(operation: &'static str, bytes: Option<&[u8]>) -> Result<Option<calsy
 
 /// The row of [`Sql::bases_by_remote`](super::sql::Sql) and its like.
 pub(super) fn base(operation: &'static str, row: &Row, link: &LinkId) -> Result<BaseRecord> {
-    let event_id: &str = column(operation, row, 1)?;
+    base_from(operation, row, 0, link)
+}
+
+/// What the row of [`Sql::events_since_seen`](super::sql::Sql) says beside its event.
+pub(super) fn base_of_event(operation: &'static str, row: &Row, link: &LinkId) -> Result<Option<BaseRecord>> {
+    let joined: Option<&str> = column(operation, row, EVENT)?;
+    joined.map(|_| base_from(operation, row, EVENT, link)).transpose()
+}
+
+/// How many columns an event has.
+const EVENT: usize = 5;
+
+fn base_from(operation: &'static str, row: &Row, first: usize, link: &LinkId) -> Result<BaseRecord> {
+    let event_id: &str = column(operation, row, first + 1)?;
     let side = |index| -> Result<Option<Box<Event>>> {
-        let json: Option<&str> = column(operation, row, index)?;
+        let json: Option<&str> = column(operation, row, first + index)?;
         json.map(|json| from_json(operation, json, "base of event", event_id)).transpose()
     };
-    let payload = std::str::from_utf8(column(operation, row, 4)?);
+    let payload = std::str::from_utf8(column(operation, row, first + 4)?);
     Ok(BaseRecord {
         link: link.clone(),
-        remote_id: column::<&str>(operation, row, 0)?.into(),
+        remote_id: column::<&str>(operation, row, first)?.into(),
         event_id: event_id.into(),
-        version: version(operation, column(operation, row, 2)?)?,
-        state: state(column(operation, row, 3)?)
+        version: version(operation, column(operation, row, first + 2)?)?,
+        state: state(column(operation, row, first + 3)?)
             .ok_or_else(|| unreadable(operation, "base of event", event_id))?,
         payload: Payload::new(payload.map_err(|_| unreadable(operation, "base of event", event_id))?),
         local: side(5)?,

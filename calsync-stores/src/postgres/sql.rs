@@ -38,14 +38,18 @@ statements! {
         WHERE tenant = $1 AND calendar = $2 AND revision > $3 ORDER BY revision LIMIT $4";
     link = "SELECT generation, json FROM @.links WHERE tenant = $1 AND id = $2 AND generation > 0";
 
-    /// Those of a link that has seen a revision: from that one on. PostgreSQL cannot read JSON with an escaped NUL; then it
-    /// answers none, and they are asked for with the revision.
-    events_since_seen = "SELECT id, revision, modified, deleted, json FROM @.events \
-        WHERE tenant = $1 AND calendar = $2 AND revision >= (SELECT CASE \
-            WHEN position(chr(92) || 'u0000' IN l.json) = 0 \
-            THEN nullif(least((l.json::json->>'seen')::numeric, 9223372036854775807)::bigint, 0) END \
-            FROM @.links l WHERE l.tenant = $1 AND l.id = $3 AND l.generation > 0) \
-        ORDER BY revision LIMIT $4";
+    /// Those of a link that has seen a revision: from that one on, each with its base where it has one, in any order. PostgreSQL
+    /// cannot read JSON with an escaped NUL; then it answers none, and they are asked for with the revision.
+    events_since_seen = "SELECT e.id, e.revision, e.modified, e.deleted, e.json, \
+            b.remote_id, b.event_id, b.version, b.state, b.payload, b.local, b.remote \
+        FROM unnest(ARRAY(SELECT id FROM @.events \
+            WHERE tenant = $1 AND calendar = $2 AND revision >= (SELECT CASE \
+                WHEN position(chr(92) || 'u0000' IN l.json) = 0 \
+                THEN nullif(least((l.json::json->>'seen')::numeric, 9223372036854775807)::bigint, 0) END \
+                FROM @.links l WHERE l.tenant = $1 AND l.id = $3 AND l.generation > 0) \
+            ORDER BY revision LIMIT $4)) AS k (id) \
+        JOIN @.events e ON e.tenant = $1 AND e.calendar = $2 AND e.id = k.id \
+        LEFT JOIN @.bases b ON b.tenant = $1 AND b.link = $3 AND b.event_id = e.id";
 
     feed = "SELECT f.last, e.seq, e.at, e.json FROM @.feeds f LEFT JOIN LATERAL ( \
             SELECT seq, at, json FROM @.feed_entries \

@@ -16,9 +16,10 @@ use std::{
 use calsync_core::{
     context::Clock,
     model::{CalendarId, LinkId},
+    provider::Payload,
     store::{
-        Batch, Doc, DocQuery, Expectation, JournalEntry, RecordKind, RecordQuery, Revision, Store,
-        StoreErrorKind, Write,
+        BaseRecord, Batch, Doc, DocQuery, Expectation, JournalEntry, Opening, RecordKind, RecordQuery,
+        Revision, Store, StoreErrorKind, Write,
     },
 };
 use calsync_stores::dynamodb::{
@@ -103,6 +104,41 @@ async fn dynamodb_commit_dropped_anywhere_is_whole_or_nothing() {
         }
     }
     assert!(nothing > 3 && whole > 3, "{nothing} times nothing, {whole} times all: both must be seen");
+}
+
+/// The parts of a large value go with its base, whichever way it goes and whoever read it before.
+#[tokio::test]
+async fn dynamodb_parts_of_a_base_go_with_it() {
+    let config = DynamoConfig::default().with_table(unique("parts"));
+    let writer = store(config.clone()).await;
+    let (link, calendar) = (LinkId::from("l"), CalendarId::from("c"));
+    let large = |item: &str, event: &str| {
+        let payload = Payload::new("p".repeat(400_000));
+        Write::PutBase(Box::new(BaseRecord { payload, ..sample::base(&link, item, event) }))
+    };
+    let gone = |item: &str| Write::DeleteBase { link: link.clone(), remote_id: item.into() };
+    let parts = async || {
+        let rows = local().scan().table_name(&config.table).send().await.unwrap().items.unwrap_or_default();
+        // The kind is behind the length of the tenant's name, which is empty.
+        let is_part = |pk: &[u8]| pk.get(2) == Some(&b'x');
+        rows.iter().filter(|row| is_part(row["pk"].as_b().unwrap().as_ref())).count()
+    };
+    writer.commit(batch(vec![put_event(&calendar, "e", "e"), large("item", "e")])).await.unwrap();
+    assert_eq!(parts().await, 2);
+    writer.commit(batch(vec![gone("item")])).await.unwrap();
+    assert_eq!(parts().await, 0, "by who wrote it");
+    writer.commit(batch(vec![large("item", "e")])).await.unwrap();
+    DynamoStore::new(local(), config.clone()).commit(batch(vec![gone("item")])).await.unwrap();
+    assert_eq!(parts().await, 0, "by who knows nothing of it");
+    writer.commit(batch(vec![large("item", "e")])).await.unwrap();
+    let opening = Opening { lease: None, link: &link, calendar: &calendar, limit: 9 };
+    writer.open(opening).await.unwrap();
+    assert_eq!(writer.pairs(&link, &calendar, &["item".into()]).await.unwrap().bases.len(), 1);
+    writer.commit(batch(vec![gone("item"), large("renamed", "e")])).await.unwrap();
+    assert_eq!(parts().await, 2, "renamed by who read it");
+    writer.commit(batch(vec![put_base(&link, "renamed", "other")])).await.unwrap();
+    assert_eq!(parts().await, 0, "its item is another event's");
+    assert_eq!(writer.base_summaries(&link, None, 9).await.unwrap().len(), 1);
 }
 
 /// While one large batch after the other is written, a reader sees each whole.

@@ -9,7 +9,7 @@ use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
     feed::EventSeq,
     model::{CalendarId, Event, LinkId},
-    store::{BaseQuery, Batch, LeaseGrant, Revision, Store, Write},
+    store::{BaseQuery, Batch, LeaseGrant, LinkState, Opening, Revision, Store, Write},
 };
 use calsync_stores::dynamodb::{
     DynamoConfig, DynamoStore,
@@ -25,7 +25,7 @@ use calsync_stores::dynamodb::{
 use calsync_testkit::{
     events::canonical,
     remote::MemoryRemote,
-    store_conformance::sample::{self, at, put_base, put_event},
+    store_conformance::sample::{self, at, put_base, put_event, put_outbox},
     world::{World, body, event},
 };
 use chrono::TimeDelta;
@@ -97,9 +97,9 @@ async fn dynamodb_calls_cost_what_is_documented() {
     store.events_by_uid(&calendar, &["uid-title"]).await.unwrap();
     cost("events by UID", 3);
     store.bases(&link, BaseQuery::Remote(&items)).await.unwrap();
-    cost("bases by item", 2);
+    cost("bases by item", 3);
     store.bases(&link, BaseQuery::Events(&ids)).await.unwrap();
-    cost("bases by event", 3);
+    cost("bases by event", 2);
     store.outbox(&link, None, 100).await.unwrap();
     cost("the outbox", 2);
     let token = match store.acquire_lease("l", "a", at(0), TimeDelta::seconds(60)).await.unwrap() {
@@ -109,6 +109,37 @@ async fn dynamodb_calls_cost_what_is_documented() {
     cost("a lease", 1);
     store.commit(Batch { lease: Some(token), writes, ..Batch::default() }).await.unwrap();
     cost("a commit under a lease, over rows this process wrote", 1);
+
+    let seen = |seen| LinkState { seen: Revision(seen), ..sample::link_state(&link) };
+    store.commit(batch(vec![Write::PutLink(Box::new(seen(4)))])).await.unwrap();
+    cost("a link's state, which this process wrote", 1);
+    let opening = Opening { lease: None, link: &link, calendar: &calendar, limit: 200 };
+    store.open(opening).await.unwrap();
+    cost("opening a link", 1);
+    let edits = |count: usize| (0..count).map(|n| put_event(&calendar, &format!("e{}", n % 2), "title"));
+    store.commit(batch(edits(32).collect())).await.unwrap();
+    cost("edits", 2);
+    store.open(opening).await.unwrap();
+    cost("opening a link when the guard names what was edited", 2);
+    store.commit(batch(edits(1).collect())).await.unwrap();
+    cost("one edit more than it names", 1);
+    store.open(opening).await.unwrap();
+    cost("opening a link when it does not", 3);
+    store
+        .commit(batch(vec![put_outbox(&link, "o", "e1"), Write::PutLink(Box::new(seen(37)))]))
+        .await
+        .unwrap();
+    cost("an entry", 1);
+    store.open(opening).await.unwrap();
+    cost("opening a link with something that waits", 3);
+    store.commit(batch(edits(2).collect())).await.unwrap();
+    cost("edits", 1);
+    store.open(opening).await.unwrap();
+    cost("opening a link with both", 3);
+    store.waiting(&link, None, 9).await.unwrap();
+    cost("what waits, with its bases", 2);
+    store.pairs(&link, &calendar, &items).await.unwrap();
+    cost("pairs", 2);
 }
 
 async fn sync(world: &World, remote: &MemoryRemote) -> SyncReport {
@@ -163,9 +194,22 @@ async fn dynamodb_calls_of_a_run_follow_its_changes() {
         }
         let before = sent.0.load(Ordering::SeqCst);
         assert_eq!(sync(&world, &remote).await.counts.pushed, 10);
-        costs.push((size, idle, there, sent.0.load(Ordering::SeqCst) - before));
+        let here = sent.0.load(Ordering::SeqCst) - before;
+        assert_in_step(&world, &remote).await;
+        for n in 0..10 {
+            world.add(event(&format!("made-{n}"), "made here")).await;
+        }
+        let before = sent.0.load(Ordering::SeqCst);
+        assert_eq!(sync(&world, &remote).await.counts.pushed, 10);
+        costs.push((size, idle, there, here, sent.0.load(Ordering::SeqCst) - before));
         assert_in_step(&world, &remote).await;
     }
-    // Without changes: the lease, the guards, the end. Ten there: bases, events with the guards, the commit besides.
-    assert_eq!(costs, [(50, 3, 6, 12), (300, 3, 6, 12)], "size, and calls with no, ten there, ten here");
+    // Without changes: the lease, the guards, the end. Ten there: what they are joined to, events and bases with the guards, the
+    // commit besides. Ten here: events and bases with the guards, intents, answers besides.
+    // Ten made here: whether they were to stay away is asked besides.
+    assert_eq!(
+        costs,
+        [(50, 3, 6, 6, 8), (300, 3, 6, 6, 8)],
+        "size, calls with no, ten there, here, made here"
+    );
 }

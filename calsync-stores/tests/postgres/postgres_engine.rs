@@ -80,6 +80,6 @@ async fn round_trips_of_a_run_follow_its_changes() {
         assert_in_step(&remote, world.locals().await);
     }
     // Without changes: what a run begins with, and its end. Ten there: bases and events, the commit, which is two. Ten here:
-    // bases, intents, what is sent, what became of it.
-    assert_eq!(costs, [(100, 2, 5, 6), (10_000, 2, 5, 6)], "size, and round trips with no, ten, ten edits");
+    // intents, answers, and what the provider made of them with the end, of which one is two.
+    assert_eq!(costs, [(100, 2, 5, 4), (10_000, 2, 5, 4)], "size, and round trips with no, ten, ten edits");
 }

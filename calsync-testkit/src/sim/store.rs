@@ -13,9 +13,10 @@ use calsync_core::{
     plan::Direction,
     provider::Cursor,
     store::{
-        BaseQuery, BaseRecord, BaseState, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord,
-        JournalEntry, JournalOp, LeaseGrant, LeaseToken, LinkState, OutboxEntry, OutboxId, OutboxOp, Record,
-        RecordQuery, Result, Revision, Store, StoreError, StoreErrorKind, Write,
+        BaseQuery, BaseRecord, BaseState, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, Edits,
+        EventRecord, JournalEntry, JournalOp, LeaseGrant, LeaseToken, LinkState, Opened, Opening,
+        OutboxEntry, OutboxId, OutboxOp, Record, RecordQuery, Result, Revision, Store, StoreError,
+        StoreErrorKind, Write, open_by_reads,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -385,6 +386,20 @@ impl Store for SimStore {
 
     async fn docs(&self, space: &str, query: DocQuery<'_>) -> Result<Vec<Doc>> {
         self.read("docs", self.inner.docs(space, query)).await
+    }
+
+    /// In every other run with the bases of what was edited, as a store across a network answers.
+    async fn open(&self, opening: Opening<'_>) -> Result<Opened> {
+        let mut opened = open_by_reads(self, opening).await?;
+        let reads_along = self.mine().run.is_multiple_of(2);
+        if let Opened::Link(found) = &mut opened
+            && let Edits::Since(edited) = &found.edits
+            && reads_along
+        {
+            let ids: Vec<EventId> = edited.iter().map(|record| record.id.clone()).collect();
+            found.bases = Some(self.bases(opening.link, BaseQuery::Events(&ids)).await?);
+        }
+        Ok(opened)
     }
 
     async fn feed(&self, calendar: &CalendarId, after: EventSeq, limit: usize) -> Result<FeedPage> {

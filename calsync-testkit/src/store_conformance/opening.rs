@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use calsync_core::{
     model::{CalendarId, EventId, LinkId, RemoteId},
+    provider::Payload,
     store::{
-        Batch, Edits, LeaseGrant, LeaseRequest, LinkState, OpenLink, Opened, Opening, OutboxEntry, OutboxId,
-        OutboxOp, Pairs, Revision, Store, StoreErrorKind, Waiting, Write, open_by_reads, pairs_by_reads,
-        waiting_by_reads,
+        BaseQuery, BaseRecord, Batch, Edits, LeaseGrant, LeaseRequest, LinkState, OpenLink, Opened, Opening,
+        OutboxEntry, OutboxId, OutboxOp, Pairs, Revision, Store, StoreErrorKind, Waiting, Write,
+        open_by_reads, pairs_by_reads, waiting_by_reads,
     },
 };
 use chrono::TimeDelta;
@@ -22,15 +23,25 @@ fn names() -> (LinkId, CalendarId) {
     (LinkId::from("l"), CalendarId::from("c"))
 }
 
-/// Opens a link without a lease; it must be what the single reads answer. Only that the last event that was seen is forgotten,
+/// Opens a link without a lease; it must be what the single reads answer, and bases may be left out. Only that the last event that was seen is forgotten,
 /// with nothing later, a store may know to be no loss.
 async fn looked(store: &impl Store, limit: usize) -> OpenLink {
     let (link, calendar) = names();
     let opening = Opening { lease: None, link: &link, calendar: &calendar, limit };
     let Opened::Link(mut reads) = open_by_reads(store, opening).await.unwrap() else { panic!("no lease") };
-    let Opened::Link(found) = store.open(opening).await.unwrap() else { panic!("no lease") };
+    let Opened::Link(mut found) = store.open(opening).await.unwrap() else { panic!("no lease") };
     if reads.edits == Edits::Lost && found.edits == Edits::Since(Vec::new()) {
         reads.edits = Edits::Since(Vec::new());
+    }
+    if found.bases.is_some() {
+        let edited: Vec<EventId> = match &reads.edits {
+            Edits::Since(records) => records.iter().map(|record| record.id.clone()).collect(),
+            Edits::Lost | Edits::Unseen => Vec::new(),
+        };
+        reads.bases = Some(store.bases(&link, BaseQuery::Events(&edited)).await.unwrap());
+    }
+    for bases in [&mut found.bases, &mut reads.bases].into_iter().flatten() {
+        bases.sort_by(|a, b| a.remote_id.cmp(&b.remote_id));
     }
     assert_eq!(found, reads, "at most {limit}");
     *found
@@ -147,6 +158,62 @@ cases! {
         assert_eq!(looked(&**store, 9).await.edits, Edits::Lost, "it has seen more than there is");
     }
 
+    /// Where the bases of what was edited are read along they are all there are, of this link only, whatever became of them since.
+    async fn open_reads_the_bases_of_what_was_edited(store: &S) {
+        let (link, calendar) = names();
+        let long = Payload::new("p".repeat(300_000));
+        let large = BaseRecord { payload: long, ..sample::base(&link, "item 3", "e3") };
+        write(&**store, vec![
+            put_event(&calendar, "e0", "seen"),
+            put_base(&link, "item 0", "e0"),
+            put_base(&link, "item 1", "e1"),
+            put_base(&link, "item 2", "e2"),
+            Write::PutBase(Box::new(large)),
+            put_base(&link, "item 5", "elsewhere"),
+            put_base(&"other".into(), "item 4", "e4"),
+            put_link(&link, 1),
+        ]).await;
+        let events = ["e1", "e2", "e3", "e4"].map(|id| put_event(&calendar, id, id));
+        write(&**store, events.to_vec()).await;
+        let (all, first) = (looked(&**store, 9).await, looked(&**store, 2).await);
+        let items = |found: &OpenLink| found.bases.as_ref().map(Vec::len);
+        assert_eq!(edited(&all), Some(vec!["e1", "e2", "e3", "e4"]));
+        assert!(matches!((items(&all), items(&first)), (None | Some(3), None | Some(2))), "{all:?} {first:?}");
+
+        // One is renamed, one is gone, one is another event's.
+        let gone = |item: &str| Write::DeleteBase { link: link.clone(), remote_id: item.into() };
+        write(&**store, vec![
+            gone("item 1"),
+            put_base(&link, "renamed", "e1"),
+            gone("item 3"),
+            put_base(&link, "item 2", "e4"),
+            delete_event(&calendar, "e4", 0),
+        ]).await;
+        let found = looked(&**store, 9).await;
+        assert_eq!(edited(&found), Some(vec!["e1", "e2", "e3", "e4"]));
+        assert!(matches!(items(&found), None | Some(2)), "{found:?}");
+        let names: Vec<&str> = found.bases.iter().flatten().map(|base| base.remote_id.as_str()).collect();
+        assert!(names.is_empty() || names == ["item 2", "renamed"], "{names:?}");
+
+        // The same ones again and again, then many.
+        for n in 0..12 {
+            write(&**store, vec![put_event(&calendar, ["e1", "e2", "e3"][n % 3], "again")]).await;
+            looked(&**store, 9).await;
+        }
+        let many = (0..40).map(|n| format!("m{n:02}"));
+        let many = many.flat_map(|id| [put_event(&calendar, &id, &id), put_base(&link, &format!("of {id}"), &id)]);
+        write(&**store, many.collect()).await;
+        for limit in [9, 50, 99] {
+            let found = looked(&**store, limit).await;
+            assert_eq!(edited(&found).unwrap().len(), limit.min(44), "{found:?}");
+        }
+        write(&**store, vec![put_link(&link, 40)]).await;
+        looked(&**store, 99).await;
+        let purge = Write::PurgeDeleted { calendar: calendar.clone(), before: at(1) };
+        write(&**store, vec![delete_event(&calendar, "m39", 0), purge]).await;
+        looked(&**store, 99).await;
+    }
+
     /// Whatever a link keeps with its state.
     async fn open_reads_any_state(store: &S) {
         let (link, calendar) = names();
@@ -236,7 +303,7 @@ cases! {
     async fn waiting_answers_what_the_reads_answer(store: &S) {
         let (link, calendar) = names();
         let version = || "v".into();
-        let payload = || calsync_core::provider::Payload::new("p");
+        let payload = || Payload::new("p");
         write(&**store, vec![
             put_event(&calendar, "e1", "one"),
             put_base(&link, "item 1", "e1"),
