@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::{schedule, watch::OneLink};
 use crate::{
-    IN_STEP,
+    IN_STEP, account,
     app::App,
     cadence,
     config::{LinkConfig, ProviderKind},
@@ -76,8 +76,11 @@ impl Links {
         let cadence = self.asked_for(config).await?;
         let mut opened = Opened::new(link, Arc::from(provider));
         opened.others = others;
-        if let Some(provider) = self.provider(config) {
-            opened.announcements = self.hooks.announcements(provider);
+        if let Some(connection) = self.app.config.connections.get(&config.connection) {
+            opened.announcements = self.hooks.announcements(connection.provider);
+            // What cannot be read stops the run itself, with its reason.
+            let end = account::sign_in_ends(app, &config.connection, connection, &self.transport).await;
+            opened.credentials_end = end.unwrap_or_default();
         }
         opened.cadence = cadence;
         Ok(opened)
