@@ -897,6 +897,35 @@ async fn retention_cuts_logs_and_keeps_deletions_a_link_has_not_seen() {
     assert_eq!(store.events_since(&"family".into(), Revision(0), 9).await.unwrap().len(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn retention_forgets_deleted_events_in_bounded_commits_and_leaves_the_rest_for_the_next_day() {
+    let lab = Lab::new(&["a"]);
+    let day = Cadence::every(TimeDelta::days(1)).unwrap();
+    lab.add("a", "work", day.clone()).await;
+    lab.schedule("a").put(&Task::Retain, &day, Priority::Low).await.unwrap();
+    let store = &lab.stores["a"];
+    let mut writes = Vec::new();
+    for n in 0..10 {
+        let (calendar, id) =
+            (CalendarId::from("family"), calsync_core::model::EventId::from(format!("e{n}")));
+        let (event, at) = (Box::new(event(&format!("uid-{n}"), "Over")), lab.time.now());
+        writes.push(Write::PutEvent { calendar: calendar.clone(), id: id.clone(), event, at });
+        writes.push(Write::DeleteEvent { calendar, id, at });
+    }
+    store.commit(Batch { writes, ..Batch::default() }).await.unwrap();
+    let mut options = WorkerOptions::default();
+    options.poll = TimeDelta::hours(6);
+    options.retain.keep_deleted = TimeDelta::days(5);
+    (options.retain.deleted_batch, options.retain.batches) = (3, 2);
+    let mut left = Vec::new();
+    for _ in 0..10 {
+        lab.worker().with_options(options).run(pass(86_400)).await;
+        left.push(store.events_since(&"family".into(), Revision(0), 99).await.unwrap().len());
+    }
+    left.dedup();
+    assert_eq!(left, [10, 4, 0], "two commits of three a day");
+}
+
 /// Pauses before and after each call of a store, so that a future can be dropped there; fails some.
 struct Halting(Arc<AtomicBool>);
 

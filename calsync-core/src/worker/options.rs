@@ -53,12 +53,20 @@ pub struct RetainOptions {
     pub keep_deleted: TimeDelta,
     /// Rows of a log forgotten in one commit. Default: 5,000.
     pub batch: usize,
-    /// Commits per log and run; the next day takes the rest. Default: 20.
+    /// Deleted events forgotten in one commit. Default: 500.
+    pub deleted_batch: usize,
+    /// Commits per log and run, and per calendar for its deleted events and its feed; the next day takes the rest. Default: 20.
     pub batches: usize,
 }
 
 impl Default for RetainOptions {
     fn default() -> Self {
-        Self { keep_log: TimeDelta::days(90), keep_deleted: TimeDelta::days(30), batch: 5_000, batches: 20 }
+        Self {
+            keep_log: TimeDelta::days(90),
+            keep_deleted: TimeDelta::days(30),
+            batch: 5_000,
+            deleted_batch: 500,
+            batches: 20,
+        }
     }
 }

@@ -175,7 +175,8 @@ statements! {
         FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[]) \
             AS k (calendar, id, revision, deleted) \
         WHERE e.tenant = $1 AND e.calendar = k.calendar AND e.id = k.id";
-    purge_events = "DELETE FROM @.events WHERE tenant = $1 AND calendar = $2 AND deleted < $3";
+    purge_events = "DELETE FROM @.events WHERE ctid = ANY(ARRAY(SELECT ctid FROM @.events \
+        WHERE tenant = $1 AND calendar = $2 AND deleted < $3 ORDER BY deleted LIMIT $4)) RETURNING 1";
     /// With how many entries each gets.
     count_feeds = "INSERT INTO @.feeds AS f (tenant, calendar, last) \
         SELECT $1::text, * FROM unnest($2::text[], $3::bigint[]) \

@@ -75,7 +75,7 @@ statements! {
     JOURNAL_OF_EVENT_IN_RUN = "SELECT rowid, json FROM journal \
          WHERE tenant = ?1 AND link = ?2 AND event_id = ?5 AND +run = ?6 AND id >= ifnull(?3, '') AND id IS NOT ?3 ORDER BY id LIMIT ?4";
 
-    EVENTS_TO_PURGE = "DELETE FROM events WHERE tenant = ?1 AND calendar = ?2 AND deleted < ?3";
+    EVENTS_TO_PURGE = "SELECT rowid FROM events WHERE tenant = ?1 AND calendar = ?2 AND deleted < ?3 ORDER BY deleted LIMIT ?4";
 
     EVENT_IDS_OF_UID = "SELECT id FROM events WHERE tenant = ?1 AND calendar = ?2 AND uid = ?3";
 
