@@ -23,8 +23,8 @@ use calsync_core::{
     provider::{ErrorKind, Fault, Retry, Watch},
     schedule::{Cadence, Entry, Outcome, Priority, Schedule, ScheduleError, Status, Task},
     store::{
-        Batch, Channel, Channels as _, Claim, ClaimRequest, Claims, Doc, DocQuery, KeptChannel, Later,
-        LaterQuery, MemoryStore, PollOptions, RecordKind, RecordQuery, Result, Revision, Store,
+        Backlog, Batch, Channel, Channels as _, Claim, ClaimRequest, Claims, Doc, DocQuery, KeptChannel,
+        Later, LaterQuery, MemoryStore, PollOptions, RecordKind, RecordQuery, Result, Revision, Store,
         StoreChannels, StoreClaims, StoreError, StoreErrorKind, Write, change_channels,
     },
     worker::{
@@ -1063,13 +1063,19 @@ async fn woken_worker_looks_at_once() {
     lab.worker().with_options(options).with_wakes(bell.clone()).run(steps).await;
 }
 
-/// Claims that count how often they are asked what is due, and what is due later.
-struct Counted(Arc<dyn Claims>, AtomicUsize, AtomicUsize);
+/// Claims that count how often they are asked what is due, what is due later, and how much waits.
+struct Counted(Arc<dyn Claims>, [AtomicUsize; 3]);
+
+impl Counted {
+    fn asked(&self) -> [usize; 3] {
+        [0, 1, 2].map(|at| self.1[at].swap(0, Ordering::SeqCst))
+    }
+}
 
 #[async_trait]
 impl Claims for Counted {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<Vec<Claim>> {
-        self.1.fetch_add(1, Ordering::SeqCst);
+        self.1[0].fetch_add(1, Ordering::SeqCst);
         self.0.claim(request).await
     }
 
@@ -1078,8 +1084,13 @@ impl Claims for Counted {
     }
 
     async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
-        self.2.fetch_add(1, Ordering::SeqCst);
+        self.1[1].fetch_add(1, Ordering::SeqCst);
         self.0.due_later(query).await
+    }
+
+    async fn backlog(&self, spaces: &[&str], now: DateTime<Utc>, limit: usize) -> Result<Backlog> {
+        self.1[2].fetch_add(1, Ordering::SeqCst);
+        self.0.backlog(spaces, now, limit).await
     }
 }
 
@@ -1087,13 +1098,17 @@ impl Claims for Counted {
 async fn idle_worker_asks_once_a_second_at_most() {
     let mut lab = Lab::new(&["a"]);
     lab.add("a", "work", every(600)).await;
-    let counted = Arc::new(Counted(lab.claims.clone(), AtomicUsize::new(0), AtomicUsize::new(0)));
+    let counted = Arc::new(Counted(lab.claims.clone(), Default::default()));
     lab.claims = counted.clone();
     lab.work(600).await;
-    let asked = counted.1.load(Ordering::SeqCst);
+    let [asked, later, backlog] = counted.asked();
     assert!((500..=610).contains(&asked), "{asked} times in 600 s");
-    let later = counted.2.load(Ordering::SeqCst);
     assert!((24..=30).contains(&later), "once a minute and space: {later} times");
+    assert!((9..=11).contains(&backlog), "once a minute: {backlog} times");
+    let mut options = WorkerOptions::default();
+    options.count_backlog = TimeDelta::zero();
+    lab.worker().with_options(options).run(pass(600)).await;
+    assert_eq!(counted.asked()[2], 0);
 }
 
 /// How long a worker with the right clock needs until so many runs have begun, in seconds.

@@ -23,7 +23,8 @@ pub use channels::{
     StoreChannels, change_channels,
 };
 pub use claims::{
-    Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, StoreClaims, WINDOW, Wakes, take_turns,
+    Backlog, Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, StoreClaims, WINDOW, Wakes,
+    take_turns,
 };
 pub use delivery::{Announced, Delivery, DeliveryHealth, HasChannel, PollOptions};
 pub use doc::{Doc, DocQuery};

@@ -21,6 +21,9 @@ pub struct WorkerOptions {
     pub drain: TimeDelta,
     /// A run that takes longer is ended, and counts as failed: its provider hangs. Default: 1 hour.
     pub run_longest: TimeDelta,
+    /// How often what waits is counted, for `calsync_queue_depth`: one read of the store each time. Default: 1 minute. Zero:
+    /// never.
+    pub count_backlog: TimeDelta,
     /// How entries are timed; the same as [`Schedule::with_timing`](crate::schedule::Schedule::with_timing).
     pub timing: Timing,
     /// What [`Task::Retain`](crate::schedule::Task::Retain) keeps.
@@ -36,6 +39,7 @@ impl Default for WorkerOptions {
             poll: TimeDelta::seconds(1),
             drain: TimeDelta::seconds(30),
             run_longest: TimeDelta::hours(1),
+            count_backlog: TimeDelta::minutes(1),
             timing: Timing::default(),
             retain: RetainOptions::default(),
         }

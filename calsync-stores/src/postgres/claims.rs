@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use calsync_core::store::{
-    Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, Result, StoreError, StoreErrorKind,
-    WINDOW, take_turns,
+    Backlog, Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, Result, StoreError,
+    StoreErrorKind, WINDOW, take_turns,
 };
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
@@ -20,6 +20,7 @@ use crate::codec::{last_of, limited};
 const CLAIM: &str = "claim";
 const NEXT_DUE: &str = "next_due";
 const LATER: &str = "due_later";
+const BACKLOG: &str = "backlog";
 
 /// Claims for every tenant of the schema, whatever tenant the handle is of, in two round trips: candidates are read without
 /// a lock, and those that are chosen are locked where nobody else holds them (`SKIP LOCKED`), checked once more and
@@ -74,6 +75,24 @@ impl Claims for PostgresStore {
         }
         Ok(Later { next: last_of(&docs, limit), docs })
     }
+
+    async fn backlog(&self, spaces: &[&str], now: DateTime<Utc>, limit: usize) -> Result<Backlog> {
+        let sql = &self.shared.sql;
+        let mut due = 0;
+        for &space in spaces {
+            let left = limited(limit - due);
+            let params: Vec<Param<'_>> = vec![Box::new(space), Box::new(to_micros(now)), Box::new(left)];
+            due += count(self, &sql.count_due, params).await?;
+        }
+        let writes = count(self, &sql.count_writes, vec![Box::new(limited(limit))]).await?;
+        Ok(Backlog { due: Some(due), writes: Some(writes) })
+    }
+}
+
+async fn count(store: &PostgresStore, sql: &str, params: Vec<Param<'_>>) -> Result<usize> {
+    let rows = ask(store, BACKLOG, sql, params).await?;
+    let count: Option<i64> = rows.first().map(|row| rows::column(BACKLOG, row, 0)).transpose()?;
+    Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default())
 }
 
 /// Runs one statement about all tenants.

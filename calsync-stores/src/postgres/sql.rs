@@ -117,6 +117,9 @@ statements! {
         WHERE space = $1 AND tenant >= $2 AND due <= $3 \
         ORDER BY tenant, due, key LIMIT 1";
     next_due = "SELECT due FROM @.docs WHERE space = $1 AND due IS NOT NULL ORDER BY due LIMIT 1";
+    count_due = "SELECT count(*) FROM (SELECT 1 FROM @.docs WHERE space = $1 AND due <= $2 ORDER BY due LIMIT $3) AS d";
+    /// Of all tenants: by its index, and so no further than the limit.
+    count_writes = "SELECT count(*) FROM (SELECT 1 FROM @.outbox WHERE tenant >= '' ORDER BY tenant, link, id LIMIT $1) AS w";
     /// What is due later than a time, backwards from a place: a row is compared as its index has it.
     due_later = "SELECT key, version, due, value, tenant FROM @.docs \
         WHERE space = $1 AND due > $2 AND (due, tenant, key) < ($3, $4, $5) \
