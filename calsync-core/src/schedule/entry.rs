@@ -318,6 +318,11 @@ impl Entry {
         }
     }
 
+    /// The entry as it were if it were neither run nor paused: how its last run left it.
+    pub(crate) fn standing(&self) -> Self {
+        Self { running: None, paused: None, ..self.clone() }
+    }
+
     /// Since when it stands as [`status`](Self::status) says. `None`: it never ran, or ran before there was this.
     pub fn since(&self, timing: &Timing) -> Option<DateTime<Utc>> {
         match self.status(timing) {

@@ -150,14 +150,7 @@ impl Alert {
 pub(super) fn of_change(before: &Entry, after: &Entry, timing: &Timing) -> Vec<Alert> {
     let Task::Sync(link) = &after.task else { return Vec::new() };
     let link = || link.clone();
-    let stood = |entry: &Entry| {
-        // A run that goes on hides how the entry stood.
-        let mut entry = entry.clone();
-        entry.running = None;
-        entry.paused = None;
-        entry.status(timing)
-    };
-    let (was, is) = (stood(before), stood(after));
+    let (was, is) = (before.standing().status(timing), after.standing().status(timing));
     let mut alerts = Vec::new();
     if was != is {
         match is {

@@ -191,6 +191,15 @@ fn a_sign_in_that_ends_soon_is_told_by_the_worker_before_it_ends() {
     assert!(code == 0 && alert["text"].as_str().unwrap().contains(&end[..10]), "{alert} {text}");
     let (_, text) = run(folder, &["doctor"]);
     assert!(text.contains("sign-in until ") && text.contains(end), "{text}");
+    let (code, text) = run(folder, &["connections", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let google = &found["connections"][0];
+    assert_eq!(
+        (code, &google["status"], &google["credentials_end"]),
+        (0, &"waiting".into(), &end.into()),
+        "{text}"
+    );
+    assert!(google["since"].is_string() && google["reason"].is_null(), "{text}");
 }
 
 #[test]

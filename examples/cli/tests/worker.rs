@@ -101,6 +101,19 @@ fn worker_runs_what_is_due_and_stops_when_asked() {
     assert_eq!(link("two")["priority"], "high");
     assert_eq!((&link("none")["last"]["outcome"], &link("none")["failures"]), (&"failed".into(), &1.into()));
     assert_eq!(link("none")["cadence"], "every 30m");
+    let json: Value = serde_json::from_str(&ok(folder, &["connections", "--json"])).unwrap();
+    let connection = |name: &str| {
+        json["connections"].as_array().unwrap().iter().find(|found| found["name"] == name).unwrap().clone()
+    };
+    assert_eq!(
+        (&connection("one")["status"], &connection("one")["reason"]),
+        (&"waiting".into(), &Value::Null)
+    );
+    assert_eq!(connection("two")["status"], "paused");
+    let failed = connection("none");
+    assert_eq!((&failed["status"], &failed["standing_so"][0]), (&"backing-off".into(), &"none".into()));
+    assert!(failed["reason"].is_string() && failed["since"].is_string(), "{failed}");
+    assert!(ok(folder, &["connections"]).contains("backing-off"));
     assert!(ok(folder, &["events", "--calendar", "family"]).contains("one"));
     assert!(ok(folder, &["schedule"]).contains("paused"));
     assert!(ok(folder, &["schedule", "resume", "two"]).contains("next run"));
