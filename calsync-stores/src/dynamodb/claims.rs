@@ -151,7 +151,6 @@ async fn choose(
 ) -> Result<Vec<DueDoc>> {
     let session = &store.shared.session;
     let pk = keys::due_partition(space)?;
-    let now = micros(request.now);
     let range =
         Range { index: Some(Index::Due), pk: pk.clone(), from: None, to: until(request.now), limit: WINDOW };
     let found = session.query_index(CLAIM, &range).await?;

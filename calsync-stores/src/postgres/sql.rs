@@ -124,6 +124,15 @@ statements! {
     due_later = "SELECT key, version, due, value, tenant FROM @.docs \
         WHERE space = $1 AND due > $2 AND (due, tenant, key) < ($3, $4, $5) \
         ORDER BY due DESC, tenant DESC, key DESC LIMIT $6";
+    /// The same of one tenant.
+    due_of_tenant = "SELECT tenant, key, due FROM @.docs WHERE tenant = $1 AND space = $2 AND due <= $3 ORDER BY due, key LIMIT $4";
+    next_due_of_tenant = "SELECT due FROM @.docs WHERE tenant = $1 AND space = $2 AND due IS NOT NULL ORDER BY due, key LIMIT 1";
+    count_due_of_tenant = "SELECT count(*) FROM (SELECT 1 FROM @.docs \
+        WHERE tenant = $1 AND space = $2 AND due <= $3 ORDER BY due, key LIMIT $4) AS d";
+    count_writes_of_tenant = "SELECT count(*) FROM (SELECT 1 FROM @.outbox WHERE tenant = $1 ORDER BY link, id LIMIT $2) AS w";
+    due_later_of_tenant = "SELECT key, version, due, value, tenant FROM @.docs \
+        WHERE tenant = $1 AND space = $2 AND due > $3 AND (due, key) < ($4, $5) \
+        ORDER BY due DESC, key DESC LIMIT $6";
     /// Takes those that are still due, passing over what another worker is taking or writing at this moment.
     claim = "WITH free AS MATERIALIZED (SELECT d.tenant, d.space, d.key, d.due \
             FROM unnest($2::text[], $3::text[]) AS k (tenant, key) \
