@@ -18,14 +18,15 @@ use calsync_core::{
     context::{Clock, RandomIds},
     engine::{CopyEdits, CopyRules, Link},
     feed::EventSeq,
+    merge::ConflictPolicy,
     model::{Calendar, CalendarId, LinkId},
     plan::Direction,
     provider::{ErrorKind, Fault, Retry, Watch},
     schedule::{Cadence, Entry, Outcome, Priority, Schedule, ScheduleError, Status, Task},
     store::{
-        Backlog, Batch, Channel, Channels as _, Claim, ClaimRequest, Claims, Doc, DocQuery, KeptChannel,
-        Later, LaterQuery, MemoryStore, PollOptions, RecordKind, RecordQuery, Result, Revision, Store,
-        StoreChannels, StoreClaims, StoreError, StoreErrorKind, Write, change_channels,
+        Backlog, Batch, Channel, Channels as _, Claim, ClaimRequest, Claims, ConflictState, Doc, DocQuery,
+        KeptChannel, Later, LaterQuery, MemoryStore, PollOptions, Record, RecordKind, RecordQuery, Result,
+        Revision, Store, StoreChannels, StoreClaims, StoreError, StoreErrorKind, Write, change_channels,
     },
     worker::{
         Alert, Announcements, Ended, Host, Opened, Timer, WorkError, Worker, WorkerEvent, WorkerOptions,
@@ -104,6 +105,8 @@ struct Links {
     exports: AtomicBool,
     /// Links of one calendar.
     others: Mutex<Vec<LinkId>>,
+    /// Conflicts of links wait for a person.
+    asks: AtomicBool,
     /// When the credentials of all links end.
     credentials_end: Mutex<Option<DateTime<Utc>>>,
 }
@@ -148,6 +151,9 @@ impl Host for Links {
                 .with_copies(CopyRules::everything())
                 .with_check_copies_every(TimeDelta::hours(1))
                 .with_edits(CopyEdits::Restore);
+        }
+        if self.asks.load(Ordering::SeqCst) {
+            link_of = link_of.with_conflicts(ConflictPolicy::Manual);
         }
         let mut opened = Opened::new(link_of, remote);
         opened.others = self.others.lock().unwrap().clone();
@@ -895,6 +901,71 @@ async fn retention_cuts_logs_and_keeps_deletions_a_link_has_not_seen() {
     days(2).await;
     assert_eq!(lab.host.remote("a", "work").items().len(), 0, "it went out");
     assert_eq!(store.events_since(&"family".into(), Revision(0), 9).await.unwrap().len(), 0);
+}
+
+/// A conflict nobody answers is told when it is found, and once more each week it waits, whatever else happens.
+#[tokio::test(start_paused = true)]
+async fn conflicts_nobody_answers_are_told_once_a_week() {
+    let lab = Lab::new(&["a"]);
+    lab.host.asks.store(true, Ordering::SeqCst);
+    lab.add("a", "work", every(60 * 6)).await;
+    let remote = lab.host.remote("a", "work");
+    remote.put("1", &event("uid", "One"));
+    lab.work(10).await;
+    let store = &lab.stores["a"];
+    let row = store.events_since(&"family".into(), Revision(0), 9).await.unwrap().remove(0);
+    let mut ours = row.event.clone();
+    body(&mut ours).title = Some("Ours".to_owned());
+    let (calendar, event_of, at) = (CalendarId::from("family"), Box::new(ours), lab.time.now());
+    let edit = Write::PutEvent { calendar, id: row.id, event: event_of, at };
+    store.commit(Batch { writes: vec![edit], ..Batch::default() }).await.unwrap();
+    remote.put("1", &event("uid", "Theirs"));
+    lab.schedule("a").run_now(&sync("work")).await.unwrap();
+    lab.work(60).await;
+    let told = || {
+        let alerts = lab.host.alerts();
+        lab.host.events.lock().unwrap().clear();
+        let open = alerts.into_iter().filter_map(|alert| match alert {
+            Alert::OpenConflicts { open, oldest, .. } => Some((open, oldest)),
+            _ => None,
+        });
+        open.collect::<Vec<_>>()
+    };
+    let found = told();
+    assert_eq!(found.len(), 1, "by the run that found it");
+    let mut options = WorkerOptions::default();
+    options.poll = TimeDelta::hours(6);
+    let mut days = Vec::new();
+    for day in 1..=22 {
+        lab.worker().with_options(options).run(pass(86_400)).await;
+        days.extend(told().into_iter().map(|told| (day, told)));
+    }
+    assert!(days.iter().all(|(_, told)| *told == found[0]), "{days:?}: the one, and since when");
+    let days: Vec<i32> = days.into_iter().map(|(day, _)| day).collect();
+    assert_eq!(days.len(), 3, "{days:?}");
+    assert!(days.iter().zip([7, 14, 21]).all(|(day, week)| (week..=week + 1).contains(day)), "{days:?}");
+
+    // Nobody wants to hear it; and once it is answered there is nothing to hear.
+    options.conflicts_old = TimeDelta::zero();
+    lab.worker().with_options(options).run(pass(10 * 86_400)).await;
+    assert_eq!(told(), []);
+    let link = LinkId::from("work");
+    let query = RecordQuery {
+        kind: RecordKind::Conflict,
+        link: &link,
+        event: None,
+        run: None,
+        after: None,
+        limit: 9,
+    };
+    let Some(Record::Conflict(mut row)) = store.records(query).await.unwrap().pop() else {
+        panic!("it is there")
+    };
+    row.state = ConflictState::Resolved;
+    store.commit(Batch { writes: vec![Write::PutConflict(row)], ..Batch::default() }).await.unwrap();
+    options.conflicts_old = TimeDelta::days(7);
+    lab.worker().with_options(options).run(pass(10 * 86_400)).await;
+    assert_eq!(told(), []);
 }
 
 #[tokio::test(start_paused = true)]

@@ -260,6 +260,9 @@ pub struct Entry {
     /// Runs in a row that found changes nobody had told of, where a webhook should have.
     #[serde(default)]
     pub unannounced: u32,
+    /// When a run last looked for conflicts nobody answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflicts_looked: Option<DateTime<Utc>>,
 }
 
 impl Entry {
@@ -283,6 +286,7 @@ impl Entry {
             failures: 0,
             deaths: 0,
             unannounced: 0,
+            conflicts_looked: None,
         }
     }
 

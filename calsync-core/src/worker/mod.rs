@@ -9,6 +9,7 @@
 mod alert;
 mod astray;
 mod calls;
+mod conflicts;
 mod depth;
 mod event;
 mod held;

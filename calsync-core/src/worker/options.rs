@@ -24,6 +24,10 @@ pub struct WorkerOptions {
     /// How often what waits is counted, for `calsync_queue_depth`: one read of the store each time. Default: 1 minute. Zero:
     /// never.
     pub count_backlog: TimeDelta,
+    /// How old the oldest open conflict of a link gets before somebody is told once more, and as long after that again
+    /// ([`Alert::OpenConflicts`](super::Alert::OpenConflicts)). Looked for once a day, by a run that went through. Default: 7 days. Zero:
+    /// never.
+    pub conflicts_old: TimeDelta,
     /// How entries are timed; the same as [`Schedule::with_timing`](crate::schedule::Schedule::with_timing).
     pub timing: Timing,
     /// What [`Task::Retain`](crate::schedule::Task::Retain) keeps.
@@ -40,6 +44,7 @@ impl Default for WorkerOptions {
             drain: TimeDelta::seconds(30),
             run_longest: TimeDelta::hours(1),
             count_backlog: TimeDelta::minutes(1),
+            conflicts_old: TimeDelta::days(7),
             timing: Timing::default(),
             retain: RetainOptions::default(),
         }
