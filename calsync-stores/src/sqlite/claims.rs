@@ -91,14 +91,18 @@ impl Claims for SqliteStore {
         self.run(BACKLOG, move |connection, _| {
             let count = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
                 let mut statement = connection.prepare_cached(sql).during(BACKLOG)?;
-                let count: i64 = statement.query_row(params, |row| row.get(0)).during(BACKLOG)?;
-                Ok(usize::try_from(count).unwrap_or_default())
+                let mut rows = statement.query(params).during(BACKLOG)?;
+                let mut count = 0;
+                while rows.next().during(BACKLOG)?.is_some() {
+                    count += 1;
+                }
+                Ok(count)
             };
             let mut due = 0;
             for space in &spaces {
-                due += count(sql::COUNT_DUE, &[space, &micros(now), &limited(limit - due)])?;
+                due += count(sql::ALL_DUE, &[space, &micros(now), &limited(limit - due)])?;
             }
-            let writes = count(sql::COUNT_WRITES, &[&limited(limit)])?;
+            let writes = count(sql::ALL_WRITES, &[&limited(limit)])?;
             Ok(Backlog { due: Some(due), writes: Some(writes) })
         })
         .await

@@ -95,9 +95,9 @@ statements! {
     DUE_OF_NEXT_TENANT = "SELECT tenant, key, due FROM docs \
          WHERE space = ?1 AND tenant >= ifnull(?2, '') AND tenant IS NOT ?2 AND due <= ?3 ORDER BY tenant, due, key LIMIT 1";
     NEXT_DUE = "SELECT due FROM docs WHERE space = ?1 AND due IS NOT NULL ORDER BY due LIMIT 1";
-    COUNT_DUE = "SELECT count(*) FROM (SELECT 1 FROM docs WHERE space = ?1 AND due <= ?2 LIMIT ?3)";
+    ALL_DUE = "SELECT 1 FROM docs WHERE space = ?1 AND due <= ?2 LIMIT ?3";
     /// Of all tenants: by its index, and so no further than the limit.
-    COUNT_WRITES = "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE tenant >= '' LIMIT ?1)";
+    ALL_WRITES = "SELECT 1 FROM outbox WHERE tenant >= '' LIMIT ?1";
     /// What is due later than a time, backwards from a place: a row is compared as its index has it.
     DUE_LATER = "SELECT key, version, due, value, tenant FROM docs \
          WHERE space = ?1 AND due > ?2 AND (due, tenant, key) < (?3, ?4, ?5) \
