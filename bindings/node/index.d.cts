@@ -754,7 +754,10 @@ export interface Batch {
 export interface Receipt {
   revisions: [calendar: string, id: string, revision: number][];
   doc_versions?: number[];
+  /** Rows each `purge-log` removed. */
   purged?: number[];
+  /** Events each `purge-deleted` removed; nothing from a store that forgets all of them whatever `limit` says. */
+  forgotten?: number[];
   /** That of the batch, where the store followed it; else `releaseLease` is called. */
   lease_end?: 'kept' | 'given-back';
 }

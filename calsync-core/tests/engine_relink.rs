@@ -207,7 +207,7 @@ async fn del_23_a_few_lost_rows() {
         let before = now + TimeDelta::days(1);
         let writes = vec![
             Write::DeleteEvent { calendar: calendar.clone(), id, at: now },
-            Write::PurgeDeleted { calendar, before },
+            Write::PurgeDeleted { calendar, before, limit: usize::MAX },
         ];
         world.store.commit(Batch { writes, ..Batch::default() }).await.expect("the store takes it");
         let mut options = SyncOptions::default().with_audit();

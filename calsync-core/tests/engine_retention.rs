@@ -1,15 +1,22 @@
 //! When deleted events are forgotten: not before every link has carried the deletion out.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::SeqCst},
+};
 
+use async_trait::async_trait;
 use calsync_core::{
+    context::Clock as _,
     engine::{Link, SyncOptions},
+    model::EventId,
     plan::DeletionGuard,
     provider::{Capabilities, ErrorKind, Payload},
-    store::{MemoryStore, Revision},
+    store::{Batch, MemoryStore, Result, Revision, Write},
 };
 use calsync_testkit::{
+    hooked_store::{HookedStore, Moment, StoreHook},
     remote::{MemoryRemote, RemoteFault},
     world::{World, event},
 };
@@ -218,4 +225,49 @@ async fn what_is_deleted_is_kept_for_thirty_days() {
     // Clocks may be two days apart.
     lab.days(5, &[0, 1]).await;
     assert_eq!(lab.rows().await, EVENTS - 2, "the other two are forgotten after a month");
+}
+
+/// More than one commit may take: the rest follows, as often as it takes.
+#[tokio::test]
+async fn many_deletions_are_forgotten_in_bounded_commits() {
+    const MANY: usize = 1_100;
+    let counted = Arc::new(Commits::default());
+    let store = HookedStore::new(Arc::new(MemoryStore::default()), CountsCommits(counted.clone()));
+    let world = World::new(Arc::new(store), 1);
+    let (link, remote) = (Link::new("one", "family", "one"), MemoryRemote::default());
+    let sync = async || {
+        world.engine.sync(&link, &remote, &SyncOptions::default()).await.unwrap();
+    };
+    sync().await;
+    let mut writes = Vec::new();
+    for n in 0..MANY {
+        let (id, at) = (EventId::from(format!("e{n}")), world.clock.now());
+        let (calendar, event) = (world.calendar.clone(), Box::new(event(&format!("u{n}"), "Over")));
+        writes.push(Write::PutEvent { calendar: calendar.clone(), id: id.clone(), event, at });
+        writes.push(Write::DeleteEvent { calendar, id, at });
+    }
+    world.store.commit(Batch { writes, ..Batch::default() }).await.unwrap();
+    sync().await;
+    world.clock.advance(TimeDelta::days(31));
+    counted.0.store(0, SeqCst);
+    sync().await;
+    let rows = world.store.events_since(&world.calendar, Revision::default(), 2_000).await.unwrap();
+    assert_eq!(rows.len(), 0);
+    assert_eq!(counted.0.load(SeqCst), 2, "500 with the end of the run, and twice more");
+}
+
+/// Commits of one write, which is what forgetting the rest is.
+#[derive(Default)]
+struct Commits(AtomicUsize);
+
+struct CountsCommits(Arc<Commits>);
+
+#[async_trait]
+impl StoreHook for CountsCommits {
+    async fn at(&self, moment: Moment<'_>) -> Result<()> {
+        if moment == Moment::After("commit of 1") {
+            self.0.0.fetch_add(1, SeqCst);
+        }
+        Ok(())
+    }
 }

@@ -19,8 +19,8 @@ use calsync_core::{
     provider::{Fault, Retry, Watch},
     schedule::{Cadence, Priority, Schedule, Task},
     store::{
-        Channel, Claim, ClaimRequest, Claims, KeptChannel, Later, LaterQuery, MemoryStore, PollOptions,
-        Result, Store, StoreChannels, StoreClaims, StoreError, StoreErrorKind, change_channels,
+        Backlog, Channel, Claim, ClaimRequest, Claims, KeptChannel, Later, LaterQuery, MemoryStore,
+        PollOptions, Result, Store, StoreChannels, StoreClaims, StoreError, StoreErrorKind, change_channels,
     },
     worker::{Announcements, Host, Opened, Timer, WorkError, Worker},
 };
@@ -49,6 +49,11 @@ impl Measured {
         all.get(&("counter", name.to_owned())).map_or(0, |count| count.load(Ordering::SeqCst))
     }
 
+    fn level(&self, name: &str) -> Option<f64> {
+        let all = self.0.lock().unwrap();
+        all.get(&("gauge", name.to_owned())).map(|level| f64::from_bits(level.load(Ordering::SeqCst)))
+    }
+
     /// Kind and labels by name.
     fn names(&self) -> BTreeMap<String, (String, BTreeSet<String>)> {
         let mut names: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
@@ -72,8 +77,7 @@ impl Recorder for Measured {
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        self.at("gauge", key);
-        Gauge::noop()
+        Gauge::from_arc(self.at("gauge", key))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
@@ -142,6 +146,10 @@ impl Claims for AwayOnce {
     async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
         self.0.due_later(query).await
     }
+
+    async fn backlog(&self, spaces: &[&str], now: DateTime<Utc>, limit: usize) -> Result<Backlog> {
+        self.0.backlog(spaces, now, limit).await
+    }
 }
 
 struct TestTimer;
@@ -177,6 +185,9 @@ async fn what_is_documented_is_measured() {
     let well = LinkId::from("well");
     change_channels(&channels, &well, &|row| row.channels = vec![kept.clone()]).await.unwrap();
     worker.run(tokio::time::sleep(Duration::from_secs(5))).await;
+    // The store was away when it was asked for the first time: all three waited then.
+    assert_eq!(measured.level("calsync_queue_depth{kind=due}"), Some(3.0));
+    assert_eq!(measured.level("calsync_queue_depth{kind=writes}"), None, "nobody counts them");
     // Both sides edit the same title.
     world.edit("theirs", |event| body(event).title = Some("Board, ours".to_owned())).await;
     remote.put("theirs", &event("theirs", "Board, theirs"));
@@ -199,7 +210,7 @@ async fn what_is_documented_is_measured() {
     };
     worker.run(ahead).await;
 
-    assert_eq!(documented().len(), 12, "the page is read as it is written");
+    assert_eq!(documented().len(), 13, "the page is read as it is written");
     assert_eq!(measured.names(), documented());
     for (name, count, what) in [
         ("calsync_runs_total{task=sync,outcome=done}", 2, "the well one, twice"),

@@ -11,8 +11,8 @@ use calsync_core::{
     context::Clock,
     provider::{Fault, Retry},
     schedule::{
-        BackOff, Cadence, CadenceError, Entry, Finish, Preset, Priority, Schedule, ScheduleError, Setback,
-        Status, Task, Timing,
+        BackOff, Cadence, CadenceError, ConnectionState, Entry, Finish, Preset, Priority, Schedule,
+        ScheduleError, Setback, Status, Task, Timing,
     },
     store::{DocQuery, MemoryStore, Store},
 };
@@ -627,4 +627,63 @@ fn nudges_of_wrong_clocks_are_answered_once() {
         run(&mut entry, now + TimeDelta::seconds(20), done());
         assert_eq!(due(&entry), None, "{wrong_by}: once");
     }
+}
+
+/// One link that is refused makes a connection one that needs a person, whatever the others do, since the first of them was.
+#[tokio::test]
+async fn a_connection_stands_as_the_worst_of_its_links() {
+    let (start, timing) = (time("2026-03-01T00:00:00Z"), Timing::default());
+    let at = |hours: i64| start + TimeDelta::hours(hours);
+    let of = |link: &str| Entry::new(Task::Sync(link.into()), every(15), Priority::Normal, start);
+    let refused = || failed(Fault::Credentials, Setback::Lasting);
+    let outage = || failed(Fault::Provider, Setback::Passing);
+    let state = |entries: &[&Entry]| ConnectionState::of(entries.iter().copied(), &timing);
+    let told = |state: Option<ConnectionState>| {
+        let state = state.unwrap();
+        let links: Vec<String> = state.links.iter().map(ToString::to_string).collect();
+        (state.status, state.since, state.reason.is_some(), links.join(" "))
+    };
+    assert_eq!(state(&[]), None);
+    let (mut one, mut two, mut three) = (of("one"), of("two"), of("three"));
+    assert_eq!(told(state(&[&one])), (Status::Waiting, None, false, "one".to_owned()), "it never ran");
+    run(&mut one, at(1), done());
+    run(&mut two, at(2), done());
+    let (first, last) = (one.last_success, two.last_success);
+    assert!(first < last);
+    assert_eq!(told(state(&[&two, &one])), (Status::Waiting, first, false, "one two".to_owned()));
+    run(&mut two, at(3), outage());
+    let failing = two.since(&timing);
+    assert_eq!(told(state(&[&one, &two])), (Status::BackingOff, failing, true, "two".to_owned()));
+    for hours in 4..9 {
+        run(&mut two, at(hours), outage());
+    }
+    assert_eq!(told(state(&[&one, &two])), (Status::CircuitOpen, failing, true, "two".to_owned()));
+    run(&mut one, at(10), refused());
+    run(&mut three, at(11), refused());
+    let since = one.since(&timing);
+    let expected = (Status::NeedsReauth, since, true, "one three".to_owned());
+    assert_eq!(told(state(&[&three, &two, &one])), expected, "the earliest of those that are refused");
+    // Neither a run that goes on nor a pause makes it better.
+    assert!(one.begin("a worker", at(12), &timing));
+    three.pause(at(12));
+    assert_eq!(told(state(&[&three, &two, &one])), expected);
+    // What is paused as a whole is that, since the last was.
+    let (mut four, mut five) = (of("four"), of("five"));
+    four.pause(at(1));
+    five.pause(at(2));
+    assert_eq!(told(state(&[&five, &four])), (Status::Paused, Some(at(2)), false, "five four".to_owned()));
+    run(&mut one, at(13), done());
+    assert_eq!(
+        told(state(&[&one, &four])),
+        (Status::Waiting, Some(one.last_success.unwrap()), false, "four one".to_owned())
+    );
+
+    let clock = Arc::new(Hands(Mutex::new(start)));
+    let schedule = Schedule::new(Arc::new(MemoryStore::new()), clock);
+    assert_eq!(schedule.connection(&["one".into()]).await.unwrap(), None);
+    schedule.put(&Task::Sync("one".into()), &every(15), Priority::High).await.unwrap();
+    schedule.put(&Task::Sync("elsewhere".into()), &every(15), Priority::Low).await.unwrap();
+    schedule.pause(&Task::Sync("elsewhere".into())).await.unwrap();
+    let found = schedule.connection(&["one".into(), "never".into()]).await.unwrap();
+    assert_eq!(told(found), (Status::Waiting, None, false, "one".to_owned()), "and nothing of the other");
 }

@@ -18,14 +18,15 @@ use calsync_core::{
     context::{Clock, RandomIds},
     engine::{CopyEdits, CopyRules, Link},
     feed::EventSeq,
+    merge::ConflictPolicy,
     model::{Calendar, CalendarId, LinkId},
     plan::Direction,
     provider::{ErrorKind, Fault, Retry, Watch},
     schedule::{Cadence, Entry, Outcome, Priority, Schedule, ScheduleError, Status, Task},
     store::{
-        Batch, Channel, Channels as _, Claim, ClaimRequest, Claims, Doc, DocQuery, KeptChannel, Later,
-        LaterQuery, MemoryStore, PollOptions, RecordKind, RecordQuery, Result, Revision, Store,
-        StoreChannels, StoreClaims, StoreError, StoreErrorKind, Write, change_channels,
+        Backlog, Batch, Channel, Channels as _, Claim, ClaimRequest, Claims, ConflictState, Doc, DocQuery,
+        KeptChannel, Later, LaterQuery, MemoryStore, PollOptions, Record, RecordKind, RecordQuery, Result,
+        Revision, Store, StoreChannels, StoreClaims, StoreError, StoreErrorKind, Write, change_channels,
     },
     worker::{
         Alert, Announcements, Ended, Host, Opened, Timer, WorkError, Worker, WorkerEvent, WorkerOptions,
@@ -104,6 +105,8 @@ struct Links {
     exports: AtomicBool,
     /// Links of one calendar.
     others: Mutex<Vec<LinkId>>,
+    /// Conflicts of links wait for a person.
+    asks: AtomicBool,
     /// When the credentials of all links end.
     credentials_end: Mutex<Option<DateTime<Utc>>>,
 }
@@ -148,6 +151,9 @@ impl Host for Links {
                 .with_copies(CopyRules::everything())
                 .with_check_copies_every(TimeDelta::hours(1))
                 .with_edits(CopyEdits::Restore);
+        }
+        if self.asks.load(Ordering::SeqCst) {
+            link_of = link_of.with_conflicts(ConflictPolicy::Manual);
         }
         let mut opened = Opened::new(link_of, remote);
         opened.others = self.others.lock().unwrap().clone();
@@ -897,6 +903,100 @@ async fn retention_cuts_logs_and_keeps_deletions_a_link_has_not_seen() {
     assert_eq!(store.events_since(&"family".into(), Revision(0), 9).await.unwrap().len(), 0);
 }
 
+/// A conflict nobody answers is told when it is found, and once more each week it waits, whatever else happens.
+#[tokio::test(start_paused = true)]
+async fn conflicts_nobody_answers_are_told_once_a_week() {
+    let lab = Lab::new(&["a"]);
+    lab.host.asks.store(true, Ordering::SeqCst);
+    lab.add("a", "work", every(60 * 6)).await;
+    let remote = lab.host.remote("a", "work");
+    remote.put("1", &event("uid", "One"));
+    lab.work(10).await;
+    let store = &lab.stores["a"];
+    let row = store.events_since(&"family".into(), Revision(0), 9).await.unwrap().remove(0);
+    let mut ours = row.event.clone();
+    body(&mut ours).title = Some("Ours".to_owned());
+    let (calendar, event_of, at) = (CalendarId::from("family"), Box::new(ours), lab.time.now());
+    let edit = Write::PutEvent { calendar, id: row.id, event: event_of, at };
+    store.commit(Batch { writes: vec![edit], ..Batch::default() }).await.unwrap();
+    remote.put("1", &event("uid", "Theirs"));
+    lab.schedule("a").run_now(&sync("work")).await.unwrap();
+    lab.work(60).await;
+    let told = || {
+        let alerts = lab.host.alerts();
+        lab.host.events.lock().unwrap().clear();
+        let open = alerts.into_iter().filter_map(|alert| match alert {
+            Alert::OpenConflicts { open, oldest, .. } => Some((open, oldest)),
+            _ => None,
+        });
+        open.collect::<Vec<_>>()
+    };
+    let found = told();
+    assert_eq!(found.len(), 1, "by the run that found it");
+    let mut options = WorkerOptions::default();
+    options.poll = TimeDelta::hours(6);
+    let mut days = Vec::new();
+    for day in 1..=22 {
+        lab.worker().with_options(options).run(pass(86_400)).await;
+        days.extend(told().into_iter().map(|told| (day, told)));
+    }
+    assert!(days.iter().all(|(_, told)| *told == found[0]), "{days:?}: the one, and since when");
+    let days: Vec<i32> = days.into_iter().map(|(day, _)| day).collect();
+    assert_eq!(days.len(), 3, "{days:?}");
+    assert!(days.iter().zip([7, 14, 21]).all(|(day, week)| (week..=week + 1).contains(day)), "{days:?}");
+
+    // Nobody wants to hear it; and once it is answered there is nothing to hear.
+    options.conflicts_old = TimeDelta::zero();
+    lab.worker().with_options(options).run(pass(10 * 86_400)).await;
+    assert_eq!(told(), []);
+    let link = LinkId::from("work");
+    let query = RecordQuery {
+        kind: RecordKind::Conflict,
+        link: &link,
+        event: None,
+        run: None,
+        after: None,
+        limit: 9,
+    };
+    let Some(Record::Conflict(mut row)) = store.records(query).await.unwrap().pop() else {
+        panic!("it is there")
+    };
+    row.state = ConflictState::Resolved;
+    store.commit(Batch { writes: vec![Write::PutConflict(row)], ..Batch::default() }).await.unwrap();
+    options.conflicts_old = TimeDelta::days(7);
+    lab.worker().with_options(options).run(pass(10 * 86_400)).await;
+    assert_eq!(told(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn retention_forgets_deleted_events_in_bounded_commits_and_leaves_the_rest_for_the_next_day() {
+    let lab = Lab::new(&["a"]);
+    let day = Cadence::every(TimeDelta::days(1)).unwrap();
+    lab.add("a", "work", day.clone()).await;
+    lab.schedule("a").put(&Task::Retain, &day, Priority::Low).await.unwrap();
+    let store = &lab.stores["a"];
+    let mut writes = Vec::new();
+    for n in 0..10 {
+        let (calendar, id) =
+            (CalendarId::from("family"), calsync_core::model::EventId::from(format!("e{n}")));
+        let (event, at) = (Box::new(event(&format!("uid-{n}"), "Over")), lab.time.now());
+        writes.push(Write::PutEvent { calendar: calendar.clone(), id: id.clone(), event, at });
+        writes.push(Write::DeleteEvent { calendar, id, at });
+    }
+    store.commit(Batch { writes, ..Batch::default() }).await.unwrap();
+    let mut options = WorkerOptions::default();
+    options.poll = TimeDelta::hours(6);
+    options.retain.keep_deleted = TimeDelta::days(5);
+    (options.retain.deleted_batch, options.retain.batches) = (3, 2);
+    let mut left = Vec::new();
+    for _ in 0..10 {
+        lab.worker().with_options(options).run(pass(86_400)).await;
+        left.push(store.events_since(&"family".into(), Revision(0), 99).await.unwrap().len());
+    }
+    left.dedup();
+    assert_eq!(left, [10, 4, 0], "two commits of three a day");
+}
+
 /// Pauses before and after each call of a store, so that a future can be dropped there; fails some.
 struct Halting(Arc<AtomicBool>);
 
@@ -1034,13 +1134,19 @@ async fn woken_worker_looks_at_once() {
     lab.worker().with_options(options).with_wakes(bell.clone()).run(steps).await;
 }
 
-/// Claims that count how often they are asked what is due, and what is due later.
-struct Counted(Arc<dyn Claims>, AtomicUsize, AtomicUsize);
+/// Claims that count how often they are asked what is due, what is due later, and how much waits.
+struct Counted(Arc<dyn Claims>, [AtomicUsize; 3]);
+
+impl Counted {
+    fn asked(&self) -> [usize; 3] {
+        [0, 1, 2].map(|at| self.1[at].swap(0, Ordering::SeqCst))
+    }
+}
 
 #[async_trait]
 impl Claims for Counted {
     async fn claim(&self, request: ClaimRequest<'_>) -> Result<Vec<Claim>> {
-        self.1.fetch_add(1, Ordering::SeqCst);
+        self.1[0].fetch_add(1, Ordering::SeqCst);
         self.0.claim(request).await
     }
 
@@ -1049,8 +1155,13 @@ impl Claims for Counted {
     }
 
     async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
-        self.2.fetch_add(1, Ordering::SeqCst);
+        self.1[1].fetch_add(1, Ordering::SeqCst);
         self.0.due_later(query).await
+    }
+
+    async fn backlog(&self, spaces: &[&str], now: DateTime<Utc>, limit: usize) -> Result<Backlog> {
+        self.1[2].fetch_add(1, Ordering::SeqCst);
+        self.0.backlog(spaces, now, limit).await
     }
 }
 
@@ -1058,13 +1169,17 @@ impl Claims for Counted {
 async fn idle_worker_asks_once_a_second_at_most() {
     let mut lab = Lab::new(&["a"]);
     lab.add("a", "work", every(600)).await;
-    let counted = Arc::new(Counted(lab.claims.clone(), AtomicUsize::new(0), AtomicUsize::new(0)));
+    let counted = Arc::new(Counted(lab.claims.clone(), Default::default()));
     lab.claims = counted.clone();
     lab.work(600).await;
-    let asked = counted.1.load(Ordering::SeqCst);
+    let [asked, later, backlog] = counted.asked();
     assert!((500..=610).contains(&asked), "{asked} times in 600 s");
-    let later = counted.2.load(Ordering::SeqCst);
     assert!((24..=30).contains(&later), "once a minute and space: {later} times");
+    assert!((9..=11).contains(&backlog), "once a minute: {backlog} times");
+    let mut options = WorkerOptions::default();
+    options.count_backlog = TimeDelta::zero();
+    lab.worker().with_options(options).run(pass(600)).await;
+    assert_eq!(counted.asked()[2], 0);
 }
 
 /// How long a worker with the right clock needs until so many runs have begun, in seconds.

@@ -608,6 +608,48 @@ async fn bad_01_a_refusal_is_understood_with_odd_members() {
         r#"{"access_token":"a","token_type":"Bearer","expires_in":3600,"id_token":7,"ext_expires_in":"x"}"#;
     lab.provider.state().faults.push_back(Outage::Status(200, odd));
     assert_eq!(lab.access().token().await.unwrap().expose(), "a");
+
+    // When a grant ends, as it is told and as it is not.
+    for (told, days) in [
+        ("604800", Some(7)),
+        ("\"604800\"", Some(7)),
+        ("0", None),
+        ("-1", None),
+        ("1e300", None),
+        ("[]", None),
+    ] {
+        let lab = Lab::connected().await;
+        lab.clock.advance(TimeDelta::hours(1));
+        let body = format!(
+            r#"{{"access_token":"a","token_type":"Bearer","expires_in":3600,"refresh_token_expires_in":{told}}}"#
+        );
+        let renewed = Outage::Status(200, body.leak());
+        lab.provider.state().faults.push_back(renewed);
+        let access = lab.access();
+        access.token().await.unwrap();
+        let end = days.map(|days| lab.clock.now() + TimeDelta::days(days));
+        assert_eq!(access.ends().await.unwrap(), end, "{told}");
+    }
+}
+
+/// Who goes on with the refresh token that is kept goes on to its end, and not to one that nobody told.
+#[tokio::test]
+async fn a_refresh_token_is_inherited_with_its_end() {
+    let lab = Lab::connected().await;
+    lab.clock.advance(TimeDelta::hours(1));
+    let body =
+        r#"{"access_token":"a","token_type":"Bearer","expires_in":3600,"refresh_token_expires_in":604800}"#;
+    lab.provider.state().faults.push_back(Outage::Status(200, body));
+    lab.access().token().await.unwrap();
+    let end = Some(lab.clock.now() + TimeDelta::days(7));
+    lab.clock.advance(TimeDelta::days(1));
+    for (remembers, end) in [(true, end), (false, None)] {
+        lab.provider.state().remembers = remembers;
+        let url = lab.begin(Intent::new("home", "s1")).await;
+        let connected = lab.finish("s1", &lab.provider.consent(&url)).await.unwrap();
+        lab.access().keep(&connected.grant).await.unwrap();
+        assert_eq!(lab.access().ends().await.unwrap(), end);
+    }
 }
 
 /// AUTH-02: tokens that cannot be read, because of the database or the key, are no reason to sign in again.

@@ -344,6 +344,52 @@ async fn auth_03_a_revoked_grant_stops_one_account_until_it_is_connected_again()
     }
 }
 
+/// When a grant ends is told once, when it is given (Google), or with each refresh token: it is kept, whatever renewing
+/// leaves out, until somebody connects again.
+#[tokio::test]
+async fn the_end_of_a_grant_is_kept_over_renewals_until_it_is_connected_again() {
+    for lab in [google(), microsoft()] {
+        let lasts = TimeDelta::days(7);
+        lab.server.oauth(|oauth| oauth.set_grant_lasts(Some(lasts.to_std().unwrap())));
+        let provider = lab.provider();
+        assert_eq!(lab.access().ends().await.unwrap(), None, "nothing is kept yet");
+        lab.connect().await;
+        let end = Some(lab.world.clock.now() + lasts);
+        assert_eq!(lab.access().ends().await.unwrap(), end);
+        for day in 1..7 {
+            lab.world.clock.advance(TimeDelta::days(1));
+            lab.sync(&*provider).await.unwrap();
+            assert_eq!(lab.server.oauth(|oauth| oauth.refreshes()), day);
+            assert_eq!(lab.access().ends().await.unwrap(), end);
+        }
+        lab.world.clock.advance(TimeDelta::days(1));
+        assert_eq!(reason(lab.sync(&*provider).await.unwrap_err()), ReauthReason::Revoked);
+        lab.server.oauth(|oauth| oauth.set_grant_lasts(None));
+        lab.connect().await;
+        assert_eq!(lab.access().ends().await.unwrap(), None, "the new one does not end");
+        lab.sync(&*provider).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_grant_is_what_the_host_says_where_the_provider_does_not() {
+    for lab in [google(), microsoft()] {
+        let mut config = lab.server.config();
+        config.grant_lasts = Some(TimeDelta::days(7));
+        let exchange = Exchange::new(config, lab.transport.clone());
+        let connected = lab.consent_at(&exchange, Intent::new("home", "s1")).await.unwrap();
+        let end = Some(lab.world.clock.now() + TimeDelta::days(7));
+        assert_eq!(connected.grant.tokens.ends, end);
+        lab.world.clock.advance(TimeDelta::days(1));
+        let renewed = exchange.refresh(&connected.grant.tokens, lab.world.clock.now()).await.unwrap();
+        assert_eq!(renewed.ends, end, "renewing does not begin it anew");
+        lab.server.oauth(|oauth| oauth.set_grant_lasts(Some(std::time::Duration::from_secs(3600))));
+        let connected = lab.consent_at(&exchange, Intent::new("home", "s1")).await.unwrap();
+        let end = lab.world.clock.now() + TimeDelta::hours(1);
+        assert_eq!(connected.grant.tokens.ends, Some(end), "what is told goes before");
+    }
+}
+
 /// A host on the web is called back over https, at the address it has registered, with what is its own in the query; by whom
 /// it was begun is told by the session, and whichever process is called finishes it.
 #[tokio::test]

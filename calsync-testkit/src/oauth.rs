@@ -179,6 +179,10 @@ pub struct OAuth {
     /// Grants that were signed in for as the challenge wants it.
     met: BTreeSet<u64>,
     refreshes: usize,
+    /// How long grants last from now on; `None`: for ever.
+    grant_lasts: Option<TimeDelta>,
+    /// When those end that do.
+    ends: BTreeMap<u64, DateTime<Utc>>,
 }
 
 impl fmt::Debug for OAuth {
@@ -207,6 +211,8 @@ impl OAuth {
             challenge: None,
             met: BTreeSet::new(),
             refreshes: 0,
+            grant_lasts: None,
+            ends: BTreeMap::new(),
         }
     }
 
@@ -234,6 +240,12 @@ impl OAuth {
     /// How long access tokens live from now on.
     pub fn set_lifetime(&mut self, lifetime: Duration) {
         self.options.lifetime = lifetime;
+    }
+
+    /// How long the grants last that are given from now on, however often they are used: told as
+    /// `refresh_token_expires_in` with each refresh token, and with nothing else. `None`, the default: for ever.
+    pub fn set_grant_lasts(&mut self, lasts: Option<Duration>) {
+        self.grant_lasts = lasts.and_then(|lasts| TimeDelta::from_std(lasts).ok());
     }
 
     /// What becomes of refresh tokens from now on.
@@ -423,7 +435,7 @@ impl OAuth {
             self.met.insert(grant);
         }
         let scopes = row.scopes.clone();
-        self.issue(grant, scopes, true)
+        self.give(grant, scopes)
     }
 
     fn redeem_device(&mut self, code: &str) -> Answer {
@@ -438,23 +450,33 @@ impl OAuth {
                 }
                 let scopes = device.scopes.clone();
                 self.devices.remove(code);
-                self.issue(self.count + 1, scopes, true)
+                self.give(self.count + 1, scopes)
             }
         }
     }
 
     fn renew(&mut self, token: &str) -> Answer {
         self.refreshes += 1;
+        let now = self.now();
         let Some(row) = self.refresh.get_mut(token) else { return refusal(400, "invalid_grant") };
         let (grant, scopes) = (row.grant, row.scopes.clone());
         if row.replaced {
             self.ended.insert(grant);
         }
-        if self.ended.contains(&grant) {
+        let over = self.ends.get(&grant).is_some_and(|end| *end <= now);
+        if over || self.ended.contains(&grant) {
             return refusal(400, "invalid_grant");
         }
         row.replaced = self.rotation == Rotation::Strict;
         self.issue(grant, scopes, self.rotation != Rotation::Keep)
+    }
+
+    /// A grant begins.
+    fn give(&mut self, grant: u64, scopes: Vec<String>) -> Answer {
+        if let Some(end) = self.grant_lasts.and_then(|lasts| self.now().checked_add_signed(lasts)) {
+            self.ends.insert(grant, end);
+        }
+        self.issue(grant, scopes, true)
     }
 
     fn issue(&mut self, grant: u64, scopes: Vec<String>, with_refresh: bool) -> Answer {
@@ -472,6 +494,9 @@ impl OAuth {
         let offline = self.vendor == Vendor::Google || scopes.iter().any(|scope| scope == "offline_access");
         if with_refresh && offline {
             let refresh = self.fresh("refresh");
+            if let Some(end) = self.ends.get(&grant) {
+                body["refresh_token_expires_in"] = (*end - self.now()).num_seconds().into();
+            }
             self.refresh.insert(refresh.clone(), Refresh { grant, scopes, replaced: false });
             body["refresh_token"] = refresh.into();
         }

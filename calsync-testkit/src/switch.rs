@@ -253,7 +253,7 @@ pub(crate) fn listed(verb: &'static str, examples: &[(&str, &'static str)]) -> V
 }
 
 /// What can be said to the authorization server.
-const OAUTH: [(&str, &str); 9] = [
+const OAUTH: [(&str, &str); 10] = [
     ("consent=deny", "the person says no; `allow` (default); `without:SCOPE,SCOPE` leaves some out"),
     ("person=bob@example.com", "somebody else signs in from now on"),
     (
@@ -271,6 +271,10 @@ const OAUTH: [(&str, &str); 9] = [
     ),
     ("delay=authorization_pending,slow_down", "what who waits for a device is told first"),
     ("lifetime=60", "seconds an access token lives, from the next one on"),
+    (
+        "grant=604800",
+        "seconds the grants last that are given from now on, told with their tokens; `none` (default): for ever",
+    ),
     ("secret=s3cret", "the client has to show this secret; `none` (default): it has none"),
 ];
 
@@ -304,6 +308,10 @@ pub(crate) fn turn(oauth: &mut OAuth, name: &str, value: Option<&str>) -> Result
         ("lifetime", seconds) => match seconds.parse() {
             Ok(seconds) => oauth.set_lifetime(std::time::Duration::from_secs(seconds)),
             Err(_) => return wrong("write oauth lifetime=SECONDS"),
+        },
+        ("grant", _) => match some.map(str::parse).transpose() {
+            Ok(seconds) => oauth.set_grant_lasts(seconds.map(std::time::Duration::from_secs)),
+            Err(_) => return wrong("write oauth grant=SECONDS, or oauth grant=none"),
         },
         _ => {
             let known: Vec<&str> = OAUTH.iter().map(|(example, _)| *example).collect();

@@ -41,6 +41,7 @@ enum Fault {
     TurnsLineEnds,
     HidesDeleted,
     PurgesEverythingDeleted,
+    ForgetsMoreThanAsked,
     DeletesForGood,
     RepeatsTheLastRowOfAPage,
     FiltersAfterTheLimit,
@@ -93,6 +94,9 @@ impl Faulty {
             }
             Write::PurgeDeleted { before, .. } if self.has(PurgesEverythingDeleted) => {
                 *before = DateTime::<Utc>::MAX_UTC;
+            }
+            Write::PurgeDeleted { limit, .. } if self.has(ForgetsMoreThanAsked) => {
+                *limit = limit.saturating_add(1)
             }
             Write::PutConflict(row) if self.has(CutsOpenConflicts) => row.state = ConflictState::Resolved,
             Write::PurgeLog { before, .. } if self.has(CutsLogsTooYoung) => *before += TimeDelta::seconds(1),
@@ -276,7 +280,11 @@ impl Store for Faulty {
                         Write::DeleteEvent { calendar, .. } => Some(calendar.clone()),
                         _ => None,
                     })
-                    .map(|calendar| Write::PurgeDeleted { calendar, before: DateTime::<Utc>::MAX_UTC })
+                    .map(|calendar| Write::PurgeDeleted {
+                        calendar,
+                        before: DateTime::<Utc>::MAX_UTC,
+                        limit: usize::MAX,
+                    })
                     .collect();
                 given.writes.extend(purges);
             }
@@ -343,6 +351,7 @@ caught! {
     TurnsLineEnds by values::payloads_round_trip;
     HidesDeleted by revisions::deleted_events_stay_until_purged;
     PurgesEverythingDeleted by revisions::purge_takes_only_what_was_deleted_before;
+    ForgetsMoreThanAsked by revisions::deleted_events_are_forgotten_in_rounds;
     DeletesForGood by revisions::deleted_events_stay_until_purged;
     DeletesForGood by batches::expectations_are_checked;
     RepeatsTheLastRowOfAPage by lists::changes_are_paged_by_revision;

@@ -74,6 +74,9 @@ struct ReceiptRow {
     doc_versions: Vec<u64>,
     #[serde(default)]
     purged: Vec<usize>,
+    /// Nothing from a host that knows no limit.
+    #[serde(default)]
+    forgotten: Vec<usize>,
     /// `given-back` from a host that gave the lease back with the batch.
     #[serde(default)]
     lease_end: Option<String>,
@@ -258,6 +261,7 @@ impl Store for HostStore {
             revisions: receipt.revisions,
             doc_versions: receipt.doc_versions,
             purged: receipt.purged,
+            forgotten: receipt.forgotten,
         })
     }
 

@@ -168,8 +168,8 @@ fn write(write: Write) -> Value {
         Write::DeleteEvent { calendar, id, at } => {
             json!({ "op": "delete-event", "calendar": calendar, "id": id, "at": at })
         }
-        Write::PurgeDeleted { calendar, before } => {
-            json!({ "op": "purge-deleted", "calendar": calendar, "before": before })
+        Write::PurgeDeleted { calendar, before, limit } => {
+            json!({ "op": "purge-deleted", "calendar": calendar, "before": before, "limit": limit })
         }
         Write::PutLink(row) => json!({ "op": "put-link", "row": row }),
         Write::PutBase(row) => json!({ "op": "put-base", "row": row }),

@@ -232,11 +232,11 @@ impl Run<'_> {
     }
 
     /// The last commit of a run: with it the lease is given back.
-    pub(super) async fn commit_last(&mut self, mut batch: Batch) -> Result<(), EngineError> {
+    pub(super) async fn commit_last(&mut self, mut batch: Batch) -> Result<CommitReceipt, EngineError> {
         batch.lease_end = LeaseEnd::GivenBack;
-        self.commit(batch).await?;
+        let receipt = self.commit(batch).await?;
         self.lease = None;
-        Ok(())
+        Ok(receipt)
     }
 
     /// Moves the mark of planned local changes past our own writes, as long as nobody else wrote in between.

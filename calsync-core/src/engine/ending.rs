@@ -3,6 +3,7 @@
 use super::{
     EngineError, SyncReport,
     run::{Mode, Run, Unread, new_state},
+    settled::forget,
 };
 use crate::{
     provider::{ErrorKind, ProviderError, UnreadKind},
@@ -11,6 +12,9 @@ use crate::{
 
 /// Rows of a log forgotten at once.
 const PURGED: usize = 5_000;
+/// Deleted events forgotten at once, and how often more are: each goes with its content, and with its place among the UIDs.
+const FORGOTTEN: usize = 500;
+const ROUNDS: usize = 20;
 
 impl Run<'_> {
     pub(super) fn record(&self, outcome: RunOutcome) -> RunRecord {
@@ -72,7 +76,11 @@ impl Run<'_> {
         }
         let mut batch = Batch { writes: std::mem::take(&mut self.last_writes), ..Batch::default() };
         batch.writes.push(Write::PutLink(Box::new(self.state.clone())));
-        batch.writes.extend(self.forget_deleted(last).await?);
+        let forgettable = self.forgettable(last).await?;
+        if let Some((said, before)) = &forgettable {
+            let (calendar, before) = (self.link.calendar.clone(), *before);
+            batch.writes.extend([said.clone(), Write::PurgeDeleted { calendar, before, limit: FORGOTTEN }]);
+        }
         let looked_at_all = self.state.last_audit.is_some_and(|audit| audit >= self.started);
         if looked_at_all {
             // A bounded number of each, so that no commit is large: the next day takes the rest.
@@ -93,9 +101,12 @@ impl Run<'_> {
         } else {
             self.recorded = true;
         }
-        self.commit_last(batch).await?;
+        let receipt = self.commit_last(batch).await?;
+        // The run is done: what cannot be forgotten today is forgotten another day.
+        if let Some((_, before)) = forgettable.filter(|_| receipt.forgotten.first() == Some(&FORGOTTEN)) {
+            let _ = forget(&*self.engine.store, &self.link.calendar, before, (FORGOTTEN, ROUNDS)).await;
+        }
         if looked_at_all {
-            // The run is done: what cannot be forgotten today is forgotten another day.
             let before = now - self.link.keep_log;
             let _ = self.engine.store.forget_feed(&self.link.calendar, before, PURGED).await;
         }
@@ -114,7 +125,7 @@ impl Run<'_> {
         self.recorded = true;
         let mut writes = std::mem::take(&mut self.last_writes);
         writes.extend([Write::PutLink(Box::new(state)), Write::PutRun(Box::new(record))]);
-        self.commit_last(Batch { writes, ..Batch::default() }).await
+        self.commit_last(Batch { writes, ..Batch::default() }).await.map(drop)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{EngineError, run::Run};
 use crate::{
     model::{CalendarId, EventId, LinkId},
-    store::{BaseQuery, BaseState, Doc, DocQuery, Store, StoreError, Write},
+    store::{BaseQuery, BaseState, Batch, Doc, DocQuery, Store, StoreError, Write},
 };
 
 /// How far apart the clocks may be that deletions and runs are timed by.
@@ -88,6 +88,28 @@ pub(crate) async fn forgettable(
     }
 }
 
+/// Forgets the events of a calendar that were deleted before a time, `limit` in a commit, until none is left or so many commits
+/// are made. What then remains is for another day.
+///
+/// # Errors
+///
+/// When the store fails.
+pub(crate) async fn forget(
+    store: &dyn Store,
+    calendar: &CalendarId,
+    before: DateTime<Utc>,
+    (limit, commits): (usize, usize),
+) -> Result<(), StoreError> {
+    for _ in 0..commits {
+        let purge = Write::PurgeDeleted { calendar: calendar.clone(), before, limit };
+        let receipt = store.commit(Batch { writes: vec![purge], ..Batch::default() }).await?;
+        if receipt.forgotten.first().is_none_or(|forgotten| *forgotten < limit) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 impl Run<'_> {
     /// The first commit of a link that has not compared everything yet: from now on it has a say.
     pub(super) async fn first_say(&mut self) -> Result<Option<Write>, EngineError> {
@@ -99,14 +121,15 @@ impl Run<'_> {
         Ok(said.is_empty().then(|| self.say(self.started - SKEW)))
     }
 
-    /// Records which deletions this link has carried out, and forgets those that every link has: after a run that went
-    /// through and held nothing, and not more often than everything is compared. `last` is the last such run before it.
-    pub(super) async fn forget_deleted(
+    /// Which deletions this link has carried out, as is to be recorded, and before when those may be forgotten that every link
+    /// has: after a run that went through and held nothing, and not more often than everything is compared. `last` is the last
+    /// such run before it.
+    pub(super) async fn forgettable(
         &mut self,
         last: Option<DateTime<Utc>>,
-    ) -> Result<Vec<Write>, EngineError> {
+    ) -> Result<Option<(Write, DateTime<Utc>)>, EngineError> {
         if self.plan.held || !self.is_first_of_its_turn(last) {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let now = self.engine.clock.now();
         self.forget_arrivals().await?;
@@ -114,7 +137,7 @@ impl Run<'_> {
         let (store, calendar) = (&*self.engine.store, &self.link.calendar);
         let wanted = (now - self.link.keep_deleted).min(until);
         let before = forgettable(store, calendar, wanted, now, Some(&self.link.id)).await?;
-        Ok(vec![self.say(until), Write::PurgeDeleted { calendar: calendar.clone(), before }])
+        Ok(Some((self.say(until), before)))
     }
 
     /// Whether this is the first run since it was time to compare everything, going by when the last one went through.

@@ -260,6 +260,9 @@ pub struct Entry {
     /// Runs in a row that found changes nobody had told of, where a webhook should have.
     #[serde(default)]
     pub unannounced: u32,
+    /// When a run last looked for conflicts nobody answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflicts_looked: Option<DateTime<Utc>>,
 }
 
 impl Entry {
@@ -283,6 +286,7 @@ impl Entry {
             failures: 0,
             deaths: 0,
             unannounced: 0,
+            conflicts_looked: None,
         }
     }
 
@@ -316,6 +320,11 @@ impl Entry {
         } else {
             Status::Waiting
         }
+    }
+
+    /// The entry as it were if it were neither run nor paused: how its last run left it.
+    pub(crate) fn standing(&self) -> Self {
+        Self { running: None, paused: None, ..self.clone() }
     }
 
     /// Since when it stands as [`status`](Self::status) says. `None`: it never ran, or ran before there was this.

@@ -7,11 +7,13 @@
 
 mod backoff;
 mod cadence;
+mod connection;
 mod entry;
 mod table;
 
 pub use backoff::{BackOff, Setback};
 pub use cadence::{Cadence, CadenceError, Preset};
+pub use connection::ConnectionState;
 pub use entry::{Entry, Finish, LastRun, Outcome, Paused, Pending, Priority, Running, Status, Task, Timing};
 pub(crate) use table::Read;
 pub use table::{Schedule, ScheduleError};

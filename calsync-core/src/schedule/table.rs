@@ -2,9 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{Cadence, Entry, Priority, Task, Timing};
+use super::{Cadence, ConnectionState, Entry, Priority, Task, Timing};
 use crate::{
     context::Clock,
+    model::LinkId,
     store::{Batch, Doc, DocQuery, Expectation, Store, StoreError, StoreErrorKind, Write},
 };
 
@@ -215,6 +216,22 @@ impl Schedule {
             Some(known) => Ok(known.entry),
             None => Err(ScheduleError::Unknown { task: task.key() }),
         }
+    }
+
+    /// How the connection stands that these links use: what links belong together, a host knows. Links that are not in the
+    /// schedule say nothing. `None`: none of them is.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails, or an entry cannot be read.
+    pub async fn connection(&self, links: &[LinkId]) -> Result<Option<ConnectionState>, ScheduleError> {
+        let mut entries = Vec::new();
+        for link in links {
+            for task in [Task::Sync(link.clone()), Task::Renew(link.clone())] {
+                entries.extend(self.read(&task).await?.map(|known| known.entry));
+            }
+        }
+        Ok(ConnectionState::of(&entries, &self.timing))
     }
 
     /// Entries of a priority by key, starting after the key `after`; at most `limit`. Those that cannot be read are left

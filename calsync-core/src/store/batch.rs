@@ -120,12 +120,17 @@ pub enum Write {
         at: DateTime<Utc>,
     },
     /// Forgets events of a calendar that were deleted before a time; one deleted exactly then stays. Their revisions
-    /// are not given out again.
+    /// are not given out again. Those deleted first go first, of one instant in any order.
+    ///
+    /// A store may forget all of them whatever `limit` says; it then commits as much at once as there is.
+    /// [`CommitReceipt::forgotten`] tells the two apart.
     PurgeDeleted {
         /// The calendar.
         calendar: CalendarId,
         /// Deleted before this.
         before: DateTime<Utc>,
+        /// At most so many events.
+        limit: usize,
     },
     /// Makes or replaces a link's state. The store sets its generation, one more than before (the first is 1),
     /// whatever the row says.
@@ -224,4 +229,7 @@ pub struct CommitReceipt {
     pub doc_versions: Vec<u64>,
     /// How many rows each [`Write::PurgeLog`] removed, in the order of the batch.
     pub purged: Vec<usize>,
+    /// How many events each [`Write::PurgeDeleted`] removed, in the order of the batch: fewer than its limit is all there
+    /// were. Empty from a store that knows no limit, and has forgotten all of them.
+    pub forgotten: Vec<usize>,
 }

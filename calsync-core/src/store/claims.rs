@@ -94,6 +94,15 @@ impl fmt::Debug for LaterDoc {
     }
 }
 
+/// How much waits, each counted up to a limit: as many as it means that many or more. `None`: it is not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Documents that are due and that nobody has claimed.
+    pub due: Option<usize>,
+    /// Entries of outboxes: writes that the other side has not confirmed, also those that are refused for good.
+    pub writes: Option<usize>,
+}
+
 /// Takes due documents of every tenant of a database, for workers that serve them all.
 ///
 /// # Guarantees
@@ -114,6 +123,7 @@ impl fmt::Debug for LaterDoc {
 ///    excepted tenant, stays (`what_is_not_due_stays`).
 /// 6. **Whole walks**: a walk through what is due later meets each such document once that nobody writes meanwhile, and
 ///    none that is due sooner (`walk_meets_what_is_due_later`).
+/// 7. **Bounded counts**: what waits is counted up to a limit, or not at all (`backlog_is_counted_up_to_a_limit`).
 #[async_trait]
 pub trait Claims: Send + Sync {
     /// Takes what is due. A claim that collides with another worker's may get fewer than there are: when it got any, ask
@@ -139,6 +149,17 @@ pub trait Claims: Send + Sync {
     async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
         let _ = query;
         Ok(Later::default())
+    }
+
+    /// How much of these spaces is due at a time, and how many writes wait, of all tenants it claims for: what an index tells
+    /// within `limit` of its rows. As it stands here nothing is counted.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    async fn backlog(&self, spaces: &[&str], now: DateTime<Utc>, limit: usize) -> Result<Backlog> {
+        let _ = (spaces, now, limit);
+        Ok(Backlog::default())
     }
 }
 
@@ -312,5 +333,17 @@ impl Claims for StoreClaims {
             );
         }
         Ok(later)
+    }
+
+    /// What is due is read to be counted. A store has no list of all its links, so their writes are not counted.
+    async fn backlog(&self, spaces: &[&str], now: DateTime<Utc>, limit: usize) -> Result<Backlog> {
+        let mut due = 0;
+        for space in spaces {
+            for store in self.tenants.values() {
+                let query = DocQuery::Due { at: now, limit: limit.saturating_sub(due) };
+                due += store.docs(space, query).await?.len();
+            }
+        }
+        Ok(Backlog { due: Some(due), writes: None })
     }
 }

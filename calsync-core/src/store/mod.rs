@@ -23,7 +23,8 @@ pub use channels::{
     StoreChannels, change_channels,
 };
 pub use claims::{
-    Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, StoreClaims, WINDOW, Wakes, take_turns,
+    Backlog, Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, StoreClaims, WINDOW, Wakes,
+    take_turns,
 };
 pub use delivery::{Announced, Delivery, DeliveryHealth, HasChannel, PollOptions};
 pub use doc::{Doc, DocQuery};
@@ -81,7 +82,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// 8. **Unique pairs**: a link has one base per item and one per event (`one_base_per_event_and_item`), and one outbox
 ///    entry per event (`one_outbox_entry_per_event`).
 /// 9. **Bounded forgetting**: a log is cut at its old end, oldest first, at most so many rows at a time
-///    (`logs_are_cut_at_their_old_end`), and never loses an open conflict (`open_conflicts_are_never_purged`).
+///    (`logs_are_cut_at_their_old_end`), and never loses an open conflict (`open_conflicts_are_never_purged`); deleted events go in the
+///    order in which they were deleted, so many at a time or all at once (`deleted_events_are_forgotten_in_rounds`).
 /// 10. **Documents**: no version of a key is given out twice (`doc_versions_never_come_back`); values are bytes
 ///     (`docs_round_trip`); what is due comes first to last, and only while it is due (`due_docs_come_in_order`).
 ///

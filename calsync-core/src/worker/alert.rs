@@ -69,12 +69,15 @@ pub enum Alert {
         /// Writes the provider refuses for good.
         wedged: usize,
     },
-    /// A run left conflicts that wait for an answer.
+    /// Conflicts wait for an answer. Told by a run that left some, and of those nobody answered again when the oldest of a
+    /// link is [`WorkerOptions::conflicts_old`](super::WorkerOptions::conflicts_old) old, twice that, and so on.
     OpenConflicts {
         /// The link.
         link: LinkId,
-        /// How many there are now, up to 100.
+        /// How many: of the run up to 100, or that are so old.
         open: usize,
+        /// When the first of them was found.
+        oldest: DateTime<Utc>,
     },
     /// Changes come that no webhook tells of: its channel is open and may be dead. Told after three runs in a row that found
     /// such, and where calls are measured ([`Announcements::Measured`](super::Announcements::Measured)) when
@@ -105,7 +108,9 @@ impl fmt::Display for Alert {
                 f,
                 "waits for a person: {held} operations held back, {undecided} pairs to tell apart, {wedged} writes refused for good"
             ),
-            Self::OpenConflicts { open, .. } => write!(f, "{open} conflicts wait for an answer"),
+            Self::OpenConflicts { open, oldest, .. } => {
+                write!(f, "{open} conflicts wait for an answer, the first since {}", oldest.format("%F"))
+            }
             Self::WebhookSilent { .. } => f.write_str("changes come that no webhook tells of"),
         }
     }
@@ -150,14 +155,7 @@ impl Alert {
 pub(super) fn of_change(before: &Entry, after: &Entry, timing: &Timing) -> Vec<Alert> {
     let Task::Sync(link) = &after.task else { return Vec::new() };
     let link = || link.clone();
-    let stood = |entry: &Entry| {
-        // A run that goes on hides how the entry stood.
-        let mut entry = entry.clone();
-        entry.running = None;
-        entry.paused = None;
-        entry.status(timing)
-    };
-    let (was, is) = (stood(before), stood(after));
+    let (was, is) = (before.standing().status(timing), after.standing().status(timing));
     let mut alerts = Vec::new();
     if was != is {
         match is {

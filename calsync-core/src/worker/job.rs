@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 use super::{
     Alert, Ended, Worker, WorkerEvent, alert,
     calls::Calls,
+    conflicts,
     held::{Held, Hold},
     retain,
 };
@@ -21,16 +22,11 @@ use crate::{
     model::LinkId,
     provider::{Fault, Provider, ProviderError, Retry},
     schedule::{Cadence, Entry, Finish, Read, Schedule, Setback, Task},
-    store::{
-        Claim, ConflictState, Found, PollOptions, Record, RecordKind, RecordQuery, RunCounts, Store,
-        StoreError,
-    },
+    store::{Claim, Found, PollOptions, RunCounts, Store, StoreError},
 };
 
 /// How often the end of a run is written again while the store does not take it.
 const ATTEMPTS: u32 = 5;
-/// Open conflicts are counted up to this.
-const COUNTED: usize = 100;
 /// Outbox entries looked at for when the next write may be sent.
 const WAITING: usize = 200;
 
@@ -172,6 +168,8 @@ struct Came {
     cadence: Option<Cadence>,
     /// Links that have something to do now.
     nudges: Vec<LinkId>,
+    /// When it looked for conflicts nobody answers, if it did.
+    conflicts_looked: Option<DateTime<Utc>>,
 }
 
 /// Why a run did not come to its end.
@@ -233,9 +231,8 @@ impl Shift<'_> {
         metrics::histogram!("calsync_run_lag_seconds", "task" => kind).record(seconds(late));
         worker.host.tell(&WorkerEvent::Started { tenant: tenant.clone(), task: task.clone(), late });
 
-        let nudged = before.pending.is_some();
         let span = tracing::info_span!("calsync.run", task = kind, link = task.link().map(LinkId::as_str));
-        let run = carry_out(worker, &tenant, &store, &task, nudged).instrument(span);
+        let run = carry_out(worker, &tenant, &store, &before).instrument(span);
         // A bug in one link's run, or in the host's part of it, is that link's failure.
         let run = AssertUnwindSafe(run).catch_unwind();
         let run = Abortable::new(run, stopped);
@@ -271,6 +268,7 @@ impl Shift<'_> {
             if result.unannounced {
                 entry.unannounced = entry.unannounced.saturating_add(1);
             }
+            entry.conflicts_looked = result.conflicts_looked.or(entry.conflicts_looked);
         };
         for attempt in 1..=ATTEMPTS {
             match held.finish(timing, &change).await {
@@ -385,6 +383,7 @@ impl Came {
             unannounced: false,
             cadence: None,
             nudges: Vec::new(),
+            conflicts_looked: None,
         }
     }
 }
@@ -394,16 +393,10 @@ fn failure(fault: Fault, setback: Setback, error: String) -> Came {
 }
 
 /// Does what the task says. `None`: there is no such link any more.
-async fn carry_out(
-    worker: &Worker,
-    tenant: &str,
-    store: &Arc<dyn Store>,
-    task: &Task,
-    nudged: bool,
-) -> Option<Came> {
+async fn carry_out(worker: &Worker, tenant: &str, store: &Arc<dyn Store>, before: &Entry) -> Option<Came> {
     let done = Finish::Done { run: None, held: false, again: None };
-    let result: Result<Option<Came>, WorkError> = match task {
-        Task::Sync(link) => sync(worker, tenant, store, link, nudged).await,
+    let result: Result<Option<Came>, WorkError> = match &before.task {
+        Task::Sync(link) => sync(worker, tenant, store, link, before).await,
         Task::Renew(link) => worker
             .host
             .renew(tenant, link)
@@ -422,8 +415,9 @@ async fn sync(
     tenant: &str,
     store: &Arc<dyn Store>,
     id: &LinkId,
-    nudged: bool,
+    before: &Entry,
 ) -> Result<Option<Came>, WorkError> {
+    let nudged = before.pending.is_some();
     let Some(opened) = worker.host.open(tenant, id).await? else { return Ok(None) };
     let calls = Calls::before(store, &opened, id).await?;
     let engine = Engine::new(Arc::clone(store), Arc::clone(&worker.clock), Arc::clone(&worker.ids));
@@ -440,6 +434,10 @@ async fn sync(
     let finish = Finish::Done { run: Some(report.run.clone()), held: report.plan.held, again };
     let mut alerts = alerts(&**store, id, &report).await?;
     alerts.extend(alert::of_credentials(id, opened.credentials_end, worker.clock.now()));
+    let (now, age) = (worker.clock.now(), worker.options.conflicts_old);
+    let looked = conflicts::of_link(&**store, id, before, now, age).await?;
+    let conflicts_looked = looked.as_ref().map(|_| now);
+    alerts.extend(looked.and_then(|looked| looked.alert));
     let counts = report.counts;
     let unannounced = opened.announcements == Announcements::Expected && !nudged && counts.pulled > 0;
     let changed = counts.created + counts.updated + counts.deleted > 0;
@@ -455,7 +453,7 @@ async fn sync(
             alerts.extend(silent);
         }
     }
-    Ok(Some(Came { finish, counts: Some(counts), alerts, unannounced, cadence, nudges }))
+    Ok(Some(Came { finish, counts: Some(counts), alerts, unannounced, cadence, nudges, conflicts_looked }))
 }
 
 /// When a write that the provider did not take may be sent again.
@@ -470,23 +468,6 @@ async fn alerts(store: &dyn Store, link: &LinkId, report: &SyncReport) -> Result
     if held > 0 || undecided > 0 || wedged > 0 {
         alerts.push(Alert::NeedsPerson { link: link.clone(), held, undecided, wedged });
     }
-    if report.counts.conflicts > 0 {
-        let query = RecordQuery {
-            kind: RecordKind::Conflict,
-            link,
-            event: None,
-            run: Some(&report.run),
-            after: None,
-            limit: COUNTED,
-        };
-        let open = store.records(query).await?;
-        let open = open.iter().filter(
-            |record| matches!(record, Record::Conflict(conflict) if conflict.state == ConflictState::Open),
-        );
-        let open = open.count();
-        if open > 0 {
-            alerts.push(Alert::OpenConflicts { link: link.clone(), open });
-        }
-    }
+    alerts.extend(conflicts::of_run(store, link, report).await?);
     Ok(alerts)
 }

@@ -9,6 +9,8 @@
 mod alert;
 mod astray;
 mod calls;
+mod conflicts;
+mod depth;
 mod event;
 mod held;
 mod job;
@@ -171,6 +173,7 @@ impl Worker {
         };
         self.look(&mut floor, None);
         floor.steps.push(Box::pin(async move { match astray::look_after(self).await {} }));
+        floor.steps.push(Box::pin(async move { match depth::measure(self).await {} }));
         loop {
             let draining = floor.draining;
             let next = std::future::poll_fn(|context| {

@@ -21,6 +21,13 @@ pub struct WorkerOptions {
     pub drain: TimeDelta,
     /// A run that takes longer is ended, and counts as failed: its provider hangs. Default: 1 hour.
     pub run_longest: TimeDelta,
+    /// How often what waits is counted, for `calsync_queue_depth`: one read of the store each time. Default: 1 minute. Zero:
+    /// never.
+    pub count_backlog: TimeDelta,
+    /// How old the oldest open conflict of a link gets before somebody is told once more, and as long after that again
+    /// ([`Alert::OpenConflicts`](super::Alert::OpenConflicts)). Looked for once a day, by a run that went through. Default: 7 days. Zero:
+    /// never.
+    pub conflicts_old: TimeDelta,
     /// How entries are timed; the same as [`Schedule::with_timing`](crate::schedule::Schedule::with_timing).
     pub timing: Timing,
     /// What [`Task::Retain`](crate::schedule::Task::Retain) keeps.
@@ -36,6 +43,8 @@ impl Default for WorkerOptions {
             poll: TimeDelta::seconds(1),
             drain: TimeDelta::seconds(30),
             run_longest: TimeDelta::hours(1),
+            count_backlog: TimeDelta::minutes(1),
+            conflicts_old: TimeDelta::days(7),
             timing: Timing::default(),
             retain: RetainOptions::default(),
         }
@@ -53,12 +62,20 @@ pub struct RetainOptions {
     pub keep_deleted: TimeDelta,
     /// Rows of a log forgotten in one commit. Default: 5,000.
     pub batch: usize,
-    /// Commits per log and run; the next day takes the rest. Default: 20.
+    /// Deleted events forgotten in one commit. Default: 500.
+    pub deleted_batch: usize,
+    /// Commits per log and run, and per calendar for its deleted events and its feed; the next day takes the rest. Default: 20.
     pub batches: usize,
 }
 
 impl Default for RetainOptions {
     fn default() -> Self {
-        Self { keep_log: TimeDelta::days(90), keep_deleted: TimeDelta::days(30), batch: 5_000, batches: 20 }
+        Self {
+            keep_log: TimeDelta::days(90),
+            keep_deleted: TimeDelta::days(30),
+            batch: 5_000,
+            deleted_batch: 500,
+            batches: 20,
+        }
     }
 }

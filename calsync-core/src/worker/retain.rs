@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::RetainOptions;
 use crate::{
-    engine::settled::forgettable,
+    engine::settled::{forget, forgettable},
     model::{CalendarId, LinkId},
     schedule::{Entry, Priority, Task},
     store::{Batch, DocQuery, Log, Store, StoreError, Write},
@@ -56,8 +56,7 @@ pub(super) async fn retain(
     }
     for (calendar, _) in seen.into_iter().filter(|(_, all)| *all) {
         let before = forgettable(store, &calendar, before, now, None).await?;
-        let writes = vec![Write::PurgeDeleted { calendar, before }];
-        store.commit(Batch { writes, ..Batch::default() }).await?;
+        forget(store, &calendar, before, (options.deleted_batch, options.batches)).await?;
     }
     Ok(())
 }

@@ -78,8 +78,13 @@ impl Access {
             let mut tokens = grant.tokens.clone();
             if tokens.refresh.is_none() {
                 // Google sends one at the first consent only; the one that is kept is still good, if it is this account's.
-                let subject = tokens.subject.as_deref();
-                tokens.refresh = before.as_ref().and_then(|kept| kept.tokens.inherited(subject));
+                let kept = before.as_ref().map(|kept| &kept.tokens);
+                let inherited = kept.and_then(|kept| kept.inherited(tokens.subject.as_deref()));
+                if inherited.is_some() {
+                    // Its end is the one that was told with it.
+                    tokens.ends = kept.and_then(|kept| kept.ends);
+                }
+                tokens.refresh = inherited;
             }
             let over = before.as_ref().map(|kept| &kept.row);
             match self.write(&tokens, over, None).await {
@@ -174,6 +179,24 @@ impl Access {
     /// [`OAuthErrorKind::Storage`].
     pub async fn expires(&self) -> Result<Option<DateTime<Utc>>, OAuthError> {
         Ok(self.read().await?.map(|kept| kept.tokens.expires))
+    }
+
+    /// When the grant ends, however often it is used: before that a person has to connect the account again. For
+    /// the worker's `Opened::credentials_end`. `None`: nobody said that it ends, or
+    /// nothing is kept.
+    ///
+    /// Known where the provider tells (Google, of grants for a limited time) or the host does
+    /// ([`OAuthConfig::grant_lasts`](super::OAuthConfig::grant_lasts)). Grants also end where nobody tells: a person takes
+    /// them away, an administrator does, or they are not used for months.
+    ///
+    /// # Errors
+    ///
+    /// [`OAuthErrorKind::Storage`].
+    pub async fn ends(&self) -> Result<Option<DateTime<Utc>>, OAuthError> {
+        let mut cached = self.cached.lock().await;
+        // What was just read is good for the request that follows, too.
+        *cached = self.read().await?;
+        Ok(cached.as_ref().and_then(|kept| kept.tokens.ends))
     }
 
     /// Whether anything is kept for the account.

@@ -1,5 +1,6 @@
 //! Where a provider's endpoints are, and who asks.
 
+use chrono::TimeDelta;
 use url::Url;
 
 use crate::http::{AddressPolicy, Secret};
@@ -42,6 +43,10 @@ pub struct OAuthConfig {
     pub scopes: Vec<String>,
     /// Further parameters of the authorization request.
     pub extra: Vec<(String, String)>,
+    /// How long a grant lasts where the provider does not say so with it; a person has to connect again before. 7 days for
+    /// a client at Google whose consent screen is external and in testing, which Google documents and need not tell with the
+    /// tokens. Told by the provider, that goes before this. Default: no end is known.
+    pub grant_lasts: Option<TimeDelta>,
     /// Which addresses the endpoints may resolve to. Default: public ones.
     pub addresses: AddressPolicy,
 }
@@ -66,6 +71,7 @@ impl OAuthConfig {
             client_auth: ClientAuth::default(),
             scopes: Vec::new(),
             extra: Vec::new(),
+            grant_lasts: None,
             addresses: AddressPolicy::default(),
         }
     }

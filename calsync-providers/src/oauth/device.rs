@@ -95,7 +95,7 @@ where
         .request_async(&exchange.calls(&status), sleep, None)
         .await;
     match answer {
-        Ok(answer) => exchange.grant(&answer, clock.now()).of(code.expected.as_deref(), operation),
+        Ok(answer) => exchange.granted(&answer, clock.now()).of(code.expected.as_deref(), operation),
         Err(RequestTokenError::ServerResponse(error)) => Err(match error.error() {
             DeviceCodeErrorResponseType::ExpiredToken => {
                 OAuthError::new(OAuthErrorKind::State(StateProblem::Expired), operation, "")

@@ -73,20 +73,24 @@ impl fmt::Debug for Exchange {
     }
 }
 
-/// The fields of OpenID Connect in a token response.
+/// What a token response has beside the members of RFC 6749.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct IdToken {
+pub(super) struct Extra {
+    /// Of OpenID Connect.
     #[serde(default, deserialize_with = "text_if_any")]
     id_token: Option<String>,
+    /// Google's, of grants that end: how many seconds are left of this one. Others have taken it over.
+    #[serde(default, deserialize_with = "seconds_if_any")]
+    refresh_token_expires_in: Option<u32>,
 }
 
-impl fmt::Debug for IdToken {
+impl fmt::Debug for Extra {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("IdToken")
+        f.write_str("Extra")
     }
 }
 
-impl ExtraTokenFields for IdToken {}
+impl ExtraTokenFields for Extra {}
 
 /// An error response. What only refines it must not stand in the way of what it says: a member of another type than
 /// expected is one that is not there.
@@ -115,6 +119,16 @@ fn text_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Stri
     Ok(Value::deserialize(deserializer)?.as_str().map(ToOwned::to_owned))
 }
 
+/// Nothing for what is no number of seconds: a grant that ends at once would not have been given, and one of more than a
+/// century does not end.
+fn seconds_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let seconds = match Value::deserialize(deserializer)? {
+        Value::String(text) => text.parse().ok(),
+        value => value.as_u64(),
+    };
+    Ok(seconds.and_then(|seconds| u32::try_from(seconds).ok()).filter(|seconds| *seconds > 0))
+}
+
 fn numbers_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
     let number = |value: &Value| match value {
         Value::String(text) => text.parse().ok(),
@@ -134,11 +148,11 @@ impl std::error::Error for TokenError {}
 
 impl ErrorResponse for TokenError {}
 
-pub(super) type Tokens = StandardTokenResponse<IdToken, BasicTokenType>;
+pub(super) type Tokens = StandardTokenResponse<Extra, BasicTokenType>;
 pub(super) type OAuthClient<Device = EndpointNotSet, Revoke = EndpointNotSet> = Client<
     TokenError,
     Tokens,
-    StandardTokenIntrospectionResponse<IdToken, BasicTokenType>,
+    StandardTokenIntrospectionResponse<Extra, BasicTokenType>,
     StandardRevocableToken,
     StandardErrorResponse<RevocationErrorResponseType>,
     EndpointNotSet,
@@ -179,7 +193,7 @@ impl Exchange {
             .request_async(&self.calls(&status))
             .await
             .map_err(|error| failed(operation, error, &status))?;
-        self.grant(&answer, now).of(pending.intent.expected.as_deref(), operation)
+        self.granted(&answer, now).of(pending.intent.expected.as_deref(), operation)
     }
 
     /// Asks for a new access token. What the answer leaves out stays as it was (Google sends no new refresh token).
@@ -209,6 +223,8 @@ impl Exchange {
             .map_err(|error| failed(operation, error, &status))?;
         let new = self.grant(&answer, now).tokens;
         Ok(TokenSet {
+            // Told once, it holds until another end is told: renewing does not make a grant last longer.
+            ends: new.ends.or(old.ends),
             refresh: new.refresh.or_else(|| old.refresh.clone()),
             scopes: new.scopes.or_else(|| old.scopes.clone()),
             subject: old.subject.clone(),
@@ -282,12 +298,21 @@ impl Exchange {
         }
     }
 
-    pub(super) fn grant(&self, answer: &Tokens, now: DateTime<Utc>) -> Grant {
+    /// A grant that begins now.
+    pub(super) fn granted(&self, answer: &Tokens, now: DateTime<Utc>) -> Grant {
+        let mut grant = self.grant(answer, now);
+        let lasts = || self.config.grant_lasts.and_then(|lasts| now.checked_add_signed(lasts));
+        grant.tokens.ends = grant.tokens.ends.or_else(lasts);
+        grant
+    }
+
+    fn grant(&self, answer: &Tokens, now: DateTime<Utc>) -> Grant {
         let scopes =
             answer.scopes().map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>());
         let account =
             answer.extra_fields().id_token.as_deref().and_then(|token| account::read(&self.config, token));
         let life = answer.expires_in().unwrap_or(DEFAULT_LIFE).min(LONGEST_LIFE);
+        let left = answer.extra_fields().refresh_token_expires_in;
         let missing_scopes = missing_scopes(&self.config.scopes, scopes.as_deref());
         let tokens = TokenSet {
             access: Secret::from(answer.access_token().secret().as_str()),
@@ -295,6 +320,7 @@ impl Exchange {
             refresh: answer.refresh_token().map(|token| Secret::from(token.secret().as_str())),
             scopes,
             subject: account.as_ref().map(|account| account.subject.clone()),
+            ends: left.and_then(|left| now.checked_add_signed(TimeDelta::seconds(left.into()))),
             dead: None,
             claims: None,
         };

@@ -19,6 +19,8 @@ pub struct TokenSet {
     pub scopes: Option<Vec<String>>,
     /// [`Account::subject`](super::Account::subject), when the provider said.
     pub subject: Option<String>,
+    /// When the grant ends, however often it is used: a person has to connect again before. `None`: nobody said that it does.
+    pub ends: Option<DateTime<Utc>>,
     /// Why no more tokens come of this grant: the provider refused it.
     pub(super) dead: Option<ReauthReason>,
     /// What the provider wants to see when the person signs in again ([`Intent::claims`](super::Intent::claims)).
@@ -32,6 +34,8 @@ struct Kept {
     refresh: Option<String>,
     scopes: Option<Vec<String>>,
     subject: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ends: Option<DateTime<Utc>>,
     #[serde(default)]
     dead: Option<ReauthReason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,6 +67,7 @@ impl TokenSet {
             refresh: self.refresh.as_ref().map(|token| token.expose().clone()),
             scopes: self.scopes.clone(),
             subject: self.subject.clone(),
+            ends: self.ends,
             dead: self.dead,
             claims: self.claims.clone(),
         };
@@ -78,6 +83,7 @@ impl TokenSet {
             refresh: kept.refresh.take().map(Secret::from),
             scopes: kept.scopes.take(),
             subject: kept.subject.take(),
+            ends: kept.ends,
             dead: kept.dead,
             claims: kept.claims.take(),
         })

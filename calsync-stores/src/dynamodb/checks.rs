@@ -23,9 +23,9 @@ const LEFT: u32 = 4;
 pub(super) struct Needs {
     pub(super) owners: BTreeSet<Owner>,
     rows: BTreeSet<Key>,
-    /// Deleted events before a time (microseconds), by partition.
-    graves: BTreeMap<Vec<u8>, i64>,
-    /// The old end of a log before a time, and how many rows of it may matter, by partition.
+    /// Events deleted until a time (microseconds), and how many of them may matter, by partition.
+    graves: BTreeMap<Vec<u8>, (i64, usize)>,
+    /// The old end of a log until a time, and how many rows of it may matter, by partition.
     logs: BTreeMap<Vec<u8>, (i64, usize)>,
     new_docs: usize,
 }
@@ -72,11 +72,10 @@ impl Needs {
             Write::DeleteEvent { calendar, id, .. } => {
                 self.event(tenant, calendar.as_str(), id.as_str())?;
             }
-            Write::PurgeDeleted { calendar, before } => {
+            Write::PurgeDeleted { calendar, before, limit } => {
                 self.owners.insert(Owner::Calendar(calendar.as_str().to_owned()));
                 let pk = keys::partition(tenant, Kind::Event, calendar.as_str())?;
-                let graves = self.graves.entry(pk).or_insert(i64::MIN);
-                *graves = (*graves).max(micros(*before));
+                old(&mut self.graves, pk, micros(*before).saturating_sub(1), *limit);
             }
             Write::PutLink(link) => {
                 self.owners.insert(Owner::Link(link.id.as_str().to_owned()));
@@ -107,9 +106,7 @@ impl Needs {
             Write::PurgeLog { link, log, before, limit } => {
                 self.owners.insert(Owner::Link(link.as_str().to_owned()));
                 let pk = keys::partition(tenant, kind_of(*log), link.as_str())?;
-                let (end, rows) = self.logs.entry(pk).or_insert((i64::MIN, 0));
-                *end = (*end).max(micros(*before));
-                *rows = rows.saturating_add(*limit);
+                old(&mut self.logs, pk, micros(*before), *limit);
             }
             Write::PutDoc(doc) => {
                 self.new_docs += 1;
@@ -147,6 +144,13 @@ impl Needs {
         self.rows.insert(keys::row(tenant, Kind::Doc, space, key)?);
         Ok(())
     }
+}
+
+/// Wants the old end of a partition, down to the youngest and the most of what the batch forgets there.
+fn old(ends: &mut BTreeMap<Vec<u8>, (i64, usize)>, pk: Vec<u8>, until: i64, limit: usize) {
+    let (end, rows) = ends.entry(pk).or_insert((i64::MIN, 0));
+    *end = (*end).max(until);
+    *rows = rows.saturating_add(limit);
 }
 
 /// The rows of a log.
@@ -273,15 +277,10 @@ pub(super) async fn yield_to(store: &DynamoStore, key: &Key, other: &[u8], tried
 /// Rows that are forgotten for their age.
 async fn old_rows(store: &DynamoStore, needs: &Needs) -> Result<Vec<(Key, Item)>> {
     let mut ranges = Vec::new();
-    for (pk, before) in &needs.graves {
-        let to = Some(keys::instant(before.saturating_sub(1)).to_vec());
-        ranges.push(Range { index: Some(Index::Third), pk: pk.clone(), from: None, to, limit: usize::MAX });
-    }
-    for (pk, (before, limit)) in &needs.logs {
+    for (pk, (until, limit)) in needs.graves.iter().chain(&needs.logs) {
         // Rows the batch itself replaces may make room for as many behind them.
         let replaced = needs.rows.iter().filter(|key| key.pk == *pk).count();
-        let limit = limit.saturating_add(replaced);
-        let to = Some(keys::instant(*before).to_vec());
+        let (to, limit) = (Some(keys::instant(*until).to_vec()), limit.saturating_add(replaced));
         ranges.push(Range { index: Some(Index::Third), pk: pk.clone(), from: None, to, limit });
     }
     let rows = try_join_all(ranges.iter().map(|range| store.shared.session.query(COMMIT, range))).await?;

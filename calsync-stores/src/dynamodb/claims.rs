@@ -10,7 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use calsync_core::store::{
-    Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, Result, Store, WINDOW, take_turns,
+    Backlog, Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, Result, Store, WINDOW,
+    take_turns,
 };
 use chrono::{DateTime, Utc};
 
@@ -28,6 +29,7 @@ use super::{
 const CLAIM: &str = "claim";
 const NEXT_DUE: &str = "next_due";
 const LATER: &str = "due_later";
+const BACKLOG: &str = "backlog";
 /// How often a claim that others emptied before it looks again.
 const LOOKS: u32 = 3;
 
@@ -105,6 +107,17 @@ impl Claims for DynamoStore {
         }
         Ok(Later { docs, next })
     }
+
+    /// By the index of what is due, which may be a moment behind. No index tells the writes of all tenants: they are not counted.
+    async fn backlog(&self, spaces: &[&str], now: DateTime<Utc>, limit: usize) -> Result<Backlog> {
+        let mut due = 0;
+        for space in spaces {
+            let pk = keys::due_partition(space)?;
+            let range = Range { index: Some(Index::Due), pk, from: None, to: until(now), limit: limit - due };
+            due += self.shared.session.query_index(BACKLOG, &range).await?.len();
+        }
+        Ok(Backlog { due: Some(due), writes: None })
+    }
 }
 
 /// The keys of a document in the table and in the index of what is due.
@@ -125,6 +138,11 @@ fn named(item: &Item, due: Option<i64>) -> Result<DueDoc> {
     Ok(DueDoc { tenant, key, due: instant(CLAIM, due.ok_or_else(broken)?)? })
 }
 
+/// The end of what is due at a time: behind every key of that moment.
+fn until(now: DateTime<Utc>) -> Option<Vec<u8>> {
+    Some([keys::instant(micros(now)).as_slice(), &[0xff]].concat())
+}
+
 async fn choose(
     store: &DynamoStore,
     space: &str,
@@ -133,9 +151,8 @@ async fn choose(
 ) -> Result<Vec<DueDoc>> {
     let session = &store.shared.session;
     let pk = keys::due_partition(space)?;
-    let now = micros(request.now);
-    let to = Some([keys::instant(now).as_slice(), &[0xff]].concat());
-    let range = Range { index: Some(Index::Due), pk: pk.clone(), from: None, to, limit: WINDOW };
+    let range =
+        Range { index: Some(Index::Due), pk: pk.clone(), from: None, to: until(request.now), limit: WINDOW };
     let found = session.query_index(CLAIM, &range).await?;
     let due = |item: &Item| keys::micros(bytes(item, "g1")?);
     let mut all = found.iter().map(|item| named(item, due(item))).collect::<Result<Vec<_>>>()?;

@@ -183,8 +183,9 @@ impl Planner<'_> {
                 self.added.deleted(calendar, id, Revision(revision), *at);
                 self.plan.receipt.revisions.push((calendar.clone(), id.clone(), Revision(revision)));
             }
-            Write::PurgeDeleted { calendar, before } => {
-                self.purge_deleted(calendar.as_str(), micros(*before))?
+            Write::PurgeDeleted { calendar, before, limit } => {
+                let forgotten = self.purge_deleted(calendar.as_str(), micros(*before), *limit)?;
+                self.plan.receipt.forgotten.push(forgotten);
             }
             Write::PutLink(link) => self.put_link(link)?,
             Write::PutBase(base) => self.put_base(base)?,
@@ -300,17 +301,26 @@ impl Planner<'_> {
         there.chain(changed).cloned().collect()
     }
 
-    fn purge_deleted(&mut self, calendar: &str, before: i64) -> Result<()> {
+    fn purge_deleted(&mut self, calendar: &str, before: i64, limit: usize) -> Result<usize> {
         let pk = keys::partition(self.tenant, Kind::Event, calendar)?;
-        for key in self.known(&pk) {
-            let old = self.get(&key).and_then(|item| integer(item, "de")).is_some_and(|at| at < before);
-            if let Some(id) = keys::name(&key.sk).filter(|_| old).map(str::to_owned) {
-                self.leave_uid(calendar, &key, &id)?;
-                self.delete(key);
-                self.touch(Owner::Calendar(calendar.to_owned()));
-            }
+        let mut old: Vec<(i64, Key, String)> = self
+            .known(&pk)
+            .into_iter()
+            .filter_map(|key| {
+                let at = integer(self.get(&key)?, "de").filter(|at| *at < before)?;
+                let id = keys::name(&key.sk)?.to_owned();
+                Some((at, key, id))
+            })
+            .collect();
+        old.sort();
+        old.truncate(limit);
+        let forgotten = old.len();
+        for (_, key, id) in old {
+            self.leave_uid(calendar, &key, &id)?;
+            self.delete(key);
+            self.touch(Owner::Calendar(calendar.to_owned()));
         }
-        Ok(())
+        Ok(forgotten)
     }
 
     fn put_link(&mut self, link: &LinkState) -> Result<()> {

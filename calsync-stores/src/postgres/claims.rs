@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use calsync_core::store::{
-    Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, Result, StoreError, StoreErrorKind,
-    WINDOW, take_turns,
+    Backlog, Claim, ClaimRequest, Claims, DueDoc, Later, LaterDoc, LaterQuery, Result, StoreError,
+    StoreErrorKind, WINDOW, take_turns,
 };
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
@@ -20,6 +20,7 @@ use crate::codec::{last_of, limited};
 const CLAIM: &str = "claim";
 const NEXT_DUE: &str = "next_due";
 const LATER: &str = "due_later";
+const BACKLOG: &str = "backlog";
 
 /// Claims for every tenant of the schema, whatever tenant the handle is of, in two round trips: candidates are read without
 /// a lock, and those that are chosen are locked where nobody else holds them (`SKIP LOCKED`), checked once more and
@@ -74,6 +75,111 @@ impl Claims for PostgresStore {
         }
         Ok(Later { next: last_of(&docs, limit), docs })
     }
+
+    async fn backlog(&self, spaces: &[&str], now: DateTime<Utc>, limit: usize) -> Result<Backlog> {
+        let sql = &self.shared.sql;
+        let mut due = 0;
+        for &space in spaces {
+            let left = limited(limit - due);
+            let params: Vec<Param<'_>> = vec![Box::new(space), Box::new(to_micros(now)), Box::new(left)];
+            due += count(self, &sql.count_due, params).await?;
+        }
+        let writes = count(self, &sql.count_writes, vec![Box::new(limited(limit))]).await?;
+        Ok(Backlog { due: Some(due), writes: Some(writes) })
+    }
+}
+
+/// Claims of one tenant, for a worker that knows the links of that one only: made by [`PostgresStore::claims_of_tenant`]. Taken
+/// as by the [`Claims`] of all tenants, with `SKIP LOCKED`; what is another tenant's is neither read nor counted.
+#[derive(Clone, Debug)]
+pub struct TenantClaims {
+    store: PostgresStore,
+}
+
+impl PostgresStore {
+    /// Claims of the tenant this handle is of.
+    pub fn claims_of_tenant(&self) -> TenantClaims {
+        TenantClaims { store: self.clone() }
+    }
+}
+
+#[async_trait]
+impl Claims for TenantClaims {
+    async fn claim(&self, request: ClaimRequest<'_>) -> Result<Vec<Claim>> {
+        let store = &self.store;
+        let mut claims = Vec::new();
+        if request.except.contains(&&*store.tenant) {
+            return Ok(claims);
+        }
+        for &space in request.spaces {
+            let left = request.limit - claims.len();
+            if left == 0 {
+                break;
+            }
+            let (now, left) = (to_micros(request.now), limited(left));
+            let params: Vec<Param<'_>> =
+                vec![Box::new(&*store.tenant), Box::new(space), Box::new(now), Box::new(left)];
+            let found = ask(store, CLAIM, &store.shared.sql.due_of_tenant, params).await?;
+            let chosen = found.iter().map(due).collect::<Result<Vec<_>>>()?;
+            if !chosen.is_empty() {
+                claims.extend(take(store, space, &request, &chosen).await?);
+            }
+        }
+        Ok(claims)
+    }
+
+    async fn next_due(&self, spaces: &[&str]) -> Result<Option<DateTime<Utc>>> {
+        let store = &self.store;
+        let mut next: Option<DateTime<Utc>> = None;
+        for &space in spaces {
+            let params: Vec<Param<'_>> = vec![Box::new(&*store.tenant), Box::new(space)];
+            let rows = ask(store, NEXT_DUE, &store.shared.sql.next_due_of_tenant, params).await?;
+            let first = rows.first().map(|row| rows::column(NEXT_DUE, row, 0)).transpose()?;
+            next = next.min(first).or(next).or(first);
+        }
+        Ok(next)
+    }
+
+    /// The latest first.
+    async fn due_later(&self, query: LaterQuery<'_>) -> Result<Later> {
+        let store = &self.store;
+        let LaterQuery { space, than, after, limit } = query;
+        let (due, key) = after.map_or((DateTime::<Utc>::MAX_UTC, ""), |after| (after.due, &*after.key));
+        let params: Vec<Param<'_>> = vec![
+            Box::new(&*store.tenant),
+            Box::new(space),
+            Box::new(to_micros(than)),
+            Box::new(to_micros(due)),
+            Box::new(key),
+            Box::new(limited(limit)),
+        ];
+        let mut docs = Vec::new();
+        for row in &ask(store, LATER, &store.shared.sql.due_later_of_tenant, params).await? {
+            let doc = rows::doc(LATER, row, space)?;
+            docs.push(LaterDoc { store: Arc::new(store.clone()), tenant: store.tenant.to_string(), doc });
+        }
+        Ok(Later { next: last_of(&docs, limit), docs })
+    }
+
+    async fn backlog(&self, spaces: &[&str], now: DateTime<Utc>, limit: usize) -> Result<Backlog> {
+        let (store, sql) = (&self.store, &self.store.shared.sql);
+        let mut due = 0;
+        for &space in spaces {
+            let (now, left) = (to_micros(now), limited(limit - due));
+            let params: Vec<Param<'_>> =
+                vec![Box::new(&*store.tenant), Box::new(space), Box::new(now), Box::new(left)];
+            due += count(store, &sql.count_due_of_tenant, params).await?;
+        }
+        let params: Vec<Param<'_>> = vec![Box::new(&*store.tenant), Box::new(limited(limit))];
+        let writes = count(store, &sql.count_writes_of_tenant, params).await?;
+        Ok(Backlog { due: Some(due), writes: Some(writes) })
+    }
+}
+
+async fn count(store: &PostgresStore, sql: &str, params: Vec<Param<'_>>) -> Result<usize> {
+    let rows = ask(store, BACKLOG, sql, params).await?;
+    let count: Option<i64> = rows.first().map(|row| rows::column(BACKLOG, row, 0)).transpose()?;
+    Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default())
 }
 
 /// Runs one statement about all tenants.

@@ -54,6 +54,7 @@ use deadpool_postgres::{Pool, tokio_postgres};
 
 use self::sql::Sql;
 pub use self::{
+    claims::TenantClaims,
     config::{PostgresConfig, WakeUps},
     error::PostgresError,
     listen::{Listener, Wake},

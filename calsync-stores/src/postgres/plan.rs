@@ -88,11 +88,18 @@ struct Group<'a> {
     docs: BTreeMap<Key<'a>, Option<(&'a Doc, i64)>>,
 }
 
+/// What is forgotten for its age.
+#[derive(Clone, Copy)]
+pub(super) enum Purged {
+    Events,
+    Log,
+}
+
 /// The statements of a batch.
 pub(super) struct Plan<'a> {
     pub(super) calls: Vec<Call<'a>>,
-    /// Which of them answer with the rows a log lost, in the order of the batch.
-    pub(super) purges: Vec<usize>,
+    /// Which of them answer with the rows they forgot, in the order of the batch.
+    pub(super) purges: Vec<(usize, Purged)>,
     /// What the commit will have done, but for the rows purged.
     pub(super) receipt: CommitReceipt,
     /// The statements that tell of it, to be the last ones.
@@ -169,14 +176,14 @@ impl<'a> Planner<'a> {
                 self.group.events.insert(key, EventChange::Put(row));
             }
             Write::DeleteEvent { calendar, id, at } => self.delete_event(calendar, id, to_micros(*at)),
-            Write::PurgeDeleted { calendar, before } => {
+            Write::PurgeDeleted { calendar, before, limit } => {
+                // Which of them go is for the database to say: a row that is deleted and one that is gone are the same to
+                // whatever this batch does with an event after that.
                 self.flush()?;
-                let before = to_micros(*before);
-                self.events.retain(|(of, _), known| {
-                    *of != calendar.as_str() || known.deleted.is_none_or(|deleted| deleted >= before)
-                });
+                self.plan.purges.push((self.plan.calls.len(), Purged::Events));
+                let (before, limit) = (to_micros(*before), limited(*limit));
                 let sql = &self.sql.purge_events;
-                self.call(sql, vec![Box::new(calendar.as_str()), Box::new(before)]);
+                self.call(sql, vec![Box::new(calendar.as_str()), Box::new(before), Box::new(limit)]);
             }
             Write::PutLink(link) => {
                 *self.links.entry(link.id.as_str()).or_default() += 1;
@@ -234,7 +241,7 @@ impl<'a> Planner<'a> {
                     Log::Journal => &self.sql.purge_journal,
                     Log::ResolvedConflicts => &self.sql.purge_conflicts,
                 };
-                self.plan.purges.push(self.plan.calls.len());
+                self.plan.purges.push((self.plan.calls.len(), Purged::Log));
                 let (before, limit) = (to_micros(*before), limited(*limit));
                 self.call(sql, vec![Box::new(link.as_str()), Box::new(before), Box::new(limit)]);
             }

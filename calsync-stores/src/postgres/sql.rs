@@ -121,10 +121,22 @@ statements! {
         WHERE space = $1 AND tenant >= $2 AND due <= $3 \
         ORDER BY tenant, due, key LIMIT 1";
     next_due = "SELECT due FROM @.docs WHERE space = $1 AND due IS NOT NULL ORDER BY due LIMIT 1";
+    count_due = "SELECT count(*) FROM (SELECT 1 FROM @.docs WHERE space = $1 AND due <= $2 ORDER BY due LIMIT $3) AS d";
+    /// Of all tenants: by its index, and so no further than the limit.
+    count_writes = "SELECT count(*) FROM (SELECT 1 FROM @.outbox WHERE tenant >= '' ORDER BY tenant, link, id LIMIT $1) AS w";
     /// What is due later than a time, backwards from a place: a row is compared as its index has it.
     due_later = "SELECT key, version, due, value, tenant FROM @.docs \
         WHERE space = $1 AND due > $2 AND (due, tenant, key) < ($3, $4, $5) \
         ORDER BY due DESC, tenant DESC, key DESC LIMIT $6";
+    /// The same of one tenant.
+    due_of_tenant = "SELECT tenant, key, due FROM @.docs WHERE tenant = $1 AND space = $2 AND due <= $3 ORDER BY due, key LIMIT $4";
+    next_due_of_tenant = "SELECT due FROM @.docs WHERE tenant = $1 AND space = $2 AND due IS NOT NULL ORDER BY due, key LIMIT 1";
+    count_due_of_tenant = "SELECT count(*) FROM (SELECT 1 FROM @.docs \
+        WHERE tenant = $1 AND space = $2 AND due <= $3 ORDER BY due, key LIMIT $4) AS d";
+    count_writes_of_tenant = "SELECT count(*) FROM (SELECT 1 FROM @.outbox WHERE tenant = $1 ORDER BY link, id LIMIT $2) AS w";
+    due_later_of_tenant = "SELECT key, version, due, value, tenant FROM @.docs \
+        WHERE tenant = $1 AND space = $2 AND due > $3 AND (due, key) < ($4, $5) \
+        ORDER BY due DESC, key DESC LIMIT $6";
     /// Takes those that are still due, passing over what another worker is taking or writing at this moment.
     claim = "WITH free AS MATERIALIZED (SELECT d.tenant, d.space, d.key, d.due \
             FROM unnest($2::text[], $3::text[]) AS k (tenant, key) \
@@ -179,7 +191,8 @@ statements! {
         FROM unnest($2::text[], $3::text[], $4::bigint[], $5::timestamptz[]) \
             AS k (calendar, id, revision, deleted) \
         WHERE e.tenant = $1 AND e.calendar = k.calendar AND e.id = k.id";
-    purge_events = "DELETE FROM @.events WHERE tenant = $1 AND calendar = $2 AND deleted < $3";
+    purge_events = "DELETE FROM @.events WHERE ctid = ANY(ARRAY(SELECT ctid FROM @.events \
+        WHERE tenant = $1 AND calendar = $2 AND deleted < $3 ORDER BY deleted LIMIT $4)) RETURNING 1";
     /// With how many entries each gets.
     count_feeds = "INSERT INTO @.feeds AS f (tenant, calendar, last) \
         SELECT $1::text, * FROM unnest($2::text[], $3::bigint[]) \

@@ -23,7 +23,7 @@ use super::{
     error::{During, from_postgres, lost_to_another},
     leases,
     open::ATTEMPTS,
-    plan::{Plan, plan},
+    plan::{Plan, Purged, plan},
     session::{Call, InTransaction, Param, Session},
 };
 
@@ -196,10 +196,14 @@ async fn finish<'a>(
     let answers = session.pipeline(COMMIT, &first).await?;
     for (index, answer) in answers.iter().enumerate() {
         match answer {
-            Ok(rows) if index >= before && purges.contains(&(index - before)) => {
-                receipt.purged.push(rows.len())
+            Ok(rows) => {
+                let purged = index.checked_sub(before);
+                match purges.iter().find(|(call, _)| Some(*call) == purged) {
+                    Some((_, Purged::Events)) => receipt.forgotten.push(rows.len()),
+                    Some((_, Purged::Log)) => receipt.purged.push(rows.len()),
+                    None => {}
+                }
             }
-            Ok(_) => {}
             Err(error) if error.code() == Some(&SqlState::DIVISION_BY_ZERO) => {
                 return Ok(Finished::Failed(index));
             }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use calsync_core::store::{
-    Claim, ClaimRequest, Claims, Doc, DueDoc, Later, LaterDoc, LaterQuery, Result, WINDOW, take_turns,
+    Backlog, Claim, ClaimRequest, Claims, Doc, DueDoc, Later, LaterDoc, LaterQuery, Result, WINDOW,
+    take_turns,
 };
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
@@ -20,6 +21,7 @@ use crate::codec::{last_of, limited, unsigned};
 const CLAIM: &str = "claim";
 const NEXT_DUE: &str = "next_due";
 const LATER: &str = "due_later";
+const BACKLOG: &str = "backlog";
 
 /// A request that can go to the connection's thread.
 struct Owned {
@@ -82,6 +84,28 @@ impl Claims for SqliteStore {
             .map(|(tenant, doc)| LaterDoc { store: Arc::new(self.tenant(&tenant)), tenant, doc })
             .collect();
         Ok(Later { next: last_of(&docs, limit), docs })
+    }
+
+    async fn backlog(&self, spaces: &[&str], now: DateTime<Utc>, limit: usize) -> Result<Backlog> {
+        let spaces: Vec<String> = spaces.iter().map(|&space| space.to_owned()).collect();
+        self.run(BACKLOG, move |connection, _| {
+            let count = |sql: &str, params: &[&dyn rusqlite::ToSql]| {
+                let mut statement = connection.prepare_cached(sql).during(BACKLOG)?;
+                let mut rows = statement.query(params).during(BACKLOG)?;
+                let mut count = 0;
+                while rows.next().during(BACKLOG)?.is_some() {
+                    count += 1;
+                }
+                Ok(count)
+            };
+            let mut due = 0;
+            for space in &spaces {
+                due += count(sql::ALL_DUE, &[space, &micros(now), &limited(limit - due)])?;
+            }
+            let writes = count(sql::ALL_WRITES, &[&limited(limit)])?;
+            Ok(Backlog { due: Some(due), writes: Some(writes) })
+        })
+        .await
     }
 }
 

@@ -75,7 +75,7 @@ statements! {
     JOURNAL_OF_EVENT_IN_RUN = "SELECT rowid, json FROM journal \
          WHERE tenant = ?1 AND link = ?2 AND event_id = ?5 AND +run = ?6 AND id >= ifnull(?3, '') AND id IS NOT ?3 ORDER BY id LIMIT ?4";
 
-    EVENTS_TO_PURGE = "DELETE FROM events WHERE tenant = ?1 AND calendar = ?2 AND deleted < ?3";
+    EVENTS_TO_PURGE = "SELECT rowid FROM events WHERE tenant = ?1 AND calendar = ?2 AND deleted < ?3 ORDER BY deleted LIMIT ?4";
 
     EVENT_IDS_OF_UID = "SELECT id FROM events WHERE tenant = ?1 AND calendar = ?2 AND uid = ?3";
 
@@ -95,6 +95,9 @@ statements! {
     DUE_OF_NEXT_TENANT = "SELECT tenant, key, due FROM docs \
          WHERE space = ?1 AND tenant >= ifnull(?2, '') AND tenant IS NOT ?2 AND due <= ?3 ORDER BY tenant, due, key LIMIT 1";
     NEXT_DUE = "SELECT due FROM docs WHERE space = ?1 AND due IS NOT NULL ORDER BY due LIMIT 1";
+    ALL_DUE = "SELECT 1 FROM docs WHERE space = ?1 AND due <= ?2 LIMIT ?3";
+    /// Of all tenants: by its index, and so no further than the limit.
+    ALL_WRITES = "SELECT 1 FROM outbox WHERE tenant >= '' LIMIT ?1";
     /// What is due later than a time, backwards from a place: a row is compared as its index has it.
     DUE_LATER = "SELECT key, version, due, value, tenant FROM docs \
          WHERE space = ?1 AND due > ?2 AND (due, tenant, key) < (?3, ?4, ?5) \

@@ -105,8 +105,15 @@ fn apply(db: &Db<'_>, write: &Write, receipt: &mut CommitReceipt, added: &mut Ad
             }
             Ok(())
         }
-        Write::PurgeDeleted { calendar, before } => {
-            execute(db, sql::EVENTS_TO_PURGE, params![db.tenant, calendar.as_str(), micros(*before)])
+        Write::PurgeDeleted { calendar, before, limit } => {
+            let params = params![db.tenant, calendar.as_str(), micros(*before), limited(*limit)];
+            receipt.forgotten.push(purge(
+                db,
+                sql::EVENTS_TO_PURGE,
+                params,
+                "DELETE FROM events WHERE rowid = ?1",
+            )?);
+            Ok(())
         }
         Write::PutLink(link) => execute(
             db,
@@ -289,8 +296,12 @@ fn purge_log(db: &Db<'_>, link: &LinkId, log: Log, before: DateTime<Utc>, limit:
         Log::Journal => (sql::JOURNAL_TO_PURGE, "DELETE FROM journal WHERE rowid = ?1"),
         Log::ResolvedConflicts => (sql::CONFLICTS_TO_PURGE, "DELETE FROM conflicts WHERE rowid = ?1"),
     };
+    purge(db, find, params![db.tenant, link.as_str(), micros(before), limited(limit)], delete)
+}
+
+/// Deletes the rows that are found, and says how many.
+fn purge(db: &Db<'_>, find: &str, params: impl Params, delete: &str) -> Result<usize> {
     let mut statement = db.connection.prepare_cached(find).during(COMMIT)?;
-    let params = params![db.tenant, link.as_str(), micros(before), limited(limit)];
     let old = statement.query_map(params, |row| row.get(0)).during(COMMIT)?;
     let old: Vec<i64> = old.collect::<rusqlite::Result<_>>().during(COMMIT)?;
     for row in &old {

@@ -199,3 +199,43 @@ mod in_the_hosts_transaction {
     calsync_testkit::store_conformance!(fresh);
     calsync_testkit::feed_conformance!(fresh);
 }
+
+/// A worker that knows one tenant only takes, reads and counts nothing of another, in whatever order its own fall due.
+#[tokio::test]
+async fn claims_of_a_tenant_leave_the_others_alone() {
+    use calsync_core::store::{Batch, ClaimRequest, Claims, Doc, LaterQuery, Store, Write};
+    use calsync_testkit::store_conformance::sample::{at, put_outbox};
+
+    let all = store(PostgresConfig::default().with_schema(unique("own"))).await;
+    for tenant in ["a", "b"] {
+        let docs = [("one", 0), ("two", 1), ("later", 4_000), ("latest", 5_000)];
+        let mut writes: Vec<Write> =
+            docs.map(|(key, due)| Write::PutDoc(Doc::new("s", key, tenant).with_due(Some(at(due))))).to_vec();
+        writes.push(put_outbox(&"l".into(), "o", "e"));
+        all.tenant(tenant).commit(Batch { writes, ..Batch::default() }).await.unwrap();
+    }
+    let claims = all.tenant("a").claims_of_tenant();
+    let request =
+        ClaimRequest { spaces: &["s", "t"], now: at(2), until: at(12), after: None, except: &[], limit: 9 };
+    let waits = claims.backlog(request.spaces, at(2), 9).await.unwrap();
+    assert_eq!((waits.due, waits.writes), (Some(2), Some(1)));
+    assert_eq!(claims.backlog(request.spaces, at(2), 1).await.unwrap().due, Some(1));
+    assert_eq!(claims.next_due(request.spaces).await.unwrap(), Some(at(0)));
+    let walk = async |after| {
+        claims.due_later(LaterQuery { space: "s", than: at(100), after, limit: 1 }).await.unwrap()
+    };
+    let first = walk(None).await;
+    assert_eq!((first.docs[0].doc.key.as_str(), first.docs[0].tenant.as_str()), ("latest", "a"));
+    let second = walk(first.next.as_ref()).await;
+    assert_eq!(second.docs[0].doc.key, "later");
+    assert!(walk(second.next.as_ref()).await.docs.is_empty());
+
+    assert!(claims.claim(ClaimRequest { except: &["a"], ..request }).await.unwrap().is_empty());
+    let taken = claims.claim(request).await.unwrap();
+    let names: Vec<_> = taken.iter().map(|claim| (&*claim.tenant, &*claim.doc.key, claim.since)).collect();
+    assert_eq!(names, [("a", "one", at(0)), ("a", "two", at(1))]);
+    assert_eq!(taken[0].doc.value, b"a");
+    assert!(claims.claim(request).await.unwrap().is_empty(), "until the claim ends");
+    let other = all.tenant("b").claims_of_tenant();
+    assert_eq!(other.claim(request).await.unwrap().len(), 2, "nobody took them");
+}

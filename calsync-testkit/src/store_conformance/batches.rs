@@ -58,7 +58,7 @@ cases! {
             put_event(&calendar, "e", "second"),
             put_event(&calendar, "e", "third"),
             delete_event(&calendar, "e", 1),
-            Write::PurgeDeleted { calendar: calendar.clone(), before: at(10) },
+            Write::PurgeDeleted { calendar: calendar.clone(), before: at(10), limit: usize::MAX },
             Write::DeleteOutbox { link: link.clone(), id: calsync_core::store::OutboxId("o1".to_owned()) },
             Write::DeleteBase { link: link.clone(), remote_id: "item".into() },
             put_base(&link, "item", "other"),
@@ -138,7 +138,7 @@ cases! {
             put_event(&calendar, "renamed", "new name"),
             put_event(&calendar, "purged", "purged"),
             delete_event(&calendar, "purged", -9),
-            Write::PurgeDeleted { calendar: calendar.clone(), before: at(0) },
+            Write::PurgeDeleted { calendar: calendar.clone(), before: at(0), limit: usize::MAX },
             put_event(&other, "elsewhere", "other"),
         ]).await;
         let uid = |calendar: &CalendarId, title: &str, ids: &[&str]| Expectation::Uid {

@@ -12,7 +12,7 @@ use calsync_core::store::{
     StoreErrorKind, WINDOW, Write,
 };
 
-use super::sample::at;
+use super::sample::{self, at};
 
 /// The tenants the cases use.
 pub const TENANTS: [&str; 4] = ["", "a", "b", "\u{e9} 'odd'"];
@@ -190,6 +190,29 @@ claim_cases! {
             let keys = [claim.doc.key.as_str()];
             assert_eq!(claim.store.docs("t", DocQuery::Keys(&keys)).await.unwrap(), [claim.doc.clone()]);
         }
+    }
+
+    /// What is due is counted over all spaces and tenants, and the writes of all links where they are counted at all, up to a
+    /// limit; what somebody claimed is not due.
+    async fn backlog_is_counted_up_to_a_limit(claims, of) {
+        let spaces = ["s", "t"];
+        let nothing = claims.backlog(&spaces, at(60), 9).await.unwrap();
+        assert!(nothing.due.is_none_or(|due| due == 0) && nothing.writes.is_none_or(|writes| writes == 0));
+        for tenant in TENANTS {
+            for (space, key, due) in [("s", "k1", 0), ("s", "then", 60), ("t", "k1", 1), ("s", "later", 61), ("u", "k1", 0)] {
+                put(&of(tenant), space, key, due).await;
+            }
+            let writes = ["l", "m"].map(|link| sample::put_outbox(&link.into(), "o", "e")).to_vec();
+            of(tenant).commit(Batch { writes, ..Batch::default() }).await.unwrap();
+        }
+        let count = async |limit: usize| claims.backlog(&spaces, at(60), limit).await.unwrap();
+        for (limit, due, writes) in [(100, 12, 8), (12, 12, 8), (11, 11, 8), (9, 9, 8), (5, 5, 5), (1, 1, 1), (0, 0, 0)] {
+            let counted = count(limit).await;
+            assert!(counted.due.is_none_or(|found| found == due), "{counted:?} of {due} by {limit}");
+            assert!(counted.writes.is_none_or(|found| found == writes), "{counted:?} of {writes} by {limit}");
+        }
+        let taken = claims.claim(ClaimRequest { until: at(90), ..request(60, 3) }).await.unwrap();
+        assert_eq!(count(100).await.due, nothing.due.map(|_| 12 - taken.len()));
     }
 
     /// A walk in pages of any size meets all that is due later, each once, as it is; nothing that is due sooner, then, or never.

@@ -148,7 +148,7 @@ cases! {
         assert_eq!(edited(&looked(&**store, 9).await), Some(vec!["e1"]), "edited again");
         write(&**store, vec![delete_event(&calendar, "e2", 0)]).await;
         assert_eq!(edited(&looked(&**store, 9).await), Some(vec!["e1", "e2"]), "deleted");
-        let purge = Write::PurgeDeleted { calendar: calendar.clone(), before: at(1) };
+        let purge = Write::PurgeDeleted { calendar: calendar.clone(), before: at(1), limit: usize::MAX };
         write(&**store, vec![put_link(&link, 4), purge]).await;
         let forgotten = looked(&**store, 9).await.edits;
         assert!(matches!(&forgotten, Edits::Lost | Edits::Since(_)), "nothing is later: {forgotten:?}");

@@ -111,7 +111,7 @@ cases! {
 
         write(&**store, vec![
             delete_event(&one, "e", 1),
-            Write::PurgeDeleted { calendar: one.clone(), before: at(10) },
+            Write::PurgeDeleted { calendar: one.clone(), before: at(10), limit: usize::MAX },
             Write::DeleteBase { link: left.clone(), remote_id: "r".into() },
             Write::DeleteOutbox { link: left.clone(), id: OutboxId("o".to_owned()) },
             Write::DeleteQuarantine { link: left.clone(), remote_id: "r".into() },

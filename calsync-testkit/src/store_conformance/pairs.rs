@@ -125,7 +125,7 @@ cases! {
         write(&**store, vec![put_base(&link, "item", "e"), put_outbox(&link, "o1", "e")]).await;
         let receipt = write(&**store, vec![
             sample::delete_event(&"c".into(), "e", 1),
-            Write::PurgeDeleted { calendar: "c".into(), before: sample::at(1) },
+            Write::PurgeDeleted { calendar: "c".into(), before: sample::at(1), limit: usize::MAX },
             Write::DeleteBase { link: link.clone(), remote_id: "other".into() },
             Write::DeleteOutbox { link: link.clone(), id: OutboxId("o2".to_owned()) },
             Write::DeleteQuarantine { link: link.clone(), remote_id: "other".into() },

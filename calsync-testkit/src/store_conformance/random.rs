@@ -54,7 +54,7 @@ impl Dice {
                 Write::PutEvent { calendar, id: id.into(), event, at: when }
             }
             5..=6 => Write::DeleteEvent { calendar, id: id.into(), at: when },
-            7 => Write::PurgeDeleted { calendar, before: when },
+            7 => Write::PurgeDeleted { calendar, before: when, limit: usize::MAX },
             8 => Write::PutLink(Box::new(calsync_core::store::LinkState {
                 note: Some(self.name("note")),
                 ..sample::link_state(&link)

@@ -40,7 +40,7 @@ cases! {
             // The same content again is a write like any other.
             (put_event(&calendar, "a", "back"), vec![6]),
             (delete_event(&calendar, "a", 3), vec![7]),
-            (Write::PurgeDeleted { calendar: calendar.clone(), before: at(100) }, vec![]),
+            (Write::PurgeDeleted { calendar: calendar.clone(), before: at(100), limit: usize::MAX }, vec![]),
             (put_event(&calendar, "a", "new"), vec![8]),
             (put_event(&other, "b", "b"), vec![2]),
         ];
@@ -109,7 +109,7 @@ cases! {
             writes.push(delete_event(&other, id, when));
         }
         writes.push(put_event(&calendar, "back", "back"));
-        writes.push(Write::PurgeDeleted { calendar: calendar.clone(), before: at(10) });
+        writes.push(Write::PurgeDeleted { calendar: calendar.clone(), before: at(10), limit: usize::MAX });
         write(&**store, writes).await;
 
         let ids = |records: Vec<calsync_core::store::EventRecord>| {
@@ -121,5 +121,63 @@ cases! {
         assert_eq!(ids(all_events(&**store, &other).await), ["back", "edge", "live", "new", "old"]);
         assert_eq!(event(&**store, &calendar, "old").await, None);
         assert_eq!(store.events_by_uid(&calendar, &["uid-old"]).await.unwrap(), []);
+    }
+
+    /// Deleted events are forgotten so many at a time, those deleted first before the others, until none is left; what lives,
+    /// was brought back or is younger stays, as does another calendar. A store that knows no limit forgets them at once, and
+    /// counts nothing.
+    async fn deleted_events_are_forgotten_in_rounds(store: &S) {
+        let (calendar, other) = (CalendarId::from("c"), CalendarId::from("other"));
+        let mut writes = Vec::new();
+        // Ids against the order of time: when they were deleted decides.
+        let deleted: [(&str, i64); 6] = [("f", 1), ("e", 2), ("d", 3), ("c", 4), ("b", 5), ("a", 6)];
+        for id in deleted.iter().map(|(id, _)| *id).chain(["live", "back", "young"]) {
+            writes.extend([put_event(&calendar, id, id), put_event(&other, id, id)]);
+        }
+        for (id, when) in deleted.into_iter().chain([("back", 1), ("young", 10)]) {
+            writes.extend([delete_event(&calendar, id, when), delete_event(&other, id, when)]);
+        }
+        writes.push(put_event(&calendar, "back", "back"));
+        write(&**store, writes).await;
+
+        let left = async |of: &CalendarId| {
+            let mut ids: Vec<String> =
+                all_events(&**store, of).await.iter().map(|record| record.id.to_string()).collect();
+            ids.sort();
+            ids
+        };
+        let forget = async |limit: usize| {
+            let purge = Write::PurgeDeleted { calendar: calendar.clone(), before: at(10), limit };
+            write(&**store, vec![purge]).await.forgotten
+        };
+        let stays = ["back", "live", "young"];
+        let rounds: [(usize, usize, &[&str]); 4] =
+            [(0, 0, &["a", "b", "c", "d", "e", "f"]), (4, 4, &["a", "b"]), (4, 2, &[]), (4, 0, &[])];
+        for (limit, count, gone_later) in rounds {
+            let forgotten = forget(limit).await;
+            let counts = !forgotten.is_empty();
+            if counts {
+                assert_eq!(forgotten, [count], "by {limit}");
+            }
+            let later = gone_later.iter().filter(|_| counts);
+            let mut expected: Vec<&str> = stays.iter().chain(later).copied().collect();
+            expected.sort_unstable();
+            assert_eq!(left(&calendar).await, expected, "by {limit}");
+        }
+        assert_eq!(left(&other).await, ["a", "b", "back", "c", "d", "e", "f", "live", "young"]);
+        for (id, _) in deleted {
+            let uid = format!("uid-{id}");
+            assert_eq!(store.events_by_uid(&calendar, &[&uid]).await.unwrap(), []);
+            assert_eq!(store.events_by_uid(&other, &[&uid]).await.unwrap().len(), 1);
+        }
+        // In one batch with what it deletes, and one count for each.
+        write(&**store, vec![put_event(&calendar, "a", "a"), put_event(&calendar, "b", "b")]).await;
+        let purge = |of: &CalendarId| Write::PurgeDeleted { calendar: of.clone(), before: at(9), limit: 9 };
+        let batch =
+            vec![delete_event(&calendar, "a", 1), purge(&calendar), delete_event(&calendar, "b", 1), purge(&other)];
+        let forgotten = write(&**store, batch).await.forgotten;
+        assert!(forgotten.is_empty() || forgotten == [1, 6 + 1], "{forgotten:?}");
+        assert_eq!(left(&calendar).await, ["b", "back", "live", "young"]);
+        assert_eq!(left(&other).await, ["live", "young"]);
     }
 }

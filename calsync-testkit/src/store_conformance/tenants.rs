@@ -155,7 +155,7 @@ pub async fn what_one_tenant_forgets_the_other_keeps(one: &impl Store, two: &imp
     let of_two = everything(two).await;
     let mut writes = vec![
         delete_event(&calendar, "e", 1),
-        Write::PurgeDeleted { calendar: calendar.clone(), before: at(10) },
+        Write::PurgeDeleted { calendar: calendar.clone(), before: at(10), limit: usize::MAX },
         Write::DeleteBase { link: link.clone(), remote_id: "item".into() },
         Write::DeleteOutbox { link: link.clone(), id: calsync_core::store::OutboxId("o".to_owned()) },
         Write::DeleteQuarantine { link: link.clone(), remote_id: "item".into() },

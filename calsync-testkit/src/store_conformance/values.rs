@@ -149,6 +149,7 @@ cases! {
             Write::PurgeDeleted {
                 calendar: calendar.clone(),
                 before: DateTime::<Utc>::UNIX_EPOCH + TimeDelta::microseconds(1),
+                limit: usize::MAX,
             },
         ]).await;
         assert_eq!(event(&**store, &calendar, "early").await, None);

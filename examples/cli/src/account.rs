@@ -12,6 +12,7 @@ use calsync_providers::{
     http::{AddressPolicy, HttpTransport, Secret},
     oauth::{Access, Exchange, Flows, OAuthConfig},
 };
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     app::App,
@@ -48,6 +49,17 @@ impl Account {
     }
 }
 
+/// When a person has to sign in to a connection again, where that is known.
+pub(crate) async fn sign_in_ends(
+    app: &App,
+    name: &str,
+    connection: &Connection,
+    transport: &Arc<dyn HttpTransport>,
+) -> Result<Option<DateTime<Utc>>, CliError> {
+    let Some(oauth) = &connection.oauth else { return Ok(None) };
+    Ok(Account::open(app, name, connection, oauth, transport)?.access.ends().await?)
+}
+
 fn client(
     app: &App,
     name: &str,
@@ -81,6 +93,7 @@ fn client(
     if oauth.issuer.is_some() {
         config.issuer.clone_from(&oauth.issuer);
     }
+    config.grant_lasts = oauth.grant_days.and_then(|days| TimeDelta::try_days(days.get().into()));
     if let Some(scopes) = &oauth.scopes {
         config.scopes.clone_from(scopes);
     }

@@ -11,14 +11,15 @@ use calsync_core::{
     engine::{Engine, Hub},
     model::{Calendar, CalendarId, LinkId},
     provider::ErrorKind,
-    store::{Record, RecordKind, RecordQuery, Store, StoreBudgets},
+    schedule::Priority,
+    store::{Claims, Record, RecordKind, RecordQuery, Store, StoreBudgets, StoreClaims, Wakes},
 };
 use calsync_providers::http::{
     HttpTransport,
     pace::{Pace, PacedTransport, TokioTimer},
 };
 use calsync_stores::{
-    postgres::{PostgresConfig, PostgresStore},
+    postgres::{PostgresConfig, PostgresStore, PostgresWakes, deadpool_postgres::tokio_postgres},
     sqlite::{SqliteConfig, SqliteStore},
 };
 
@@ -35,6 +36,10 @@ pub(crate) struct App {
     /// Where relative paths of the configuration start.
     pub(crate) folder: PathBuf,
     pub(crate) store: Arc<dyn Store>,
+    /// What a worker takes from: the tenant of the configuration, because it knows the links of no other.
+    pub(crate) claims: Arc<dyn Claims>,
+    /// What wakes it; `None`: it looks once in a while.
+    pub(crate) wakes: Option<Arc<dyn Wakes>>,
     /// The store's file or server, for an error message.
     pub(crate) place: String,
     pub(crate) clock: Arc<dyn Clock>,
@@ -56,6 +61,13 @@ fn server(url: &str) -> String {
     }
 }
 
+/// What tells of commits of other processes: a connection of its own, which it opens when a worker first waits.
+fn wakes(url: &str) -> Option<Arc<dyn Wakes>> {
+    let config = url.parse::<tokio_postgres::Config>().ok()?;
+    let schema = PostgresConfig::default().schema;
+    Some(Arc::new(PostgresWakes::new(config, tokio_postgres::NoTls, &schema, &Priority::SPACES)))
+}
+
 /// Rows read at once.
 const PAGE: usize = 200;
 
@@ -63,12 +75,15 @@ impl App {
     pub(crate) async fn open(path: &Path) -> Result<Self, CliError> {
         let config = Config::read(path)?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        let mut own: Option<(Arc<dyn Claims>, Arc<dyn Wakes>)> = None;
         let (store, place): (Arc<dyn Store>, _) = match config.place() {
             Some(Place::Postgres(url)) => {
                 let place = server(url);
                 let opened = PostgresStore::connect(url, PostgresConfig::default()).await;
                 let opened = opened.map_err(|error| CliError::from(error).in_store(&place))?;
-                (Arc::new(opened.tenant(&config.tenant)), place)
+                let store = opened.tenant(&config.tenant);
+                own = wakes(url).map(|wakes| (Arc::new(store.claims_of_tenant()) as _, wakes));
+                (Arc::new(store), place)
             }
             Some(Place::Dynamodb(table)) => {
                 let opened = dynamodb::open(table, &config.tenant).await;
@@ -88,7 +103,16 @@ impl App {
             RandomIds::new().map_err(|error| CliError::Io { what: "randomness".to_owned(), error })?,
         );
         let meter = Arc::new(Meter::new(clock.clone()));
+        let (claims, wakes): (Arc<dyn Claims>, _) = match own {
+            Some((claims, wakes)) => (claims, Some(wakes)),
+            None => {
+                let claims = StoreClaims::default().with_tenant(config.tenant.as_str(), store.clone());
+                (Arc::new(claims), None)
+            }
+        };
         Ok(Self {
+            claims,
+            wakes,
             engine: Engine::new(store.clone(), clock.clone(), ids.clone()).with_observer(meter.clone()),
             hub: Hub::new(store.clone(), clock.clone(), ids.clone()),
             meter,

@@ -80,6 +80,8 @@ enum Command {
     Man,
     /// Print the JSON Schema of `start` and `steps`, what a link copies and what its copies show.
     Schema,
+    /// Show how each connection stands, since when and why, and when somebody has to sign in again; asks nobody.
+    Connections,
     /// List the calendars of every connection and of the store.
     Calendars,
     /// Show the events of a calendar in the store.
@@ -365,6 +367,7 @@ async fn command(app: App, config: &Path, command: Command, format: Format) -> R
             };
             commands::sync::run(&app, request).await
         }
+        Command::Connections => commands::connections::run(&app, format).await,
         Command::Calendars => commands::calendars::run(&app, format).await,
         Command::Events(args) => commands::events::run(&app, &args.calendar, args.ics, format).await,
         Command::Conflicts(args) => commands::conflicts::run(&app, args, format).await,

@@ -169,6 +169,39 @@ fn another_vault_key_is_told_and_can_be_gone_on_with() {
     assert_eq!(code, 0, "{text}");
 }
 
+/// A sign-in that ends in two days: a worker says so in time, and whoever asks is told when.
+#[test]
+fn a_sign_in_that_ends_soon_is_told_by_the_worker_before_it_ends() {
+    let temp = tempfile::tempdir().unwrap();
+    let folder = temp.path();
+    let mut emulator = Running::start(folder, &["emulate", "google", "--oauth", "grant=172800"], &[]);
+    fs::write(folder.join("calsync.toml"), emulator.until("remote =")).unwrap();
+    let mut connecting = Running::start(folder, &["connect", "google", "--no-browser"], &[]);
+    consent(&mut connecting);
+    assert_eq!(connecting.finish().0, 0);
+
+    let mut worker = Running::start(folder, &["worker", "--json"], &[]);
+    let alert = worker.until(r#"{"event":"alert""#);
+    let alert: serde_json::Value = serde_json::from_str(alert.lines().last().unwrap()).unwrap();
+    assert_eq!((&alert["kind"], &alert["link"]), (&"credentials-end".into(), &"google".into()));
+    drop(worker);
+    let (code, text) = run(folder, &["doctor", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let end = found["connections"][0]["credentials_end"].as_str().unwrap();
+    assert!(code == 0 && alert["text"].as_str().unwrap().contains(&end[..10]), "{alert} {text}");
+    let (_, text) = run(folder, &["doctor"]);
+    assert!(text.contains("sign-in until ") && text.contains(end), "{text}");
+    let (code, text) = run(folder, &["connections", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let google = &found["connections"][0];
+    assert_eq!(
+        (code, &google["status"], &google["credentials_end"]),
+        (0, &"waiting".into(), &end.into()),
+        "{text}"
+    );
+    assert!(google["since"].is_string() && google["reason"].is_null(), "{text}");
+}
+
 #[test]
 fn a_browser_is_opened_when_there_is_one() {
     let (_emulator, temp, _) = emulated("google");

@@ -118,6 +118,7 @@ fn every_command_answers_in_json() {
         ("events", "events --calendar work"),
         ("events", "events --calendar work --ics"),
         ("doctor", "doctor"),
+        ("connections", "connections"),
         ("conflicts", "conflicts"),
         ("matches", "matches"),
         ("log", "log"),

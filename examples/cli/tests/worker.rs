@@ -9,6 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use calsync_stores::postgres::deadpool_postgres::tokio_postgres;
 use serde_json::Value;
 
 fn calsync(folder: &Path, args: &[&str]) -> (bool, String) {
@@ -101,6 +102,19 @@ fn worker_runs_what_is_due_and_stops_when_asked() {
     assert_eq!(link("two")["priority"], "high");
     assert_eq!((&link("none")["last"]["outcome"], &link("none")["failures"]), (&"failed".into(), &1.into()));
     assert_eq!(link("none")["cadence"], "every 30m");
+    let json: Value = serde_json::from_str(&ok(folder, &["connections", "--json"])).unwrap();
+    let connection = |name: &str| {
+        json["connections"].as_array().unwrap().iter().find(|found| found["name"] == name).unwrap().clone()
+    };
+    assert_eq!(
+        (&connection("one")["status"], &connection("one")["reason"]),
+        (&"waiting".into(), &Value::Null)
+    );
+    assert_eq!(connection("two")["status"], "paused");
+    let failed = connection("none");
+    assert_eq!((&failed["status"], &failed["standing_so"][0]), (&"backing-off".into(), &"none".into()));
+    assert!(failed["reason"].is_string() && failed["since"].is_string(), "{failed}");
+    assert!(ok(folder, &["connections"]).contains("backing-off"));
     assert!(ok(folder, &["events", "--calendar", "family"]).contains("one"));
     assert!(ok(folder, &["schedule"]).contains("paused"));
     assert!(ok(folder, &["schedule", "resume", "two"]).contains("next run"));
@@ -123,4 +137,52 @@ fn cadence_that_cannot_be_is_refused_with_its_fix() {
         let (success, text) = calsync(folder, &["schedule"]);
         assert!(!success && text.contains(told), "{extra}: {text}");
     }
+}
+
+/// On PostgreSQL a worker listens for what others make due, and what another tenant of the same schema has is neither run
+/// nor taken out of its schedule.
+#[tokio::test]
+async fn postgres_worker_is_woken_and_leaves_other_tenants_alone() {
+    let url = calsync_testkit::postgres::url();
+    let temp = tempfile::tempdir().unwrap();
+    let folder = temp.path();
+    write_feed(folder, "one");
+    let tenant = format!("worker-{}", std::process::id());
+    for (file, tenant, link) in
+        [("calsync.toml", tenant.clone(), "one"), ("other.toml", format!("{tenant}-2"), "two")]
+    {
+        let config = format!(
+            "store = \"{url}\"\ntenant = \"{tenant}\"\n[connections.one]\nprovider = \"ics\"\nurl = \"one.ics\"\n\
+             [[links]]\nname = \"{link}\"\ncalendar = \"family\"\nconnection = \"one\"\n"
+        );
+        fs::write(folder.join(file), config).unwrap();
+    }
+    ok(folder, &["schedule", "run", "two", "--config", "other.toml"]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_calsync"));
+    command.current_dir(folder).args(["worker", "--json"]).stdout(Stdio::piped());
+    let mut worker = Working(command.spawn().unwrap());
+    let mut lines = BufReader::new(worker.0.stdout.take().unwrap()).lines();
+    let mut until = |event: &str| {
+        let found = lines.find(|line| {
+            let line: Value = serde_json::from_str(line.as_ref().unwrap()).unwrap();
+            assert_ne!(line["task"], "sync:two", "{line}");
+            line["event"] == event && line["task"] == "sync:one"
+        });
+        assert!(found.is_some(), "no {event}");
+    };
+    until("done");
+    // Its listener is there once it rests; what is made due then is run without a look of its own.
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let listens = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'";
+    while client.query_one(listens, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        tokio::task::yield_now().await;
+    }
+    ok(folder, &["schedule", "run", "one"]);
+    until("done");
+    let json: Value =
+        serde_json::from_str(&ok(folder, &["schedule", "--json", "--config", "other.toml"])).unwrap();
+    let two = &json["links"][0];
+    assert_eq!((&two["status"], &two["last"]), (&"waiting".into(), &Value::Null), "{two}");
+    assert!(two["next"].is_string(), "it is still due: {two}");
 }

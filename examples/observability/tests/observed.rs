@@ -83,6 +83,9 @@ async fn a_run_is_counted_and_traced() {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
     }
 
+    let depth = "calsync_queue_depth{kind=\"due\"} ";
+    assert!(text.lines().any(|found| found.starts_with(depth)), "{depth} in\n{text}");
+
     instruments.shutdown().unwrap();
     let spans = kept.0.lock().unwrap();
     let run = spans.iter().find(|span| span.name == "calsync.run").expect("the run is a span");

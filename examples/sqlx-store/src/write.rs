@@ -99,11 +99,16 @@ async fn apply(transaction: &mut PgConnection, write: &Write, receipt: &mut Comm
             }
             Ok(())
         }
-        Write::PurgeDeleted { calendar, before } => {
-            let purge = sqlx::query("DELETE FROM events WHERE calendar = $1 AND deleted < $2")
-                .bind(calendar.as_str())
-                .bind(before.timestamp_micros());
-            purge.execute(transaction).await.map_err(failed(COMMIT))?;
+        Write::PurgeDeleted { calendar, before, limit } => {
+            let purge = sqlx::query(
+                "DELETE FROM events WHERE ctid = ANY(ARRAY(SELECT ctid FROM events \
+                 WHERE calendar = $1 AND deleted < $2 ORDER BY deleted LIMIT $3))",
+            )
+            .bind(calendar.as_str())
+            .bind(before.timestamp_micros())
+            .bind(i64::try_from(*limit).unwrap_or(i64::MAX));
+            let purged = purge.execute(transaction).await.map_err(failed(COMMIT))?;
+            receipt.forgotten.push(usize::try_from(purged.rows_affected()).unwrap_or(usize::MAX));
             Ok(())
         }
         Write::PutLink(link) => put(transaction, Row::new("link", "", link.id.as_str()), link).await,

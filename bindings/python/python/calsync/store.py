@@ -108,6 +108,10 @@ class _Ended(TypedDict, total=False):
     lease_end: Literal["kept", "given-back"]
 
 
+class _Told(_Ended, total=False):
+    forgotten: list[int]
+
+
 class Batch(_Ended):
     """Writes that belong together: all of them, or none.
 
@@ -121,10 +125,11 @@ class Batch(_Ended):
     writes: list[Row]
 
 
-class Receipt(_Ended):
+class Receipt(_Told):
     """What a commit did, each in the order of the batch: ``(calendar, event id, revision)`` of events that were written,
-    versions of documents that were put, rows each ``purge-log`` removed. ``lease_end`` is that of the batch, where the store
-    followed it."""
+    versions of documents that were put, rows each ``purge-log`` removed. ``forgotten``, events each ``purge-deleted``
+    removed, is left out by a store that forgets all of them whatever the ``limit`` says. ``lease_end`` is that of the batch,
+    where the store followed it."""
 
     revisions: list[tuple[str, str, int]]
     doc_versions: list[int]

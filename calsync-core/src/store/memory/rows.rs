@@ -121,7 +121,9 @@ impl Rows {
                     receipt.revisions.push((calendar, id, revision));
                 }
             }
-            Write::PurgeDeleted { calendar, before } => self.purge(&calendar, before),
+            Write::PurgeDeleted { calendar, before, limit } => {
+                receipt.forgotten.push(self.purge(&calendar, before, limit));
+            }
             Write::PutLink(mut link) => {
                 link.generation = self.links.get(&link.id).map_or(0, |old| old.generation) + 1;
                 self.links.put(link.id.clone(), *link);
@@ -281,18 +283,21 @@ impl Rows {
         Some(record)
     }
 
-    fn purge(&mut self, calendar: &CalendarId, before: DateTime<Utc>) {
+    fn purge(&mut self, calendar: &CalendarId, before: DateTime<Utc>, limit: usize) -> usize {
+        let before = to_micros(before);
         let start = Bound::Included((calendar.clone(), EventId::from("")));
-        let gone: Vec<EventId> = self
+        let mut gone: Vec<(DateTime<Utc>, EventId)> = self
             .events
             .from(start)
             .take_while(|((owner, _), _)| owner == calendar)
-            .filter(|(_, record)| record.deleted.is_some_and(|at| at < to_micros(before)))
-            .map(|((_, id), _)| id.clone())
+            .filter_map(|((_, id), record)| Some((record.deleted.filter(|at| *at < before)?, id.clone())))
             .collect();
-        for id in gone {
-            self.remove_event(calendar, &id);
+        gone.sort();
+        gone.truncate(limit);
+        for (_, id) in &gone {
+            self.remove_event(calendar, id);
         }
+        gone.len()
     }
 
     fn put_base(&mut self, base: BaseRecord) -> Result<()> {

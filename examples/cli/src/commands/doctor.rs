@@ -90,6 +90,8 @@ struct Finding {
     /// How calsync deals with it otherwise than with others.
     quirks: Vec<&'static str>,
     token_expires: Option<DateTime<Utc>>,
+    /// When a person has to sign in again.
+    credentials_end: Option<DateTime<Utc>>,
     requests: u64,
     warnings: Vec<String>,
 }
@@ -130,6 +132,7 @@ async fn examine(app: &App, name: &str, connection: &Connection) -> Finding {
         server: None,
         quirks: Vec::new(),
         token_expires: None,
+        credentials_end: None,
         requests: 0,
         warnings: Vec::new(),
     };
@@ -202,6 +205,7 @@ async fn look(
                 Some(oauth) => {
                     let access = Account::open(app, name, connection, oauth, transport)?.access;
                     finding.token_expires = access.expires().await?;
+                    finding.credentials_end = access.ends().await?;
                 }
                 None => finding.warnings.push("the access token is not renewed here".to_owned()),
             }
@@ -216,6 +220,10 @@ async fn asked(provider: &dyn Provider, finding: &mut Finding) -> Result<Vec<Rem
     finding.capabilities = words(&provider.capabilities());
     finding.requests = provider.requests();
     Ok(calendars?)
+}
+
+fn shown(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 fn words(capabilities: &Capabilities) -> Vec<&'static str> {
@@ -250,7 +258,7 @@ impl Finding {
     }
 
     fn expires(&self) -> Option<String> {
-        self.token_expires.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
+        self.token_expires.map(shown)
     }
 
     fn json(&self, app: &App) -> Value {
@@ -276,6 +284,7 @@ impl Finding {
             "capabilities": self.capabilities,
             "calendars": calendars,
             "token_expires": self.expires(),
+            "credentials_end": self.credentials_end.map(shown),
             "requests": self.requests,
             "warnings": self.warnings,
             "error": self.error(app),
@@ -291,7 +300,7 @@ impl Finding {
         let mark = if self.calendars.is_ok() { "ok" } else { "FAILED" };
         let mut text =
             format!("{} ({}, {}): {mark}\n", self.name, self.provider.word(), app.whereabouts(&self.name));
-        let mut line = |what: &str, found: String| text.push_str(&format!("  {what:<14}{found}\n"));
+        let mut line = |what: &str, found: String| text.push_str(&format!("  {what:<15}{found}\n"));
         let reached = if self.is_reachable() { "yes" } else { "no" };
         line("reachable", reached.to_owned());
         if let Some(tls) = self.tls() {
@@ -316,6 +325,9 @@ impl Finding {
         }
         if let Some(expires) = self.expires() {
             line("token until", expires);
+        }
+        if let Some(end) = self.credentials_end {
+            line("sign-in until", shown(end));
         }
         for warning in &self.warnings {
             line("warning", warning.clone());

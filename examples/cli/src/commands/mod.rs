@@ -6,6 +6,7 @@ pub(crate) mod calendars;
 pub(crate) mod clean;
 pub(crate) mod conflicts;
 pub(crate) mod connect;
+pub(crate) mod connections;
 pub(crate) mod doctor;
 pub(crate) mod emulate;
 pub(crate) mod events;

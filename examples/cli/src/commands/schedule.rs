@@ -192,7 +192,11 @@ fn as_json(link: &LinkConfig, entry: Option<&Entry>, schedule: &Schedule) -> Val
 }
 
 fn status(entry: &Entry, schedule: &Schedule) -> &'static str {
-    match entry.status(schedule.timing()) {
+    word(&entry.status(schedule.timing()))
+}
+
+pub(super) fn word(status: &Status) -> &'static str {
+    match status {
         Status::Waiting => "waiting",
         Status::Running => "running",
         Status::Paused => "paused",
@@ -229,6 +233,6 @@ fn told(last: &LastRun) -> String {
     }
 }
 
-fn shown(at: Option<DateTime<Utc>>) -> String {
+pub(super) fn shown(at: Option<DateTime<Utc>>) -> String {
     at.map(|at| at.format("%F %T").to_string()).unwrap_or_default()
 }

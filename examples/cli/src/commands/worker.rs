@@ -12,7 +12,7 @@ use calsync_core::{
     model::{CalendarId, LinkId, RemoteCalendarId},
     provider::{Fault, Retry},
     schedule::{Cadence, Preset, Priority, Task},
-    store::{Claims, StoreClaims},
+    store::Claims,
     worker::{Ended, Host, Opened, Timer, WorkError, Worker, WorkerEvent, WorkerOptions},
 };
 use calsync_providers::{caldav::same_calendar, http::HttpTransport};
@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::{schedule, watch::OneLink};
 use crate::{
-    IN_STEP,
+    IN_STEP, account,
     app::App,
     cadence,
     config::{LinkConfig, ProviderKind},
@@ -32,6 +32,9 @@ use crate::{
     known,
     output::{Format, print, tell},
 };
+
+/// How long a worker rests that is woken.
+const WOKEN: TimeDelta = TimeDelta::seconds(10);
 
 /// The links of the configuration, for the worker.
 struct Links {
@@ -76,8 +79,11 @@ impl Links {
         let cadence = self.asked_for(config).await?;
         let mut opened = Opened::new(link, Arc::from(provider));
         opened.others = others;
-        if let Some(provider) = self.provider(config) {
-            opened.announcements = self.hooks.announcements(provider);
+        if let Some(connection) = self.app.config.connections.get(&config.connection) {
+            opened.announcements = self.hooks.announcements(connection.provider);
+            // What cannot be read stops the run itself, with its reason.
+            let end = account::sign_in_ends(app, &config.connection, connection, &self.transport).await;
+            opened.credentials_end = end.unwrap_or_default();
         }
         opened.cadence = cadence;
         Ok(opened)
@@ -112,6 +118,7 @@ impl Links {
 
 #[async_trait]
 impl Host for Links {
+    /// Every claim is of the configuration's tenant: a link that is not known here is one that was taken out of it.
     async fn open(&self, _tenant: &str, link: &LinkId) -> Result<Option<Opened>, WorkError> {
         let Some(config) = self.config(link) else { return Ok(None) };
         self.join(config).await.map(Some).map_err(as_work)
@@ -202,21 +209,27 @@ pub(crate) async fn run(app: App, scope: Scope, format: Format) -> Result<u8, Cl
         }
     }
     let transport = connect::transport()?;
-    // Of this configuration's tenant only: it knows nothing of the links of others.
     let claims: Arc<dyn Claims> = match &scope {
-        Scope::All(_) => {
-            Arc::new(StoreClaims::default().with_tenant(app.config.tenant.as_str(), app.store.clone()))
-        }
+        Scope::All(_) => app.claims.clone(),
         Scope::One(link) => Arc::new(OneLink::new(&app, link)),
     };
     let ids = RandomIds::new().map_err(|error| CliError::Io { what: "randomness".to_owned(), error })?;
     let clock = app.clock.clone();
     let count = links.len();
     let quiet = matches!(scope, Scope::All(_));
+    let wakes = app.wakes.clone();
     let host = Arc::new(Links { app, transport, format, quiet, joined: Mutex::default(), hooks });
     let mut options = WorkerOptions::default();
     options.concurrency = if let Scope::All(concurrency) = scope { concurrency } else { 1 };
-    let worker = Worker::new(claims, host, clock, Arc::new(ids), Arc::new(TokioTimer)).with_options(options);
+    if wakes.is_some() {
+        // What others make due wakes it: looking is for what nobody told.
+        options.poll = WOKEN;
+    }
+    let mut worker =
+        Worker::new(claims, host, clock, Arc::new(ids), Arc::new(TokioTimer)).with_options(options);
+    if let Some(wakes) = wakes {
+        worker = worker.with_wakes(wakes);
+    }
     if format == Format::Table {
         match only {
             None => tell(&format!("keeping {count} links in step; stop with Ctrl-C")),

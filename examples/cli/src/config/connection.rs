@@ -113,6 +113,8 @@ pub(crate) struct OAuthSection {
     pub(crate) device_url: Option<Url>,
     /// Who issues the tokens, as it names itself.
     pub(crate) issuer: Option<String>,
+    /// How many days a grant lasts, where the provider does not tell: 7 for a client at Google in testing.
+    pub(crate) grant_days: Option<NonZeroU32>,
     /// What to ask for, in the place of what calsync needs.
     pub(crate) scopes: Option<Vec<String>>,
 }

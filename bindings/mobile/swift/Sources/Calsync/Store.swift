@@ -243,8 +243,9 @@ public enum Write: Hashable, Sendable, Decodable {
     case putEvent(calendar: String, id: String, uid: String, event: Row, at: Instant)
     /// Marks an event: `deleted` is `at`, with the next revision. Nothing, when it is not there or marked already.
     case deleteEvent(calendar: String, id: String, at: Instant)
-    /// Forgets events that were deleted before an instant.
-    case purgeDeleted(calendar: String, before: Instant)
+    /// Forgets the `limit` events that were deleted first, before an instant. A store may forget all from before it, whatever
+    /// `limit` says, and then leaves `Receipt.forgotten` empty.
+    case purgeDeleted(calendar: String, before: Instant, limit: Int)
     /// A link, by `id`, with the next `generation`.
     case putLink(Row)
     /// A base, by `link` and `remote_id`.
@@ -292,7 +293,12 @@ public enum Write: Hashable, Sendable, Decodable {
                 at: try instant(.at)
             )
         case "delete-event": self = .deleteEvent(calendar: try text(.calendar), id: try text(.id), at: try instant(.at))
-        case "purge-deleted": self = .purgeDeleted(calendar: try text(.calendar), before: try instant(.before))
+        case "purge-deleted":
+            self = .purgeDeleted(
+                calendar: try text(.calendar),
+                before: try instant(.before),
+                limit: try write.decode(Limit.self, forKey: .limit).rows
+            )
         case "put-link": self = .putLink(try row())
         case "put-base": self = .putBase(try row())
         case "delete-base": self = .deleteBase(link: try text(.link), remoteId: try text(.remoteId))
@@ -337,13 +343,22 @@ public struct Receipt: Hashable, Sendable {
     public var docVersions: [UInt64]
     /// How many entries every `purgeLog` removed.
     public var purged: [Int]
+    /// How many events every `purgeDeleted` removed; empty from a store that knows no limit.
+    public var forgotten: [Int]
     /// That of the batch, where the store followed it; else `releaseLease` is called.
     public var leaseEnd: LeaseEnd
 
-    public init(revisions: [Revised] = [], docVersions: [UInt64] = [], purged: [Int] = [], leaseEnd: LeaseEnd = .kept) {
+    public init(
+        revisions: [Revised] = [],
+        docVersions: [UInt64] = [],
+        purged: [Int] = [],
+        forgotten: [Int] = [],
+        leaseEnd: LeaseEnd = .kept
+    ) {
         self.revisions = revisions
         self.docVersions = docVersions
         self.purged = purged
+        self.forgotten = forgotten
         self.leaseEnd = leaseEnd
     }
 }

@@ -227,6 +227,7 @@ private func text(_ receipt: Receipt) throws -> String {
         "revisions": .array(revisions),
         "doc_versions": .array(receipt.docVersions.map(JSONValue.uint)),
         "purged": .array(receipt.purged.map { .int(Int64($0)) }),
+        "forgotten": .array(receipt.forgotten.map { .int(Int64($0)) }),
         "lease_end": .string(receipt.leaseEnd.rawValue),
     ]
     return try rowText(row)

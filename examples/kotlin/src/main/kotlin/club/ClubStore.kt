@@ -134,7 +134,7 @@ class ClubStore(private val connection: Connection) : StoreInOneCall {
             }
         }
         if (batch.leaseEnd == LeaseEnd.GIVEN_BACK) batch.lease?.let(::free)
-        Receipt(revisions, versions, purged, batch.leaseEnd)
+        Receipt(revisions, versions, purged, leaseEnd = batch.leaseEnd)
     }
 
     private fun holds(expected: Expectation): Boolean = when (expected) {

@@ -232,10 +232,14 @@ sealed interface Write {
     @SerialName("delete-event")
     data class DeleteEvent(val calendar: String, val id: String, val at: Instant) : Write
 
-    /** Forgets events that were deleted before an instant. */
+    /**
+     * Forgets the [limit] events that were deleted first, before an instant. A store may forget all from before it, whatever
+     * [limit] says, and then leaves [Receipt.forgotten] empty.
+     */
     @Serializable
     @SerialName("purge-deleted")
-    data class PurgeDeleted(val calendar: String, val before: Instant) : Write
+    data class PurgeDeleted(val calendar: String, val before: Instant, @Serializable(with = Limit::class) val limit: Int) :
+        Write
 
     /** A link, by `id`, with the next `generation`. */
     @Serializable
@@ -325,6 +329,8 @@ data class Receipt(
     val docVersions: List<Long> = emptyList(),
     /** How many entries every `PurgeLog` removed. */
     val purged: List<Int> = emptyList(),
+    /** How many events every `PurgeDeleted` removed; empty from a store that knows no limit. */
+    val forgotten: List<Int> = emptyList(),
     /** That of the batch, where the store followed it; else `releaseLease` is called. */
     val leaseEnd: LeaseEnd = LeaseEnd.KEPT,
 )

@@ -163,6 +163,7 @@ private fun receipt(receipt: Receipt): JsonElement = buildJsonObject {
     }
     put("doc_versions", buildJsonArray { receipt.docVersions.forEach { add(it) } })
     put("purged", buildJsonArray { receipt.purged.forEach { add(it) } })
+    put("forgotten", buildJsonArray { receipt.forgotten.forEach { add(it) } })
     put("lease_end", json.encodeToJsonElement(LeaseEnd.serializer(), receipt.leaseEnd))
 }
 

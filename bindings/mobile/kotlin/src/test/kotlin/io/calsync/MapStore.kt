@@ -103,7 +103,7 @@ open class MapStore : Store {
         for (write in batch.writes) next.apply(write, revisions, versions, purged)
         tables = next
         if (batch.leaseEnd == LeaseEnd.GIVEN_BACK) batch.lease?.let(::free)
-        Receipt(revisions, versions, purged, batch.leaseEnd)
+        Receipt(revisions, versions, purged, leaseEnd = batch.leaseEnd)
     }
 
     private fun Tables.of(calendar: String) = events.filterKeys { it.first == calendar }.values
