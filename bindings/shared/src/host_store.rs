@@ -44,6 +44,7 @@ impl HostStore {
 }
 
 /// The methods, as they are named in errors.
+#[cfg(feature = "testing")]
 pub(crate) const METHODS: &[&str] = &[
     "calendars",
     "events",
