@@ -286,8 +286,7 @@ def test_one_that_never_answers_does_not_keep_its_thread(monkeypatch: pytest.Mon
         await asyncio.Event().wait()
         return served()
 
-    # The patience for rules is none for the network.
-    caller = Caller(Patience(soon=600, store=600))
+    caller = Caller(Patience())
     caller.call(start, Answers(Hosts(transport=Instead(never)), None))
     caller.close()
     assert said == ["silent"]
