@@ -105,7 +105,8 @@ class Transport(Protocol):
 
         ``patience`` does not count here: calsync gives a request up five seconds after its ``total_ms``. An ``async def`` is ended with
         its call. A ``def`` has the thread until it returns: in ``calsync.Engine`` that is the event loop's, so only an ``async def``
-        should wait for a network there. Several requests may be on their way at once.
+        should wait for a network there, where several requests may be on their way at once. In ``calsync.blocking`` one is sent after
+        the other, and while one is, methods of your store wait, with their patience running.
         """
         ...
 
