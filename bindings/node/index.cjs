@@ -1,6 +1,7 @@
 // calsync for Node: classes and functions over the native part, which speaks JSON.
 'use strict';
 
+const { isUint8Array } = require('node:util').types;
 const native = require('./native.cjs');
 
 /** Something failed. `code` says what; the text holds no secret and no event text. */
@@ -47,6 +48,18 @@ class StoreCorrupt extends Error {
 /** A store throws it when a call makes no sense, such as a pair that would not be unique; nothing was written. */
 class StoreInvalidInput extends Error {
   name = 'StoreInvalidInput';
+}
+
+const FAULTS = ['connect', 'timeout', 'interrupted', 'too-large', 'blocked'];
+
+/** A transport throws it when there is no answer. */
+class TransportError extends Error {
+  constructor(fault, options) {
+    if (!FAULTS.includes(fault)) throw new TypeError(`a TransportError is one of ${FAULTS.join(', ')}`);
+    super(`there is no answer: ${fault}`, options);
+    this.name = 'TransportError';
+    this.fault = fault;
+  }
 }
 
 const STORE_METHODS = [
@@ -172,6 +185,7 @@ const plan = (pairs, rules = {}) => pure('plan', { pairs: [...pairs], ...rules }
 const transformMany = (events, { pipeline, ...options }) =>
   pure('transform', { events: [...events], pipeline: JSON.stringify(pipeline), ...options });
 const transform = (event, options) => transformMany([event], options)[0];
+const publicAddresses = (addresses) => pure('public_addresses', { addresses: [...addresses] });
 const availability = (calendars, window) => pure('availability', { calendars: [...calendars], ...window });
 
 const KINDS = [
@@ -197,6 +211,7 @@ function kindOf(value) {
 /** What a host threw, as the native part is told it: its kind, its class, and which expectation did not hold. */
 function failureOf(error) {
   try {
+    if (error instanceof TransportError) return [FAULTS.includes(error.fault) ? error.fault : 'failed', kindOf(error), 0];
     const known = KINDS.find(([kind]) => error instanceof kind);
     const expectation = known && Number.isInteger(error.expectation) ? error.expectation : 0;
     return [known ? known[1] : 'failed', kindOf(error), Math.min(Math.max(expectation, 0), 0xffffffff)];
@@ -232,19 +247,21 @@ function versions(rules, method, what) {
   return Object.fromEntries(entries);
 }
 
-/** All that a call of an engine may be asked for: a store, rules, a resolver, a clock. */
+/** All that a call of an engine may be asked for: a store, rules, a resolver, a clock, a transport. */
 class Hosts {
-  constructor(store, { filters = {}, transforms = {}, resolver, clock, patienceMs, storePatienceMs } = {}) {
+  constructor(store, { filters = {}, transforms = {}, resolver, clock, transport, patienceMs, storePatienceMs } = {}) {
     this.store = store;
     this.filters = filters;
     this.transforms = transforms;
     this.resolver = resolver === undefined ? undefined : needs(resolver, 'resolve', 'resolver');
     this.clock = clock === undefined ? undefined : needs(clock, 'now', 'clock');
+    this.transport = transport === undefined ? undefined : needs(transport, 'send', 'transport');
     this.asked = {
       filters: versions(filters, 'letsThrough', 'filter'),
       transforms: versions(transforms, 'change', 'transform'),
       resolver: resolver !== undefined,
       clock: clock !== undefined,
+      transport: transport !== undefined,
       patience_ms: patienceMs,
       in_one_call: typeof store === 'object' ? IN_ONE_CALL.filter((name) => typeof store[camel(name)] === 'function') : [],
       store_patience_ms: storePatienceMs,
@@ -274,6 +291,15 @@ class Hosts {
 
   async clock_(method) {
     return toSnake(await this.clock[method]());
+  }
+
+  async transport_(method, { request: { body, ...rest } }) {
+    const answer = await this.transport[method]({ ...toCamel(rest), body: new Uint8Array(Buffer.from(body, 'base64')) });
+    if (answer === null || typeof answer !== 'object') return answer;
+    const { status, headers, body: bytes } = answer;
+    // Without a text for a body the native part says that the type is wrong.
+    const text = isUint8Array(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64') : null;
+    return { status, headers, body: text };
   }
 }
 
@@ -698,6 +724,7 @@ module.exports = {
   StoreFull,
   StoreInvalidInput,
   StoreUnavailable,
+  TransportError,
   availability,
   checkStore,
   diff,
@@ -711,6 +738,7 @@ module.exports = {
   patch,
   patchMany,
   plan,
+  publicAddresses,
   transform,
   transformMany,
   write,

@@ -94,6 +94,13 @@ export type SettledBy = 'policy' | 'resolver' | 'person' | 'edits' | 'deletion';
 export type SeenState = 'left-out' | 'set-aside';
 /** For which reason an item is set aside. */
 export type UnreadKind = 'unreadable' | 'not-an-event' | 'left-out' | 'own-feed' | 'undecided' | 'unfetched';
+/** Which addresses a request may go to: `public` are those of the public internet, see `publicAddresses`. */
+export type Addresses = 'public' | 'all';
+/**
+ * Why there is no answer. After `connect` (name, network or TLS) and `blocked` (none the request may go to) the request never left; after
+ * `timeout`, `interrupted` and `too-large` (the body) the server may have acted.
+ */
+export type TransportFault = 'connect' | 'timeout' | 'interrupted' | 'too-large' | 'blocked';
 export type ProviderKind = 'caldav' | 'cozi' | 'google' | 'ics' | 'microsoft';
 /** What went wrong, as a word that never changes. */
 export type Code =
@@ -902,6 +909,60 @@ export interface Clock {
   now(): MaybePromise<Instant | Date>;
 }
 
+/** Bytes that `fetch` takes as well, whichever version of TypeScript reads this. */
+type Bytes = ReturnType<typeof Uint8Array.from>;
+
+/** What is to be sent. URL, headers and body may hold secrets and events: they belong in no log. */
+export interface HttpRequest {
+  /** Those of WebDAV and CalDAV, such as `PROPFIND` and `REPORT`, are among them. */
+  method: string;
+  /** Absolute, `http` or `https`. */
+  url: string;
+  /** `Content-Length` is the transport's affair, and so is `User-Agent` where there is none. */
+  headers: [name: string, value: string][];
+  /** Empty for none. */
+  body: Bytes;
+  /** Which addresses may be connected to: that of the connection is meant, not one that was looked up before. */
+  addresses: Addresses;
+  /** Bytes of the answer's body at most, decompressed. */
+  bodyMax: number;
+  /** Milliseconds until a connection stands. */
+  connectMs: number;
+  /** Milliseconds the server may be silent. */
+  stallMs: number;
+  /** Milliseconds from the beginning to the last byte. */
+  totalMs: number;
+}
+
+/** What came back. */
+export interface HttpResponse {
+  /** Whatever it is: 404 is an answer. */
+  status: number;
+  /** One that comes twice is there twice. */
+  headers: [name: string, value: string][];
+  /** Whole and decompressed. */
+  body: Uint8Array;
+}
+
+/**
+ * Sends requests and reads the answers. It follows no redirects, keeps no cookies and tries nothing again. It sends `Content-Length` with every
+ * body, never chunks, and never `Expect`. The deadlines, `bodyMax` and `addresses` of the request hold.
+ */
+export interface Transport {
+  /**
+   * Sends a request and reads the whole answer. Throws `TransportError` when there is none; anything else that is thrown counts as a mistake
+   * in the transport. `patienceMs` does not count here: a request is given up five seconds after its `totalMs`. Several may be on their way
+   * at once, and one whose call was aborted goes on until its deadlines.
+   */
+  send(request: HttpRequest): MaybePromise<HttpResponse>;
+}
+
+/** A transport throws it when there is no answer. */
+export class TransportError extends Error {
+  constructor(fault: TransportFault, options?: { cause?: unknown });
+  readonly fault: TransportFault;
+}
+
 /**
  * What of yours an engine asks beside its store. A method that throws, or answers something else than it says, decides nothing: the
  * run goes on without it, and its call rejects with `host-failed` or `host-type` and the method's name at the end.
@@ -912,6 +973,8 @@ export interface EngineOptions {
   transforms?: { [name: string]: Transform };
   resolver?: Resolver;
   clock?: Clock;
+  /** Sends what goes to providers, in the place of calsync's own HTTP: for proxies, certificates and connections of the application. */
+  transport?: Transport;
   /** How long each may take to answer (10,000). One that takes longer ends the call with `host-silent` and its name. */
   patienceMs?: number;
   /** The same of each method of a store (60,000). */
@@ -1063,6 +1126,12 @@ export interface AvailabilityOptions {
 }
 /** When all calendars are free, and how far each can be trusted. All calendars with all their events are one call. */
 export function availability(calendars: Iterable<CalendarEvents>, options: AvailabilityOptions): FreeAnswer;
+
+/**
+ * Those of some addresses that belong to the public internet: what a transport may connect to for a request whose `addresses` are `public`. They
+ * are IPv4 and IPv6 addresses as text, without brackets and ports; what is no address is left out.
+ */
+export function publicAddresses(addresses: Iterable<string>): string[];
 
 export interface CallOptions {
   /**

@@ -21,7 +21,7 @@ android {
         sourceCompatibility = JavaVersion.VERSION_11
         targetCompatibility = JavaVersion.VERSION_11
     }
-    sourceSets["main"].kotlin.srcDirs("../kotlin/src/main/kotlin", "../kotlin/src/generated/kotlin")
+    sourceSets["main"].kotlin.srcDirs("../kotlin/src/main/kotlin", "../kotlin/src/generated/kotlin", "../kotlin/src/okhttp/kotlin")
 }
 
 kotlin {
@@ -33,5 +33,7 @@ kotlin {
 dependencies {
     api("org.jetbrains.kotlinx:kotlinx-coroutines-android:1.11.0")
     api("org.jetbrains.kotlinx:kotlinx-serialization-json:1.12.0")
+    // The library has no HTTP of its own there: `io.calsync.okhttp.OkHttpTransport`.
+    api("com.squareup.okhttp3:okhttp:5.5.1")
     implementation("net.java.dev.jna:jna:5.19.1@aar")
 }

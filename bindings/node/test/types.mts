@@ -1,5 +1,5 @@
 // Not run: what the compiler must know. A type that was lost would make the line with the expected error pass.
-import { CalsyncError, Engine, availability, expand, parse, parseMany, plan, transform, type CopyRules, type Event, type Report, type Store, type StoreInOneCall } from '../index.mjs';
+import { CalsyncError, Engine, TransportError, availability, expand, parse, parseMany, plan, publicAddresses, transform, type CopyRules, type Event, type Report, type Store, type StoreInOneCall } from '../index.mjs';
 import { storeConformance } from '../node-test.mjs';
 
 export async function known(engine: Engine, store: Store, together: StoreInOneCall): Promise<void> {
@@ -17,7 +17,18 @@ export async function known(engine: Engine, store: Store, together: StoreInOneCa
     transforms: { mine: { version: '1', change: async (copy, event) => ({ ...copy, title: event.title ?? '' }) } },
     resolver: { resolve: ({ fields }) => fields.map((field) => ({ field, choice: 'local' })) },
     clock: { now: () => new Date() },
+    transport: {
+      async send({ method, url, headers, body, totalMs }) {
+        const answer = await fetch(url, { method, headers, body, redirect: 'manual', signal: AbortSignal.timeout(totalMs) });
+        const pairs: [string, string][] = [];
+        answer.headers.forEach((value, name) => pairs.push([name, value]));
+        return { status: answer.status, headers: pairs, body: new Uint8Array(await answer.arrayBuffer()) };
+      },
+    },
   });
+  // @ts-expect-error no such fault
+  new TransportError('teapot');
+  publicAddresses(['192.0.2.1'])[0] satisfies string | undefined;
   const copies: CopyRules = { pipeline: {}, uid_salt: 'x', window: { from: { days: -7 }, to: { 'month-end': 1 }, leaving: 'go' } };
   await engine.addLink('out', { calendar: 'c', connection: 'a', direction: 'export', copies });
   const elsewhere = [{ calendar: 'boss', connection: 'a', remote: 'boss@example.com' }];
@@ -33,6 +44,8 @@ export async function known(engine: Engine, store: Store, together: StoreInOneCa
   await engine.forget('home');
   // @ts-expect-error a misspelt option
   await engine.sync('home', { aprove: 'x' });
+  // @ts-expect-error a body is bytes
+  new Engine(':memory:', { transport: { send: () => ({ status: 200, headers: [], body: '' }) } });
   // @ts-expect-error no store
   new Engine({ calendars: () => [] });
   // @ts-expect-error no such word

@@ -11,6 +11,12 @@ from typing_extensions import assert_type
 from dict_store import DictStore, OneCallStore
 
 
+class Refusing:
+    async def send(self, request: calsync.HttpRequest) -> calsync.HttpResponse:
+        assert_type(request.headers, list[tuple[str, str]])
+        raise calsync.TransportError(calsync.TransportFault.CONNECT)
+
+
 async def in_asyncio(engine: calsync.Engine) -> None:
     assert_type(await engine.sync("home"), calsync.Report)
     assert_type(await engine.add_event("family", calsync.Event("u")), str)
@@ -25,5 +31,6 @@ def elsewhere(engine: blocking.Engine) -> None:
     blocking.Engine(DictStore())
     together: calsync.StoreInOneCall = OneCallStore()
     blocking.Engine(together)
+    blocking.Engine(transport=Refusing())
     blocking.Engine(object())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     engine.sync("home", aprove="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -252,6 +252,8 @@ pub struct Asked {
     pub resolver: bool,
     /// Whether it tells the time.
     pub clock: bool,
+    /// Whether it sends what goes to providers. Default: the library does; one that was built without HTTP cannot.
+    pub transport: bool,
     /// How many milliseconds a filter, transform, resolver or clock may take. Default: 10,000, which is how long the lease of
     /// a run lasts.
     pub patience_ms: Option<u32>,
@@ -271,6 +273,14 @@ pub enum InOneCall {
     Pairs,
     /// A page of the outbox with its bases.
     Waiting,
+}
+
+/// `public_addresses`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublicAddresses {
+    /// IPv4 and IPv6 addresses as text, without brackets and ports.
+    pub addresses: Vec<String>,
 }
 
 /// What kind of provider a connection is to.

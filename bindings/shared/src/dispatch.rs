@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Code, Engine, Failure, Names, args, available, copied, parts, planned};
+use crate::{Code, Engine, Failure, Names, args, available, copied, host_transport, parts, planned};
 
 /// Reads the arguments of a method.
 ///
@@ -52,6 +52,7 @@ fn show<T: Serialize>(value: Result<T, Failure>, names: Names) -> Result<String,
 macro_rules! pure_methods {
     ($($name:literal => $call:path),* $(,)?) => {
         /// The names [`pure()`] knows.
+        #[cfg(feature = "testing")]
         pub(crate) const PURE: &[&str] = &[$($name),*];
 
         /// Calls a method that needs no engine. Arguments and result are JSON; see [`args`](crate::args).
@@ -88,11 +89,13 @@ pure_methods! {
     "transform" => copied::transform,
     "availability" => available::availability,
     "zone_offset" => parts::zone_offset,
+    "public_addresses" => host_transport::public_addresses,
 }
 
 macro_rules! engine_methods {
     ($($name:ident: $args:ty),* $(,)?) => {
         /// The names [`Engine::call`] knows.
+        #[cfg(feature = "testing")]
         pub(crate) const ENGINE: &[&str] = &[$(stringify!($name)),*];
 
         impl Engine {

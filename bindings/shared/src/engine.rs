@@ -18,7 +18,9 @@ use calsync_core::{
     provider::{Provider, RemoteCalendar},
     store::{MatchAnswer, MemoryStore, Record, RecordKind, RecordQuery, Revision, RunRecord, Store},
 };
-use calsync_providers::http::{HttpTransport, ReqwestOptions, ReqwestTransport};
+use calsync_providers::http::HttpTransport;
+#[cfg(feature = "http")]
+use calsync_providers::http::{ReqwestOptions, ReqwestTransport};
 use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::OnceCell;
@@ -32,6 +34,7 @@ use crate::{
     host::{CALL, Calling, Host, Patience, tell},
     host_rules::{self, CallClock, Resolver},
     host_store::HostStore,
+    host_transport::{self, HostTransport},
     model::{Cleaned, Conflict, ProgressModel, Question, Report, StoredEvent, Undone, WaitingWrite},
 };
 
@@ -62,7 +65,7 @@ struct State {
 #[derive(Clone)]
 struct Opened {
     store: Arc<dyn Store>,
-    transport: Arc<dyn HttpTransport>,
+    transport: Option<Arc<dyn HttpTransport>>,
     bookings: Bookings,
 }
 
@@ -132,11 +135,13 @@ impl Engine {
             if engine.state.asked.clock && method != "close" {
                 calling.begin().await.map_err(|failure| failure.failure())?;
             }
-            let result = engine.dispatch(&method, &args).await?;
-            // What was done without the host's answer is done. An event whose rule failed is set aside until it or the rule changes.
-            match Calling::noted() {
-                Some(failed) => Err(failed.failure()),
-                None => Ok(result),
+            let result = engine.dispatch(&method, &args).await;
+            match (result, Calling::noted()) {
+                // What was done without the host's answer is done. An event whose rule failed is set aside until it or the rule changes.
+                (Ok(_), Some(failed)) => Err(failed.failure()),
+                // To the provider a transport that is broken looks like a network that is.
+                (Err(_), Some(failed)) if failed.method == host_transport::SEND => Err(failed.failure()),
+                (result, _) => result,
             }
         }))
     }
@@ -165,11 +170,11 @@ impl Engine {
                     }
                     StoreChoice::Host => Arc::new(HostStore::new(None, self.state.asked.in_one_call.clone())),
                 };
-                let transport = ReqwestTransport::new(&ReqwestOptions::default())
-                    .map_err(|error| Failure::from(error.reading("start")))?;
+                let transport =
+                    if self.state.asked.transport { Some(Arc::new(HostTransport) as _) } else { network()? };
                 let (clock, ids) = (self.state.clock.clone(), self.state.ids.clone());
                 let bookings = Bookings::new(store.clone(), clock, ids);
-                Ok(Opened { store, transport: Arc::new(transport), bookings })
+                Ok(Opened { store, transport, bookings })
             })
             .await
     }
@@ -226,11 +231,29 @@ impl Engine {
     }
 }
 
+/// The library's own way to providers.
+#[cfg(feature = "http")]
+fn network() -> Result<Option<Arc<dyn HttpTransport>>, Failure> {
+    let transport = ReqwestTransport::new(&ReqwestOptions::default());
+    Ok(Some(Arc::new(transport.map_err(|error| Failure::from(error.reading("start")))?)))
+}
+
+/// It has none: who connects nothing needs none either.
+#[cfg(not(feature = "http"))]
+#[allow(clippy::unnecessary_wraps, reason = "with HTTP it can fail")]
+fn network() -> Result<Option<Arc<dyn HttpTransport>>, Failure> {
+    Ok(None)
+}
+
 /// The methods, in the order of [`dispatch`].
 impl Engine {
     pub(crate) async fn connect(&self, args: args::Connect) -> Result<(), Failure> {
         let name = args.connection.clone();
-        let transport = paced(&args, self.opened().await?.transport.clone(), self.state.clock.clone());
+        let transport = self.opened().await?.transport.clone().ok_or_else(|| {
+            let text = "this library was built without HTTP, so the host has to hand over a transport";
+            Failure::new(Code::Unsupported, text).about(name.clone())
+        })?;
+        let transport = paced(&args, transport, self.state.clock.clone());
         let connection = connect(args, transport, self.state.clock.clone(), self.state.ids.clone())
             .map_err(|failure| failure.about(name.clone()))?;
         self.named_mut().connections.insert(name, Arc::new(connection));

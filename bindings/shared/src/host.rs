@@ -36,7 +36,8 @@ pub struct HostFailure {
     /// The method.
     pub method: String,
     /// What happened: `failed`, `wrong-type`, `silent`, or what a store may say: `conflict`, `fenced`, `unavailable`,
-    /// `full`, `corrupt`, `invalid-input`.
+    /// `full`, `corrupt`, `invalid-input`; or a transport, see
+    /// [`TransportFault`](crate::host_transport::TransportFault).
     pub kind: String,
     /// The class of what was thrown or returned. No text of it: it may hold anything.
     pub detail: String,
@@ -197,6 +198,15 @@ impl Calling {
         args: Value,
     ) -> Result<T, HostFailure> {
         self.within(self.patience.store, method, args).await
+    }
+
+    /// Asks the host's transport, which knows itself how long a request may take.
+    pub(crate) async fn of_network<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        args: Value,
+    ) -> Result<T, HostFailure> {
+        answer(self.host.clone(), method, args).await
     }
 
     async fn within<T: DeserializeOwned>(

@@ -24,11 +24,13 @@ use crate::{
 };
 
 /// What a host may answer beside its store, as it is named in errors: the methods of each.
+#[cfg(feature = "testing")]
 pub(crate) const METHODS: &[(&str, &[&str])] = &[
     ("Filter", &["lets_through"]),
     ("Transform", &["change"]),
     ("Resolver", &["resolve"]),
     ("Clock", &["now"]),
+    ("Transport", &["send"]),
 ];
 
 /// The rules a host named, each asked at the host of the call.

@@ -44,6 +44,7 @@ impl HostStore {
 }
 
 /// The methods, as they are named in errors.
+#[cfg(feature = "testing")]
 pub(crate) const METHODS: &[&str] = &[
     "calendars",
     "events",
@@ -228,7 +229,7 @@ impl Store for HostStore {
         let lease = lease.map(|lease| lease_args(METHOD, lease)).transpose()?;
         let args = json!({ "lease": lease, "link": link, "calendar": calendar, "limit": limit });
         let opened: OpenedRow = self.get(METHOD, args).await?;
-        opened.opened(asks, limit).ok_or_else(|| wrong(METHOD, "a token"))
+        opened.opened(asks, limit).ok_or_else(|| wrong(METHOD, "a token, and all of a link"))
     }
 
     async fn pairs(&self, link: &LinkId, calendar: &CalendarId, items: &[RemoteId]) -> Result<Pairs> {

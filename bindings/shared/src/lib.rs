@@ -23,12 +23,14 @@ mod guarded;
 mod host;
 mod host_rules;
 mod host_store;
+pub mod host_transport;
 pub mod model;
 mod names;
 pub mod parts;
 pub mod planned;
 mod rows;
 mod runtime;
+#[cfg(feature = "testing")]
 pub mod surface;
 #[cfg(feature = "testing")]
 pub mod testing;

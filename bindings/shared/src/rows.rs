@@ -61,49 +61,44 @@ impl DocRow {
     }
 }
 
-/// What a host answers when a link is opened in one call.
+/// What a host answers when a link is opened in one call: who has it, or the link. One row for both, as code that has to try
+/// two of them reads every type in it a second way.
 #[derive(Deserialize)]
-#[serde(untagged)]
-pub(crate) enum OpenedRow {
-    Held { held_until: DateTime<Utc> },
-    Link(Box<OpenLinkRow>),
-}
-
-#[derive(Deserialize)]
-pub(crate) struct OpenLinkRow {
-    #[serde(default)]
+pub(crate) struct OpenedRow {
+    held_until: Option<DateTime<Utc>>,
     token: Option<LeaseToken>,
-    /// A host that leaves it out would have the link begin anew.
-    #[serde(deserialize_with = "named")]
-    state: Option<LinkState>,
+    /// A host that leaves it out would have the link begin anew: `null` is another answer.
+    #[serde(default, deserialize_with = "named")]
+    state: Option<Option<LinkState>>,
     /// From the last revision on that the link has seen.
-    edits: Vec<EventRecord>,
-    quarantine: Vec<QuarantineRecord>,
-    outbox: Vec<OutboxEntry>,
+    edits: Option<Vec<EventRecord>>,
+    quarantine: Option<Vec<QuarantineRecord>>,
+    outbox: Option<Vec<OutboxEntry>>,
 }
 
-/// A value that may be null and may not be left out.
-fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
-    Option::deserialize(value)
+/// A value that may be null, where it is there.
+fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 impl OpenedRow {
-    /// What it says; `None` when a lease was asked for and nothing is said of it.
+    /// What it says; `None` when something is missing, or a lease was asked for and nothing is said of it.
     pub(crate) fn opened(self, asks: bool, limit: usize) -> Option<Opened> {
-        let link = match self {
-            Self::Held { held_until } => return asks.then_some(Opened::Held { until: held_until }),
-            Self::Link(link) => *link,
-        };
-        if link.token.is_some() != asks {
+        if let Some(until) = self.held_until {
+            return asks.then_some(Opened::Held { until });
+        }
+        if self.token.is_some() != asks {
             return None;
         }
-        let seen = link.state.as_ref().map_or(Revision::default(), |state| state.seen);
+        let (state, edits) = (self.state?, self.edits?);
+        let seen = state.as_ref().map_or(Revision::default(), |state| state.seen);
         let edits = match seen {
             Revision(0) => Edits::Unseen,
-            seen => Edits::of(link.edits, seen, limit),
+            seen => Edits::of(edits, seen, limit),
         };
-        let OpenLinkRow { token: lease, state, quarantine, outbox, .. } = link;
-        Some(Opened::Link(Box::new(OpenLink { lease, state, edits, bases: None, quarantine, outbox })))
+        let (quarantine, outbox) = (self.quarantine?, self.outbox?);
+        let link = OpenLink { lease: self.token, state, edits, bases: None, quarantine, outbox };
+        Some(Opened::Link(Box::new(link)))
     }
 }
 

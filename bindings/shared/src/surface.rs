@@ -27,7 +27,10 @@ use serde::{
 };
 use serde_json::json;
 
-use crate::{Code, Failure, args, available, copied, dispatch, host_rules, host_store, model, planned, told};
+use crate::{
+    Code, Failure, args, available, copied, dispatch, host_rules, host_store, host_transport, model, planned,
+    told,
+};
 
 /// Everything a language has to offer.
 #[derive(Debug, Serialize)]
@@ -208,6 +211,8 @@ pub fn surface() -> Surface {
             ("WaitingWrite", owned::<model::WaitingWrite>()),
             ("Progress", owned::<model::ProgressModel>()),
             ("CalsyncError", owned::<Failure>()),
+            ("HttpRequest", owned::<host_transport::Request>()),
+            ("HttpResponse", owned::<host_transport::Response>()),
         ]),
         documents: BTreeMap::from([
             ("CopyRules", names::<CopyRules>()),
@@ -252,6 +257,8 @@ pub fn surface() -> Surface {
             ("SeenState", names::<told::SeenState>()),
             ("UnreadKind", names::<UnreadKind>()),
             ("ProviderKind", names::<args::ProviderKind>()),
+            ("Addresses", names::<host_transport::Addresses>()),
+            ("TransportFault", names::<host_transport::TransportFault>()),
         ]),
         codes: names::<Code>(),
     }

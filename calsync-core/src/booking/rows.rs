@@ -135,8 +135,7 @@ fn key(name: &str, number: i64) -> String {
 
 /// What is in a row.
 pub(super) fn read(doc: &Doc) -> Result<Vec<Entry>, BookingError> {
-    serde_json::from_slice(&doc.value)
-        .map_err(|_| StoreError::new(StoreErrorKind::Corrupt, "read a row of bookings").into())
+    doc.read().ok_or_else(|| StoreError::new(StoreErrorKind::Corrupt, "read a row of bookings").into())
 }
 
 /// A row as it is kept.

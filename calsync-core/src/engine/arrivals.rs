@@ -98,9 +98,9 @@ impl Run<'_> {
         let keys: Vec<&str> = events.iter().map(EventId::as_str).collect();
         let mut at: HashMap<LinkId, Vec<EventId>> = HashMap::new();
         for doc in store.docs(&space(&self.link.calendar), DocQuery::Keys(&keys)).await? {
-            let event = EventId::from(doc.key);
             // What nobody can read says nothing.
-            let arrival = serde_json::from_slice::<Arrival>(&doc.value).ok();
+            let arrival = doc.read::<Arrival>();
+            let event = EventId::from(doc.key);
             arrivals.versions.insert(event.clone(), doc.version);
             let since =
                 |arrival: &Arrival| self.state.last_pull.is_none_or(|last| last - FRESH <= arrival.at);
@@ -168,8 +168,8 @@ impl Run<'_> {
             let Some(last) = page.last() else { break };
             after = Some(last.key.clone());
             for doc in page {
-                let arrival = serde_json::from_slice::<Arrival>(&doc.value);
-                if arrival.is_ok_and(|arrival| arrival.at >= looked) {
+                let arrival = doc.read::<Arrival>();
+                if arrival.is_some_and(|arrival| arrival.at >= looked) {
                     continue;
                 }
                 let (space, version) = (space.clone(), Some(doc.version));

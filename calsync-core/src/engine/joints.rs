@@ -106,7 +106,7 @@ impl Run<'_> {
         }
         let key = self.link.id.as_str();
         let said = self.engine.store.docs(SPACE, DocQuery::Keys(&[key])).await?;
-        let said = said.first().and_then(|doc| serde_json::from_slice::<Note>(&doc.value).ok());
+        let said = said.first().and_then(|doc| doc.read::<Note>());
         let said = said.filter(|note| note.remote == self.link.remote.as_str());
         let place = match &said {
             Some(note) => Some(note.place.clone()),
@@ -151,9 +151,7 @@ async fn notes(store: &dyn Store) -> Result<Vec<(LinkId, Note)>, EngineError> {
         let Some(last) = page.last() else { return Ok(notes) };
         after = Some(last.key.clone());
         // What nobody can read joins nothing.
-        notes.extend(page.iter().filter_map(|doc| {
-            Some((LinkId::from(doc.key.as_str()), serde_json::from_slice(&doc.value).ok()?))
-        }));
+        notes.extend(page.iter().filter_map(|doc| Some((LinkId::from(doc.key.as_str()), doc.read()?))));
     }
 }
 

@@ -63,7 +63,7 @@ impl Engine {
         now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
         let found = self.store.docs(SPACE, DocQuery::Keys(&[link.as_str()])).await?.pop();
-        let known = found.and_then(|doc| serde_json::from_slice::<Sighting>(&doc.value).ok());
+        let known = found.and_then(|doc| doc.read::<Sighting>());
         let since = known.filter(|known| known.until == until && known.since <= now).map(|known| known.since);
         match since {
             Some(since) if now - since >= LEASE => Ok(()),

@@ -42,7 +42,7 @@ pub(super) async fn of(
     event: &EventId,
 ) -> Result<Option<Left>, StoreError> {
     let docs = store.docs(&space(link), DocQuery::Keys(&[event.as_str()])).await?;
-    Ok(docs.into_iter().next().map(|doc| Left { written: serde_json::from_slice(&doc.value).ok() }))
+    Ok(docs.into_iter().next().map(|doc| Left { written: doc.read() }))
 }
 
 /// Takes a note out of some writes where an earlier one says what the item was before all edits.

@@ -56,7 +56,7 @@ pub(super) async fn other_links(
 
 /// Whether a link has not run through for too long to have a say.
 fn is_forsaken(doc: &Doc, now: DateTime<Utc>) -> bool {
-    serde_json::from_slice::<Settled>(&doc.value).is_ok_and(|said| now - said.at > FORSAKEN)
+    doc.read::<Settled>().is_some_and(|said| now - said.at > FORSAKEN)
 }
 
 /// Before when deletions of a calendar may be forgotten that are older than `before`: a link that did not run since, or holds
@@ -81,7 +81,7 @@ pub(crate) async fn forgettable(
         for doc in page.into_iter().filter(|doc| but.is_none_or(|but| doc.key != but.as_str())) {
             // What nobody can read says nothing, and forgets nothing.
             if !is_forsaken(&doc, now) {
-                let said = serde_json::from_slice::<Settled>(&doc.value).ok();
+                let said = doc.read::<Settled>();
                 earliest = earliest.min(said.map_or(DateTime::<Utc>::MIN_UTC, |said| said.until));
             }
         }

@@ -76,7 +76,7 @@ pub(super) async fn withdrawn(
     }
     let docs = store.docs(&space(link), DocQuery::Keys(&keys)).await?;
     // What nobody can read keeps nothing back.
-    let read = |doc: Doc| Some((EventId::from(doc.key), serde_json::from_slice(&doc.value).ok()?));
+    let read = |doc: Doc| doc.read().map(|withdrawn| (EventId::from(doc.key), withdrawn));
     Ok(docs.into_iter().filter_map(read).collect())
 }
 
@@ -278,7 +278,7 @@ impl Run<'_> {
                     writes.push(let_return(link, event));
                     continue;
                 }
-                let noted = serde_json::from_slice::<Withdrawn>(&doc.value).ok();
+                let noted = doc.read::<Withdrawn>();
                 if noted.and_then(|noted| noted.item).is_some_and(|item| !present.contains(&item.id)) {
                     writes.push(keep_away(link, event));
                 }

@@ -1,6 +1,6 @@
 //! Texts as people read them: two spellings of one title are one, two titles that differ in a name are two.
 
-use unicode_normalization::UnicodeNormalization;
+use icu_normalizer::ComposingNormalizerBorrowed;
 
 /// Words of a text that are compared one by one; longer texts are equal or different as a whole.
 const WORDS_MAX: usize = 32;
@@ -14,7 +14,9 @@ pub(super) const DIFFERENT: u32 = 600;
 pub fn normalized(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     // Lower case may come apart again (U+0130), so what is composed is composed last.
-    for c in text.nfkc().flat_map(char::to_lowercase).nfkc().filter(|c| !is_invisible(*c)) {
+    let composed = const { ComposingNormalizerBorrowed::new_nfkc() };
+    let lower = composed.normalize_iter(text.chars()).flat_map(char::to_lowercase);
+    for c in composed.normalize_iter(lower).filter(|c| !is_invisible(*c)) {
         if !is_separator(c) {
             result.push(c);
         } else if !result.is_empty() && !result.ends_with(' ') {

@@ -180,7 +180,7 @@ impl FeedTokens {
             let expect = vec![expect(feed, Some(doc.version))];
             let mut writes = vec![Write::DeleteDoc { space: FEEDS.to_owned(), key: feed.to_owned() }];
             // What cannot be read opens nothing, and can be taken away all the same.
-            if let Ok(kept) = serde_json::from_slice::<Kept>(&doc.value) {
+            if let Some(kept) = doc.read::<Kept>() {
                 writes.push(closes(kept.ring.current()));
                 writes.extend(kept.ring.previous().map(|(hash, _)| closes(hash)));
             }
@@ -229,7 +229,7 @@ impl FeedTokens {
         let row = self.store.docs(TOKENS, DocQuery::Keys(&[&hash])).await?.pop();
         let feed = row.and_then(|row| String::from_utf8(row.value).ok()).unwrap_or_default();
         let doc = self.store.docs(FEEDS, DocQuery::Keys(&[&feed])).await?.pop();
-        let Some(kept) = doc.and_then(|doc| serde_json::from_slice::<Kept>(&doc.value).ok()) else {
+        let Some(kept) = doc.and_then(|doc| doc.read::<Kept>()) else {
             return Ok(None);
         };
         if !kept.ring.accepts(sent, self.clock.now()) {
@@ -262,7 +262,7 @@ pub(super) async fn feed_keys(store: &dyn Store) -> Result<BTreeSet<[u8; 32]>, S
 }
 
 fn read(doc: &Doc) -> Result<Kept, FeedTokenError> {
-    let kept: Option<Kept> = serde_json::from_slice(&doc.value).ok();
+    let kept: Option<Kept> = doc.read();
     let kept = kept.filter(|kept| kept.key().is_some());
     kept.ok_or_else(|| FeedTokenError::Unreadable { feed: doc.key.clone() })
 }

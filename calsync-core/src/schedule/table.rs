@@ -60,9 +60,9 @@ pub(crate) struct Read {
 impl Read {
     /// Reads the entry of a document.
     pub(crate) fn from_doc(doc: Doc) -> Result<Self, ScheduleError> {
-        match serde_json::from_slice(&doc.value) {
-            Ok(entry) => Ok(Self { entry, doc }),
-            Err(_) => Err(ScheduleError::Unreadable { key: doc.key }),
+        match doc.read() {
+            Some(entry) => Ok(Self { entry, doc }),
+            None => Err(ScheduleError::Unreadable { key: doc.key }),
         }
     }
 

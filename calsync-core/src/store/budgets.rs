@@ -219,9 +219,7 @@ impl StoreBudgets {
         let found = self.store.docs(BUDGETS, DocQuery::Keys(&[key])).await?;
         Ok(match found.first() {
             // One that cannot be read, of another version of calsync, is replaced by a full one.
-            Some(doc) => {
-                (Some(doc.version), serde_json::from_slice(&doc.value).unwrap_or_else(|_| fresh.clone()))
-            }
+            Some(doc) => (Some(doc.version), doc.read().unwrap_or_else(|| fresh.clone())),
             None => (None, fresh.clone()),
         })
     }

@@ -254,10 +254,7 @@ impl Channels for StoreChannels {
         let found = self.store.docs(CHANNELS, DocQuery::Keys(&[link.as_str()])).await?;
         Ok(match found.first() {
             // One of another version of calsync is begun anew: what it named ends by itself.
-            Some(doc) => ReadChannels {
-                row: serde_json::from_slice(&doc.value).unwrap_or_default(),
-                version: Some(doc.version),
-            },
+            Some(doc) => ReadChannels { row: doc.read().unwrap_or_default(), version: Some(doc.version) },
             None => ReadChannels::default(),
         })
     }
@@ -312,10 +309,8 @@ impl Channels for StoreChannels {
                 continue;
             }
             let rows = self.store.docs(CHANNELS, DocQuery::Keys(&keys)).await?;
-            let rows: BTreeMap<String, LinkChannels> = rows
-                .into_iter()
-                .map(|doc| (doc.key, serde_json::from_slice(&doc.value).unwrap_or_default()))
-                .collect();
+            let rows: BTreeMap<String, LinkChannels> =
+                rows.into_iter().map(|doc| (doc.key.clone(), doc.read().unwrap_or_default())).collect();
             // What is kept of the link decides.
             found.extend(links.into_iter().filter_map(|(channel, link)| {
                 let row = rows.get(&link).filter(|row| names(row).contains(channel.as_str()))?;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 
 /// A small row with a version: what workers share beside calendars and links, such as sealed tokens, OAuth state, rate
 /// budgets, watch channels and the schedule.
@@ -36,6 +37,12 @@ impl Doc {
     pub fn with_due(mut self, due: Option<DateTime<Utc>>) -> Self {
         self.due = due;
         self
+    }
+
+    /// What the value is as JSON; `None` when it is something else. As text, since code that reads all types from bytes as
+    /// well would be there twice.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(std::str::from_utf8(&self.value).ok()?).ok()
     }
 }
 

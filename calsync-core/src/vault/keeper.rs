@@ -201,7 +201,7 @@ fn pack(count: u64, sealed: &Sealed) -> Vec<u8> {
 }
 
 fn unpack(doc: &Doc) -> Result<(u64, Sealed), VaultError> {
-    let row: Row = serde_json::from_slice(&doc.value).map_err(|_| malformed())?;
+    let row: Row = doc.read().ok_or_else(malformed)?;
     let bytes = STANDARD.decode(&row.sealed).map_err(|_| malformed())?;
     Ok((row.count, Sealed::from_bytes(bytes)))
 }

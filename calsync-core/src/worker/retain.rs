@@ -70,7 +70,7 @@ async fn links(store: &dyn Store) -> Result<Vec<LinkId>, StoreError> {
             let Some(last) = page.last() else { break };
             after = Some(last.key.clone());
             for doc in page {
-                if let Ok(Entry { task: Task::Sync(link), .. }) = serde_json::from_slice(&doc.value) {
+                if let Some(Entry { task: Task::Sync(link), .. }) = doc.read() {
                     links.push(link);
                 }
             }

@@ -42,7 +42,7 @@ impl ClaimsChallenge {
                 let bare = claims.trim_end_matches('=');
                 STANDARD_NO_PAD.decode(bare).or_else(|_| URL_SAFE_NO_PAD.decode(bare)).ok()?
             };
-            let claims: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+            let claims: serde_json::Value = serde_json::from_str(std::str::from_utf8(&bytes).ok()?).ok()?;
             claims.is_object().then(|| Self { claims: claims.to_string() })
         })
     }

@@ -21,6 +21,8 @@ mod redirect;
 mod reqwest_transport;
 mod retry;
 mod site;
+#[cfg(any(test, not(feature = "psl")))]
+mod suffix;
 #[cfg(any(feature = "google", feature = "microsoft"))]
 pub(crate) mod together;
 mod token;

@@ -2,6 +2,9 @@
 
 use url::{Host, Url};
 
+#[cfg(not(feature = "psl"))]
+use super::suffix;
+
 // Names under which strangers get hosts and that are no public suffixes.
 const SHARED: &[&str] = &[
     "amazonaws.com",
@@ -20,7 +23,8 @@ const SHARED: &[&str] = &[
 /// Addresses, and hosts under suffixes where anybody can get a name, are only ever the same as themselves. Behind the ports
 /// of an address or of a name without a dot are often services of several owners (containers, programs of several users),
 /// so there the port has to be the same, too; from the usual port of http to that of https is no other one. The suffixes
-/// are those of the public suffix list, private ones included, as of the version of the crate `psl`, and some more.
+/// are those of the public suffix list, private ones included, as of the version of the crate `psl`, and some more. Without
+/// the feature `psl` they are those of a table made from that crate for this version of calsync.
 pub fn same_site(a: &Url, b: &Url) -> bool {
     let is_shared = match a.host() {
         Some(Host::Domain(name)) => !trim(name).contains('.'),
@@ -57,7 +61,10 @@ fn registrable(host: &str) -> Option<&str> {
     if SHARED.iter().any(|suffix| lower == *suffix || lower.ends_with(&format!(".{suffix}"))) {
         return None;
     }
+    #[cfg(feature = "psl")]
     let length = psl::domain(lower.as_bytes())?.as_bytes().len();
+    #[cfg(not(feature = "psl"))]
+    let length = suffix::domain(&lower)?.len();
     host.get(host.len().checked_sub(length)?..)
 }
 

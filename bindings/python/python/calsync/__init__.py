@@ -23,6 +23,7 @@ from .store import (
     StoreInvalidInput,
     StoreUnavailable,
 )
+from .transport import *
 from .zones import DefinedZone
 
 # Before the interpreter takes itself apart: afterwards no thread of the native part may call it.
@@ -33,6 +34,7 @@ if hasattr(_os, "register_at_fork"):
 __all__ = [
     "Action",
     "Added",
+    "Addresses",
     "Alarm",
     "AlarmAction",
     "Booking",
@@ -84,6 +86,8 @@ __all__ = [
     "HistoryKind",
     "Hold",
     "HostError",
+    "HttpRequest",
+    "HttpResponse",
     "Instance",
     "InternalError",
     "JournalOp",
@@ -139,6 +143,9 @@ __all__ = [
     "ThrottledError",
     "TimeSpan",
     "Transform",
+    "Transport",
+    "TransportError",
+    "TransportFault",
     "UidOrigin",
     "UnavailableError",
     "UncoveredPolicy",
@@ -166,6 +173,7 @@ __all__ = [
     "patch",
     "patch_many",
     "plan",
+    "public_addresses",
     "transform",
     "transform_many",
     "write",

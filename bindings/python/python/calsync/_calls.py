@@ -23,6 +23,7 @@ from .errors import CalsyncError, CallError, error_of
 from .hosts import Hosts, encoded
 from .model import Progress
 from .store import StoreConflict, StoreCorrupt, StoreFenced, StoreFull, StoreInvalidInput, StoreUnavailable
+from .transport import SEND, fault_of, patience_of
 
 _KINDS: dict[type[BaseException], str] = {
     StoreConflict: "conflict",
@@ -54,6 +55,17 @@ def _of_observer(error: BaseException) -> BaseException:
     return failed
 
 
+def _kind(error: BaseException) -> str:
+    """What happened, as the native part knows it."""
+    if isinstance(error, asyncio.CancelledError):
+        # It said nothing.
+        return "silent"
+    fault = fault_of(error)
+    if fault is not None:
+        return fault.value
+    return next((name for known, name in _KINDS.items() if isinstance(error, known)), "failed")
+
+
 def _expectation(error: BaseException) -> int:
     """Which expectation did not hold, as far as what was raised says so in numbers."""
     said = getattr(error, "expectation", 0) if isinstance(error, StoreConflict) else 0
@@ -71,9 +83,9 @@ class Answers:
         self._on_progress = on_progress
         self._raised: BaseException | None = None
 
-    def invoke(self, method: str, args: str) -> Any:
+    def invoke(self, method: str, args: dict[str, Any]) -> Any:
         """Calls the host's method."""
-        return self._hosts.invoke(method, json.loads(args))
+        return self._hosts.invoke(method, args)
 
     def returned(self, method: str, reply: _calsync.Reply, value: object) -> None:
         """Passes on what it returned."""
@@ -92,11 +104,7 @@ class Answers:
     def raised(self, reply: _calsync.Reply, error: BaseException) -> None:
         """Passes on what it raised: its class, not its text, which may hold anything."""
         self._raised = error
-        kind = next((name for known, name in _KINDS.items() if isinstance(error, known)), "failed")
-        if isinstance(error, asyncio.CancelledError):
-            # It said nothing.
-            kind = "silent"
-        reply.fail(kind, type(error).__name__, _expectation(error))
+        reply.fail(_kind(error), type(error).__name__, _expectation(error))
 
     def progress(self, text: str) -> object:
         """Tells the host how far a run is. Gives what its observer returned."""
@@ -209,7 +217,7 @@ async def in_asyncio(start: Start, answers: Answers, seconds: float) -> Any:
 
     async def answer(name: str, given: str, reply: _calsync.Reply) -> None:
         try:
-            value = answers.invoke(name, given)
+            value = answers.invoke(name, json.loads(given))
             if inspect.isawaitable(value):
                 value = await value
         except BaseException as error:
@@ -270,8 +278,10 @@ class Patience:
     store: float = 60
     """One of its store."""
 
-    def of(self, method: str) -> float:
-        """That with a method."""
+    def of(self, method: str, args: dict[str, Any]) -> float:
+        """That with a method. A request says itself how long it may take."""
+        if method == SEND:
+            return patience_of(args)
         return self.store if method.startswith("store.") else self.soon
 
 
@@ -322,9 +332,10 @@ class Caller:
 
     def _answer(self, answers: Answers, name: str, given: str, reply: _calsync.Reply) -> None:
         try:
-            value = answers.invoke(name, given)
+            args = json.loads(given)
+            value = answers.invoke(name, args)
             if inspect.isawaitable(value):
-                value = self._wait(value, self._patience.of(name))
+                value = self._wait(value, self._patience.of(name, args))
         except _Silent:
             answers.silent(reply)
         except BaseException as error:

@@ -10,7 +10,7 @@ from typing import Any
 from . import _requests as requests
 from ._calls import Answers, Caller, OnProgress, Patience, Process, outside_asyncio, starting
 from ._requests import Request, Target, T
-from .hosts import Clock, Filter, Hosts, Resolver, Transform
+from .hosts import Clock, Filter, Hosts, Resolver, Transform, Transport
 from .model import (
     Booking,
     Calendar,
@@ -54,6 +54,9 @@ class Engine:
     ``clock`` tells the time. Each has ``patience`` seconds to answer, and each method of a store ``store_patience``: an ``async def`` that
     takes longer ends the call with a ``HostError`` that names it (``host-silent``). A ``def`` has the thread until it returns. See
     ``calsync.hosts``.
+
+    ``transport`` sends what goes to providers, in the place of calsync's own HTTP: where proxies, certificates or connections are to be
+    those of the application. A request says how long it may take; one is sent after the other. See ``calsync.transport``.
     """
 
     def __init__(
@@ -64,11 +67,12 @@ class Engine:
         transforms: Mapping[str, Transform] | None = None,
         resolver: Resolver | None = None,
         clock: Clock | None = None,
+        transport: Transport | None = None,
         patience: float = 10,
         store_patience: float = 60,
     ) -> None:
         self._process = Process()
-        self._hosts = Hosts(None, filters or {}, transforms or {}, resolver, clock)
+        self._hosts = Hosts(None, filters or {}, transforms or {}, resolver, clock, transport)
         allowed = Patience(patience, store_patience)
         self._native = requests.open_engine(store, self._hosts, allowed)
         self._caller = Caller(allowed)

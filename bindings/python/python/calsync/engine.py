@@ -11,7 +11,7 @@ from typing import Any
 from . import _requests as requests
 from ._calls import Answers, OnProgress, Patience, Process, in_asyncio, starting
 from ._requests import Request, Target, T
-from .hosts import Clock, Filter, Hosts, Resolver, Transform
+from .hosts import Clock, Filter, Hosts, Resolver, Transform, Transport
 from .model import (
     Booking,
     Calendar,
@@ -56,6 +56,9 @@ class Engine:
     ``filters`` and ``transforms`` are rules of your own by the names pipelines have for them; ``resolver`` decides contested fields,
     ``clock`` tells the time. Each has ``patience`` seconds to answer, and each method of a store ``store_patience``: one that takes
     longer ends the call with a ``HostError`` that names it (``host-silent``). See ``calsync.hosts``.
+
+    ``transport`` sends what goes to providers, in the place of calsync's own HTTP: where proxies, certificates or connections are to be
+    those of the application. A request says how long it may take. See ``calsync.transport``.
     """
 
     def __init__(
@@ -66,11 +69,12 @@ class Engine:
         transforms: Mapping[str, Transform] | None = None,
         resolver: Resolver | None = None,
         clock: Clock | None = None,
+        transport: Transport | None = None,
         patience: float = 10,
         store_patience: float = 60,
     ) -> None:
         self._process = Process()
-        self._hosts = Hosts(None, filters or {}, transforms or {}, resolver, clock)
+        self._hosts = Hosts(None, filters or {}, transforms or {}, resolver, clock, transport)
         self._patience = patience
         self._native = requests.open_engine(store, self._hosts, Patience(patience, store_patience))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from . import _calsync
@@ -47,6 +47,7 @@ __all__ = [
     "patch",
     "patch_many",
     "plan",
+    "public_addresses",
     "transform",
     "transform_many",
     "write",
@@ -281,3 +282,12 @@ def availability(
     All calendars with all their events are one call. Nothing before ``now`` is open, and ages are told from it.
     """
     return _free(_call("availability", calendars=list(calendars), start=start, end=end, now=now, terms=terms))
+
+
+def public_addresses(addresses: Iterable[str]) -> list[str]:
+    """Those of some addresses that belong to the public internet: what a transport may connect to for a request whose ``addresses``
+    are ``Addresses.PUBLIC``.
+
+    ``addresses`` are IPv4 and IPv6 addresses as text, without brackets and ports. What is no address is left out.
+    """
+    return cast("list[str]", _call("public_addresses", addresses=list(addresses)))

@@ -1,7 +1,8 @@
-"""What of yours an engine asks beside its store: filters, transforms, a resolver, a clock.
+"""What of yours an engine asks beside its store: filters, transforms, a resolver, a clock, a transport.
 
 Their methods may be ``def`` or ``async def``, and run where those of a store do. One that raises, or answers something else than it
-says, decides nothing: the run goes on without it, and its call raises ``HostError`` with the method's name at the end.
+says, decides nothing: the run goes on without it, and its call raises ``HostError`` with the method's name at the end. A transport is
+waited for as long as its requests may take; see ``calsync.transport``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any, Protocol
 from ._codec import decoder, encode, utc_text
 from .model import Choice, ContestedEvent, EventBody, Field, Surroundings
 from .store import MaybeAwaitable, in_one_call
+from .transport import SEND, Transport, request_of, response_value
 
-__all__ = ["Clock", "Filter", "Resolver", "Transform"]
+__all__ = ["Clock", "Filter", "Resolver", "Transform", "Transport"]
 
 
 class Filter(Protocol):
@@ -78,6 +80,7 @@ _ENCODE: dict[str, Callable[[Any], Any]] = {
     "transform.change": lambda value: encode(_is(value, EventBody)),
     "resolver.resolve": _decided,
     "clock.now": lambda value: utc_text(_is(value, datetime)),
+    SEND: response_value,
 }
 
 _body: Callable[[Any], EventBody] = decoder(EventBody)
@@ -94,6 +97,7 @@ class Hosts:
     transforms: Mapping[str, Transform] = field(default_factory=dict[str, Transform])
     resolver: Resolver | None = None
     clock: Clock | None = None
+    transport: Transport | None = None
 
     def opening(self, store: Any, soon: float = 10, of_store: float = 60) -> Any:
         """What the native part makes an engine with: how many seconds a rule and a method of the store have is part of it."""
@@ -102,6 +106,7 @@ class Hosts:
             "transforms": {name: _version(name, rule, "change") for name, rule in self.transforms.items()},
             "resolver": _has(self.resolver, "resolve"),
             "clock": _has(self.clock, "now"),
+            "transport": _has(self.transport, "send"),
             "patience_ms": round(soon * 1000),
             "store_patience_ms": round(of_store * 1000),
             "in_one_call": [] if self.store is None else in_one_call(self.store),
@@ -123,6 +128,8 @@ class Hosts:
             return self.resolver.resolve(_contested(args["conflict"]))
         if part == "clock" and self.clock is not None:
             return self.clock.now()
+        if part == "transport" and self.transport is not None:
+            return self.transport.send(request_of(args["request"]))
         raise LookupError(method)
 
 

@@ -219,6 +219,15 @@ public func transformMany(
     return try pure("transform", args, [Copied].self)
 }
 
+private struct AddressArgs: Encodable {
+    let addresses: [String]
+}
+
+/// Those of some addresses that belong to the public internet: what a ``Transport`` may connect to where ``Addresses/public`` is asked.
+public func publicAddresses(_ addresses: [String]) throws -> [String] {
+    try pure("public_addresses", AddressArgs(addresses: addresses), [String].self)
+}
+
 private struct AvailabilityArgs: Encodable {
     let calendars: [CalendarEvents]
     let start: Instant

@@ -44,6 +44,8 @@ public struct Hosts: Sendable {
     public var transforms: [String: any Transform]
     public var resolver: (any Resolver)?
     public var clock: (any Clock)?
+    /// `nil`: the library's own HTTP, which the one for phones does not have. Each request says how long it may take.
+    public var transport: (any Transport)?
     /// How many milliseconds each may take to answer. One that takes longer ends the call with ``Code/hostSilent``.
     public var patienceMs: Int
     /// The same of each method of a store.
@@ -54,6 +56,7 @@ public struct Hosts: Sendable {
         transforms: [String: any Transform] = [:],
         resolver: (any Resolver)? = nil,
         clock: (any Clock)? = nil,
+        transport: (any Transport)? = nil,
         patienceMs: Int = 10_000,
         storePatienceMs: Int = 60_000
     ) {
@@ -61,6 +64,7 @@ public struct Hosts: Sendable {
         self.transforms = transforms
         self.resolver = resolver
         self.clock = clock
+        self.transport = transport
         self.patienceMs = patienceMs
         self.storePatienceMs = storePatienceMs
     }
@@ -72,6 +76,7 @@ public struct Hosts: Sendable {
             "transforms": .object(transforms.mapValues { .string($0.version) }),
             "resolver": .bool(resolver != nil),
             "clock": .bool(clock != nil),
+            "transport": .bool(transport != nil),
             "patience_ms": .int(Int64(patienceMs)),
             "in_one_call": .array(together.map(JSONValue.string)),
             "store_patience_ms": .int(Int64(storePatienceMs)),
@@ -102,6 +107,8 @@ public struct Hosts: Sendable {
             return try Border.text(decided.map { Decided(field: $0.key, choice: $0.value) })
         case "clock.now":
             return try Border.text(await needed(clock).now())
+        case "transport.send":
+            return try Border.text(await needed(transport).send(request: needed(given.request)))
         default:
             throw CalsyncError(code: .`internal`, message: "there is no such method")
         }
@@ -121,6 +128,7 @@ private struct Asked: Decodable {
     let event: EventBody?
     let around: Surroundings?
     let conflict: ContestedEvent?
+    let request: HttpRequest?
 }
 
 private struct Decided: Encodable {

@@ -43,7 +43,7 @@ final class StoreHost: NativeHost, @unchecked Sendable {
             if case .conflict(let place)? = error as? StoreError { expectation = UInt32(clamping: place) }
             // The type only: what it says may hold anything.
             throw NativeHostError.Failed(
-                kind: (error as? StoreError)?.kind ?? "failed",
+                kind: (error as? StoreError)?.kind ?? (error as? TransportError)?.fault.rawValue ?? "failed",
                 detail: String(describing: type(of: error)),
                 expectation: expectation
             )

@@ -163,6 +163,10 @@ fun availability(
     return pure("availability", args, FreeAnswer.serializer())
 }
 
+/** Those of some addresses that belong to the public internet: what a [Transport] may connect to where [Addresses.PUBLIC] is asked. */
+fun publicAddresses(addresses: Iterable<String>): List<String> =
+    pure("public_addresses", Arguments().values("addresses", String.serializer(), addresses), ListSerializer(String.serializer()))
+
 private fun <T> pure(method: String, args: Arguments, serializer: KSerializer<T>): T = read(serializer, Native.pure(method, args))
 
 /** One of many results: a failed one stops no other. */

@@ -58,6 +58,8 @@ class Hosts(
     val transforms: Map<String, Transform> = emptyMap(),
     val resolver: Resolver? = null,
     val clock: Clock? = null,
+    /** `null`: the library's own HTTP, which one for phones does not have. Each request says how long it may take. */
+    val transport: Transport? = null,
     val patience: Duration = 10.seconds,
     val storePatience: Duration = 60.seconds,
 ) {
@@ -70,6 +72,7 @@ class Hosts(
                 putJsonObject("transforms") { transforms.forEach { (name, rule) -> put(name, rule.version) } }
                 put("resolver", resolver != null)
                 put("clock", clock != null)
+                put("transport", transport != null)
                 put("patience_ms", patience.inWholeMilliseconds)
                 putJsonArray("in_one_call") { together.forEach { add(it) } }
                 put("store_patience_ms", storePatience.inWholeMilliseconds)
@@ -92,6 +95,10 @@ class Hosts(
             json.encodeToJsonElement(ListSerializer(ContestedField.serializer()), decided)
         }
         "clock.now" -> JsonPrimitive(checkNotNull(clock).now().toString())
+        "transport.send" -> {
+            val request = json.decodeFromJsonElement(HttpRequest.serializer(), args.getValue("request"))
+            json.encodeToJsonElement(HttpResponse.serializer(), checkNotNull(transport).send(request))
+        }
         else -> throw UnsupportedOperationException(method)
     }
 }

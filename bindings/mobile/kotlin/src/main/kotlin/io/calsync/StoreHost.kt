@@ -50,10 +50,10 @@ internal class StoreHost(
 
     private fun failed(error: Throwable): NativeHostException {
         thrown = error
-        val known = error as? StoreException
-        val expectation = (known as? StoreException.Conflict)?.expectation ?: 0
+        val expectation = (error as? StoreException.Conflict)?.expectation ?: 0
+        val kind = (error as? StoreException)?.kind ?: (error as? TransportException)?.kind ?: "failed"
         // The class only: what it says may hold anything.
-        return NativeHostException.Failed(known?.kind ?: "failed", error.javaClass.simpleName, expectation.coerceAtLeast(0).toUInt())
+        return NativeHostException.Failed(kind, error.javaClass.simpleName, expectation.coerceAtLeast(0).toUInt())
     }
 
     override fun tell(progress: String) = onProgress(read(Progress.serializer(), progress))
