@@ -209,7 +209,7 @@ cases! {
         }
         write(&**store, vec![put_link(&link, 40)]).await;
         looked(&**store, 99).await;
-        let purge = Write::PurgeDeleted { calendar: calendar.clone(), before: at(1) };
+        let purge = Write::PurgeDeleted { calendar: calendar.clone(), before: at(1), limit: usize::MAX };
         write(&**store, vec![delete_event(&calendar, "m39", 0), purge]).await;
         looked(&**store, 99).await;
     }
