@@ -26,7 +26,7 @@ pub(crate) const SEND: &str = "transport.send";
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A request, as the host's transport is to send it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Request {
     /// The method; those of WebDAV (RFC 4918) and CalDAV (RFC 4791) are among them.
     pub method: String,
@@ -190,4 +190,26 @@ pub(crate) fn public_addresses(args: PublicAddresses) -> Result<Vec<String>, Fai
     let is_public =
         |address: &String| address.parse().is_ok_and(|address| AddressPolicy::Public.allows(address));
     Ok(args.addresses.into_iter().filter(is_public).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the server may have acted decides whether a write is looked up before it is sent again.
+    #[test]
+    fn what_may_have_left_is_said_so() {
+        for (word, left, kind) in [
+            ("connect", false, HttpErrorKind::Connect),
+            ("blocked", false, HttpErrorKind::Blocked),
+            ("timeout", true, HttpErrorKind::Timeout),
+            ("interrupted", true, HttpErrorKind::Interrupted),
+            ("too-large", true, HttpErrorKind::TooLarge),
+        ] {
+            let error = TransportFault::of(word).unwrap().error();
+            assert_eq!((error.is_maybe_sent(), error.kind), (left, kind), "{word}");
+        }
+        assert_eq!(TransportFault::of("failed"), None);
+        assert!(mistake(None, no_host()).is_maybe_sent());
+    }
 }

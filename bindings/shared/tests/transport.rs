@@ -24,6 +24,7 @@ impl Host for Network {
         self.asked.lock().unwrap().push(serde_json::from_str(&args).unwrap());
         match &self.answer {
             Ok(answer) => Ok(answer.to_string()),
+            Err("silent") => std::future::pending().await,
             Err(kind) => Err(HostFailure::new(method, kind, "OSError")),
         }
     }
@@ -100,6 +101,17 @@ async fn what_a_network_says_is_an_error_of_the_provider_and_what_it_does_wrong_
         assert_eq!(asked.len(), 1, "{what}");
         assert!(!failure.message.contains("feeds.example.com"), "{what}: {failure}");
     }
+}
+
+/// A body the transport should have ended, and one that never comes.
+#[tokio::test(start_paused = true)]
+async fn limits_hold_also_where_the_host_forgets_them() {
+    let large = vec![b'x'; 40 << 20];
+    let (result, _) = read("https://feeds.example.com/a.ics", Ok(served(200, &large))).await;
+    assert_eq!(result.unwrap_err().code, Code::TooLarge);
+    let (result, asked) = read("https://feeds.example.com/a.ics", Err("silent")).await;
+    let failure = result.unwrap_err();
+    assert_eq!((failure.code, failure.retryable, asked.len()), (Code::Unavailable, true, 1), "{failure}");
 }
 
 #[tokio::test]

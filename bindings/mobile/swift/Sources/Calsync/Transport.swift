@@ -33,6 +33,35 @@ public struct HttpRequest: Sendable, Codable {
     public let stallMs: Int
     /// Milliseconds from the beginning to the last byte.
     public let totalMs: Int
+
+    /// As the library makes them: for tests of a transport.
+    public init(
+        method: String,
+        url: String,
+        headers: [Header] = [],
+        body: Data = Data(),
+        addresses: Addresses = .public,
+        bodyMax: Int = 32 << 20,
+        connectMs: Int = 15_000,
+        stallMs: Int = 90_000,
+        totalMs: Int = 120_000
+    ) {
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+        self.addresses = addresses
+        self.bodyMax = bodyMax
+        self.connectMs = connectMs
+        self.stallMs = stallMs
+        self.totalMs = totalMs
+    }
+}
+
+/// No URL, header or body: they hold secrets.
+extension HttpRequest: CustomStringConvertible, CustomReflectable {
+    public var description: String { "HttpRequest(\(method), \(body.count) bytes)" }
+    public var customMirror: Mirror { Mirror(self, children: ["method": method]) }
 }
 
 /// What came back.
@@ -49,6 +78,12 @@ public struct HttpResponse: Sendable, Codable {
         self.headers = headers
         self.body = body
     }
+}
+
+/// No header or body.
+extension HttpResponse: CustomStringConvertible, CustomReflectable {
+    public var description: String { "HttpResponse(\(status), \(body.count) bytes)" }
+    public var customMirror: Mirror { Mirror(self, children: ["status": status]) }
 }
 
 /// A header of a request or an answer.
@@ -72,6 +107,12 @@ public struct Header: Hashable, Sendable, Codable {
         try pair.encode(name)
         try pair.encode(value)
     }
+}
+
+/// Not the value.
+extension Header: CustomStringConvertible, CustomReflectable {
+    public var description: String { name }
+    public var customMirror: Mirror { Mirror(self, children: ["name": name]) }
 }
 
 /// Which addresses a request may go to.

@@ -62,7 +62,10 @@ class HttpResponse(val status: Int, val headers: List<Header>, @Serializable(Bas
 
 /** A header of a request or an answer. */
 @Serializable(HeaderPair::class)
-data class Header(val name: String, val value: String)
+data class Header(val name: String, val value: String) {
+    /** Not the value: it may be a secret. */
+    override fun toString(): String = name
+}
 
 /** Which addresses a request may go to. */
 @Serializable

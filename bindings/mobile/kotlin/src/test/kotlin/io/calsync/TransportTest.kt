@@ -4,6 +4,7 @@ import com.sun.net.httpserver.HttpServer
 import io.calsync.okhttp.OkHttpTransport
 import java.net.InetAddress
 import java.net.InetSocketAddress
+import java.net.Proxy
 import java.net.ServerSocket
 import java.util.concurrent.CountDownLatch
 import java.util.zip.GZIPOutputStream
@@ -18,6 +19,7 @@ import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
+import okhttp3.Authenticator
 import okhttp3.Dns
 import okhttp3.OkHttpClient
 import org.junit.jupiter.api.Test
@@ -128,6 +130,48 @@ class TransportTest {
             assertEquals(expected, seen)
             val large = assertFailsWith<TransportException> { transport.send(request("$home/large")) }
             assertEquals(TransportFault.TOO_LARGE, large.fault)
+        } finally {
+            server.stop(0)
+        }
+    }
+
+    @Test
+    fun `OkHttp gives away nothing of the application's, and sends nothing twice`() = runBlocking<Unit> {
+        val server = HttpServer.create(InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0)
+        val seen = mutableListOf<String>()
+        server.createContext("/") { exchange ->
+            seen += "${exchange.requestURI} ${exchange.requestHeaders["Authorization"]}"
+            exchange.responseHeaders.add("WWW-Authenticate", "Bearer")
+            exchange.responseHeaders.add("Retry-After", "0")
+            exchange.sendResponseHeaders(if (exchange.requestURI.path == "/busy") 503 else 401, -1)
+            exchange.close()
+        }
+        server.start()
+        try {
+            val own = Authenticator { _, response -> response.request.newBuilder().header("Authorization", "Bearer app").build() }
+            val transport = OkHttpTransport(OkHttpClient.Builder().authenticator(own).build())
+            val home = "http://127.0.0.1:${server.address.port}"
+            assertEquals(listOf(401, 503), listOf("$home/", "$home/busy").map { transport.send(request(it)).status })
+            assertEquals(listOf("/ null", "/busy null"), seen)
+        } finally {
+            server.stop(0)
+        }
+    }
+
+    @Test
+    fun `OkHttp goes through a proxy at home`() = runBlocking<Unit> {
+        val server = HttpServer.create(InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0)
+        server.createContext("/") { exchange ->
+            exchange.sendResponseHeaders(204, -1)
+            exchange.close()
+        }
+        server.start()
+        try {
+            val home = Dns { listOf(InetAddress.getLoopbackAddress()) }
+            val proxy = Proxy(Proxy.Type.HTTP, InetSocketAddress.createUnresolved("proxy.example.com", server.address.port))
+            val transport = OkHttpTransport(OkHttpClient.Builder().dns(home).proxy(proxy).build())
+            val answer = transport.send(request("http://feeds.example.com/a.ics", addresses = Addresses.PUBLIC))
+            assertEquals(204, answer.status)
         } finally {
             server.stop(0)
         }

@@ -16,6 +16,7 @@ import java.util.concurrent.TimeUnit.MILLISECONDS
 import kotlin.coroutines.resume
 import kotlin.coroutines.resumeWithException
 import kotlinx.coroutines.suspendCancellableCoroutine
+import okhttp3.Authenticator
 import okhttp3.Call
 import okhttp3.Callback
 import okhttp3.CookieJar
@@ -29,9 +30,10 @@ import okhttp3.Response
 /**
  * HTTP of an application over OkHttp: with the certificates, the network security configuration and the proxies of the device.
  *
- * What [client] has is used: interceptors, pinned certificates, its connections. Redirects, cookies and second tries are turned
- * off, as calsync does what of that is right. Behind a proxy it is the proxy that looks names up, so that [Addresses.PUBLIC] holds for
- * what a URL says and not for what a name leads to.
+ * What [client] has is used: interceptors, pinned certificates, its connections, but neither its authenticator, which would show its
+ * credentials to whoever asks for some, nor its listener of events. Redirects, cookies and second tries are turned off, as calsync does
+ * what of that is right. Behind a proxy it is the proxy that looks names up, so that [Addresses.PUBLIC] holds for what a URL
+ * says and not for what a name leads to.
  */
 class OkHttpTransport(client: OkHttpClient = OkHttpClient()) : Transport {
     private val all = client.newBuilder()
@@ -39,22 +41,30 @@ class OkHttpTransport(client: OkHttpClient = OkHttpClient()) : Transport {
         .followSslRedirects(false)
         .retryOnConnectionFailure(false)
         .cookieJar(CookieJar.NO_COOKIES)
+        .authenticator(Authenticator.NONE)
         .cache(null)
+        // OkHttp sends again at once what is to be sent again after no time.
+        .addNetworkInterceptor { chain ->
+            val response = chain.proceed(chain.request())
+            val isNow = response.code == 503 && response.header("Retry-After") == "0"
+            if (isNow) response.newBuilder().removeHeader("Retry-After").build() else response
+        }
         .build()
-
-    // With another look-up a client has other connections: one to a private address is not used for what must not go there.
-    private val public = all.newBuilder().dns(PublicDns(all.dns)).build()
 
     override suspend fun send(request: HttpRequest): HttpResponse {
         val sent = Sent()
-        val client = (if (request.addresses == Addresses.PUBLIC) public else all).newBuilder()
+        val asked = request.forOkHttp()
+        // With another look-up a client has other connections: one to a private address is not used for what must not go there.
+        val names = if (request.addresses == Addresses.PUBLIC) PublicDns(asked.url.host, all.dns) else all.dns
+        val client = all.newBuilder()
+            .dns(names)
             .connectTimeout(request.connectMs, MILLISECONDS)
             .readTimeout(request.stallMs, MILLISECONDS)
             .writeTimeout(request.stallMs, MILLISECONDS)
             .callTimeout(request.totalMs, MILLISECONDS)
             .eventListener(sent)
             .build()
-        val call = client.newCall(request.forOkHttp())
+        val call = client.newCall(asked)
         return suspendCancellableCoroutine { waiting ->
             waiting.invokeOnCancellation { call.cancel() }
             call.enqueue(
@@ -109,10 +119,14 @@ private class Sent : EventListener() {
 
 private class BlockedException : UnknownHostException("the name leads to a private or local network")
 
-/** Gives out only addresses of the public internet. They are the ones connected to. */
-private class PublicDns(private val names: Dns) : Dns {
+/**
+ * Gives out only addresses of the public internet for [host]. They are the ones connected to. Another name is that of a proxy, which may be
+ * at home. Equal ones share connections.
+ */
+private data class PublicDns(private val host: String, private val names: Dns) : Dns {
     override fun lookup(hostname: String): List<InetAddress> {
         val found = names.lookup(hostname)
+        if (hostname != host) return found
         val allowed = publicAddresses(found.map { it.hostAddress.orEmpty() }).toSet()
         return found.filter { it.hostAddress in allowed }.ifEmpty { throw BlockedException() }
     }
