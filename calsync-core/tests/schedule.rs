@@ -678,6 +678,15 @@ async fn a_connection_stands_as_the_worst_of_its_links() {
         (Status::Waiting, Some(one.last_success.unwrap()), false, "four one".to_owned())
     );
 
+    // A channel that was renewed yesterday says nothing of the runs, and one that is not renewed does.
+    let mut renewal = Entry::new(Task::Renew("one".into()), every(60 * 24), Priority::Normal, start);
+    run(&mut renewal, at(0), done());
+    let expected = (Status::Waiting, one.last_success, false, "one".to_owned());
+    assert_eq!(told(state(&[&renewal, &one])), expected);
+    assert_eq!(told(state(&[&renewal, &four])).0, Status::Paused);
+    run(&mut renewal, at(14), refused());
+    assert_eq!(told(state(&[&renewal, &one])).0, Status::NeedsReauth);
+
     let clock = Arc::new(Hands(Mutex::new(start)));
     let schedule = Schedule::new(Arc::new(MemoryStore::new()), clock);
     assert_eq!(schedule.connection(&["one".into()]).await.unwrap(), None);

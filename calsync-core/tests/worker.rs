@@ -968,6 +968,30 @@ async fn conflicts_nobody_answers_are_told_once_a_week() {
     assert_eq!(told(), []);
 }
 
+/// A store in which no conflict can be read.
+struct Unread;
+
+#[async_trait]
+impl StoreHook for Unread {
+    async fn at(&self, moment: Moment<'_>) -> Result<()> {
+        match moment {
+            Moment::Before("records Conflict") => Err(StoreError::new(StoreErrorKind::Corrupt, "records")),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_went_through_did_so_also_where_its_conflicts_cannot_be_read() {
+    let lab = Lab::over(&["a"], |inner| Arc::new(HookedStore::new(inner, Unread)));
+    lab.add("a", "work", every(60)).await;
+    lab.host.remote("a", "work").put("1", &event("uid", "One"));
+    let report = lab.work(3 * 3600).await;
+    assert!((2..=4).contains(&report.done), "{report:?}");
+    let entry = lab.entry("a", "work").await;
+    assert_eq!((report.failed, entry.failures, entry.last.unwrap().outcome), (0, 0, Outcome::Done));
+}
+
 #[tokio::test(start_paused = true)]
 async fn retention_forgets_deleted_events_in_bounded_commits_and_leaves_the_rest_for_the_next_day() {
     let lab = Lab::new(&["a"]);

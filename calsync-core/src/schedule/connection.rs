@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Status, Timing};
+use super::{Entry, Status, Task, Timing};
 use crate::model::LinkId;
 
 /// How a connection stands: as the worst off of its links does. Several links of one account fail together, and a person asks
@@ -29,8 +29,17 @@ pub struct ConnectionState {
 impl ConnectionState {
     /// Folds the entries of a connection's links, of any of their tasks. `None`: there are none.
     pub fn of<'e>(entries: impl IntoIterator<Item = &'e Entry>, timing: &Timing) -> Option<Self> {
-        let entries: Vec<&Entry> = entries.into_iter().collect();
-        let all_paused = entries.iter().all(|entry| entry.paused.is_some());
+        let mut entries: Vec<&Entry> = entries.into_iter().collect();
+        let syncs = || entries.iter().filter(|entry| matches!(entry.task, Task::Sync(_)));
+        let all_paused = match syncs().count() {
+            0 => entries.iter().all(|entry| entry.paused.is_some()),
+            _ => syncs().all(|entry| entry.paused.is_some()),
+        };
+        // Of a link that runs, another task says something when it is worse off: a channel is renewed once a day.
+        if syncs().count() > 0 {
+            let worse = |entry: &Entry| rank(&entry.standing().status(timing)) > rank(&Status::Paused);
+            entries.retain(|entry| matches!(entry.task, Task::Sync(_)) || (!all_paused && worse(entry)));
+        }
         let stood = |entry: &Entry| {
             let entry = if all_paused { entry.clone() } else { entry.standing() };
             (entry.status(timing), entry.since(timing), entry.reason().map(ToOwned::to_owned))

@@ -51,17 +51,31 @@ pub(super) async fn of_link(
     before: &Entry,
     now: DateTime<Utc>,
     age: TimeDelta,
-) -> Result<Option<Looked>, StoreError> {
+) -> Option<Looked> {
     let looked = before.conflicts_looked;
     // Also when a clock ahead of ours looked.
     if age <= TimeDelta::zero() || looked.is_some_and(|looked| (now - looked).abs() < LOOK) {
-        return Ok(None);
+        return None;
     }
+    // What the run did is done, also where these cannot be read: they are looked for again another day.
+    let old = older(store, link, now - age).await.unwrap_or_else(|error| {
+        tracing::debug!(%error, "open conflicts were not looked through");
+        None
+    });
+    let told = old.filter(|old| {
+        let turns = |at: DateTime<Utc>| (at - old.oldest).num_seconds().div_euclid(age.num_seconds().max(1));
+        turns(now) > looked.map_or(0, |looked| turns(looked.min(now)).max(0))
+    });
+    Some(Looked { alert: told.map(|old| old.alert(link)) })
+}
+
+/// Those that are open since then or longer, among the first rows there are.
+async fn older(store: &dyn Store, link: &LinkId, than: DateTime<Utc>) -> Result<Option<Open>, StoreError> {
     let mut old: Option<Open> = None;
     let mut after = None;
     for _ in 0..PAGES {
         let (rows, last) = page(store, link, None, after.as_deref()).await?;
-        if let Some(more) = among(&rows, now - age) {
+        if let Some(more) = among(&rows, than) {
             let (count, oldest) = old.map_or((0, more.oldest), |old| (old.count, old.oldest));
             old = Some(Open { count: count + more.count, oldest: oldest.min(more.oldest) });
         }
@@ -70,11 +84,7 @@ pub(super) async fn of_link(
             break;
         }
     }
-    let told = old.filter(|old| {
-        let turns = |at: DateTime<Utc>| (at - old.oldest).num_seconds().div_euclid(age.num_seconds().max(1));
-        turns(now) > looked.map_or(0, |looked| turns(looked.min(now)).max(0))
-    });
-    Ok(Some(Looked { alert: told.map(|old| old.alert(link)) }))
+    Ok(old)
 }
 
 /// What looking came to.

@@ -435,7 +435,7 @@ async fn sync(
     let mut alerts = alerts(&**store, id, &report).await?;
     alerts.extend(alert::of_credentials(id, opened.credentials_end, worker.clock.now()));
     let (now, age) = (worker.clock.now(), worker.options.conflicts_old);
-    let looked = conflicts::of_link(&**store, id, before, now, age).await?;
+    let looked = conflicts::of_link(&**store, id, before, now, age).await;
     let conflicts_looked = looked.as_ref().map(|_| now);
     alerts.extend(looked.and_then(|looked| looked.alert));
     let counts = report.counts;
@@ -468,6 +468,7 @@ async fn alerts(store: &dyn Store, link: &LinkId, report: &SyncReport) -> Result
     if held > 0 || undecided > 0 || wedged > 0 {
         alerts.push(Alert::NeedsPerson { link: link.clone(), held, undecided, wedged });
     }
-    alerts.extend(conflicts::of_run(store, link, report).await?);
+    // What the run did is done, also where it cannot be read again.
+    alerts.extend(conflicts::of_run(store, link, report).await.unwrap_or_default());
     Ok(alerts)
 }

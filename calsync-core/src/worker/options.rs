@@ -21,7 +21,8 @@ pub struct WorkerOptions {
     pub drain: TimeDelta,
     /// A run that takes longer is ended, and counts as failed: its provider hangs. Default: 1 hour.
     pub run_longest: TimeDelta,
-    /// How often what waits is counted, for `calsync_queue_depth`: one read of the store each time. Default: 1 minute. Zero:
+    /// How often what waits is counted, for `calsync_queue_depth`: a few bounded reads of the store each time, and with
+    /// [`StoreClaims`](crate::store::StoreClaims) some for each tenant. Default: 1 minute. Zero:
     /// never.
     pub count_backlog: TimeDelta,
     /// How old the oldest open conflict of a link gets before somebody is told once more, and as long after that again

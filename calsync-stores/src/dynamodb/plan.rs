@@ -44,7 +44,8 @@ struct Planner<'a> {
     keep: Option<TimeDelta>,
     found: &'a Found,
     versions: std::slice::Iter<'a, u64>,
-    /// Rows that are deleted without having been read: their pair says that they are there.
+    /// Rows that are deleted without having been read: their pair says that they are there. A base is read before it goes, as
+    /// the parts of its value go with it.
     unread: BTreeSet<Key>,
     added: Additions,
     plan: Plan,

@@ -7,7 +7,7 @@ use calsync_core::{
     feed::EventSeq,
     model::{Event, LinkId},
     store::{
-        BaseQuery, Batch, Doc, DocQuery, RecordKind, RecordQuery, Revision, Store, StoreError,
+        BaseQuery, Batch, Claims, Doc, DocQuery, RecordKind, RecordQuery, Revision, Store, StoreError,
         StoreErrorKind, Write,
     },
 };
@@ -73,6 +73,18 @@ async fn room(store: &SqliteStore, pages: Option<i64>) {
 
 /// The disk is full in the middle of a commit. Nothing of that commit is there, all before it is, and it goes on when
 /// there is room.
+/// The suite takes a store that counts nothing; this one counts both.
+#[tokio::test]
+async fn what_waits_is_counted() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(directory.path().join("due.db"), SqliteConfig::default()).await.unwrap();
+    let doc = Write::PutDoc(Doc::new("s", "k", "").with_due(Some(sample::at(1))));
+    let writes = vec![doc, sample::put_outbox(&"l".into(), "o", "e")];
+    store.commit(Batch { writes, ..Batch::default() }).await.unwrap();
+    let counted = store.backlog(&["s"], sample::at(1), 9).await.unwrap();
+    assert_eq!((counted.due, counted.writes), (Some(1), Some(1)));
+}
+
 #[tokio::test]
 async fn a_full_disk_refuses_whole_commits() {
     let directory = TempDir::new().unwrap();

@@ -18,8 +18,8 @@ use calsync_core::{
     model::{CalendarId, LinkId},
     provider::Payload,
     store::{
-        BaseRecord, Batch, Doc, DocQuery, Expectation, JournalEntry, Opening, RecordKind, RecordQuery,
-        Revision, Store, StoreErrorKind, Write,
+        BaseRecord, Batch, Claims, Doc, DocQuery, Expectation, JournalEntry, Opening, RecordKind,
+        RecordQuery, Revision, Store, StoreErrorKind, Write,
     },
 };
 use calsync_stores::dynamodb::{
@@ -75,6 +75,16 @@ async fn poll_times<F: Future>(future: F, times: usize) -> Option<F::Output> {
 
 /// A writer that is gone at any moment leaves all of its batch or nothing, and nobody waits for it for ever: the next one
 /// reads, and writes.
+/// The suite takes a store that counts nothing; this one counts what is due.
+#[tokio::test]
+async fn dynamodb_counts_what_is_due() {
+    let store = store(DynamoConfig::default().with_table(unique("due"))).await;
+    let doc = Write::PutDoc(Doc::new("s", "k", "").with_due(Some(at(1))));
+    store.commit(batch(vec![doc])).await.unwrap();
+    let counted = store.backlog(&["s"], at(1), 9).await.unwrap();
+    assert_eq!((counted.due, counted.writes), (Some(1), None));
+}
+
 #[tokio::test]
 async fn dynamodb_commit_dropped_anywhere_is_whole_or_nothing() {
     let table = DynamoConfig::default().with_table(unique("dropped"));

@@ -214,6 +214,8 @@ async fn claims_of_a_tenant_leave_the_others_alone() {
         writes.push(put_outbox(&"l".into(), "o", "e"));
         all.tenant(tenant).commit(Batch { writes, ..Batch::default() }).await.unwrap();
     }
+    let of_all = all.backlog(&["s", "t"], at(2), 9).await.unwrap();
+    assert_eq!((of_all.due, of_all.writes), (Some(4), Some(2)));
     let claims = all.tenant("a").claims_of_tenant();
     let request =
         ClaimRequest { spaces: &["s", "t"], now: at(2), until: at(12), after: None, except: &[], limit: 9 };
