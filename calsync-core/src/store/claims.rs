@@ -338,13 +338,13 @@ impl Claims for StoreClaims {
     /// What is due is read to be counted. A store has no list of all its links, so their writes are not counted.
     async fn backlog(&self, spaces: &[&str], now: DateTime<Utc>, limit: usize) -> Result<Backlog> {
         let mut due = 0;
-        for (space, store) in
-            spaces.iter().flat_map(|space| self.tenants.values().map(move |store| (space, store)))
-        {
-            if due >= limit {
-                break;
+        for space in spaces {
+            for store in self.tenants.values() {
+                if due >= limit {
+                    break;
+                }
+                due += store.docs(space, DocQuery::Due { at: now, limit: limit - due }).await?.len();
             }
-            due += store.docs(space, DocQuery::Due { at: now, limit: limit - due }).await?.len();
         }
         Ok(Backlog { due: Some(due), writes: None })
     }
