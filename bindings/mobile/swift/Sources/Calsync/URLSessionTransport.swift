@@ -31,7 +31,7 @@ public final class URLSessionTransport: Transport {
     }
 
     public func send(request: HttpRequest) async throws -> HttpResponse {
-        guard let url = url(of: request.url) else { throw URLError(.badURL) }
+        guard let url = readable(request.url) else { throw URLError(.badURL) }
         if request.addresses == .public, let host = url.host {
             let found = await Task.detached { addresses(of: host) }.value
             if try publicAddresses(found).count != found.count { throw TransportError(.blocked) }
@@ -185,8 +185,8 @@ private final class Exchanges: NSObject, URLSessionDataDelegate, @unchecked Send
 
 /// Several lines of a header come as one, with commas between; those of cookies have commas of their own.
 private func headers(of response: HTTPURLResponse) -> [Header] {
-    response.allHeaderFields.flatMap { name, value -> [Header] in
-        let (name, value) = ("\(name)", "\(value)")
+    response.allHeaderFields.flatMap { field -> [Header] in
+        let (name, value) = ("\(field.key)", "\(field.value)")
         guard name.lowercased() == "set-cookie", let url = response.url else { return [Header(name: name, value: value)] }
         let cookies = HTTPCookie.cookies(withResponseHeaderFields: [name: value], for: url)
         return cookies.map { Header(name: name, value: "\($0.name)=\($0.value)") }
@@ -194,7 +194,7 @@ private func headers(of response: HTTPURLResponse) -> [Header] {
 }
 
 /// A URL in which what RFC 3986 does not have is written in percents: iOS before 17 reads no other.
-private func url(of text: String) -> URL? {
+private func readable(_ text: String) -> URL? {
     if let url = URL(string: text) { return url }
     let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
     let allowed = CharacterSet(charactersIn: letters + "-._~:/?#[]@!$&'()*+,;=%")
