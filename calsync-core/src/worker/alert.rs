@@ -70,7 +70,8 @@ pub enum Alert {
         wedged: usize,
     },
     /// Conflicts wait for an answer. Told by a run that left some, and of those nobody answered again when the oldest of a
-    /// link is [`WorkerOptions::conflicts_old`](super::WorkerOptions::conflicts_old) old, twice that, and so on.
+    /// link is [`WorkerOptions::conflicts_old`](super::WorkerOptions::conflicts_old) old, twice that, and so on. Of a link's conflicts,
+    /// answered ones included, the first 2,000 are looked through.
     OpenConflicts {
         /// The link.
         link: LinkId,
