@@ -18,10 +18,6 @@ from .model import (
     Calendar,
     Cleaned,
     Conflict,
-    ConflictPolicy,
-    CopyEdits,
-    DeletionPolicy,
-    Direction,
     Event,
     Explanation,
     Field,
@@ -29,8 +25,6 @@ from .model import (
     FreeTerms,
     HistoryEntry,
     Hold,
-    PeoplePolicy,
-    ProviderKind,
     Question,
     RemoteCalendar,
     Report,
@@ -38,11 +32,19 @@ from .model import (
     SeenItem,
     Source,
     StoredEvent,
-    Take,
     Undone,
     WaitingWrite,
 )
 from .store import Store, checked
+from .words import (
+    ConflictPolicy,
+    CopyEdits,
+    DeletionPolicy,
+    Direction,
+    PeoplePolicy,
+    ProviderKind,
+    Take,
+)
 
 T = TypeVar("T")
 

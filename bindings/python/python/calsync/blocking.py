@@ -16,10 +16,6 @@ from .model import (
     Calendar,
     Cleaned,
     Conflict,
-    ConflictPolicy,
-    CopyEdits,
-    DeletionPolicy,
-    Direction,
     Event,
     Explanation,
     Field,
@@ -27,8 +23,6 @@ from .model import (
     FreeTerms,
     HistoryEntry,
     Hold,
-    PeoplePolicy,
-    ProviderKind,
     Question,
     RemoteCalendar,
     Report,
@@ -36,9 +30,17 @@ from .model import (
     SeenItem,
     Source,
     StoredEvent,
-    Take,
     Undone,
     WaitingWrite,
+)
+from .words import (
+    ConflictPolicy,
+    CopyEdits,
+    DeletionPolicy,
+    Direction,
+    PeoplePolicy,
+    ProviderKind,
+    Take,
 )
 
 __all__ = ["Engine"]

@@ -17,10 +17,6 @@ from .model import (
     Calendar,
     Cleaned,
     Conflict,
-    ConflictPolicy,
-    CopyEdits,
-    DeletionPolicy,
-    Direction,
     Event,
     Explanation,
     Field,
@@ -28,9 +24,7 @@ from .model import (
     FreeTerms,
     HistoryEntry,
     Hold,
-    PeoplePolicy,
     Progress,
-    ProviderKind,
     Question,
     RemoteCalendar,
     Report,
@@ -38,9 +32,17 @@ from .model import (
     SeenItem,
     Source,
     StoredEvent,
-    Take,
     Undone,
     WaitingWrite,
+)
+from .words import (
+    ConflictPolicy,
+    CopyEdits,
+    DeletionPolicy,
+    Direction,
+    PeoplePolicy,
+    ProviderKind,
+    Take,
 )
 
 __all__ = ["Engine"]

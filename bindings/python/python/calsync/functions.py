@@ -17,21 +17,23 @@ from ._codec import arguments, decoder
 from .errors import CalsyncError, error_of
 from .model import (
     CalendarEvents,
-    ConflictPolicy,
     Copied,
-    DeletionPolicy,
-    Direction,
     Event,
     Expansion,
     Field,
     FreeAnswer,
     Merged,
     ParsedCalendar,
-    PeoplePolicy,
     Plan,
     PlanPair,
     SlotTerms,
     Surroundings,
+)
+from .words import (
+    ConflictPolicy,
+    DeletionPolicy,
+    Direction,
+    PeoplePolicy,
 )
 
 __all__ = [

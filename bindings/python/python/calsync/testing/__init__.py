@@ -13,8 +13,8 @@ from .._calsync import check_store as _check_store
 from .._calsync import store_cases
 from ..errors import error_of
 from ..hosts import Hosts
-from ..model import ProviderKind
 from ..store import Store, checked
+from ..words import ProviderKind
 
 __all__ = [
     "STORE_CASES",
