@@ -1060,8 +1060,8 @@ export function patchMany(
 
 /** Between two instants. Dates and floating times are read in `zone` (UTC). */
 export interface Window {
-  from: Instant | Date;
-  to: Instant | Date;
+  start: Instant | Date;
+  end: Instant | Date;
   zone?: Zone;
   limit?: number;
 }

@@ -147,8 +147,8 @@ def expand_many(
     limit: int | None = None,
 ) -> list[Expansion]:
     """When each event takes place between two instants. Dates and floating times are read in ``zone`` (UTC)."""
-    values = {"from": start, "to": end}
-    return _made(_calsync.expand(arguments(events=list(events), zone=zone, limit=limit, **values)))
+    args = arguments(events=list(events), start=start, end=end, zone=zone, limit=limit)
+    return _made(_calsync.expand(args))
 
 
 def expand(
