@@ -83,7 +83,10 @@ impl Run<'_> {
     }
 
     /// The bases of events, which are asked for where they are not known.
-    async fn bases_by_event(&mut self, ids: &[EventId]) -> Result<HashMap<EventId, BaseRecord>, EngineError> {
+    pub(super) async fn bases_by_event(
+        &mut self,
+        ids: &[EventId],
+    ) -> Result<HashMap<EventId, BaseRecord>, EngineError> {
         if !self.known.knows(ids) {
             let found = self.engine.store.bases(&self.link.id, BaseQuery::Events(ids)).await?;
             self.known.learn(ids.iter(), found);
