@@ -8,7 +8,6 @@ use super::{
     items::{Found, Item},
     pair::{Outcome, Pair, RemoteView},
     run::Run,
-    withdrawn::withdrawn,
 };
 use crate::{
     model::{Event, EventId, RemoteId},
@@ -64,7 +63,7 @@ impl Run<'_> {
             let bases = self.bases_by_event(&ids).await?;
             let unjoined = records.iter().filter(|record| record.deleted.is_none());
             let unjoined = unjoined.map(|record| &record.id).filter(|id| !bases.contains_key(*id));
-            let withdrawn = withdrawn(&*self.engine.store, &self.link.id, unjoined).await?;
+            let withdrawn = self.withdrawn(unjoined).await?;
             let (away, rest): (Vec<_>, Vec<_>) =
                 records.into_iter().partition(|record| withdrawn.contains_key(&record.id));
             records = rest;
