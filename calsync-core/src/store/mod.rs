@@ -94,7 +94,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 ///
 /// Lists are ordered by the bytes of their key and paged by their last key (`changes_are_paged_by_revision`,
 /// `base_summaries_are_paged`, `outbox_is_ordered_and_paged`, `records_are_paged`, `docs_are_paged`), so every read
-/// needs one index. A
+/// needs one index. A page that is shorter than its limit is the last. A
 /// key that is asked for twice is answered once (`reads_by_key_answer_once`). A limit of 0 reads nothing.
 #[async_trait]
 pub trait Store: Send + Sync {

@@ -67,7 +67,7 @@ cases! {
             let (mut after, mut found) = (Revision(0), Vec::new());
             loop {
                 let page = store.events_since(&calendar, after, limit).await.unwrap();
-                assert!(page.len() <= limit);
+                assert_eq!(page.len(), limit.min(expected.len() - found.len()), "a page is full while there is more");
                 let Some(last) = page.last() else { break };
                 after = last.revision;
                 found.extend(page.iter().map(|record| record.revision.0));
@@ -90,7 +90,7 @@ cases! {
             let (mut after, mut found): (Option<RemoteId>, Vec<String>) = (None, Vec::new());
             loop {
                 let page = store.base_summaries(&link, after.as_ref(), limit).await.unwrap();
-                assert!(page.len() <= limit);
+                assert_eq!(page.len(), limit.min(names.len() - found.len()), "a page is full while there is more");
                 let Some(last) = page.last() else { break };
                 after = Some(last.remote_id.clone());
                 found.extend(page.iter().map(|summary| summary.remote_id.to_string()));
@@ -111,7 +111,7 @@ cases! {
             let (mut after, mut found): (Option<OutboxId>, Vec<String>) = (None, Vec::new());
             loop {
                 let page = store.outbox(&link, after.as_ref(), limit).await.unwrap();
-                assert!(page.len() <= limit);
+                assert_eq!(page.len(), limit.min(names.len() - found.len()), "a page is full while there is more");
                 let Some(last) = page.last() else { break };
                 after = Some(last.id.clone());
                 found.extend(page.iter().map(|entry| entry.id.0.clone()));
@@ -141,7 +141,7 @@ cases! {
                         let after_id = after.as_deref();
                         let query = RecordQuery { kind, link: &link, event, run, after: after_id, limit };
                         let page = ids(&**store, query).await;
-                        assert!(page.len() <= limit);
+                        assert_eq!(page.len(), limit.min(names.len() - found.len()), "a page is full while there is more");
                         let Some(last) = page.last() else { break };
                         after = Some(last.clone());
                         found.extend(page);
