@@ -733,7 +733,7 @@ export interface Progress {
 export class CalsyncError extends Error {
   readonly code: Code;
   readonly retryable: boolean;
-  /** Not before so many milliseconds from now: the provider said so, or a link that is busy is free by then. */
+  /** Not before so many milliseconds from now: the provider said so, or a link that is busy is free then if whoever has it is gone. */
   readonly retryAfterMs: number | null;
   readonly message: string;
   /** What it is about: a method of yours, a link, a connection. */

@@ -118,7 +118,7 @@ pub struct Failure {
     pub code: Code,
     /// Whether trying again can help.
     pub retryable: bool,
-    /// Not before so many milliseconds from now: the provider said so, or a link that is busy is free by then.
+    /// Not before so many milliseconds from now: the provider said so, or a link that is busy is free then if whoever has it is gone.
     pub retry_after_ms: Option<u64>,
     /// For people. English, without secrets and event text.
     pub message: String,

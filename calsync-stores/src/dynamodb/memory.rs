@@ -63,6 +63,10 @@ impl Memory {
             *self = Self::default();
         }
         let held = self.owners.entry(key.clone()).or_default();
+        if guard.version < held.guard.version {
+            // A slow answer: what is held is newer.
+            return;
+        }
         if held.guard.version != guard.version {
             held.rows.clear();
         }

@@ -29,7 +29,7 @@ class CalsyncError(Exception):
     retryable: bool
     """Whether trying again can help."""
     retry_after_ms: int | None
-    """Not before so many milliseconds from now: the provider said so, or a link that is busy is free by then."""
+    """Not before so many milliseconds from now: the provider said so, or a link that is busy is free then if whoever has it is gone."""
     message: str
     """For people."""
     item: str | None

@@ -102,7 +102,7 @@ public struct CalsyncError: Error, Sendable, LocalizedError {
     public let code: Code
     /// Whether trying again can help.
     public let retryable: Bool
-    /// Not before so many milliseconds from now: the provider said so, or a link that is busy is free by then.
+    /// Not before so many milliseconds from now: the provider said so, or a link that is busy is free then if whoever has it is gone.
     public let retryAfterMs: UInt64?
     /// For people. English.
     public let message: String
