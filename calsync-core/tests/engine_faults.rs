@@ -87,7 +87,7 @@ async fn del_07_an_event_deleted_after_a_lost_creation_does_not_come_back() {
     }
 }
 
-/// LUP-05: a creation that turns out not to be there is sent as the event is now, not as it was.
+/// LUP-05: a creation that turns out not to be there is sent once more, and what was edited since in the same run.
 #[tokio::test]
 async fn lup_05_an_edit_after_a_lost_creation_goes_out() {
     for wait in [TimeDelta::seconds(20), HOUR] {

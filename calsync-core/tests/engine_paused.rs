@@ -32,6 +32,8 @@ enum Meanwhile {
     Nothing,
     /// The host edits one of the events again.
     Edited,
+    /// The host edits the event that is being made there, and another worker takes the link over.
+    EditedAndTakenOver,
 }
 
 /// Pauses a worker, once, and notes what it asks.
@@ -74,8 +76,11 @@ impl StoreHook for Pausing {
         let clock = self.clock.lock().unwrap().clone();
         clock.iter().for_each(|clock| clock.advance(TimeDelta::seconds(11)));
         self.other.world.clock.advance(TimeDelta::seconds(11));
+        if meanwhile == Meanwhile::EditedAndTakenOver {
+            self.other.world.edit("new", |event| body(event).title = Some("again".to_owned())).await;
+        }
         match meanwhile {
-            Meanwhile::TakenOver => {
+            Meanwhile::TakenOver | Meanwhile::EditedAndTakenOver => {
                 let before = self.other.remote.writes();
                 self.other.sync().await.expect("the lease ran out");
                 *self.writes.lock().unwrap() = self.other.remote.writes() - before;
@@ -113,7 +118,7 @@ enum Clock {
 
 async fn paused(at: Pause, meanwhile: Meanwhile, clock: Clock) -> Ended {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-    let remote = Arc::new(MemoryRemote::default());
+    let remote = Arc::new(MemoryRemote::default().with_twins());
     let link = Link::new("home", "family", "memory");
     for n in 0..4 {
         remote.put(&format!("r{n}"), &event(&format!("u{n}"), "first"));
@@ -186,6 +191,15 @@ async fn what_another_worker_took_over_is_not_sent_again() {
 #[tokio::test]
 async fn a_worker_that_cannot_tell_changes_nothing_there() {
     let ended = paused(Pause::After, Meanwhile::TakenOver, Clock::StandsStill).await;
+    assert!(ended.run.is_err(), "what it found out it may not write down");
+    assert_eq!(ended.writes, 0);
+}
+
+/// What another worker looked for and did not find may be on its way still. It is sent under the same name once more, so that one of
+/// the two is refused, and what was edited since goes after it.
+#[tokio::test]
+async fn what_may_be_on_its_way_is_not_made_under_another_name() {
+    let ended = paused(Pause::After, Meanwhile::EditedAndTakenOver, Clock::StandsStill).await;
     assert!(ended.run.is_err(), "what it found out it may not write down");
     assert_eq!(ended.writes, 0);
 }

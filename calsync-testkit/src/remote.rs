@@ -43,6 +43,8 @@ pub struct MemoryRemote {
     holds: fn(&Event) -> Event,
     /// What everybody calls it.
     place: Option<&'static str>,
+    /// Two items may have one UID, as at Google.
+    has_twins: bool,
 }
 
 #[derive(Default)]
@@ -93,6 +95,7 @@ impl Default for MemoryRemote {
             page: 1000,
             holds: Event::clone,
             place: None,
+            has_twins: false,
         }
     }
 }
@@ -109,6 +112,13 @@ impl MemoryRemote {
     #[must_use]
     pub fn at(mut self, place: &'static str) -> Self {
         self.place = Some(place);
+        self
+    }
+
+    /// Takes two items of one UID, as Google does.
+    #[must_use]
+    pub fn with_twins(mut self) -> Self {
+        self.has_twins = true;
         self
     }
 
@@ -466,7 +476,7 @@ impl Provider for MemoryRemote {
         let uid = read(payload).map(|event| event.uid).unwrap_or_default();
         let twin =
             state.items.iter().find(|(_, item)| read(&item.payload).is_ok_and(|event| event.uid == uid));
-        if let Some((at, _)) = twin {
+        if let Some((at, _)) = twin.filter(|_| !self.has_twins) {
             let at = Some(at.clone());
             return Err(ProviderError::new(ErrorKind::AlreadyExists { at }, "create", "UID taken"));
         }

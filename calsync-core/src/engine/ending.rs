@@ -116,6 +116,8 @@ impl Run<'_> {
     async fn record_failure(&mut self, error: &EngineError) -> Result<(), EngineError> {
         // What was read stays; only the health changes, on the state the store has.
         let mut state = self.engine.store.link(&self.link.id).await?.unwrap_or_else(|| new_state(self.link));
+        // The answer to the commit that said so may be lost.
+        state.none_withdrawn &= self.state.none_withdrawn;
         state.health = match error {
             error if error.needs_credentials() => LinkHealth::NeedsReauth,
             EngineError::Provider(ProviderError { kind, .. }) => failed(&state.health, kind.clone()),

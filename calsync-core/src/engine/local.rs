@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     model::{Event, EventId, RemoteId},
-    store::{BaseQuery, BaseRecord, EventRecord, OutboxEntry, OutboxOp, OutboxState, Write},
+    provider::{Payload, PeoplePolicy, ProviderError},
+    store::{BaseQuery, BaseRecord, EventRecord, OutboxEntry, OutboxOp, OutboxState, Revision, Write},
 };
 
 impl Run<'_> {
@@ -112,14 +113,19 @@ impl Run<'_> {
                 && !self
                     .copies
                     .is_some_and(|copies| copies.is_outside(&record.event, base.is_some(), self.started));
-            let waiting = self.outbox.get(&record.id).filter(|entry| {
-                stands(entry, record, base, copied) && !self.may_be_rendered_otherwise(entry)
-            });
-            if let Some(entry) = waiting
+            let decided = self.outbox.get(&record.id).filter(|entry| !self.may_be_rendered_otherwise(entry));
+            let waiting = decided.filter(|entry| stands(entry, record, base, copied));
+            let first = decided.filter(|entry| copied && self.may_be_on_its_way(entry, record));
+            if let Some(entry) = waiting.or(first)
                 && !self.voided.contains(&record.id)
             {
                 let writes = self.mark_waiting(entry, record);
                 outcomes.push(Outcome { writes, ..Outcome::default() });
+                if waiting.is_none() {
+                    // However this run ends, what was edited is found again.
+                    self.seen_before = self.seen_before.min(Revision(record.revision.0.saturating_sub(1)));
+                    self.edited_after.insert(record.id.clone());
+                }
                 continue;
             }
             // Whether it is there could not be found out: the next run asks again.
@@ -172,6 +178,19 @@ impl Run<'_> {
         waits && entry.run != self.id && (self.renewed || self.copies.is_some())
     }
 
+    /// A creation that was recorded as sent by an earlier run, and whose item is not there: its worker may be slower than its lease,
+    /// and send it now. Under another name the event would be made twice. So it is sent as it was, under its own, one of the two is
+    /// refused, and what was edited since goes after it. Not where it could invite people the edit has spared.
+    fn may_be_on_its_way(&self, entry: &OutboxEntry, record: &EventRecord) -> bool {
+        self.copies.is_none()
+            && self.link.people == PeoplePolicy::Withhold
+            && record.deleted.is_none()
+            && entry.state == OutboxState::Pending
+            && matches!(entry.op, OutboxOp::Create { .. })
+            && entry.run != self.id
+            && self.marked.contains(&entry.event_id)
+    }
+
     /// The item of an event that is back here, while an earlier run may have deleted it there and nobody has looked since.
     fn may_be_deleted(&self, entry: &OutboxEntry, record: &EventRecord) -> Option<RemoteId> {
         let sent =
@@ -184,11 +203,7 @@ impl Run<'_> {
     }
 
     /// An event that cannot be written there is kept as a wedged write, so that a person sees it.
-    pub(super) fn unwritable(
-        &mut self,
-        record: &EventRecord,
-        error: &crate::provider::ProviderError,
-    ) -> Outcome {
+    pub(super) fn unwritable(&mut self, record: &EventRecord, error: &ProviderError) -> Outcome {
         let entry = self.nameless(&record.id, &record.event, error);
         Outcome {
             supersedes: Some(record.id.clone()),
@@ -203,7 +218,7 @@ impl Run<'_> {
         &mut self,
         event_id: &EventId,
         event: &Event,
-        error: &crate::provider::ProviderError,
+        error: &ProviderError,
     ) -> OutboxEntry {
         OutboxEntry {
             id: crate::store::OutboxId(self.next_id()),
@@ -212,7 +227,7 @@ impl Run<'_> {
             event_id: event_id.clone(),
             // Without a name, also where there is an item: nothing was rendered that could be sent.
             remote_id: RemoteId::new(""),
-            op: OutboxOp::Create { payload: crate::provider::Payload::new("") },
+            op: OutboxOp::Create { payload: Payload::new("") },
             local: Some(Box::new(event.clone())),
             losses: Vec::new(),
             fields: Vec::new(),

@@ -92,7 +92,8 @@ impl Run<'_> {
         for round in 0..=ROUNDS {
             let sent = self.send_all(&mut total).await?;
             let echoes = self.read_echoes(sent.echoes).await?;
-            let again = !sent.changed.is_empty() || sent.depends > 0;
+            let made = self.made_and_edited();
+            let again = !sent.changed.is_empty() || sent.depends > 0 || !made.is_empty();
             if sent.stop.is_some() || !again {
                 // Nothing reads them any more in this run: they go with what ends it.
                 self.last_writes.extend(echoes);
@@ -106,9 +107,10 @@ impl Run<'_> {
                 self.waiting += sent.changed.len() + sent.depends;
                 self.give_up_for_now(&sent.changed).await?;
                 // Their intents are void: the next run has to see these events again to decide anew.
-                self.unfinished |= !sent.changed.is_empty();
+                self.unfinished |= !sent.changed.is_empty() || !made.is_empty();
                 break;
             }
+            self.recheck.extend(made);
             // Somebody else was faster: read, merge, and send the result.
             let mut gone: Vec<Gone> = Vec::new();
             let voided = sent.changed;
@@ -156,7 +158,22 @@ impl Run<'_> {
             self.plan_recheck().await?;
             self.carry_out_deletions().await?;
         }
+        if !self.edited_after.is_empty() {
+            // Nothing else says of them that there is something to send when they are made.
+            self.state.seen = self.state.seen.min(self.seen_before);
+        }
         Ok(())
+    }
+
+    /// Events that were edited after their creation was decided, and are made by now: what was edited goes next.
+    fn made_and_edited(&mut self) -> Vec<EventId> {
+        let made = |event: &EventId| !self.outbox.contains_key(event);
+        let made: Vec<EventId> = self.edited_after.iter().filter(|event| made(event)).cloned().collect();
+        for event in &made {
+            self.edited_after.remove(event);
+            self.handled.remove(event);
+        }
+        made
     }
 
     /// Takes what was found under the name of a refused creation for what that creation made.

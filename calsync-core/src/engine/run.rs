@@ -136,6 +136,8 @@ pub(super) struct Run<'a> {
     pub(super) voided: HashSet<EventId>,
     /// Events to look at again, because what was sent for them is not what they are now.
     pub(super) recheck: Vec<EventId>,
+    /// Events whose creation is sent as it was decided, and that were edited since.
+    pub(super) edited_after: BTreeSet<EventId>,
     pub(super) deletions: Vec<PlannedDeletion>,
     /// Those of them that wait for a person.
     pub(super) held: Vec<PlannedDeletion>,
@@ -240,6 +242,7 @@ impl<'a> Run<'a> {
             last_writes: Vec::new(),
             voided: HashSet::new(),
             recheck: Vec::new(),
+            edited_after: BTreeSet::new(),
             deletions: Vec::new(),
             held: Vec::new(),
             approved: None,
@@ -435,6 +438,7 @@ impl<'a> Run<'a> {
         }
         let store = &self.engine.store;
         (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
+        self.state.none_withdrawn = false;
         self.looks_for_rows = true;
         // A calendar that is empty as a whole is filled again at once.
         self.audit |= store.events_since(&self.link.calendar, Revision::default(), 1).await?.is_empty();
