@@ -255,6 +255,7 @@ pub struct Asked {
     /// Whether it sends what goes to providers. Default: the library does; one that was built without HTTP cannot.
     pub transport: bool,
     /// What tokens are sealed with in the store. Default: nothing, and no account is connected by OAuth.
+    #[cfg_attr(not(feature = "oauth"), serde(skip_serializing))]
     pub master_keys: Option<MasterKeys>,
     /// How many milliseconds a filter, transform, resolver or clock may take. Default: 10,000, which is how long the lease of
     /// a run lasts.
@@ -266,6 +267,7 @@ pub struct Asked {
 }
 
 /// What seals tokens and flows of OAuth in the store, and opens them: it is written nowhere.
+#[cfg(feature = "oauth")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MasterKeys {
@@ -398,11 +400,14 @@ impl fmt::Debug for OAuthClient {
     }
 }
 
-/// Nothing is read of a client: this library was built without OAuth.
+// Nothing is read of these in a library without OAuth.
 #[cfg(not(feature = "oauth"))]
-pub type OAuthClient = serde::de::IgnoredAny;
+pub use serde::de::{
+    IgnoredAny as BeginOAuth, IgnoredAny as FinishOAuth, IgnoredAny as MasterKeys, IgnoredAny as OAuthClient,
+};
 
 /// `begin_oauth`.
+#[cfg(feature = "oauth")]
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BeginOAuth {
@@ -419,6 +424,7 @@ pub struct BeginOAuth {
     pub login_hint: Option<String>,
 }
 
+#[cfg(feature = "oauth")]
 impl fmt::Debug for BeginOAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BeginOAuth").field("connection", &self.connection).finish_non_exhaustive()
@@ -426,6 +432,7 @@ impl fmt::Debug for BeginOAuth {
 }
 
 /// `finish_oauth`.
+#[cfg(feature = "oauth")]
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FinishOAuth {
@@ -437,6 +444,7 @@ pub struct FinishOAuth {
     pub query: Secret<String>,
 }
 
+#[cfg(feature = "oauth")]
 impl fmt::Debug for FinishOAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FinishOAuth")

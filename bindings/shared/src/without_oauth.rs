@@ -3,7 +3,6 @@ use std::sync::Arc;
 use crate::{
     Code, Engine, Failure,
     args::{BeginOAuth, Connect, FinishOAuth, OAuthClient},
-    model::OAuthGrant,
 };
 
 /// There is none.
@@ -20,7 +19,7 @@ impl Engine {
     }
 
     #[allow(clippy::unused_async, reason = "the same as where there is something to wait for")]
-    pub(crate) async fn finish_oauth(&self, _: FinishOAuth) -> Result<OAuthGrant, Failure> {
+    pub(crate) async fn finish_oauth(&self, _: FinishOAuth) -> Result<(), Failure> {
         Err(left_out())
     }
 
