@@ -9,6 +9,8 @@ pub(crate) struct Report {
     targets: Vec<Target>,
     notes: Vec<String>,
     unmeasured: Vec<String>,
+    /// Rows are told on standard error as they come.
+    is_told: bool,
 }
 
 /// What a ratio or an amount is held against.
@@ -50,9 +52,18 @@ struct Target {
 }
 
 impl Report {
+    /// One whose rows are told as they come, because all of them together take long.
+    pub(crate) fn told() -> Self {
+        Self { is_told: true, ..Self::default() }
+    }
+
     /// One measured thing.
     pub(crate) fn row(&mut self, what: impl Into<String>, measured: impl Into<String>) {
-        self.rows.push((what.into(), measured.into()));
+        let (what, measured) = (what.into(), measured.into());
+        if self.is_told {
+            eprintln!("  ... {what}  {measured}");
+        }
+        self.rows.push((what, measured));
     }
 
     /// A value with its target.

@@ -737,7 +737,7 @@ export interface Progress {
 export class CalsyncError extends Error {
   readonly code: Code;
   readonly retryable: boolean;
-  /** Not before so many milliseconds from now, where the provider said so. */
+  /** Not before so many milliseconds from now: the provider said so, or a link that is busy is free by then. */
   readonly retryAfterMs: number | null;
   readonly message: string;
   /** What it is about: a method of yours, a link, a connection. */
@@ -1141,8 +1141,8 @@ export function patchMany(
 
 /** Between two instants. Dates and floating times are read in `zone` (UTC). */
 export interface Window {
-  from: Instant | Date;
-  to: Instant | Date;
+  start: Instant | Date;
+  end: Instant | Date;
   zone?: Zone;
   limit?: number;
 }

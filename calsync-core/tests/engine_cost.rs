@@ -170,6 +170,38 @@ async fn calls_follow_the_changes_and_not_the_calendar() {
 
         lab.sync().await;
         assert_eq!(lab.store.hook.taken(), run_of(&["commit of 1"]), "and nothing again");
+
+        for n in 0..10 {
+            lab.remote.put(&format!("n{n}"), &event(&format!("new-{n}"), "made there"));
+        }
+        lab.sync().await;
+        let decided = ["pairs", "events_by_uid", "commit of 31", "commit of 2"];
+        assert_eq!(lab.store.hook.taken(), run_of(&decided), "ten made there");
+        for n in 0..10 {
+            lab.world.add(event(&format!("here-{n}"), "made here")).await;
+        }
+        lab.store.hook.taken();
+        lab.sync().await;
+        assert_eq!(lab.store.hook.taken(), run_of(&sent), "ten made here");
+
+        // Whether so many may go is asked before the first of them does.
+        let guard = ["records Run", "base_summaries", "bases", "events"];
+        for n in 0..10 {
+            lab.remote.remove(&format!("n{n}"));
+        }
+        lab.sync().await;
+        let moved = ["pairs", "docs"];
+        let decided = [&moved[..], &guard, &["docs", "commit of 32", "commit of 2"]].concat();
+        assert_eq!(lab.store.hook.taken(), run_of(&decided), "ten deleted there");
+        lab.world.clock.advance(TimeDelta::days(8));
+        lab.sync().await;
+        for n in 0..10 {
+            lab.world.delete(&format!("here-{n}")).await;
+        }
+        lab.store.hook.taken();
+        lab.sync().await;
+        let sent = [&["bases"][..], &guard, &["commit of 12", "commit of 30", "commit of 2"]].concat();
+        assert_eq!(lab.store.hook.taken(), run_of(&sent), "ten deleted here");
     }
 }
 

@@ -72,15 +72,15 @@ const rules = events.map(({ master, rules: [rule] }) => {
   return rrule.rrulestr(`DTSTART:${start}\nRRULE:${rule}`);
 });
 // The instance that is just at the end is rrule's only: it counts both ends in.
-const [from, to] = [new Date('2026-04-01T00:00:00Z'), new Date('2027-04-01T00:00:00Z')];
+const [start, end] = [new Date('2026-04-01T00:00:00Z'), new Date('2027-04-01T00:00:00Z')];
 const expanded = compare(
   `expand ${SERIES} series, a year`,
   'rrule',
   5,
   () => calsync
-      .expandMany(events, { from, to })
+      .expandMany(events, { start, end })
       .reduce((sum, { instances }) => sum + instances.filter(({ time }) => time.start.utc).length, 0),
-  () => rules.reduce((sum, rule) => sum + rule.between(from, to, true).filter((start) => start instanceof Date).length, 0),
+  () => rules.reduce((sum, rule) => sum + rule.between(start, end, true).filter((found) => found instanceof Date).length, 0),
 );
 if (!parsed || !expanded) {
   console.error('slower than wanted');

@@ -21,7 +21,7 @@ pub(crate) fn run(options: &Options) -> Outcome<Report> {
         .map_err(|error| error.to_string())?;
     // The emulators serve on it.
     let _inside = runtime.enter();
-    let mut report = Report::default();
+    let mut report = Report::told();
     first::run(options, &runtime, &mut report)?;
     day::run(options, &runtime, &mut report)?;
     growth::run(options, &runtime, &mut report)?;

@@ -22,7 +22,7 @@ const SERIES = [
   '',
 ].join('\r\n');
 const series = () => calsync.parse(SERIES).events[0];
-const YEAR = { from: new Date('2026-01-01'), to: '2027-01-01T00:00:00Z' };
+const YEAR = { start: new Date('2026-01-01'), end: '2027-01-01T00:00:00Z' };
 
 test('import and require give the same', () => {
   const required = createRequire(import.meta.url)('../index.cjs');
@@ -80,9 +80,9 @@ test('instances of every form are what the native part says one by one', () => {
           )
         : each,
     );
-  const args = { events: snake(events), from: '2026-01-01T00:00:00Z', to: '2027-01-01T00:00:00Z' };
+  const args = { events: snake(events), start: '2026-01-01T00:00:00Z', end: '2027-01-01T00:00:00Z' };
   const plain = JSON.parse(native.pure('expand', JSON.stringify(args)));
-  const packed = calsync.expandMany(events, { from: args.from, to: args.to });
+  const packed = calsync.expandMany(events, { start: args.start, end: args.end });
   assert.deepEqual(packed, plain);
   assert.deepEqual(packed.map(({ instances }) => instances.length), [3, 3, 3, 6, 2, 1, 3, 6]);
   const times = packed.flatMap(({ instances }) => instances.map(({ time }) => time.start));

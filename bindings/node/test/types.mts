@@ -6,7 +6,7 @@ export async function known(engine: Engine, store: Store, together: StoreInOneCa
   const report: Report = await engine.sync('home', { approve: 'x', signal: new AbortController().signal });
   const pushed: number = report.counts.pushed;
   const event: Event = parse('').events[0]!;
-  const start: string = expand(event, { from: new Date(), to: new Date() }).instances[0]!.id;
+  const start: string = expand(event, { start: new Date(), end: new Date() }).instances[0]!.id;
   for (const one of parseMany([''])) if (one instanceof CalsyncError) one.code satisfies string;
   for await (const step of engine.progress('home')) if ('step' in step) step.done satisfies number;
   new Engine(store);

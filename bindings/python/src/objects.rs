@@ -1,7 +1,7 @@
 //! Events as objects of Python, made without JSON between: for the calls that give thousands of them.
 //!
-//! The classes are those of `calsync.model`; their arguments stand here in the order they are declared there. The tests hold
-//! every value that is made here against the one `calsync._codec` makes of the JSON.
+//! The classes are those of `calsync.model` and `calsync.words`; their arguments stand here in the order they are declared
+//! there. The tests hold every value that is made here against the one `calsync._codec` makes of the JSON.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -75,7 +75,7 @@ impl Classes {
     }
 
     fn find(py: Python<'_>) -> PyResult<Self> {
-        let model = py.import("calsync.model")?;
+        let (model, words) = (py.import("calsync.model")?, py.import("calsync.words")?);
         let class = |name: &str| model.getattr(name).map(Bound::unbind);
         let datetime = py.import("datetime")?;
         Ok(Self {
@@ -100,17 +100,17 @@ impl Classes {
             utc: datetime.getattr("timezone")?.getattr("utc")?.unbind(),
             zone_of: py.import("calsync._codec")?.getattr("zone_of")?.unbind(),
             words: Words {
-                uid_origin: members::<UidOrigin>(&model.getattr("UidOrigin")?)?,
-                status: members::<Status>(&model.getattr("Status")?)?,
-                free_busy: members::<FreeBusyStatus>(&model.getattr("FreeBusyStatus")?)?,
-                privacy: members::<Privacy>(&model.getattr("Privacy")?)?,
-                scope: members::<OverrideScope>(&model.getattr("OverrideScope")?)?,
-                participation: members::<ParticipationStatus>(&model.getattr("ParticipationStatus")?)?,
-                role: members::<Role>(&model.getattr("Role")?)?,
-                action: members::<AlarmAction>(&model.getattr("AlarmAction")?)?,
-                relative_to: members::<RelativeTo>(&model.getattr("RelativeTo")?)?,
-                descent: members::<Descent>(&model.getattr("Descent")?)?,
-                limit: members::<LimitReached>(&model.getattr("LimitReached")?)?,
+                uid_origin: members::<UidOrigin>(&words.getattr("UidOrigin")?)?,
+                status: members::<Status>(&words.getattr("Status")?)?,
+                free_busy: members::<FreeBusyStatus>(&words.getattr("FreeBusyStatus")?)?,
+                privacy: members::<Privacy>(&words.getattr("Privacy")?)?,
+                scope: members::<OverrideScope>(&words.getattr("OverrideScope")?)?,
+                participation: members::<ParticipationStatus>(&words.getattr("ParticipationStatus")?)?,
+                role: members::<Role>(&words.getattr("Role")?)?,
+                action: members::<AlarmAction>(&words.getattr("AlarmAction")?)?,
+                relative_to: members::<RelativeTo>(&words.getattr("RelativeTo")?)?,
+                descent: members::<Descent>(&words.getattr("Descent")?)?,
+                limit: members::<LimitReached>(&words.getattr("LimitReached")?)?,
             },
         })
     }

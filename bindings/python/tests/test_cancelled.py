@@ -208,6 +208,7 @@ def test_a_link_is_busy_until_the_lease_of_its_cancelled_run_is_over() -> None:
             with pytest.raises(calsync.CallError) as busy:
                 await engine.sync("home")
             assert (busy.value.code, busy.value.retryable) == ("busy", True)
+            assert busy.value.retry_after_ms is not None and 0 < busy.value.retry_after_ms <= 10_000
             clock.pass_a_minute()
             assert (await engine.sync("home")).in_step
             assert there(emulator) == [("a", "Breakfast", None)]

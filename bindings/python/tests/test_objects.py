@@ -160,8 +160,7 @@ def test_an_expansion_is_its_json(name: str) -> None:
     events = calsync.parse(TEXTS[name]).events
     start, end = datetime(2026, 1, 1, tzinfo=timezone.utc), datetime(2027, 1, 1, tzinfo=timezone.utc)
     for limit in (None, 2):
-        values = {"from": start, "to": end}
-        args = _codec.arguments(events=events, limit=limit, **values)
+        args = _codec.arguments(events=events, start=start, end=end, limit=limit)
         theirs = of_json("expand", args, calsync.Expansion)
         same(calsync.expand_many(events, start, end, limit=limit), theirs)
 

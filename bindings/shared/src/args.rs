@@ -79,9 +79,9 @@ pub struct Expand {
     /// The events.
     pub events: Vec<EventModel>,
     /// The first instant of the window.
-    pub from: DateTime<Utc>,
+    pub start: DateTime<Utc>,
     /// The instant after the last.
-    pub to: DateTime<Utc>,
+    pub end: DateTime<Utc>,
     /// The zone dates and floating times are read in. Default: UTC.
     #[serde(default)]
     pub zone: Option<Zone>,

@@ -141,6 +141,7 @@ impl Engine {
                 calling.begin().await.map_err(|failure| failure.failure())?;
             }
             let result = engine.dispatch(&method, &args).await;
+            let result = result.map_err(|failure| failure.told_at(engine.now()));
             match (result, Calling::noted()) {
                 // What was done without the host's answer is done. An event whose rule failed is set aside until it or the rule changes.
                 (Ok(_), Some(failed)) => Err(failed.failure()),

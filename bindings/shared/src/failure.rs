@@ -7,6 +7,7 @@ use calsync_core::{
     provider::{ErrorKind, ProviderError, Retry},
     store::{StoreError, StoreErrorKind},
 };
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::host::HostFailure;
@@ -126,18 +127,38 @@ pub struct Failure {
     pub code: Code,
     /// Whether trying again can help.
     pub retryable: bool,
-    /// Not before so many milliseconds from now, where the provider said so.
+    /// Not before so many milliseconds from now: the provider said so, or a link that is busy is free by then.
     pub retry_after_ms: Option<u64>,
     /// For people. English, without secrets and event text.
     pub message: String,
     /// What it is about: a method of the host, a link, a connection. Never event text.
     pub item: Option<String>,
+    /// Until when somebody else has what it is about, at most.
+    #[serde(skip)]
+    until: Option<DateTime<Utc>>,
 }
 
 impl Failure {
     /// A failure that trying again does not mend.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, retryable: false, retry_after_ms: None, message: message.into(), item: None }
+        Self {
+            code,
+            retryable: false,
+            retry_after_ms: None,
+            message: message.into(),
+            item: None,
+            until: None,
+        }
+    }
+
+    /// Says how long to wait for what somebody else has, as it is now.
+    #[must_use]
+    pub(crate) fn told_at(mut self, now: DateTime<Utc>) -> Self {
+        if let Some(until) = self.until {
+            let wait = (until - now).num_milliseconds();
+            self.retry_after_ms = self.retry_after_ms.or(Some(u64::try_from(wait).unwrap_or(0)));
+        }
+        self
     }
 
     /// Names what it is about.
@@ -253,6 +274,10 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let retry = error.retry();
         let message = error.to_string();
+        let until = match &error {
+            EngineError::Busy { until } => Some(*until),
+            _ => None,
+        };
         let code = match error {
             EngineError::Provider(error) => return error.into(),
             EngineError::Store(error) => return error.into(),
@@ -268,7 +293,7 @@ impl From<EngineError> for Failure {
             EngineError::UnknownWrite { .. } => Code::UnknownWrite,
             _ => Code::Internal,
         };
-        Self::new(code, message).retrying(retry)
+        Self { until, ..Self::new(code, message).retrying(retry) }
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn patch_texts(args: args::Patch) -> Result<Vec<Outcome<String>>, Fai
 ///
 /// [`Code::InvalidInput`](crate::Code::InvalidInput) when the window ends before it begins.
 pub fn expand(args: args::Expand) -> Result<Vec<Expansion>, Failure> {
-    if args.to < args.from {
+    if args.end < args.start {
         return Err(Failure::invalid("the window ends before it begins"));
     }
     let mut limits = ExpansionLimits::default();
@@ -72,7 +72,7 @@ pub fn expand(args: args::Expand) -> Result<Vec<Expansion>, Failure> {
     let zone = args.zone.unwrap_or(Zone::UTC);
     let expand = |event: EventModel| {
         let event = Event::from(event);
-        let (instances, report) = event.instances(args.from..args.to, &zone, &limits);
+        let (instances, report) = event.instances(args.start..args.end, &zone, &limits);
         Expansion {
             instances: instances.into_iter().map(|i| InstanceModel { id: i.id, time: i.time }).collect(),
             opaque_rules: report.opaque.len(),

@@ -36,7 +36,7 @@ fn rules_are_text_and_an_event_comes_back_as_it_was() {
 
 #[test]
 fn a_window_has_the_instances_that_overlap_it() {
-    let args = json!({ "events": [event()], "from": "2026-03-28T00:00:00Z", "to": "2026-03-30T00:00:00Z" });
+    let args = json!({ "events": [event()], "start": "2026-03-28T00:00:00Z", "end": "2026-03-30T00:00:00Z" });
     let instances = call("expand", args)[0]["instances"].clone();
     let ids: Vec<&str> = instances.as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["20260328T080000Z", "20260329T070000Z"]);
@@ -47,7 +47,7 @@ fn arguments_that_cannot_be_read_are_refused_without_their_text() {
     for (method, args) in [
         ("parse", "not json"),
         ("parse", r#"{"text": "secret"}"#),
-        ("expand", r#"{"events": [], "from": "secret", "to": "secret"}"#),
+        ("expand", r#"{"events": [], "start": "secret", "end": "secret"}"#),
         ("merge", r#"{"items": [], "policy": "secret"}"#),
         ("no such method", "{}"),
     ] {

@@ -173,6 +173,7 @@ impl Run<'_> {
         self.settle_ended(&mut batch).await?;
         batch.writes.extend(self.first_say().await?);
         self.note_what_is_ahead(&mut batch);
+        self.note_kept_away(&mut batch);
         if self.says_change && !batch.writes.iter().any(|write| matches!(write, Write::PutLink(_))) {
             let seen = self.state.seen.min(self.seen_before);
             batch.writes.push(Write::PutLink(Box::new(LinkState { seen, ..self.state.clone() })));

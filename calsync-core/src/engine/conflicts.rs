@@ -386,7 +386,10 @@ impl Run<'_> {
         if ended.is_empty() {
             return Ok(());
         }
-        let bases = self.engine.store.bases(&self.link.id, BaseQuery::Remote(&ended)).await?;
+        let bases = match self.known.of_items(&ended) {
+            Some(bases) => bases,
+            None => self.engine.store.bases(&self.link.id, BaseQuery::Remote(&ended)).await?,
+        };
         self.forget_what_was_left(&bases, batch).await?;
         for base in bases.iter().filter(|base| base.remote.is_some()) {
             let goes_on = batch

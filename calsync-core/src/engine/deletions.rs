@@ -167,9 +167,11 @@ impl Run<'_> {
         let mut after = Some(format!("{:012x}", since.timestamp_millis().max(0)));
         let mut count = 0;
         while let Some(id) = after.take() {
-            for record in self.records(RecordKind::Run, Some(&id)).await? {
+            let page = self.records(RecordKind::Run, Some(&id)).await?;
+            let is_full = page.len() >= self.rows_at_once();
+            for record in page {
                 let Record::Run(run) = record else { continue };
-                after = Some(run.id.to_string());
+                after = Some(run.id.to_string()).filter(|_| is_full);
                 if run.approved.is_some() {
                     count = 0;
                 }
@@ -328,10 +330,11 @@ impl Run<'_> {
         Ok(unnamed.into_iter().map(|(id, ..)| id).collect())
     }
 
-    async fn rows(&self, chunk: &[PlannedDeletion]) -> Result<Rows, EngineError> {
+    async fn rows(&mut self, chunk: &[PlannedDeletion]) -> Result<Rows, EngineError> {
         let ids: Vec<EventId> =
             chunk.iter().filter_map(|deletion| deletion.operation.event_id.clone()).collect();
-        let bases = self.engine.store.bases(&self.link.id, BaseQuery::Events(&ids)).await?;
+        let mut known = self.bases_by_event(&ids).await?;
+        let bases = ids.iter().filter_map(|id| known.remove(id)).collect();
         let records = self.engine.store.events(&self.link.calendar, &ids).await?;
         Ok(Rows { bases, records })
     }

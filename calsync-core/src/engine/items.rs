@@ -304,7 +304,7 @@ impl Run<'_> {
     }
 
     /// Bases of items with the events they are joined to.
-    async fn pairs(
+    pub(super) async fn pairs(
         &self,
         ids: &[RemoteId],
     ) -> Result<(HashMap<RemoteId, BaseRecord>, HashMap<EventId, EventRecord>), EngineError> {

@@ -70,6 +70,14 @@ impl Known {
         ids.iter().filter_map(base).collect()
     }
 
+    /// The bases of some items, where all of them are known.
+    pub(super) fn of_items(&self, items: &[RemoteId]) -> Option<Vec<BaseRecord>> {
+        let base = |item: &RemoteId| {
+            self.bases.get(self.joined.get(item)?)?.clone().filter(|base| base.remote_id == *item)
+        };
+        items.iter().map(base).collect()
+    }
+
     /// A page of the outbox as [`Store::waiting`](crate::store::Store::waiting) answers it, where a read would say nothing
     /// else: a commit was taken and nothing was asked of the provider since, which had sent so many requests by now.
     pub(super) fn waiting(&self, after: Option<&OutboxId>, limit: usize, requests: u64) -> Option<Waiting> {
@@ -228,6 +236,9 @@ mod tests {
             let left: Vec<_> = left.iter().map(|(event, item)| pair(event, item)).collect();
             assert_eq!(items(&known), left, "{writes:?}");
         }
+        let items = |names: &[&str]| names.iter().map(|name| RemoteId::from(*name)).collect::<Vec<_>>();
+        assert_eq!(known.of_items(&items(&["i3"])), Some(vec![base("i3", "e2")]));
+        assert_eq!(known.of_items(&items(&["i3", "renamed"])), None, "whose base it is now is not known");
         known.write(&[gone("i3")]);
         known.ended(None);
         assert!(!known.knows(&ids(&["e1"])), "nobody knows what it did");

@@ -230,7 +230,8 @@ impl Run<'_> {
         self.find_wrongly_brought(gone).await?;
         for chunk in gone.chunks(CHUNK) {
             let ids: Vec<RemoteId> = chunk.iter().map(|gone| gone.id.clone()).collect();
-            let bases = self.bases_by_remote(&ids).await?;
+            let (bases, mut events) = self.pairs(&ids).await?;
+            self.known.learn(bases.values().map(|base| &base.event_id), bases.values().cloned().collect());
             let mut extra = Vec::new();
             for id in &ids {
                 extra.extend(self.let_out(id));
@@ -238,11 +239,9 @@ impl Run<'_> {
             }
             let event_ids: Vec<EventId> = bases.values().map(|base| base.event_id.clone()).collect();
             for attempt in 0.. {
-                let events = if event_ids.is_empty() {
-                    HashMap::new()
-                } else {
-                    by_id(self.engine.store.events(&self.link.calendar, &event_ids).await?)
-                };
+                if attempt > 0 && !event_ids.is_empty() {
+                    events = by_id(self.engine.store.events(&self.link.calendar, &event_ids).await?);
+                }
                 let arrivals = self.arrivals(&event_ids).await?;
                 let mut outcomes = Vec::new();
                 for Gone { id, evidence } in chunk {

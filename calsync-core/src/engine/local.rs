@@ -8,7 +8,6 @@ use super::{
     items::{Found, Item},
     pair::{Outcome, Pair, RemoteView},
     run::Run,
-    withdrawn::withdrawn,
 };
 use crate::{
     model::{Event, EventId, RemoteId},
@@ -64,7 +63,7 @@ impl Run<'_> {
             let bases = self.bases_by_event(&ids).await?;
             let unjoined = records.iter().filter(|record| record.deleted.is_none());
             let unjoined = unjoined.map(|record| &record.id).filter(|id| !bases.contains_key(*id));
-            let withdrawn = withdrawn(&*self.engine.store, &self.link.id, unjoined).await?;
+            let withdrawn = self.withdrawn(unjoined).await?;
             let (away, rest): (Vec<_>, Vec<_>) =
                 records.into_iter().partition(|record| withdrawn.contains_key(&record.id));
             records = rest;
@@ -83,7 +82,10 @@ impl Run<'_> {
     }
 
     /// The bases of events, which are asked for where they are not known.
-    async fn bases_by_event(&mut self, ids: &[EventId]) -> Result<HashMap<EventId, BaseRecord>, EngineError> {
+    pub(super) async fn bases_by_event(
+        &mut self,
+        ids: &[EventId],
+    ) -> Result<HashMap<EventId, BaseRecord>, EngineError> {
         if !self.known.knows(ids) {
             let found = self.engine.store.bases(&self.link.id, BaseQuery::Events(ids)).await?;
             self.known.learn(ids.iter(), found);

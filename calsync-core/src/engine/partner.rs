@@ -8,7 +8,7 @@ use super::{
     items::{Found, ReadItem, by_id},
     meeting::{Because, sent_before},
     run::{PAGE, Run},
-    withdrawn::{Withdrawn, withdrawn},
+    withdrawn::Withdrawn,
 };
 use crate::{
     model::{Event, EventId, RemoteId},
@@ -98,7 +98,7 @@ impl Run<'_> {
             bases.into_iter().map(|base| (base.event_id.clone(), base)).collect()
         };
         let unjoined = ids.iter().filter(|id| !joined.contains_key(*id));
-        let withdrawn = withdrawn(&**store, &self.link.id, unjoined).await?;
+        let withdrawn = self.withdrawn(unjoined).await?;
         let hidden = self.copies.filter(|copies| copies.hides_uids());
         let mut by_uid: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, record) in namesakes.iter().enumerate() {

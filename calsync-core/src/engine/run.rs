@@ -595,6 +595,7 @@ pub(super) fn new_state(link: &Link) -> LinkState {
         held: None,
         ahead_since: None,
         met_both_ways: false,
+        none_withdrawn: false,
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     items::by_id,
     journal::is_as_left,
     lease::LEASE,
-    withdrawn::{let_return, withdrawn},
+    withdrawn::{keeps_away, let_return, withdrawn},
 };
 use crate::{
     diff::copy_field,
@@ -163,6 +163,12 @@ impl<'a> Undo<'a> {
     pub(super) async fn commit(&self, mut batch: Batch) -> Result<(), EngineError> {
         batch.lease = Some(self.lease.clone());
         batch.by = Some(Origin { link: self.link.id.clone(), run: self.prefix.clone().into() });
+        if keeps_away(&self.link.id, &batch.writes)
+            && let Some(mut state) = self.engine.store.link(&self.link.id).await?
+            && std::mem::take(&mut state.none_withdrawn)
+        {
+            batch.writes.push(Write::PutLink(Box::new(state)));
+        }
         self.engine.store.commit(batch).await?;
         Ok(())
     }

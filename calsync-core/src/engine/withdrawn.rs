@@ -20,7 +20,7 @@ use super::{
 use crate::{
     model::{EventId, LinkId, RemoteId, Version},
     provider::{ErrorKind, Provider, ProviderError, Retry},
-    store::{BaseQuery, BaseRecord, Doc, DocQuery, Store, StoreError, Write},
+    store::{BaseQuery, BaseRecord, Batch, Doc, DocQuery, Store, StoreError, Write},
 };
 
 /// An event that stays away from the remote side.
@@ -58,6 +58,12 @@ impl Withdrawn {
 /// Keeps an event away from the remote side that has no item there.
 pub(super) fn keep_away(link: &LinkId, event: &EventId) -> Write {
     Withdrawn { item: None, gone: true }.write(link, event)
+}
+
+/// Whether something keeps an event away that may not have been before.
+pub(super) fn keeps_away(link: &LinkId, writes: &[Write]) -> bool {
+    let space = space(link);
+    writes.iter().any(|write| matches!(write, Write::PutDoc(doc) if doc.space == space))
 }
 
 fn space(link: &LinkId) -> String {
@@ -260,15 +266,42 @@ pub(super) async fn delete(
 }
 
 impl Run<'_> {
+    /// Those of some events whose items were taken away; the store is asked where there may be any.
+    pub(super) async fn withdrawn(
+        &self,
+        events: impl Iterator<Item = &EventId>,
+    ) -> Result<HashMap<EventId, Withdrawn>, EngineError> {
+        if self.state.none_withdrawn {
+            return Ok(HashMap::new());
+        }
+        Ok(withdrawn(&*self.engine.store, &self.link.id, events).await?)
+    }
+
+    /// Notes with what keeps an event away that there is one.
+    pub(super) fn note_kept_away(&mut self, batch: &mut Batch) {
+        if !self.state.none_withdrawn || !keeps_away(&self.link.id, &batch.writes) {
+            return;
+        }
+        (self.state.none_withdrawn, self.says_change) = (false, true);
+        for write in &mut batch.writes {
+            if let Write::PutLink(state) = write {
+                state.none_withdrawn = false;
+            }
+        }
+    }
+
     /// After everything was listed: an item that is not there is gone, and whatever has its name from now on is
     /// somebody's; what is joined, or has no row any more, is not kept away.
-    pub(super) async fn settle_withdrawn(&self, present: &Ids) -> Result<Vec<Write>, EngineError> {
+    pub(super) async fn settle_withdrawn(&mut self, present: &Ids) -> Result<Vec<Write>, EngineError> {
         let (store, link) = (&self.engine.store, &self.link.id);
         let space = space(link);
         let (mut writes, mut after) = (Vec::new(), None::<String>);
         loop {
             let page = store.docs(&space, DocQuery::Page { after: after.as_deref(), limit: PAGE }).await?;
-            let Some(last) = page.last() else { return Ok(writes) };
+            let Some(last) = page.last() else {
+                self.state.none_withdrawn = after.is_none();
+                return Ok(writes);
+            };
             after = Some(last.key.clone());
             let ids: Vec<EventId> = page.iter().map(|doc| EventId::from(doc.key.as_str())).collect();
             let rows = by_id(store.events(&self.link.calendar, &ids).await?);

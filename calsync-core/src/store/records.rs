@@ -95,6 +95,10 @@ pub struct LinkState {
     /// deletions that wait keep it from being settled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub met_both_ways: bool,
+    /// When everything was last listed no event was kept away from the remote side by an undo, and none was since: nobody has to
+    /// ask for an event that is new.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub none_withdrawn: bool,
 }
 
 /// Deletions that wait for a person: until somebody answers, or what was deleted is there again, they are let through by

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use calsync_core::{
-    model::{LinkId, RemoteId},
+    model::{CalendarId, EventId, LinkId, RemoteId},
     store::{Batch, Expectation, Result, Write},
 };
 
@@ -120,7 +120,7 @@ impl Memory {
         }
         let mut new = BTreeSet::new();
         let Uids { left, unchanged } = uids(store, batch, &held)?;
-        let joining = joining(store, batch)?;
+        let (joining, making) = (joining(store, batch)?, making(store, batch)?);
         for key in wanted.iter().chain(&left) {
             let Some(known) = owner_of(&store.tenant, key).and_then(|owner| held.get(&owner)) else {
                 return Ok(None);
@@ -142,6 +142,9 @@ impl Memory {
                         new.insert(key.clone());
                     }
                     Some(Kind::BaseOfItem) if joining.contains(key) => {
+                        new.insert(key.clone());
+                    }
+                    Some(Kind::Event | Kind::Base) if making.contains(key) => {
                         new.insert(key.clone());
                     }
                     Some(Kind::Outbox | Kind::OutboxOfEvent) if known.guard.outbox == Some(0) => {}
@@ -171,6 +174,32 @@ fn joining(store: &DynamoStore, batch: &Batch) -> Result<BTreeSet<Key>> {
         }
     }
     Ok(joining)
+}
+
+/// The rows of events a batch makes, and of their bases.
+fn making(store: &DynamoStore, batch: &Batch) -> Result<BTreeSet<Key>> {
+    let made: BTreeSet<(&CalendarId, &EventId)> = batch
+        .expect
+        .iter()
+        .filter_map(|expectation| match expectation {
+            Expectation::Event { calendar, id, revision: None } => Some((calendar, id)),
+            _ => None,
+        })
+        .collect();
+    let mut making = BTreeSet::new();
+    for write in &batch.writes {
+        match write {
+            Write::PutEvent { calendar, id, .. } if made.contains(&(calendar, id)) => {
+                making.insert(keys::row(&store.tenant, Kind::Event, calendar.as_str(), id.as_str())?);
+            }
+            Write::PutBase(base) if made.iter().any(|(_, id)| **id == base.event_id) => {
+                let (link, event) = (base.link.as_str(), base.event_id.as_str());
+                making.insert(keys::row(&store.tenant, Kind::Base, link, event)?);
+            }
+            _ => {}
+        }
+    }
+    Ok(making)
 }
 
 /// Lists of events by UID, as the events of a batch are known to be in them.

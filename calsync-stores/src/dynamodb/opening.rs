@@ -252,8 +252,8 @@ pub(super) async fn pairs(
     }
 }
 
-/// Which events the items are joined to under the guard a run has seen; then events and bases with the guards: where the link's is
-/// still the same, so is what they are joined to.
+/// Which events the items are joined to, with the guards or under those a run has seen; then events and bases with the guards:
+/// where the link's is still the same, so is what they are joined to.
 async fn look_at_pairs(
     store: &DynamoStore,
     link: &LinkId,
@@ -263,17 +263,29 @@ async fn look_at_pairs(
     let operation = "pairs";
     let named = Guards::keys(store, link, calendar)?;
     let wanted = reads::row_keys(store, Kind::BaseOfItem, link.as_str(), items.iter().map(RemoteId::as_str))?;
-    let before = {
-        let memory = store.memory();
-        memory
-            .guard(&named.0)
-            .zip(memory.guard(&named.1))
-            .map(|(link, calendar)| (link.version, calendar.version))
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let session = &store.shared.session;
+    let all = wanted.iter().chain([&named.0, &named.1]).cloned().collect();
+    let (mut joins, before) = match session.get_together(operation, &all).await? {
+        Some(joins) => {
+            let Some(guards) = Guards::of(named, &joins) else { return Ok(None) };
+            if wanted.iter().all(|key| !joins.contains_key(key)) {
+                // None of them is joined.
+                let nothing = wanted.into_iter().map(|key| (key, None)).collect();
+                guards.learn(store, nothing, Vec::new());
+                return Ok(Some(Pairs::default()));
+            }
+            (joins, guards.versions())
+        }
+        None => {
+            let Some(before) = known_versions(store, &named) else { return Ok(None) };
+            (session.get_all(operation, wanted.clone()).await?, before)
+        }
     };
-    let Some(before) = before.filter(|_| !wanted.is_empty()) else { return Ok(None) };
-    let mut joins = store.shared.session.get_all(operation, wanted.clone()).await?;
-    let ids: BTreeSet<String> =
-        joins.values().filter_map(|item| text(item, "ei")).map(str::to_owned).collect();
+    let joined = wanted.iter().filter_map(|key| text(joins.get(key)?, "ei"));
+    let ids: BTreeSet<String> = joined.map(str::to_owned).collect();
     let ids = ids.iter().map(String::as_str).collect();
     let read = by_event(store, operation, (link, calendar), (before, &ids)).await?;
     let Some((guards, found)) = read.filter(|(now, _)| now.versions().0 == before.0) else { return Ok(None) };
@@ -283,6 +295,12 @@ async fn look_at_pairs(
     let Some(bases) = whole(store, &there(&found.bases), base).await? else { return Ok(None) };
     let Some(events) = whole(store, &there(&found.events), rows::event).await? else { return Ok(None) };
     Ok(Some(Pairs { bases, events }))
+}
+
+/// The versions of the guards a run has seen.
+fn known_versions(store: &DynamoStore, (link, calendar): &(Key, Key)) -> Option<(u64, u64)> {
+    let memory = store.memory();
+    Some((memory.guard(link)?.version, memory.guard(calendar)?.version))
 }
 
 pub(super) async fn waiting(

@@ -13,7 +13,7 @@ use calsync_core::{
 use super::{
     DynamoStore,
     error::unreadable,
-    guards::{Watch, settled},
+    guards::{Guard, Watch, note, settled},
     keys::{self, Key, Kind, Owner},
     parts,
     rows::{self, bytes, expired, micros, text, texts},
@@ -138,6 +138,9 @@ pub(super) async fn events_by_uid(
     if hashes.is_empty() {
         return Ok(Vec::new());
     }
+    if let Some(found) = together_by_uid(store, calendar, &hashes).await? {
+        return Ok(found);
+    }
     let mut watch = Watch::begin(store, operation, &of_calendar(calendar)).await?;
     loop {
         let lists = store.shared.session.get_all(operation, hashes.clone()).await?;
@@ -151,6 +154,49 @@ pub(super) async fn events_by_uid(
             return found.iter().map(|item| rows::event(operation, item)).collect();
         }
     }
+}
+
+/// The lists of some UIDs with their calendar's guard, then the events in them with the guard: where it is the same, all is of one
+/// moment. `None`: it was not, or they are too many for that.
+async fn together_by_uid(
+    store: &DynamoStore,
+    calendar: &CalendarId,
+    lists: &BTreeSet<Key>,
+) -> Result<Option<Vec<EventRecord>>> {
+    let operation = "events_by_uid";
+    let key = keys::guard(&store.tenant, &of_calendar(calendar))?;
+    let Some((before, mut found)) = with_guard(store, operation, &key, lists).await? else { return Ok(None) };
+    let names: Vec<String> = found.values().flat_map(|item| texts(Some(item), "ii")).collect();
+    let learned = lists.iter().map(|list| (list.clone(), found.remove(list)));
+    store.memory().learn(&key, &before, learned);
+    if names.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let names = names.iter().map(String::as_str);
+    let wanted = row_keys(store, Kind::Event, calendar.as_str(), names)?;
+    let Some((after, found)) = with_guard(store, operation, &key, &wanted).await? else { return Ok(None) };
+    if after.version != before.version {
+        return Ok(None);
+    }
+    let Some(found) = joined(store, operation, found.into_values().collect()).await? else { return Ok(None) };
+    found.iter().map(|item| rows::event(operation, item)).collect::<Result<_>>().map(Some)
+}
+
+/// Rows with the guard of their owner, of one moment; `None` while a large batch is at it, and where they are too many.
+async fn with_guard(
+    store: &DynamoStore,
+    operation: &'static str,
+    key: &Key,
+    rows: &BTreeSet<Key>,
+) -> Result<Option<(Guard, BTreeMap<Key, Item>)>> {
+    let all = rows.iter().chain([key]).cloned().collect();
+    let Some(mut found) = store.shared.session.get_together(operation, &all).await? else { return Ok(None) };
+    let guard = Guard::of(found.remove(key).as_ref());
+    if guard.lock.is_some() {
+        return Ok(None);
+    }
+    note(&mut store.seen(), key, &guard);
+    Ok(Some((guard, found)))
 }
 
 pub(super) async fn events_since(

@@ -62,12 +62,18 @@ async fn from_memory(store: &DynamoStore, batch: &Batch, needs: &Needs) -> Resul
     if ops.is_empty() {
         return Ok(None);
     }
+    let mut checked = 0;
     for op in &mut ops {
         if let Action::Put(item) = &op.action
             && key_of(item).is_some_and(|key| new.contains(&key))
         {
             op.condition = Some("attribute_not_exists(pk)".to_owned());
+            checked += 1;
         }
+    }
+    if checked < new.len() {
+        // Nothing would say that the others are not there.
+        return Ok(None);
     }
     if store.shared.session.transact(COMMIT, ops).await? == Ended::Written {
         store.remember(&found, &ready.plan);

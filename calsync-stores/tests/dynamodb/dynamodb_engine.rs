@@ -9,7 +9,9 @@ use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
     feed::EventSeq,
     model::{CalendarId, Event, LinkId},
-    store::{BaseQuery, Batch, LeaseGrant, LinkState, Opening, Revision, Store, Write},
+    store::{
+        BaseQuery, Batch, Expectation, LeaseGrant, LinkState, Opening, Revision, Store, StoreErrorKind, Write,
+    },
 };
 use calsync_stores::dynamodb::{
     DynamoConfig, DynamoStore,
@@ -95,7 +97,9 @@ async fn dynamodb_calls_cost_what_is_documented() {
     store.feed(&calendar, EventSeq(0), 100).await.unwrap();
     cost("a feed", 2);
     store.events_by_uid(&calendar, &["uid-title"]).await.unwrap();
-    cost("events by UID", 3);
+    cost("events by UID", 2);
+    store.events_by_uid(&calendar, &["uid-nobody"]).await.unwrap();
+    cost("events by a UID nothing has", 1);
     store.bases(&link, BaseQuery::Remote(&items)).await.unwrap();
     cost("bases by item", 3);
     store.bases(&link, BaseQuery::Events(&ids)).await.unwrap();
@@ -140,6 +144,31 @@ async fn dynamodb_calls_cost_what_is_documented() {
     cost("what waits, with its bases", 2);
     store.pairs(&link, &calendar, &items).await.unwrap();
     cost("pairs", 2);
+    store.pairs(&link, &calendar, &["item 3".into()]).await.unwrap();
+    cost("pairs of what is not joined", 1);
+    let made = |name: &str| {
+        let expect = vec![Expectation::Event { calendar: calendar.clone(), id: name.into(), revision: None }];
+        let writes = vec![put_event(&calendar, name, name), put_base(&link, "item 3", name)];
+        Batch { expect, writes, ..Batch::default() }
+    };
+    store.events_by_uid(&calendar, &["uid-made"]).await.unwrap();
+    cost("events by a UID nothing has", 1);
+    store.commit(made("made")).await.unwrap();
+    cost("a commit of an event that is made, for an item that was not joined", 1);
+    store.commit(made("made")).await.unwrap_err();
+    cost("the same once more, which is refused", 1);
+
+    // A process that knows the guards, and not that the event is there.
+    let (other, sent) = counted(&config).await;
+    other.open(opening).await.unwrap();
+    other.events_by_uid(&calendar, &["uid-other"]).await.unwrap();
+    let before = sent.0.load(Ordering::SeqCst);
+    let expect = vec![Expectation::Event { calendar: calendar.clone(), id: "e1".into(), revision: None }];
+    let over = Batch { expect, writes: vec![put_event(&calendar, "e1", "other")], ..Batch::default() };
+    let refused = other.commit(over).await.unwrap_err();
+    assert!(matches!(refused.kind, StoreErrorKind::Conflict { expectation: 0 }), "{refused}");
+    assert_eq!(sent.0.load(Ordering::SeqCst) - before, 2, "what it took to be new is looked at");
+    assert_eq!(other.events(&calendar, &["e1".into()]).await.unwrap()[0].event.uid, "uid-title");
 }
 
 async fn sync(world: &World, remote: &MemoryRemote) -> SyncReport {
@@ -201,15 +230,22 @@ async fn dynamodb_calls_of_a_run_follow_its_changes() {
         }
         let before = sent.0.load(Ordering::SeqCst);
         assert_eq!(sync(&world, &remote).await.counts.pushed, 10);
-        costs.push((size, idle, there, here, sent.0.load(Ordering::SeqCst) - before));
+        let made_here = sent.0.load(Ordering::SeqCst) - before;
+        assert_in_step(&world, &remote).await;
+        for n in 0..10 {
+            remote.put(&format!("there-{n}"), &event(&format!("made-there-{n}"), "made there"));
+        }
+        let before = sent.0.load(Ordering::SeqCst);
+        assert_eq!(sync(&world, &remote).await.counts.created, 10);
+        costs.push((size, idle, [there, sent.0.load(Ordering::SeqCst) - before], [here, made_here]));
         assert_in_step(&world, &remote).await;
     }
-    // Without changes: the lease, the guards, the end. Ten there: what they are joined to, events and bases with the guards, the
-    // commit besides. Ten here: events and bases with the guards, intents, answers besides.
-    // Ten made here: whether they were to stay away is asked besides.
+    // Without changes: the lease, the guards, the end. Ten edited there: what they are joined to, events and bases with the guards,
+    // the commit besides. Ten made there: what they are joined to, what has their UIDs, the commit besides. Ten here: events and
+    // bases with the guards, intents, answers besides.
     assert_eq!(
         costs,
-        [(50, 3, 6, 6, 8), (300, 3, 6, 6, 8)],
-        "size, calls with no, ten there, here, made here"
+        [(50, 3, [6, 6], [6, 6]), (300, 3, [6, 6], [6, 6])],
+        "size, calls with no changes, ten there: edited, made; ten here: edited, made"
     );
 }

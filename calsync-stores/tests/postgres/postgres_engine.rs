@@ -76,10 +76,26 @@ async fn round_trips_of_a_run_follow_its_changes() {
         }
         let before = relay.round_trips();
         assert_eq!(sync(&world, &remote).await.counts.pushed, 10);
-        costs.push((size, idle, there, relay.round_trips() - before));
+        let here = relay.round_trips() - before;
+        for n in 0..10 {
+            world.add(event(&format!("made-{n}"), "made here")).await;
+        }
+        let before = relay.round_trips();
+        assert_eq!(sync(&world, &remote).await.counts.pushed, 10);
+        let made_here = relay.round_trips() - before;
+        for n in 0..10 {
+            remote.put(&format!("there-{n}"), &event(&format!("made-there-{n}"), "made there"));
+        }
+        let before = relay.round_trips();
+        assert_eq!(sync(&world, &remote).await.counts.created, 10);
+        costs.push((size, idle, [there, relay.round_trips() - before], [here, made_here]));
         assert_in_step(&remote, world.locals().await);
     }
-    // Without changes: what a run begins with, and its end. Ten there: bases and events, the commit, which is two. Ten here:
-    // intents, answers, and what the provider made of them with the end, of which one is two.
-    assert_eq!(costs, [(100, 2, 5, 4), (10_000, 2, 5, 4)], "size, and round trips with no, ten, ten edits");
+    // Without changes: what a run begins with, and its end. Ten there: bases and events, what has their UIDs where they are new,
+    // the commit, which is two. Ten here: intents, answers, and what the provider made of them with the end, of which one is two.
+    assert_eq!(
+        costs,
+        [(100, 2, [5, 6], [4, 4]), (10_000, 2, [5, 6], [4, 4])],
+        "size, and round trips with no changes, ten there: edited, made; ten here: edited, made"
+    );
 }

@@ -110,6 +110,7 @@ pub fn link_state(link: &LinkId) -> LinkState {
         held: None,
         ahead_since: None,
         met_both_ways: false,
+        none_withdrawn: false,
     }
 }
 

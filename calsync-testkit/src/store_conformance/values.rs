@@ -212,6 +212,7 @@ cases! {
             held: Some(held),
             ahead_since: Some(RunId::new("run-0")),
             met_both_ways: true,
+            none_withdrawn: true,
             seen: calsync_core::store::Revision(u64::MAX),
             ..sample::link_state(&link)
         };

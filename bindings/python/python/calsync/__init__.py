@@ -24,6 +24,7 @@ from .store import (
     StoreUnavailable,
 )
 from .transport import *
+from .words import *
 from .zones import DefinedZone
 
 # Before the interpreter takes itself apart: afterwards no thread of the native part may call it.

@@ -18,10 +18,6 @@ from .model import (
     Calendar,
     Cleaned,
     Conflict,
-    ConflictPolicy,
-    CopyEdits,
-    DeletionPolicy,
-    Direction,
     Event,
     Explanation,
     Field,
@@ -31,8 +27,6 @@ from .model import (
     Hold,
     OAuthClient,
     OAuthGrant,
-    PeoplePolicy,
-    ProviderKind,
     Question,
     RemoteCalendar,
     Report,
@@ -40,11 +34,19 @@ from .model import (
     SeenItem,
     Source,
     StoredEvent,
-    Take,
     Undone,
     WaitingWrite,
 )
 from .store import Store, checked
+from .words import (
+    ConflictPolicy,
+    CopyEdits,
+    DeletionPolicy,
+    Direction,
+    PeoplePolicy,
+    ProviderKind,
+    Take,
+)
 
 T = TypeVar("T")
 

@@ -16,10 +16,6 @@ from .model import (
     Calendar,
     Cleaned,
     Conflict,
-    ConflictPolicy,
-    CopyEdits,
-    DeletionPolicy,
-    Direction,
     Event,
     Explanation,
     Field,
@@ -30,8 +26,6 @@ from .model import (
     MasterKeys,
     OAuthClient,
     OAuthGrant,
-    PeoplePolicy,
-    ProviderKind,
     Question,
     RemoteCalendar,
     Report,
@@ -39,9 +33,17 @@ from .model import (
     SeenItem,
     Source,
     StoredEvent,
-    Take,
     Undone,
     WaitingWrite,
+)
+from .words import (
+    ConflictPolicy,
+    CopyEdits,
+    DeletionPolicy,
+    Direction,
+    PeoplePolicy,
+    ProviderKind,
+    Take,
 )
 
 __all__ = ["Engine"]

@@ -17,10 +17,6 @@ from .model import (
     Calendar,
     Cleaned,
     Conflict,
-    ConflictPolicy,
-    CopyEdits,
-    DeletionPolicy,
-    Direction,
     Event,
     Explanation,
     Field,
@@ -31,9 +27,7 @@ from .model import (
     MasterKeys,
     OAuthClient,
     OAuthGrant,
-    PeoplePolicy,
     Progress,
-    ProviderKind,
     Question,
     RemoteCalendar,
     Report,
@@ -41,9 +35,17 @@ from .model import (
     SeenItem,
     Source,
     StoredEvent,
-    Take,
     Undone,
     WaitingWrite,
+)
+from .words import (
+    ConflictPolicy,
+    CopyEdits,
+    DeletionPolicy,
+    Direction,
+    PeoplePolicy,
+    ProviderKind,
+    Take,
 )
 
 __all__ = ["Engine"]

@@ -29,7 +29,7 @@ class CalsyncError(Exception):
     retryable: bool
     """Whether trying again can help."""
     retry_after_ms: int | None
-    """Not before so many milliseconds from now, where the provider said so."""
+    """Not before so many milliseconds from now: the provider said so, or a link that is busy is free by then."""
     message: str
     """For people."""
     item: str | None

@@ -17,21 +17,23 @@ from ._codec import arguments, decoder
 from .errors import CalsyncError, error_of
 from .model import (
     CalendarEvents,
-    ConflictPolicy,
     Copied,
-    DeletionPolicy,
-    Direction,
     Event,
     Expansion,
     Field,
     FreeAnswer,
     Merged,
     ParsedCalendar,
-    PeoplePolicy,
     Plan,
     PlanPair,
     SlotTerms,
     Surroundings,
+)
+from .words import (
+    ConflictPolicy,
+    DeletionPolicy,
+    Direction,
+    PeoplePolicy,
 )
 
 __all__ = [
@@ -145,8 +147,8 @@ def expand_many(
     limit: int | None = None,
 ) -> list[Expansion]:
     """When each event takes place between two instants. Dates and floating times are read in ``zone`` (UTC)."""
-    values = {"from": start, "to": end}
-    return _made(_calsync.expand(arguments(events=list(events), zone=zone, limit=limit, **values)))
+    args = arguments(events=list(events), start=start, end=end, zone=zone, limit=limit)
+    return _made(_calsync.expand(args))
 
 
 def expand(

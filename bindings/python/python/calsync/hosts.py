@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ._codec import decoder, encode, utc_text
-from .model import Choice, ContestedEvent, EventBody, Field, MasterKeys, Surroundings
+from .model import ContestedEvent, EventBody, Field, MasterKeys, Surroundings
 from .store import MaybeAwaitable, in_one_call
 from .transport import SEND, Transport, request_of, response_value
+from .words import Choice
 
 __all__ = ["Clock", "Filter", "Resolver", "Transform", "Transport"]
 

@@ -110,7 +110,7 @@ public struct CalsyncError: Error, Sendable, LocalizedError {
     public let code: Code
     /// Whether trying again can help.
     public let retryable: Bool
-    /// Not before so many milliseconds from now, where the provider said so.
+    /// Not before so many milliseconds from now: the provider said so, or a link that is busy is free by then.
     public let retryAfterMs: UInt64?
     /// For people. English.
     public let message: String

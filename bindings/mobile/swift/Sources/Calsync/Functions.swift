@@ -65,8 +65,8 @@ public func patchMany(
 
 private struct ExpandArgs: Encodable {
     let events: [Event]
-    let from: Instant
-    let to: Instant
+    let start: Instant
+    let end: Instant
     let zone: Zone?
     let limit: Int?
 }
@@ -74,23 +74,23 @@ private struct ExpandArgs: Encodable {
 /// When an event takes place between two instants. Dates and floating times are read in `zone` (UTC).
 public func expand(
     _ event: Event,
-    from: Instant,
-    to: Instant,
+    start: Instant,
+    end: Instant,
     zone: Zone? = nil,
     limit: Int? = nil
 ) throws -> Expansion {
-    try expandMany([event], from: from, to: to, zone: zone, limit: limit)[0]
+    try expandMany([event], start: start, end: end, zone: zone, limit: limit)[0]
 }
 
 /// When each of many events takes place, in one call.
 public func expandMany(
     _ events: [Event],
-    from: Instant,
-    to: Instant,
+    start: Instant,
+    end: Instant,
     zone: Zone? = nil,
     limit: Int? = nil
 ) throws -> [Expansion] {
-    try pure("expand", ExpandArgs(events: events, from: from, to: to, zone: zone, limit: limit), [Expansion].self)
+    try pure("expand", ExpandArgs(events: events, start: start, end: end, zone: zone, limit: limit), [Expansion].self)
 }
 
 /// An event as it was, and as it is.

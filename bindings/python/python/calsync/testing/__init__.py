@@ -14,8 +14,9 @@ from .._calsync import store_cases
 from .._codec import decoder
 from ..errors import error_of
 from ..hosts import Hosts
-from ..model import OAuthClient, ProviderKind
+from ..model import OAuthClient
 from ..store import Store, checked
+from ..words import ProviderKind
 
 __all__ = [
     "STORE_CASES",

@@ -173,7 +173,7 @@ enum class Code {
  *
  * @property code what went wrong.
  * @property retryable whether trying again can help.
- * @property retryAfterMs not before so many milliseconds from now, where the provider said so.
+ * @property retryAfterMs not before so many milliseconds from now: the provider said so, or a link that is busy is free by then.
  * @property item what it is about: a method of yours, a link, a connection.
  */
 class CalsyncException(

@@ -49,13 +49,13 @@ fun patchMany(
 
 /** When an event takes place between two instants. Dates and floating times are read in [zone] (UTC). */
 @Throws(CalsyncException::class)
-fun expand(event: Event, from: Instant, to: Instant, zone: Zone? = null, limit: Int? = null): Expansion =
-    expandMany(listOf(event), from, to, zone, limit).single()
+fun expand(event: Event, start: Instant, end: Instant, zone: Zone? = null, limit: Int? = null): Expansion =
+    expandMany(listOf(event), start, end, zone, limit).single()
 
 /** When each of many events takes place, in one call. */
 @Throws(CalsyncException::class)
-fun expandMany(events: Iterable<Event>, from: Instant, to: Instant, zone: Zone? = null, limit: Int? = null): List<Expansion> {
-    val args = Arguments().values("events", Event.serializer(), events).instant("from", from).instant("to", to)
+fun expandMany(events: Iterable<Event>, start: Instant, end: Instant, zone: Zone? = null, limit: Int? = null): List<Expansion> {
+    val args = Arguments().values("events", Event.serializer(), events).instant("start", start).instant("end", end)
     args.value("zone", Zone.serializer(), zone).number("limit", limit)
     return pure("expand", args, ListSerializer(Expansion.serializer()))
 }

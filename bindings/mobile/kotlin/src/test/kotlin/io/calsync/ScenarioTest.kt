@@ -119,7 +119,6 @@ class ScenarioTest {
     /** A calendar of a Radicale that runs elsewhere, spoken to in plain HTTP. */
     private class Radicale(address: String) : Server {
         private val at = URI(address)
-        private val client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build()
         private val root = "${at.scheme}://${at.host}:${at.port}"
 
         override val account = at.userInfo.split(':').let { (user, password) ->
@@ -135,6 +134,8 @@ class ScenarioTest {
             val request = HttpRequest.newBuilder(URI(root + path)).header("Authorization", "Basic $basic").header("Depth", "1")
                 .header("Content-Type", "text/calendar; charset=utf-8")
                 .method(method, body?.let(HttpRequest.BodyPublishers::ofString) ?: HttpRequest.BodyPublishers.noBody())
+            // A connection for each request: one that waited may be closed by the server while the next request is written to it.
+            val client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build()
             val answer = client.send(request.build(), HttpResponse.BodyHandlers.ofString())
             check(answer.statusCode() in 200..299) { "$method $path: ${answer.statusCode()}" }
             return answer.body()
