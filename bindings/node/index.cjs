@@ -62,6 +62,41 @@ class TransportError extends Error {
   }
 }
 
+/** Secrets by what they belong to, which `console.log` and `JSON.stringify` show without them. */
+const secrets = new WeakMap();
+
+/** An application as an authorization server knows it. Its secret is shown by nothing. */
+class OAuthClient {
+  constructor({ clientSecret, ...settings }) {
+    Object.assign(this, settings);
+    secrets.set(this, clientSecret);
+  }
+
+  get clientSecret() {
+    return secrets.get(this);
+  }
+}
+
+/** What seals tokens in the store of an engine. Its keys are shown by nothing. */
+class MasterKeys {
+  constructor(current, keys) {
+    this.current = current;
+    secrets.set(this, { ...keys });
+  }
+
+  get keys() {
+    return secrets.get(this);
+  }
+}
+
+function isA(kind, value) {
+  if (!(value instanceof kind)) throw new TypeError(`${kindOf(value)} is no ${kind.name} of calsync`);
+  return value;
+}
+
+/** A client with its secret, for the native part. */
+const whole = (client) => ({ ...isA(OAuthClient, client), clientSecret: client.clientSecret });
+
 const STORE_METHODS = [
   'calendars',
   'events',
@@ -249,13 +284,14 @@ function versions(rules, method, what) {
 
 /** All that a call of an engine may be asked for: a store, rules, a resolver, a clock, a transport. */
 class Hosts {
-  constructor(store, { filters = {}, transforms = {}, resolver, clock, transport, patienceMs, storePatienceMs } = {}) {
+  constructor(store, { filters = {}, transforms = {}, resolver, clock, transport, masterKeys, patienceMs, storePatienceMs } = {}) {
     this.store = store;
     this.filters = filters;
     this.transforms = transforms;
     this.resolver = resolver === undefined ? undefined : needs(resolver, 'resolve', 'resolver');
     this.clock = clock === undefined ? undefined : needs(clock, 'now', 'clock');
     this.transport = transport === undefined ? undefined : needs(transport, 'send', 'transport');
+    this.masterKeys = masterKeys === undefined ? undefined : isA(MasterKeys, masterKeys);
     this.asked = {
       filters: versions(filters, 'letsThrough', 'filter'),
       transforms: versions(transforms, 'change', 'transform'),
@@ -269,7 +305,8 @@ class Hosts {
   }
 
   opening(store) {
-    return JSON.stringify({ store, host: this.asked });
+    const keys = this.masterKeys && { current: this.masterKeys.current, keys: this.masterKeys.keys };
+    return JSON.stringify({ store, host: { ...this.asked, master_keys: keys } });
   }
 
   // The options of a rule and the rows of a store are the host's own: their names stay.
@@ -464,8 +501,20 @@ class Engine {
     });
   }
 
-  connect(connection, options) {
-    return this.#call('connect', { connection }, options);
+  async connect(connection, { client, ...options } = {}) {
+    return this.#call('connect', { connection, client: client && whole(client) }, options);
+  }
+
+  async beginOauth(connection, { client, ...options } = {}) {
+    return this.#call('begin_oauth', { connection, client: whole(client) }, options);
+  }
+
+  async finishOauth({ client, ...options } = {}) {
+    return this.#call('finish_oauth', { client: whole(client) }, options);
+  }
+
+  disconnect(connection, options) {
+    return this.#call('disconnect', { connection }, options);
   }
 
   remoteCalendars(connection, options) {
@@ -661,6 +710,10 @@ class Emulator {
     this.#ask('delete', { id });
   }
 
+  client() {
+    return new OAuthClient(toCamel(this.#ask('client', {})));
+  }
+
   tell(line) {
     this.#ask('tell', { line });
   }
@@ -716,7 +769,9 @@ module.exports = {
   Engine,
   GoogleEmulator,
   IcsEmulator,
+  MasterKeys,
   MicrosoftEmulator,
+  OAuthClient,
   STORE_CASES,
   StoreConflict,
   StoreCorrupt,

@@ -108,6 +108,10 @@ export type Code =
   | 'unsupported'
   | 'blocked'
   | 'unauthorized'
+  | 'consent-denied'
+  | 'needs-admin'
+  | 'wrong-account'
+  | 'oauth-state'
   | 'forbidden'
   | 'calendar-gone'
   | 'not-found'
@@ -963,6 +967,75 @@ export class TransportError extends Error {
   readonly fault: TransportFault;
 }
 
+/** What an `OAuthClient` is made of. */
+export interface OAuthClientSettings {
+  /**
+   * `google` and `microsoft` bring their addresses and the scopes two-way sync needs. Any other name is your own, with `authorize` and
+   * `token`.
+   */
+  provider: string;
+  clientId: string;
+  /** A phone or a desktop program keeps none. */
+  clientSecret?: string;
+  /** For Microsoft (`common`). */
+  tenant?: string;
+  /** In the place of those the provider brings. */
+  scopes?: string[];
+  /** The endpoints of a server of your own: `authorize` and `token` come together, and `revoke` and `issuer` are then only what is said here. */
+  authorize?: string;
+  token?: string;
+  /** Where tokens are taken back (RFC 7009). */
+  revoke?: string;
+  /** Who has to have issued the tokens. */
+  issuer?: string;
+  /** How many days a grant lasts where the provider does not say so: 7 for a client at Google whose consent screen is in testing. */
+  grantDays?: number;
+  /** Allows endpoints at private and local addresses, and without TLS: only for those that whoever runs the application wrote. */
+  trustAddress?: boolean;
+}
+
+/** Your application as an authorization server knows it. Its secret is in no log: neither `console.log` nor `JSON.stringify` show it. */
+export class OAuthClient {
+  constructor(settings: OAuthClientSettings);
+  readonly provider: string;
+  readonly clientId: string;
+  readonly clientSecret?: string;
+  readonly tenant?: string;
+  readonly scopes?: string[];
+  readonly authorize?: string;
+  readonly token?: string;
+  readonly revoke?: string;
+  readonly issuer?: string;
+  readonly grantDays?: number;
+  readonly trustAddress?: boolean;
+}
+
+/** A connection somebody allowed; its tokens are in the store. */
+export interface OAuthGrant {
+  connection: string;
+  /** What identifies the account for ever at its provider, where that said so. The same one has to come back the next time. */
+  subject: string | null;
+  /** How a person knows the account. */
+  label: string | null;
+  /** What was asked for and not granted. */
+  missingScopes: string[];
+  /** The account has to be connected again before; `null`: nobody said so. */
+  ends: Instant | null;
+}
+
+/**
+ * What seals tokens in the store of an engine, and opens them. It is written nowhere; neither `console.log` nor `JSON.stringify` show the keys.
+ */
+export class MasterKeys {
+  /**
+   * Each key is 32 random bytes in Base64, as `openssl rand -base64 32` prints them; `current` names the one that seals. The others open
+   * what was sealed with them before. The names are kept in the store, beside what the keys seal.
+   */
+  constructor(current: string, keys: { [name: string]: string });
+  readonly current: string;
+  readonly keys: { [name: string]: string };
+}
+
 /**
  * What of yours an engine asks beside its store. A method that throws, or answers something else than it says, decides nothing: the
  * run goes on without it, and its call rejects with `host-failed` or `host-type` and the method's name at the end.
@@ -975,6 +1048,8 @@ export interface EngineOptions {
   clock?: Clock;
   /** Sends what goes to providers, in the place of calsync's own HTTP: for proxies, certificates and connections of the application. */
   transport?: Transport;
+  /** Seal the tokens of accounts that are connected by OAuth, in the store: see `beginOauth`. */
+  masterKeys?: MasterKeys;
   /** How long each may take to answer (10,000). One that takes longer ends the call with `host-silent` and its name. */
   patienceMs?: number;
   /** The same of each method of a store (60,000). */
@@ -1021,6 +1096,12 @@ declare abstract class Emulator {
   put(item: string, id?: string): string;
   /** Deletes an item. A feed cannot be: replace it with an empty calendar. */
   delete(id: string): void;
+  /**
+   * Your application at the authorization server of the emulator, Google's or Microsoft's: for `beginOauth`. A `GET` of the URL that
+   * gives is answered with the redirect a browser would follow: the person allows everything at once, unless `tell` says otherwise, such as
+   * `oauth consent=deny`. `connect` takes it with the `provider`, `url` and `trustAddress` of `account`.
+   */
+  client(): OAuthClient;
   /**
    * Turns a switch of the service, or lets something happen there, such as `fault status=503 times=3`: `docs/emulators.md` lists
    * them all. A feed has none.
@@ -1147,6 +1228,8 @@ export interface ConnectOptions extends CallOptions {
   username?: string;
   /** The password, or the access token for Google and Microsoft. */
   secret?: string;
+  /** In the place of an access token: the tokens are those `finishOauth` kept under the name, and are renewed when they run out. */
+  client?: OAuthClient;
   /** Allows private and local addresses, and files as feeds: only for addresses that whoever runs the application wrote. */
   trustAddress?: boolean;
   /**
@@ -1156,6 +1239,24 @@ export interface ConnectOptions extends CallOptions {
   unofficial?: boolean;
   /** How many days ahead a feed is published for: nothing later is known to be free. Default: it is taken to list all there is. */
   aheadDays?: number;
+}
+
+export interface BeginOAuthOptions extends CallOptions {
+  client: OAuthClient;
+  /** What your application knows the session of the person by: only in the same one `finishOauth` takes what comes back. */
+  session: string;
+  /** Where the browser comes back to, as it is registered with the provider. */
+  redirect: string;
+  /** The address to offer for signing in. */
+  loginHint?: string;
+}
+
+export interface FinishOAuthOptions extends CallOptions {
+  /** Those of `beginOauth`. */
+  client: OAuthClient;
+  session: string;
+  /** The query of the URL the browser came back to. */
+  query: string;
 }
 
 export interface LinkOptions extends CallOptions {
@@ -1273,6 +1374,22 @@ export class Engine {
    * on.
    */
   connect(connection: string, options: ConnectOptions): Promise<null>;
+  /**
+   * Begins to connect an account at Google, Microsoft or any server with OAuth 2.0. Gives the URL to send the browser of the person to; it
+   * comes back to `redirect` within 15 minutes. Under the name of a connection that has tokens the same account has to come back.
+   */
+  beginOauth(connection: string, options: BeginOAuthOptions): Promise<string>;
+  /**
+   * Takes what the browser brought back, and keeps the tokens in the store, sealed with the `masterKeys`. Then `connect` the account with the
+   * same client; one that is connected goes on with the new tokens. Rejects with `consent-denied`, `needs-admin`, `wrong-account`, or
+   * `oauth-state` when nothing was begun in this session with what came back, or it was used before: then begin again.
+   */
+  finishOauth(options: FinishOAuthOptions): Promise<OAuthGrant>;
+  /**
+   * Takes a connection out of the engine. Tokens it has are taken back at the provider and forgotten: `false` says that the provider could not
+   * be told (Microsoft never can), so that a person has to take the access away there.
+   */
+  disconnect(connection: string, options?: CallOptions): Promise<boolean>;
   remoteCalendars(connection: string, options?: CallOptions): Promise<RemoteCalendar[]>;
   putCalendar(calendar: Calendar, options?: CallOptions): Promise<null>;
   calendars(options?: CallOptions): Promise<Calendar[]>;

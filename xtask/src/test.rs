@@ -35,7 +35,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("calsync-providers", &["caldav", "google", "ics", "microsoft", "oauth", "reqwest"]),
     ("calsync-stores", &["sqlite", "postgres", "dynamodb"]),
     ("calsync-testkit", &[]),
-    ("calsync-bindings", &[]),
+    ("calsync-bindings", &["oauth"]),
 ];
 
 /// What to test.

@@ -14,7 +14,8 @@ const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperC
 function members(name) {
   const body = new RegExp(`export (?:interface|class) ${name}(?: extends \\w+)? \\{\\n(.*?)\\n\\}`, 's').exec(types);
   assert.ok(body, `${name} is not declared`);
-  return new Set([...body[1].matchAll(/^ {2}(?:readonly )?(\w+)\??[:(]/gm)].map(([, member]) => member));
+  const found = [...body[1].matchAll(/^ {2}(?:readonly )?(\w+)\??[:(]/gm)].map(([, member]) => member);
+  return new Set(found.filter((member) => member !== 'constructor'));
 }
 
 test('every function and method', () => {

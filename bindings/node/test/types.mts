@@ -1,5 +1,5 @@
 // Not run: what the compiler must know. A type that was lost would make the line with the expected error pass.
-import { CalsyncError, Engine, TransportError, availability, expand, parse, parseMany, plan, publicAddresses, transform, type CopyRules, type Event, type Report, type Store, type StoreInOneCall } from '../index.mjs';
+import { CalsyncError, Engine, MasterKeys, OAuthClient, TransportError, availability, expand, parse, parseMany, plan, publicAddresses, transform, type CopyRules, type Event, type Report, type Store, type StoreInOneCall } from '../index.mjs';
 import { storeConformance } from '../node-test.mjs';
 
 export async function known(engine: Engine, store: Store, together: StoreInOneCall): Promise<void> {
@@ -26,6 +26,14 @@ export async function known(engine: Engine, store: Store, together: StoreInOneCa
       },
     },
   });
+  const client = new OAuthClient({ provider: 'google', clientId: 'me', clientSecret: 'x' });
+  new Engine(':memory:', { masterKeys: new MasterKeys('a', { a: '' }) });
+  (await engine.beginOauth('a', { client, session: 's', redirect: 'https://example.com/back' })) satisfies string;
+  const { missingScopes, ends } = await engine.finishOauth({ client, session: 's', query: '' });
+  await engine.connect('a', { provider: 'google', client });
+  const told: boolean = await engine.disconnect('a');
+  // @ts-expect-error a client has an id
+  new OAuthClient({ provider: 'google' });
   // @ts-expect-error no such fault
   new TransportError('teapot');
   publicAddresses(['192.0.2.1'])[0] satisfies string | undefined;
@@ -50,5 +58,5 @@ export async function known(engine: Engine, store: Store, together: StoreInOneCa
   new Engine({ calendars: () => [] });
   // @ts-expect-error no such word
   await engine.addLink('home', { calendar: 'c', connection: 'a', direction: 'both' });
-  void [pushed, start];
+  void [pushed, start, missingScopes, ends, told];
 }

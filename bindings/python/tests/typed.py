@@ -32,5 +32,10 @@ def elsewhere(engine: blocking.Engine) -> None:
     together: calsync.StoreInOneCall = OneCallStore()
     blocking.Engine(together)
     blocking.Engine(transport=Refusing())
+    blocking.Engine(master_keys=calsync.MasterKeys("a", {"a": ""}))
+    client = calsync.OAuthClient("google", "me", client_secret="x")
+    assert_type(engine.begin_oauth("a", client=client, session="s", redirect="https://example.com/back"), str)
+    assert_type(engine.finish_oauth(client=client, session="s", query="").missing_scopes, list[str])
+    assert_type(engine.disconnect("a"), bool)
     blocking.Engine(object())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     engine.sync("home", aprove="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -254,6 +254,9 @@ pub struct Asked {
     pub clock: bool,
     /// Whether it sends what goes to providers. Default: the library does; one that was built without HTTP cannot.
     pub transport: bool,
+    /// What tokens are sealed with in the store. Default: nothing, and no account is connected by OAuth.
+    #[cfg_attr(not(feature = "oauth"), serde(skip_serializing))]
+    pub master_keys: Option<MasterKeys>,
     /// How many milliseconds a filter, transform, resolver or clock may take. Default: 10,000, which is how long the lease of
     /// a run lasts.
     pub patience_ms: Option<u32>,
@@ -261,6 +264,18 @@ pub struct Asked {
     pub store_patience_ms: Option<u32>,
     /// What its store answers in one call; the rest is asked by single reads.
     pub in_one_call: BTreeSet<InOneCall>,
+}
+
+/// What seals tokens and flows of OAuth in the store, and opens them: it is written nowhere.
+#[cfg(feature = "oauth")]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MasterKeys {
+    /// The name of the key that seals.
+    pub current: String,
+    /// Each is 32 random bytes in Base64, as `openssl rand -base64 32` prints them. Those beside `current` open what was sealed
+    /// with them before. Their names are kept beside what they seal.
+    pub keys: BTreeMap<String, Secret<String>>,
 }
 
 /// A method a store of the host may have: it answers what takes several reads otherwise.
@@ -316,6 +331,10 @@ pub struct Connect {
     /// The password, or the access token for Google and Microsoft.
     #[serde(default)]
     pub secret: Secret<String>,
+    /// In the place of the access token: the client whose tokens are kept under the name of the connection, see `finish_oauth`. They
+    /// are renewed when they run out.
+    #[serde(default)]
+    pub client: Option<OAuthClient>,
     /// Whether private and local addresses may be asked, and a feed may be a file: only for addresses that whoever runs
     /// the host wrote.
     #[serde(default)]
@@ -332,6 +351,103 @@ pub struct Connect {
 impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connect").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+/// An application as an authorization server knows it.
+#[cfg(feature = "oauth")]
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OAuthClient {
+    /// `google` and `microsoft` bring their addresses and the scopes two-way sync needs; any other name is the host's own. Tokens are
+    /// kept under it and the name of the connection.
+    pub provider: String,
+    /// The client's id.
+    pub client_id: String,
+    /// Its secret. None for a public client: what runs on a phone or a desktop keeps no secret.
+    #[serde(default)]
+    pub client_secret: Option<Secret<String>>,
+    /// For `microsoft`: `common` (default), `organizations`, `consumers`, or a tenant's id or domain.
+    #[serde(default)]
+    pub tenant: Option<String>,
+    /// What is asked for. Default: what two-way sync needs at `google` and `microsoft`, nothing elsewhere.
+    #[serde(default)]
+    pub scopes: Option<Vec<String>>,
+    /// The authorization endpoint of a server of one's own. It comes with `token`; `revoke` and `issuer` are then only what is said here.
+    #[serde(default)]
+    pub authorize: Option<String>,
+    /// The token endpoint that belongs to `authorize`.
+    #[serde(default)]
+    pub token: Option<String>,
+    /// Where it is told that tokens are not wanted any more (RFC 7009). Without one a person takes the access away there.
+    #[serde(default)]
+    pub revoke: Option<String>,
+    /// Who issues the tokens, as it names itself; `{tenantid}` stands for the claim `tid`. Default: not looked at.
+    #[serde(default)]
+    pub issuer: Option<String>,
+    /// How many days a grant lasts where the provider does not say so: 7 for a client at Google whose consent screen is in testing.
+    #[serde(default)]
+    pub grant_days: Option<u32>,
+    /// Whether the endpoints may be at private and local addresses, and without TLS: only for those that whoever runs the host wrote.
+    #[serde(default)]
+    pub trust_address: bool,
+}
+
+#[cfg(feature = "oauth")]
+impl fmt::Debug for OAuthClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuthClient").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+// Nothing is read of these in a library without OAuth.
+#[cfg(not(feature = "oauth"))]
+pub use serde::de::{
+    IgnoredAny as BeginOAuth, IgnoredAny as FinishOAuth, IgnoredAny as MasterKeys, IgnoredAny as OAuthClient,
+};
+
+/// `begin_oauth`.
+#[cfg(feature = "oauth")]
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BeginOAuth {
+    /// The connection that is to have the tokens.
+    pub connection: String,
+    /// Who asks.
+    pub client: OAuthClient,
+    /// The session of the person in the host: only in the same one the flow is finished.
+    pub session: String,
+    /// Where the browser comes back to, as it is registered with the provider.
+    pub redirect: String,
+    /// The address to offer for signing in.
+    #[serde(default)]
+    pub login_hint: Option<String>,
+}
+
+#[cfg(feature = "oauth")]
+impl fmt::Debug for BeginOAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BeginOAuth").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+/// `finish_oauth`.
+#[cfg(feature = "oauth")]
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinishOAuth {
+    /// The one of `begin_oauth`.
+    pub client: OAuthClient,
+    /// The one of `begin_oauth`.
+    pub session: String,
+    /// What the browser brought back: the query of the URL, without its `?`, or the body of a form.
+    pub query: Secret<String>,
+}
+
+#[cfg(feature = "oauth")]
+impl fmt::Debug for FinishOAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FinishOAuth")
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(any(feature = "google", feature = "microsoft"))]
+use calsync_core::secret::Secret;
 use calsync_core::{
     context::{Clock, IdSource},
     provider::Provider,
@@ -10,6 +12,8 @@ use calsync_core::{
 use calsync_providers::cozi::{CoziConfig, CoziProvider, UnofficialApi};
 #[cfg(feature = "google")]
 use calsync_providers::google::{GoogleConfig, GoogleProvider};
+#[cfg(any(feature = "google", feature = "microsoft"))]
+use calsync_providers::http::TokenSource;
 #[cfg(feature = "microsoft")]
 use calsync_providers::microsoft::{MicrosoftConfig, MicrosoftProvider};
 use calsync_providers::{
@@ -24,12 +28,14 @@ use calsync_providers::{
 use crate::{
     Failure,
     args::{Connect, ProviderKind},
+    oauth::Access,
 };
 
-/// A provider, and its only calendar where it has one.
+/// A provider, its only calendar where it has one, and the tokens it runs on where they are kept.
 pub(crate) struct Connection {
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) only: Option<String>,
+    pub(crate) access: Option<Arc<Access>>,
 }
 
 /// The network at the pace of a service, which is left alone while it is down.
@@ -51,6 +57,7 @@ pub(crate) fn paced(
 
 pub(crate) fn connect(
     settings: Connect,
+    access: Option<Arc<Access>>,
     transport: Arc<dyn HttpTransport>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
@@ -81,7 +88,7 @@ pub(crate) fn connect(
         }
         #[cfg(feature = "google")]
         ProviderKind::Google => {
-            let mut config = GoogleConfig::new(Arc::new(settings.secret));
+            let mut config = GoogleConfig::new(tokens(access.as_ref(), settings.secret));
             if !settings.url.is_empty() {
                 config = config.at(settings.url, addresses);
             }
@@ -89,7 +96,7 @@ pub(crate) fn connect(
         }
         #[cfg(feature = "microsoft")]
         ProviderKind::Microsoft => {
-            let mut config = MicrosoftConfig::new(Arc::new(settings.secret));
+            let mut config = MicrosoftConfig::new(tokens(access.as_ref(), settings.secret));
             if !settings.url.is_empty() {
                 config = config.at(settings.url, addresses);
             }
@@ -114,5 +121,14 @@ pub(crate) fn connect(
             return Err(Failure::new(crate::Code::Unsupported, text));
         }
     };
-    Ok(Connection { provider, only })
+    Ok(Connection { provider, only, access })
+}
+
+/// Those that are kept and renewed, or the one the host handed over.
+#[cfg(any(feature = "google", feature = "microsoft"))]
+fn tokens(access: Option<&Arc<Access>>, secret: Secret) -> Arc<dyn TokenSource> {
+    match access {
+        Some(access) => access.clone(),
+        None => Arc::new(secret),
+    }
 }

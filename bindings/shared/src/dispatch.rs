@@ -112,6 +112,9 @@ macro_rules! engine_methods {
 
 engine_methods! {
     connect: args::Connect,
+    begin_oauth: args::BeginOAuth,
+    finish_oauth: args::FinishOAuth,
+    disconnect: args::OfConnection,
     remote_calendars: args::OfConnection,
     put_calendar: args::PutCalendar,
     calendars: args::Nothing,

@@ -110,6 +110,8 @@ impl Emulator {
     /// - `put` with `item` and perhaps `id`: adds an item, or replaces one; gives its id. Only a CalDAV server takes an id that is
     ///   new.
     /// - `delete` with `id`.
+    /// - `client`: what `begin_oauth` and the others take to sign in at its authorization server. A `GET` of the URL `begin_oauth`
+    ///   gives is answered with the redirect a browser would follow: the person allows everything at once. Google and Microsoft only.
     /// - `tell` with `line`: a quirk, a fault or an event of the service, as `docs/emulators.md` lists them.
     ///
     /// # Errors
@@ -134,11 +136,17 @@ impl Emulator {
                 }
                 self.serving.delete(&id).map(|()| json(&()))
             }
+            "client" => {
+                let Nothing {} = dispatch::read("client", args)?;
+                let client = self.serving.client();
+                let none = "this service has no authorization server";
+                client.map(|client| client.to_string()).ok_or_else(|| Failure::invalid(none))
+            }
             "tell" => {
                 let Tell { line } = dispatch::read("tell", args)?;
                 self.serving.tell(&line).map(|()| json(&()))
             }
-            _ => Err(Failure::invalid("an emulator has the methods items, put, delete and tell")),
+            _ => Err(Failure::invalid("an emulator has the methods items, put, delete, client and tell")),
         }
     }
 }
@@ -333,6 +341,36 @@ impl Serving {
             Self::Microsoft(server) => server.follow(line),
         };
         followed.map_err(|error: SwitchError| Failure::invalid(error.to_string()))
+    }
+
+    /// The client its authorization server knows.
+    fn client(&self) -> Option<Value> {
+        match self {
+            Self::Google(server, _) => {
+                let root = server.url();
+                Some(json!({
+                    "provider": "google",
+                    "client_id": "calsync",
+                    "authorize": format!("{root}o/oauth2/v2/auth"),
+                    "token": format!("{root}token"),
+                    "revoke": format!("{root}revoke"),
+                    "issuer": "https://accounts.google.com",
+                    "trust_address": true,
+                }))
+            }
+            Self::Microsoft(server) => {
+                let root = server.root();
+                Some(json!({
+                    "provider": "microsoft",
+                    "client_id": "calsync",
+                    "authorize": format!("{root}common/oauth2/v2.0/authorize"),
+                    "token": format!("{root}common/oauth2/v2.0/token"),
+                    "issuer": "https://login.microsoftonline.com/{tenantid}/v2.0",
+                    "trust_address": true,
+                }))
+            }
+            Self::Cozi(_) | Self::Dav(_) | Self::Feed(_) => None,
+        }
     }
 
     /// The id, when there is an item of it.

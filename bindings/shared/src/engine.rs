@@ -36,6 +36,7 @@ use crate::{
     host_store::HostStore,
     host_transport::{self, HostTransport},
     model::{Cleaned, Conflict, ProgressModel, Question, Report, StoredEvent, Undone, WaitingWrite},
+    oauth,
 };
 
 /// Runs read at once.
@@ -89,9 +90,13 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Code::InvalidInput`] when there is no such choice.
+    /// [`Code::InvalidInput`] when there is no such choice, or the master keys are none.
     pub fn new(opening: &str) -> Result<Self, Failure> {
         let (choice, asked) = dispatch::read::<Opening>("open", opening)?.parts();
+        #[cfg(feature = "oauth")]
+        if let Some(keys) = &asked.master_keys {
+            oauth::vault(keys)?;
+        }
         let ids = RandomIds::new().map_err(|_| Failure::new(Code::Internal, "there is no randomness"))?;
         let state = State {
             choice,
@@ -226,6 +231,29 @@ impl Engine {
         self.state.clock.now()
     }
 
+    #[cfg(feature = "oauth")]
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.state.clock.clone()
+    }
+
+    #[cfg(feature = "oauth")]
+    pub(crate) fn ids(&self) -> Arc<dyn IdSource> {
+        self.state.ids.clone()
+    }
+
+    #[cfg(feature = "oauth")]
+    pub(crate) fn master_keys(&self) -> Option<&args::MasterKeys> {
+        self.state.asked.master_keys.as_ref()
+    }
+
+    /// The way to providers: the host's, or the library's own.
+    pub(crate) async fn transport(&self) -> Result<Arc<dyn HttpTransport>, Failure> {
+        self.opened().await?.transport.clone().ok_or_else(|| {
+            let text = "this library was built without HTTP, so the host has to hand over a transport";
+            Failure::new(Code::Unsupported, text)
+        })
+    }
+
     fn connection(&self, name: &str) -> Result<Arc<Connection>, Failure> {
         let known = self.named().connections.get(name).cloned();
         known.ok_or_else(|| Failure::new(Code::UnknownConnection, "there is no such connection").about(name))
@@ -250,15 +278,30 @@ fn network() -> Result<Option<Arc<dyn HttpTransport>>, Failure> {
 impl Engine {
     pub(crate) async fn connect(&self, args: args::Connect) -> Result<(), Failure> {
         let name = args.connection.clone();
-        let transport = self.opened().await?.transport.clone().ok_or_else(|| {
-            let text = "this library was built without HTTP, so the host has to hand over a transport";
-            Failure::new(Code::Unsupported, text).about(name.clone())
-        })?;
-        let transport = paced(&args, transport, self.state.clock.clone());
-        let connection = connect(args, transport, self.state.clock.clone(), self.state.ids.clone())
-            .map_err(|failure| failure.about(name.clone()))?;
+        let connection = self.connected(args).await.map_err(|failure| about(failure, &name))?;
         self.named_mut().connections.insert(name, Arc::new(connection));
         Ok(())
+    }
+
+    async fn connected(&self, args: args::Connect) -> Result<Connection, Failure> {
+        let access = match &args.client {
+            Some(client) => Some(self.access(client, &args).await?),
+            None => None,
+        };
+        let transport = paced(&args, self.transport().await?, self.state.clock.clone());
+        connect(args, access, transport, self.state.clock.clone(), self.state.ids.clone())
+    }
+
+    pub(crate) async fn disconnect(&self, args: args::OfConnection) -> Result<bool, Failure> {
+        let connection = self.connection(&args.connection)?;
+        let told = match &connection.access {
+            Some(access) => {
+                oauth::forget(access).await.map_err(|failure| about(failure, &args.connection))?
+            }
+            None => true,
+        };
+        self.named_mut().connections.remove(&args.connection);
+        Ok(told)
     }
 
     pub(crate) async fn remote_calendars(
@@ -488,9 +531,9 @@ enum Mode {
     Sync,
 }
 
-/// A failure about a link, where it says nothing closer.
-fn about(failure: Failure, link: &str) -> Failure {
-    if failure.item.is_some() { failure } else { failure.about(link) }
+/// A failure about a link or a connection, where it says nothing closer.
+pub(crate) fn about(failure: Failure, item: &str) -> Failure {
+    if failure.item.is_some() { failure } else { failure.about(item) }
 }
 
 /// Passes progress on to the host of the call.

@@ -25,6 +25,15 @@ pub enum Code {
     Blocked,
     /// The credentials were refused.
     Unauthorized,
+    /// The person said no to a connection.
+    ConsentDenied,
+    /// An administrator of the account has to allow it.
+    NeedsAdmin,
+    /// Another account came back than the one that is connected.
+    WrongAccount,
+    /// What the browser brought back belongs to no connection that was begun in this session.
+    #[serde(rename = "oauth-state")]
+    OAuthState,
     /// The account may not do that.
     Forbidden,
     /// The remote calendar is not there any more.
@@ -164,7 +173,7 @@ impl Failure {
         Self::new(Code::InvalidInput, message)
     }
 
-    fn retrying(mut self, retry: Retry) -> Self {
+    pub(crate) fn retrying(mut self, retry: Retry) -> Self {
         self.retryable = retry != Retry::Never;
         if let Retry::After(wait) = retry {
             self.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
@@ -206,13 +215,23 @@ impl From<&ErrorKind> for Code {
 
 impl From<ProviderError> for Failure {
     fn from(error: ProviderError) -> Self {
+        #[cfg(feature = "oauth")]
+        if let Some(failure) = crate::oauth::of_provider(&error) {
+            return failure;
+        }
         Self::new(Code::from(&error.kind), error.to_string()).retrying(error.retry)
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let mut cause = std::error::Error::source(&error);
+        Self::from(&error)
+    }
+}
+
+impl From<&StoreError> for Failure {
+    fn from(error: &StoreError) -> Self {
+        let mut cause = std::error::Error::source(error);
         while let Some(source) = cause {
             if let Some(host) = source.downcast_ref::<HostFailure>() {
                 return host.failure();

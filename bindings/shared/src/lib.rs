@@ -26,6 +26,12 @@ mod host_store;
 pub mod host_transport;
 pub mod model;
 mod names;
+#[cfg(feature = "oauth")]
+mod oauth;
+/// Accounts are not connected by OAuth here: this library was built without the feature `oauth`.
+#[cfg(not(feature = "oauth"))]
+#[path = "without_oauth.rs"]
+mod oauth;
 pub mod parts;
 pub mod planned;
 mod rows;

@@ -265,6 +265,21 @@ pub struct Merged {
     pub keep_local_copy: bool,
 }
 
+/// A connection somebody allowed, of `finish_oauth`. Its tokens are in the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OAuthGrant {
+    /// The name of the connection.
+    pub connection: String,
+    /// What identifies the account for ever at its provider, where that said so. The same one has to come back the next time.
+    pub subject: Option<String>,
+    /// How a person knows the account: its address or user name.
+    pub label: Option<String>,
+    /// What was asked for and not granted. The tokens are good for the rest.
+    pub missing_scopes: Vec<String>,
+    /// Until when the account has to be connected again; none: nobody said so.
+    pub ends: Option<DateTime<Utc>>,
+}
+
 /// An event as the store holds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredEvent {

@@ -119,7 +119,9 @@ fn participant() -> Vec<String> {
 fn arguments(method: &str) -> Vec<&'static str> {
     match method {
         "connect" => names::<args::Connect>(),
-        "remote_calendars" => names::<args::OfConnection>(),
+        "begin_oauth" => names::<args::BeginOAuth>(),
+        "finish_oauth" => names::<args::FinishOAuth>(),
+        "disconnect" | "remote_calendars" => names::<args::OfConnection>(),
         "put_calendar" => names::<args::PutCalendar>(),
         "events" => names::<args::OfCalendar>(),
         "add_event" => names::<args::AddEvent>(),
@@ -213,6 +215,9 @@ pub fn surface() -> Surface {
             ("CalsyncError", owned::<Failure>()),
             ("HttpRequest", owned::<host_transport::Request>()),
             ("HttpResponse", owned::<host_transport::Response>()),
+            ("MasterKeys", owned::<args::MasterKeys>()),
+            ("OAuthClient", owned::<args::OAuthClient>()),
+            ("OAuthGrant", owned::<model::OAuthGrant>()),
         ]),
         documents: BTreeMap::from([
             ("CopyRules", names::<CopyRules>()),

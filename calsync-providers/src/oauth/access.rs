@@ -222,7 +222,7 @@ impl Access {
             // What cannot be read, because its master key is lost, would stand in the way for ever.
             Err(error) => Err(error),
         };
-        self.keeper.remove(self.key()).await.map_err(|error| kept_error(&error))?;
+        self.keeper.remove(self.key()).await.map_err(kept_error)?;
         *cached = None;
         told
     }
@@ -303,11 +303,11 @@ impl Access {
         let name = format!("oauth:{}:{}", self.exchange.provider(), self.account);
         let (holder, now) = (self.ids.fresh(), self.clock.now());
         let grant = self.keeper.store().acquire_lease(&name, &holder, now, LEASE).await;
-        grant.map_err(|error| storage(error.to_string()))
+        grant.map_err(|error| OAuthError::storage(OPERATION, error))
     }
 
     async fn read(&self) -> Result<Option<Kept>, OAuthError> {
-        let Some(row) = self.keeper.get(self.key()).await.map_err(|error| kept_error(&error))? else {
+        let Some(row) = self.keeper.get(self.key()).await.map_err(kept_error)? else {
             return Ok(None);
         };
         let tokens = TokenSet::from_secret(&row.secret).ok_or_else(|| storage("not a set of tokens"))?;
@@ -326,7 +326,7 @@ impl Access {
             Err(KeeperError::Store(error)) if matches!(error.kind, StoreErrorKind::Conflict { .. }) => {
                 Err(WriteError::Changed)
             }
-            Err(error) => Err(WriteError::Failed(kept_error(&error))),
+            Err(error) => Err(WriteError::Failed(kept_error(error))),
         }
     }
 
@@ -366,6 +366,10 @@ fn storage(detail: impl Into<String>) -> OAuthError {
     OAuthError::new(OAuthErrorKind::Storage, OPERATION, detail)
 }
 
-fn kept_error(error: &KeeperError) -> OAuthError {
-    storage(error.to_string())
+fn kept_error(error: KeeperError) -> OAuthError {
+    match error {
+        KeeperError::Store(error) => OAuthError::storage(OPERATION, error),
+        KeeperError::Vault(error) => OAuthError::storage(OPERATION, error),
+        error => OAuthError::storage(OPERATION, error),
+    }
 }

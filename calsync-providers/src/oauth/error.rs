@@ -1,6 +1,6 @@
 //! Why there is no access.
 
-use std::fmt;
+use std::{error::Error, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +69,7 @@ pub enum OAuthErrorKind {
 }
 
 /// A failed step of OAuth. Holds no token, no code and no secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct OAuthError {
     /// What kind of failure.
     pub kind: OAuthErrorKind,
@@ -77,12 +77,19 @@ pub struct OAuthError {
     pub operation: &'static str,
     /// The provider's own code for it (`invalid_grant`, `AADSTS50173`), or what is known instead.
     pub detail: String,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl OAuthError {
     /// An error.
     pub fn new(kind: OAuthErrorKind, operation: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, operation, detail: detail.into() }
+        Self { kind, operation, detail: detail.into(), source: None }
+    }
+
+    /// Tokens or flows could not be kept or read. What the store or the vault said is kept as the source.
+    pub(super) fn storage(operation: &'static str, cause: impl Error + Send + Sync + 'static) -> Self {
+        let error = Self::new(OAuthErrorKind::Storage, operation, cause.to_string());
+        Self { source: Some(Arc::new(cause)), ..error }
     }
 
     /// The error an OAuth error response stands for (RFC 6749 sections 4.1.2.1 and 5.2). Only its codes decide, never its
@@ -262,7 +269,11 @@ impl fmt::Display for OAuthError {
     }
 }
 
-impl std::error::Error for OAuthError {}
+impl Error for OAuthError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn Error + 'static))
+    }
+}
 
 /// The error itself is kept as the source: a host that wants to know why a person is needed looks there.
 impl From<OAuthError> for ProviderError {

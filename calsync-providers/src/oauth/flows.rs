@@ -94,16 +94,15 @@ impl Flows {
             expires: pending.expires,
         };
         let text = Secret::from(serde_json::to_string(&row).map_err(|_| storage("a flow"))?);
-        let sealed =
-            self.vault.seal(&self.name(&key), &text).await.map_err(|error| storage(error.to_string()))?;
+        let sealed = self.vault.seal(&self.name(&key), &text).await.map_err(failed)?;
         let doc = Doc::new(SPACE, key, sealed.as_bytes()).with_due(Some(pending.expires));
         let mut writes = vec![Write::PutDoc(doc)];
         let over = self.store.docs(SPACE, DocQuery::Due { at: now, limit: SWEEP }).await;
-        for doc in over.map_err(|error| storage(error.to_string()))? {
+        for doc in over.map_err(failed)? {
             writes.push(Write::DeleteDoc { space: doc.space, key: doc.key });
         }
         let batch = Batch { writes, ..Batch::default() };
-        self.store.commit(batch).await.map_err(|error| storage(error.to_string()))?;
+        self.store.commit(batch).await.map_err(failed)?;
         Ok(begun.url)
     }
 
@@ -131,7 +130,7 @@ impl Flows {
         let unknown = || OAuthError::new(OAuthErrorKind::State(StateProblem::Unknown), OPERATION, "");
         let key = key(state);
         let found = self.store.docs(SPACE, DocQuery::Keys(&[&key])).await;
-        let Some(doc) = found.map_err(|error| storage(error.to_string()))?.pop() else {
+        let Some(doc) = found.map_err(failed)?.pop() else {
             return Err(unknown());
         };
         let batch = Batch {
@@ -146,11 +145,10 @@ impl Flows {
         match self.store.commit(batch).await {
             Ok(_) => {}
             Err(error) if matches!(error.kind, StoreErrorKind::Conflict { .. }) => return Err(unknown()),
-            Err(error) => return Err(storage(error.to_string())),
+            Err(error) => return Err(failed(error)),
         }
         let sealed = Sealed::from_bytes(doc.value);
-        let text =
-            self.vault.open(&self.name(&key), &sealed).await.map_err(|error| storage(error.to_string()))?;
+        let text = self.vault.open(&self.name(&key), &sealed).await.map_err(failed)?;
         let row: Row =
             serde_json::from_str(text.expose()).map_err(|_| storage("a flow that cannot be read"))?;
         let mut intent = Intent::new(row.account, row.session);
@@ -173,6 +171,10 @@ impl Flows {
 /// The state is a secret, and keys are shown in logs.
 fn key(state: &Secret) -> String {
     blake3::hash(state.expose().as_bytes()).to_hex().to_string()
+}
+
+fn failed(cause: impl std::error::Error + Send + Sync + 'static) -> OAuthError {
+    OAuthError::storage(OPERATION, cause)
 }
 
 fn storage(detail: impl Into<String>) -> OAuthError {

@@ -25,6 +25,8 @@ from .model import (
     FreeTerms,
     HistoryEntry,
     Hold,
+    OAuthClient,
+    OAuthGrant,
     Question,
     RemoteCalendar,
     Report,
@@ -80,6 +82,10 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def _flag(value: Any) -> bool:
+    return bool(value)
+
+
 def _list(kind: type[T]) -> Callable[[Any], list[T]]:
     each = decoder(kind)
     return lambda value: [each(item) for item in value]
@@ -104,6 +110,7 @@ _undone: Callable[[Any], Undone] = decoder(Undone)
 _undones: Callable[[Any], list[Undone]] = _list(Undone)
 _questions: Callable[[Any], list[Question]] = _list(Question)
 _waitingwrites: Callable[[Any], list[WaitingWrite]] = _list(WaitingWrite)
+_oauthgrant: Callable[[Any], OAuthGrant] = decoder(OAuthGrant)
 
 
 def connect(
@@ -112,6 +119,7 @@ def connect(
     url: str,
     username: str | None,
     secret: str,
+    client: OAuthClient | None,
     trust_address: bool,
     unofficial: bool,
     ahead_days: int | None,
@@ -122,10 +130,35 @@ def connect(
         url=url,
         username=username,
         secret=secret,
+        client=client,
         trust_address=trust_address,
         unofficial=unofficial,
         ahead_days=ahead_days,
     ), _nothing)
+
+
+def begin_oauth(
+    connection: str,
+    client: OAuthClient,
+    session: str,
+    redirect: str,
+    login_hint: str | None,
+) -> Request[str]:
+    return Request("begin_oauth", arguments(
+        connection=connection,
+        client=client,
+        session=session,
+        redirect=redirect,
+        login_hint=login_hint,
+    ), _text)
+
+
+def finish_oauth(client: OAuthClient, session: str, query: str) -> Request[OAuthGrant]:
+    return Request("finish_oauth", arguments(client=client, session=session, query=query), _oauthgrant)
+
+
+def disconnect(connection: str) -> Request[bool]:
+    return Request("disconnect", arguments(connection=connection), _flag)
 
 
 def remote_calendars(connection: str) -> Request[list[RemoteCalendar]]:

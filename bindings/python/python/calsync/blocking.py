@@ -23,6 +23,9 @@ from .model import (
     FreeTerms,
     HistoryEntry,
     Hold,
+    MasterKeys,
+    OAuthClient,
+    OAuthGrant,
     Question,
     RemoteCalendar,
     Report,
@@ -59,6 +62,8 @@ class Engine:
 
     ``transport`` sends what goes to providers, in the place of calsync's own HTTP: where proxies, certificates or connections are to be
     those of the application. A request says how long it may take; one is sent after the other. See ``calsync.transport``.
+
+    ``master_keys`` seal the tokens of accounts that are connected by OAuth, in the store: see ``begin_oauth``.
     """
 
     def __init__(
@@ -70,11 +75,12 @@ class Engine:
         resolver: Resolver | None = None,
         clock: Clock | None = None,
         transport: Transport | None = None,
+        master_keys: MasterKeys | None = None,
         patience: float = 10,
         store_patience: float = 60,
     ) -> None:
         self._process = Process()
-        self._hosts = Hosts(None, filters or {}, transforms or {}, resolver, clock, transport)
+        self._hosts = Hosts(None, filters or {}, transforms or {}, resolver, clock, transport, master_keys)
         allowed = Patience(patience, store_patience)
         self._native = requests.open_engine(store, self._hosts, allowed)
         self._caller = Caller(allowed)
@@ -185,12 +191,14 @@ class Engine:
         url: str = "",
         username: str | None = None,
         secret: str = "",
+        client: OAuthClient | None = None,
         trust_address: bool = False,
         unofficial: bool = False,
         ahead_days: int | None = None,
     ) -> None:
         """Names an account. ``secret`` is the password, or the access token for Google and Microsoft. Done again under a name,
-        with a new one, it is what the links of that connection use from then on.
+        with a new one, it is what the links of that connection use from then on. With a ``client`` in its place the tokens are those that
+        ``finish_oauth`` kept under the name; they are renewed when they run out.
 
         ``trust_address`` allows private and local addresses, and files as feeds: only for addresses that whoever runs the
         application wrote. ``unofficial`` says that the owner of a Cozi account knows that its interface is undocumented, may end on
@@ -203,11 +211,50 @@ class Engine:
             url=url,
             username=username,
             secret=secret,
+            client=client,
             trust_address=trust_address,
             unofficial=unofficial,
             ahead_days=ahead_days,
         )
         self._run(request)
+
+    def begin_oauth(
+        self,
+        connection: str,
+        *,
+        client: OAuthClient,
+        session: str,
+        redirect: str,
+        login_hint: str | None = None,
+    ) -> str:
+        """Begins to connect an account at Google, Microsoft or any server with OAuth 2.0. Gives the URL to send the browser of the person to;
+        it comes back to ``redirect``, as it is registered there, within 15 minutes.
+
+        ``session`` is what your application knows the person's session by: only in the same one ``finish_oauth`` takes what comes back.
+        ``login_hint`` is the address to offer for signing in. Under the name of a connection that has tokens the same account has to come back.
+        """
+        request = requests.begin_oauth(
+            connection=connection,
+            client=client,
+            session=session,
+            redirect=redirect,
+            login_hint=login_hint,
+        )
+        return self._run(request)
+
+    def finish_oauth(self, *, client: OAuthClient, session: str, query: str) -> OAuthGrant:
+        """Takes what the browser brought back, the query of its URL, and keeps the tokens in the store, sealed with the ``master_keys``.
+        Then ``connect`` the account with the same ``client``; one that is connected goes on with the new tokens.
+
+        Raises ``CredentialsError`` when the person said no or another account came back, and ``CallError`` with the code ``oauth-state`` when
+        nothing was begun in this session with what came back, or it was used before: then begin again.
+        """
+        return self._run(requests.finish_oauth(client=client, session=session, query=query))
+
+    def disconnect(self, connection: str) -> bool:
+        """Takes a connection out of the engine. Tokens it has are taken back at the provider and forgotten: ``False`` says that the provider
+        could not be told (Microsoft never can), so that a person has to take the access away there."""
+        return self._run(requests.disconnect(connection=connection))
 
     def remote_calendars(self, connection: str) -> list[RemoteCalendar]:
         """The calendars of an account."""

@@ -69,7 +69,8 @@ class ProviderError(CalsyncError):
 
 
 class CredentialsError(ProviderError):
-    """The credentials were refused: a person has to renew them."""
+    """The credentials were refused: a person has to renew them (``unauthorized``), an administrator has to allow it (``needs-admin``), or
+    the person said no (``consent-denied``) or came back with another account (``wrong-account``)."""
 
 
 class ThrottledError(ProviderError):
@@ -105,6 +106,10 @@ CLASSES: dict[str, type[CalsyncError]] = {
     "unsupported": CallError,
     "blocked": CallError,
     "unauthorized": CredentialsError,
+    "consent-denied": CredentialsError,
+    "needs-admin": CredentialsError,
+    "wrong-account": CredentialsError,
+    "oauth-state": CallError,
     "forbidden": ProviderError,
     "calendar-gone": ProviderError,
     "not-found": ProviderError,

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ._codec import decoder, encode, utc_text
-from .model import ContestedEvent, EventBody, Field, Surroundings
+from .model import ContestedEvent, EventBody, Field, MasterKeys, Surroundings
 from .store import MaybeAwaitable, in_one_call
 from .transport import SEND, Transport, request_of, response_value
 from .words import Choice
@@ -99,10 +99,11 @@ class Hosts:
     resolver: Resolver | None = None
     clock: Clock | None = None
     transport: Transport | None = None
+    master_keys: MasterKeys | None = None
 
     def opening(self, store: Any, soon: float = 10, of_store: float = 60) -> Any:
         """What the native part makes an engine with: how many seconds a rule and a method of the store have is part of it."""
-        host = {
+        host: dict[str, Any] = {
             "filters": {name: _version(name, rule, "lets_through") for name, rule in self.filters.items()},
             "transforms": {name: _version(name, rule, "change") for name, rule in self.transforms.items()},
             "resolver": _has(self.resolver, "resolve"),
@@ -112,6 +113,8 @@ class Hosts:
             "store_patience_ms": round(of_store * 1000),
             "in_one_call": [] if self.store is None else in_one_call(self.store),
         }
+        if self.master_keys is not None:
+            host["master_keys"] = encode(_is(self.master_keys, MasterKeys))
         return {"store": store, "host": host}
 
     def invoke(self, method: str, args: dict[str, Any]) -> Any:

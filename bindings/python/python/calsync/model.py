@@ -78,8 +78,11 @@ __all__ = [
     "Hold",
     "Instance",
     "Lineage",
+    "MasterKeys",
     "Merged",
     "Moment",
+    "OAuthClient",
+    "OAuthGrant",
     "Offset",
     "ParsedCalendar",
     "Participant",
@@ -567,6 +570,61 @@ class FreeAnswer:
     slots: list[Period]
     truncated: bool
     calendars: list[CalendarAnswer]
+
+
+@dataclass
+class MasterKeys:
+    """What seals tokens in the store of an engine, and opens them. It is written nowhere, and ``repr`` shows no key.
+
+    Each of ``keys`` is 32 random bytes in Base64, as ``openssl rand -base64 32`` prints them; ``current`` names the one that seals. The
+    others open what was sealed with them before. The names are kept in the store, beside what the keys seal.
+    """
+
+    current: str
+    keys: dict[str, str] = field(repr=False)
+
+
+@dataclass
+class OAuthClient:
+    """Your application as an authorization server knows it. ``repr`` does not show its secret.
+
+    As ``provider``, ``"google"`` and ``"microsoft"`` bring their addresses and the scopes two-way sync needs; ``scopes`` stands in the place
+    of these. Any other name is your own, with ``authorize`` and ``token``, the endpoints of the server, and where there are such
+    ``revoke``, where tokens are taken back (RFC 7009), and ``issuer``, who has to have issued them. The two also replace those of Google and
+    Microsoft; ``revoke`` and ``issuer`` are then only what is said here.
+
+    A phone or a desktop program keeps no ``client_secret``. ``tenant`` is for Microsoft (``"common"``). ``grant_days`` says how long a grant
+    lasts where the provider does not: 7 for a client at Google whose consent screen is in testing. ``trust_address`` allows
+    endpoints at private and local addresses, and without TLS: only for those that whoever runs the application wrote.
+    """
+
+    provider: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    tenant: str | None = None
+    scopes: list[str] | None = None
+    authorize: str | None = None
+    token: str | None = None
+    revoke: str | None = None
+    issuer: str | None = None
+    grant_days: int | None = None
+    trust_address: bool = False
+
+
+@dataclass
+class OAuthGrant:
+    """A connection somebody allowed; its tokens are in the store. ``label`` is how a person knows the account, ``subject`` what
+    identifies it for ever at its provider, where that said so.
+
+    ``missing_scopes`` were asked for and not granted. The account has to be connected again before the grant ``ends``; ``None``: nobody said
+    that it does.
+    """
+
+    connection: str
+    subject: str | None
+    label: str | None
+    missing_scopes: list[str]
+    ends: datetime | None
 
 
 @dataclass

@@ -49,6 +49,13 @@ public final class Emulator: Sendable {
         _ = try ask("tell", ["line": line])
     }
 
+    /// Your application at the authorization server of the emulator, Google's or Microsoft's: for
+    /// ``Engine/beginOauth(connection:client:session:redirect:loginHint:)``. A `GET` of the URL that gives is answered with the redirect a browser
+    /// would follow: the person allows everything at once, unless ``tell(_:)`` says otherwise, such as `oauth consent=deny`.
+    public func client() throws -> OAuthClient {
+        try Border.answer(OAuthClient.self, ask("client", [:]))
+    }
+
     private func ask(_ method: String, _ args: [String: String]) throws -> String {
         do {
             return try native.ask(method: method, args: try Border.text(args))
@@ -77,6 +84,17 @@ public final class Emulator: Sendable {
 }
 
 extension Engine {
+    /// Names the account of an emulator, with its tokens: those of `client` that were kept under the name.
+    public func connect(_ connection: String, account: Emulator.Account, client: OAuthClient) async throws {
+        try await connect(
+            connection,
+            provider: account.provider,
+            url: account.url,
+            trustAddress: account.trustAddress,
+            client: client
+        )
+    }
+
     /// Names the account of an emulator.
     public func connect(_ connection: String, account: Emulator.Account) async throws {
         try await connect(

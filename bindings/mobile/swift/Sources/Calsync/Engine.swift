@@ -57,7 +57,8 @@ public final class Engine: Sendable {
     /// that the owner of a Cozi account knows that its interface is undocumented, may end on any day, and that using it may be against
     /// Cozi's terms. `aheadDays` says how many days ahead a feed is published for: nothing later is known to be free. Without it a feed
     /// is taken to list all there is. Done again under a name, with a new secret, it is what the links
-    /// of that connection use from then on.
+    /// of that connection use from then on. With a `client` in the place of the secret the tokens are those
+    /// ``finishOauth(client:session:query:)`` kept under the name; they are renewed when they run out.
     public func connect(
         _ connection: String,
         provider: ProviderKind,
@@ -66,7 +67,8 @@ public final class Engine: Sendable {
         secret: String = "",
         trustAddress: Bool = false,
         unofficial: Bool = false,
-        aheadDays: Int? = nil
+        aheadDays: Int? = nil,
+        client: OAuthClient? = nil
     ) async throws {
         let args = ConnectArgs(
             connection: connection,
@@ -76,9 +78,45 @@ public final class Engine: Sendable {
             secret: secret,
             trustAddress: trustAddress,
             unofficial: unofficial,
-            aheadDays: aheadDays
+            aheadDays: aheadDays,
+            client: client
         )
         try await call("connect", args)
+    }
+
+    /// Begins to connect an account at Google, Microsoft or any server with OAuth 2.0. Gives the URL to send the browser of the person to;
+    /// it comes back to `redirect`, as it is registered there, within 15 minutes. `session` is what your application knows the session
+    /// of the person by: only in the same one ``finishOauth(client:session:query:)`` takes what comes back. `loginHint` is the address to offer
+    /// for signing in. Under the name of a connection that has tokens the same account has to come back.
+    public func beginOauth(
+        connection: String,
+        client: OAuthClient,
+        session: String,
+        redirect: String,
+        loginHint: String? = nil
+    ) async throws -> String {
+        let args = BeginOAuthArgs(
+            connection: connection,
+            client: client,
+            session: session,
+            redirect: redirect,
+            loginHint: loginHint
+        )
+        return try await call("begin_oauth", args, String.self)
+    }
+
+    /// Takes what the browser brought back, the query of its URL, and keeps the tokens in the store, sealed with ``Hosts/masterKeys``. Then
+    /// connect the account with the same client; one that is connected goes on with the new tokens. Fails with ``Code/consentDenied``,
+    /// ``Code/needsAdmin``, ``Code/wrongAccount``, or ``Code/oauthState`` when nothing was begun in this session with what came back, or it
+    /// was used before: then begin again.
+    public func finishOauth(client: OAuthClient, session: String, query: String) async throws -> OAuthGrant {
+        try await call("finish_oauth", FinishOAuthArgs(client: client, session: session, query: query), OAuthGrant.self)
+    }
+
+    /// Takes a connection out of the engine. Tokens it has are taken back at the provider and forgotten: `false` says that the provider could
+    /// not be told (Microsoft never can), so that a person has to take the access away there.
+    public func disconnect(connection: String) async throws -> Bool {
+        try await call("disconnect", ["connection": connection], Bool.self)
     }
 
     /// The calendars of an account.
@@ -366,6 +404,21 @@ private struct ConnectArgs: Encodable {
     let trustAddress: Bool
     let unofficial: Bool
     let aheadDays: Int?
+    let client: OAuthClient?
+}
+
+private struct BeginOAuthArgs: Encodable {
+    let connection: String
+    let client: OAuthClient
+    let session: String
+    let redirect: String
+    let loginHint: String?
+}
+
+private struct FinishOAuthArgs: Encodable {
+    let client: OAuthClient
+    let session: String
+    let query: String
 }
 
 private struct EventArgs: Encodable {

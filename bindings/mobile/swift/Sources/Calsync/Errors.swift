@@ -10,6 +10,14 @@ public enum Code: String, Codable, Sendable, CaseIterable {
     case blocked
     /// The credentials were refused.
     case unauthorized
+    /// The person said no to a connection.
+    case consentDenied = "consent-denied"
+    /// An administrator of the account has to allow it.
+    case needsAdmin = "needs-admin"
+    /// Another account came back than the one that is connected.
+    case wrongAccount = "wrong-account"
+    /// What the browser brought back belongs to no connection that was begun in this session.
+    case oauthState = "oauth-state"
     /// The account may not do that.
     case forbidden
     /// The remote calendar is not there any more.

@@ -50,6 +50,9 @@ public struct Hosts: Sendable {
     public var patienceMs: Int
     /// The same of each method of a store.
     public var storePatienceMs: Int
+    /// Seal the tokens of accounts that are connected by OAuth, in the store: see
+    /// ``Engine/beginOauth(connection:client:session:redirect:loginHint:)``.
+    public var masterKeys: MasterKeys?
 
     public init(
         filters: [String: any Filter] = [:],
@@ -58,7 +61,8 @@ public struct Hosts: Sendable {
         clock: (any Clock)? = nil,
         transport: (any Transport)? = nil,
         patienceMs: Int = 10_000,
-        storePatienceMs: Int = 60_000
+        storePatienceMs: Int = 60_000,
+        masterKeys: MasterKeys? = nil
     ) {
         self.filters = filters
         self.transforms = transforms
@@ -67,6 +71,7 @@ public struct Hosts: Sendable {
         self.transport = transport
         self.patienceMs = patienceMs
         self.storePatienceMs = storePatienceMs
+        self.masterKeys = masterKeys
     }
 
     /// What the native part makes an engine with, over a store; `together` is what that answers in one call.
@@ -80,6 +85,7 @@ public struct Hosts: Sendable {
             "patience_ms": .int(Int64(patienceMs)),
             "in_one_call": .array(together.map(JSONValue.string)),
             "store_patience_ms": .int(Int64(storePatienceMs)),
+            "master_keys": masterKeys?.value ?? .null,
         ]
         return try Border.text(JSONValue.object(["store": store, "host": .object(host)]))
     }

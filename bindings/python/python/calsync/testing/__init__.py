@@ -11,8 +11,10 @@ from .. import _calsync
 from .._calls import Answers, Caller, Patience, outside_asyncio
 from .._calsync import check_store as _check_store
 from .._calsync import store_cases
+from .._codec import decoder
 from ..errors import error_of
 from ..hosts import Hosts
+from ..model import OAuthClient
 from ..store import Store, checked
 from ..words import ProviderKind
 
@@ -29,6 +31,8 @@ __all__ = [
 ]
 
 E = TypeVar("E", bound="Emulator")
+
+_client: Callable[[Any], OAuthClient] = decoder(OAuthClient)
 
 STORE_CASES: tuple[str, ...] = tuple(store_cases())
 """The names of the cases. ``calsync.testing.pytest`` makes a test of each."""
@@ -117,6 +121,14 @@ class Emulator:
         """Turns a switch of the service, or lets something happen there, such as ``fault status=503 times=3``:
         ``docs/emulators.md`` lists them all. A feed has none."""
         self._ask("tell", line=line)
+
+    def client(self) -> OAuthClient:
+        """Your application at the authorization server of the emulator, Google's or Microsoft's: for ``begin_oauth``.
+
+        A ``GET`` of the URL that gives is answered with the redirect a browser would follow: the person allows everything at once, unless
+        ``tell`` says otherwise, such as ``oauth consent=deny``. ``connect`` takes it with the ``provider``, ``url`` and ``trust_address`` of ``account``.
+        """
+        return _client(self._ask("client"))
 
     def _ask(self, method: str, **args: str | None) -> Any:
         worked, text = self._native.ask(method, json.dumps(args))

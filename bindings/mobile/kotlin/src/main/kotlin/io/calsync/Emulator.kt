@@ -46,6 +46,13 @@ class Emulator(provider: ProviderKind, username: String = "ann@example.com", sec
         ask("tell", Arguments().text("line", line))
     }
 
+    /**
+     * Your application at the authorization server of the emulator, Google's or Microsoft's: for [Engine.beginOauth]. A `GET` of the URL that
+     * gives is answered with the redirect a browser would follow: the person allows everything at once, unless [tell] says otherwise, such as
+     * `oauth consent=deny`.
+     */
+    fun client(): OAuthClient = read(OAuthClient.serializer(), ask("client", Arguments()))
+
     private fun ask(method: String, args: Arguments): String = Native.ask(native, method, args)
 
     /** Ends it, with everything in it. */
@@ -67,6 +74,10 @@ class Emulator(provider: ProviderKind, username: String = "ann@example.com", sec
         override fun toString(): String = "Account(provider=$provider, url=$url, username=$username)"
     }
 }
+
+/** Names the account of an emulator, with its tokens: those of [client] that were kept under the name. */
+suspend fun Engine.connect(connection: String, account: Emulator.Account, client: OAuthClient) =
+    connect(connection, account.provider, account.url, trustAddress = account.trustAddress, client = client)
 
 /** Names the account of an emulator. */
 suspend fun Engine.connect(connection: String, account: Emulator.Account) =

@@ -56,7 +56,8 @@ class Engine private constructor(
      * [unofficial] says that the owner of a Cozi account knows that its interface is undocumented, may end on any day, and that
      * using it may be against Cozi's terms. [aheadDays] says how many days ahead a feed is published for: nothing later is known to be
      * free. Without it a feed is taken to list all there is. Done again under a name, with a new secret, it is
-     * what the links of that connection use from then on.
+     * what the links of that connection use from then on. With a [client] in the place of the secret the tokens are those [finishOauth] kept
+     * under the name; they are renewed when they run out.
      */
     suspend fun connect(
         connection: String,
@@ -67,11 +68,49 @@ class Engine private constructor(
         trustAddress: Boolean = false,
         unofficial: Boolean = false,
         aheadDays: Int? = null,
+        client: OAuthClient? = null,
     ) {
         val args = Arguments().text("connection", connection).value("provider", ProviderKind.serializer(), provider)
         args.text("url", url).text("username", username).text("secret", secret).flag("trust_address", trustAddress)
+        args.value("client", OAuthClient.serializer(), client)
         call("connect", args.flag("unofficial", unofficial).number("ahead_days", aheadDays))
     }
+
+    /**
+     * Begins to connect an account at Google, Microsoft or any server with OAuth 2.0. Gives the URL to send the browser of the person to; it
+     * comes back to [redirect], as it is registered there, within 15 minutes. [session] is what your application knows the session of the
+     * person by: only in the same one [finishOauth] takes what comes back. [loginHint] is the address to offer for signing in. Under the name
+     * of a connection that has tokens the same account has to come back.
+     */
+    suspend fun beginOauth(
+        connection: String,
+        client: OAuthClient,
+        session: String,
+        redirect: String,
+        loginHint: String? = null,
+    ): String {
+        val args = Arguments().text("connection", connection).value("client", OAuthClient.serializer(), client)
+        args.text("session", session).text("redirect", redirect).text("login_hint", loginHint)
+        return call("begin_oauth", args, String.serializer())
+    }
+
+    /**
+     * Takes what the browser brought back, the [query] of its URL, and keeps the tokens in the store, sealed with [Hosts.masterKeys]. Then
+     * [connect] the account with the same [client]; one that is connected goes on with the new tokens. Fails with [Code.CONSENT_DENIED],
+     * [Code.NEEDS_ADMIN], [Code.WRONG_ACCOUNT], or [Code.OAUTH_STATE] when nothing was begun in this session with what came back, or it was
+     * used before: then begin again.
+     */
+    suspend fun finishOauth(client: OAuthClient, session: String, query: String): OAuthGrant {
+        val args = Arguments().value("client", OAuthClient.serializer(), client).text("session", session)
+        return call("finish_oauth", args.text("query", query), OAuthGrant.serializer())
+    }
+
+    /**
+     * Takes a connection out of the engine. Tokens it has are taken back at the provider and forgotten: `false` says that the provider could
+     * not be told (Microsoft never can), so that a person has to take the access away there.
+     */
+    suspend fun disconnect(connection: String): Boolean =
+        call("disconnect", Arguments().text("connection", connection), Boolean.serializer())
 
     /** The calendars of an account. */
     suspend fun remoteCalendars(connection: String): List<RemoteCalendar> =

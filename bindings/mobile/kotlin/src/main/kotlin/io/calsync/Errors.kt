@@ -19,6 +19,18 @@ enum class Code {
     /** The credentials were refused. */
     @SerialName("unauthorized") UNAUTHORIZED,
 
+    /** The person said no to a connection. */
+    @SerialName("consent-denied") CONSENT_DENIED,
+
+    /** An administrator of the account has to allow it. */
+    @SerialName("needs-admin") NEEDS_ADMIN,
+
+    /** Another account came back than the one that is connected. */
+    @SerialName("wrong-account") WRONG_ACCOUNT,
+
+    /** What the browser brought back belongs to no connection that was begun in this session. */
+    @SerialName("oauth-state") OAUTH_STATE,
+
     /** The account may not do that. */
     @SerialName("forbidden") FORBIDDEN,
 

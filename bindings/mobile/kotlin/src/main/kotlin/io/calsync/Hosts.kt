@@ -62,6 +62,8 @@ class Hosts(
     val transport: Transport? = null,
     val patience: Duration = 10.seconds,
     val storePatience: Duration = 60.seconds,
+    /** Seal the tokens of accounts that are connected by OAuth, in the store: see [Engine.beginOauth]. */
+    val masterKeys: MasterKeys? = null,
 ) {
     /** What the native part makes an engine with; [together] is what the store answers in one call. */
     internal fun opening(store: String, together: List<String>): String =
@@ -76,6 +78,7 @@ class Hosts(
                 put("patience_ms", patience.inWholeMilliseconds)
                 putJsonArray("in_one_call") { together.forEach { add(it) } }
                 put("store_patience_ms", storePatience.inWholeMilliseconds)
+                masterKeys?.let { put("master_keys", json.encodeToJsonElement(MasterKeys.serializer(), it)) }
             }
         }.toString()
 
