@@ -103,6 +103,27 @@ async fn lup_05_an_edit_after_a_lost_creation_goes_out() {
     }
 }
 
+/// A series is made by several requests. When a later one is refused, for whatever reason, the item is there: it is looked for
+/// before an edited event could be made once more.
+#[tokio::test]
+async fn what_was_made_and_refused_is_not_made_again() {
+    for kind in [ErrorKind::Unauthorized, ErrorKind::CalendarGone, ErrorKind::TooLarge, ErrorKind::Forbidden]
+    {
+        let lab = Lab::new(ConflictPolicy::LocalWins);
+        let lab = Lab { remote: MemoryRemote::default().with_twins(), ..lab };
+        lab.world.add(event("u1", "one")).await;
+        lab.remote.fail("create", RemoteFault::Half(kind.clone()));
+        let _ = lab.sync_after(HOUR).await;
+        // Providers do not list what they have not made whole.
+        lab.remote.hide(lab.only_item().as_str());
+        lab.world.edit("u1", |event| body(event).title = Some("two".to_owned())).await;
+        for _ in 0..3 {
+            lab.sync_after(HOUR).await.expect("in step");
+        }
+        assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]), "{kind:?}");
+    }
+}
+
 /// I24: however long an outage lasts, nobody has to repair anything after it.
 #[tokio::test]
 async fn an_outage_of_hours_leaves_no_write_for_a_person() {

@@ -431,6 +431,36 @@ async fn a_series_written_in_part_is_finished() {
     }
 }
 
+/// What is there of a series that was refused in part is finished, and not left beside a second one, also when it was edited here since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_refused_in_part_and_edited_is_made_once() {
+    for status in [401, 403, 413] {
+        for after in 0..3 {
+            let lab = Lab::new();
+            let mut series = local_series("s", "FREQ=WEEKLY;COUNT=8");
+            let id = RecurrenceId::Instant(instant("2026-01-12T08:00:00Z"));
+            let mut other = series.master.clone().unwrap();
+            other.title = Some("other".into());
+            other.time.start = EventTime::Utc(instant("2026-01-12T08:00:00Z"));
+            other.time.end = EventTime::Utc(instant("2026-01-12T09:00:00Z"));
+            let changed = Override::Changed { body: Box::new(other), scope: Default::default() };
+            series.overrides.insert(id, changed);
+            lab.world.add(series).await;
+            lab.server.inject(Fault::status(status).on_method("PATCH").on_path("me/").after(after));
+            let _ = lab.try_sync().await;
+            lab.world.edit("s", |event| body(event).location = Some("Room 2".to_owned())).await;
+            for _ in 0..4 {
+                lab.world.clock.advance(TimeDelta::hours(1));
+                let _ = lab.try_sync().await;
+            }
+            let what = format!("{status} after {after}");
+            assert_eq!(lab.server.events(&lab.calendar).len(), 1, "{what}");
+            assert_eq!(lab.world.locals().await.len(), 1, "{what}");
+            lab.is_quiet().await;
+        }
+    }
+}
+
 /// MAIL-04: what somebody answered elsewhere cannot be written to Graph. It stays here, whatever happens there, and nobody is
 /// mailed for it.
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,8 @@ pub enum RemoteFault {
     After,
     /// The call has no effect, and nobody can tell: it was lost on its way.
     Lost,
+    /// The call has its effect, and fails: one of several requests, of which the last was refused.
+    Half(ErrorKind),
 }
 
 /// One calendar at a provider.
@@ -272,6 +274,9 @@ impl MemoryRemote {
 
 fn answered<T>(fault: Option<RemoteFault>, operation: &'static str, value: T) -> Result<T> {
     match fault {
+        Some(RemoteFault::Half(kind)) => {
+            Err(ProviderError::new(kind, operation, "half done").maybe_applied())
+        }
         Some(_) => Err(ProviderError::new(ErrorKind::Unavailable, operation, "answer lost").maybe_applied()),
         None => Ok(value),
     }

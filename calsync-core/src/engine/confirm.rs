@@ -273,7 +273,13 @@ impl Run<'_> {
                 return Vec::new();
             }
             ErrorKind::Unauthorized | ErrorKind::CalendarGone => {
+                let is_ambiguous = error.is_ambiguous();
                 sent.stop = Some(error);
+                if is_ambiguous {
+                    // A creation of several requests, of which the first was served: it is looked for before anything else.
+                    self.outbox.insert(entry.event_id.clone(), entry);
+                    return Vec::new();
+                }
                 return self.not_sent(entry).into_iter().collect();
             }
             _ if error.retry == Retry::Never && !error.is_ambiguous() => {

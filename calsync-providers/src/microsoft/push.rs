@@ -80,7 +80,9 @@ impl MicrosoftProvider {
             let rest = Plan { master: Object::new(), ..plan };
             let seal = self.seal(&created);
             let id = text(&created, "id").map_or_else(|| id.clone(), RemoteId::from);
-            return self.carry_out(OPERATION, &id, created, (&rest, &seal)).await;
+            // From here on the item is there: whatever fails may be found half done.
+            let carried_out = self.carry_out(OPERATION, &id, created, (&rest, &seal)).await;
+            return carried_out.map_err(ProviderError::maybe_applied);
         }
         Ok(written(&created, id))
     }
