@@ -103,6 +103,21 @@ async fn lup_05_an_edit_after_a_lost_creation_goes_out() {
     }
 }
 
+/// A creation whose answer was lost is sent once more before what was edited since. Should it be refused then, that is no reason to
+/// keep the edit back.
+#[tokio::test]
+async fn an_edit_goes_out_although_what_was_before_it_is_refused() {
+    let lab = Lab::new(ConflictPolicy::LocalWins);
+    lab.world.add(event("u1", "one")).await;
+    lab.remote.fail("create", RemoteFault::Lost);
+    lab.sync_after(HOUR).await.expect_err("the answer is lost");
+    lab.world.edit("u1", |event| body(event).title = Some("two".to_owned())).await;
+    lab.remote.fail("create", RemoteFault::Before(ErrorKind::Refused));
+    let report = lab.sync_after(HOUR).await.expect("the next one is taken");
+    assert!(report.in_step());
+    assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]));
+}
+
 /// A series is made by several requests. When a later one is refused, for whatever reason, the item is there: it is looked for
 /// before an edited event could be made once more.
 #[tokio::test]

@@ -188,6 +188,8 @@ impl Run<'_> {
             && entry.state == OutboxState::Pending
             && matches!(entry.op, OutboxOp::Create { .. })
             && entry.run != self.id
+            // Without it a person has asked for it to be decided anew.
+            && entry.local.is_some()
             && self.marked.contains(&entry.event_id)
     }
 

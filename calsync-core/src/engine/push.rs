@@ -165,9 +165,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Events that were edited after their creation was decided, and are made by now: what was edited goes next.
+    /// Events that were edited after their creation was decided, and are made or refused by now: what was edited goes next.
     fn made_and_edited(&mut self) -> Vec<EventId> {
-        let made = |event: &EventId| !self.outbox.contains_key(event);
+        let is_refused = |entry: &OutboxEntry| matches!(entry.state, OutboxState::Wedged { .. });
+        let made = |event: &EventId| self.outbox.get(event).is_none_or(is_refused);
         let made: Vec<EventId> = self.edited_after.iter().filter(|event| made(event)).cloned().collect();
         for event in &made {
             self.edited_after.remove(event);
