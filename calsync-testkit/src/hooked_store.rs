@@ -8,8 +8,8 @@ use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
-        LeaseToken, LinkState, Opened, Opening, OutboxEntry, OutboxId, Pairs, Record, RecordQuery, Result,
-        Revision, Store, Waiting,
+        LeaseToken, LinkState, NotedPairs, Opened, Opening, OutboxEntry, OutboxId, Pairs, Record,
+        RecordQuery, Result, Revision, Store, Waiting,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -128,6 +128,15 @@ impl<H: StoreHook> Store for HookedStore<H> {
     }
     async fn pairs(&self, link: &LinkId, calendar: &CalendarId, items: &[RemoteId]) -> Result<Pairs> {
         self.around("pairs", self.inner().pairs(link, calendar, items)).await
+    }
+    async fn noted_pairs(
+        &self,
+        link: &LinkId,
+        calendar: &CalendarId,
+        items: &[RemoteId],
+        space: &str,
+    ) -> Result<NotedPairs> {
+        self.around("noted_pairs", self.inner().noted_pairs(link, calendar, items, space)).await
     }
     async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {
         self.around("waiting", self.inner().waiting(link, after, limit)).await

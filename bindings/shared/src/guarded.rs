@@ -12,8 +12,8 @@ use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
-        LeaseToken, LinkState, Opened, Opening, OutboxEntry, OutboxId, Pairs, Record, RecordQuery, Result,
-        Revision, Store, StoreError, Waiting,
+        LeaseToken, LinkState, NotedPairs, Opened, Opening, OutboxEntry, OutboxId, Pairs, Record,
+        RecordQuery, Result, Revision, Store, StoreError, Waiting,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -90,6 +90,16 @@ impl Store for Guarded {
 
     async fn pairs(&self, link: &LinkId, calendar: &CalendarId, items: &[RemoteId]) -> Result<Pairs> {
         self.0.pairs(link, calendar, items).await
+    }
+
+    async fn noted_pairs(
+        &self,
+        link: &LinkId,
+        calendar: &CalendarId,
+        items: &[RemoteId],
+        space: &str,
+    ) -> Result<NotedPairs> {
+        self.0.noted_pairs(link, calendar, items, space).await
     }
 
     async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {

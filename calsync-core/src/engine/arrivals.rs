@@ -13,17 +13,18 @@ use serde::{Deserialize, Serialize};
 use super::{
     EngineError,
     conflicts::settle,
+    items::by_names,
     pair::{Outcome, Pair, operation},
     run::{PAGE, Run},
     settled::other_links,
     withdrawn::keep_away,
 };
 use crate::{
-    model::{CalendarId, EventId, LinkId},
+    model::{CalendarId, EventId, LinkId, RemoteId},
     plan::Action,
     store::{
-        BaseQuery, BaseState, Batch, Doc, DocQuery, EventRecord, Expectation, JournalOp, OutboxOp, SettledBy,
-        Write,
+        BaseQuery, BaseRecord, BaseState, Batch, Doc, DocQuery, EventRecord, Expectation, JournalOp,
+        NotedPairs, OutboxOp, SettledBy, Write,
     },
 };
 
@@ -53,10 +54,19 @@ impl Arrivals {
         self.moved.get(event)
     }
 
+    /// The version of the note about an event.
+    pub(super) fn version(&self, event: &EventId) -> Option<u64> {
+        self.versions.get(event).copied()
+    }
+
+    /// Of an event that came up nowhere else the note has this version.
+    pub(super) fn note(&mut self, event: &EventId, version: Option<u64>) {
+        self.versions.extend(version.map(|version| (event.clone(), version)));
+    }
+
     /// That nobody takes note of an event meanwhile.
     pub(super) fn expect(&self, calendar: &CalendarId, event: &EventId) -> Expectation {
-        let version = self.versions.get(event).copied();
-        Expectation::Doc { space: space(calendar), key: event.to_string(), version }
+        Expectation::Doc { space: space(calendar), key: event.to_string(), version: self.version(event) }
     }
 }
 
@@ -90,14 +100,35 @@ impl Run<'_> {
 
     /// Which of some events came up in the remote calendar of another link lately, as this link's last look at its own tells.
     pub(super) async fn arrivals(&self, events: &[EventId]) -> Result<Arrivals, EngineError> {
-        let mut arrivals = Arrivals::default();
         if events.is_empty() || !self.link.direction.imports() {
-            return Ok(arrivals);
+            return Ok(Arrivals::default());
         }
-        let store = &self.engine.store;
         let keys: Vec<&str> = events.iter().map(EventId::as_str).collect();
+        let notes = self.engine.store.docs(&space(&self.link.calendar), DocQuery::Keys(&keys)).await?;
+        self.arrivals_in(notes).await
+    }
+
+    /// Items that are gone: what they are joined to, and which of the events came up elsewhere.
+    pub(super) async fn pairs_and_arrivals(
+        &self,
+        items: &[RemoteId],
+    ) -> Result<(HashMap<RemoteId, BaseRecord>, HashMap<EventId, EventRecord>, Arrivals), EngineError> {
+        if !self.link.direction.imports() {
+            let (bases, events) = self.pairs(items).await?;
+            return Ok((bases, events, Arrivals::default()));
+        }
+        let (link, calendar) = (&self.link.id, &self.link.calendar);
+        let NotedPairs { pairs, docs } =
+            self.engine.store.noted_pairs(link, calendar, items, &space(calendar)).await?;
+        let (bases, events) = by_names(pairs);
+        Ok((bases, events, self.arrivals_in(docs).await?))
+    }
+
+    async fn arrivals_in(&self, notes: Vec<Doc>) -> Result<Arrivals, EngineError> {
+        let store = &self.engine.store;
+        let mut arrivals = Arrivals::default();
         let mut at: HashMap<LinkId, Vec<EventId>> = HashMap::new();
-        for doc in store.docs(&space(&self.link.calendar), DocQuery::Keys(&keys)).await? {
+        for doc in notes {
             // What nobody can read says nothing.
             let arrival = doc.read::<Arrival>();
             let event = EventId::from(doc.key);

@@ -174,10 +174,12 @@ impl Run<'_> {
         batch.writes.extend(self.first_say().await?);
         self.note_what_is_ahead(&mut batch);
         self.note_kept_away(&mut batch);
+        self.note_parted(&batch.writes);
         if self.says_change && !batch.writes.iter().any(|write| matches!(write, Write::PutLink(_))) {
             let seen = self.state.seen.min(self.seen_before);
             batch.writes.push(Write::PutLink(Box::new(LinkState { seen, ..self.state.clone() })));
         }
+        self.leave_tally(&mut batch);
         batch.lease.clone_from(&self.lease);
         note_what_is_left(&mut batch.writes);
         if !self.recorded {

@@ -4,21 +4,22 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     EngineError,
+    arrivals::Arrivals,
     gone::deletion_conflict,
-    items::{Found, Item},
+    items::{Found, Item, by_id},
     pair::{Context, Outcome, Pair, RemoteView, create_remote, operation},
     remade::is_remaking,
-    run::{Mode, PAGE, PlannedDeletion, Pulled, Run},
+    run::{Mode, PlannedDeletion, Pulled, Run},
 };
 use crate::{
     diff::changed_fields,
     merge::Choice,
     model::{EventId, RemoteId, Version},
-    plan::{Action, Evidence, Operation, Plan, PlanId, Tally, Verdict},
+    plan::{Action, Evidence, Operation, Plan, PlanId, Verdict},
     provider::{ErrorKind, PeoplePolicy, ProviderError},
     store::{
-        BaseQuery, BaseRecord, BaseState, Batch, EventRecord, Expectation, HeldDeletions, JournalOp,
-        OutboxEntry, OutboxId, OutboxOp, OutboxState, Record, RecordKind, Revision, RunOutcome, Write,
+        BaseRecord, BaseState, Batch, EventRecord, Expectation, HeldDeletions, JournalOp, OutboxEntry,
+        OutboxId, OutboxOp, OutboxState, Revision, RunOutcome, Write,
     },
 };
 
@@ -87,6 +88,9 @@ impl Run<'_> {
         if approved {
             // A person has seen what is deleted: what went before it does not count against later ones.
             (self.approved, self.unasked) = (Some(id.clone()), 0);
+            if let Some(tally) = &mut self.tally {
+                tally.forgive();
+            }
         }
         let planned = std::mem::take(&mut self.held);
         if refused {
@@ -158,93 +162,28 @@ impl Run<'_> {
         Plan { link: self.link.id.clone(), operations, held: true }.deletions_id()
     }
 
-    /// Deletions of this run and of the ones before it that nobody was asked about. Their numbers are written with the
-    /// deletions themselves, so none is missed, whenever a run ended.
-    async fn recent_deletions(&self) -> Result<usize, EngineError> {
-        let now = self.engine.clock.now();
-        let since = now.checked_sub_signed(self.link.guard.within).unwrap_or(now);
-        // Ids of runs begin with their time.
-        let mut after = Some(format!("{:012x}", since.timestamp_millis().max(0)));
-        let mut count = 0;
-        while let Some(id) = after.take() {
-            let page = self.records(RecordKind::Run, Some(&id)).await?;
-            let is_full = page.len() >= self.rows_at_once();
-            for record in page {
-                let Record::Run(run) = record else { continue };
-                after = Some(run.id.to_string()).filter(|_| is_full);
-                if run.approved.is_some() {
-                    count = 0;
-                }
-                if run.outcome != RunOutcome::Undone && run.id != self.id {
-                    count += run.unasked_deletions;
-                }
-            }
-        }
-        let before = if self.approved.is_some() { 0 } else { count };
-        Ok(usize::try_from(before + self.unasked).unwrap_or(usize::MAX))
-    }
-
-    /// What the guard says of the deletions that wait. Only pairs that are joined and not about to be deleted already count.
-    ///
-    /// More pairs never hold what fewer let pass. So no more are read than it takes to let the deletions pass; and where the
-    /// names of all, parted ones too, are too few, no more is read than those.
-    async fn judged(&mut self) -> Result<Verdict, EngineError> {
-        self.note_what_came_before().await?;
-        let (store, link) = (&self.engine.store, &self.link.id);
-        let mut tally = Tally { planned: self.held.len(), recent: self.recent_deletions().await?, joined: 0 };
-        let planned: HashSet<&EventId> =
-            self.held.iter().filter_map(|deletion| deletion.operation.event_id.as_ref()).collect();
-        let leaves = |event: &EventId| {
-            let deletes =
-                |entry: &OutboxEntry| matches!(entry.op, OutboxOp::Delete { .. }) && !is_remaking(entry);
-            self.outbox.get(event).is_some_and(deletes) && !planned.contains(event)
-        };
-        let (mut after, mut first) = (None, true);
-        loop {
-            let page = store.base_summaries(link, after.as_ref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(self.link.guard.judge(tally)) };
-            after = Some(last.remote_id.clone());
-            let ids: Vec<RemoteId> = page.into_iter().map(|summary| summary.remote_id).collect();
-            let bases = store.bases(link, BaseQuery::Remote(&ids)).await?;
-            let over = self.over(&bases).await?;
-            // What is over is not missed when it is gone: that it is there says nothing.
-            let is_left = |base: &&BaseRecord| {
-                planned.contains(&base.event_id)
-                    || !self.not_left.contains(&base.remote_id) && !over.contains(&base.event_id)
-            };
-            tally.joined += bases
-                .iter()
-                .filter(|base| base.state == BaseState::Linked && !leaves(&base.event_id))
-                .filter(is_left)
-                .count();
-            if self.link.guard.judge(tally) == Verdict::Pass {
-                return Ok(Verdict::Pass);
-            }
-            if std::mem::take(&mut first) {
-                let all = tally.joined + self.named_after(after.clone()).await?;
-                if self.link.guard.judge(Tally { joined: all, ..tally }) == Verdict::Hold {
-                    return Ok(Verdict::Hold);
-                }
-            }
-        }
-    }
-
-    /// How many items of the link come after one.
-    async fn named_after(&self, mut after: Option<RemoteId>) -> Result<usize, EngineError> {
-        let mut count = 0;
-        loop {
-            let page = self.engine.store.base_summaries(&self.link.id, after.as_ref(), PAGE * 5).await?;
-            let Some(last) = page.last() else { return Ok(count) };
-            (after, count) = (Some(last.remote_id.clone()), count + page.len());
-        }
-    }
-
+    /// Writes some deletions, decided on what was read when they were planned, where that is known. Once more, on what is there
+    /// now, when somebody wrote in between.
     async fn delete(&mut self, chunk: &[PlannedDeletion], toll: Toll) -> Result<(), EngineError> {
-        let Rows { bases, records } = self.rows(chunk).await?;
+        if let Some(read) = self.read_before(chunk).await?
+            && self.delete_as(chunk, read, toll).await?
+        {
+            return Ok(());
+        }
+        let read = self.read_now(chunk).await?;
+        self.unfinished |= !self.delete_as(chunk, read, toll).await?;
+        Ok(())
+    }
+
+    /// `Ok(false)`: somebody wrote in between, and nothing was done.
+    async fn delete_as(
+        &mut self,
+        chunk: &[PlannedDeletion],
+        read: ReadPairs,
+        toll: Toll,
+    ) -> Result<bool, EngineError> {
+        let ReadPairs { bases, records, arrivals } = read;
         let unnamed = self.without_version(chunk, &bases).await?;
-        let here = chunk.iter().filter(|deletion| deletion.operation.action == Action::DeleteLocal);
-        let here: Vec<EventId> = here.filter_map(|deletion| deletion.operation.event_id.clone()).collect();
-        let arrivals = self.arrivals(&here).await?;
         let mut outcomes = Vec::new();
         let mut count = 0;
         for deletion in chunk {
@@ -253,7 +192,7 @@ impl Run<'_> {
             else {
                 continue;
             };
-            let record = records.iter().find(|record| record.id == base.event_id);
+            let record = records.get(&base.event_id);
             // An event edited since this was decided is not what was to be deleted: the next run decides again. And
             // nothing is deleted without evidence.
             if record.map(|record| record.revision) != deletion.revision || operation.evidence.is_none() {
@@ -293,13 +232,13 @@ impl Run<'_> {
         }
         // The number is there as soon as the deletions are: a crash does not make room for more of them.
         let record = Write::PutRun(Box::new(self.record(RunOutcome::Running)));
-        if self.commit_outcomes(outcomes, vec![record], 0).await? {
+        let taken = self.commit_outcomes(outcomes, vec![record], 0).await?;
+        if taken {
             self.counts.deleted += deleted as u64;
         } else {
             self.unasked = before;
-            self.unfinished = true;
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// Items to be deleted that have no version, although they were asked for one: our own write may not have been read back.
@@ -330,24 +269,66 @@ impl Run<'_> {
         Ok(unnamed.into_iter().map(|(id, ..)| id).collect())
     }
 
-    async fn rows(&mut self, chunk: &[PlannedDeletion]) -> Result<Rows, EngineError> {
-        let ids: Vec<EventId> =
-            chunk.iter().filter_map(|deletion| deletion.operation.event_id.clone()).collect();
+    /// Keeps what was read of the deletions that are planned now, of as many as are read at once.
+    pub(super) fn note_planned<'r>(
+        &mut self,
+        records: impl Iterator<Item = &'r EventRecord>,
+        arrivals: Option<&Arrivals>,
+    ) {
+        if self.deletions.is_empty() || self.deletions.len() > self.rows_at_once() {
+            return;
+        }
+        let planned: HashMap<&EventId, Option<Revision>> = self
+            .deletions
+            .iter()
+            .filter_map(|deletion| Some((deletion.operation.event_id.as_ref()?, deletion.revision)))
+            .collect();
+        for record in records.filter(|record| planned.get(&record.id) == Some(&Some(record.revision))) {
+            let arrival = arrivals.map(|arrivals| arrivals.version(&record.id));
+            self.planned.insert(record.id.clone(), PlannedOn { record: record.clone(), arrival });
+        }
+    }
+
+    /// What some deletions are about, where all of it was read when they were planned and is still known. That it is still so
+    /// is for the commit to find out.
+    async fn read_before(&mut self, chunk: &[PlannedDeletion]) -> Result<Option<ReadPairs>, EngineError> {
+        let mut read = ReadPairs::default();
+        for deletion in chunk {
+            let known = deletion.operation.event_id.as_ref().and_then(|event| self.planned.remove(event));
+            let Some(PlannedOn { record, arrival }) = known else { return Ok(None) };
+            if deletion.operation.action == Action::DeleteLocal && self.link.direction.imports() {
+                let Some(version) = arrival else { return Ok(None) };
+                read.arrivals.note(&record.id, version);
+            }
+            read.records.insert(record.id.clone(), record);
+        }
+        read.bases = self.bases_of(chunk).await?;
+        Ok(Some(read))
+    }
+
+    async fn read_now(&mut self, chunk: &[PlannedDeletion]) -> Result<ReadPairs, EngineError> {
+        let here = chunk.iter().filter(|deletion| deletion.operation.action == Action::DeleteLocal);
+        let here: Vec<EventId> = here.filter_map(|deletion| deletion.operation.event_id.clone()).collect();
+        let bases = self.bases_of(chunk).await?;
+        let records = self.engine.store.events(&self.link.calendar, &events_of(chunk)).await?;
+        Ok(ReadPairs { bases, records: by_id(records), arrivals: self.arrivals(&here).await? })
+    }
+
+    async fn bases_of(&mut self, chunk: &[PlannedDeletion]) -> Result<Vec<BaseRecord>, EngineError> {
+        let ids = events_of(chunk);
         let mut known = self.bases_by_event(&ids).await?;
-        let bases = ids.iter().filter_map(|id| known.remove(id)).collect();
-        let records = self.engine.store.events(&self.link.calendar, &ids).await?;
-        Ok(Rows { bases, records })
+        Ok(ids.iter().filter_map(|id| known.remove(id)).collect())
     }
 
     /// Takes refused deletions back on the side that deleted. Where the link may not write that side, both are left alone.
     async fn take_back(&mut self, planned: &[PlannedDeletion]) -> Result<(), EngineError> {
         for chunk in planned.chunks(CHUNK) {
-            let Rows { bases, records } = self.rows(chunk).await?;
+            let ReadPairs { bases, records, .. } = self.read_now(chunk).await?;
             let mut outcomes = Vec::new();
             for deletion in chunk {
                 let event = deletion.operation.event_id.as_ref();
                 let Some(base) = bases.iter().find(|base| Some(&base.event_id) == event) else { continue };
-                let Some(record) = records.iter().find(|record| record.id == base.event_id) else { continue };
+                let Some(record) = records.get(&base.event_id) else { continue };
                 if Some(record.revision) != deletion.revision {
                     continue;
                 }
@@ -478,9 +459,23 @@ impl Run<'_> {
 }
 
 /// What a chunk of deletions is about.
-struct Rows {
+#[derive(Default)]
+struct ReadPairs {
     bases: Vec<BaseRecord>,
-    records: Vec<EventRecord>,
+    records: HashMap<EventId, EventRecord>,
+    /// Of what is to be deleted here.
+    arrivals: Arrivals,
+}
+
+/// What a deletion was planned on.
+pub(super) struct PlannedOn {
+    record: EventRecord,
+    /// The version of what says that the event came up elsewhere, where that was asked for.
+    arrival: Option<Option<u64>>,
+}
+
+fn events_of(chunk: &[PlannedDeletion]) -> Vec<EventId> {
+    chunk.iter().filter_map(|deletion| deletion.operation.event_id.clone()).collect()
 }
 
 /// Takes one refused deletion back.

@@ -74,6 +74,10 @@ impl Run<'_> {
         if self.link.note.is_some() {
             self.state.note.clone_from(&self.link.note);
         }
+        let looked_at_all = self.state.last_audit.is_some_and(|audit| audit >= self.started);
+        if looked_at_all && (self.tally.is_none() || self.is_first_of_its_turn(last)) {
+            self.count_pairs().await?;
+        }
         let mut batch = Batch { writes: std::mem::take(&mut self.last_writes), ..Batch::default() };
         batch.writes.push(Write::PutLink(Box::new(self.state.clone())));
         let forgettable = self.forgettable(last).await?;
@@ -81,7 +85,6 @@ impl Run<'_> {
             let (calendar, before) = (self.link.calendar.clone(), *before);
             batch.writes.extend([said.clone(), Write::PurgeDeleted { calendar, before, limit: FORGOTTEN }]);
         }
-        let looked_at_all = self.state.last_audit.is_some_and(|audit| audit >= self.started);
         if looked_at_all {
             // A bounded number of each, so that no commit is large: the next day takes the rest.
             for log in [Log::Runs, Log::Journal, Log::ResolvedConflicts] {

@@ -18,7 +18,7 @@ use crate::{
     model::{Event, EventId, RemoteId, Version},
     plan::{Direction, Operation},
     provider::{Payload, UnreadKind},
-    store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, LeftOut, OutboxOp, Write},
+    store::{BaseQuery, BaseRecord, EventRecord, Expectation, JournalOp, LeftOut, OutboxOp, Pairs, Write},
 };
 
 /// Items decided and committed at once, where they are no listing: what bounds the memory of a run. Of a listing it is half of what
@@ -308,9 +308,7 @@ impl Run<'_> {
         &self,
         ids: &[RemoteId],
     ) -> Result<(HashMap<RemoteId, BaseRecord>, HashMap<EventId, EventRecord>), EngineError> {
-        let pairs = self.engine.store.pairs(&self.link.id, &self.link.calendar, ids).await?;
-        let bases = pairs.bases.into_iter().map(|base| (base.remote_id.clone(), base));
-        Ok((bases.collect(), by_id(pairs.events)))
+        Ok(by_names(self.engine.store.pairs(&self.link.id, &self.link.calendar, ids).await?))
     }
 
     pub(super) async fn bases_by_remote(
@@ -320,6 +318,12 @@ impl Run<'_> {
         let bases = self.engine.store.bases(&self.link.id, BaseQuery::Remote(ids)).await?;
         Ok(bases.into_iter().map(|base| (base.remote_id.clone(), base)).collect())
     }
+}
+
+/// Bases by their items, and events by their ids.
+pub(super) fn by_names(pairs: Pairs) -> (HashMap<RemoteId, BaseRecord>, HashMap<EventId, EventRecord>) {
+    let bases = pairs.bases.into_iter().map(|base| (base.remote_id.clone(), base));
+    (bases.collect(), by_id(pairs.events))
 }
 
 pub(super) fn by_id(records: Vec<EventRecord>) -> HashMap<EventId, EventRecord> {

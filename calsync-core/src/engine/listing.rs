@@ -230,7 +230,7 @@ impl Run<'_> {
         self.find_wrongly_brought(gone).await?;
         for chunk in gone.chunks(CHUNK) {
             let ids: Vec<RemoteId> = chunk.iter().map(|gone| gone.id.clone()).collect();
-            let (bases, mut events) = self.pairs(&ids).await?;
+            let (bases, mut events, mut arrivals) = self.pairs_and_arrivals(&ids).await?;
             self.known.learn(bases.values().map(|base| &base.event_id), bases.values().cloned().collect());
             let mut extra = Vec::new();
             for id in &ids {
@@ -241,8 +241,8 @@ impl Run<'_> {
             for attempt in 0.. {
                 if attempt > 0 && !event_ids.is_empty() {
                     events = by_id(self.engine.store.events(&self.link.calendar, &event_ids).await?);
+                    arrivals = self.arrivals(&event_ids).await?;
                 }
-                let arrivals = self.arrivals(&event_ids).await?;
                 let mut outcomes = Vec::new();
                 for Gone { id, evidence } in chunk {
                     let Some(base) = bases.get(id) else { continue };
@@ -298,6 +298,7 @@ impl Run<'_> {
                     outcomes.push(outcome);
                 }
                 if self.commit_outcomes(outcomes, extra.clone(), attempt).await? {
+                    self.note_planned(events.values(), Some(&arrivals));
                     break;
                 }
             }

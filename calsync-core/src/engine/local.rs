@@ -73,6 +73,7 @@ impl Run<'_> {
             let writes: Vec<Write> = away.iter().filter_map(|record| self.not_due(&record.id)).collect();
             outcomes.push(Outcome { writes, ..Outcome::default() });
             if self.commit_outcomes(outcomes, Vec::new(), attempt).await? {
+                self.note_planned(records.iter(), None);
                 let items = unread.into_iter().map(|id| Item { id, version: None, payload: None }).collect();
                 self.unfinished |= self.chunk(items, Found::Asked).await?;
                 return Ok(());

@@ -6,6 +6,7 @@
 mod anew;
 mod answer;
 mod arrivals;
+mod brake;
 mod clean;
 mod commit;
 mod confirm;

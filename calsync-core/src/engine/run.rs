@@ -5,16 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::{
-    Engine, EngineError, Link, Progress, SyncOptions, copies::Copies, earlier::may_be_there,
-    fetching::Unfetched, known::Known, lease::LEASE, left, meeting::Meeting, pair::Context, pull::Gone,
+    Engine, EngineError, Link, Progress, SyncOptions, copies::Copies, deletions::PlannedOn,
+    earlier::may_be_there, fetching::Unfetched, known::Known, lease::LEASE, left, meeting::Meeting,
+    pair::Context, pull::Gone,
 };
 use crate::{
     model::{EventId, RemoteId, RunId, Version},
     plan::{Direction, Operation, Permit, Plan, PlanId},
     provider::{Capabilities, Covered, Cursor, PeoplePolicy, Provider, ReadError, UnreadKind},
     store::{
-        BaseRecord, Edits, EventRecord, LeaseRequest, LeaseToken, LinkHealth, LinkState, OpenLink, Opened,
-        Opening, OutboxEntry, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, Write,
+        BaseRecord, DeletionTally, Edits, EventRecord, LeaseRequest, LeaseToken, LinkHealth, LinkState,
+        OpenLink, Opened, Opening, OutboxEntry, QuarantineRecord, Record, RecordKind, RecordQuery, Revision,
+        RunCounts, Write,
     },
 };
 /// Rows read from the store at once.
@@ -139,6 +141,8 @@ pub(super) struct Run<'a> {
     /// Events whose creation is sent as it was decided, and that were edited since.
     pub(super) edited_after: BTreeSet<EventId>,
     pub(super) deletions: Vec<PlannedDeletion>,
+    /// What they were planned on, of some.
+    pub(super) planned: HashMap<EventId, PlannedOn>,
     /// Those of them that wait for a person.
     pub(super) held: Vec<PlannedDeletion>,
     /// The held plan that was approved or refused in this run.
@@ -146,6 +150,8 @@ pub(super) struct Run<'a> {
     pub(super) refused: Option<PlanId>,
     /// Deletions of this run that nobody was asked about.
     pub(super) unasked: u64,
+    /// What the brake goes by at worst, as the last run left it and this one changed it; `None`: nobody knows.
+    pub(super) tally: Option<DeletionTally>,
     /// Names of items that came under a UID which another item of the calendar has.
     pub(super) deferred: Vec<super::items::Item>,
     /// Items of our own that could not be looked up: whatever a listing says of them is not decided in this run.
@@ -244,10 +250,12 @@ impl<'a> Run<'a> {
             recheck: Vec::new(),
             edited_after: BTreeSet::new(),
             deletions: Vec::new(),
+            planned: HashMap::new(),
             held: Vec::new(),
             approved: None,
             refused: None,
             unasked: 0,
+            tally: None,
             deferred: Vec::new(),
             unknown: HashSet::new(),
             meeting: Meeting::default(),
@@ -347,6 +355,9 @@ impl<'a> Run<'a> {
                 return Err(EngineError::LinkMoved { link: self.link.id.to_string() });
             }
             (self.seen_before, self.audited_before) = (state.seen, state.last_audit);
+            let epoch = self.lease.as_ref().map(|lease| lease.epoch);
+            self.tally =
+                state.tally.clone().filter(|tally| epoch.is_some_and(|epoch| tally.holds_under(epoch)));
             self.state = state;
             self.told_health.clone_from(&self.state.health);
             self.ahead_before.clone_from(&self.state.ahead_since);
@@ -438,7 +449,7 @@ impl<'a> Run<'a> {
         }
         let store = &self.engine.store;
         (self.state.seen, self.seen_before) = (Revision::default(), Revision::default());
-        self.state.none_withdrawn = false;
+        (self.state.none_withdrawn, self.tally) = (false, None);
         self.looks_for_rows = true;
         // A calendar that is empty as a whole is filled again at once.
         self.audit |= store.events_since(&self.link.calendar, Revision::default(), 1).await?.is_empty();
@@ -600,6 +611,7 @@ pub(super) fn new_state(link: &Link) -> LinkState {
         ahead_since: None,
         met_both_ways: false,
         none_withdrawn: false,
+        tally: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod error;
 mod memory;
 mod opening;
 mod records;
+mod tally;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -31,8 +32,8 @@ pub use doc::{Doc, DocQuery};
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 pub use opening::{
-    Edits, LeaseRequest, OpenLink, Opened, Opening, Pairs, Waiting, open_by_reads, pairs_by_reads,
-    waiting_by_reads,
+    Edits, LeaseRequest, NotedPairs, OpenLink, Opened, Opening, Pairs, Waiting, noted_pairs_by_reads,
+    open_by_reads, pairs_by_reads, waiting_by_reads,
 };
 pub use records::{
     AnswerState, BaseQuery, BaseRecord, BaseState, BaseSummary, ConflictAnswer, ConflictRecord,
@@ -41,6 +42,7 @@ pub use records::{
     OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery, Revision, RunCounts, RunOutcome,
     RunRecord, SettledBy, Settlement, Take,
 };
+pub use tally::DeletionTally;
 
 use crate::{
     feed::{Bell, EventSeq, FeedPage},
@@ -165,6 +167,18 @@ pub trait Store: Send + Sync {
     /// (`pairs_answer_what_the_reads_answer`). As it stands here it is [`Store::bases`] and [`Store::events`].
     async fn pairs(&self, link: &LinkId, calendar: &CalendarId, items: &[RemoteId]) -> Result<Pairs> {
         pairs_by_reads(self, link, calendar, items).await
+    }
+
+    /// The same with the documents of a space that have the ids of those events for keys
+    /// (`noted_pairs_answer_what_the_reads_answer`). As it stands here it is [`Store::pairs`] and [`Store::docs`].
+    async fn noted_pairs(
+        &self,
+        link: &LinkId,
+        calendar: &CalendarId,
+        items: &[RemoteId],
+        space: &str,
+    ) -> Result<NotedPairs> {
+        noted_pairs_by_reads(self, link, calendar, items, space).await
     }
 
     /// A page of the outbox with the bases of the items it changes or deletes (`waiting_answers_what_the_reads_answer`). As it

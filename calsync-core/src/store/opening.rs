@@ -6,8 +6,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    BaseQuery, BaseRecord, EventRecord, LeaseGrant, LeaseToken, LinkState, OutboxEntry, OutboxId, OutboxOp,
-    QuarantineRecord, Record, RecordKind, RecordQuery, Result, Revision, Store,
+    BaseQuery, BaseRecord, Doc, DocQuery, EventRecord, LeaseGrant, LeaseToken, LinkState, OutboxEntry,
+    OutboxId, OutboxOp, QuarantineRecord, Record, RecordKind, RecordQuery, Result, Revision, Store,
 };
 use crate::model::{CalendarId, EventId, LinkId, RemoteId};
 
@@ -100,6 +100,15 @@ pub struct Pairs {
     pub events: Vec<EventRecord>,
 }
 
+/// Pairs with what is noted about their events.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NotedPairs {
+    /// The pairs.
+    pub pairs: Pairs,
+    /// The documents; order is free.
+    pub docs: Vec<Doc>,
+}
+
 /// A page of the outbox.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Waiting {
@@ -176,6 +185,24 @@ pub async fn pairs_by_reads<S: Store + ?Sized>(
     let ids: Vec<EventId> = bases.iter().map(|base| base.event_id.clone()).collect();
     let events = if ids.is_empty() { Vec::new() } else { store.events(calendar, &ids).await? };
     Ok(Pairs { bases, events })
+}
+
+/// [`Store::noted_pairs`] by [`Store::pairs`] and [`Store::docs`].
+///
+/// # Errors
+///
+/// Those of the reads.
+pub async fn noted_pairs_by_reads<S: Store + ?Sized>(
+    store: &S,
+    link: &LinkId,
+    calendar: &CalendarId,
+    items: &[RemoteId],
+    space: &str,
+) -> Result<NotedPairs> {
+    let pairs = store.pairs(link, calendar, items).await?;
+    let keys: Vec<&str> = pairs.bases.iter().map(|base| base.event_id.as_str()).collect();
+    let docs = if keys.is_empty() { Vec::new() } else { store.docs(space, DocQuery::Keys(&keys)).await? };
+    Ok(NotedPairs { pairs, docs })
 }
 
 /// [`Store::waiting`] by single reads.

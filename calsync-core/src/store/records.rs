@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::DeletionTally;
 use crate::{
     diff::Field,
     merge::Choice,
@@ -99,6 +100,9 @@ pub struct LinkState {
     /// source, and none was since: nobody has to ask for an event that is new.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub none_withdrawn: bool,
+    /// What the brake on deletions goes by, for the run that has the lease next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tally: Option<DeletionTally>,
 }
 
 /// Deletions that wait for a person: until somebody answers, or what was deleted is there again, they are let through by

@@ -118,6 +118,12 @@ impl Memory {
         let mut held = BTreeMap::new();
         for owner in &needs.owners {
             let key = keys::guard(&store.tenant, owner)?;
+            if matches!(owner, Owner::Space(_)) {
+                // What is known of it is for the transaction to say: that no large batch is at it, and of which version a
+                // document is.
+                found.guards.insert(owner.clone(), (key, Guard::default()));
+                continue;
+            }
             let Some(known) = self.owners.get(&key) else { return Ok(None) };
             found.guards.insert(owner.clone(), (key, known.guard.clone()));
             held.insert(owner, known);
@@ -125,7 +131,11 @@ impl Memory {
         let mut new = BTreeSet::new();
         let Uids { left, unchanged } = uids(store, batch, &held)?;
         let (joining, making) = (joining(store, batch)?, making(store, batch)?);
+        let unwritten = unwritten(store, batch)?;
         for key in wanted.iter().chain(&left) {
+            if unwritten.contains(key) {
+                continue;
+            }
             let Some(known) = owner_of(&store.tenant, key).and_then(|owner| held.get(&owner)) else {
                 return Ok(None);
             };
@@ -159,6 +169,22 @@ impl Memory {
         }
         Ok(Some((found, new)))
     }
+}
+
+/// The rows of documents that are expected not to be there, and that a batch does not touch: each is a condition of its own.
+fn unwritten(store: &DynamoStore, batch: &Batch) -> Result<BTreeSet<Key>> {
+    let mut unwritten = BTreeSet::new();
+    for expectation in &batch.expect {
+        if let Expectation::Doc { space, key, version: None } = expectation {
+            unwritten.insert(keys::row(&store.tenant, Kind::Doc, space, key)?);
+        }
+    }
+    for write in &batch.writes {
+        if let Write::DeleteDoc { space, key } = write {
+            unwritten.remove(&keys::row(&store.tenant, Kind::Doc, space, key)?);
+        }
+    }
+    Ok(unwritten)
 }
 
 /// The rows of items a batch joins and does not part.

@@ -50,8 +50,8 @@ use calsync_core::{
     model::{Calendar, CalendarId, EventId, LinkId, RemoteId},
     store::{
         BaseQuery, BaseRecord, BaseSummary, Batch, CommitReceipt, Doc, DocQuery, EventRecord, LeaseGrant,
-        LeaseToken, LinkState, Opened, Opening, OutboxEntry, OutboxId, Pairs, Record, RecordQuery, Result,
-        Revision, Store, Waiting,
+        LeaseToken, LinkState, NotedPairs, Opened, Opening, OutboxEntry, OutboxId, Pairs, Record,
+        RecordQuery, Result, Revision, Store, Waiting,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -211,6 +211,16 @@ impl Store for DynamoStore {
 
     async fn pairs(&self, link: &LinkId, calendar: &CalendarId, items: &[RemoteId]) -> Result<Pairs> {
         opening::pairs(self, link, calendar, items).await
+    }
+
+    async fn noted_pairs(
+        &self,
+        link: &LinkId,
+        calendar: &CalendarId,
+        items: &[RemoteId],
+        space: &str,
+    ) -> Result<NotedPairs> {
+        opening::noted_pairs(self, link, calendar, items, space).await
     }
 
     async fn waiting(&self, link: &LinkId, after: Option<&OutboxId>, limit: usize) -> Result<Waiting> {

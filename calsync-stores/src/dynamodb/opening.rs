@@ -10,9 +10,9 @@ use std::{
 use calsync_core::{
     model::{CalendarId, LinkId, RemoteId},
     store::{
-        BaseRecord, Edits, LeaseGrant, LeaseRequest, LeaseToken, LinkState, OpenLink, Opened, Opening,
-        OutboxEntry, OutboxId, OutboxOp, Pairs, QuarantineRecord, Result, Revision, Waiting, open_by_reads,
-        pairs_by_reads, waiting_by_reads,
+        BaseRecord, Doc, DocQuery, Edits, LeaseGrant, LeaseRequest, LeaseToken, LinkState, NotedPairs,
+        OpenLink, Opened, Opening, OutboxEntry, OutboxId, OutboxOp, Pairs, QuarantineRecord, Result,
+        Revision, Waiting, open_by_reads, pairs_by_reads, waiting_by_reads,
     },
 };
 use futures_util::future::try_join3;
@@ -115,10 +115,10 @@ async fn look(store: &DynamoStore, opening: Opening<'_>) -> Result<Option<OpenLi
     let is_listed = is_edited && recent.is_none();
     let Listed { edited, outbox: entries, quarantine: unread } =
         listed(store, opening, &guards, is_listed.then_some(seen)).await?;
-    let mut found = Joined { events: known(edited), bases: Vec::new() };
+    let mut found = Joined { events: known(edited), bases: Vec::new(), docs: None };
     if let Some(ids) = &recent {
         // Those the guard names are read by their keys, with their bases, and the guards with them.
-        let read = by_event(store, OPEN, (link, calendar), (guards.versions(), ids)).await?;
+        let read = by_event(store, OPEN, (link, calendar), (guards.versions(), ids), None).await?;
         let Some((_, joined)) = read.filter(|(now, _)| now.versions() == guards.versions()) else {
             return Ok(None);
         };
@@ -199,6 +199,8 @@ async fn listed(
 struct Joined {
     events: Vec<(Key, Option<Item>)>,
     bases: Vec<(Key, Option<Item>)>,
+    /// What a space holds under the names of the events, where that could be read with them.
+    docs: Option<Vec<Item>>,
 }
 
 /// Events with their bases and the guards, of one moment: in one request where they are not too many. Otherwise it is one when the
@@ -208,14 +210,20 @@ async fn by_event(
     operation: &'static str,
     (link, calendar): (&LinkId, &CalendarId),
     (before, ids): ((u64, u64), &BTreeSet<&str>),
+    space: Option<&str>,
 ) -> Result<Option<(Guards, Joined)>> {
     let session = &store.shared.session;
     let named = Guards::keys(store, link, calendar)?;
     let guards: BTreeSet<Key> = [named.0.clone(), named.1.clone()].into();
     let events = reads::row_keys(store, Kind::Event, calendar.as_str(), ids.iter().copied())?;
     let bases = reads::row_keys(store, Kind::Base, link.as_str(), ids.iter().copied())?;
-    let all = events.iter().chain(&bases).chain(&guards).cloned().collect();
-    let together = session.get_together(operation, &all).await?;
+    let (mut docs, mut space_guard) = (BTreeSet::new(), None);
+    if let Some(space) = space {
+        docs = reads::row_keys(store, Kind::Doc, space, ids.iter().copied())?;
+        space_guard = Some(keys::guard(&store.tenant, &Owner::Space(space.to_owned()))?);
+    }
+    let all = events.iter().chain(&bases).chain(&guards).chain(&docs).chain(&space_guard);
+    let together = session.get_together(operation, &all.cloned().collect()).await?;
     let is_one = together.is_some();
     let mut found = match together {
         Some(found) => found,
@@ -231,7 +239,10 @@ async fn by_event(
     }
     let mut of =
         |keys: BTreeSet<Key>| keys.into_iter().map(|key| (key.clone(), found.remove(&key))).collect();
-    let joined = Joined { events: of(events), bases: of(bases) };
+    let (events, bases) = (of(events), of(bases));
+    let free = space_guard.is_some_and(|key| Guard::of(found.get(&key)).lock.is_none());
+    let docs = (is_one && free).then(|| docs.iter().filter_map(|key| found.remove(key)).collect());
+    let joined = Joined { events, bases, docs };
     Ok(Some((guards, joined)))
 }
 
@@ -246,10 +257,27 @@ pub(super) async fn pairs(
     calendar: &CalendarId,
     items: &[RemoteId],
 ) -> Result<Pairs> {
-    match look_at_pairs(store, link, calendar, items).await? {
-        Some(pairs) => Ok(pairs),
+    match look_at_pairs(store, link, calendar, items, None).await? {
+        Some((pairs, _)) => Ok(pairs),
         None => pairs_by_reads(store, link, calendar, items).await,
     }
+}
+
+pub(super) async fn noted_pairs(
+    store: &DynamoStore,
+    link: &LinkId,
+    calendar: &CalendarId,
+    items: &[RemoteId],
+    space: &str,
+) -> Result<NotedPairs> {
+    let pairs = match look_at_pairs(store, link, calendar, items, Some(space)).await? {
+        Some((pairs, Some(docs))) => return Ok(NotedPairs { pairs, docs }),
+        Some((pairs, None)) => pairs,
+        None => pairs_by_reads(store, link, calendar, items).await?,
+    };
+    let keys: Vec<&str> = pairs.bases.iter().map(|base| base.event_id.as_str()).collect();
+    let docs = reads::docs(store, space, DocQuery::Keys(&keys)).await?;
+    Ok(NotedPairs { pairs, docs })
 }
 
 /// Which events the items are joined to, with the guards or under those a run has seen; then events and bases with the guards:
@@ -259,7 +287,8 @@ async fn look_at_pairs(
     link: &LinkId,
     calendar: &CalendarId,
     items: &[RemoteId],
-) -> Result<Option<Pairs>> {
+    space: Option<&str>,
+) -> Result<Option<(Pairs, Option<Vec<Doc>>)>> {
     let operation = "pairs";
     let named = Guards::keys(store, link, calendar)?;
     let wanted = reads::row_keys(store, Kind::BaseOfItem, link.as_str(), items.iter().map(RemoteId::as_str))?;
@@ -275,7 +304,7 @@ async fn look_at_pairs(
                 // None of them is joined.
                 let nothing = wanted.into_iter().map(|key| (key, None)).collect();
                 guards.learn(store, nothing, Vec::new());
-                return Ok(Some(Pairs::default()));
+                return Ok(Some((Pairs::default(), Some(Vec::new()))));
             }
             (joins, guards.versions())
         }
@@ -287,14 +316,22 @@ async fn look_at_pairs(
     let joined = wanted.iter().filter_map(|key| text(joins.get(key)?, "ei"));
     let ids: BTreeSet<String> = joined.map(str::to_owned).collect();
     let ids = ids.iter().map(String::as_str).collect();
-    let read = by_event(store, operation, (link, calendar), (before, &ids)).await?;
+    let read = by_event(store, operation, (link, calendar), (before, &ids), space).await?;
     let Some((guards, found)) = read.filter(|(now, _)| now.versions().0 == before.0) else { return Ok(None) };
     let mut of_link: Vec<_> = wanted.into_iter().map(|key| (key.clone(), joins.remove(&key))).collect();
     of_link.extend(found.bases.iter().cloned());
     guards.learn(store, of_link, found.events.clone());
     let Some(bases) = whole(store, &there(&found.bases), base).await? else { return Ok(None) };
     let Some(events) = whole(store, &there(&found.events), rows::event).await? else { return Ok(None) };
-    Ok(Some(Pairs { bases, events }))
+    let doc = |item: &Item| rows::doc(operation, item, space.unwrap_or_default());
+    let docs = match found.docs {
+        Some(mut docs) => {
+            let is_whole = parts::join(store, operation, &mut docs).await?;
+            is_whole.then(|| docs.iter().map(doc).collect::<Result<_>>()).transpose()?
+        }
+        None => None,
+    };
+    Ok(Some((Pairs { bases, events }, docs)))
 }
 
 /// The versions of the guards a run has seen.

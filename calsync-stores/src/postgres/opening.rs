@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use calsync_core::{
     model::{CalendarId, EventId, LinkId, RemoteId},
     store::{
-        BaseRecord, Edits, EventRecord, LeaseGrant, LeaseRequest, LeaseToken, OpenLink, Opened, Opening,
-        OutboxEntry, OutboxOp, Pairs, Result, Revision, StoreError, StoreErrorKind, Waiting,
+        BaseRecord, Edits, EventRecord, LeaseGrant, LeaseRequest, LeaseToken, NotedPairs, OpenLink, Opened,
+        Opening, OutboxEntry, OutboxOp, Pairs, Result, Revision, StoreError, StoreErrorKind, Waiting,
     },
 };
 use tokio_postgres::Row;
@@ -107,12 +107,51 @@ pub(super) async fn pairs(
     items: &[RemoteId],
 ) -> Result<Pairs> {
     let operation = "pairs";
-    let sql = &store.shared.sql;
-    let keys = || -> Vec<&str> { items.iter().map(RemoteId::as_str).collect() };
-    let bases: Vec<Param<'_>> = vec![Box::new(link.as_str()), Box::new(keys())];
-    let events: Vec<Param<'_>> = vec![Box::new(calendar.as_str()), Box::new(link.as_str()), Box::new(keys())];
-    let asked = vec![(sql.bases_by_remote.as_str(), bases), (sql.events_of_items.as_str(), events)];
+    let answers = store.calls(operation, of_items(store, link, calendar, items)).await?;
+    pairs_of(operation, link, &mut answers.into_iter())
+}
+
+pub(super) async fn noted_pairs(
+    store: &PostgresStore,
+    link: &LinkId,
+    calendar: &CalendarId,
+    items: &[RemoteId],
+    space: &str,
+) -> Result<NotedPairs> {
+    let operation = "noted_pairs";
+    let mut asked = of_items(store, link, calendar, items);
+    let docs: Vec<Param<'_>> = vec![Box::new(space), Box::new(link.as_str()), Box::new(keys(items))];
+    asked.push((store.shared.sql.docs_of_items.as_str(), docs));
     let mut answers = store.calls(operation, asked).await?.into_iter();
+    let pairs = pairs_of(operation, link, &mut answers)?;
+    let docs = answers.next().unwrap_or_default();
+    let docs = docs.iter().map(|row| rows::doc(operation, row, space)).collect::<Result<_>>()?;
+    Ok(NotedPairs { pairs, docs })
+}
+
+fn keys(items: &[RemoteId]) -> Vec<&str> {
+    items.iter().map(RemoteId::as_str).collect()
+}
+
+/// The statements that read bases and events of items.
+fn of_items<'a>(
+    store: &'a PostgresStore,
+    link: &'a LinkId,
+    calendar: &'a CalendarId,
+    items: &'a [RemoteId],
+) -> Vec<(&'a str, Vec<Param<'a>>)> {
+    let sql = &store.shared.sql;
+    let bases: Vec<Param<'_>> = vec![Box::new(link.as_str()), Box::new(keys(items))];
+    let events: Vec<Param<'_>> =
+        vec![Box::new(calendar.as_str()), Box::new(link.as_str()), Box::new(keys(items))];
+    vec![(sql.bases_by_remote.as_str(), bases), (sql.events_of_items.as_str(), events)]
+}
+
+fn pairs_of(
+    operation: &'static str,
+    link: &LinkId,
+    answers: &mut impl Iterator<Item = Vec<Row>>,
+) -> Result<Pairs> {
     let bases = answers.next().unwrap_or_default();
     let events = answers.next().unwrap_or_default();
     Ok(Pairs {

@@ -63,6 +63,9 @@ statements! {
     events_of_items = "SELECT id, revision, modified, deleted, json FROM @.events \
         WHERE tenant = $1 AND calendar = $2 AND id = ANY(ARRAY(SELECT event_id FROM @.bases \
             WHERE tenant = $1 AND link = $3 AND remote_id = ANY($4)))";
+    docs_of_items = "SELECT key, version, due, value FROM @.docs \
+        WHERE tenant = $1 AND space = $2 AND version > 0 AND key = ANY(ARRAY(SELECT event_id FROM @.bases \
+            WHERE tenant = $1 AND link = $3 AND remote_id = ANY($4)))";
     bases_of_outbox = "SELECT remote_id, event_id, version, state, payload, local, remote FROM @.bases \
         WHERE tenant = $1 AND link = $2 AND event_id = ANY(ARRAY(SELECT event_id FROM @.outbox \
             WHERE tenant = $1 AND link = $2 AND id >= coalesce($3, '') AND id IS DISTINCT FROM $3 \

@@ -237,15 +237,36 @@ async fn dynamodb_calls_of_a_run_follow_its_changes() {
         }
         let before = sent.0.load(Ordering::SeqCst);
         assert_eq!(sync(&world, &remote).await.counts.created, 10);
-        costs.push((size, idle, [there, sent.0.load(Ordering::SeqCst) - before], [here, made_here]));
+        let made_there = sent.0.load(Ordering::SeqCst) - before;
         assert_in_step(&world, &remote).await;
+        // What went counts for a week.
+        world.clock.advance(TimeDelta::days(8));
+        sync(&world, &remote).await;
+        for n in 0..10 {
+            remote.remove(&format!("there-{n}"));
+        }
+        let before = sent.0.load(Ordering::SeqCst);
+        assert_eq!(sync(&world, &remote).await.counts.deleted, 10);
+        let gone_there = sent.0.load(Ordering::SeqCst) - before;
+        assert_in_step(&world, &remote).await;
+        world.clock.advance(TimeDelta::days(8));
+        sync(&world, &remote).await;
+        for n in 0..10 {
+            world.delete(&format!("made-{n}")).await;
+        }
+        let before = sent.0.load(Ordering::SeqCst);
+        assert_eq!(sync(&world, &remote).await.counts.pushed, 10);
+        let gone_here = sent.0.load(Ordering::SeqCst) - before;
+        assert_in_step(&world, &remote).await;
+        costs.push((size, idle, [there, made_there, gone_there], [here, made_here, gone_here]));
     }
     // Without changes: the lease, the guards, the end. Ten edited there: what they are joined to, events and bases with the guards,
     // the commit besides. Ten made there: what they are joined to, what has their UIDs, the commit besides. Ten here: events and
-    // bases with the guards, intents, answers besides.
+    // bases with the guards, intents, answers besides. Ten deleted there: what they are joined to, where they came up, the commit
+    // besides.
     assert_eq!(
         costs,
-        [(50, 3, [6, 6], [6, 6]), (300, 3, [6, 6], [6, 6])],
-        "size, calls with no changes, ten there: edited, made; ten here: edited, made"
+        [(50, 3, [6, 6, 6], [6, 6, 6]), (300, 3, [6, 6, 6], [6, 6, 6])],
+        "size, calls with no changes, ten there: edited, made, deleted; ten here: the same"
     );
 }

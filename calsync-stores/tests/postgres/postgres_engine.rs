@@ -55,6 +55,7 @@ async fn round_trips_of_a_run_follow_its_changes() {
             }
             world.edit("uid-20", |event| body(event).title = Some(format!("local {round}"))).await;
             world.delete(&format!("uid-{}", 30 + round)).await;
+            remote.remove(&format!("item-{}", 60 + round));
             world.add(event(&format!("new-{round}"), "made here")).await;
             sync(&world, &remote).await;
             sync(&world, &remote).await;
@@ -88,14 +89,33 @@ async fn round_trips_of_a_run_follow_its_changes() {
         }
         let before = relay.round_trips();
         assert_eq!(sync(&world, &remote).await.counts.created, 10);
-        costs.push((size, idle, [there, relay.round_trips() - before], [here, made_here]));
+        let made_there = relay.round_trips() - before;
         assert_in_step(&remote, world.locals().await);
+        for n in 0..10 {
+            remote.remove(&format!("there-{n}"));
+        }
+        let before = relay.round_trips();
+        assert_eq!(sync(&world, &remote).await.counts.deleted, 10);
+        let gone_there = relay.round_trips() - before;
+        assert_in_step(&remote, world.locals().await);
+        // What went counts for a week.
+        world.clock.advance(TimeDelta::days(8));
+        sync(&world, &remote).await;
+        for n in 0..10 {
+            world.delete(&format!("made-{n}")).await;
+        }
+        let before = relay.round_trips();
+        assert_eq!(sync(&world, &remote).await.counts.pushed, 10);
+        let gone_here = relay.round_trips() - before;
+        assert_in_step(&remote, world.locals().await);
+        costs.push((size, idle, [there, made_there, gone_there], [here, made_here, gone_here]));
     }
-    // Without changes: what a run begins with, and its end. Ten there: bases and events, what has their UIDs where they are new,
-    // the commit, which is two. Ten here: intents, answers, and what the provider made of them with the end, of which one is two.
+    // Without changes: what a run begins with, and its end. Ten there: bases and events, with where else they came up
+    // when they are gone, what has their UIDs where they are new, the commit, which is two. Ten here: intents, answers, and what the
+    // provider made of them with the end, of which one is two.
     assert_eq!(
         costs,
-        [(100, 2, [5, 6], [4, 4]), (10_000, 2, [5, 6], [4, 4])],
-        "size, and round trips with no changes, ten there: edited, made; ten here: edited, made"
+        [(100, 2, [5, 6, 5], [4, 4, 4]), (10_000, 2, [5, 6, 5], [4, 4, 4])],
+        "size, and round trips with no changes, ten there: edited, made, deleted; ten here: the same"
     );
 }

@@ -6,9 +6,9 @@ use calsync_core::{
     model::{CalendarId, EventId, LinkId, RemoteId},
     provider::Payload,
     store::{
-        BaseQuery, BaseRecord, Batch, Edits, LeaseGrant, LeaseRequest, LinkState, OpenLink, Opened, Opening,
-        OutboxEntry, OutboxId, OutboxOp, Pairs, Revision, Store, StoreErrorKind, Waiting, Write,
-        open_by_reads, pairs_by_reads, waiting_by_reads,
+        BaseQuery, BaseRecord, Batch, Doc, Edits, LeaseGrant, LeaseRequest, LinkState, NotedPairs, OpenLink,
+        Opened, Opening, OutboxEntry, OutboxId, OutboxOp, Pairs, Revision, Store, StoreErrorKind, Waiting,
+        Write, noted_pairs_by_reads, open_by_reads, pairs_by_reads, waiting_by_reads,
     },
 };
 use chrono::TimeDelta;
@@ -297,6 +297,51 @@ cases! {
         let events: BTreeSet<&EventId> = found.events.iter().map(|event| &event.id).collect();
         assert_eq!(found.bases.len(), 150);
         assert!(found.bases.iter().all(|base| events.contains(&base.event_id)));
+    }
+
+    /// The same with what a space holds under their names, also where the base or the document is alone.
+    async fn noted_pairs_answer_what_the_reads_answer(store: &S) {
+        let (link, calendar) = names();
+        let noted = async |items: &[RemoteId]| {
+            let found = store.noted_pairs(&link, &calendar, items, "notes").await.unwrap();
+            let reads = noted_pairs_by_reads(&**store, &link, &calendar, items, "notes").await.unwrap();
+            let ordered = |mut noted: NotedPairs| {
+                noted.docs.sort_by(|a, b| a.key.cmp(&b.key));
+                (sorted(noted.pairs), noted.docs)
+            };
+            let (found, reads) = (ordered(found), ordered(reads));
+            assert_eq!(found, reads, "{items:?}");
+            (found.0.bases.len(), found.0.events.len(), found.1.len())
+        };
+        let (mut many, mut items) = (Vec::new(), Vec::new());
+        for n in 0..60 {
+            let (event, item) = (format!("e{n}"), format!("i{n}"));
+            many.extend([put_event(&calendar, &event, &event), put_base(&link, &item, &event)]);
+            items.push(RemoteId::from(item.as_str()));
+        }
+        many.push(put_base(&link, "i60", "of no event"));
+        items.push("i60".into());
+        write(&**store, many).await;
+        assert_eq!(noted(&items[..3]).await, (3, 3, 0), "nothing is noted");
+        let large = vec![7; 600_000];
+        write(&**store, vec![
+            Write::PutDoc(Doc::new("notes", "e0", b"first".to_vec())),
+            Write::PutDoc(Doc::new("notes", "e1", large)),
+            Write::PutDoc(Doc::new("notes", "e2", b"gone".to_vec())),
+            Write::PutDoc(Doc::new("notes", "of no event", b"alone".to_vec())),
+            Write::PutDoc(Doc::new("notes", "i5", b"an item's name".to_vec())),
+            Write::PutDoc(Doc::new("other", "e5", b"of another space".to_vec())),
+        ]).await;
+        write(&**store, vec![
+            Write::DeleteDoc { space: "notes".to_owned(), key: "e2".to_owned() },
+            delete_event(&calendar, "e3", 0),
+        ]).await;
+        assert_eq!(noted(&[]).await, (0, 0, 0));
+        assert_eq!(noted(&["never".into()]).await, (0, 0, 0));
+        assert_eq!(noted(&items[..1]).await, (1, 1, 1));
+        assert_eq!(noted(&items[..6]).await, (6, 6, 2), "a large one, and one that is gone");
+        assert_eq!(noted(&items[55..]).await, (6, 5, 1), "one without its event");
+        assert_eq!(noted(&items).await, (61, 60, 3), "more than go together");
     }
 
     /// Entries with the bases of those that change or delete something there.

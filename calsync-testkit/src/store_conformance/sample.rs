@@ -111,6 +111,7 @@ pub fn link_state(link: &LinkId) -> LinkState {
         ahead_since: None,
         met_both_ways: false,
         none_withdrawn: false,
+        tally: None,
     }
 }
 

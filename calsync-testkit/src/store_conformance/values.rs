@@ -5,9 +5,9 @@ use calsync_core::{
     model::{CalendarId, Event, EventBody, EventTime, Fold, LinkId, RecurrenceId, RunId, TimeSpan},
     provider::{Covered, Cursor, ErrorKind, Payload},
     store::{
-        BaseQuery, BaseRecord, ConflictRecord, FieldConflict, HeldDeletions, JournalEntry, LeftOut,
-        LinkState, OutboxEntry, OutboxOp, OutboxState, QuarantineRecord, Record, RecordKind, RecordQuery,
-        RunCounts, RunOutcome, RunRecord, Store, Write,
+        BaseQuery, BaseRecord, ConflictRecord, DeletionTally, FieldConflict, HeldDeletions, JournalEntry,
+        LeftOut, LinkState, OutboxEntry, OutboxOp, OutboxState, QuarantineRecord, Record, RecordKind,
+        RecordQuery, RunCounts, RunOutcome, RunRecord, Store, Write,
     },
     zone::Zone,
 };
@@ -201,6 +201,8 @@ cases! {
         let link = LinkId::from("l");
         let mut held = HeldDeletions::default();
         (0..=HeldDeletions::NAMED).for_each(|n| held.add(&calsync_core::model::EventId::from(n.to_string())));
+        let mut tally = DeletionTally::new(usize::MAX, at(0)).left_by(u64::MAX, at(1), TimeDelta::days(7));
+        tally.add(at(1), u64::MAX, TimeDelta::days(7));
         let state = LinkState {
             generation: 1,
             cursor: Some(Cursor("https://example.com/sync?token=\0\u{1f4c5}".to_owned())),
@@ -213,6 +215,7 @@ cases! {
             ahead_since: Some(RunId::new("run-0")),
             met_both_ways: true,
             none_withdrawn: true,
+            tally: Some(tally),
             seen: calsync_core::store::Revision(u64::MAX),
             ..sample::link_state(&link)
         };
