@@ -267,3 +267,17 @@ proptest! {
         })?;
     }
 }
+
+/// What a worker deleted that died before it could say so counts: the bounds that the run before it left say nothing of that.
+#[tokio::test]
+async fn i07_what_a_dead_worker_deleted_counts() {
+    for taken in [true, false] {
+        let mut lab = Lab::new(40, Between::Nobody).await;
+        lab.take(Step::DeleteThere(6)).await;
+        let dies = Lost { after: 0, taken, then: Then::Dies };
+        assert!(lab.take(Step::SyncLost(dies)).await.contains("commit"));
+        assert_eq!(lab.uids().await.0.len(), if taken { 34 } else { 40 });
+        lab.take(Step::DeleteThere(6)).await;
+        assert_eq!(lab.take(Step::Sync).await, format!("held {}, deleted 0", if taken { 6 } else { 12 }));
+    }
+}
