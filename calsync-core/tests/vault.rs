@@ -189,7 +189,7 @@ mod kept {
             let KeeperError::Store(error) = error else { panic!("{error}") };
             assert!(matches!(error.kind, StoreErrorKind::Conflict { .. }));
         }
-        keeper.remove(KEY).await.expect("forgotten");
+        keeper.remove(KEY, None).await.expect("forgotten");
         assert!(keeper.get(KEY).await.expect("read").is_none());
     }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use calsync_core::{
     engine::{Link, SyncOptions, SyncReport},
     model::{
-        Event, EventBody, EventTime, Override, ParticipationStatus, Privacy, RecurrenceId, Status, TimeSpan,
+        Event, EventBody, EventTime, Override, Participant, ParticipationStatus, Person, Privacy,
+        RecurrenceId, Role, Status, TimeSpan,
     },
     provider::{ErrorKind, Fetched, PeoplePolicy, Provider},
     recurrence::RuleEntry,
@@ -431,21 +432,24 @@ async fn a_series_written_in_part_is_finished() {
     }
 }
 
+/// The second instance has a title of its own: Graph takes that in a request of its own.
+fn with_override(mut series: Event) -> Event {
+    let id = RecurrenceId::Instant(instant("2026-01-12T08:00:00Z"));
+    let mut other = series.master.clone().unwrap();
+    other.title = Some("other".into());
+    other.time.start = EventTime::Utc(instant("2026-01-12T08:00:00Z"));
+    other.time.end = EventTime::Utc(instant("2026-01-12T09:00:00Z"));
+    series.overrides.insert(id, Override::Changed { body: Box::new(other), scope: Default::default() });
+    series
+}
+
 /// What is there of a series that was refused in part is finished, and not left beside a second one, also when it was edited here since.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_series_refused_in_part_and_edited_is_made_once() {
     for status in [401, 403, 413] {
         for after in 0..3 {
             let lab = Lab::new();
-            let mut series = local_series("s", "FREQ=WEEKLY;COUNT=8");
-            let id = RecurrenceId::Instant(instant("2026-01-12T08:00:00Z"));
-            let mut other = series.master.clone().unwrap();
-            other.title = Some("other".into());
-            other.time.start = EventTime::Utc(instant("2026-01-12T08:00:00Z"));
-            other.time.end = EventTime::Utc(instant("2026-01-12T09:00:00Z"));
-            let changed = Override::Changed { body: Box::new(other), scope: Default::default() };
-            series.overrides.insert(id, changed);
-            lab.world.add(series).await;
+            lab.world.add(with_override(local_series("s", "FREQ=WEEKLY;COUNT=8"))).await;
             lab.server.inject(Fault::status(status).on_method("PATCH").on_path("me/").after(after));
             let _ = lab.try_sync().await;
             lab.world.edit("s", |event| body(event).location = Some("Room 2".to_owned())).await;
@@ -454,6 +458,86 @@ async fn a_series_refused_in_part_and_edited_is_made_once() {
                 let _ = lab.try_sync().await;
             }
             let what = format!("{status} after {after}");
+            assert_eq!(lab.server.events(&lab.calendar).len(), 1, "{what}");
+            assert_eq!(lab.world.locals().await.len(), 1, "{what}");
+            lab.is_quiet().await;
+        }
+    }
+}
+
+/// A series whose second request is refused whenever it is sent: once its tries are used up, what the first one made is there. An
+/// edit or a deletion looks for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_series_refused_in_part_for_good_is_made_once() {
+    for deleted in [false, true] {
+        for (status, runs) in [(413, 6), (503, 6), (413, 2), (503, 2)] {
+            let lab = Lab::new();
+            lab.world.add(with_override(local_series("s", "FREQ=WEEKLY;COUNT=8"))).await;
+            // Something else that goes through: the service is not down.
+            lab.server.inject(Fault::status(status).on_method("PATCH").on_path("me/").always());
+            for n in 0..runs {
+                lab.world.add(local_series(&format!("other-{n}"), "FREQ=WEEKLY;COUNT=2")).await;
+                lab.world.clock.advance(TimeDelta::hours(1));
+                let _ = lab.try_sync().await;
+            }
+            if deleted {
+                lab.world.delete("s").await;
+            } else {
+                lab.world.edit("s", |event| event.overrides.clear()).await;
+            }
+            let what = format!("{status}, {runs} runs, deleted: {deleted}");
+            lab.server.clear_faults();
+            for _ in 0..4 {
+                lab.world.clock.advance(TimeDelta::hours(1));
+                lab.try_sync().await.unwrap();
+            }
+            let there = runs + usize::from(!deleted);
+            assert_eq!(lab.server.events(&lab.calendar).len(), there, "{what}");
+            assert_eq!(lab.world.locals().await.len(), there, "{what}");
+            lab.is_quiet().await;
+        }
+    }
+}
+
+/// A meeting that was made in part and edited since goes on, and nobody is invited to a second one; also when a person asks for it to
+/// be tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_a_meeting_made_in_part_and_edited_is_made_once() {
+    for (status, times) in [(401, 1), (503, 1), (413, 1), (413, 5)] {
+        for retried in [false, true] {
+            let mut lab = Lab::new();
+            lab.link.people = PeoplePolicy::Write;
+            let mut series = with_override(local_series("s", "FREQ=WEEKLY;COUNT=8"));
+            let person = Person { address: "bob@example.com".to_owned(), name: None };
+            let invited = Participant {
+                person,
+                status: ParticipationStatus::NeedsAction,
+                role: Role::Required,
+                expect_reply: true,
+            };
+            body(&mut series).participants = vec![invited.clone()];
+            for change in series.overrides.values_mut() {
+                if let Override::Changed { body, .. } = change {
+                    body.participants = vec![invited.clone()];
+                }
+            }
+            let id = lab.world.add(series).await;
+            lab.server.inject(Fault::status(status).on_method("PATCH").on_path("me/").times(times));
+            for _ in 0..times {
+                lab.world.clock.advance(TimeDelta::hours(1));
+                let _ = lab.try_sync().await;
+            }
+            if retried {
+                // It may wait by itself.
+                let _ = lab.world.engine.retry_write(&lab.link.id, &id).await;
+            } else {
+                lab.world.edit("s", |event| body(event).location = Some("Room 2".to_owned())).await;
+            }
+            let what = format!("{status}, {times} times, retried: {retried}");
+            for _ in 0..6 {
+                lab.world.clock.advance(TimeDelta::hours(1));
+                let _ = lab.try_sync().await;
+            }
             assert_eq!(lab.server.events(&lab.calendar).len(), 1, "{what}");
             assert_eq!(lab.world.locals().await.len(), 1, "{what}");
             lab.is_quiet().await;

@@ -165,7 +165,7 @@ impl Lab {
     async fn consent_at(&self, exchange: &Exchange, intent: Intent) -> Result<Connected, OAuthError> {
         let redirect = Url::parse("http://127.0.0.1:4711/").unwrap();
         let now = self.world.clock.now();
-        let url = self.flows.begin(exchange, intent, &redirect, now).await.unwrap();
+        let url = self.flows.begin(exchange, intent, redirect.as_str(), now).await.unwrap();
         let back = self.opened(url).await;
         assert_eq!(back.port(), Some(4711));
         self.flows.finish(exchange, "s1", back.query().unwrap(), now).await
@@ -237,7 +237,7 @@ async fn everything_can_be_awaited_by_a_task_of_a_server() {
     let lab = google();
     let (exchange, access, now) = (lab.exchange(), lab.access(), lab.world.clock.now());
     let redirect = Url::parse("http://127.0.0.1:4711/").unwrap();
-    goes_along(&lab.flows.begin(&exchange, Intent::new("home", "s1"), &redirect, now));
+    goes_along(&lab.flows.begin(&exchange, Intent::new("home", "s1"), redirect.as_str(), now));
     goes_along(&lab.flows.finish(&exchange, "s1", "", now));
     goes_along(&access.token());
     goes_along(&access.disconnect());
@@ -402,8 +402,11 @@ async fn a_host_on_the_web_is_called_back_over_https() {
             let begin = async |session: &str| {
                 let (exchange, now) = (lab.exchange(), lab.world.clock.now());
                 let redirect = Url::parse(callback).unwrap();
-                let url =
-                    lab.flows.begin(&exchange, Intent::new("home", session), &redirect, now).await.unwrap();
+                let url = lab
+                    .flows
+                    .begin(&exchange, Intent::new("home", session), redirect.as_str(), now)
+                    .await
+                    .unwrap();
                 assert!(url.query_pairs().any(|(name, value)| name == "redirect_uri" && value == callback));
                 lab.opened(url).await
             };
@@ -428,7 +431,7 @@ async fn a_host_on_the_web_is_called_back_over_https() {
             let begun = calsync_providers::oauth::begin(
                 &lab.server.config(),
                 Intent::new("home", "ann"),
-                &elsewhere,
+                elsewhere.as_str(),
                 &SystemEntropy,
                 now,
             )
@@ -523,7 +526,7 @@ async fn a_confidential_client_shows_its_secret_either_way() {
             let exchange = Exchange::new(config.clone(), lab.transport.clone());
             let (redirect, now) = (Url::parse("http://127.0.0.1:1/").unwrap(), world.clock.now());
             let intent = Intent::new("home", "s1");
-            let url = lab.flows.begin(&exchange, intent, &redirect, now).await.unwrap();
+            let url = lab.flows.begin(&exchange, intent, redirect.as_str(), now).await.unwrap();
             let mut request = HttpRequest::new(Method::GET, url);
             request.addresses = AddressPolicy::AllowPrivate;
             let answer = lab.transport.send(request).await.unwrap();

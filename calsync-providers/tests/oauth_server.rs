@@ -103,7 +103,7 @@ impl Lab {
     async fn browse(&self, exchange: &Exchange) -> String {
         let redirect = Url::parse("http://127.0.0.1:4711/").unwrap();
         let intent = Intent::new("home", "s1");
-        let url = self.flows.begin(exchange, intent, &redirect, self.clock.now()).await.unwrap();
+        let url = self.flows.begin(exchange, intent, redirect.as_str(), self.clock.now()).await.unwrap();
         let mut request = HttpRequest::new(Method::GET, url);
         request.addresses = AddressPolicy::AllowPrivate;
         let answer = self.transport.send(request).await.unwrap();

@@ -239,7 +239,8 @@ impl Play {
         let redirect = Url::parse(REDIRECT).map_err(|error| error.to_string())?;
         let said = |error: OAuthError| error.to_string();
         let (exchange, intent) = (self.exchange()?, Intent::new(ACCOUNT, "s"));
-        let begun = self.flows.begin(&exchange, intent, &redirect, self.clock.now()).await.map_err(said)?;
+        let begun =
+            self.flows.begin(&exchange, intent, redirect.as_str(), self.clock.now()).await.map_err(said)?;
         let state = begun.query_pairs().find(|(key, _)| key == "state").map(|(_, value)| value.into_owned());
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("code", "c")

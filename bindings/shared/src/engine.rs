@@ -254,7 +254,7 @@ impl Engine {
         })
     }
 
-    fn connection(&self, name: &str) -> Result<Arc<Connection>, Failure> {
+    pub(crate) fn connection(&self, name: &str) -> Result<Arc<Connection>, Failure> {
         let known = self.named().connections.get(name).cloned();
         known.ok_or_else(|| Failure::new(Code::UnknownConnection, "there is no such connection").about(name))
     }
@@ -300,7 +300,11 @@ impl Engine {
             }
             None => true,
         };
-        self.named_mut().connections.remove(&args.connection);
+        let mut named = self.named_mut();
+        // Not one that was connected meanwhile.
+        if named.connections.get(&args.connection).is_some_and(|now| Arc::ptr_eq(now, &connection)) {
+            named.connections.remove(&args.connection);
+        }
         Ok(told)
     }
 

@@ -36,17 +36,23 @@ impl Engine {
     }
 
     async fn begin(&self, args: BeginOAuth) -> Result<String, Failure> {
-        let redirect =
-            Url::parse(&args.redirect).map_err(|_| Failure::invalid("`redirect` is not a whole URL"))?;
+        if args.connection.is_empty() {
+            return Err(Failure::invalid("a connection has a name"));
+        }
+        if Url::parse(&args.redirect).is_err() {
+            return Err(Failure::invalid("`redirect` is not a whole URL"));
+        }
+        of_somebody(&args.session)?;
         let exchange = self.exchange(&args.client).await?;
         // Of an account that is connected already the same one has to come back.
         let access = self.kept(exchange.clone(), &args.connection).await?;
         let mut intent = access.intent(args.session).await?;
         intent.login_hint = args.login_hint;
-        Ok(self.flows().await?.begin(&exchange, intent, &redirect, self.now()).await?.into())
+        Ok(self.flows().await?.begin(&exchange, intent, &args.redirect, self.now()).await?.into())
     }
 
     pub(crate) async fn finish_oauth(&self, args: FinishOAuth) -> Result<OAuthGrant, Failure> {
+        of_somebody(&args.session)?;
         let exchange = self.exchange(&args.client).await?;
         let query = args.query.expose();
         let query = query.strip_prefix('?').unwrap_or(query);
@@ -56,6 +62,12 @@ impl Engine {
         let access = self.kept(exchange, &connection).await?;
         access.keep(&connected.grant).await.map_err(of_connection)?;
         let ends = access.ends().await.map_err(of_connection)?;
+        let connected_already =
+            self.connection(&connection).ok().and_then(|connected| connected.access.clone());
+        if let Some(access) = connected_already {
+            // It goes on with the new tokens; where they cannot be read now, with the next ones it needs.
+            let _ = access.ends().await;
+        }
         let (subject, label) =
             connected.grant.account.map(|account| (account.subject, account.label)).unzip();
         Ok(OAuthGrant {
@@ -114,6 +126,11 @@ impl Engine {
         let missing = "the engine was made without master keys, which seal tokens in its store";
         vault(self.master_keys().ok_or_else(|| Failure::invalid(missing))?)
     }
+}
+
+/// A session is what tells the person who began from whoever else has the URL.
+fn of_somebody(session: &str) -> Result<(), Failure> {
+    if session.is_empty() { Err(Failure::invalid("`session` names nobody's session")) } else { Ok(()) }
 }
 
 /// Revokes tokens and forgets them. `false`: the provider could not be told.

@@ -325,6 +325,14 @@ async fn what_cannot_be_used_is_said_at_once() {
         assert_eq!(said(begin(client.clone(), REDIRECT).await), (Code::InvalidInput, false), "{client}");
     }
     assert_eq!(said(begin(own.clone(), "/back").await).0, Code::InvalidInput);
+    for (connection, session) in [("", SESSION), ("account", "")] {
+        let args =
+            json!({ "connection": connection, "client": own, "session": session, "redirect": REDIRECT });
+        assert_eq!(said(lab.ask("begin_oauth", args).await), (Code::InvalidInput, false));
+    }
+    let query = lab.allowed().await;
+    assert_eq!(said(lab.finish("", &query).await), (Code::InvalidInput, false));
+    lab.finish(SESSION, &query).await.expect("nothing is used up by that");
 
     let asked = |url: Value| {
         let url = Url::parse(url.as_str().unwrap()).unwrap();

@@ -283,6 +283,7 @@ impl Run<'_> {
                 return self.not_sent(entry).into_iter().collect();
             }
             _ if error.retry == Retry::Never && !error.is_ambiguous() => {
+                self.not_made.insert(entry.event_id.clone());
                 entry = stuck(entry, error.kind.clone(), error.to_string(), self.engine.clock.now());
             }
             _ => {

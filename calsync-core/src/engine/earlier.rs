@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{
     EngineError,
     items::{Found, Item, by_id},
-    outbox::{Health, after_failure, is_due, is_nameless, offered_again},
+    outbox::{Health, after_failure, is_due, is_nameless, may_be_stuck_there, offered_again},
     push::ranked,
     remade::is_remaking,
     run::{Mode, PAGE, Run},
@@ -29,6 +29,7 @@ impl Run<'_> {
         }
         self.rank_again(now).await?;
         self.offer_again(now).await?;
+        self.look_for_stuck().await?;
         let ready: Vec<OutboxEntry> = self
             .outbox
             .values()
@@ -203,6 +204,29 @@ impl Run<'_> {
         for entry in self.outbox.values_mut().filter(|entry| is_over(entry)).take(PAGE) {
             *entry = offered_again(entry.clone());
             writes.push(Write::PutOutbox(Box::new(entry.clone())));
+        }
+        if !writes.is_empty() {
+            self.commit(Batch { writes, ..Batch::default() }).await?;
+        }
+        Ok(())
+    }
+
+    /// Creations whose tries are used up and whose events were edited or deleted since: the last of the tries may have made
+    /// something, which is looked for before anything takes their place.
+    async fn look_for_stuck(&mut self) -> Result<(), EngineError> {
+        let stuck = self.outbox.values().filter(|entry| may_be_stuck_there(entry));
+        let stuck: Vec<EventId> = stuck.map(|entry| entry.event_id.clone()).collect();
+        let mut writes = Vec::new();
+        for ids in stuck.chunks(PAGE) {
+            let records = by_id(self.engine.store.events(&self.link.calendar, ids).await?);
+            for id in ids {
+                let lives = records.get(id).filter(|record| record.deleted.is_none());
+                let Some(entry) = self.outbox.get_mut(id) else { continue };
+                if lives.is_none_or(|record| entry.local.as_deref() != Some(&record.event)) {
+                    *entry = offered_again(entry.clone());
+                    writes.push(Write::PutOutbox(Box::new(entry.clone())));
+                }
+            }
         }
         if !writes.is_empty() {
             self.commit(Batch { writes, ..Batch::default() }).await?;

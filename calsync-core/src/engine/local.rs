@@ -10,7 +10,7 @@ use super::{
     run::Run,
 };
 use crate::{
-    model::{Event, EventId, RemoteId},
+    model::{Event, EventId, Override, RemoteId},
     provider::{Payload, PeoplePolicy, ProviderError},
     store::{BaseQuery, BaseRecord, EventRecord, OutboxEntry, OutboxOp, OutboxState, Revision, Write},
 };
@@ -181,11 +181,12 @@ impl Run<'_> {
 
     /// A creation that was recorded as sent by an earlier run, and whose item is not there: its worker may be slower than its lease,
     /// and send it now. Under another name the event would be made twice. So it is sent as it was, under its own, one of the two is
-    /// refused, and what was edited since goes after it. Not where it could invite people the edit has spared.
+    /// refused, and what was edited since goes after it. Not where it could invite somebody the edit has spared.
     fn may_be_on_its_way(&self, entry: &OutboxEntry, record: &EventRecord) -> bool {
         self.copies.is_none()
-            && self.link.people == PeoplePolicy::Withhold
             && record.deleted.is_none()
+            && (self.link.people == PeoplePolicy::Withhold
+                || entry.local.as_ref().is_some_and(|sent| spares_nobody(sent, &record.event)))
             && entry.state == OutboxState::Pending
             && matches!(entry.op, OutboxOp::Create { .. })
             && entry.run != self.id
@@ -240,6 +241,24 @@ impl Run<'_> {
             not_before: None,
         }
     }
+}
+
+/// Whether everybody who is in an event is in what it became.
+fn spares_nobody(before: &Event, after: &Event) -> bool {
+    let people = |event: &Event| -> HashSet<String> {
+        let changed = event.overrides.values().filter_map(|change| match change {
+            Override::Changed { body, .. } => Some(&**body),
+            Override::Excluded | Override::Added { .. } => None,
+        });
+        event
+            .master
+            .iter()
+            .chain(changed)
+            .flat_map(|body| &body.participants)
+            .map(|participant| participant.person.key())
+            .collect()
+    };
+    people(before).is_subset(&people(after))
 }
 
 /// Whether a decided write is still what the event asks for. A creation that may have been applied stands until it is

@@ -95,6 +95,14 @@ pub(super) fn offered_again(mut entry: OutboxEntry) -> OutboxEntry {
     entry
 }
 
+/// Whether a creation that is stuck may have been applied. One that was refused at once was not; what became of the last of
+/// several tries nobody may know, as of a series of which the first request was served.
+pub(super) fn may_be_stuck_there(entry: &OutboxEntry) -> bool {
+    matches!((&entry.op, &entry.state), (OutboxOp::Create { .. }, OutboxState::Wedged { .. }))
+        && entry.attempts > 1
+        && !is_nameless(entry)
+}
+
 /// The longest a write waits for, whatever a provider or a host says.
 const LONGEST: TimeDelta = TimeDelta::days(1);
 
@@ -139,8 +147,10 @@ impl Engine {
     /// [`EngineError::UnknownWrite`] when nothing waits for this event, [`EngineError::Busy`] when a run is at the link.
     pub async fn retry_write(&self, link: &LinkId, event: &EventId) -> Result<(), EngineError> {
         self.settle_write(link, event, |entry, _| {
+            let may_be_there = may_be_stuck_there(&entry);
             let mut entry = offered_again(entry);
-            if !matches!(entry.op, OutboxOp::Delete { .. }) {
+            // What may be there goes on under its name, and what was edited goes after it.
+            if !matches!(entry.op, OutboxOp::Delete { .. }) && !may_be_there {
                 // Without it the entry is no longer what the event asks for, so it is decided anew.
                 entry.local = None;
             }

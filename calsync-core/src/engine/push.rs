@@ -12,7 +12,7 @@ use super::{
     EngineError, Progress,
     conflicts::OpenFields,
     items::{Found, Item},
-    outbox::{Health, after_failure, is_due, is_nameless},
+    outbox::{Health, after_failure, is_due, is_nameless, may_be_stuck_there},
     pull::Gone,
     run::{Mode, Run},
 };
@@ -167,7 +167,11 @@ impl Run<'_> {
 
     /// Events that were edited after their creation was decided, and are made or refused by now: what was edited goes next.
     fn made_and_edited(&mut self) -> Vec<EventId> {
-        let is_refused = |entry: &OutboxEntry| matches!(entry.state, OutboxState::Wedged { .. });
+        // One that may have been made all the same is looked for by the next run.
+        let is_refused = |entry: &OutboxEntry| {
+            matches!(entry.state, OutboxState::Wedged { .. })
+                && (!may_be_stuck_there(entry) || self.not_made.contains(&entry.event_id))
+        };
         let made = |event: &EventId| self.outbox.get(event).is_none_or(is_refused);
         let made: Vec<EventId> = self.edited_after.iter().filter(|event| made(event)).cloned().collect();
         for event in &made {

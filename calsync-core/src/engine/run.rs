@@ -140,6 +140,8 @@ pub(super) struct Run<'a> {
     pub(super) recheck: Vec<EventId>,
     /// Events whose creation is sent as it was decided, and that were edited since.
     pub(super) edited_after: BTreeSet<EventId>,
+    /// Events whose creation this run sent and the provider says it did not make.
+    pub(super) not_made: HashSet<EventId>,
     pub(super) deletions: Vec<PlannedDeletion>,
     /// What they were planned on, of some.
     pub(super) planned: HashMap<EventId, PlannedOn>,
@@ -249,6 +251,7 @@ impl<'a> Run<'a> {
             voided: HashSet::new(),
             recheck: Vec::new(),
             edited_after: BTreeSet::new(),
+            not_made: HashSet::new(),
             deletions: Vec::new(),
             planned: HashMap::new(),
             held: Vec::new(),

@@ -126,14 +126,20 @@ impl Keeper {
         Ok(KeptSecret { secret: secret.clone(), version, count })
     }
 
-    /// Forgets a secret.
+    /// Forgets a secret, or whatever is there where it is not said which one.
     ///
     /// # Errors
     ///
-    /// When the store fails.
-    pub async fn remove(&self, key: SecretKey<'_>) -> Result<(), KeeperError> {
-        let write = Write::DeleteDoc { space: SPACE.to_owned(), key: id(key) };
-        self.store.commit(Batch { writes: vec![write], ..Batch::default() }).await?;
+    /// When the store fails; [`StoreErrorKind::Conflict`](crate::store::StoreErrorKind::Conflict) when the row is another one by now.
+    pub async fn remove(&self, key: SecretKey<'_>, kept: Option<&KeptSecret>) -> Result<(), KeeperError> {
+        let (space, key) = (SPACE.to_owned(), id(key));
+        let expect = kept.map(|kept| Expectation::Doc {
+            space: space.clone(),
+            key: key.clone(),
+            version: Some(kept.version),
+        });
+        let writes = vec![Write::DeleteDoc { space, key }];
+        self.store.commit(Batch { expect: expect.into_iter().collect(), writes, ..Batch::default() }).await?;
         Ok(())
     }
 

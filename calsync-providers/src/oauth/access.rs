@@ -6,6 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use calsync_core::{
     context::{Clock, IdSource},
+    provider::Retry,
     store::{LeaseGrant, LeaseToken, StoreErrorKind},
     vault::{Keeper, KeeperError, KeptSecret, SecretKey},
 };
@@ -66,16 +67,23 @@ impl Access {
         Self { exchange, keeper, clock, ids, account: account.into(), cached: Mutex::new(None) }
     }
 
-    /// Keeps what a connection brought, in the place of what was there.
+    /// Keeps what a connection brought, in the place of what was there: of the same account, as far as both say whose they are.
+    /// For another one, [`disconnect`](Self::disconnect) first.
     ///
     /// # Errors
     ///
-    /// [`OAuthErrorKind::Storage`].
+    /// [`OAuthErrorKind::WrongAccount`], also when the other one was kept after the flow began; [`OAuthErrorKind::Storage`].
     pub async fn keep(&self, grant: &Grant) -> Result<(), OAuthError> {
         let mut cached = self.cached.lock().await;
         for _ in 0..WRITES {
             let before = self.read().await?;
             let mut tokens = grant.tokens.clone();
+            let linked = before.as_ref().and_then(|kept| kept.tokens.subject.as_deref());
+            if let (Some(linked), Some(came)) = (linked, tokens.subject.as_deref())
+                && linked != came
+            {
+                return Err(OAuthError::new(OAuthErrorKind::WrongAccount, "connecting", ""));
+            }
             if tokens.refresh.is_none() {
                 // Google sends one at the first consent only; the one that is kept is still good, if it is this account's.
                 let kept = before.as_ref().map(|kept| &kept.tokens);
@@ -208,23 +216,48 @@ impl Access {
         Ok(self.read().await?.is_some())
     }
 
-    /// Tells the provider, and forgets the tokens in any case. `Ok(false)`: the provider cannot be told; a person has to
-    /// remove the access there.
+    /// Tells the provider, and forgets the tokens whatever it answers; also those that another worker renews meanwhile.
+    /// `Ok(false)`: the provider cannot be told; a person has to remove the access there. Other processes may go on with the
+    /// access token they have until it expires, where the provider lets it live.
     ///
     /// # Errors
     ///
-    /// When the provider could not be reached, or the store failed.
+    /// When the provider could not be reached; [`OAuthErrorKind::Storage`] when what is kept cannot be read, and is forgotten all
+    /// the same, or the store failed, and nothing is.
     pub async fn disconnect(&self) -> Result<bool, OAuthError> {
         let mut cached = self.cached.lock().await;
-        let told = match self.read().await {
-            Ok(Some(kept)) => self.exchange.revoke(&kept.tokens).await,
-            Ok(None) => Ok(true),
-            // What cannot be read, because its master key is lost, would stand in the way for ever.
-            Err(error) => Err(error),
-        };
-        self.keeper.remove(self.key()).await.map_err(kept_error)?;
-        *cached = None;
-        told
+        let mut told = Ok(true);
+        for _ in 0..WRITES {
+            let kept = match self.keeper.get(self.key()).await {
+                Ok(Some(kept)) => Some(kept),
+                Ok(None) => {
+                    *cached = None;
+                    return told;
+                }
+                // What cannot be read, because its master key is lost, would stand in the way for ever.
+                Err(KeeperError::Vault(error)) if error.retry() == Retry::Never => {
+                    told = Err(kept_error(KeeperError::Vault(error)));
+                    None
+                }
+                Err(error) => return Err(kept_error(error)),
+            };
+            if let Some(kept) = &kept {
+                told = match TokenSet::from_secret(&kept.secret) {
+                    Some(tokens) => self.exchange.revoke(&tokens).await,
+                    None => Err(storage("not a set of tokens")),
+                };
+            }
+            match self.keeper.remove(self.key(), kept.as_ref()).await {
+                Ok(()) => {
+                    *cached = None;
+                    return told;
+                }
+                // Renewed, or connected again meanwhile: those go as well.
+                Err(KeeperError::Store(error)) if matches!(error.kind, StoreErrorKind::Conflict { .. }) => {}
+                Err(error) => return Err(kept_error(error)),
+            }
+        }
+        Err(storage("somebody else writes the same tokens all the time"))
     }
 
     async fn good(&self, refused: Option<&Secret>) -> Result<Secret, OAuthError> {

@@ -280,10 +280,13 @@ impl From<OAuthError> for ProviderError {
     fn from(error: OAuthError) -> Self {
         let kind = match error.fault() {
             Fault::Credentials => ErrorKind::Unauthorized,
-            Fault::Caller => ErrorKind::InvalidInput,
+            // A client that is not accepted is no fault of what was to be written: it waits until somebody mends that.
             _ => ErrorKind::Unavailable,
         };
-        let retry = error.retry();
+        let retry = match (&kind, error.retry()) {
+            (ErrorKind::Unavailable, Retry::Never) => Retry::Backoff,
+            (_, retry) => retry,
+        };
         let mut detail = error.kind.to_string();
         if !error.detail.is_empty() {
             detail.push_str(&format!(" ({})", error.detail));

@@ -186,7 +186,9 @@ impl Exchange {
     ) -> Result<Grant, OAuthError> {
         let operation = "connecting";
         let status = Status::default();
-        let client = self.client().set_redirect_uri(RedirectUrl::from_url(pending.redirect.clone()));
+        let redirect = RedirectUrl::new(pending.redirect.clone());
+        let invalid = |_| OAuthError::new(OAuthErrorKind::Configuration, operation, "the redirect is no URL");
+        let client = self.client().set_redirect_uri(redirect.map_err(invalid)?);
         let answer = client
             .exchange_code(AuthorizationCode::new(code.expose().clone()))
             .set_pkce_verifier(PkceCodeVerifier::new(pending.verifier.expose().clone()))
@@ -214,6 +216,11 @@ impl Exchange {
             let reason = super::ReauthReason::NoRefreshToken;
             return Err(OAuthError::new(OAuthErrorKind::NeedsReauth(reason), operation, ""));
         };
+        if old.client.as_ref().is_some_and(|client| *client != self.config.client_id) {
+            // Asked for with another client they would be refused, as if the grant were void (RFC 6749 section 5.2).
+            let detail = "the tokens were given to another client";
+            return Err(OAuthError::new(OAuthErrorKind::Configuration, operation, detail));
+        }
         let status = Status::default();
         let client = self.client();
         let answer = client
@@ -323,6 +330,7 @@ impl Exchange {
             ends: left.and_then(|left| now.checked_add_signed(TimeDelta::seconds(left.into()))),
             dead: None,
             claims: None,
+            client: Some(self.config.client_id.clone()),
         };
         Grant { tokens, account, missing_scopes }
     }

@@ -55,10 +55,12 @@ pub struct Pending {
     pub state: Secret,
     /// The PKCE verifier.
     pub verifier: Secret,
-    /// Where the browser comes back to.
-    pub redirect: Url,
+    /// Where the browser comes back to, letter by letter as it was given: providers compare it with what is registered.
+    pub redirect: String,
     /// The provider's name.
     pub provider: String,
+    /// The client it was begun for.
+    pub client_id: String,
     /// What for.
     pub intent: Intent,
     /// When it is void.
@@ -74,25 +76,27 @@ pub struct Begun {
     pub pending: Pending,
 }
 
-/// Begins a flow. `redirect` is registered with the provider; for a program on a desktop it is
+/// Begins a flow. `redirect` is a URL as it is registered with the provider; for a program on a desktop it is
 /// `http://127.0.0.1:PORT/` (RFC 8252 section 7.3).
 ///
 /// # Errors
 ///
-/// When there is no randomness.
+/// [`OAuthErrorKind::Configuration`] when the redirect is no URL, and when there is no randomness.
 pub fn begin(
     config: &OAuthConfig,
     intent: Intent,
-    redirect: &Url,
+    redirect: &str,
     entropy: &dyn Entropy,
     now: DateTime<Utc>,
 ) -> Result<Begun, OAuthError> {
+    let invalid = |_| OAuthError::new(OAuthErrorKind::Configuration, "connecting", "the redirect is no URL");
+    let redirect = RedirectUrl::new(redirect.to_owned()).map_err(invalid)?;
     let (state, verifier) = (code(entropy)?, code(entropy)?);
     let challenge =
         PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(verifier.expose().clone()));
     let client = basic::BasicClient::new(ClientId::new(config.client_id.clone()))
         .set_auth_uri(AuthUrl::from_url(config.authorize.clone()))
-        .set_redirect_uri(RedirectUrl::from_url(redirect.clone()));
+        .set_redirect_uri(redirect.clone());
     let csrf = CsrfToken::new(state.expose().clone());
     let mut request = client
         .authorize_url(|| csrf)
@@ -111,8 +115,9 @@ pub fn begin(
     let pending = Pending {
         state,
         verifier,
-        redirect: redirect.clone(),
+        redirect: redirect.as_str().to_owned(),
         provider: config.provider.clone(),
+        client_id: config.client_id.clone(),
         intent,
         expires: now + LIFE,
     };
@@ -195,7 +200,8 @@ pub fn redeem(
     if now >= pending.expires {
         return Err(refused(StateProblem::Expired));
     }
-    if pending.provider != config.provider || is_another_issuer(config, callback.issuer.as_deref()) {
+    let is_its_client = pending.provider == config.provider && pending.client_id == config.client_id;
+    if !is_its_client || is_another_issuer(config, callback.issuer.as_deref()) {
         return Err(refused(StateProblem::OtherProvider));
     }
     if let Some(error) = callback.error {

@@ -49,8 +49,9 @@ pub struct Connected {
 struct Row {
     state: String,
     verifier: String,
-    redirect: Url,
+    redirect: String,
     provider: String,
+    client_id: String,
     account: String,
     session: String,
     expected: Option<String>,
@@ -77,7 +78,7 @@ impl Flows {
         &self,
         exchange: &Exchange,
         intent: Intent,
-        redirect: &Url,
+        redirect: &str,
         now: DateTime<Utc>,
     ) -> Result<Url, OAuthError> {
         let begun = begin(&exchange.config, intent, redirect, &*self.entropy, now)?;
@@ -88,6 +89,7 @@ impl Flows {
             verifier: pending.verifier.expose().clone(),
             redirect: pending.redirect,
             provider: pending.provider,
+            client_id: pending.client_id,
             account: pending.intent.account,
             session: pending.intent.session,
             expected: pending.intent.expected,
@@ -158,6 +160,7 @@ impl Flows {
             verifier: Secret::from(row.verifier),
             redirect: row.redirect,
             provider: row.provider,
+            client_id: row.client_id,
             intent,
             expires: row.expires,
         })

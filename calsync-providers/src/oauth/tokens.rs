@@ -25,6 +25,8 @@ pub struct TokenSet {
     pub(super) dead: Option<ReauthReason>,
     /// What the provider wants to see when the person signs in again ([`Intent::claims`](super::Intent::claims)).
     pub(super) claims: Option<String>,
+    /// The client they were given to, and no other.
+    pub(super) client: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,6 +42,8 @@ struct Kept {
     dead: Option<ReauthReason>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     claims: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
 }
 
 impl Drop for Kept {
@@ -70,6 +74,7 @@ impl TokenSet {
             ends: self.ends,
             dead: self.dead,
             claims: self.claims.clone(),
+            client: self.client.clone(),
         };
         serde_json::to_string(&kept).ok().map(Secret::from)
     }
@@ -86,6 +91,7 @@ impl TokenSet {
             ends: kept.ends,
             dead: kept.dead,
             claims: kept.claims.take(),
+            client: kept.client.take(),
         })
     }
 }

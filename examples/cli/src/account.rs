@@ -154,7 +154,7 @@ impl<'a> Password<'a> {
     }
 
     pub(crate) async fn forget(&self) -> Result<(), CliError> {
-        self.keeper.remove(self.key).await.map_err(|error| self.failed(error))
+        self.keeper.remove(self.key, None).await.map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: KeeperError) -> CliError {

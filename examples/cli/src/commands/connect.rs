@@ -89,7 +89,7 @@ async fn by_browser(
     let redirect = Url::parse(&redirect).map_err(|error| CliError::Unmet(error.to_string()))?;
     let session = app.ids.fresh();
     let intent = intent(name, account, &session).await?;
-    let url = account.flows.begin(&account.exchange, intent, &redirect, app.clock.now()).await?;
+    let url = account.flows.begin(&account.exchange, intent, redirect.as_str(), app.clock.now()).await?;
     match format {
         Format::Json => {
             print(&format!(
