@@ -289,5 +289,18 @@ async fn single_reads_follow_the_changes_and_not_the_calendar() {
         lab.sync().await;
         let sent = ["bases", "commit of 11", "commit of 30", "commit of 12"];
         assert_eq!(lab.store.hook.taken(), run_of(&sent), "ten edits here");
+        for n in 0..3 {
+            lab.remote.remove(&format!("r{n}"));
+        }
+        lab.sync().await;
+        let decided = ["bases", "events", "docs", "commit of 11", "commit of 2"];
+        assert_eq!(lab.store.hook.taken(), run_of(&decided), "three deleted there");
+        for n in 3..6 {
+            lab.world.delete(&format!("u{n}")).await;
+        }
+        lab.store.hook.taken();
+        lab.sync().await;
+        let sent = ["bases", "commit of 5", "commit of 9", "commit of 2"];
+        assert_eq!(lab.store.hook.taken(), run_of(&sent), "three deleted here");
     }
 }
