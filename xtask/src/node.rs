@@ -36,6 +36,7 @@ impl Node {
         let folder = workspace::scratch("node")?;
         let pins = fs::read_to_string(source.join("package.json")).doing("package.json")?;
         let stamp = folder.join("installed.json");
+        let _alone = workspace::installing("node")?;
         if !fs::read_to_string(&stamp).is_ok_and(|installed| installed == pins) {
             fs::write(folder.join("package.json"), &pins).doing("package.json")?;
             let mut npm = Command::new("npm");

@@ -74,7 +74,8 @@ impl Guarded {
         self.child.try_wait().doing("cannot wait for a child")
     }
 
-    fn wait(&mut self, limit: Duration) -> Outcome<ExitStatus> {
+    /// Waits for its end, so long at most.
+    pub(crate) fn wait(&mut self, limit: Duration) -> Outcome<ExitStatus> {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.ended()? {
@@ -125,8 +126,17 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Outcome {
 
 /// Runs a command to its end as [`run`] does, and returns what it printed on both outputs, in its order.
 pub(crate) fn run_and_keep(command: &mut Command, limit: Duration) -> (Outcome, String) {
+    println!("$ {}", show(command));
+    keep(command, limit, |line| println!("{line}"))
+}
+
+/// The same with nothing on the terminal but what `see` makes of each line.
+pub(crate) fn keep(
+    command: &Command,
+    limit: Duration,
+    see: impl Fn(&str) + Send + 'static,
+) -> (Outcome, String) {
     let shown = show(command);
-    println!("$ {shown}");
     let mut merged = Command::new("sh");
     merged.args(["-c", r#"exec "$0" "$@" 2>&1"#]).arg(command.get_program()).args(command.get_args());
     if let Some(dir) = command.get_current_dir() {
@@ -149,7 +159,7 @@ pub(crate) fn run_and_keep(command: &mut Command, limit: Duration) -> (Outcome, 
         for line in pipe.into_iter().flat_map(|pipe| BufReader::new(pipe).split(b'\n')).map_while(Result::ok)
         {
             let line = String::from_utf8_lossy(&line);
-            println!("{line}");
+            see(&line);
             kept.push_str(&line);
             kept.push('\n');
         }

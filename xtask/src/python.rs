@@ -31,6 +31,7 @@ impl Python {
         // The programs of an environment name its folder inside: moved or copied, it has to be made again.
         let wanted = format!("# {}\n{pins}", venv.display());
         let stamp = venv.join("installed-requirements.txt");
+        let _alone = workspace::installing(name)?;
         if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
             return Ok(python);
         }

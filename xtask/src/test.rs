@@ -10,14 +10,15 @@ use clap::{Args, ValueEnum};
 
 use crate::bindings;
 use crate::board::{Board, Doing, Outcome, Stop, failed};
-use crate::conformance::Table;
 use crate::feeds;
 use crate::fixtures;
+use crate::lane::Lane;
 use crate::mobile;
 use crate::node::Node;
 use crate::package::{self, Packages, Profile};
 use crate::process::{self, Guarded};
 use crate::python::{self, Python};
+use crate::rust;
 use crate::servers::{
     self, Kind, Server, dynamodb,
     postgres::{self, Install, Postgres},
@@ -47,10 +48,36 @@ pub(crate) struct Options {
     /// Do nothing that needs root: no packages installed, no Cyrus.
     #[arg(long)]
     no_root: bool,
+    /// Print no table, but write its rows to this file. For the lane this command starts.
+    #[arg(long, hide = true)]
+    rows: Option<PathBuf>,
 }
 
+/// What the steps beside the others are called together.
+const LANE: &str = "languages";
+
+/// The parts that run in a lane, beside [`AGAINST_OTHERS`]. They share the packages they build, so they are one lane; it takes about as
+/// long as what is beside it.
+const OF_THE_LANGUAGES: &[Part] = &[Part::Python, Part::Node, Part::Kotlin, Part::Swift, Part::Packages];
+
+/// The parts a lane runs beside. They wait for servers and interpreters, or their one thread leaves a core to others; the Rust tests and
+/// the simulation leave nothing.
+const AGAINST_OTHERS: &[Part] = &[
+    Part::Soak,
+    Part::Quickstart,
+    Part::Servers,
+    Part::Cli,
+    Part::Fixtures,
+    Part::Recurrence,
+    Part::Feeds,
+    Part::DavServer,
+    Part::GoogleServer,
+    Part::Graph,
+    Part::Oauth,
+];
+
 /// The parts of the whole.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
     /// `cargo test`: unit tests, store conformance (also on PostgreSQL and DynamoDB Local), the scripted DAV server.
     Rust,
@@ -99,12 +126,37 @@ impl Options {
     fn wants(&self, part: Part) -> bool {
         self.only.is_empty() || self.only.contains(&part)
     }
+
+    /// The parts wanted that a lane runs: none when there is nothing to run beside them.
+    fn beside(&self) -> Vec<Part> {
+        if AGAINST_OTHERS.iter().any(|part| self.wants(*part)) {
+            OF_THE_LANGUAGES.iter().copied().filter(|part| self.wants(*part)).collect()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Starts this program once more, for these parts alone.
+    fn lane(&self, xtask: &Path, parts: &[Part]) -> Outcome<Lane> {
+        let names = parts.iter().filter_map(ValueEnum::to_possible_value);
+        let names: Vec<_> = names.map(|value| value.get_name().to_owned()).collect();
+        let mut command = Command::new(xtask);
+        command.current_dir(workspace::root()).args(["test", "--only", &names.join(",")]);
+        if self.no_root {
+            command.arg("--no-root");
+        }
+        Lane::start(LANE, command.arg("--rows"))
+    }
 }
 
 /// Runs the parts wanted and prints how each ended.
 pub(crate) fn run(options: &Options) -> Outcome {
+    // Before anything is built: this program may be built anew by then.
+    let xtask = std::env::current_exe().doing("this program")?;
     let mut board = Board::default();
-    if options.wants(Part::Rust) {
+    let beside = options.beside();
+    let wants = |part| options.wants(part) && !beside.contains(&part);
+    if wants(Part::Rust) {
         let mut postgres = false;
         board.step("postgresql is there", || {
             postgres::install(options.install())?;
@@ -118,26 +170,13 @@ pub(crate) fn run(options: &Options) -> Outcome {
             Ok(())
         });
         board.step("rust tests", || {
-            let mut test = process::cargo();
-            // All of them, so that one run says everything that is wrong.
-            test.arg("test").args(WHOLE).arg("--no-fail-fast");
-            test.arg("--");
-            for (there, name) in [(postgres, "postgres"), (dynamodb, "dynamodb")] {
-                if !there {
-                    test.args(["--skip", name]);
-                }
-            }
-            let (outcome, printed) = process::run_and_keep(&mut test, BUILD_AND_RUN);
-            println!("\n{}", Table::read(&printed));
-            outcome
+            let servers = [(postgres, "postgres"), (dynamodb, "dynamodb")];
+            let absent: Vec<_> =
+                servers.into_iter().filter(|(there, _)| !there).map(|(_, name)| name).collect();
+            rust::tests(&absent)
         });
     }
-    if options.wants(Part::Quickstart) {
-        // From what the tests have built already; that it builds by itself is looked at with the features.
-        board.step("quickstart", || process::run(&mut Command::new(workspace::program("quickstart")?), RUN));
-        board.step("every feature by itself", features);
-    }
-    if options.wants(Part::Simulation) {
+    if wants(Part::Simulation) {
         board.step("simulation", || {
             let mut simulate = simulation::program("simulate");
             simulate.args(["--seeds", "100000", "--crashes", "pairs"]);
@@ -162,12 +201,24 @@ pub(crate) fn run(options: &Options) -> Outcome {
         });
         board.step("planted bugs", || process::run(&mut simulation::program("mutants"), BUILD_AND_RUN));
     }
-    if options.wants(Part::Soak) {
+    let mut lane = None;
+    if !beside.is_empty() {
+        match options.lane(&xtask, &beside) {
+            Ok(started) => lane = Some(started),
+            Err(stop) => board.step(LANE, || Err(stop)),
+        }
+    }
+    if wants(Part::Soak) {
         board.step("soak over sqlite", || soak::run_built(&["--minutes", "0.5", "--store", "sqlite"]));
         board.step("soak over postgresql", || {
             postgres::install(options.install())?;
             soak::run_built(&["--minutes", "1.5", "--store", "postgres"])
         });
+    }
+    if wants(Part::Quickstart) {
+        // From what the tests have built already; that it builds by itself is looked at with the features.
+        board.step("quickstart", || process::run(&mut Command::new(workspace::program("quickstart")?), RUN));
+        board.step("every feature by itself", features);
     }
     let mut python = None;
     // The package for Python makes an environment of its own.
@@ -183,20 +234,20 @@ pub(crate) fn run(options: &Options) -> Outcome {
         Part::Swift,
         Part::Packages,
     ];
-    if Part::value_variants().iter().any(|part| !without_python.contains(part) && options.wants(*part)) {
+    if Part::value_variants().iter().any(|part| !without_python.contains(part) && wants(*part)) {
         board.step("python environment", || {
             python = Some(Python::ready()?);
             Ok(())
         });
     }
     let python = || python.as_ref().ok_or_else(|| Stop::Skipped("there is no Python environment".into()));
-    if options.wants(Part::Servers) {
+    if wants(Part::Servers) {
         match python() {
             Ok(python) => server_steps(&mut board, python, options),
             Err(stop) => board.step("caldav conformance", || Err(stop)),
         }
     }
-    if options.wants(Part::Cli) {
+    if wants(Part::Cli) {
         board.step("command line end to end", || command_line(python()?, Place::Sqlite));
         board.step("command line, three accounts", || three_accounts(python()?));
         board.step("command line on postgresql", || {
@@ -204,47 +255,53 @@ pub(crate) fn run(options: &Options) -> Outcome {
             command_line(python()?, Place::Postgres)
         });
     }
-    if options.wants(Part::Fixtures) {
+    if wants(Part::Fixtures) {
         board.step("calendar files of other projects", || calendar_files(python()?));
     }
-    if options.wants(Part::Recurrence) {
+    if wants(Part::Recurrence) {
         board.step("recurrence against dateutil", || recurrence(python()?));
     }
-    if options.wants(Part::Feeds) {
+    if wants(Part::Feeds) {
         feeds::steps(&mut board, python(), options.install());
     }
-    if options.wants(Part::DavServer) {
+    if wants(Part::DavServer) {
         board.step("scripted dav server", || dav_server(python()?));
     }
-    if options.wants(Part::GoogleServer) {
+    if wants(Part::GoogleServer) {
         board.step("google emulator", || google_server(python()?));
         board.step("google emulator, client for node", google_node);
         board.step("google emulator, schema between", || google_schema(python()?));
     }
-    if options.wants(Part::Graph) {
+    if wants(Part::Graph) {
         board.step("microsoft graph emulator", || graph(python()?));
         board.step("microsoft graph emulator, client for node", graph_node);
     }
-    if options.wants(Part::Oauth) {
+    if wants(Part::Oauth) {
         board.step("oauth against another server", oauth);
     }
     let packages = Packages::new(Profile::Dev);
-    if options.wants(Part::Python) {
+    if wants(Part::Python) {
         bindings::python(&mut board, &packages, options.install(), example_server);
     }
-    if options.wants(Part::Node) {
+    if wants(Part::Node) {
         bindings::node(&mut board, &packages, options.install(), example_server);
     }
-    if options.wants(Part::Kotlin) {
+    if wants(Part::Kotlin) {
         mobile::kotlin(&mut board, &packages, options.install());
     }
-    if options.wants(Part::Swift) {
+    if wants(Part::Swift) {
         mobile::swift(&mut board);
     }
-    if options.wants(Part::Packages) {
+    if wants(Part::Packages) {
         package::steps(&mut board, &packages, options.install());
     }
-    board.finish()
+    if let Some(lane) = lane {
+        lane.finish(&mut board);
+    }
+    match &options.rows {
+        Some(file) => board.hand_over(file),
+        None => board.finish(),
+    }
 }
 
 /// A CalDAV server for the hosts of `examples`.
@@ -500,4 +557,45 @@ struct TestkitServer {
     _process: Guarded,
     _printed: BufReader<ChildStdout>,
     _folder: workspace::Folder,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Test {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn beside(only: &str) -> Vec<Part> {
+        let only = only.split_whitespace().flat_map(|part| ["--only", part]);
+        Test::parse_from(["test"].into_iter().chain(only)).options.beside()
+    }
+
+    #[test]
+    fn a_lane_runs_what_there_is_something_to_run_beside_of() {
+        assert_eq!(beside(""), OF_THE_LANGUAGES);
+        assert_eq!(beside("cli node"), [Part::Node]);
+        assert_eq!(beside("python"), []);
+        assert_eq!(beside("rust simulation kotlin packages"), []);
+        assert_eq!(beside("soak cli"), []);
+    }
+
+    #[test]
+    fn the_parts_of_a_lane_start_none_themselves() {
+        let parts: Vec<_> = OF_THE_LANGUAGES
+            .iter()
+            .filter_map(ValueEnum::to_possible_value)
+            .map(|value| value.get_name().to_owned())
+            .collect();
+        assert_eq!(parts.len(), OF_THE_LANGUAGES.len());
+        let lane =
+            Test::parse_from(["test", "--only", &parts.join(","), "--no-root", "--rows", "file"]).options;
+        assert!(OF_THE_LANGUAGES.iter().all(|part| lane.wants(*part)));
+        assert_eq!(lane.beside(), []);
+    }
 }

@@ -1,7 +1,7 @@
 //! Where things are: the workspace root, and the folder that everything made or downloaded goes to.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +46,15 @@ pub(crate) fn scratch(name: &str) -> Outcome<PathBuf> {
     let dir = target().join("xtask").join(name);
     fs::create_dir_all(&dir).doing(format_args!("cannot make {}", dir.display()))?;
     Ok(dir)
+}
+
+/// Held until it is dropped, while something is installed that another xtask may want as well: that one waits. Whoever holds it and
+/// asks for it again waits for itself.
+pub(crate) fn installing(what: &str) -> Outcome<File> {
+    let path = scratch("installing")?.join(what);
+    let lock = File::create(&path).doing(path.display())?;
+    lock.lock().doing(path.display())?;
+    Ok(lock)
 }
 
 /// The files of a package, without what was built or installed in it.
@@ -111,5 +120,28 @@ impl Drop for Folder {
         if let Err(error) = fs::remove_dir_all(&self.0) {
             eprintln!("cannot remove {}: {error}", self.0.display());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn who_installs_is_waited_for() {
+        let first = installing("test").unwrap();
+        drop(installing("test-other").unwrap());
+        let (tell, told) = mpsc::channel();
+        let second = thread::spawn(move || {
+            let _second = installing("test").unwrap();
+            tell.send(()).unwrap();
+        });
+        assert!(told.recv_timeout(Duration::from_millis(200)).is_err());
+        drop(first);
+        assert!(told.recv_timeout(Duration::from_secs(60)).is_ok());
+        second.join().unwrap();
     }
 }

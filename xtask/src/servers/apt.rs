@@ -7,6 +7,8 @@ use crate::board::{Outcome, Stop};
 use crate::process;
 use crate::workspace;
 
+/// What is installed from Debian is installed one after another.
+pub(super) const LOCK: &str = "apt";
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Installs packages as root, or says why `what` has to be done without.
@@ -25,6 +27,7 @@ pub(crate) fn install(what: &str, packages: &[&str]) -> Outcome {
         process::run(&mut command, LIMIT)
             .map_err(|stop| Stop::absent(format!("{what} could not be installed: {stop}")))
     };
+    let _alone = workspace::installing(LOCK)?;
     apt(&["update"])?;
     let mut install = vec!["install", "--yes", "--no-install-recommends"];
     install.extend(packages);

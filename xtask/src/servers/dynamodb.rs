@@ -39,6 +39,7 @@ pub(crate) fn install(install: Install) -> Outcome {
 }
 
 fn fetch(folder: &Path) -> Outcome {
+    let _alone = workspace::installing("dynamodb-local")?;
     let mut maven = Command::new("mvn");
     maven.args(["-q", "-B", "dependency:copy-dependencies"]);
     maven.arg("-f").arg(workspace::root().join("xtask/dynamodb-local/pom.xml"));

@@ -12,6 +12,7 @@ mod radicale;
 mod xandikos;
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -232,7 +233,11 @@ pub(crate) fn sweep(dir: &Path, prefix: &str) -> Outcome {
         let Some(owner) = name.strip_prefix(prefix).and_then(|rest| rest.split('-').next()) else { continue };
         let gone = owner.parse::<u32>().is_ok_and(|pid| !Path::new("/proc").join(pid.to_string()).exists());
         if gone {
-            fs::remove_dir_all(&path).doing(path.display())?;
+            match fs::remove_dir_all(&path) {
+                // Somebody else swept as well.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                removed => removed.doing(path.display())?,
+            }
         }
     }
     Ok(())

@@ -20,6 +20,8 @@ pub(crate) enum Install {
 
 /// Makes sure that there is a PostgreSQL.
 pub(crate) fn install(install: Install) -> Outcome {
+    // What another xtask is installing now is there by half.
+    drop(workspace::installing(apt::LOCK)?);
     let debian = Path::new("/usr/lib/postgresql").is_dir();
     let there =
         ["CALSYNC_TEST_POSTGRES", "CALSYNC_PG_BIN"].iter().any(|name| std::env::var_os(name).is_some());
