@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use calsync_core::{
     context::Clock as _,
-    engine::{EngineError, Link, SyncOptions, SyncReport},
+    engine::{EngineError, Link, RetryBudget, SyncOptions, SyncReport},
     merge::{ConflictPolicy, DeletionPolicy},
     model::RemoteId,
-    provider::{ErrorKind, Payload},
+    provider::{ErrorKind, Payload, PeoplePolicy},
     store::{LeaseGrant, MemoryStore},
 };
 use calsync_testkit::{
@@ -116,6 +116,50 @@ async fn an_edit_goes_out_although_what_was_before_it_is_refused() {
     let report = lab.sync_after(HOUR).await.expect("the next one is taken");
     assert!(report.in_step());
     assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]));
+}
+
+/// A creation at which the provider fails each time, and nothing else to send that would tell whether it is down: an edit that mends
+/// it waits for as long as the tries last, and no longer.
+#[tokio::test]
+async fn an_edit_goes_out_although_what_was_before_it_fails_for_ever() {
+    for people in [PeoplePolicy::Withhold, PeoplePolicy::Write] {
+        let mut lab = Lab::new(ConflictPolicy::LocalWins);
+        lab.link = lab.link.with_people(people);
+        lab.world.add(event("u1", "one")).await;
+        for _ in 0..5 {
+            lab.remote.fail("create", RemoteFault::Lost);
+        }
+        lab.sync_after(HOUR).await.expect_err("the answer is lost");
+        lab.world.edit("u1", |event| body(event).title = Some("two".to_owned())).await;
+        for _ in 0..4 {
+            let _ = lab.sync_after(HOUR).await;
+        }
+        // Of the first version the provider has no more to say.
+        lab.remote.forget_faults();
+        lab.sync_after(HOUR).await.expect("the edit is taken");
+        assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]), "{people:?}");
+        assert_eq!(lab.remote.writes(), 1, "{people:?}: the first version was never made");
+    }
+}
+
+/// With no tries to spend, a creation whose answer is lost is stuck at once, and is looked for like any.
+#[tokio::test]
+async fn what_may_be_there_after_the_only_try_is_looked_for() {
+    let mut lab = Lab::new(ConflictPolicy::LocalWins);
+    lab.link = lab.link.with_retries(RetryBudget { delays: Vec::new() });
+    lab.world.add(event("u0", "another")).await;
+    lab.sync_after(HOUR).await.expect("taken");
+    lab.world.add(event("u1", "one")).await;
+    lab.world.add(event("u2", "the provider is not down")).await;
+    lab.remote.fail("create", RemoteFault::After);
+    let _ = lab.sync_after(HOUR).await;
+    lab.world.edit("u1", |event| body(event).title = Some("two".to_owned())).await;
+    lab.world.edit("u2", |event| body(event).title = Some("two".to_owned())).await;
+    for _ in 0..3 {
+        lab.sync_after(HOUR).await.expect("taken");
+    }
+    assert_eq!(lab.remote.items().len(), 3);
+    assert_eq!(lab.world.locals().await.len(), 3);
 }
 
 /// A series is made by several requests. When a later one is refused, for whatever reason, the item is there: it is looked for

@@ -166,6 +166,7 @@ impl Run<'_> {
             *entry = after_failure(entry, &error, Health::TakesWrites, &self.link.retries, now);
         }
         let entry = entry.clone();
+        self.wedged(&entry);
         // The listing may hold it, and must not be taken for somebody else's item.
         self.unknown.insert(entry.remote_id.clone());
         Some(Write::PutOutbox(Box::new(entry)))
@@ -214,6 +215,9 @@ impl Run<'_> {
     /// Creations whose tries are used up and whose events were edited or deleted since: the last of the tries may have made
     /// something, which is looked for before anything takes their place.
     async fn look_for_stuck(&mut self) -> Result<(), EngineError> {
+        if self.edited_before.as_ref().is_some_and(|before| before.edited.is_empty() && !before.more) {
+            return Ok(());
+        }
         let stuck = self.outbox.values().filter(|entry| may_be_stuck_there(entry));
         let stuck: Vec<EventId> = stuck.map(|entry| entry.event_id.clone()).collect();
         let mut writes = Vec::new();

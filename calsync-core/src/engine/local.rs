@@ -2,15 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
+
 use super::{
     EngineError,
     copies::exported,
     items::{Found, Item},
     pair::{Outcome, Pair, RemoteView},
     run::Run,
+    window::is_over,
 };
 use crate::{
-    model::{Event, EventId, Override, RemoteId},
+    model::{Event, EventId, Override, RemoteId, Status},
     provider::{Payload, PeoplePolicy, ProviderError},
     store::{BaseQuery, BaseRecord, EventRecord, OutboxEntry, OutboxOp, OutboxState, Revision, Write},
 };
@@ -181,12 +184,14 @@ impl Run<'_> {
 
     /// A creation that was recorded as sent by an earlier run, and whose item is not there: its worker may be slower than its lease,
     /// and send it now. Under another name the event would be made twice. So it is sent as it was, under its own, one of the two is
-    /// refused, and what was edited since goes after it. Not where it could invite somebody the edit has spared.
+    /// refused, and what was edited since goes after it. Not where it could invite somebody the edit has spared, nor when its tries are
+    /// used up: no worker is as slow as that, and what the provider does not take is not to hold the edit up.
     fn may_be_on_its_way(&self, entry: &OutboxEntry, record: &EventRecord) -> bool {
         self.copies.is_none()
             && record.deleted.is_none()
+            && entry.attempts as usize <= self.link.retries.delays.len()
             && (self.link.people == PeoplePolicy::Withhold
-                || entry.local.as_ref().is_some_and(|sent| spares_nobody(sent, &record.event)))
+                || entry.local.as_ref().is_some_and(|sent| spares_nobody(sent, &record.event, self.started)))
             && entry.state == OutboxState::Pending
             && matches!(entry.op, OutboxOp::Create { .. })
             && entry.run != self.id
@@ -243,8 +248,12 @@ impl Run<'_> {
     }
 }
 
-/// Whether everybody who is in an event is in what it became.
-fn spares_nobody(before: &Event, after: &Event) -> bool {
+/// Whether everybody who is in an event is in what it became, and is invited to that.
+fn spares_nobody(before: &Event, after: &Event, now: DateTime<Utc>) -> bool {
+    let cancelled = |event: &Event| event.body().is_some_and(|body| body.status == Some(Status::Cancelled));
+    if is_over(after, now) || cancelled(after) {
+        return false;
+    }
     let people = |event: &Event| -> HashSet<String> {
         let changed = event.overrides.values().filter_map(|change| match change {
             Override::Changed { body, .. } => Some(&**body),

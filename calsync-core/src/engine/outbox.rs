@@ -57,6 +57,10 @@ pub(super) fn after_failure(
     };
     let delay = budget.delays.get(entry.attempts as usize).copied();
     if delay.is_none() && !outage {
+        if !error.is_not_applied() {
+            // Not as one that was refused at once: see `may_be_stuck_there`.
+            entry.attempts = entry.attempts.max(1);
+        }
         return stuck(entry, error.kind.clone(), error.to_string(), now);
     }
     entry.attempts = entry.attempts.saturating_add(1);
@@ -146,11 +150,14 @@ impl Engine {
     ///
     /// [`EngineError::UnknownWrite`] when nothing waits for this event, [`EngineError::Busy`] when a run is at the link.
     pub async fn retry_write(&self, link: &LinkId, event: &EventId) -> Result<(), EngineError> {
+        let now = self.clock.now();
         self.settle_write(link, event, |entry, _| {
-            let may_be_there = may_be_stuck_there(&entry);
+            if may_be_stuck_there(&entry) {
+                // What it may have made is looked for first. Then it goes out under its name, or what the event is by then.
+                return vec![Write::PutOutbox(Box::new(OutboxEntry { not_before: Some(now), ..entry }))];
+            }
             let mut entry = offered_again(entry);
-            // What may be there goes on under its name, and what was edited goes after it.
-            if !matches!(entry.op, OutboxOp::Delete { .. }) && !may_be_there {
+            if !matches!(entry.op, OutboxOp::Delete { .. }) {
                 // Without it the entry is no longer what the event asks for, so it is decided anew.
                 entry.local = None;
             }
