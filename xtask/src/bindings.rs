@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::board::{Board, Doing, Outcome, Stop};
+use crate::built;
 use crate::mobile;
 use crate::package::node::{Tarballs, npm};
 use crate::package::{self, Packages, Profile};
@@ -131,7 +132,7 @@ impl PythonPackage {
     }
 
     fn pytest(&self) -> Outcome<Command> {
-        let dav_server = workspace::program("dav-server")?;
+        let dav_server = built::program("dav-server")?;
         let mut pytest = self.python.program("pytest");
         pytest.current_dir(folder()).args(["-q", "-p", "no:cacheprovider"]);
         pytest.env("CALSYNC_DAV_SERVER", dav_server);
@@ -217,7 +218,7 @@ impl<'a> NodePackage<'a> {
     }
 
     fn node(&self, files: &str) -> Outcome<Command> {
-        let dav_server = workspace::program("dav-server")?;
+        let dav_server = built::program("dav-server")?;
         let mut node = Command::new("sh");
         node.current_dir(&self.package).args(["-c", &format!("exec node --test {files}")]);
         node.env("CALSYNC_DAV_SERVER", dav_server);

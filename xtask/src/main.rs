@@ -11,6 +11,7 @@
 mod apart;
 mod bindings;
 mod board;
+mod built;
 mod conformance;
 mod feeds;
 mod fixtures;

@@ -1,11 +1,11 @@
-//! The Rust tests: cargo builds their programs, then two run at a time. Cargo would run them one after another, and many wait for a
+//! The Rust tests: cargo builds their programs and all others of the workspace, then two run at a time. Cargo would run them one after another, and many wait for a
 //! server, or have one long test.
 //!
 //! Otherwise as by `cargo test`: every program once, in the folder of its package, and the tests of the documentation, all of them also
 //! when one fails.
 
-use std::collections::VecDeque;
-use std::path::Path;
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::board::{Outcome, Stop, failed};
+use crate::built;
 use crate::conformance::Table;
 use crate::process;
 use crate::workspace::WHOLE;
@@ -29,11 +30,12 @@ const WAITS: &str = "calsync-stores";
 /// Builds and runs all but those with one of these words in their names, and prints the table of conformance.
 pub(crate) fn tests(skipped: &[&str]) -> Outcome {
     let mut build = process::cargo();
-    build.arg("test").args(WHOLE).args(["--no-run", "--message-format=json-render-diagnostics"]);
+    build.arg("build").args(WHOLE).args(["--all-targets", "--message-format=json-render-diagnostics"]);
     let mut programs = programs(&process::output(&mut build, BUILD)?);
     if programs.is_empty() {
         return failed("cargo built no tests");
     }
+    built::all(named(&programs));
     // What waits at one end, what computes at the other: two of one kind gain less.
     programs.sort_by_key(|program| (program.package != WAITS, program.package.clone(), program.file.clone()));
     let mut documentation = process::cargo();
@@ -79,11 +81,21 @@ fn program(message: &Value) -> Option<Program> {
     } else {
         format!("unittests {source}")
     };
-    let mut command = Command::new(executable);
-    // Cargo has set those of this program.
-    command.current_dir(folder).env("CARGO_MANIFEST_DIR", folder);
-    command.env("CARGO_MANIFEST_PATH", folder.join("Cargo.toml"));
+    let command = built::in_package(executable.as_ref(), folder);
     Some(Program { package: folder.file_name()?.to_string_lossy().into_owned(), file, command })
+}
+
+/// The executables of tests that are the only ones with their file's name, and the folders they run in.
+fn named(programs: &[Program]) -> built::Tests {
+    let mut named = HashMap::new();
+    for Program { file, command, .. } in programs {
+        let name = file.strip_prefix("tests/").and_then(|file| file.strip_suffix(".rs"));
+        if let (Some(name), Some(folder)) = (name, command.get_current_dir()) {
+            let test = (PathBuf::from(command.get_program()), folder.to_owned());
+            named.entry(name.to_owned()).and_modify(|test| *test = None).or_insert(Some(test));
+        }
+    }
+    named.into_iter().filter_map(|(name, test)| Some((name, test?))).collect()
 }
 
 /// What has ended.
@@ -165,6 +177,22 @@ mod tests {
                 ["stores", "tests/postgres/main.rs", "/w/stores", "/w/target/debug/deps/postgres-2"],
             ]
         );
+    }
+
+    #[test]
+    fn a_name_that_two_files_have_is_no_tests_name() {
+        let program = |package: &str, file: &str| Program {
+            package: package.into(),
+            file: file.into(),
+            command: built::in_package(Path::new("/w/test-1"), &Path::new("/w").join(package)),
+        };
+        let found = named(&[
+            program("core", "tests/laws.rs"),
+            program("core", "tests/privacy.rs"),
+            program("cli", "tests/privacy.rs"),
+            program("core", "unittests src/lib.rs"),
+        ]);
+        assert_eq!(found, [("laws".into(), ("/w/test-1".into(), "/w/core".into()))].into());
     }
 
     fn script(file: &str, script: &str) -> Program {

@@ -5,6 +5,7 @@ use std::{ffi::OsString, process::Command};
 use clap::Args;
 
 use crate::board::{Doing as _, Outcome, failed};
+use crate::built;
 use crate::{process, workspace};
 
 /// Passed on to the simulator; `cargo xtask simulate --help` lists them.
@@ -44,7 +45,7 @@ pub(crate) fn simulate(options: &Simulate) -> Outcome {
         arg.starts_with("--remote") || arg.ends_with("postgres")
     };
     if options.args.iter().any(is_bounded) {
-        let mut program = Command::new(workspace::program("calsync-simulation")?);
+        let mut program = Command::new(built::program("calsync-simulation")?);
         return process::run(program.arg("simulate").args(&options.args), process::NO_LIMIT);
     }
     process::run(program("simulate").args(&options.args), process::NO_LIMIT)

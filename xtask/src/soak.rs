@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::board::Outcome;
+use crate::built;
 use crate::process;
-use crate::workspace;
 
 /// A minute of work, and what comes before and after it.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -31,7 +31,7 @@ pub(crate) fn program() -> Command {
 
 /// The same, from what the tests have built.
 pub(crate) fn run_built(args: &[&str]) -> Outcome {
-    let mut soak = Command::new(workspace::program("calsync-soak")?);
+    let mut soak = Command::new(built::program("calsync-soak")?);
     process::run(soak.arg("run").args(args), LIMIT)
 }
 

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::bindings;
 use crate::board::{Board, Doing, Outcome, Stop, failed};
+use crate::built;
 use crate::feeds;
 use crate::fixtures;
 use crate::lane::Lane;
@@ -51,6 +52,9 @@ pub(crate) struct Options {
     /// Print no table, but write its rows to this file. For the lane this command starts.
     #[arg(long, hide = true)]
     rows: Option<PathBuf>,
+    /// Whether the tests have built all programs. For the lane this command starts.
+    #[arg(long, hide = true)]
+    built: bool,
 }
 
 /// What the steps beside the others are called together.
@@ -145,6 +149,9 @@ impl Options {
         if self.no_root {
             command.arg("--no-root");
         }
+        if built::is_all() {
+            command.arg("--built");
+        }
         Lane::start(LANE, command.arg("--rows"))
     }
 }
@@ -153,6 +160,9 @@ impl Options {
 pub(crate) fn run(options: &Options) -> Outcome {
     // Before anything is built: this program may be built anew by then.
     let xtask = std::env::current_exe().doing("this program")?;
+    if options.built {
+        built::all(built::Tests::new());
+    }
     let mut board = Board::default();
     let beside = options.beside();
     let wants = |part| options.wants(part) && !beside.contains(&part);
@@ -189,13 +199,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
         });
         board.step("simulation over postgresql", || {
             postgres::install(options.install())?;
-            let mut simulate = Command::new(workspace::program("calsync-simulation")?);
+            let mut simulate = Command::new(built::program("calsync-simulation")?);
             simulate.args(["simulate", "--store", "postgres", "--seeds", "300", "--crashes", "none"]);
             process::run(&mut simulate, BUILD_AND_RUN)
         });
         board.step("simulation of the real providers", || {
-            // From what the tests have built already.
-            let mut simulate = Command::new(workspace::program("calsync-simulation")?);
+            let mut simulate = Command::new(built::program("calsync-simulation")?);
             simulate.args(["simulate", "--remote", "emulators", "--seeds", "2000", "--crashes", "none"]);
             process::run(&mut simulate, BUILD_AND_RUN)
         });
@@ -216,8 +225,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
         });
     }
     if wants(Part::Quickstart) {
-        // From what the tests have built already; that it builds by itself is looked at with the features.
-        board.step("quickstart", || process::run(&mut Command::new(workspace::program("quickstart")?), RUN));
+        // That it builds by itself is looked at with the features.
+        board.step("quickstart", || process::run(&mut Command::new(built::program("quickstart")?), RUN));
         board.step("every feature by itself", features);
     }
     let mut python = None;
@@ -361,10 +370,8 @@ fn server_steps(board: &mut Board, python: &Python, options: &Options) {
             return failed("no server to run it against");
         }
         let entries = running.iter().map(Server::test_entry).collect::<Vec<_>>().join(";");
-        let mut test = process::cargo();
-        test.arg("test").args(WHOLE).args(["--test", "caldav_servers"]);
-        test.args(["--", "--nocapture"]).env("CALSYNC_TEST_CALDAV", entries);
-        process::run(&mut test, BUILD_AND_RUN)
+        let mut test = built::test("caldav_servers");
+        process::run(test.arg("--nocapture").env("CALSYNC_TEST_CALDAV", entries), BUILD_AND_RUN)
     });
     // No write mails a third party unless the host asked for it, and the suite does not.
     board.step("nobody was mailed", || {
@@ -379,10 +386,9 @@ fn server_steps(board: &mut Board, python: &Python, options: &Options) {
     drop(folder);
     board.step("the scenario of the languages in rust, on radicale", || {
         let scenario = bindings::Scenario::start()?;
-        let mut test = process::cargo();
-        test.arg("test").args(WHOLE).args(["--test", "scenario", "--", "--include-ignored"]);
+        let mut test = built::test("scenario");
         scenario.tell(&mut test);
-        process::run(&mut test, BUILD_AND_RUN)
+        process::run(test.arg("--include-ignored"), BUILD_AND_RUN)
     });
 }
 
@@ -394,7 +400,7 @@ enum Place {
 }
 
 fn command_line(python: &Python, place: Place) -> Outcome {
-    let calsync = workspace::program("calsync")?;
+    let calsync = built::program("calsync")?;
     let folder = servers::run_folder("cli")?;
     let radicale = Server::start(Kind::Radicale, python, folder.path())?;
     let xandikos = Server::start(Kind::Xandikos, python, folder.path())?;
@@ -417,16 +423,14 @@ fn command_line(python: &Python, place: Place) -> Outcome {
 fn three_accounts(python: &Python) -> Outcome {
     let folder = servers::run_folder("three")?;
     let radicale = Server::start(Kind::Radicale, python, folder.path())?;
-    let mut test = process::cargo();
-    test.arg("test").args(WHOLE).args(["--test", "three_accounts"]);
+    let mut test = built::test("three_accounts");
     process::run(test.env("CALSYNC_TEST_CALDAV", radicale.test_entry()), BUILD_AND_RUN)
 }
 
 fn calendar_files(python: &Python) -> Outcome {
     let dir = fixtures::download(python)?;
-    let mut test = process::cargo();
-    test.arg("test").args(WHOLE).args(["--test", "ical_fixtures", "--", "--nocapture"]);
-    process::run(test.env("CALSYNC_FIXTURES", dir), BUILD_AND_RUN)
+    let mut test = built::test("ical_fixtures");
+    process::run(test.arg("--nocapture").env("CALSYNC_FIXTURES", dir), BUILD_AND_RUN)
 }
 
 fn recurrence(python: &Python) -> Outcome {
@@ -436,7 +440,7 @@ fn recurrence(python: &Python) -> Outcome {
 /// A file of the lines a program of the testkit prints. Through a file rather than a pipe: each side's exit code is seen,
 /// and the cases are there to look at.
 pub(crate) fn cases(program: &str) -> Outcome<PathBuf> {
-    let cases = process::output(&mut Command::new(workspace::program(program)?), BUILD_AND_RUN)?;
+    let cases = process::output(&mut Command::new(built::program(program)?), BUILD_AND_RUN)?;
     let file = workspace::scratch(program)?.join("cases");
     fs::write(&file, cases).doing(file.display())?;
     Ok(file)
@@ -485,8 +489,7 @@ fn google_schema(python: &Python) -> Outcome {
     checker.args([document.trim(), &emulator]);
     let mut checker = Guarded::spawn(&checker, Stdio::piped(), Stdio::inherit())?;
     let (_printed, url) = address(&mut checker, "google_schema.mjs")?;
-    let mut test = process::cargo();
-    test.arg("test").args(WHOLE).args(["--test", "google_schema"]);
+    let mut test = built::test("google_schema");
     test.env("CALSYNC_TEST_GOOGLE", emulator).env("CALSYNC_TEST_GOOGLE_SCHEMA", url);
     process::run(&mut test, BUILD_AND_RUN)
 }
@@ -508,8 +511,7 @@ fn graph(python: &Python) -> Outcome {
     let (_server, url) = testkit_server("graph-server", &["--token", servers::PASSWORD])?;
     let check = workspace::root().join("calsync-testkit/tests/python/graph_server_check.py");
     process::run(python.script(&check).args([url.as_str(), servers::PASSWORD, "write"]), RUN)?;
-    let mut test = process::cargo();
-    test.arg("test").args(WHOLE).args(["--test", "microsoft_clients"]);
+    let mut test = built::test("microsoft_clients");
     test.env("CALSYNC_TEST_GRAPH", &url).env("CALSYNC_TEST_GRAPH_TOKEN", servers::PASSWORD);
     process::run(&mut test, BUILD_AND_RUN)?;
     process::run(python.script(&check).args([url.as_str(), servers::PASSWORD, "read"]), RUN)
@@ -520,15 +522,14 @@ fn oauth() -> Outcome {
     let node = Node::ready()?;
     let mut server = Guarded::spawn(&node.script("oauth_server.mjs"), Stdio::piped(), Stdio::inherit())?;
     let (_printed, url) = address(&mut server, "oauth_server.mjs")?;
-    let mut test = process::cargo();
-    test.arg("test").args(WHOLE).args(["--test", "oauth_server"]);
+    let mut test = built::test("oauth_server");
     process::run(test.env("CALSYNC_TEST_OAUTH", url), BUILD_AND_RUN)
 }
 
 /// Starts a server of the testkit. It prints its URL on one line when it listens, and serves until its standard input
 /// closes.
 fn testkit_server(name: &str, arguments: &[&str]) -> Outcome<(TestkitServer, String)> {
-    let built = workspace::program(name)?;
+    let built = built::program(name)?;
     let folder = servers::run_folder(name)?;
     // A named pipe opened for both ways never closes; the process group is ended when the check is done.
     let mut program = Command::new("sh");

@@ -33,12 +33,10 @@ pub(crate) const WHOLE: [&str; 2] = ["--workspace", "--all-features"];
 /// depends on, and builds all of it once more.
 const AS_TESTS: [&str; 2] = ["--test", "store_debug"];
 
-/// A program of the workspace, built as the tests are.
-pub(crate) fn program(name: &str) -> Outcome<PathBuf> {
+/// Builds a program of the workspace as the tests are built.
+pub(crate) fn build(name: &str) -> Outcome {
     let mut build = process::cargo();
-    build.arg("build").args(WHOLE).args(["--bin", name]).args(AS_TESTS);
-    process::run(&mut build, BUILD)?;
-    Ok(target().join("debug").join(name))
+    process::run(build.arg("build").args(WHOLE).args(["--bin", name]).args(AS_TESTS), BUILD)
 }
 
 /// A folder under `target/xtask`, made when absent.

@@ -24,6 +24,9 @@ const PLANNED: &str = "merge delete-local Busy 7 slots";
 
 /// The heading in the README of each package below which a store of the host is tested.
 const STORE_TESTS: &str = "Tests of your own store";
+/// The page and its headings below which a host tests itself against an emulator.
+const EMULATORS: &str = "docs/emulators.md";
+const EMULATOR_TESTS: [&str; 2] = ["A test with an emulator", "OAuth at an emulator"];
 /// What is such a store, in each language: that of the package's own tests.
 const PYTHON_STORE: &str = "bindings/python/tests/dict_store.py";
 const NODE_STORE: &str = "bindings/node/test/map-store.mjs";
@@ -59,6 +62,10 @@ pub(super) fn python(wheel: &Path) -> Outcome {
         "test_my_store.py",
         &readme::example("bindings/python/README.md", STORE_TESTS, "python")?,
     )?;
+    for (number, heading) in EMULATOR_TESTS.iter().enumerate() {
+        let name = format!("test_emulator_{number}.py");
+        put(folder.path(), &name, &readme::example(EMULATORS, heading, "python")?)?;
+    }
     let mut tests = Command::new(bin.join("python"));
     tests.current_dir(folder.path()).args([
         "-m",
@@ -90,6 +97,11 @@ pub(super) fn node(tarballs: &Tarballs) -> Outcome {
     put(folder.path(), "my-store.test.mjs", &readme::example("bindings/node/README.md", STORE_TESTS, "js")?)?;
     let mut tests = Command::new("node");
     tests.current_dir(folder.path()).args(["--test", "my-store.test.mjs"]);
+    for (number, heading) in EMULATOR_TESTS.iter().enumerate() {
+        let name = format!("emulator-{number}.test.mjs");
+        put(folder.path(), &name, &readme::example(EMULATORS, heading, "js")?)?;
+        tests.arg(name);
+    }
     each_case(&process::output(tests.env_remove("NODE_PATH"), RUN)?)
 }
 

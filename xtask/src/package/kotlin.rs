@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::bindings::Scenario;
 use crate::board::{Doing, Outcome, Stop};
+use crate::built;
 use crate::package::{BUILD, Profile};
 use crate::process;
 use crate::servers::apt;
@@ -82,7 +83,7 @@ pub(super) fn jar(profile: Profile, tests: Tests) -> Outcome<Jar> {
 /// Maven, told to make the package. The host in `examples/kotlin` is compiled with its tests.
 pub(crate) fn maven(profile: Profile) -> Outcome<Command> {
     let library = profile.library("calsync-mobile", "calsync_mobile")?;
-    let dav_server = workspace::program("dav-server")?;
+    let dav_server = built::program("dav-server")?;
     let natives = workspace::scratch("kotlin-natives")?;
     let place = natives.join(platform());
     fs::create_dir_all(&place).doing(place.display())?;

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::apt;
 use crate::board::{Doing, Outcome, Stop, failed};
+use crate::built;
 use crate::process::{self, Guarded};
 use crate::workspace;
 
@@ -43,7 +44,7 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Starts one; its standard input is a named pipe in `dir` that never closes by itself.
     pub(crate) fn start(dir: &Path) -> Outcome<Self> {
-        let built = workspace::program("postgres-server")?;
+        let built = built::program("postgres-server")?;
         let mut program = Command::new("sh");
         program.args(["-c", r#"mkfifo "$0" && exec "$@" <>"$0""#]).arg(dir.join("postgres-open"));
         program.arg(built);
