@@ -145,21 +145,87 @@ async fn an_edit_goes_out_although_what_was_before_it_fails_for_ever() {
 /// With no tries to spend, a creation whose answer is lost is stuck at once, and is looked for like any.
 #[tokio::test]
 async fn what_may_be_there_after_the_only_try_is_looked_for() {
-    let mut lab = Lab::new(ConflictPolicy::LocalWins);
-    lab.link = lab.link.with_retries(RetryBudget { delays: Vec::new() });
+    let lab = Lab::new(ConflictPolicy::LocalWins);
+    let link = lab.link.clone().with_retries(RetryBudget { delays: Vec::new() });
+    let lab = Lab { remote: MemoryRemote::default().with_twins(), link, ..lab };
     lab.world.add(event("u0", "another")).await;
     lab.sync_after(HOUR).await.expect("taken");
     lab.world.add(event("u1", "one")).await;
     lab.world.add(event("u2", "the provider is not down")).await;
     lab.remote.fail("create", RemoteFault::After);
     let _ = lab.sync_after(HOUR).await;
+    // No listing tells of it.
+    for (id, item) in lab.remote.items() {
+        if item.body().and_then(|body| body.title.as_deref()) == Some("one") {
+            lab.remote.hide(id.as_str());
+        }
+    }
+    lab.remote.forget_cursors();
     lab.world.edit("u1", |event| body(event).title = Some("two".to_owned())).await;
-    lab.world.edit("u2", |event| body(event).title = Some("two".to_owned())).await;
+    lab.world.edit("u2", |event| body(event).title = Some("three".to_owned())).await;
     for _ in 0..3 {
         lab.sync_after(HOUR).await.expect("taken");
     }
-    assert_eq!(lab.remote.items().len(), 3);
-    assert_eq!(lab.world.locals().await.len(), 3);
+    let (mut here, mut there) = lab.titles().await;
+    here.sort();
+    there.sort();
+    assert_eq!(here, ["another", "three", "two"]);
+    assert_eq!(there, here);
+}
+
+/// A creation that cannot be looked up is not made again, however its tries end: what it made may be there.
+#[tokio::test]
+async fn what_cannot_be_looked_up_is_not_made_again() {
+    for delays in [RetryBudget::default().delays, Vec::new()] {
+        for is_deleted in [false, true] {
+            let lab = Lab::new(ConflictPolicy::LocalWins);
+            let link = lab.link.clone().with_retries(RetryBudget { delays: delays.clone() });
+            let lab = Lab { remote: MemoryRemote::default().with_twins(), link, ..lab };
+            lab.world.add(event("u1", "one")).await;
+            lab.remote.fail("create", RemoteFault::After);
+            let _ = lab.sync_after(HOUR).await;
+            let item = lab.only_item();
+            lab.remote.hide(item.as_str());
+            lab.remote.forget_cursors();
+            lab.remote.withhold(item.as_str(), ErrorKind::Refused);
+            if is_deleted {
+                lab.world.delete("u1").await;
+            } else {
+                lab.world.edit("u1", |event| body(event).title = Some("two".to_owned())).await;
+            }
+            for _ in 0..8 {
+                let _ = lab.sync_after(HOUR).await;
+            }
+            assert_eq!(lab.remote.items().len(), 1, "{delays:?}, deleted: {is_deleted}");
+            lab.remote.hand_out(item.as_str());
+            for _ in 0..3 {
+                lab.sync_after(HOUR).await.expect("it can be read again");
+            }
+            let left = if is_deleted { Vec::new() } else { vec!["two".to_owned()] };
+            assert_eq!(lab.titles().await, (left.clone(), left), "{delays:?}, deleted: {is_deleted}");
+        }
+    }
+}
+
+/// An outage uses up no tries, but it counts them: what was sent a moment ago may still be made, and is not made under another name.
+#[tokio::test]
+async fn what_the_last_try_of_an_outage_asked_for_may_still_be_made() {
+    let lab = Lab::new(ConflictPolicy::LocalWins);
+    let lab = Lab { remote: MemoryRemote::default().with_twins(), ..lab };
+    lab.world.add(event("u1", "one")).await;
+    for _ in 0..4 {
+        lab.remote.fail("create", RemoteFault::Lost);
+        lab.sync_after(HOUR).await.expect_err("not available");
+    }
+    lab.world.edit("u1", |event| body(event).title = Some("two".to_owned())).await;
+    let _ = lab.sync_after(TimeDelta::seconds(20)).await;
+    let waiting = lab.world.engine.outbox(&lab.link.id).await.expect("readable");
+    assert_eq!((waiting.len(), lab.remote.items().len()), (1, 0));
+    lab.remote.put(waiting[0].remote_id.as_str(), &event("u1", "one"));
+    for _ in 0..2 {
+        lab.sync_after(HOUR).await.expect("in step");
+    }
+    assert_eq!(lab.titles().await, (vec!["two".to_owned()], vec!["two".to_owned()]));
 }
 
 /// A series is made by several requests. When a later one is refused, for whatever reason, the item is there: it is looked for

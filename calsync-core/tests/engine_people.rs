@@ -7,7 +7,7 @@ use std::sync::Arc;
 use calsync_core::{
     context::Clock as _,
     engine::{Link, SyncOptions},
-    model::{Event, EventTime, Participant, ParticipationStatus, Person, Role, TimeSpan},
+    model::{Event, EventTime, Participant, ParticipationStatus, Person, Role, Status, TimeSpan},
     provider::{ErrorKind, PeoplePolicy},
     recurrence::RuleEntry,
     store::{MatchAnswer, MemoryStore},
@@ -122,6 +122,37 @@ async fn mail_02_an_answer_after_the_first_run_invites_nobody() {
     lab.world.edit("met", added).await;
     lab.sync().await;
     assert_eq!(lab.remote.renders_with_people(), 1);
+}
+
+/// MAIL-02: what was cancelled before anybody was invited invites nobody, nor does what takes the place of a creation that was lost.
+#[tokio::test]
+async fn mail_02_nobody_is_invited_to_what_was_cancelled() {
+    for sent_before in [false, true] {
+        let lab = Lab::new();
+        lab.sync().await;
+        let cancel = |event: &mut Event| body(event).status = Some(Status::Cancelled);
+        let mut meeting =
+            with_guest(lab.event("off", 3), "bob@example.com", ParticipationStatus::NeedsAction);
+        if !sent_before {
+            cancel(&mut meeting);
+        }
+        lab.world.add(meeting).await;
+        if sent_before {
+            lab.remote.fail("create", RemoteFault::Lost);
+            let _ = lab.world.engine.sync(&lab.link, &lab.remote, &SyncOptions::default()).await;
+            lab.world.edit("off", cancel).await;
+        }
+        lab.world.clock.advance(TimeDelta::hours(1));
+        let before = lab.remote.renders_with_people();
+        lab.sync().await;
+        assert_eq!(
+            (lab.remote.items().len(), lab.remote.renders_with_people()),
+            (1, before),
+            "{sent_before}"
+        );
+        let made = lab.remote.items().into_values().next().expect("one");
+        assert_eq!(made.body().and_then(|body| body.status), Some(Status::Cancelled), "{sent_before}");
+    }
 }
 
 /// MAIL-02: what comes in late and is over invites nobody. What still takes place does.

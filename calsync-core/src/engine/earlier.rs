@@ -161,12 +161,15 @@ impl Run<'_> {
     fn still_unknown(&mut self, id: &RemoteId, error: ProviderError) -> Option<Write> {
         let now = self.engine.clock.now();
         let entry = self.outbox.values_mut().find(|entry| entry.remote_id == *id)?;
-        if is_due(entry, now) {
+        let is_tried = is_due(entry, now);
+        if is_tried {
             let error = error.maybe_applied();
             *entry = after_failure(entry, &error, Health::TakesWrites, &self.link.retries, now);
         }
         let entry = entry.clone();
-        self.wedged(&entry);
+        if is_tried {
+            self.wedged(&entry);
+        }
         // The listing may hold it, and must not be taken for somebody else's item.
         self.unknown.insert(entry.remote_id.clone());
         Some(Write::PutOutbox(Box::new(entry)))
@@ -202,7 +205,10 @@ impl Run<'_> {
                 && !is_nameless(entry)
         };
         let mut writes = Vec::new();
-        for entry in self.outbox.values_mut().filter(|entry| is_over(entry)).take(PAGE) {
+        let mut over: Vec<_> = self.outbox.values_mut().filter(|entry| is_over(entry)).collect();
+        // What a person has asked for comes first.
+        over.sort_by_key(|entry| entry.not_before);
+        for entry in over.into_iter().take(PAGE) {
             *entry = offered_again(entry.clone());
             writes.push(Write::PutOutbox(Box::new(entry.clone())));
         }

@@ -8,12 +8,13 @@ use super::{
     EngineError,
     copies::exported,
     items::{Found, Item},
+    outbox::is_due,
     pair::{Outcome, Pair, RemoteView},
     run::Run,
-    window::is_over,
+    window::is_off,
 };
 use crate::{
-    model::{Event, EventId, Override, RemoteId, Status},
+    model::{Event, EventBody, EventId, Override, RemoteId, Status},
     provider::{Payload, PeoplePolicy, ProviderError},
     store::{BaseQuery, BaseRecord, EventRecord, OutboxEntry, OutboxOp, OutboxState, Revision, Write},
 };
@@ -132,8 +133,12 @@ impl Run<'_> {
                 }
                 continue;
             }
-            // Whether it is there could not be found out: the next run asks again.
-            if base.is_some_and(|base| self.unknown.contains(&base.remote_id)) {
+            // Whether it is there could not be found out: the next run asks again, also when that was the last try of what makes it.
+            let made =
+                self.outbox.get(&record.id).filter(|entry| matches!(entry.op, OutboxOp::Create { .. }));
+            let names =
+                base.map(|base| &base.remote_id).into_iter().chain(made.map(|entry| &entry.remote_id));
+            if names.into_iter().any(|name| self.unknown.contains(name)) {
                 self.unfinished = true;
                 continue;
             }
@@ -185,11 +190,11 @@ impl Run<'_> {
     /// A creation that was recorded as sent by an earlier run, and whose item is not there: its worker may be slower than its lease,
     /// and send it now. Under another name the event would be made twice. So it is sent as it was, under its own, one of the two is
     /// refused, and what was edited since goes after it. Not where it could invite somebody the edit has spared, nor when its tries are
-    /// used up: no worker is as slow as that, and what the provider does not take is not to hold the edit up.
+    /// used up and the wait after the last of them is over: what the provider does not take is not to hold the edit up.
     fn may_be_on_its_way(&self, entry: &OutboxEntry, record: &EventRecord) -> bool {
         self.copies.is_none()
             && record.deleted.is_none()
-            && entry.attempts as usize <= self.link.retries.delays.len()
+            && (entry.attempts as usize <= self.link.retries.delays.len() || !is_due(entry, self.started))
             && (self.link.people == PeoplePolicy::Withhold
                 || entry.local.as_ref().is_some_and(|sent| spares_nobody(sent, &record.event, self.started)))
             && entry.state == OutboxState::Pending
@@ -250,24 +255,19 @@ impl Run<'_> {
 
 /// Whether everybody who is in an event is in what it became, and is invited to that.
 fn spares_nobody(before: &Event, after: &Event, now: DateTime<Utc>) -> bool {
-    let cancelled = |event: &Event| event.body().is_some_and(|body| body.status == Some(Status::Cancelled));
-    if is_over(after, now) || cancelled(after) {
-        return false;
-    }
-    let people = |event: &Event| -> HashSet<String> {
-        let changed = event.overrides.values().filter_map(|change| match change {
-            Override::Changed { body, .. } => Some(&**body),
-            Override::Excluded | Override::Added { .. } => None,
-        });
-        event
-            .master
-            .iter()
-            .chain(changed)
-            .flat_map(|body| &body.participants)
-            .map(|participant| participant.person.key())
-            .collect()
-    };
-    people(before).is_subset(&people(after))
+    let before = people(before, |_| true);
+    let takes_place = |body: &EventBody| body.status != Some(Status::Cancelled);
+    before.is_empty() || !is_off(after, now) && before.is_subset(&people(after, takes_place))
+}
+
+/// Who is in an event, of those bodies of it that count.
+fn people(event: &Event, counts: impl Fn(&EventBody) -> bool) -> HashSet<String> {
+    let changed = event.overrides.values().filter_map(|change| match change {
+        Override::Changed { body, .. } => Some(&**body),
+        Override::Excluded | Override::Added { .. } => None,
+    });
+    let bodies = event.master.iter().chain(changed).filter(|body| counts(body));
+    bodies.flat_map(|body| &body.participants).map(|participant| participant.person.key()).collect()
 }
 
 /// Whether a decided write is still what the event asks for. A creation that may have been applied stands until it is

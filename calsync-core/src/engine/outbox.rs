@@ -150,11 +150,12 @@ impl Engine {
     ///
     /// [`EngineError::UnknownWrite`] when nothing waits for this event, [`EngineError::Busy`] when a run is at the link.
     pub async fn retry_write(&self, link: &LinkId, event: &EventId) -> Result<(), EngineError> {
-        let now = self.clock.now();
         self.settle_write(link, event, |entry, _| {
             if may_be_stuck_there(&entry) {
-                // What it may have made is looked for first. Then it goes out under its name, or what the event is by then.
-                return vec![Write::PutOutbox(Box::new(OutboxEntry { not_before: Some(now), ..entry }))];
+                // What it may have made is looked for first. Then it goes out under its name, or what the event is by then. It is due
+                // by the clock of whoever runs the link.
+                let due = Some(DateTime::UNIX_EPOCH);
+                return vec![Write::PutOutbox(Box::new(OutboxEntry { not_before: due, ..entry }))];
             }
             let mut entry = offered_again(entry);
             if !matches!(entry.op, OutboxOp::Delete { .. }) {

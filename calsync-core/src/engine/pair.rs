@@ -15,7 +15,7 @@ use super::{
     merging,
     remade::{ShownUid, UID_STAYS, plan_remaking, shown_uid},
     turned::{as_written, meet_again, meets_again},
-    window::is_over,
+    window::is_off,
 };
 use crate::{
     context::IdSource,
@@ -513,10 +513,10 @@ pub(super) fn creation(
     reason: &str,
 ) -> Result<Option<OutboxEntry>, ProviderError> {
     let Some(copy) = exported(cx.copies, event)? else { return Ok(None) };
-    // Nobody is invited to what is over. Who a copy names is for its rules to say.
+    // Nobody is invited to what is over or cancelled. Who a copy names is for its rules to say.
     let invites = cx.people == PeoplePolicy::Write && cx.link.direction == Direction::TwoWay;
-    let over = invites && is_over(&copy, cx.now);
-    let people = if over { PeoplePolicy::Withhold } else { cx.people };
+    let off = invites && is_off(&copy, cx.now);
+    let people = if off { PeoplePolicy::Withhold } else { cx.people };
     let request = RenderRequest { event: &copy, original: None, now: cx.now, people };
     let rendered = cx.provider.render(request)?;
     let remote_id = cx.provider.propose_id(&cx.link.remote, &copy, &cx.ids.fresh())?;

@@ -15,7 +15,7 @@ use super::{
     run::{Mode, PAGE, Run},
 };
 use crate::{
-    model::{Event, EventId, LinkId},
+    model::{Event, EventId, LinkId, Status},
     plan::{Action, Evidence, Operation},
     recurrence::{ExpansionLimits, RuleEntry},
     store::{BaseState, Batch, Doc, DocQuery, EventRecord, OutboxEntry, OutboxOp, Write},
@@ -215,6 +215,11 @@ fn begins(event: &Event, zone: &Zone) -> Option<DateTime<Utc>> {
 pub(super) fn is_over(event: &Event, now: DateTime<Utc>) -> bool {
     let yesterday = now.checked_sub_signed(TimeDelta::days(1)).unwrap_or(now);
     !is_endless(event) && !any_in(event, yesterday..DateTime::<Utc>::MAX_UTC, &Zone::UTC)
+}
+
+/// Whether nothing of an event is there to be invited to: it is over, or it was cancelled.
+pub(super) fn is_off(event: &Event, now: DateTime<Utc>) -> bool {
+    is_over(event, now) || event.body().is_some_and(|body| body.status == Some(Status::Cancelled))
 }
 
 fn is_endless(event: &Event) -> bool {
