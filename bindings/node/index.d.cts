@@ -31,8 +31,9 @@ export type Fold = 'first' | 'second';
 export type Direction = 'two-way' | 'import' | 'export';
 /** Who wins a field both sides changed. */
 export type ConflictPolicy = 'remote-wins' | 'local-wins' | 'newest-wins' | 'keep-both' | 'manual' | 'resolver';
-/** What becomes of an event that one side deleted and the other edited. */
+/** What becomes of a copy that somebody edits where it is: it is left so, written anew, or copied no more. Not of links that go both ways. */
 export type CopyEdits = 'leave' | 'restore' | 'detach';
+/** What becomes of an event that one side deleted and the other edited. */
 export type DeletionPolicy = 'by-conflicts' | 'keep-edit' | 'delete' | 'remote-wins' | 'local-wins';
 /** Whether people may be written, which on many servers mails them. */
 export type PeoplePolicy = 'withhold' | 'write';
@@ -490,31 +491,50 @@ export interface PlannedOperation {
 }
 
 export interface Counts {
+  /** Remote items read. */
   pulled: number;
+  /** Local events made. */
   created: number;
+  /** Local events changed. */
   updated: number;
+  /** Local events deleted. */
   deleted: number;
+  /** Writes to the provider that it confirmed. */
   pushed: number;
+  /** Conflicts recorded. */
   conflicts: number;
+  /** Items that cannot be read, set aside until they change. */
   quarantined: number;
+  /** Operations held back until a person approves. */
   held: number;
+  /** Requests to the provider. */
   requests: number;
+  /** Changes of the remote side that were known as this link's own writes. */
   echoed: number;
 }
 
 /** What a run did, or would do. When deletions are `held`, a person approves or refuses `planId`. */
 export interface Report {
+  /** The run, as the run log and `undo` name it. */
   run: string;
+  /** What to approve when deletions are held, else the id of the plan. */
   planId: string;
+  /** Whether deletions wait for a person. */
   held: boolean;
+  /** Whether both sides hold the same now, as far as the provider can. */
   inStep: boolean;
   counts: Counts;
+  /** Every operation, with its reason. */
   operations: PlannedOperation[];
+  /** Items that may be events here already; a person says which (`answer`). */
   undecided: number;
+  /** Writes that the provider does not take for now; the next run tries again. */
   waiting: number;
+  /** Writes that the provider refuses: once more a day, after another edit, or when a person says so. */
   wedged: number;
   /** Events looked at that are outside the window of what the link copies, and have no copy. */
   outside: number;
+  /** The held plan that was approved or refused in this run. */
   answered: string | null;
 }
 
@@ -1268,7 +1288,10 @@ export interface LinkOptions extends CallOptions {
   conflicts?: ConflictPolicy;
   deletions?: DeletionPolicy;
   people?: PeoplePolicy;
-  /** Deletions that pass unasked (10), unless they are at most `guardPercent` of the events (20). */
+  /**
+   * Deletions wait for a person when they are more than this (10) and more than `guardPercent` of the events (20), or when they are all
+   * of at least two. Those of the last seven days that nobody was asked about count with them.
+   */
   guardCount?: number;
   guardPercent?: number;
   /**

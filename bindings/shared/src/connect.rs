@@ -79,6 +79,7 @@ pub(crate) fn connect(
             if settings.unofficial {
                 config.unofficial_api = UnofficialApi::Accepted;
             }
+            config.addresses = addresses;
             if !settings.url.is_empty() {
                 // Ten requests a minute are for Cozi's own service, not for one on this machine.
                 config.pace = Some(Pace::COZI_10.at(&settings.url));
@@ -89,6 +90,7 @@ pub(crate) fn connect(
         #[cfg(feature = "google")]
         ProviderKind::Google => {
             let mut config = GoogleConfig::new(tokens(access.as_ref(), settings.secret));
+            config.addresses = addresses;
             if !settings.url.is_empty() {
                 config = config.at(settings.url, addresses);
             }
@@ -97,6 +99,7 @@ pub(crate) fn connect(
         #[cfg(feature = "microsoft")]
         ProviderKind::Microsoft => {
             let mut config = MicrosoftConfig::new(tokens(access.as_ref(), settings.secret));
+            config.addresses = addresses;
             if !settings.url.is_empty() {
                 config = config.at(settings.url, addresses);
             }

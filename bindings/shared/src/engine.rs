@@ -90,9 +90,18 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Code::InvalidInput`] when there is no such choice, or the master keys are none.
+    /// [`Code::InvalidInput`] when there is no such choice, a path is a URL, or the master keys are none.
     pub fn new(opening: &str) -> Result<Self, Failure> {
         let (choice, asked) = dispatch::read::<Opening>("open", opening)?.parts();
+        if let StoreChoice::Sqlite { path } = &choice
+            && path.contains("://")
+        {
+            // It may hold a password: it is not said again. As a path it would make a file that nobody looks for.
+            return Err(Failure::new(
+                Code::InvalidInput,
+                "the store is the path of a SQLite file, not a URL",
+            ));
+        }
         #[cfg(feature = "oauth")]
         if let Some(keys) = &asked.master_keys {
             oauth::vault(keys)?;

@@ -58,6 +58,14 @@ fn arguments_that_cannot_be_read_are_refused_without_their_text() {
 }
 
 #[test]
+fn a_url_is_no_path_of_a_store() {
+    let refused =
+        Engine::new(r#"{"sqlite": {"path": "postgresql://app:secret@db/calendars"}}"#).err().unwrap();
+    assert_eq!(refused.code, Code::InvalidInput);
+    assert!(!refused.message.contains("secret"), "{refused}");
+}
+
+#[test]
 fn the_surface_knows_fields_words_and_codes() {
     let surface = surface();
     assert!(surface.values.iter().all(|(name, fields)| !fields.is_empty() || *name == "Nothing"));

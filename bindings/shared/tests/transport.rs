@@ -125,3 +125,31 @@ async fn an_address_at_home_is_not_even_asked_for() {
     let public = pure("public_addresses", &json!({ "addresses": given }).to_string()).unwrap();
     assert_eq!(public, r#"["8.8.8.8","2606:4700::1111"]"#);
 }
+
+#[tokio::test]
+async fn whom_an_account_trusts_holds_for_the_address_its_provider_has_by_itself() {
+    for provider in ["google", "microsoft", "cozi"] {
+        for (trusted, addresses) in [(false, "public"), (true, "all")] {
+            let network = Arc::new(Network { answer: Ok(served(503, b"")), asked: Mutex::default() });
+            let engine =
+                Engine::new(&json!({ "store": "memory", "host": { "transport": true } }).to_string())
+                    .unwrap();
+            let account = json!({
+                "connection": "account", "provider": provider, "username": "ann@example.com", "secret": "x",
+                "unofficial": true, "trust_address": trusted,
+            });
+            for (method, args) in
+                [("connect", account), ("remote_calendars", json!({ "connection": "account" }))]
+            {
+                // What the service says is nothing to this.
+                let _ = engine.call(method.to_owned(), args.to_string(), Some(network.clone())).await;
+            }
+            let asked = network.asked.lock().unwrap().clone();
+            assert_eq!(
+                asked.first().map(|asked| &asked["request"]["addresses"]),
+                Some(&json!(addresses)),
+                "{provider}"
+            );
+        }
+    }
+}

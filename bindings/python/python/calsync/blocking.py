@@ -303,7 +303,8 @@ class Engine:
     ) -> None:
         """Joins a calendar to a remote one, by its id; a feed has only one. The store keeps the state under the link's name.
 
-        More than ``guard_count`` deletions (10) that are also more than ``guard_percent`` of the events (20) wait for a person.
+        Deletions wait for a person when they are more than ``guard_count`` (10) and more than ``guard_percent`` of the events (20), or
+        when they are all of at least two. Those of the last seven days that nobody was asked about count with them.
         ``copies`` says what a link that imports or exports copies: ``{"pipeline": ..., "calendar_name": ..., "owner": [...],
         "zone": ..., "window": {"from": ..., "to": ..., "leaving": ...}, "uid_salt": ...}``, the pipeline as
         ``docs/schema/pipeline.json`` describes it, all else where it is not the default. ``window`` is of a link that exports;

@@ -656,15 +656,25 @@ class Counts:
     """What a run did, in numbers."""
 
     pulled: int
+    """Remote items read."""
     created: int
+    """Local events made."""
     updated: int
+    """Local events changed."""
     deleted: int
+    """Local events deleted."""
     pushed: int
+    """Writes to the provider that it confirmed."""
     conflicts: int
+    """Conflicts recorded."""
     quarantined: int
+    """Items that cannot be read, set aside until they change."""
     held: int
+    """Operations held back until a person approves."""
     requests: int
+    """Requests to the provider."""
     echoed: int
+    """Changes of the remote side that were known as this link's own writes."""
 
 
 @dataclass
@@ -672,16 +682,26 @@ class Report:
     """What a run did, or would do. When deletions are ``held``, a person approves or refuses ``plan_id``."""
 
     run: str
+    """The run, as the run log and ``undo`` name it."""
     plan_id: str
+    """What to approve when deletions are held, else the id of the plan."""
     held: bool
+    """Whether deletions wait for a person."""
     in_step: bool
+    """Whether both sides hold the same now, as far as the provider can."""
     counts: Counts
     operations: list[PlannedOperation]
+    """Every operation, with its reason."""
     undecided: int
+    """Items that may be events here already; a person says which (``answer``)."""
     waiting: int
+    """Writes that the provider does not take for now; the next run tries again."""
     wedged: int
+    """Writes that the provider refuses: once more a day, after another edit, or when a person says so."""
     outside: int
+    """Events looked at that are outside the window of what the link copies, and have no copy."""
     answered: str | None
+    """The held plan that was approved or refused in this run."""
 
 
 @dataclass

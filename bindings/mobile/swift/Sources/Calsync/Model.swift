@@ -633,30 +633,50 @@ public struct PlannedOperation: Hashable, Sendable, Decodable {
 
 /// What a run did, in numbers.
 public struct Counts: Hashable, Sendable, Decodable {
+    /// Remote items read.
     public let pulled: Int
+    /// Local events made.
     public let created: Int
+    /// Local events changed.
     public let updated: Int
+    /// Local events deleted.
     public let deleted: Int
+    /// Writes to the provider that it confirmed.
     public let pushed: Int
+    /// Conflicts recorded.
     public let conflicts: Int
+    /// Items that cannot be read, set aside until they change.
     public let quarantined: Int
+    /// Operations held back until a person approves.
     public let held: Int
+    /// Requests to the provider.
     public let requests: Int
+    /// Changes of the remote side that were known as this link's own writes.
     public let echoed: Int
 }
 
 /// What a run did, or would do. When deletions are ``held``, a person approves or refuses ``planId``.
 public struct Report: Hashable, Sendable, Decodable {
+    /// The run, as the run log and `undo` name it.
     public let run: String
+    /// What to approve when deletions are held, else the id of the plan.
     public let planId: String
+    /// Whether deletions wait for a person.
     public let held: Bool
+    /// Whether both sides hold the same now, as far as the provider can.
     public let inStep: Bool
     public let counts: Counts
+    /// Every operation, with its reason.
     public let operations: [PlannedOperation]
+    /// Items that may be events here already; a person says which (`answer`).
     public let undecided: Int
+    /// Writes that the provider does not take for now; the next run tries again.
     public let waiting: Int
+    /// Writes that the provider refuses: once more a day, after another edit, or when a person says so.
     public let wedged: Int
+    /// Events looked at that are outside the window of what the link copies, and have no copy.
     public let outside: Int
+    /// The held plan that was approved or refused in this run.
     public let answered: String?
 }
 

@@ -142,8 +142,9 @@ class Engine private constructor(
         call("delete_event", Arguments().text("calendar", calendar).text("id", id).number("revision", revision))
 
     /**
-     * Joins a calendar of the store to a remote one ([remote] is its id; a feed has only one). At most [guardCount] deletions (10)
-     * or [guardPercent] percent of the events (20) pass unasked. [copies] says what a link that imports or exports copies, as JSON:
+     * Joins a calendar of the store to a remote one ([remote] is its id; a feed has only one). Deletions wait for
+     * a person when they are more than [guardCount] (10) and more than [guardPercent] percent of the events (20), or when they are all
+     * of at least two; those of the last seven days that nobody was asked about count with them. [copies] says what a link that imports or exports copies, as JSON:
      * `{ "pipeline": ..., "calendar_name": ..., "owner": [...], "zone": ..., "window": { "from": ..., "to": ..., "leaving": ... },
      * "uid_salt": ... }`, the pipeline as `docs/schema/pipeline.json` describes it, all else where it is not the default. `window`
      * is of a link that exports; its ends are `{ "days": -30 }`, `{ "month-start": -1 }` or `{ "month-end": 1 }` from now, and

@@ -382,31 +382,51 @@ data class PlannedOperation(
 /** What a run did, in numbers. */
 @Serializable
 data class Counts(
+    /** Remote items read. */
     val pulled: Long,
+    /** Local events made. */
     val created: Long,
+    /** Local events changed. */
     val updated: Long,
+    /** Local events deleted. */
     val deleted: Long,
+    /** Writes to the provider that it confirmed. */
     val pushed: Long,
+    /** Conflicts recorded. */
     val conflicts: Long,
+    /** Items that cannot be read, set aside until they change. */
     val quarantined: Long,
+    /** Operations held back until a person approves. */
     val held: Long,
+    /** Requests to the provider. */
     val requests: Long,
+    /** Changes of the remote side that were known as this link's own writes. */
     val echoed: Long,
 )
 
 /** What a run did, or would do. When deletions are [held], a person approves or refuses [planId]. */
 @Serializable
 data class Report(
+    /** The run, as the run log and `undo` name it. */
     val run: String,
+    /** What to approve when deletions are held, else the id of the plan. */
     val planId: String,
+    /** Whether deletions wait for a person. */
     val held: Boolean,
+    /** Whether both sides hold the same now, as far as the provider can. */
     val inStep: Boolean,
     val counts: Counts,
+    /** Every operation, with its reason. */
     val operations: List<PlannedOperation>,
+    /** Items that may be events here already; a person says which (`answer`). */
     val undecided: Long,
+    /** Writes that the provider does not take for now; the next run tries again. */
     val waiting: Long,
+    /** Writes that the provider refuses: once more a day, after another edit, or when a person says so. */
     val wedged: Long,
+    /** Events looked at that are outside the window of what the link copies, and have no copy. */
     val outside: Long,
+    /** The held plan that was approved or refused in this run. */
     val answered: String?,
 )
 
