@@ -135,7 +135,8 @@ impl SyncOptions {
         self
     }
 
-    /// Keeps people out of every write of the run.
+    /// Keeps people out of every write the run decides on. What an earlier run decided on, and nobody has edited since, goes out as it
+    /// was: [`Engine::drop_write`] gives such a write up.
     #[must_use]
     pub fn withholding_people(mut self) -> Self {
         self.withhold_people = true;
