@@ -1,6 +1,9 @@
 // calsync: keeps the calendars of your application in step with CalDAV servers, Google Calendar, Microsoft 365 and ICS feeds.
 
-/** An instant as RFC 3339 text in UTC, such as `2026-03-01T08:00:00Z`: what `Temporal.Instant.from` and `new Date` read. */
+/**
+ * An instant as RFC 3339 text in UTC, such as `2026-03-01T08:00:00Z`: what `Temporal.Instant.from` and `new Date` read. It cannot be
+ * compared as text: fractions have any number of digits, and years before 0 or after 9999 have a sign. `Date` has only milliseconds.
+ */
 export type Instant = string;
 /** A wall-clock time, such as `2026-03-01T09:00:00`: what `Temporal.PlainDateTime.from` reads. */
 export type LocalTime = string;
@@ -773,17 +776,34 @@ export interface LeaseToken {
   epoch: number;
 }
 
+/**
+ * Writes that belong together: all of them, or none. The fields of each `of` and `op`, and what a store makes of them:
+ * https://github.com/calsync/calsync/blob/main/docs/store-contract.md#what-a-batch-holds-in-python-and-node
+ */
 export interface Batch {
+  /** Who writes; `null` when no lease is needed. */
   lease: LeaseToken | null;
   /** `given-back`: the writer is done with its lease. A store that frees it in the same transaction says so in its receipt. */
   lease_end: 'kept' | 'given-back';
+  /**
+   * What has to hold before the first write, by `of`: the `revision` of an `event`, the `generation` of a `link`, the `version` of a
+   * `doc`, where `null` says that there is no such row; or of a `uid`, that `events` are all that have it.
+   */
   expect: Row[];
+  /**
+   * What is written, in this order, by `op`: `put-calendar`, `put-event`, `delete-event`, `purge-deleted`, `put-link`, `put-base`,
+   * `delete-base`, `put-outbox`, `delete-outbox`, `put-conflict`, `put-quarantine`, `delete-quarantine`, `put-run`, `put-journal`,
+   * `purge-log`, `put-doc` and `delete-doc`. The store counts revisions of events, generations of links and versions of documents
+   * itself, and sets `modified` and `deleted`.
+   */
   writes: Row[];
 }
 
 /** What a commit did, each in the order of the batch. */
 export interface Receipt {
+  /** The new revision of every event that was put, or marked as deleted. */
   revisions: [calendar: string, id: string, revision: number][];
+  /** The new version of every document that was put. */
   doc_versions?: number[];
   /** Rows each `purge-log` removed. */
   purged?: number[];
@@ -807,16 +827,34 @@ export interface OpenLink {
   outbox: Row[];
 }
 
-/** The host's own database. Methods may return values or promises; rows are JSON with `snake_case` keys. */
+/**
+ * The host's own database. Methods may return values or promises; rows are JSON with `snake_case` keys. Lists are ordered by the bytes
+ * (UTF-8) of their key, unless something else is said, and `after` goes by that order; strings of JavaScript compare by UTF-16.
+ */
 export interface Store {
+  /** All calendars, by `id`. */
   calendars(): MaybePromise<Row[]>;
+  /**
+   * The rows of these events, deleted ones too, in any order: `id`, `revision`, `event`, `modified`, `deleted`. Ids that are not there are
+   * left out; one that is asked for twice is answered once.
+   */
   events(args: { calendar: string; ids: string[] }): MaybePromise<Row[]>;
+  /** The rows of the events with one of these UIDs (`event.uid`), deleted ones too, in any order. */
   eventsByUid(args: { calendar: string; uids: string[] }): MaybePromise<Row[]>;
+  /** The first `limit` rows with a revision above `after`, deleted ones too, in the order of their revisions. */
   eventsSince(args: { calendar: string; after: number; limit: number }): MaybePromise<Row[]>;
+  /** The row of a link; `null` before its first `put-link`. */
   link(args: { link: string }): MaybePromise<Row | null>;
+  /** The bases of a link whose `remote_id` or `event_id`, as `by` says, is one of `ids`, in any order. */
   bases(args: { link: string; by: 'remote' | 'event'; ids: string[] }): MaybePromise<Row[]>;
+  /** The first `limit` bases of a link with a `remote_id` above `after`; only `remote_id`, `event_id` and `version` are read. */
   baseSummaries(args: { link: string; after: string | null; limit: number }): MaybePromise<Row[]>;
+  /** The first `limit` writes of a link that wait, with an `id` above `after`. */
   outbox(args: { link: string; after: string | null; limit: number }): MaybePromise<Row[]>;
+  /**
+   * The first `limit` rows of a kind and link that match, with an `id` (`remote_id` for quarantine) above `after`. `event` and `run`
+   * narrow conflicts and journal entries to one `event_id` and one `run`; for the others they are ignored.
+   */
   records(args: {
     kind: 'conflict' | 'quarantine' | 'run' | 'journal';
     link: string;
@@ -825,6 +863,10 @@ export interface Store {
     after: string | null;
     limit: number;
   }): MaybePromise<Row[]>;
+  /**
+   * Documents of a space: one of three questions, and what belongs to the others is `null`. Those with these `keys`, in any order; the
+   * first `limit` whose `due` is at most that instant, by `due`, then by key; or the first `limit` with a key above `after`.
+   */
   docs(args: {
     space: string;
     keys: string[] | null;
@@ -833,17 +875,22 @@ export interface Store {
     limit: number | null;
   }): MaybePromise<Row[]>;
   /**
-   * Checks the lease, then the expectations, then writes. A link has one base per item and one per event, and one outbox entry
-   * per event: a batch that would make a second one is `StoreInvalidInput`. With it, `StoreFenced` and `StoreConflict` nothing
-   * was written.
+   * Checks the lease, then the expectations, then writes, in one transaction. A lease that is not the current one is `StoreFenced`;
+   * the first expectation that does not hold is `StoreConflict` with its place. A link has one base per item and one per event, and
+   * one outbox entry per event: a batch that would make a second one is `StoreInvalidInput`. With any of them nothing was written.
    */
   commit(args: { batch: Batch }): MaybePromise<Receipt>;
+  /**
+   * Takes a lease until then, or says until when somebody else has it. At that moment it is free. The same holder gets its lease
+   * renewed, with the same epoch while it has not run out; else the epoch grows.
+   */
   acquireLease(args: {
     name: string;
     holder: string;
     now: Instant;
     until: Instant;
   }): MaybePromise<{ token: LeaseToken } | { held_until: Instant }>;
+  /** Gives a lease back. A token that is not current any more is ignored. */
   releaseLease(args: { token: LeaseToken }): MaybePromise<void>;
 }
 
@@ -1076,7 +1123,10 @@ export interface EngineOptions {
   storePatienceMs?: number;
 }
 
-/** The names of the cases of the store conformance suite. */
+/**
+ * The names of the cases of the store conformance suite, but for `rows_round_trip`: it keeps a revision of 2^64 - 1, which no number of
+ * JavaScript holds, and revisions grow by one.
+ */
 export const STORE_CASES: readonly string[];
 /**
  * Runs one case, or all of them, each on a fresh and empty store that `factory` makes: for the tests of your own store. Rejects
@@ -1390,7 +1440,10 @@ export interface AnswerOptions extends CallOptions {
 
 /** Keeps calendars in a store in step with remote ones. */
 export class Engine {
-  /** Over a SQLite file, `:memory:`, or a store of your own. */
+  /**
+   * Over a SQLite file, `:memory:`, or a store of your own. Master keys that are none are an `Error`, and a store or rule that lacks a method
+   * a `TypeError`; all that methods fail with is a `CalsyncError`.
+   */
   constructor(store?: string | Store, options?: EngineOptions);
   /**
    * Names an account. Done again under a name, with a new token or password, it is what the links of that connection use from then

@@ -8,10 +8,10 @@ export const METHODS = [
 ];
 // Lists are ordered by the bytes of their key; strings of JavaScript compare by UTF-16.
 const byText = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
-/** An instant as text that sorts: a `Date` has only milliseconds, and a lease may end in the year 10000. */
+/** An instant as text that sorts: a `Date` has only milliseconds, a lease may end in the year 10000, and a purge may begin before the year 0. */
 const sortable = (text) => {
-  const [, year, rest, fraction] = /^\+?(\d+)-([^.Z]*)(?:\.(\d+))?Z$/.exec(text);
-  return `${year.padStart(6, '0')}-${rest}.${(fraction ?? '').padEnd(9, '0')}`;
+  const [, year, rest, fraction] = /^([+-]?\d+)-([^.Z]*)(?:\.(\d+))?Z$/.exec(text);
+  return `${String(Number(year) + 300_000).padStart(6, '0')}-${rest}.${(fraction ?? '').padEnd(9, '0')}`;
 };
 const byTime = (a, b) => byText(sortable(a), sortable(b));
 const key = (...parts) => JSON.stringify(parts);
@@ -133,7 +133,7 @@ export class MapStore {
     if (expected.of === 'uid') {
       const rows = this.#of(expected.calendar).filter(({ event }) => event.uid === expected.uid);
       const found = rows.map(({ id }) => id);
-      return found.sort().join('\n') === [...new Set(expected.events)].sort().join('\n');
+      return JSON.stringify(found.sort()) === JSON.stringify([...new Set(expected.events)].sort());
     }
     return (this.#docs.get(key(expected.space, expected.key))?.version ?? null) === expected.version;
   }

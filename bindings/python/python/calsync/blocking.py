@@ -63,7 +63,8 @@ class Engine:
     ``transport`` sends what goes to providers, in the place of calsync's own HTTP: where proxies, certificates or connections are to be
     those of the application. A request says how long it may take; one is sent after the other. See ``calsync.transport``.
 
-    ``master_keys`` seal the tokens of accounts that are connected by OAuth, in the store: see ``begin_oauth``.
+    ``master_keys`` seal the tokens of accounts that are connected by OAuth, in the store: see ``begin_oauth``. Keys that are none are a
+    ``ValueError``, and a store or rule that lacks a method a ``TypeError``; all other errors are ``CalsyncError``.
     """
 
     def __init__(

@@ -2,6 +2,10 @@
 
 Rows are JSON-friendly mappings with text, numbers and lists; ids are text, instants RFC 3339 text in UTC. A store keeps what
 it is given and decides nothing. Columns it needs for its indexes are named by the arguments of its methods.
+
+What ``commit`` is given and what a store makes of it, op by op:
+https://github.com/calsync/calsync/blob/main/docs/store-contract.md#what-a-batch-holds-in-python-and-node. Instants cannot be compared
+as text: fractions have any number of digits, and years may have a sign.
 """
 
 from __future__ import annotations
@@ -115,14 +119,21 @@ class _Told(_Ended, total=False):
 class Batch(_Ended):
     """Writes that belong together: all of them, or none.
 
-    ``expect`` holds what must be true first (``of``: ``event``, ``link``, ``uid`` or ``doc``), ``writes`` what is written in
-    this order (``op``: ``put-event``, ``delete-event``, ``put-link``, ...). With the ``lease_end`` ``given-back`` the writer is
-    done with its lease: a store that frees it in the same transaction says so in its receipt, and is spared a call.
+    With the ``lease_end`` ``given-back`` the writer is done with its lease: a store that frees it in the same transaction says so
+    in its receipt, and is spared a call. The fields of each ``of`` and ``op``:
+    https://github.com/calsync/calsync/blob/main/docs/store-contract.md#what-a-batch-holds-in-python-and-node
     """
 
     lease: LeaseToken | None
+    """Who writes; ``None`` when no lease is needed."""
     expect: list[Row]
+    """What has to hold before the first write, by ``of``: the ``revision`` of an ``event``, the ``generation`` of a ``link``, the
+    ``version`` of a ``doc``, where ``None`` says that there is no such row; or of a ``uid``, that ``events`` are all that have it."""
     writes: list[Row]
+    """What is written, in this order, by ``op``: ``put-calendar``, ``put-event``, ``delete-event``, ``purge-deleted``, ``put-link``,
+    ``put-base``, ``delete-base``, ``put-outbox``, ``delete-outbox``, ``put-conflict``, ``put-quarantine``, ``delete-quarantine``,
+    ``put-run``, ``put-journal``, ``purge-log``, ``put-doc`` and ``delete-doc``. The store counts revisions of events, generations of
+    links and versions of documents itself, and sets ``modified`` and ``deleted``."""
 
 
 class Receipt(_Told):
@@ -168,7 +179,8 @@ class Store(Protocol):
     """The host's database. Each method may be ``def`` or ``async def``.
 
     In asyncio code a ``def`` method holds up the event loop while it works; with ``calsync.blocking`` every method is called
-    in the thread of the caller.
+    in the thread of the caller. Lists are ordered by the bytes (UTF-8) of their key, unless something else is said, and ``after`` goes
+    by that order.
     """
 
     def calendars(self) -> MaybeAwaitable[list[Row]]:
@@ -176,35 +188,38 @@ class Store(Protocol):
         ...
 
     def events(self, calendar: str, ids: list[str]) -> MaybeAwaitable[list[Row]]:
-        """Events by id, deleted ones included: ``id``, ``revision``, ``event``, ``modified``, ``deleted``."""
+        """The rows of these events, deleted ones included, in any order: ``id``, ``revision``, ``event``, ``modified``, ``deleted``.
+
+        Ids that are not there are left out; one that is asked for twice is answered once.
+        """
         ...
 
     def events_by_uid(self, calendar: str, uids: list[str]) -> MaybeAwaitable[list[Row]]:
-        """Events with one of these UIDs, deleted ones included."""
+        """The rows of the events with one of these UIDs (``event["uid"]``), deleted ones included, in any order."""
         ...
 
     def events_since(self, calendar: str, after: int, limit: int) -> MaybeAwaitable[list[Row]]:
-        """Events whose revision is greater than ``after``, by revision, deleted ones included."""
+        """The first ``limit`` rows with a revision above ``after``, deleted ones included, in the order of their revisions."""
         ...
 
     def link(self, link: str) -> MaybeAwaitable[Row | None]:
-        """The state of a link."""
+        """The row of a link; ``None`` before its first ``put-link``."""
         ...
 
     def bases(
         self, link: str, by: Literal["remote", "event"], ids: list[str]
     ) -> MaybeAwaitable[list[Row]]:
-        """What both sides last agreed on, by remote id or by event id."""
+        """The bases of a link whose ``remote_id`` or ``event_id``, as ``by`` says, is one of ``ids``, in any order."""
         ...
 
     def base_summaries(
         self, link: str, after: str | None, limit: int
     ) -> MaybeAwaitable[list[BaseSummary]]:
-        """Names and versions of the items of a link, by remote id, starting after ``after``."""
+        """The first ``limit`` bases of a link with a ``remote_id`` above ``after``, by that; three of their fields are enough."""
         ...
 
     def outbox(self, link: str, after: str | None, limit: int) -> MaybeAwaitable[list[Row]]:
-        """Outbox entries of a link by id, starting after ``after``."""
+        """The first ``limit`` writes of a link that wait, with an ``id`` above ``after``, by that."""
         ...
 
     def records(
@@ -216,7 +231,10 @@ class Store(Protocol):
         after: str | None,
         limit: int,
     ) -> MaybeAwaitable[list[Row]]:
-        """Rows of a log by their id (the remote id for quarantine), starting after ``after``."""
+        """The first ``limit`` rows of a kind and link that match, with an ``id`` (``remote_id`` for quarantine) above ``after``, by that.
+
+        ``event`` and ``run`` narrow conflicts and journal entries to one ``event_id`` and one ``run``; for the others they are ignored.
+        """
         ...
 
     def docs(
@@ -227,11 +245,17 @@ class Store(Protocol):
         due: str | None,
         limit: int | None,
     ) -> MaybeAwaitable[list[Row]]:
-        """Documents of a space: those with ``keys``, else those due at ``due`` longest overdue first, else a page by key."""
+        """Documents of a space: one of three questions, and what belongs to the others is ``None``.
+
+        Those with these ``keys``, in any order; the first ``limit`` whose ``due`` is at most that instant, by ``due``, then by key; or the
+        first ``limit`` with a key above ``after``, by key.
+        """
         ...
 
     def commit(self, batch: Batch) -> MaybeAwaitable[Receipt]:
-        """Writes a batch. Checks the lease first, then the expectations, then writes.
+        """Writes a batch: checks the lease first, then the expectations, then writes, in one transaction.
+
+        A lease that is not the current one is ``StoreFenced``; the first expectation that does not hold is ``StoreConflict`` with its place.
 
         A link has one base per item and one per event, and one outbox entry per event: a batch that would make a second one is
         ``StoreInvalidInput``. With it, ``StoreFenced`` and ``StoreConflict`` nothing was written.
