@@ -795,6 +795,34 @@ async fn con_01_a_create_whose_answer_is_lost_is_ambiguous_and_then_found() {
 }
 
 #[tokio::test]
+async fn an_item_the_connection_breaks_on_is_too_large_where_the_server_says_so() {
+    let max_resource_size = 70_000;
+    let server = DavServer::start(DavOptions { max_resource_size, ..DavOptions::default() }).unwrap();
+    let (provider, calendar, id) = (provider(&server), work(&server), id_of("a.ics"));
+    let stored = provider.create(&calendar, &id, &payload("a", "one")).await.unwrap();
+    let version = stored.version.unwrap();
+    // What the item holds besides its title; whether the server was asked; what the failure is.
+    for (title, asked, kind, ambiguous) in [
+        (80_000, 1, ErrorKind::TooLarge, false),
+        (68_000, 1, ErrorKind::Unavailable, true),
+        (10, 0, ErrorKind::Unavailable, true),
+    ] {
+        let item = payload("a", &"x".repeat(title));
+        for update in [false, true] {
+            server.inject(Fault::drop_before().on_method("PUT"));
+            let before = provider.requests();
+            let error = match update {
+                true => provider.update(&calendar, &id, &version, &item).await,
+                false => provider.create(&calendar, &id_of("b.ics"), &item).await,
+            }
+            .unwrap_err();
+            let found = (provider.requests() - before - 1, error.kind.clone(), error.is_ambiguous());
+            assert_eq!(found, (asked, kind.clone(), ambiguous), "{title}, update: {update}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_never_stood_is_not_ambiguous() {
     let server = start(Quirks::default());
     let (provider, calendar) = (provider(&server), work(&server));

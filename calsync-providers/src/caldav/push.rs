@@ -16,7 +16,10 @@ use super::{
     wire::Multistatus,
     xml::Ns,
 };
-use crate::http::Answer;
+use crate::http::{Answer, HttpErrorKind, HttpRequest};
+
+/// What is smaller, in bytes, is sent before a server could close the connection on it.
+const LARGE: usize = 64 * 1024;
 
 impl CalDavProvider {
     pub(super) async fn put_new(
@@ -27,7 +30,7 @@ impl CalDavProvider {
     ) -> Result<Written> {
         const OPERATION: &str = "create";
         let (collection, url) = self.places(calendar, id, OPERATION)?;
-        let answer = self.send_write(OPERATION, calls::put::create(url, payload)).await?;
+        let answer = self.send_item(OPERATION, &collection, calls::put::create(url, payload)).await?;
         let error = |kind, detail: &str| ProviderError::new(kind, OPERATION, detail);
         Err(match writing(OPERATION, &answer.response, self.now()) {
             WriteOutcome::Done => {
@@ -87,7 +90,7 @@ impl CalDavProvider {
         loop {
             let request = calls::put::update(url.clone(), &spelling, payload)
                 .map_err(|error| error.writing(OPERATION))?;
-            let answer = self.send_write(OPERATION, request).await?;
+            let answer = self.send_item(OPERATION, &collection, request).await?;
             return Err(match writing(OPERATION, &answer.response, self.now()) {
                 WriteOutcome::Done => return Ok(written(&collection, id, &answer)),
                 WriteOutcome::ConditionFailed => match self.current(OPERATION, &url).await? {
@@ -172,6 +175,36 @@ impl CalDavProvider {
                 WriteOutcome::Failed(error) => error,
             });
         }
+    }
+
+    /// Sends an item. A server that refuses one for its size, before it has read it, closes a connection that is still
+    /// written to, and its refusal may be lost with it (RFC 9112 section 9.6): such an item would be offered for ever as if
+    /// the server were down. The server is asked for its limit then.
+    async fn send_item(
+        &self,
+        operation: &'static str,
+        collection: &Url,
+        request: HttpRequest,
+    ) -> Result<Answer> {
+        let size = request.body.len();
+        let error = match self.client().send(request).await {
+            Ok(answer) => return self.seen(operation, answer).await,
+            Err(error) => error,
+        };
+        if error.kind == HttpErrorKind::Interrupted
+            && size >= LARGE
+            && self.max_resource_size(operation, collection).await.is_some_and(|most| size as u64 > most)
+        {
+            return Err(ProviderError::new(ErrorKind::TooLarge, operation, "larger than max-resource-size"));
+        }
+        Err(error.writing(operation))
+    }
+
+    /// The size of the largest item the calendar takes, in bytes (RFC 4791 section 5.2.5), where the server tells it.
+    async fn max_resource_size(&self, operation: &'static str, collection: &Url) -> Option<u64> {
+        let request = calls::propfind::max_resource_size(collection.clone());
+        let (multistatus, _) = self.multistatus(operation, request).await.ok()?;
+        multistatus.responses.first()?.prop(Ns::CalDav, "max-resource-size")?.text.trim().parse().ok()
     }
 
     fn places(

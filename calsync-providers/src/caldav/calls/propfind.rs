@@ -47,6 +47,11 @@ pub(crate) fn ctag(collection: Url) -> HttpRequest {
     propfind(collection, Depth::Zero, "<S:getctag/>")
 }
 
+/// `C:max-resource-size` alone.
+pub(crate) fn max_resource_size(collection: Url) -> HttpRequest {
+    propfind(collection, Depth::Zero, "<C:max-resource-size/>")
+}
+
 /// Names and versions of everything in a calendar.
 pub(crate) fn items(collection: Url) -> HttpRequest {
     propfind(collection, Depth::One, "<D:getetag/><D:getcontenttype/><D:resourcetype/>")
