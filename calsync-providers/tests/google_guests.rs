@@ -269,6 +269,81 @@ async fn mail_11_a_write_whose_answer_is_lost_mails_once() {
     }
 }
 
+/// MAIL-02: what an earlier run was to send with people is sent without any, once the link writes none, or what is to be made is
+/// over. It is made and changed all the same, once, and here its guests stay. Where only one run writes none, it waits for the next.
+#[tokio::test]
+async fn mail_02_what_waits_mails_nobody_who_is_not_to_be_mailed_by_then() {
+    for step in ["create", "update"] {
+        // Nothing came of it, and the answer says so, does not come, or says that it never will.
+        for fault in [Fault::status(503), Fault::drop_before(), Fault::status(403)] {
+            for why in ["nothing changed", "the link", "the run", "it is over"] {
+                for edited in [false, true] {
+                    let case = format!("{step}, {:?}, {why}, edited: {edited}", fault.clone());
+                    let mut lab = Lab::new(PeoplePolicy::Write);
+                    lab.settles("empty").await;
+                    let mut event = single("met", "met");
+                    let invited = |event: &mut Event| body(event).participants.push(guest("ben@example.com"));
+                    if step == "create" {
+                        invited(&mut event);
+                    }
+                    lab.world.add(event).await;
+                    if step == "update" {
+                        lab.settles("made").await;
+                        let changed = |event: &mut Event| {
+                            body(event).title = Some("changed".to_owned());
+                            invited(event);
+                        };
+                        lab.world.edit("met", changed).await;
+                    }
+                    for method in ["POST", "PATCH", "PUT"] {
+                        lab.server.inject(fault.clone().on_method(method).always());
+                    }
+                    lab.world.clock.advance(TimeDelta::hours(1));
+                    let _ = lab.world.engine.sync(&lab.link, &lab.provider, &SyncOptions::default()).await;
+                    lab.server.clear_faults();
+                    assert_eq!(lab.server.mails(), 0, "{case}: it is not there yet");
+                    if edited {
+                        lab.world.edit("met", |event| body(event).title = Some("changed".to_owned())).await;
+                    }
+                    lab.world.clock.advance(TimeDelta::hours(25));
+                    let mut options = SyncOptions::default();
+                    match why {
+                        "the link" => lab.link = lab.link.with_people(PeoplePolicy::Withhold),
+                        "the run" => options = options.withholding_people(),
+                        "it is over" => lab.world.clock.advance(TimeDelta::days(200)),
+                        _ => {}
+                    }
+                    for _ in 0..2 {
+                        lab.world.clock.advance(TimeDelta::minutes(1));
+                        lab.world.engine.sync(&lab.link, &lab.provider, &options).await.unwrap();
+                    }
+                    if why == "the run" {
+                        assert_eq!(lab.server.mails(), 0, "{case}");
+                    }
+                    lab.settles(&case).await;
+                    // To what is there already a guest is invited also when it is over.
+                    let mails = match (step, why) {
+                        (_, "nothing changed") | ("update", "it is over") => true,
+                        // What was refused is decided anew with the edit, by the run that writes none.
+                        ("create", "the run") => !(edited && fault == Fault::status(403)),
+                        (_, "the run") => true,
+                        _ => false,
+                    };
+                    assert_eq!(lab.server.mails(), usize::from(mails), "{case}");
+                    let there = lab.server.events("primary");
+                    assert_eq!(there.len(), 1, "{case}: {there:?}");
+                    let title = if edited || step == "update" { "changed" } else { "met" };
+                    assert_eq!(there[0]["summary"], title, "{case}");
+                    assert_eq!(there[0].get("attendees").is_some(), mails, "{case}");
+                    let here = lab.world.locals().await;
+                    assert_eq!(here.len(), 1, "{case}");
+                    assert_eq!(here[0].event.body().unwrap().participants.len(), 1, "{case}");
+                }
+            }
+        }
+    }
+}
+
 /// MAIL-11: who is invited to one instance of a series hears of that one, once; a link that writes no people invites nobody.
 #[tokio::test]
 async fn mail_11_a_guest_of_one_instance_is_told_of_that_one() {

@@ -436,6 +436,7 @@ impl Run<'_> {
                 .filter(|_| operation.evidence == Some(Evidence::MadeAgain))
                 .map(|record| Box::new(record.event.clone())),
             losses: Vec::new(),
+            people: PeoplePolicy::Withhold,
             fields: Vec::new(),
             reason: operation.reason.clone(),
             state,

@@ -6,13 +6,16 @@ use super::{
     EngineError,
     items::{Found, Item, by_id},
     outbox::{Health, after_failure, is_due, is_nameless, may_be_stuck_there, offered_again},
+    pair::marked,
     push::ranked,
     remade::is_remaking,
     run::{Mode, PAGE, Run},
+    window::is_off,
 };
 use crate::{
     model::{EventId, RemoteId, Version},
-    provider::{Fetched, Payload, ProviderError},
+    plan::Direction,
+    provider::{Fetched, Payload, PeoplePolicy, ProviderError, RenderRequest},
     store::{Batch, OutboxEntry, OutboxOp, OutboxState, Write},
 };
 
@@ -34,7 +37,7 @@ impl Run<'_> {
             .outbox
             .values()
             .filter(|entry| !matches!(entry.state, OutboxState::Wedged { .. }))
-            .filter(|entry| is_due(entry, now))
+            .filter(|entry| is_due(entry, now) || self.names_too_many(entry, now))
             .cloned()
             .collect();
         // Looked up even while it is too early to send again: until it is known whether the item is there, an item that
@@ -64,6 +67,7 @@ impl Run<'_> {
                 self.outbox.remove(&entry.event_id);
             }
         }
+        writes.extend(self.keep_people_out(now));
         if !writes.is_empty() {
             self.commit(Batch { writes, ..Batch::default() }).await?;
         }
@@ -72,6 +76,52 @@ impl Run<'_> {
         let events = ready.iter().chain(&creations).map(|entry| entry.event_id.clone());
         self.recheck.extend(events);
         Ok(())
+    }
+
+    /// Whether an earlier run decided to write people.
+    pub(super) fn names_people(&self, entry: &OutboxEntry) -> bool {
+        entry.run != self.id && entry.people == PeoplePolicy::Write
+    }
+
+    /// Whether a write of an earlier run names people whom none is to name by now: the link writes none any more, or nobody is
+    /// invited to what is to be made, because it is over.
+    pub(super) fn names_too_many(&self, entry: &OutboxEntry, now: DateTime<Utc>) -> bool {
+        let invites = self.link.direction == Direction::TwoWay && matches!(entry.op, OutboxOp::Create { .. });
+        let is_off = || invites && entry.local.as_ref().is_some_and(|local| is_off(local, now));
+        self.names_people(entry) && (self.link.people == PeoplePolicy::Withhold || is_off())
+    }
+
+    /// Creations of earlier runs that name too many are sent without people, under their own names: of two workers one is
+    /// refused. Only those that are known not to be there; the others are looked up again.
+    fn keep_people_out(&mut self, now: DateTime<Utc>) -> Vec<Write> {
+        if self.renewed || self.copies.is_some() {
+            // They are decided anew.
+            return Vec::new();
+        }
+        let names_too_many = |entry: &&OutboxEntry| {
+            let waits = entry.state == OutboxState::Pending && matches!(entry.op, OutboxOp::Create { .. });
+            waits && self.names_too_many(entry, now)
+        };
+        let mut entries: Vec<OutboxEntry> = self.outbox.values().filter(names_too_many).cloned().collect();
+        for entry in &mut entries {
+            let rendered = entry.local.as_ref().and_then(|event| {
+                let people = PeoplePolicy::Withhold;
+                let request = RenderRequest { event, original: None, now, people };
+                self.provider.render(request).ok()
+            });
+            match rendered {
+                Some(rendered) => {
+                    let payload = marked(self.link, self.provider, &entry.remote_id, rendered.payload);
+                    entry.op = OutboxOp::Create { payload };
+                    entry.losses = rendered.losses;
+                    entry.people = PeoplePolicy::Withhold;
+                }
+                // Decided anew, so that what is wrong with it is told.
+                None => entry.local = None,
+            }
+            self.outbox.insert(entry.event_id.clone(), entry.clone());
+        }
+        entries.into_iter().map(|entry| Write::PutOutbox(Box::new(entry))).collect()
     }
 
     /// Updates and deletions that may have been applied without an answer, of events that were edited or brought back here
@@ -84,6 +134,7 @@ impl Run<'_> {
             !matches!(entry.op, OutboxOp::Create { .. }) && (!is_stuck(entry) || is_remaking(entry))
         };
         let sent: Vec<OutboxEntry> = self.outbox.values().filter(sent).cloned().collect();
+        let now = self.engine.clock.now();
         for entries in sent.chunks(most) {
             let ids: Vec<EventId> = entries.iter().map(|entry| entry.event_id.clone()).collect();
             let records = by_id(self.engine.store.events(&self.link.calendar, &ids).await?);
@@ -91,7 +142,10 @@ impl Run<'_> {
                 let lives = records.get(&entry.event_id).filter(|record| record.deleted.is_none());
                 match &entry.op {
                     OutboxOp::Delete { .. } => lives.is_some(),
-                    _ => lives.is_none_or(|record| entry.local.as_deref() != Some(&record.event)),
+                    _ => {
+                        self.names_too_many(entry, now)
+                            || lives.is_none_or(|record| entry.local.as_deref() != Some(&record.event))
+                    }
                 }
             };
             let replaced: Vec<&OutboxEntry> = entries.iter().filter(replaced).collect();

@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{LinkId, RunId},
-        provider::Payload,
+        provider::{Payload, PeoplePolicy},
         store::{BaseState, OutboxState},
     };
 
@@ -185,6 +185,7 @@ mod tests {
             op,
             local: None,
             losses: Vec::new(),
+            people: PeoplePolicy::Withhold,
             fields: Vec::new(),
             reason: String::new(),
             state: OutboxState::Pending,

@@ -118,7 +118,7 @@ impl Run<'_> {
                 && !self
                     .copies
                     .is_some_and(|copies| copies.is_outside(&record.event, base.is_some(), self.started));
-            let decided = self.outbox.get(&record.id).filter(|entry| !self.may_be_rendered_otherwise(entry));
+            let decided = self.outbox.get(&record.id).filter(|entry| !self.is_decided_anew(entry));
             let waiting = decided.filter(|entry| stands(entry, record, base, copied));
             let first = decided.filter(|entry| copied && self.may_be_on_its_way(entry, record));
             if let Some(entry) = waiting.or(first)
@@ -179,12 +179,19 @@ impl Run<'_> {
         Ok((outcomes, unread))
     }
 
-    /// Whether an earlier run may have rendered a creation under other rules for copies: then it is rendered again, and what
-    /// it would have shown is not. What may be there already is looked up first, and compared after that, as what is joined
-    /// is in any case.
-    fn may_be_rendered_otherwise(&self, entry: &OutboxEntry) -> bool {
-        let waits = entry.state == OutboxState::Pending && matches!(entry.op, OutboxOp::Create { .. });
-        waits && entry.run != self.id && (self.renewed || self.copies.is_some())
+    /// Whether a write of an earlier run is decided anew although nobody edited its event. A creation that may have been
+    /// rendered under other rules for copies is rendered again, and what it would have shown is not; what may be there already
+    /// is looked up first, and compared after that, as what is joined is in any case. So is an update that would write people
+    /// nobody is to write by now.
+    fn is_decided_anew(&self, entry: &OutboxEntry) -> bool {
+        match &entry.op {
+            OutboxOp::Create { .. } => {
+                let waits = entry.state == OutboxState::Pending && entry.run != self.id;
+                waits && (self.renewed || self.copies.is_some())
+            }
+            OutboxOp::Update { .. } => self.names_too_many(entry, self.started),
+            OutboxOp::Delete { .. } => false,
+        }
     }
 
     /// A creation that was recorded as sent by an earlier run, and whose item is not there: its worker may be slower than its lease,
@@ -195,7 +202,7 @@ impl Run<'_> {
         self.copies.is_none()
             && record.deleted.is_none()
             && (entry.attempts as usize <= self.link.retries.delays.len() || !is_due(entry, self.started))
-            && (self.link.people == PeoplePolicy::Withhold
+            && (entry.people == PeoplePolicy::Withhold
                 || entry.local.as_ref().is_some_and(|sent| spares_nobody(sent, &record.event, self.started)))
             && entry.state == OutboxState::Pending
             && matches!(entry.op, OutboxOp::Create { .. })
@@ -244,6 +251,7 @@ impl Run<'_> {
             op: OutboxOp::Create { payload: Payload::new("") },
             local: Some(Box::new(event.clone())),
             losses: Vec::new(),
+            people: PeoplePolicy::Withhold,
             fields: Vec::new(),
             reason: "it was edited here".to_owned(),
             state: OutboxState::Wedged { kind: error.kind.clone(), detail: error.to_string() },

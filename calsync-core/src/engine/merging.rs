@@ -151,6 +151,7 @@ pub(super) fn merge_pair(
     let update = OutboxOp::Update { expected: expected.clone(), payload: rendered.payload };
     let mut entry = cx.outbox(&record.id, id.clone(), update);
     entry.local = Some(Box::new(after.unwrap_or_else(|| record.event.clone())));
+    entry.people = cx.people;
     entry.fields = merging.merged.to_remote.iter().cloned().collect();
     entry.reason = merging.reason().to_owned();
     entry.losses = rendered.losses;

@@ -82,7 +82,7 @@ use crate::{
     model::{LinkId, RemoteId, RunId},
     pipeline::HostRules,
     plan::{Permit, Plan, PlanId},
-    provider::{PeoplePolicy, Provider},
+    provider::Provider,
     store::{MatchAnswer, Store},
 };
 use copies::{Copies, ReadAsCopies, with_versions};
@@ -135,8 +135,8 @@ impl SyncOptions {
         self
     }
 
-    /// Keeps people out of every write the run decides on. What an earlier run decided on, and nobody has edited since, goes out as it
-    /// was: [`Engine::drop_write`] gives such a write up.
+    /// Keeps people out of every write the run decides on. What an earlier run decided to send with people, and nobody has edited
+    /// since, waits for the next one.
     #[must_use]
     pub fn withholding_people(mut self) -> Self {
         self.withhold_people = true;
@@ -212,13 +212,6 @@ impl Engine {
         options: &SyncOptions,
         permit: Option<Permit>,
     ) -> Result<SyncReport, EngineError> {
-        let silent;
-        let link = if options.withhold_people {
-            silent = link.clone().with_people(PeoplePolicy::Withhold);
-            &silent
-        } else {
-            link
-        };
         let link = &*with_versions(link, &self.host);
         let copies = Copies::of(link, &self.host)?;
         let copies = copies.map(|copies| copies.reading(provider)).transpose()?;

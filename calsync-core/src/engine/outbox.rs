@@ -269,7 +269,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{RemoteId, Version},
-        provider::Payload,
+        provider::{Payload, PeoplePolicy},
         store::OutboxId,
     };
 
@@ -283,6 +283,7 @@ mod tests {
             op: OutboxOp::Update { expected: Version::from("1"), payload: Payload::new("p") },
             local: None,
             losses: Vec::new(),
+            people: PeoplePolicy::Withhold,
             fields: Vec::new(),
             reason: String::new(),
             state: OutboxState::Pending,

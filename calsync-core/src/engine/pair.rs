@@ -377,6 +377,7 @@ impl Context<'_> {
             op,
             local: None,
             losses: Vec::new(),
+            people: PeoplePolicy::Withhold,
             fields: Vec::new(),
             reason: String::new(),
             state: OutboxState::Pending,
@@ -520,18 +521,22 @@ pub(super) fn creation(
     let request = RenderRequest { event: &copy, original: None, now: cx.now, people };
     let rendered = cx.provider.render(request)?;
     let remote_id = cx.provider.propose_id(&cx.link.remote, &copy, &cx.ids.fresh())?;
-    // What goes both ways belongs to both sides, and is nobody's copy.
-    let payload = if cx.link.direction == Direction::Export {
-        cx.provider.mark(&remote_id, rendered.payload, &Seal::of(&cx.link.id, &cx.link.remote))
-    } else {
-        rendered.payload
-    };
+    let payload = marked(cx.link, cx.provider, &remote_id, rendered.payload);
     let mut entry = cx.outbox(event_id, remote_id, OutboxOp::Create { payload });
     entry.local = Some(Box::new(event.clone()));
+    entry.people = people;
     entry.reason = reason.to_owned();
     entry.losses = rendered.losses;
     entry.losses.extend(cx.copies.into_iter().flat_map(|copies| copies.losses(event)));
     Ok(Some(entry))
+}
+
+/// What a link makes, with its mark where that is a copy. What goes both ways belongs to both sides, and is nobody's.
+pub(super) fn marked(link: &Link, provider: &dyn Provider, id: &RemoteId, payload: Payload) -> Payload {
+    match link.direction {
+        Direction::Export => provider.mark(id, payload, &Seal::of(&link.id, &link.remote)),
+        Direction::Import | Direction::TwoWay => payload,
+    }
 }
 
 pub(super) fn forget(pair: &Pair<'_>) -> Outcome {

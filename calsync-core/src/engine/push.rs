@@ -318,7 +318,15 @@ impl Run<'_> {
                 self.waiting += 1;
                 self.unfinished = true;
             } else if !wedged && !is_nameless(&entry) && is_due(&entry, now) {
-                ready.push(entry);
+                // It has become due, or what it is about has ended, since this run looked; or only this run writes no people.
+                if self.names_too_many(&entry, now)
+                    || self.names_people(&entry) && self.people() == PeoplePolicy::Withhold
+                {
+                    self.waiting += 1;
+                    self.outbox.insert(entry.event_id.clone(), entry);
+                } else {
+                    ready.push(entry);
+                }
             } else {
                 self.waiting += usize::from(!wedged);
                 self.outbox.insert(entry.event_id.clone(), entry);
@@ -373,7 +381,7 @@ impl Run<'_> {
                         answer(provider.update(calendar, &entry.remote_id, expected, payload).await)
                     }
                     OutboxOp::Delete { expected } => {
-                        let deleted = match self.link.people {
+                        let deleted = match self.told() {
                             PeoplePolicy::Withhold => {
                                 provider.delete(calendar, &entry.remote_id, expected).await
                             }

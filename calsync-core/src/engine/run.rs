@@ -103,6 +103,8 @@ pub(super) struct Run<'a> {
     pub(super) approve: Option<PlanId>,
     pub(super) refuse: Option<PlanId>,
     pub(super) audit: bool,
+    /// Whether no people are written whatever the link says.
+    pub(super) withhold_people: bool,
     /// Whether the remote side is asked whatever the link says.
     pub(super) look: bool,
     /// What may be done, when it is not everything.
@@ -232,6 +234,7 @@ impl<'a> Run<'a> {
             approve: options.approve.clone(),
             refuse: options.refuse.clone(),
             audit: options.audit,
+            withhold_people: options.withhold_people,
             look: options.look || mode == Mode::Preview,
             permit: None,
             plan: Plan { link: link.id.clone(), operations: Vec::new(), held: false },
@@ -514,15 +517,24 @@ impl<'a> Run<'a> {
         format!("{}-{:06x}", self.id, self.sequence)
     }
 
+    /// Whether this run writes people.
+    pub(super) fn people(&self) -> PeoplePolicy {
+        // Nor is anybody invited by the run in which both sides meet because the link goes both ways from now on.
+        let met = self.state.last_success.is_some() && self.turned.is_none();
+        if self.link.direction != Direction::TwoWay || met { self.told() } else { PeoplePolicy::Withhold }
+    }
+
+    /// Whether the people of what this run deletes are told.
+    pub(super) fn told(&self) -> PeoplePolicy {
+        if self.withhold_people { PeoplePolicy::Withhold } else { self.link.people }
+    }
+
     /// Runs `decide` with what surrounds a decision.
     pub(super) fn with_context<T>(&mut self, decide: impl FnOnce(&mut Context<'_>) -> T) -> T {
         let (engine, link, provider) = (self.engine, self.link, self.provider);
         let (copies, renewed, turned, started) = (self.copies, self.renewed, self.turned, self.started);
         let unseen = turned.filter(|_| !self.state.met_both_ways);
-        // Nor is anybody invited by the run in which both sides meet because the link goes both ways from now on.
-        let met = self.state.last_success.is_some() && turned.is_none();
-        let invites = link.direction != Direction::TwoWay || met;
-        let people = if invites { link.people } else { PeoplePolicy::Withhold };
+        let people = self.people();
         let run = self.id.clone();
         let mut next = || self.next_id();
         decide(&mut Context {

@@ -11,7 +11,7 @@ use crate::{
     merge::Choice,
     model::{CalendarId, Event, EventId, LinkId, RemoteCalendarId, RemoteId, RunId, Version},
     plan::Evidence,
-    provider::{Covered, Cursor, ErrorKind, Payload, UnreadKind},
+    provider::{Covered, Cursor, ErrorKind, Payload, PeoplePolicy, UnreadKind},
 };
 
 /// Counts the changes of a calendar: the first written event has revision 1.
@@ -251,6 +251,9 @@ pub struct OutboxEntry {
     /// What of the event the remote side cannot hold, in words for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<String>,
+    /// Whether people are written with it. Where they are, and a later run is to write none, it is not sent as it is.
+    #[serde(default, skip_serializing_if = "PeoplePolicy::is_withhold")]
+    pub people: PeoplePolicy,
     /// How far it is.
     pub state: OutboxState,
     /// How often it was sent.

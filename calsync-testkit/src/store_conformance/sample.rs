@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use calsync_core::{
     diff::{Field, Part},
     model::{Calendar, CalendarId, Event, EventBody, EventTime, LinkId, Override, RecurrenceId, TimeSpan},
-    provider::{Covered, Payload, UnreadKind},
+    provider::{Covered, Payload, PeoplePolicy, UnreadKind},
     store::{
         BaseRecord, BaseState, ConflictRecord, ConflictState, JournalEntry, JournalOp, LinkHealth, LinkState,
         OutboxEntry, OutboxId, OutboxOp, OutboxState, QuarantineRecord, Revision, RunCounts, RunOutcome,
@@ -145,6 +145,7 @@ pub fn outbox(link: &LinkId, id: &str, event_id: &str) -> OutboxEntry {
         op: OutboxOp::Create { payload: Payload::new("payload") },
         local: Some(Box::new(event("outbox"))),
         losses: Vec::new(),
+        people: PeoplePolicy::Write,
         fields: Vec::new(),
         reason: "made here".to_owned(),
         state: OutboxState::Pending,

@@ -15,7 +15,7 @@ use calsync_core::{
     context::{RandomIds, SystemClock},
     engine::Hub,
     model::*,
-    provider::{ErrorKind, Payload},
+    provider::{ErrorKind, Payload, PeoplePolicy},
     store::{Batch, OutboxEntry, OutboxId, OutboxOp, OutboxState, Store, Write},
 };
 use calsync_stores::sqlite::{SqliteConfig, SqliteStore};
@@ -260,6 +260,7 @@ async fn what_waits_is_settled_in_json() {
             local: None,
             fields: Vec::new(),
             losses: Vec::new(),
+            people: PeoplePolicy::Withhold,
             reason: "test".to_owned(),
             state: OutboxState::Wedged { kind: ErrorKind::Unsupported, detail: "no".to_owned() },
             attempts: 0,
@@ -284,6 +285,7 @@ async fn what_waits_is_settled_in_json() {
             run: RunId::from("r"),
             local: None,
             losses: Vec::new(),
+            people: PeoplePolicy::Withhold,
             fields: Vec::new(),
             reason: "test".to_owned(),
             state: OutboxState::Wedged { kind: ErrorKind::Forbidden, detail: "no".to_owned() },

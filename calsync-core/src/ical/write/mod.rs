@@ -33,6 +33,14 @@ pub enum PeoplePolicy {
     Write,
 }
 
+impl PeoplePolicy {
+    /// Whether people are left alone.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    pub(crate) fn is_withhold(&self) -> bool {
+        *self == Self::Withhold
+    }
+}
+
 /// How to write a fresh text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
