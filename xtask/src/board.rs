@@ -80,8 +80,8 @@ impl Board {
         let took = begun.elapsed();
         let word = match &outcome {
             Ok(()) => "passed".to_owned(),
-            Err(Stop::Failed(why)) => format!("FAILED: {why}"),
-            Err(Stop::Skipped(why)) => format!("skipped: {why}"),
+            Err(Stop::Failed(why)) => format!("FAILED: {}", first_line(why)),
+            Err(Stop::Skipped(why)) => format!("skipped: {}", first_line(why)),
         };
         println!("--- {step}: {word} ({:.1} s)", took.as_secs_f64());
         self.rows.push(Row { step: step.to_owned(), took, outcome });
@@ -116,7 +116,7 @@ impl Board {
         Ok(())
     }
 
-    /// Prints the table. Fails when any step failed, or when nothing ran at all.
+    /// Prints the table, and last what went wrong. Fails when any step failed, or when nothing ran at all.
     pub(crate) fn finish(self) -> Outcome {
         let width = self.rows.iter().map(|row| row.step.chars().count()).max().unwrap_or(0);
         let (mut passed, mut failures, mut skipped) = (0, 0, 0);
@@ -139,6 +139,11 @@ impl Board {
             println!("{:width$}  {:>7.1} s  {word}", row.step, row.took.as_secs_f64());
         }
         println!("{passed} passed, {failures} failed, {skipped} skipped");
+        for row in &self.rows {
+            if let Err(Stop::Failed(why)) = &row.outcome {
+                println!("\n{} FAILED: {why}", row.step);
+            }
+        }
         if failures > 0 {
             return failed(format!("{failures} of {} steps failed", self.rows.len()));
         }

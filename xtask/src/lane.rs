@@ -31,24 +31,23 @@ impl Lane {
         let out = File::create(&printed).doing(printed.display())?;
         let err = out.try_clone().doing(printed.display())?;
         let running = Guarded::spawn(command.arg(&rows), out.into(), err.into())?;
-        println!(
-            "\n{name}: beside the steps from here on, shown behind them; until then in {}",
-            printed.display()
-        );
+        println!("\n{name}: beside the steps from here on; what it prints is in {}", printed.display());
         Ok(Self { name: name.into(), running, printed, rows })
     }
 
-    /// Waits for its end, shows what it printed, and adds its rows to the board: a row more when it did not come to its end.
+    /// Waits for its end, shows what it printed but of what passed, and adds its rows to the board: a row more when it did not come to its
+    /// end.
     pub(crate) fn finish(mut self, board: &mut Board) {
         let waited = Instant::now();
         let status = self.running.wait(process::NO_LIMIT);
         println!(
-            "\n{}: beside the steps so far, and {:.1} s longer",
+            "\n{}: beside the steps so far, and {:.1} s longer; all it printed is in {}",
             self.name,
-            waited.elapsed().as_secs_f64()
+            waited.elapsed().as_secs_f64(),
+            self.printed.display()
         );
         match fs::read(&self.printed) {
-            Ok(printed) => println!("{}", String::from_utf8_lossy(&printed).trim_end()),
+            Ok(printed) => println!("{}", without_passed(&String::from_utf8_lossy(&printed)).trim_end()),
             Err(error) => println!("{}: {error}", self.printed.display()),
         }
         let ended = status.and_then(|status| {
@@ -61,10 +60,47 @@ impl Lane {
     }
 }
 
+/// What a board printed, without what its steps printed that passed.
+fn without_passed(printed: &str) -> String {
+    let mut shown = String::new();
+    let mut lines = printed.lines();
+    while let Some(line) = lines.next() {
+        let Some(step) = line.strip_prefix("=== ") else {
+            shown.extend([line, "\n"]);
+            continue;
+        };
+        let end = format!("--- {step}: ");
+        let mut body = format!("{line}\n");
+        for line in lines.by_ref() {
+            body.extend([line, "\n"]);
+            // A program may have left its colours, and no newline.
+            if let Some((_, word)) = line.split_once(&end) {
+                if word.starts_with("passed ") {
+                    body = format!("{end}{word}\n");
+                }
+                break;
+            }
+        }
+        shown.push_str(&body);
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::board::Stop;
+
+    #[test]
+    fn what_a_step_printed_that_passed_is_left_out() {
+        let printed = "before\n=== a\n=== b\npanicked\n\u{1b}[0m--- a: passed (1.0 s)\nbetween\n=== b\nbroken\n\
+            --- b: FAILED: why (2.0 s)\n=== c\nnothing\n--- c: skipped: why (0.0 s)\n=== d\ncut off";
+        assert_eq!(
+            without_passed(printed),
+            "before\n--- a: passed (1.0 s)\nbetween\n=== b\nbroken\n--- b: FAILED: why (2.0 s)\n\
+            === c\nnothing\n--- c: skipped: why (0.0 s)\n=== d\ncut off\n"
+        );
+    }
 
     /// A lane of shell: `$1` is the file for its rows.
     fn lane(name: &str, script: &str) -> Lane {

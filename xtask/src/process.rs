@@ -4,7 +4,7 @@
 //! it ends (Ctrl-C and SIGKILL included), the pipe closes and the group is told to end. A kill-on-drop alone would
 //! leave servers behind whenever xtask is not given the time to drop.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, IsTerminal as _, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -116,12 +116,26 @@ pub(crate) fn end_group(group: u32) {
     }
 }
 
-/// Runs a command to its end with its output on the terminal. Fails on a non-zero exit and past `limit`.
+/// Runs a command to its end and shows its output. Fails on a non-zero exit and past `limit`; where nobody watches, the reason ends with
+/// the [last lines](last_lines) of the output.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Outcome {
-    let shown = show(command);
-    println!("$ {shown}");
-    let status = Guarded::spawn(command, Stdio::inherit(), Stdio::inherit())?.wait(limit).doing(&shown)?;
-    if status.success() { Ok(()) } else { failed(format!("{shown}: {status}")) }
+    if std::io::stdout().is_terminal() {
+        let shown = show(command);
+        println!("$ {shown}");
+        let status =
+            Guarded::spawn(command, Stdio::inherit(), Stdio::inherit())?.wait(limit).doing(&shown)?;
+        return if status.success() { Ok(()) } else { failed(format!("{shown}: {status}")) };
+    }
+    let (outcome, printed) = run_and_keep(command, limit);
+    outcome.or_else(|stop| failed(format!("{stop}\n{}", last_lines(&printed))))
+}
+
+/// As much of the end of an output as a person looks at first.
+pub(crate) fn last_lines(printed: &str) -> &str {
+    const LINES: usize = 100;
+    let printed = printed.trim_end();
+    let start = printed.rmatch_indices('\n').nth(LINES - 1).map_or(0, |(newline, _)| newline + 1);
+    &printed[start..]
 }
 
 /// Runs a command to its end as [`run`] does, and returns what it printed on both outputs, in its order.
@@ -239,6 +253,15 @@ mod tests {
         assert_eq!(output(&mut sh("echo yes"), NO_LIMIT).unwrap(), "yes\n");
         let stop = output(&mut sh("exit 3"), NO_LIMIT).unwrap_err();
         assert!(stop.to_string().contains('3'), "{stop}");
+    }
+
+    #[test]
+    fn a_failure_ends_with_what_was_printed_last() {
+        let stop = run(&mut sh("seq 1000; echo broken >&2; exit 3"), NO_LIMIT).unwrap_err().to_string();
+        let lines: Vec<_> = stop.lines().skip(1).collect();
+        assert_eq!((lines.len(), lines[0], lines[99]), (100, "902", "broken"), "{stop}");
+        assert_eq!(last_lines("one\ntwo\n"), "one\ntwo");
+        assert_eq!(last_lines(""), "");
     }
 
     #[test]

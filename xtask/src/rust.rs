@@ -104,9 +104,11 @@ struct Ended {
     printed: String,
     count: usize,
     failures: Vec<String>,
+    /// What each of those that failed printed last.
+    reasons: Vec<String>,
 }
 
-/// Runs all of them, one from the front and one from the back at a time. What each prints is shown whole, and returned.
+/// Runs all of them, one from the front and one from the back at a time. What each prints is returned; of what passed, the counts are shown.
 fn two_at_a_time(programs: VecDeque<Program>) -> (Outcome, String) {
     let waiting = Mutex::new(programs);
     let ended = Mutex::new(Ended::default());
@@ -118,28 +120,39 @@ fn two_at_a_time(programs: VecDeque<Program>) -> (Outcome, String) {
             let Program { package, file, .. } = program;
             let took = begun.elapsed().as_secs_f64();
             // The table knows the stores by such lines.
-            let printed = format!("     Running {file} ({package}, {took:.1} s)\n{printed}");
+            let running = format!("     Running {file} ({package}, {took:.1} s)");
             let mut ended = held(&ended);
-            print!("{printed}");
-            ended.printed.push_str(&printed);
+            println!("{running}");
             ended.count += 1;
             if let Err(Stop::Failed(why) | Stop::Skipped(why)) = outcome {
-                println!("{why}");
+                println!("{printed}{why}");
+                ended.reasons.push(format!("\n{package} {file}: {why}\n{}", process::last_lines(&printed)));
                 ended.failures.push(format!("{package} {file}"));
+            } else {
+                printed
+                    .lines()
+                    .filter(|line| line.starts_with("test result: "))
+                    .for_each(|line| println!("{line}"));
             }
+            ended.printed.push_str(&format!("{running}\n{printed}"));
         }
     };
     thread::scope(|scope| {
         scope.spawn(|| work(VecDeque::pop_front));
         work(VecDeque::pop_back);
     });
-    let Ended { printed, count, failures } = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Ended { printed, count, failures, reasons } =
+        ended.into_inner().unwrap_or_else(PoisonError::into_inner);
     if failures.is_empty() {
         println!("\n{count} programs of tests passed");
         return (Ok(()), printed);
     }
-    let outcome =
-        failed(format!("{} of {count} programs of tests failed: {}", failures.len(), failures.join(", ")));
+    let outcome = failed(format!(
+        "{} of {count} programs of tests failed: {}\n{}",
+        failures.len(),
+        failures.join(", "),
+        reasons.join("\n")
+    ));
     (outcome, printed)
 }
 
@@ -213,6 +226,7 @@ mod tests {
         let why = outcome.unwrap_err().to_string();
         assert!(why.starts_with("2 of 4"), "{why}");
         assert!(why.contains("tests/memory_store.rs") && why.contains("tests/engine.rs"), "{why}");
+        assert!(why.contains("case ... FAILED") && !why.contains("postgres"), "{why}");
         assert_eq!(printed.lines().filter(|line| line.starts_with("test ")).count(), 4, "{printed}");
         let table = Table::read(&printed).to_string();
         let row: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
